@@ -1,0 +1,3 @@
+module github.com/nebula-credential/nebula
+
+go 1.26.5
