@@ -40,6 +40,11 @@ const (
 	ErrInternal           Kind = "internal"            // a defect
 )
 
+// ErrKeyChanged is the cause of an ErrConflict where a provider refuses a
+// record that is not sealed under the current data key: the keyring has to be
+// read again, and the value sealed again.
+const ErrKeyChanged Kind = "key_changed"
+
 // Error returns the kind in words.
 func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 

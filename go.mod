@@ -1,3 +1,10 @@
 module github.com/nebula-credential/nebula
 
 go 1.26.5
+
+require (
+	golang.org/x/crypto v0.58.0
+	golang.org/x/text v0.43.0
+)
+
+require golang.org/x/sys v0.49.0 // indirect

@@ -1,0 +1,338 @@
+package nebula
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nebula-credential/nebula/internal/canon"
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+const (
+	maxSlots      = 16
+	maxRetired    = 64
+	maxGeneration = 1<<53 - 1
+)
+
+// slotRecord is a slot with the data key wrapped for it.
+type slotRecord struct {
+	Slot
+	wrapped seal.Wrapped
+}
+
+// slotList is the list of slots in a keyring's record.
+type slotList struct {
+	slots  []slotRecord
+	raw    []byte   // canonical, from [ to ]
+	sum    [32]byte // SHA-256 of raw, always computed
+	stored [32]byte // what the record says it is
+}
+
+func newSlotList(slots []slotRecord) *slotList {
+	raw := []byte{'['}
+	for i := range slots {
+		if i > 0 {
+			raw = append(raw, ',')
+		}
+		raw = appendSlot(raw, &slots[i])
+	}
+	raw = append(raw, ']')
+	return &slotList{slots: slots, raw: raw, sum: sha256.Sum256(raw)}
+}
+
+func appendSlot(b []byte, s *slotRecord) []byte {
+	b = append(b, `{"id":`...)
+	b = canon.AppendString(b, s.ID)
+	b = append(b, `,"kind":`...)
+	b = canon.AppendString(b, s.Kind)
+	b = append(b, `,"salt":`...)
+	b = canon.AppendBase64(b, s.Salt[:])
+	b = append(b, `,"m":`...)
+	b = canon.AppendUint(b, uint64(s.Memory))
+	b = append(b, `,"t":`...)
+	b = canon.AppendUint(b, uint64(s.Passes))
+	b = append(b, `,"p":`...)
+	b = canon.AppendUint(b, uint64(s.Lanes))
+	if s.Data != nil {
+		b = append(b, `,"data":`...)
+		b = canon.AppendBase64(b, s.Data)
+	}
+	b = append(b, `,"commitment":`...)
+	b = canon.AppendBase64(b, s.wrapped.Commitment[:])
+	b = append(b, `,"nonce":`...)
+	b = canon.AppendBase64(b, s.wrapped.Nonce[:])
+	b = append(b, `,"wrapped":`...)
+	b = canon.AppendBase64(b, s.wrapped.Key[:])
+	return append(b, '}')
+}
+
+// readSlots reads what newSlotList makes, from data, of which r is the reader.
+func readSlots(r *canon.Reader, data []byte) *slotList {
+	list := &slotList{}
+	start := r.Offset()
+	r.Expect(`[`)
+	seen := make(map[string]bool)
+	for !r.Failed() {
+		s := readSlot(r)
+		if seen[s.ID] || len(list.slots) == maxSlots {
+			r.Fail()
+		}
+		seen[s.ID] = true
+		list.slots = append(list.slots, s)
+		if !r.Accept(`,`) {
+			break
+		}
+	}
+	r.Expect(`]`)
+	list.raw = data[start:r.Offset()]
+	list.sum = sha256.Sum256(list.raw)
+	return list
+}
+
+func readSlot(r *canon.Reader) slotRecord {
+	const most = 1<<32 - 1
+	var s slotRecord
+	r.Expect(`{"id":`)
+	s.ID = r.String()
+	r.Expect(`,"kind":`)
+	s.Kind = present(r)
+	r.Expect(`,"salt":`)
+	r.Fixed(s.Salt[:])
+	r.Expect(`,"m":`)
+	s.Memory = uint32(r.Uint(most))
+	r.Expect(`,"t":`)
+	s.Passes = uint32(r.Uint(most))
+	r.Expect(`,"p":`)
+	s.Lanes = uint32(r.Uint(most))
+	if r.Accept(`,"data":`) {
+		s.Data = r.Base64([]byte{})
+	}
+	r.Expect(`,"commitment":`)
+	r.Fixed(s.wrapped.Commitment[:])
+	r.Expect(`,"nonce":`)
+	r.Fixed(s.wrapped.Nonce[:])
+	r.Expect(`,"wrapped":`)
+	r.Fixed(s.wrapped.Key[:])
+	r.Expect(`}`)
+	if !isSlotID(s.ID) || s.Data != nil && hasNoData(s.Kind) {
+		r.Fail()
+	}
+	return s
+}
+
+// hasNoData reports the kinds whose slots are known to hold nothing more.
+func hasNoData(kind string) bool {
+	return kind == SlotArgon2id || kind == SlotPBKDF2 || kind == SlotKeyFile
+}
+
+const slotAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
+
+func newSlotID() string {
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // never fails
+	for i := range id {
+		id[i] = slotAlphabet[id[i]%32]
+	}
+	return string(id)
+}
+
+func isSlotID(s string) bool {
+	for i := range len(s) {
+		if !('a' <= s[i] && s[i] <= 'z' || '2' <= s[i] && s[i] <= '7') {
+			return false
+		}
+	}
+	return len(s) == 8
+}
+
+// check is what can be said of a list before any key is tried: that it was not
+// damaged, and that no slot asks for more memory or time than is reasonable.
+func (l *slotList) check() error {
+	if l.sum != l.stored {
+		return damagedKeyring("the list of key slots is damaged", nil)
+	}
+	for _, s := range l.slots {
+		if err := s.seal().Check(); err != nil {
+			return damagedKeyring(err.Error(), err)
+		}
+	}
+	return nil
+}
+
+func damagedKeyring(message string, cause error) error {
+	return &Error{Kind: ErrCorrupted, Message: "the keyring: " + message, Err: cause,
+		Hint: "restore the keyring from a backup; without it no credential of this store can be read"}
+}
+
+// keyring is an opened keyring. It is immutable.
+type keyring struct {
+	version    Version // of the record it was read from
+	createdAt  time.Time
+	slots      []slotRecord
+	current    *seal.Key
+	retired    []*seal.Key // newest first
+	generation uint64
+	rotating   bool
+	switchedAt time.Time // while rotating
+}
+
+// openKeyring opens the keyring's record with the first of the keys that fits
+// a slot. The order of checks, and so of errors, is that of docs/format.md.
+func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, error) {
+	e := record.Envelope
+	current, err := unwrap(ctx, e.slots.slots, keys)
+	if err != nil {
+		return nil, err
+	}
+	if current.ID() != e.keyID {
+		return nil, damagedKeyring("it names another data key than its slots hold", nil)
+	}
+	plaintext, err := e.open(current, KeyringName())
+	if err != nil {
+		return nil, damagedKeyring("it was damaged or edited", err)
+	}
+	defer clear(plaintext)
+	k := &keyring{
+		version:   record.Version,
+		createdAt: e.metadata.CreatedAt,
+		slots:     e.slots.slots,
+		current:   current,
+	}
+	if !k.readValue(plaintext) {
+		return nil, damagedKeyring("its sealed value is not valid", nil)
+	}
+	return k, nil
+}
+
+// unwrap returns the data key from the first slot that one of the keys opens.
+func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
+	tried := false
+	for _, key := range keys {
+		for _, s := range slots {
+			if !key.Opens(s.Kind) {
+				continue
+			}
+			secret, err := key.Secret(ctx, s.Slot)
+			if errors.Is(err, ErrUnauthenticated) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			tried = true
+			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
+			if errors.Is(err, seal.ErrCommitment) {
+				continue
+			}
+			if err != nil {
+				return nil, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
+			}
+			return dataKey, nil
+		}
+	}
+	if tried {
+		return nil, &Error{Kind: ErrWrongKey, Message: "the key or passphrase opens no slot of this store's keyring",
+			Hint: "look at the slots with: nebula key list"}
+	}
+	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+}
+
+func kinds(slots []slotRecord) string {
+	text := ""
+	for i, s := range slots {
+		if i > 0 {
+			text += ", "
+		}
+		text += s.Kind
+	}
+	return text
+}
+
+// seal returns the keyring's record, of the generation that k has.
+func (k *keyring) seal(now time.Time) *Envelope {
+	value := k.appendValue(nil)
+	defer clear(value)
+	m := Metadata{CreatedAt: k.createdAt, LastModified: now}
+	return sealEnvelope(k.current, KeyringName(), value, m, newSlotList(k.slots))
+}
+
+func (k *keyring) appendValue(b []byte) []byte {
+	b = append(b, `{"generation":`...)
+	b = canon.AppendUint(b, k.generation)
+	if k.rotating {
+		b = append(b, `,"state":"rotating","switched_at":"`...)
+		b = canon.AppendTime(b, k.switchedAt)
+		b = append(b, '"')
+	} else {
+		b = append(b, `,"state":"steady"`...)
+	}
+	b = append(b, `,"retired":[`...)
+	for i, key := range k.retired {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		secret := key.Secret()
+		b = canon.AppendBase64(b, secret[:])
+	}
+	return append(b, ']', '}')
+}
+
+func (k *keyring) readValue(plaintext []byte) bool {
+	r := canon.NewReader(plaintext)
+	r.Expect(`{"generation":`)
+	k.generation = r.Uint(maxGeneration)
+	if k.rotating = r.Accept(`,"state":"rotating","switched_at":`); k.rotating {
+		k.switchedAt = r.Time()
+	} else {
+		r.Expect(`,"state":"steady"`)
+	}
+	r.Expect(`,"retired":[`)
+	for !r.Accept(`]`) && !r.Failed() {
+		if len(k.retired) > 0 {
+			r.Expect(`,`)
+		}
+		var secret [seal.KeySize]byte
+		r.Fixed(secret[:])
+		k.retired = append(k.retired, seal.NewKey(secret))
+		if len(k.retired) > maxRetired {
+			r.Fail()
+		}
+	}
+	r.Expect(`}`)
+	return r.Done() && k.generation > 0 && (!k.rotating || len(k.retired) > 0)
+}
+
+// wrapFor makes a slot for key that holds the keyring's data key.
+func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
+	if len(k.slots) == maxSlots {
+		return slotRecord{}, &Error{Kind: ErrUsage, Message: fmt.Sprintf("the keyring has %d slots, the most there can be", maxSlots),
+			Hint: "remove one first: nebula key remove SLOT"}
+	}
+	var salt [seal.SaltSize]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	slot, err := key.NewSlot(ctx, salt)
+	if err != nil {
+		return slotRecord{}, err
+	}
+	for slot.ID = newSlotID(); k.hasSlot(slot.ID); {
+		slot.ID = newSlotID()
+	}
+	secret, err := key.Secret(ctx, slot)
+	if err != nil {
+		return slotRecord{}, err
+	}
+	return slotRecord{slot, seal.NewKEK(slot.seal(), secret).Wrap(slot.seal(), k.current)}, nil
+}
+
+func (k *keyring) hasSlot(id string) bool {
+	for _, s := range k.slots {
+		if s.ID == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,268 @@
+package nebula
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+// MinPassphraseLength is the number of characters that a new passphrase has at
+// least, unless weak ones are allowed.
+const MinPassphraseLength = 12
+
+// Kinds of slots that this package makes.
+const (
+	SlotArgon2id = seal.KindArgon2id // passphrase
+	SlotPBKDF2   = seal.KindPBKDF2   // passphrase, for FIPS mode
+	SlotKeyFile  = seal.KindKeyFile
+)
+
+// What a new passphrase slot costs to open: the second choice of RFC 9106,
+// section 4, and the floor of OWASP for PBKDF2-HMAC-SHA-256.
+const (
+	argonMemory = 64 << 10 // KiB
+	argonPasses = 3
+	argonLanes  = 4
+	pbkdfRounds = 600_000
+)
+
+// KeyID identifies a data key and discloses nothing of it.
+type KeyID [seal.KeyIDSize]byte
+
+// String returns 32 lower-case hexadecimal digits.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+// Slot describes one way to open a keyring. Memory (KiB), Passes and Lanes are
+// the cost of Argon2id, Passes alone the rounds of PBKDF2; they are zero for
+// other kinds.
+type Slot struct {
+	ID     string // 8 characters of a-z2-7, given when the slot is made
+	Kind   string
+	Salt   [seal.SaltSize]byte
+	Memory uint32
+	Passes uint32
+	Lanes  uint32
+	Data   []byte // of kinds that keep something in the slot; nil otherwise
+}
+
+// Key is what a user holds and opens a store with: a passphrase, a key file,
+// or a service that guards a key.
+type Key interface {
+	// Opens reports whether slots of that kind are opened with such a key.
+	Opens(kind string) bool
+
+	// Secret returns the 32 bytes under which the slot's copy of the data key
+	// is wrapped. Whether they are right shows when it is unwrapped. An error
+	// of kind ErrUnauthenticated says that the key is not at hand, and others
+	// are tried. It may be called often: costly secrets are to be kept.
+	Secret(ctx context.Context, slot Slot) ([]byte, error)
+
+	// NewSlot returns a slot for this key, without id; salt is a fresh one.
+	NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error)
+}
+
+// Passphrase is a [Key] that is typed or read. It is asked for once, when it
+// is first needed, and derived once for each slot.
+type Passphrase struct {
+	// Source returns the passphrase, UTF-8, in any normalisation. It is wiped
+	// after use.
+	Source func(context.Context) ([]byte, error)
+
+	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
+	AllowWeak bool
+
+	// KDF is the kind of a new slot: SlotArgon2id where it is empty, or SlotPBKDF2.
+	KDF string
+
+	mu         sync.Mutex
+	normalised []byte
+	derived    map[seal.Params][]byte
+}
+
+// Opens reports true for the two kinds of passphrase.
+func (p *Passphrase) Opens(kind string) bool { return kind == SlotArgon2id || kind == SlotPBKDF2 }
+
+// Secret derives the slot's secret.
+func (p *Passphrase) Secret(ctx context.Context, slot Slot) ([]byte, error) {
+	params := slot.seal().Params
+	if err := params.Check(); err != nil {
+		return nil, &Error{Kind: ErrCorrupted, Message: err.Error()}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if secret, ok := p.derived[params]; ok {
+		return secret, nil
+	}
+	if err := p.ask(ctx); err != nil {
+		return nil, err
+	}
+	secret, err := seal.DeriveSecret(params, p.normalised)
+	if errors.Is(err, seal.ErrFIPS) {
+		return nil, &Error{Kind: ErrNotSupported, Message: err.Error(), Err: err,
+			Hint: "outside FIPS mode, add a slot that works here: nebula key add --kdf pbkdf2-sha256"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.derived == nil {
+		p.derived = make(map[seal.Params][]byte)
+	}
+	p.derived[params] = secret
+	return secret, nil
+}
+
+// NewSlot returns a slot of the kind that KDF says, if the passphrase is not
+// too weak.
+func (p *Passphrase) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ask(ctx); err != nil {
+		return Slot{}, err
+	}
+	if n := utf8.RuneCount(p.normalised); n < MinPassphraseLength && !p.AllowWeak {
+		return Slot{}, &Error{Kind: ErrUsage,
+			Message: fmt.Sprintf("the passphrase has %d characters, at least %d are asked for", n, MinPassphraseLength),
+			Hint:    "take a longer one, of several words"}
+	}
+	switch p.KDF {
+	case "", SlotArgon2id:
+		return Slot{Kind: SlotArgon2id, Salt: salt, Memory: argonMemory, Passes: argonPasses, Lanes: argonLanes}, nil
+	case SlotPBKDF2:
+		return Slot{Kind: SlotPBKDF2, Salt: salt, Passes: pbkdfRounds}, nil
+	}
+	return Slot{}, &Error{Kind: ErrUsage, Message: fmt.Sprintf("unknown KDF %q: %s or %s", p.KDF, SlotArgon2id, SlotPBKDF2)}
+}
+
+// ask gets the passphrase unless it is there.
+func (p *Passphrase) ask(ctx context.Context) error {
+	if p.normalised != nil {
+		return nil
+	}
+	typed, err := p.Source(ctx)
+	if err != nil {
+		return err
+	}
+	defer clear(typed)
+	if len(typed) == 0 {
+		return &Error{Kind: ErrInvalidConfig, Message: "the passphrase is empty"}
+	}
+	if !utf8.Valid(typed) {
+		return &Error{Kind: ErrInvalidConfig, Message: "the passphrase is not valid UTF-8"}
+	}
+	p.normalised = norm.NFC.Append(nil, typed...)
+	return nil
+}
+
+// KeyFile is a [Key] in a file, see docs/format.md for its form. It is read
+// when it is first needed. It must be a regular file, and no one but its owner
+// may read or write it.
+type KeyFile struct {
+	Path string
+
+	// AllowGroupRead accepts modes 0640 and 0440, as mounted secrets have them.
+	AllowGroupRead bool
+
+	mu     sync.Mutex
+	secret []byte
+}
+
+// Opens reports true for SlotKeyFile.
+func (k *KeyFile) Opens(kind string) bool { return kind == SlotKeyFile }
+
+// Secret returns the key in the file. Errors: ErrInvalidConfig where the file
+// is missing, is not a key file, or has a mode that is too wide.
+func (k *KeyFile) Secret(context.Context, Slot) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.secret == nil {
+		secret, err := k.read()
+		if err != nil {
+			return nil, err
+		}
+		k.secret = secret[:]
+	}
+	return k.secret, nil
+}
+
+// NewSlot returns a slot of SlotKeyFile, if the file can be read.
+func (k *KeyFile) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error) {
+	_, err := k.Secret(ctx, Slot{})
+	return Slot{Kind: SlotKeyFile, Salt: salt}, err
+}
+
+func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
+	invalid := func(message, hint string, cause error) error {
+		return &Error{Kind: ErrInvalidConfig, Message: "key file " + k.Path + ": " + message, Hint: hint, Err: cause}
+	}
+	// Without O_NONBLOCK, opening a FIFO waits for its writer.
+	f, err := os.OpenFile(k.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return secret, invalid(reason(err), "", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return secret, invalid(reason(err), "", err)
+	case !info.Mode().IsRegular():
+		return secret, invalid("not a regular file", "", nil)
+	}
+	if wide := atomicfile.TooWide(info, k.AllowGroupRead); wide != "" {
+		return secret, invalid(wide, "chmod 600 "+k.Path, nil)
+	}
+	text := make([]byte, seal.KeyFileSize+1)
+	defer clear(text)
+	n, err := io.ReadFull(f, text)
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return secret, invalid(reason(err), "", err)
+	}
+	secret, err = seal.ParseKeyFile(text[:n])
+	if err != nil {
+		return secret, invalid(err.Error(), "", err)
+	}
+	return secret, nil
+}
+
+// CreateKeyFile makes a key file with a new random key, mode 0600, which must
+// not exist yet, and the directories above it. It returns when file and
+// directory are on the disk.
+func CreateKeyFile(path string) error {
+	text := seal.FormatKeyFile(seal.GenerateKey().Secret())
+	defer clear(text)
+	if err := atomicfile.Create(path, text); err != nil {
+		kind := ErrInvalidConfig
+		if errors.Is(err, os.ErrExist) {
+			kind = ErrAlreadyExists
+		}
+		return &Error{Kind: kind, Message: "key file " + path + ": " + reason(err), Err: err}
+	}
+	return nil
+}
+
+// reason is what a system call says, without the path that we say ourselves.
+func reason(err error) string {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+func (s Slot) seal() seal.Slot {
+	return seal.Slot{
+		Params: seal.Params{Kind: s.Kind, Salt: s.Salt, M: s.Memory, T: s.Passes, P: s.Lanes},
+		ID:     s.ID,
+		Data:   s.Data,
+	}
+}

@@ -1,0 +1,268 @@
+package nebula
+
+import (
+	"context"
+	"time"
+)
+
+// Provider keeps sealed records under names. It never sees a plaintext: an
+// [Envelope] is made by sealing, or by [ParseEnvelope] from a sealed record.
+//
+// All methods may be called by several goroutines at once. Each obeys its
+// context and fails with an [Error] that names operation, provider and id.
+// Before Connect and after Close (see [Connector]) each fails with [ErrClosed].
+// The suite in package providertest checks what is said here.
+type Provider interface {
+	// Store writes the record, with its metadata, in the place of the one that
+	// stood there, if the precondition holds, and returns the new version. At
+	// no time does another caller see part of a record, and after a failure
+	// either the old or the new one stands whole. Storing after a deletion
+	// works at once. A provider that can compare under a lock refuses a record
+	// that is not sealed under the key of the keyring that it holds, with an
+	// ErrConflict that wraps [ErrKeyChanged].
+	//
+	// Errors: ErrAlreadyExists and ErrConflict (the precondition does not
+	// hold; a deleted record counts as absent), ErrTooLarge, ErrInvalidMetadata
+	// (a limit of this provider), ErrNotSupported (the precondition cannot be
+	// checked atomically).
+	Store(ctx context.Context, name Name, envelope *Envelope, options StoreOptions) (Version, error)
+
+	// Retrieve returns the current record. Errors: ErrNotFound; ErrCorrupted
+	// and ErrUnsupportedVersion of [ParseEnvelope].
+	Retrieve(ctx context.Context, name Name) (Record, error)
+
+	// Delete removes a credential, for good or until it is restored (see
+	// [Restorer]). It succeeds where there is none, and is refused for the
+	// keyring, with ErrUsage.
+	Delete(ctx context.Context, name Name) error
+
+	// List returns the credentials that match, a page at a time and in no
+	// order, never the keyring nor deleted ones. It fetches no values and does
+	// no I/O before the first page.
+	List(ctx context.Context, filter Filter) Pager
+
+	// Exists reports whether Retrieve would find a record, readable or not.
+	Exists(ctx context.Context, name Name) (bool, error)
+}
+
+// StoreOptions goes with [Provider.Store].
+type StoreOptions struct {
+	Precondition Precondition
+}
+
+// Precondition is what must hold for a record to be written. The zero value
+// asks for nothing.
+type Precondition struct {
+	absent  bool
+	version Version
+}
+
+// IfAbsent asks that there is no record, or a deleted one.
+func IfAbsent() Precondition { return Precondition{absent: true} }
+
+// IfVersion asks that the current record is of version v.
+func IfVersion(v Version) Precondition { return Precondition{version: v} }
+
+// IsZero reports whether nothing is asked.
+func (p Precondition) IsZero() bool { return p == Precondition{} }
+
+// Check returns nil where the precondition holds for the current version, ""
+// where there is no record: else an error of kind [ErrAlreadyExists] or
+// [ErrConflict].
+func (p Precondition) Check(current Version) error {
+	switch {
+	case p.absent && current != "":
+		return &Error{Kind: ErrAlreadyExists, Message: "there is one already, of version " + string(current)}
+	case p.version == "" || p.version == current:
+		return nil
+	case current == "":
+		return &Error{Kind: ErrConflict, Message: "there is none, where version " + string(p.version) + " was expected"}
+	}
+	return &Error{Kind: ErrConflict,
+		Message: "the version is " + string(current) + ", where " + string(p.version) + " was expected"}
+}
+
+// Version tells the states of one credential apart. It is opaque: the
+// backend's own where it has versions, else derived from the record's bytes.
+type Version string
+
+// Record is what a provider holds under a name.
+type Record struct {
+	Envelope *Envelope
+	Version  Version
+}
+
+// Pager gives the pages of a list.
+type Pager interface {
+	// NextPage returns the next entries, possibly none, and [io.EOF] after the
+	// last. The slice is valid until the next call. After another error the
+	// call can be made again and goes on where it stood.
+	NextPage(ctx context.Context) ([]Entry, error)
+
+	// Close frees what the pager holds. It may be called at any time and twice.
+	Close() error
+}
+
+// Entry is one credential of a list.
+type Entry struct {
+	ID ID
+
+	// Version and Metadata are given where they cost nothing more. They are as
+	// the backend shows them, not authenticated.
+	Version  Version   // "" where it is not known
+	Metadata *Metadata // nil where it is not known
+
+	// Err is set where the record had to be read, to match a filter, and
+	// cannot be: it is listed rather than passed over.
+	Err error
+}
+
+// State is the state of a provider's life.
+type State int32
+
+// A provider is configured by its New, connected by Connect, closed by Close.
+const (
+	StateConfigured State = iota
+	StateConnected
+	StateClosed
+)
+
+// String returns the state's name.
+func (s State) String() string {
+	return [...]string{"configured", "connected", "closed"}[s]
+}
+
+// The abilities that a provider may have besides its five methods. Ask for one
+// with [As], never with a type assertion: a wrapper has the methods of all of
+// them and cannot have what the provider inside lacks.
+type (
+	// Connector has a life. Providers without one are always connected.
+	Connector interface {
+		// Connect makes the provider ready and authenticates where the method
+		// needs a call. The context governs the connecting only. A second call
+		// does nothing; one after Close fails with ErrClosed.
+		Connect(ctx context.Context) error
+		State() State
+		// Close ends background work and waits for it.
+		Close() error
+	}
+
+	// Describer tells what the provider is, without I/O.
+	Describer interface {
+		Describe() Description
+	}
+
+	// Restorer undoes a deletion.
+	Restorer interface {
+		// Restore brings back what the last Delete removed. ErrNotFound where
+		// there is nothing to restore, ErrConflict over a live record.
+		Restore(ctx context.Context, name Name) error
+	}
+
+	// Purger removes a credential for good, live or deleted, with all its
+	// versions. It returns when the name is free, and succeeds where there was
+	// nothing.
+	Purger interface {
+		Purge(ctx context.Context, name Name) error
+	}
+
+	// Historian lists the versions of a credential, the newest first.
+	Historian interface {
+		// History returns ErrNotFound where there is none, or a deleted one.
+		History(ctx context.Context, name Name) ([]VersionInfo, error)
+	}
+
+	// VersionRetriever reads one version, the current one or an older.
+	VersionRetriever interface {
+		// RetrieveVersion returns ErrNotFound where that version is not there
+		// or its credential was deleted.
+		RetrieveVersion(ctx context.Context, name Name, v Version) (Record, error)
+	}
+
+	// BatchRetriever reads several credentials in fewer calls than one each.
+	BatchRetriever interface {
+		// RetrieveBatch returns one result for each name, in their order. The
+		// error is of the whole call.
+		RetrieveBatch(ctx context.Context, names []Name) ([]BatchResult, error)
+	}
+
+	// Checker examines what the provider needs: reachability, permissions,
+	// modes. It changes nothing and leaves nothing behind.
+	Checker interface {
+		Check(ctx context.Context) []Finding
+	}
+)
+
+// Description tells what a provider is.
+type Description struct {
+	Provider      string // local, memory, aws, azure, vault, kubernetes
+	Address       string // identity of the backend, the same however it was spelt
+	MaxRecordSize int    // bytes of a record; 0 where no limit is known
+}
+
+// VersionInfo describes a version of a credential.
+type VersionInfo struct {
+	Version   Version
+	CreatedAt time.Time // as the backend says
+	Current   bool
+	Deleted   bool // listed, and no longer readable
+}
+
+// BatchResult is the outcome for one name of a batch.
+type BatchResult struct {
+	Record Record
+	Err    error
+}
+
+// Severity ranks a [Finding].
+type Severity string
+
+// The severities, the mildest first.
+const (
+	SeverityOK      Severity = "ok"
+	SeverityWarning Severity = "warning" // works, and should be mended
+	SeverityError   Severity = "error"   // does not work
+)
+
+// Finding is one line of an examination.
+type Finding struct {
+	Check    string   `json:"check"` // what was looked at: "directory", "lock", …
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"`
+	Fix      string   `json:"fix,omitempty"` // what to do, with commands where there are some
+}
+
+// Unwrapper is a provider around another one, to retry or observe it.
+//
+// A wrapper has the methods of every ability and passes each on in the way it
+// passes on the five: then [As] hands out the wrapped form.
+type Unwrapper interface {
+	Unwrap() Provider
+}
+
+// As returns p as T, if the provider at the bottom of its wrappers has that
+// ability. What it returns goes through the wrappers.
+func As[T any](p Provider) (T, bool) {
+	bottom := p
+	for {
+		wrapper, ok := bottom.(Unwrapper)
+		if !ok {
+			break
+		}
+		bottom = wrapper.Unwrap()
+	}
+	if _, able := bottom.(T); !able {
+		var none T
+		return none, false
+	}
+	ability, ok := p.(T)
+	return ability, ok
+}
+
+// describe returns the provider's description, of which only the name is sure.
+func describeProvider(p Provider) Description {
+	if d, ok := As[Describer](p); ok {
+		return d.Describe()
+	}
+	return Description{Provider: "provider"}
+}
