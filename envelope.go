@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -349,4 +350,24 @@ func short(value []byte) string {
 		return string(value[:most]) + "…"
 	}
 	return string(value)
+}
+
+// SealRecord seals a value under a data key, for tests of providers and for
+// tools that make records outside a store. Applications use [Store.Put].
+//
+// Errors: ErrInvalidMetadata; ErrUsage for the keyring's name.
+func SealRecord(dataKey [seal.KeySize]byte, name Name, value Secret, m Metadata) (*Envelope, error) {
+	if _, err := name.ID().Name(); err != nil {
+		return nil, &Error{Kind: ErrUsage, Message: "only credentials are sealed with SealRecord"}
+	}
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	return sealEnvelope(seal.NewKey(dataKey), name, value.Reveal(), m.clone(), nil), nil
+}
+
+func tooLarge(size, limit int, provider string) error {
+	return &Error{Kind: ErrTooLarge, Provider: provider,
+		Message: fmt.Sprintf("the record has %d bytes, %d is the limit of %s", size, limit, provider),
+		Hint:    "a record is about 4/3 of its value and 500 bytes"}
 }

@@ -40,6 +40,10 @@ const (
 	ErrInternal           Kind = "internal"            // a defect
 )
 
+// ErrNotInitialised is the cause of an ErrNotFound where a store has no keyring
+// yet: see [Store.Init].
+const ErrNotInitialised Kind = "not_initialised"
+
 // ErrKeyChanged is the cause of an ErrConflict where a provider refuses a
 // record that is not sealed under the current data key: the keyring has to be
 // read again, and the value sealed again.

@@ -173,6 +173,10 @@ type KeyFile struct {
 	// AllowGroupRead accepts modes 0640 and 0440, as mounted secrets have them.
 	AllowGroupRead bool
 
+	// Optional says that a missing file is a key that is not at hand, and not
+	// an error.
+	Optional bool
+
 	mu     sync.Mutex
 	secret []byte
 }
@@ -207,6 +211,9 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	}
 	// Without O_NONBLOCK, opening a FIFO waits for its writer.
 	f, err := os.OpenFile(k.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if k.Optional && errors.Is(err, os.ErrNotExist) {
+		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: err}
+	}
 	if err != nil {
 		return secret, invalid(reason(err), "", err)
 	}

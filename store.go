@@ -1,0 +1,399 @@
+package nebula
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+// Store is what applications hold: credentials sealed under a data key of the
+// user's, kept by a [Provider]. It may be used by several goroutines.
+//
+// Every method checks ids and metadata before the provider is called, and its
+// errors are of type [*Error].
+type Store struct {
+	provider    Provider
+	description Description
+	options     Options
+
+	ring    atomic.Pointer[heldKeyring]
+	loading chan struct{} // held while the keyring is read: 1 of room
+
+	// unconditional is set once the provider has said that it cannot check a
+	// precondition.
+	unconditional atomic.Bool
+}
+
+// Options goes with [Open].
+type Options struct {
+	// Keys open the store, tried in this order. None are needed to list,
+	// to ask for existence and to delete.
+	Keys []Key
+
+	// Scope narrows the store: credentials of other scopes are not there for
+	// reading, and in the way for writing. New ones get it. It organises and
+	// is no boundary.
+	Scope string
+
+	// CreatedBy is written into new credentials; where it is empty, the
+	// Caller's owner is.
+	CreatedBy string
+
+	// TrackAccess writes last_accessed on every Get, which makes each read a
+	// write. A write that loses a race is dropped.
+	TrackAccess bool
+
+	// FirstKey returns the key with which the first Put makes the keyring of
+	// an empty store. Without it, only Init makes one.
+	FirstKey func(context.Context) (Key, error)
+
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+
+	// MaxConcurrency bounds the calls that one operation has under way at the
+	// same time, where it needs many; 0 is 8.
+	MaxConcurrency int
+}
+
+// Credential is a credential that was read and found authentic.
+type Credential struct {
+	ID       ID
+	Secret   Secret
+	Version  Version
+	Metadata Metadata
+}
+
+// Open connects the provider, if it is not yet connected, and returns a store
+// on it. The keyring is read by the first operation that needs a key.
+func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
+	s := &Store{
+		provider:    p,
+		description: describeProvider(p),
+		options:     options,
+		loading:     make(chan struct{}, 1),
+	}
+	if s.options.Now == nil {
+		s.options.Now = time.Now
+	}
+	if s.options.MaxConcurrency == 0 {
+		s.options.MaxConcurrency = 8
+	}
+	if reason := invalidText(options.Scope); reason != "" {
+		return nil, &Error{Kind: ErrInvalidConfig, Op: "open", Message: "the scope " + reason}
+	}
+	if reason := invalidText(options.CreatedBy); reason != "" {
+		return nil, &Error{Kind: ErrInvalidConfig, Op: "open", Message: "created_by " + reason}
+	}
+	if c, ok := As[Connector](p); ok {
+		if err := c.Connect(ctx); err != nil {
+			return nil, s.locate(err, "connect", "")
+		}
+	}
+	return s, nil
+}
+
+// Close closes the provider.
+func (s *Store) Close() error {
+	if c, ok := As[Connector](s.provider); ok {
+		return s.locate(c.Close(), "close", "")
+	}
+	return nil
+}
+
+// Describe tells what the store is on.
+func (s *Store) Describe() Description { return s.description }
+
+// Get returns the current credential.
+//
+// Errors: ErrNotFound; ErrCorrupted (damaged, edited or swapped), ErrWrongKey,
+// ErrUnsupportedVersion; ErrUnauthenticated where no key is at hand.
+func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
+	const op = "retrieve"
+	name, err := id.Name()
+	if err != nil {
+		return Credential{}, s.locate(err, op, id)
+	}
+	c, err := s.get(ctx, name)
+	if err != nil {
+		return Credential{}, s.locate(err, op, id)
+	}
+	if s.options.TrackAccess {
+		s.noteAccess(ctx, name, &c)
+	}
+	return c, nil
+}
+
+func (s *Store) get(ctx context.Context, name Name) (Credential, error) {
+	scope, err := s.scope(ctx)
+	if err != nil {
+		return Credential{}, err
+	}
+	// In a new process both are fetched at once, so that one credential costs
+	// one round trip.
+	keyring := s.prefetchKeyring(ctx)
+	defer keyring.cancel()
+	record, err := s.provider.Retrieve(ctx, name)
+	if err != nil {
+		return Credential{}, err
+	}
+	if scope != "" && record.Envelope.metadata.Scope != scope {
+		return Credential{}, notFound()
+	}
+	return s.open(ctx, name, record, keyring, currentRecord)
+}
+
+// Exists reports whether there is such a credential, readable or not.
+func (s *Store) Exists(ctx context.Context, id ID) (bool, error) {
+	const op = "exists"
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return false, s.locate(err, op, id)
+	}
+	if scope == "" {
+		found, err := s.provider.Exists(ctx, name)
+		return found, s.locate(err, op, id)
+	}
+	found, err := s.inScope(ctx, name, scope)
+	return found, s.locate(err, op, id)
+}
+
+// Delete removes the credential. It succeeds where there is none. Backends
+// with a soft delete can bring it back, see [Store.Restore].
+func (s *Store) Delete(ctx context.Context, id ID) error {
+	return s.remove(ctx, "delete", id, s.provider.Delete)
+}
+
+// Purge removes the credential for good, live or deleted, and returns when
+// nothing of it can be read or restored and the id is free.
+func (s *Store) Purge(ctx context.Context, id ID) error {
+	if p, ok := As[Purger](s.provider); ok {
+		return s.remove(ctx, "purge", id, p.Purge)
+	}
+	// Where nothing is kept of what is deleted, deleting is purging.
+	return s.remove(ctx, "purge", id, s.provider.Delete)
+}
+
+func (s *Store) remove(ctx context.Context, op string, id ID, remove func(context.Context, Name) error) error {
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return s.locate(err, op, id)
+	}
+	if scope != "" {
+		mine, err := s.inScope(ctx, name, scope)
+		if err != nil || !mine {
+			return s.locate(err, op, id)
+		}
+	}
+	return s.locate(remove(ctx, name), op, id)
+}
+
+// Restore brings back a deleted credential. It fails with ErrNotSupported
+// where the backend keeps none, ErrNotFound where there is nothing to bring
+// back, ErrConflict over a live one.
+func (s *Store) Restore(ctx context.Context, id ID) error {
+	const op = "restore"
+	name, _, err := s.prepare(ctx, id)
+	if err != nil {
+		return s.locate(err, op, id)
+	}
+	r, ok := As[Restorer](s.provider)
+	if !ok {
+		return s.lacks(op, id, "restoring a deleted credential")
+	}
+	return s.locate(r.Restore(ctx, name), op, id)
+}
+
+// History lists the versions of the credential, the newest first, or fails
+// with ErrNotSupported where the backend keeps none.
+func (s *Store) History(ctx context.Context, id ID) ([]VersionInfo, error) {
+	const op = "history"
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return nil, s.locate(err, op, id)
+	}
+	h, ok := As[Historian](s.provider)
+	if !ok {
+		return nil, s.lacks(op, id, "a history of versions")
+	}
+	if scope != "" {
+		mine, err := s.inScope(ctx, name, scope)
+		if err == nil && !mine {
+			err = notFound()
+		}
+		if err != nil {
+			return nil, s.locate(err, op, id)
+		}
+	}
+	versions, err := h.History(ctx, name)
+	return versions, s.locate(err, op, id)
+}
+
+// GetVersion returns one version of the credential, or fails with
+// ErrNotSupported where the backend keeps none.
+func (s *Store) GetVersion(ctx context.Context, id ID, v Version) (Credential, error) {
+	const op = "retrieve"
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return Credential{}, s.locate(err, op, id)
+	}
+	r, ok := As[VersionRetriever](s.provider)
+	if !ok {
+		return Credential{}, s.lacks(op, id, "reading a version")
+	}
+	keyring := s.prefetchKeyring(ctx)
+	defer keyring.cancel()
+	record, err := r.RetrieveVersion(ctx, name, v)
+	if err == nil && scope != "" && record.Envelope.metadata.Scope != scope {
+		err = notFound()
+	}
+	if err != nil {
+		return Credential{}, s.locate(err, op, id)
+	}
+	c, err := s.open(ctx, name, record, keyring, anyRecord)
+	return c, s.locate(err, op, id)
+}
+
+// Check examines the provider and the keyring. It changes nothing.
+func (s *Store) Check(ctx context.Context) []Finding {
+	var findings []Finding
+	if c, ok := As[Checker](s.provider); ok {
+		findings = c.Check(ctx)
+	}
+	return append(findings, s.checkKeyring(ctx))
+}
+
+// prepare checks what every operation on one credential needs.
+func (s *Store) prepare(ctx context.Context, id ID) (Name, string, error) {
+	name, err := id.Name()
+	if err != nil {
+		return Name{}, "", err
+	}
+	scope, err := s.scope(ctx)
+	return name, scope, err
+}
+
+// scope returns the scope that holds for a request: the store's, or the
+// Caller's where the store has none.
+func (s *Store) scope(ctx context.Context) (string, error) {
+	own, asked := s.options.Scope, CallerFrom(ctx).Scope
+	if own != "" && asked != "" && own != asked {
+		return "", &Error{Kind: ErrPermissionDenied,
+			Message: "the caller's scope is " + quoteID(asked) + ", the store was opened for " + quoteID(own)}
+	}
+	if own != "" {
+		return own, nil
+	}
+	if reason := invalidText(asked); reason != "" {
+		return "", &Error{Kind: ErrInvalidMetadata, Message: "the caller's scope " + reason}
+	}
+	return asked, nil
+}
+
+// inScope reports whether there is a credential and it is of the scope. The
+// record is read, not opened: no key is needed.
+func (s *Store) inScope(ctx context.Context, name Name, scope string) (bool, error) {
+	record, err := s.provider.Retrieve(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return record.Envelope.metadata.Scope == scope, nil
+}
+
+// Which keys may open a record.
+type openRule bool
+
+const (
+	currentRecord openRule = false // those in use
+	anyRecord     openRule = true  // retired ones too: an old version
+)
+
+// open returns the credential in the record.
+func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, rule openRule) (Credential, error) {
+	ring, err := s.keyring(ctx, pre)
+	if errors.Is(err, ErrNotInitialised) {
+		return Credential{}, recordsWithoutKeyring(err)
+	}
+	if err != nil {
+		return Credential{}, err
+	}
+	if !ring.knows(r.Envelope.keyID) {
+		// It may have been replaced since it was read.
+		if ring, err = s.reloadKeyring(ctx); err != nil {
+			return Credential{}, err
+		}
+	}
+	key, err := ring.keyFor(name, r.Envelope, rule)
+	if err != nil {
+		return Credential{}, err
+	}
+	plaintext, err := r.Envelope.open(key, name)
+	if err != nil {
+		return Credential{}, &Error{Kind: ErrCorrupted, Err: err,
+			Message: "the record was damaged, edited, or swapped with another one",
+			Hint:    "restore it from a backup, or put the value again with --force"}
+	}
+	return Credential{
+		ID:       name.ID(),
+		Secret:   takeSecret(plaintext),
+		Version:  r.Version,
+		Metadata: r.Envelope.metadata.clone(),
+	}, nil
+}
+
+// knows reports whether the id is of a key in the keyring, in use or retired.
+func (k *keyring) knows(id [seal.KeyIDSize]byte) bool {
+	if k.current.ID() == id {
+		return true
+	}
+	for _, key := range k.retired {
+		if key.ID() == id {
+			return true
+		}
+	}
+	return false
+}
+
+// keyFor returns the key that the record says it is sealed under, if it may
+// open such a record.
+func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, error) {
+	if k.current.ID() == e.keyID {
+		return k.current, nil
+	}
+	for i, key := range k.retired {
+		switch {
+		case key.ID() != e.keyID:
+		case rule == anyRecord, k.rotating && i == 0:
+			return key, nil
+		default:
+			return nil, &Error{Kind: ErrCorrupted, Message: "the record is sealed under a retired key",
+				Hint: "it is a copy of an older state; restore the current one from a backup, or put the value again with --force"}
+		}
+	}
+	// The id may be what was damaged: the commitment tells.
+	for _, key := range append([]*seal.Key{k.current}, k.retired...) {
+		if key.Fits(name.s, e.sealed) {
+			return nil, &Error{Kind: ErrCorrupted, Message: "the record's key id was damaged or edited",
+				Hint: "restore it from a backup, or put the value again with --force"}
+		}
+	}
+	return nil, &Error{Kind: ErrWrongKey,
+		Message: "the record is sealed under the data key " + e.KeyID().String() + ", this store's is " + KeyID(k.current.ID()).String(),
+		Hint:    "it comes from another store; open it with the key of that one"}
+}
+
+func (s *Store) locate(err error, op string, id ID) error {
+	return locate(err, op, s.description.Provider, id)
+}
+
+func (s *Store) lacks(op string, id ID, ability string) error {
+	return s.locate(&Error{Kind: ErrNotSupported,
+		Message: ability + " is not supported by the provider " + s.description.Provider}, op, id)
+}
+
+func notFound() error { return &Error{Kind: ErrNotFound, Message: "there is no such credential"} }

@@ -1,0 +1,322 @@
+package nebula
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"time"
+)
+
+// PutOptions goes with [Store.Put]. The zero value stores the value and keeps
+// creation time, author, scope, tags and rotation of a credential that is there.
+type PutOptions struct {
+	// Tags are added to those that are there, or take their place.
+	Tags      map[string]string
+	ClearTags bool // drop those that are there first
+
+	// RotationPolicy takes the place of the one that is there; nil keeps it.
+	RotationPolicy *RotationPolicy
+
+	IfAbsent  bool    // fail with ErrAlreadyExists where there is one
+	IfVersion Version // fail with ErrConflict where the version is another
+
+	// Previous is what Get returned: it spares reading the credential again to
+	// keep its metadata, and the write fails with ErrConflict if it is no
+	// longer the current one.
+	Previous *Credential
+
+	// Force writes over a record that cannot be read, whose metadata is lost.
+	Force bool
+}
+
+// Put stores a value and returns the new version. A credential that is there
+// is read first, and written on condition that it is still the same: of two
+// writers at once, none loses the other's tags.
+//
+// Errors: ErrAlreadyExists and ErrConflict as asked for by options;
+// ErrTooLarge; ErrInvalidMetadata; ErrNotFound where the store has no keyring
+// yet ([ErrNotInitialised]); ErrCorrupted and the like where the record that
+// is there cannot be read.
+func (s *Store) Put(ctx context.Context, id ID, secret Secret, options PutOptions) (Version, error) {
+	for key, value := range options.Tags {
+		if err := ValidateTag(key, value); err != nil {
+			return "", s.locate(err, "store", id)
+		}
+	}
+	if options.IfAbsent && (options.IfVersion != "" || options.Previous != nil) {
+		return "", s.locate(&Error{Kind: ErrUsage, Message: "if-absent and if-version exclude each other"}, "store", id)
+	}
+	if options.Previous != nil && options.IfVersion == "" {
+		options.IfVersion = options.Previous.Version
+	}
+	return s.update(ctx, "store", id, options, func(found *Credential) (Secret, error) {
+		m := &found.Metadata
+		if options.ClearTags {
+			m.Tags = nil
+		}
+		setTags(m, options.Tags, nil)
+		if options.RotationPolicy != nil {
+			m.RotationPolicy = *options.RotationPolicy
+		}
+		return secret, nil
+	})
+}
+
+// Tag sets and removes tags and returns the new version. The value stays.
+func (s *Store) Tag(ctx context.Context, id ID, set map[string]string, remove []string) (Version, error) {
+	const op = "tag"
+	for key, value := range set {
+		if err := ValidateTag(key, value); err != nil {
+			return "", s.locate(err, op, id)
+		}
+	}
+	return s.update(ctx, op, id, PutOptions{}, func(found *Credential) (Secret, error) {
+		if found.Version == "" {
+			return Secret{}, notFound()
+		}
+		setTags(&found.Metadata, set, remove)
+		return found.Secret, nil
+	})
+}
+
+func setTags(m *Metadata, set map[string]string, remove []string) {
+	if m.Tags == nil {
+		m.Tags = make(map[string]string)
+	}
+	maps.Copy(m.Tags, set)
+	for _, key := range remove {
+		delete(m.Tags, key)
+	}
+}
+
+// update reads the credential, lets edit change its metadata and choose the
+// value, and writes it on condition that nobody else did. Where somebody did,
+// it begins again, unless the caller asked for a condition. What edit gets has
+// no version where there is no credential.
+func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions,
+	edit func(*Credential) (Secret, error)) (Version, error) {
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return "", s.locate(err, op, id)
+	}
+	for attempt := newAttempts(); ; {
+		v, err := s.tryUpdate(ctx, name, scope, options, edit)
+		if err == nil {
+			return v, nil
+		}
+		asked := options.IfAbsent || options.IfVersion != ""
+		switch {
+		case errors.Is(err, ErrKeyChanged):
+			if _, loadErr := s.reloadKeyring(ctx); loadErr != nil {
+				return "", s.locate(loadErr, op, id)
+			}
+		case errors.Is(err, ErrNotSupported) && !asked && s.unconditional.CompareAndSwap(false, true):
+		case asked || !errors.Is(err, errRaced):
+			return "", s.locate(err, op, id)
+		}
+		if !attempt.next(ctx) {
+			return "", s.locate(err, op, id)
+		}
+	}
+}
+
+// errRaced marks a failure of a condition that the caller did not ask for.
+var errRaced = errors.New("another writer came first")
+
+func (s *Store) tryUpdate(ctx context.Context, name Name, scope string, options PutOptions,
+	edit func(*Credential) (Secret, error)) (Version, error) {
+	// A new process fetches the keyring while it reads the record.
+	pre := s.prefetchKeyring(ctx)
+	defer pre.cancel()
+	found, condition, err := s.before(ctx, name, scope, options, pre)
+	if err != nil {
+		return "", err
+	}
+	now := s.now()
+	if found.Version == "" {
+		found.Metadata = Metadata{CreatedAt: now, CreatedBy: s.author(ctx), Scope: scope}
+	} else if !now.After(found.Metadata.LastModified) {
+		// The clock stands, or went back: later versions stay later.
+		now = found.Metadata.LastModified.Add(time.Microsecond)
+	}
+	secret, err := edit(&found)
+	if err != nil {
+		return "", err
+	}
+	found.Metadata.LastModified = now
+	v, err := s.write(ctx, name, secret, found.Metadata, condition, pre)
+	if err != nil && !options.IfAbsent && (errors.Is(err, ErrConflict) || errors.Is(err, ErrAlreadyExists)) {
+		err = raced(err)
+	}
+	return v, err
+}
+
+// raced marks err without changing what it says.
+func raced(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	marked := *e
+	marked.Err = errors.Join(errRaced, e.Err)
+	return &marked
+}
+
+// before returns the credential as it is, and the condition on which it may be
+// written over.
+func (s *Store) before(ctx context.Context, name Name, scope string, options PutOptions,
+	pre *prefetch) (Credential, Precondition, error) {
+	if options.IfAbsent {
+		return Credential{}, IfAbsent(), nil
+	}
+	if p := options.Previous; p != nil {
+		found := *p
+		found.Metadata = p.Metadata.clone()
+		return found, IfVersion(options.IfVersion), nil
+	}
+	record, err := s.provider.Retrieve(ctx, name)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotFound):
+		if options.IfVersion != "" {
+			return Credential{}, Precondition{}, IfVersion(options.IfVersion).Check("")
+		}
+		return Credential{}, s.condition(IfAbsent()), nil
+	case options.Force && isUnreadable(err):
+		return Credential{}, Precondition{}, nil
+	default:
+		return Credential{}, Precondition{}, overUnreadable(err)
+	}
+	if options.IfVersion != "" {
+		if err := IfVersion(options.IfVersion).Check(record.Version); err != nil {
+			return Credential{}, Precondition{}, err
+		}
+	}
+	if scope != "" && record.Envelope.metadata.Scope != scope {
+		return Credential{}, Precondition{}, &Error{Kind: ErrConflict, Message: "the id is taken by a credential of another scope"}
+	}
+	found, err := s.open(ctx, name, record, pre, currentRecord)
+	switch {
+	case err == nil:
+		return found, s.condition(IfVersion(record.Version)), nil
+	case options.Force && isUnreadable(err):
+		return Credential{}, s.condition(IfVersion(record.Version)), nil
+	}
+	return Credential{}, Precondition{}, overUnreadable(err)
+}
+
+// condition drops a precondition that the caller did not ask for where the
+// provider cannot check it.
+func (s *Store) condition(p Precondition) Precondition {
+	if s.unconditional.Load() {
+		return Precondition{}
+	}
+	return p
+}
+
+// isUnreadable reports whether err is about the record rather than the way to it.
+func isUnreadable(err error) bool {
+	switch KindOf(err) {
+	case ErrCorrupted, ErrWrongKey, ErrUnsupportedVersion, ErrTooLarge:
+		return true
+	}
+	return false
+}
+
+// overUnreadable says why a write had to read: to keep the metadata.
+func overUnreadable(err error) error {
+	var e *Error
+	if !isUnreadable(err) || !errors.As(err, &e) {
+		return err
+	}
+	refused := *e
+	refused.Message = "the credential that is there cannot be read, and its metadata would be lost: " + e.Message
+	return &refused
+}
+
+// write seals and stores.
+func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata, condition Precondition,
+	pre *prefetch) (Version, error) {
+	if err := m.Validate(); err != nil {
+		return "", err
+	}
+	ring, err := s.writersKeyring(ctx, pre)
+	if err != nil {
+		return "", err
+	}
+	e := sealEnvelope(ring.current, name, secret.Reveal(), m, nil)
+	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
+		return "", tooLarge(len(e.raw), limit, s.description.Provider)
+	}
+	return s.provider.Store(ctx, name, e, StoreOptions{Precondition: condition})
+}
+
+// writersKeyring returns a fresh keyring, and makes the first one where the
+// store may.
+func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*keyring, error) {
+	ring, err := s.freshKeyring(ctx, pre)
+	if !errors.Is(err, ErrNotInitialised) {
+		return ring, err
+	}
+	if s.options.FirstKey == nil {
+		if found := s.wantNoRecords(ctx); found != nil {
+			return nil, found
+		}
+		return nil, err
+	}
+	key, err := s.options.FirstKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ring, err = s.initialise(ctx, key)
+	if errors.Is(err, ErrAlreadyExists) {
+		return s.reloadKeyring(ctx) // another process came first
+	}
+	return ring, err
+}
+
+// noteAccess writes last_accessed. The value was just read, and a failure is
+// no reason not to return it.
+func (s *Store) noteAccess(ctx context.Context, name Name, c *Credential) {
+	m := c.Metadata.clone()
+	m.LastAccessed = s.now()
+	v, err := s.write(ctx, name, c.Secret, m, IfVersion(c.Version), &prefetch{})
+	if err == nil {
+		c.Metadata, c.Version = m, v
+	}
+}
+
+func (s *Store) author(ctx context.Context) string {
+	if s.options.CreatedBy != "" {
+		return s.options.CreatedBy
+	}
+	return CallerFrom(ctx).Owner
+}
+
+// now returns the time as records hold it.
+func (s *Store) now() time.Time { return s.options.Now().UTC().Truncate(time.Microsecond) }
+
+// attempts paces the repetitions of a write that others came before. Each
+// round of such a race has a winner, so a loser's turn comes; the bound is for
+// a backend that reports conflicts without end.
+type attempts struct{ left int }
+
+func newAttempts() *attempts { return &attempts{left: 100} }
+
+// next waits a moment, longer the more often, and reports whether to try again.
+func (a *attempts) next(ctx context.Context) bool {
+	if a.left--; a.left == 0 {
+		return false
+	}
+	const shortest, longest = time.Millisecond, 32 * time.Millisecond
+	wait := min(longest, shortest<<min(100-a.left, 10))
+	timer := time.NewTimer(rand.N(wait))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
