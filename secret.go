@@ -21,9 +21,10 @@ var errNotText = errors.New("a secret is not read from text: use NewSecret")
 // A Secret is a reference: copies share the same bytes, and [Secret.Wipe]
 // clears them for all. The zero Secret is empty.
 type Secret struct {
-	// A pointer, not a slice: where fmt bypasses methods (%p, a Secret in an
-	// unexported field), it prints an address and not the bytes behind it.
-	box *secretBox
+	// Two pointers, not a slice. Where fmt bypasses methods (%p, a Secret in an
+	// unexported field) it prints what one pointer leads to, when the verb does
+	// not fit, and never what a second one does.
+	box **secretBox
 }
 
 type secretBox struct{ value []byte }
@@ -34,7 +35,10 @@ func NewSecret(value []byte) Secret {
 }
 
 // takeSecret makes a Secret of value itself, which the caller gives up.
-func takeSecret(value []byte) Secret { return Secret{&secretBox{value}} }
+func takeSecret(value []byte) Secret {
+	box := &secretBox{value}
+	return Secret{&box}
+}
 
 // Reveal returns the plaintext, which is shared and must not be changed. It is
 // empty after [Secret.Wipe].
@@ -42,7 +46,7 @@ func (s Secret) Reveal() []byte {
 	if s.box == nil {
 		return nil
 	}
-	return s.box.value
+	return (*s.box).value
 }
 
 // Len returns the length of the plaintext in bytes.
@@ -58,8 +62,8 @@ func (s Secret) Equal(other Secret) bool {
 // another use of the same Secret.
 func (s Secret) Wipe() {
 	if s.box != nil {
-		clear(s.box.value)
-		s.box.value = nil
+		clear((*s.box).value)
+		(*s.box).value = nil
 	}
 }
 
