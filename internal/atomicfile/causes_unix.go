@@ -1,0 +1,28 @@
+//go:build unix
+
+package atomicfile
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// IsFull reports whether the file system, or the user's share of it, is full.
+func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// IsReadOnly reports whether the file system is read-only.
+func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
+// IsTransient reports whether the device failed, or a limit of this machine
+// was met: the same call may work later.
+func IsTransient(err error) bool {
+	for _, errno := range []syscall.Errno{unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN,
+		unix.ESTALE, unix.EBUSY, unix.ETIMEDOUT, unix.EHOSTDOWN, unix.ENOTCONN} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,47 @@
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Create makes a new file of mode 0600 that holds data, and the directories
+// above it that are missing, of mode 0700. It returns when all of it is on the
+// disk. The file is never there in part: not to readers, not after a crash.
+// Where there is one of that name already the error is os.ErrExist.
+func Create(path string, data []byte) error {
+	parent, name := filepath.Split(filepath.Clean(path))
+	if parent == "" {
+		parent = "."
+	}
+	if err := MakeDirs(parent); err != nil {
+		return err
+	}
+	d, err := Open(filepath.Clean(parent))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	// Early, so that nothing is written where nothing can come of it.
+	if _, err := d.Lstat(name); err == nil {
+		return &os.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	staged, err := d.Stage(data)
+	if err != nil {
+		return err
+	}
+	if err := staged.CommitNew(name); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return &os.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+		}
+		return err
+	}
+	if err := d.Flush(); err != nil {
+		// It may not last, so it must not be relied on.
+		_ = d.Remove(name)
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package atomicfile
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"strings"
+)
+
+// tempPrefix begins the names of temporary files. What follows is random.
+const tempPrefix = ".tmp-"
+
+// IsTemp reports whether name is that of a temporary file of this package.
+func IsTemp(name string) bool {
+	return len(name) == len(tempPrefix)+2*tempRandom && strings.HasPrefix(name, tempPrefix)
+}
+
+const tempRandom = 16
+
+func tempName() string {
+	var b [tempRandom]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return tempPrefix + hex.EncodeToString(b[:])
+}
+
+// Dir is one directory, held open: what becomes of its path does not matter
+// afterwards. All methods may be called by several goroutines at once, and
+// none after Close. Names are single elements of a path.
+type Dir struct {
+	path string
+	handle
+	flusher flusher
+}
+
+// Path returns the path with which the directory was opened.
+func (d *Dir) Path() string { return d.path }
+
+// Staged is a temporary file, complete and on the disk, locked against
+// sweeping. Exactly one of Commit and Discard is to be called.
+type Staged struct {
+	dir  *Dir
+	name string
+	file stagedFile
+}
+
+// errSwept says that a sweeper took a new file before it could be locked.
+var errSwept = errors.New("the temporary file was taken away")
+
+// Stage writes data to a new temporary file of mode 0600 and flushes it. After
+// an error no file is left.
+func (d *Dir) Stage(data []byte) (*Staged, error) {
+	const attempts = 8
+	var err error
+	for range attempts {
+		s := &Staged{dir: d, name: tempName()}
+		err = s.create()
+		if err == errSwept || errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err = s.write(data); err == nil {
+			return s, nil
+		}
+		s.Discard()
+		return nil, err
+	}
+	return nil, err
+}
+
+// write fills the file and flushes it.
+func (s *Staged) write(data []byte) error {
+	for len(data) > 0 {
+		n, err := s.file.write(data)
+		if err != nil {
+			return &os.PathError{Op: "write", Path: s.path(), Err: err}
+		}
+		if n <= 0 {
+			return &os.PathError{Op: "write", Path: s.path(), Err: io.ErrShortWrite}
+		}
+		data = data[n:]
+	}
+	if err := s.file.flush(); err != nil {
+		return &os.PathError{Op: "fsync", Path: s.path(), Err: err}
+	}
+	return nil
+}
+
+// Commit puts the file in the place of name, whatever is there. The change is
+// atomic, and durable only after [Dir.Flush]. After an error the temporary
+// file is gone and what stood under name still stands.
+func (s *Staged) Commit(name string) error {
+	err := s.rename(name)
+	if err != nil {
+		s.Discard()
+		return err
+	}
+	// All is on the disk: closing has nothing more to report.
+	s.file.close()
+	return nil
+}
+
+// CommitNew is [Staged.Commit] where nothing may stand under name. Else the
+// error is os.ErrExist.
+func (s *Staged) CommitNew(name string) error {
+	err := s.renameNew(name)
+	if err != nil {
+		s.Discard()
+		return err
+	}
+	s.file.close()
+	return nil
+}
+
+// Discard removes the temporary file.
+func (s *Staged) Discard() {
+	_ = s.dir.Remove(s.name) // what remains is swept later
+	s.file.close()
+}
+
+func (s *Staged) path() string { return s.dir.join(s.name) }
+
+func (d *Dir) join(name string) string { return d.path + string(os.PathSeparator) + name }
+
+// Flush returns when all changes of names that were made before the call are
+// on the disk.
+func (d *Dir) Flush() error { return d.flusher.flush(d.flushHandle) }

@@ -1,0 +1,41 @@
+package atomicfile
+
+import "sync"
+
+// flusher lets one flush of a directory serve all who ask for it at the time.
+//
+// Whoever asks joins the round that waits to begin. So every flush begins
+// after the changes of all whom it serves, and while one runs the next gathers
+// everybody else.
+type flusher struct {
+	running sync.Mutex // held while a round flushes
+
+	mu      sync.Mutex
+	waiting *round // may still be joined; nil if there is none
+}
+
+type round struct {
+	done chan struct{}
+	err  error
+}
+
+func (f *flusher) flush(flush func() error) error {
+	f.mu.Lock()
+	if r := f.waiting; r != nil {
+		f.mu.Unlock()
+		<-r.done
+		return r.err
+	}
+	r := &round{done: make(chan struct{})}
+	f.waiting = r
+	f.mu.Unlock()
+
+	f.running.Lock()
+	f.mu.Lock()
+	f.waiting = nil
+	f.mu.Unlock()
+	r.err = flush()
+	f.running.Unlock()
+	close(r.done)
+	return r.err
+}

@@ -1,0 +1,133 @@
+package atomicfile
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// Lock excludes goroutines and processes from one another. Between processes
+// it is the lock of a file, which is never removed. That one belongs to the
+// descriptor, which goroutines share, so a channel keeps those apart.
+//
+// The zero value is not usable, see [NewLock].
+type Lock struct {
+	turn chan struct{}
+	name string
+	file *lockFile // used by whoever has the turn
+	dir  *Dir      // where file is
+}
+
+// NewLock returns a lock that is the file of that name in a directory. With no
+// name it is one between goroutines alone.
+func NewLock(name string) *Lock {
+	return &Lock{turn: make(chan struct{}, 1), name: name}
+}
+
+// ErrNoLocks says that the file system cannot lock files.
+var ErrNoLocks = errors.New("the file system does not lock files")
+
+// errLocked says that somebody else has the lock.
+var errLocked = errors.New("locked")
+
+// errReplaced says that another file stands in the place of the lock's.
+var errReplaced = errors.New("the lock file was replaced")
+
+// Lock waits for the lock in d, for as long as ctx and stop allow: it returns
+// the context's error, or os.ErrClosed where stop was closed.
+func (l *Lock) Lock(ctx context.Context, stop <-chan struct{}, d *Dir) error {
+	select {
+	case l.turn <- struct{}{}:
+	default:
+		select {
+		case l.turn <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-stop:
+			return os.ErrClosed
+		}
+	}
+	if l.name == "" {
+		return nil
+	}
+	if err := l.lockFile(ctx, stop, d); err != nil {
+		<-l.turn
+		return err
+	}
+	return nil
+}
+
+// Unlock gives the lock to the next.
+func (l *Lock) Unlock() {
+	if l.file != nil {
+		l.file.unlock()
+	}
+	<-l.turn
+}
+
+// Close waits for the holder and closes the file. The lock may be used again.
+func (l *Lock) Close() {
+	l.turn <- struct{}{}
+	l.forget()
+	<-l.turn
+}
+
+func (l *Lock) forget() {
+	if l.file != nil {
+		l.file.close()
+		l.file, l.dir = nil, nil
+	}
+}
+
+// lockFile tries until it succeeds. A holder does no more than a check and a
+// rename, so that trying again soon is cheaper than a thread that waits, and
+// obeys the context.
+func (l *Lock) lockFile(ctx context.Context, stop <-chan struct{}, d *Dir) error {
+	const shortest, longest = 50 * time.Microsecond, 2 * time.Millisecond
+	var timer *time.Timer
+	for delay := shortest; ; delay = min(2*delay, longest) {
+		err := l.try(d)
+		if err == nil {
+			return nil
+		}
+		if err != errLocked && err != errReplaced {
+			return err
+		}
+		if timer == nil {
+			timer = time.NewTimer(delay)
+			defer timer.Stop()
+		} else {
+			timer.Reset(delay)
+		}
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-stop:
+			return os.ErrClosed
+		}
+	}
+}
+
+func (l *Lock) try(d *Dir) error {
+	if l.dir != d {
+		l.forget()
+		file, err := openLock(d, l.name)
+		if err != nil {
+			return err
+		}
+		l.file, l.dir = file, d
+	}
+	if err := l.file.try(); err != nil {
+		return err
+	}
+	// Somebody may have removed the file against the rules: then a second
+	// process would lock another one.
+	if !l.file.isUnder(d, l.name) {
+		l.file.unlock()
+		l.forget()
+		return errReplaced
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// MakeDirs makes the directory at path and those above it that are missing,
+// each of mode 0700 and on the disk. What exists is left as it is.
+func MakeDirs(path string) error {
+	path = filepath.Clean(path)
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := MakeDirs(filepath.Dir(path)); err != nil {
+			return err
+		}
+		err = os.Mkdir(path, 0o700)
+	}
+	if err != nil {
+		if info, failed := os.Stat(path); failed == nil && info.IsDir() {
+			return nil // another process may have come first
+		}
+		return err
+	}
+	// The umask may have taken away even the owner's access.
+	if err := os.Chmod(path, 0o700); err != nil {
+		return err
+	}
+	parent, err := Open(filepath.Dir(path))
+	if err != nil {
+		// A parent that may be passed but not read, /home at some places,
+		// cannot be flushed by us.
+		if errors.Is(err, fs.ErrPermission) {
+			return nil
+		}
+		return err
+	}
+	defer parent.Close()
+	return parent.Flush()
+}
