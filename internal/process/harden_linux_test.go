@@ -1,0 +1,30 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The process that is hardened is another one: it cannot be undone, and a test
+// binary that cannot be traced is no help.
+func TestHarden(t *testing.T) {
+	if os.Getenv("NEBULA_TEST_HARDEN") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestHarden$")
+		cmd.Env = append(os.Environ(), "NEBULA_TEST_HARDEN=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	Harden()
+	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
+		t.Errorf("dumpable is %d, %v", dumpable, err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 || limit.Max != 0 {
+		t.Errorf("the limit of a core is %+v, %v", limit, err)
+	}
+}
