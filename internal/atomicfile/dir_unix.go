@@ -181,3 +181,13 @@ func retry[T any](call func() (T, error)) (T, error) {
 		}
 	}
 }
+
+// MayWrite reports whether we may make and rename files in the directory. It
+// does not say that the file system can be written to.
+func MayWrite(path string) error {
+	err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if err == unix.EACCES {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package local
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// base is the base directory, open.
+type base struct {
+	*atomicfile.Dir
+	id    atomicfile.FileID
+	folds atomic.Int32 // see fold.go
+}
+
+// bases holds the base directory from the time it is first needed. It may be
+// missing at first, and may be replaced by another, from a backup for example.
+type bases struct {
+	path    atomic.Pointer[string] // resolved
+	current atomic.Pointer[base]
+
+	mu   sync.Mutex // held to change current
+	past []*base    // may still be in use, closed at the end
+}
+
+// forReading returns the directory, or fs.ErrNotExist. With recheck it makes
+// sure that the path still leads there.
+func (b *bases) forReading(recheck bool) (*base, error) {
+	current := b.current.Load()
+	if current != nil && !recheck {
+		return current, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open()
+}
+
+// forWriting returns the directory, made if it may be.
+func (b *bases) forWriting(create bool) (*base, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	current, err := b.open()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return current, err
+	}
+	path := *b.path.Load()
+	if !create {
+		return nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the directory " + path + " is missing",
+			Hint: "mkdir -m 700 " + path, Err: err}
+	}
+	if err := atomicfile.MakeDirs(path); err != nil {
+		return nil, err
+	}
+	return b.open()
+}
+
+// open returns the directory to which the path leads now.
+func (b *bases) open() (*base, error) {
+	path := *b.path.Load()
+	stat, err := atomicfile.StatPath(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(path, stat); err != nil {
+		return nil, err
+	}
+	current := b.current.Load()
+	if current != nil && current.id == stat.ID {
+		return current, nil
+	}
+	dir, err := atomicfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if stat, err = dir.Stat(); err == nil {
+		err = usable(path, stat)
+	}
+	if err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	if current != nil {
+		b.past = append(b.past, current)
+	}
+	opened := &base{Dir: dir, id: stat.ID}
+	b.current.Store(opened)
+	return opened, nil
+}
+
+// close is called when nobody uses any of them.
+func (b *bases) close() error {
+	var err error
+	if current := b.current.Swap(nil); current != nil {
+		err = current.Close()
+	}
+	for _, past := range b.past {
+		_ = past.Close() // nothing was written through it
+	}
+	b.past = nil
+	return err
+}
+
+// usable refuses a directory in which somebody else could put or take files.
+func usable(path string, stat atomicfile.Stat) error {
+	invalid := func(reason, hint string) error {
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the directory " + path + " is not safe to use: " + reason, Hint: hint}
+	}
+	if !stat.Mode.IsDir() {
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: path + " is not a directory but " + atomicfile.TypeName(stat.Mode)}
+	}
+	if foreign := stat.ForeignOwner(); foreign != "" {
+		return invalid(foreign, "run it as that user, or use a directory of your own")
+	}
+	if stat.Writable() != "" {
+		return invalid(stat.TooWide(), "chmod 700 "+path)
+	}
+	return nil
+}
+
+// resolve follows the symbolic links of a path whose last elements may be
+// missing.
+func resolve(path string) string {
+	path = filepath.Clean(path)
+	resolved, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		return resolved
+	}
+	parent := filepath.Dir(path)
+	if parent == path || !errors.Is(err, os.ErrNotExist) {
+		return path
+	}
+	return filepath.Join(resolve(parent), filepath.Base(path))
+}

@@ -1,0 +1,197 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// Check examines directory, modes, owners, locks, what was left behind and
+// the file system. It works in every state of the provider.
+func (p *Provider) Check(ctx context.Context) []nebula.Finding {
+	path := resolve(p.config.BasePath)
+	x := &examination{provider: p, path: path}
+	stat, err := atomicfile.StatPath(path)
+	if isMissing(err) {
+		x.missing()
+		return x.findings
+	}
+	if err == nil {
+		err = usable(path, stat)
+	}
+	if err != nil {
+		x.failed("directory", err)
+		return x.findings
+	}
+	dir, err := atomicfile.Open(path)
+	if err != nil {
+		x.failed("directory", err)
+		return x.findings
+	}
+	defer dir.Close()
+	x.base = &base{Dir: dir, id: stat.ID}
+	x.directory(stat)
+	x.lock()
+	x.fileSystem()
+	x.files(ctx)
+	return x.findings
+}
+
+// examination collects findings.
+type examination struct {
+	provider *Provider
+	path     string
+	base     *base
+	findings []nebula.Finding
+}
+
+func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
+	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
+}
+
+func (x *examination) failed(check string, err error) {
+	e, ok := err.(*nebula.Error)
+	if !ok {
+		e = x.provider.explain(err)
+	}
+	x.add(check, nebula.SeverityError, e.Message, e.Hint)
+}
+
+func (x *examination) missing() {
+	if x.provider.config.CreateDir {
+		x.add("directory", nebula.SeverityOK, x.path+" does not exist yet: the first write makes it", "")
+		return
+	}
+	x.add("directory", nebula.SeverityError, x.path+" does not exist, and create_dir is false", "mkdir -m 700 "+x.path)
+}
+
+func (x *examination) directory(stat atomicfile.Stat) {
+	if err := atomicfile.MayWrite(x.path); err != nil {
+		x.failed("directory", &fs.PathError{Op: "write", Path: x.path, Err: err})
+	} else {
+		x.add("directory", nebula.SeverityOK, x.path, "")
+	}
+	if wide := stat.TooWide(); wide != "" {
+		x.add("mode", nebula.SeverityWarning, x.path+" has "+wide, "chmod 700 "+x.path)
+	} else {
+		x.add("mode", nebula.SeverityOK, "only the owner may look into the directory", "")
+	}
+}
+
+func (x *examination) lock() {
+	if !x.provider.config.EnableLocking {
+		x.add("lock", nebula.SeverityWarning,
+			"enable_locking is false: preconditions and changes of the keyring are not supported", "set enable_locking = true")
+		return
+	}
+	if err := x.base.ProbeLock(lockName); err != nil {
+		x.failed("lock", err)
+		return
+	}
+	x.add("lock", nebula.SeverityOK, "files can be locked", "")
+}
+
+func (x *examination) fileSystem() {
+	const check = "file system"
+	if network := x.base.NetworkFileSystem(); network != "" {
+		x.add(check, nebula.SeverityWarning,
+			"the directory is on "+network+", where locks may not hold between machines",
+			"use it from one machine only, or use a local file system or another provider")
+	} else {
+		x.add(check, nebula.SeverityOK, "not known to be a network file system", "")
+	}
+	folds, err := x.base.foldsCase(x.provider.naming)
+	switch {
+	case err != nil:
+		x.failed("case", err)
+	case folds:
+		x.add("case", nebula.SeverityWarning,
+			"the file system does not tell upper from lower case: ids that differ by case alone are refused", "")
+	}
+}
+
+// files looks at each name and reports each kind of trouble in one line.
+func (x *examination) files(ctx context.Context) {
+	const check = "files"
+	var wide, linked, foreign, special, stale troubles
+	records := 0
+	err := x.base.eachName(func(name string) bool {
+		if atomicfile.IsTemp(name) && x.base.IsStale(name) {
+			stale.note(name)
+			return ctx.Err() == nil
+		}
+		if _, ok := x.provider.naming.id(name); !ok && name != keyringFile(x.provider.naming) && name != lockName {
+			return ctx.Err() == nil
+		}
+		stat, err := x.base.Lstat(name)
+		switch {
+		case err != nil: // gone
+		case !stat.Mode.IsRegular():
+			special.note(name)
+		case stat.ForeignOwner() != "":
+			foreign.note(name)
+		case stat.TooWide() != "":
+			wide.note(name)
+		case stat.Links > 1:
+			linked.note(name)
+		default:
+			records++
+		}
+		return ctx.Err() == nil
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		x.failed(check, err)
+		return
+	}
+	x.report("special files", special, nebula.SeverityError, "are not regular files, and refused", "remove them or move them away")
+	x.report("owner", foreign, nebula.SeverityWarning, "belong to another user", "chown them, or remove them")
+	x.report("mode", wide, nebula.SeverityWarning, "are open to the group or to others", "chmod 600 "+wide.paths(x.path))
+	x.report("hard links", linked, nebula.SeverityWarning, "have another name somewhere, which keeps an old record alive",
+		"put the values again, and look for the other names: find / -xdev -samefile FILE")
+	x.report("temporary files", stale, nebula.SeverityWarning, "were left by writers that died", "nebula list removes them")
+	if len(x.findings) > 0 && records > 0 && special.count+foreign.count+wide.count+linked.count == 0 {
+		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")
+	}
+}
+
+func (x *examination) report(check string, t troubles, severity nebula.Severity, what, fix string) {
+	if t.count > 0 {
+		x.add(check, severity, fmt.Sprintf("%d %s: %s", t.count, what, t.names()), fix)
+	}
+}
+
+// troubles are files with the same trouble, the first few by name.
+type troubles struct {
+	count int
+	first []string
+}
+
+func (t *troubles) note(name string) {
+	const shown = 3
+	t.count++
+	if len(t.first) < shown {
+		t.first = append(t.first, name)
+	}
+}
+
+func (t troubles) names() string {
+	s := strings.Join(t.first, ", ")
+	if t.count > len(t.first) {
+		s += ", …"
+	}
+	return s
+}
+
+func (t troubles) paths(dir string) string {
+	if t.count > len(t.first) {
+		return dir + "/*"
+	}
+	return dir + "/" + strings.Join(t.first, " "+dir+"/")
+}

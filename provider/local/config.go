@@ -1,0 +1,141 @@
+package local
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// DefaultFileExtension is what file names end in, after a dot.
+const DefaultFileExtension = "enc.json"
+
+// maxExtension leaves room for the longest id in a file name of 255 bytes.
+const maxExtension = 255 - nebula.MaxIDLength - len(".")
+
+// Config says where the files are. Start from [DefaultConfig].
+type Config struct {
+	// BasePath is the directory, absolute.
+	BasePath string `koanf:"base_path"`
+
+	// CreateDir makes the directory, and those above it, on the first write.
+	CreateDir bool `koanf:"create_dir"`
+
+	// FileExtension is what file names end in, without the first dot.
+	FileExtension string `koanf:"file_extension"`
+
+	// EnableLocking keeps processes from writing at once. Without it
+	// preconditions and changes of the keyring are not supported.
+	EnableLocking bool `koanf:"enable_locking"`
+}
+
+// DefaultConfig returns the configuration for the user's data directory:
+// $XDG_DATA_HOME where it is set and absolute, else the platform's, and in it
+// nebula/credentials. BasePath is empty where the user has no home.
+func DefaultConfig() Config {
+	c := Config{CreateDir: true, FileExtension: DefaultFileExtension, EnableLocking: true}
+	if data := dataHome(); data != "" {
+		c.BasePath = filepath.Join(data, "nebula", "credentials")
+	}
+	return c
+}
+
+func dataHome() string {
+	if xdg := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(xdg) {
+		return xdg
+	}
+	if runtime.GOOS == "windows" {
+		return os.Getenv("LocalAppData")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil || !filepath.IsAbs(home) {
+		return ""
+	}
+	if runtime.GOOS == "darwin" {
+		return filepath.Join(home, "Library", "Application Support")
+	}
+	return filepath.Join(home, ".local", "share")
+}
+
+// Validate reports all that is wrong, in one error of kind ErrInvalidConfig.
+// It looks at the directory and changes nothing.
+func (c Config) Validate() error {
+	var problems, hints []string
+	note := func(setting, reason, hint string) {
+		if reason != "" {
+			problems = append(problems, setting+" "+reason)
+		}
+		if hint != "" {
+			hints = append(hints, hint)
+		}
+	}
+	reason, hint := c.invalidPath()
+	note("base_path", reason, hint)
+	note("file_extension", invalidExtension(c.FileExtension), "")
+	if problems == nil {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName,
+		Message: strings.Join(problems, "; "), Hint: strings.Join(hints, "; ")}
+}
+
+func (c Config) invalidPath() (reason, hint string) {
+	path := strconv.Quote(c.BasePath)
+	switch {
+	case c.BasePath == "":
+		return "is not set, and there is no home directory to take its place", "set base_path to an absolute path"
+	case !filepath.IsAbs(c.BasePath):
+		return path + " is not an absolute path", ""
+	case strings.ContainsRune(c.BasePath, 0):
+		return path + " holds a NUL", ""
+	}
+	info, err := os.Stat(c.BasePath)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if !c.CreateDir {
+			return path + " does not exist, and create_dir is false", "mkdir -m 700 " + c.BasePath
+		}
+	case err != nil:
+		return path + ": " + systemMessage(err), ""
+	case !info.IsDir():
+		return path + " is not a directory but " + atomicfile.TypeName(info.Mode()), ""
+	case atomicfile.MayWrite(c.BasePath) != nil:
+		return path + " is not writable, it has " + describeMode(info.Mode()), "chmod u+wx " + c.BasePath
+	}
+	return "", ""
+}
+
+// invalidExtension refuses what some platform cannot have in a name, so that a
+// directory can be moved to another one.
+func invalidExtension(ext string) string {
+	quoted := strconv.Quote(ext)
+	switch {
+	case ext == "":
+		return "is empty"
+	case len(ext) > maxExtension:
+		return "has " + strconv.Itoa(len(ext)) + " bytes, " + strconv.Itoa(maxExtension) + " are allowed"
+	case !utf8.ValidString(ext):
+		return quoted + " is not valid UTF-8"
+	case strings.ContainsAny(ext, `/\`):
+		return quoted + " holds a path separator"
+	case strings.ContainsAny(ext, `<>:"|?*`):
+		return quoted + " holds a character that Windows does not allow"
+	case ext[0] == '.' || strings.HasSuffix(ext, "."):
+		return quoted + " begins or ends with a dot"
+	case strings.HasSuffix(ext, " "):
+		return quoted + " ends with a space"
+	}
+	for _, r := range ext {
+		if r < 0x20 || 0x7f <= r && r <= 0x9f {
+			return quoted + " holds a control character"
+		}
+	}
+	return ""
+}

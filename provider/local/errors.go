@@ -1,0 +1,171 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+const providerName = "local"
+
+// fail says what err, from anywhere below, means for an operation. This file
+// is the only one that knows the errors of the operating system.
+func (p *Provider) fail(op string, name nebula.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		located := *e
+		located.Op, located.Provider, located.ID = op, providerName, name.ID()
+		return &located
+	}
+	e = p.explain(err)
+	e.Op, e.Provider, e.ID, e.Err = op, providerName, name.ID(), err
+	return e
+}
+
+func (p *Provider) explain(err error) *nebula.Error {
+	path := pathOf(err)
+	if path == "" {
+		path = p.address()
+	}
+	var notRegular *atomicfile.NotRegularError
+	var tooLarge *atomicfile.TooLargeError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the deadline passed"}
+	case errors.Is(err, context.Canceled):
+		return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled"}
+	case errors.Is(err, os.ErrClosed):
+		return errClosed()
+	case errors.As(err, &notRegular):
+		return &nebula.Error{Kind: nebula.ErrCorrupted,
+			Message: path + " is " + notRegular.Error() + ", which is left alone",
+			Hint:    "look where it comes from, and remove it or move it away"}
+	case errors.As(err, &tooLarge):
+		return errTooLarge(tooLarge.Size)
+	case errors.Is(err, atomicfile.ErrNoLocks):
+		return &nebula.Error{Kind: nebula.ErrNotSupported, Message: p.address() + ": " + atomicfile.ErrNoLocks.Error(),
+			Hint: "use a local file system, or set enable_locking = false where only one process writes"}
+	case atomicfile.IsFull(err):
+		return &nebula.Error{Kind: nebula.ErrUnavailable,
+			Message: path + ": no space left on the device; what was stored before stands",
+			Hint:    "make room on the file system of " + p.address()}
+	case atomicfile.IsReadOnly(err):
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": the file system is read-only",
+			Hint: "mount it for writing"}
+	case errors.Is(err, fs.ErrPermission):
+		return p.errDenied(path)
+	case errors.Is(err, fs.ErrNotExist):
+		return errMissing()
+	case atomicfile.IsTransient(err):
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + systemMessage(err)}
+	}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + systemMessage(err)}
+}
+
+// errDenied names the mode that stands in the way: the file's, or the
+// directory's where the file cannot be looked at or is none.
+func (p *Provider) errDenied(path string) *nebula.Error {
+	target, chmod := p.address(), "chmod 700 "
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isOurName(path) {
+		target, chmod = path, "chmod 600 "
+	}
+	message := path + ": permission denied"
+	if info, err := os.Lstat(target); err == nil {
+		message += "; " + target + " has " + describeMode(info.Mode())
+		if owner := ownerOf(target); owner != "" {
+			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message + ", and " + owner,
+				Hint: "run it as that user"}
+		}
+	}
+	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: chmod + target}
+}
+
+// isOurName reports names that are written through the directory, whose mode
+// then decides.
+func isOurName(path string) bool {
+	for i := len(path) - 1; i >= 0; i-- {
+		if os.IsPathSeparator(path[i]) {
+			return atomicfile.IsTemp(path[i+1:])
+		}
+	}
+	return false
+}
+
+func ownerOf(path string) string {
+	stat, err := atomicfile.StatPath(path)
+	if err != nil {
+		return ""
+	}
+	return stat.ForeignOwner()
+}
+
+func describeMode(mode os.FileMode) string { return fmt.Sprintf("mode %04o", mode.Perm()) }
+
+func errMissing() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such credential"}
+}
+
+func errClosed() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
+}
+
+func errNotConnected() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is not connected", Hint: "call Connect first"}
+}
+
+func errTooLarge(size int64) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrTooLarge,
+		Message: fmt.Sprintf("the record has %d bytes, %d are the limit of provider %s", size, maxRecord, providerName)}
+}
+
+func errNeedsLocks(what string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: what + " needs locks, and enable_locking is false",
+		Hint: "set enable_locking = true"}
+}
+
+func errTwin(twin string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict,
+		Message: "the file " + twin + " differs by case alone, which this file system does not tell apart",
+		Hint:    "use another id, or a base_path on a file system where case matters"}
+}
+
+func errNotFlushed(err error) error {
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
+		Message: "the change was made but could not be flushed, and may not outlast a power cut: " + systemMessage(err),
+		Hint:    "look at the disk, and do it again"}
+}
+
+// systemMessage is what a system call says, without its path.
+func systemMessage(err error) string {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err.Error()
+	case errors.As(err, &l):
+		return l.Err.Error()
+	}
+	return err.Error()
+}
+
+// pathOf returns the path that a failed call was about. Of a rename it is the
+// target: the temporary file means nothing to anybody.
+func pathOf(err error) string {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Path
+	case errors.As(err, &l):
+		return l.New
+	}
+	return ""
+}

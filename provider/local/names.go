@@ -1,0 +1,54 @@
+package local
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Names beside the records. None of them is an id with an extension.
+const lockName = ".lock"
+
+// naming maps names to files and back: <name>.<extension>, the keyring's name
+// being ".keyring". Ids are file names on every platform as they are.
+type naming struct {
+	suffix string // with its dot
+}
+
+// file returns the file of a record.
+func (n naming) file(name nebula.Name) string { return name.String() + n.suffix }
+
+// stem returns what may be an id in the name of a file. Whether it is one
+// [nebula.ParseID] decides; no id begins with a dot.
+func (n naming) stem(file []byte) (stem []byte, ok bool) {
+	if len(file) <= len(n.suffix) || file[0] == '.' {
+		return nil, false
+	}
+	return bytes.CutSuffix(file, []byte(n.suffix))
+}
+
+// id is the inverse of file, for credentials.
+func (n naming) id(file string) (nebula.ID, bool) {
+	stem, ok := n.stem([]byte(file))
+	if !ok {
+		return "", false
+	}
+	id, err := nebula.ParseID(string(stem))
+	return id, err == nil
+}
+
+// swapCase returns another name, which is the same one on a file system that
+// folds case. False where there are no letters.
+func swapCase(s string) (string, bool) {
+	swapped := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
+	return swapped, swapped != s
+}

@@ -1,0 +1,66 @@
+package local
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+func now() time.Time { return time.Now() }
+
+// sweepOnce removes, beside the first write, what writers that died left. It
+// ends early when the provider is closed, but not before it went through as
+// many names as it can in the time of a write: one command must not wait for a
+// million of them, and a small directory must be clean after it.
+func (p *Provider) sweepOnce(b *base) {
+	if !p.config.EnableLocking {
+		return
+	}
+	p.swept.Do(func() {
+		p.background.Add(1)
+		go func() {
+			defer p.background.Done()
+			p.sweep(b)
+		}()
+	})
+}
+
+func (p *Provider) sweep(b *base) {
+	names, err := b.Names()
+	if err != nil {
+		return // nobody waits for it: the next list or examination will see it
+	}
+	defer names.Close()
+	const atLeast = 16 // batches
+	for batch := 0; ; batch++ {
+		if batch >= atLeast && p.isClosing() {
+			return
+		}
+		var found []string
+		err := names.Next(func(name []byte, _ fileMode) {
+			if isTemp(name) {
+				found = append(found, string(name))
+			}
+		})
+		for _, name := range found {
+			b.Sweep(name)
+		}
+		if errors.Is(err, io.EOF) || err != nil {
+			return
+		}
+	}
+}
+
+func (p *Provider) isClosing() bool {
+	select {
+	case <-p.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// isTemp looks at the first byte before it makes a string.
+func isTemp(name []byte) bool { return name[0] == '.' && atomicfile.IsTemp(string(name)) }
