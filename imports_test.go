@@ -1,0 +1,60 @@
+package nebula_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// A program that imports only the core and the local provider gets no cloud
+// SDK, and nothing of the command: what these packages may pull in is listed.
+func TestImportFence(t *testing.T) {
+	allowed := []string{
+		"github.com/nebula-credential/nebula",
+		"golang.org/x/crypto/", "golang.org/x/sync/", "golang.org/x/sys/", "golang.org/x/text/",
+	}
+	for _, pkg := range []string{".", "./provider/local", "./provider/memory", "./middleware", "./providertest"} {
+		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", pkg, err)
+		}
+		deps := strings.Fields(string(out))
+		if len(deps) == 0 {
+			t.Fatalf("%s: no packages were listed", pkg)
+		}
+		for _, dep := range deps {
+			if !hasAnyPrefix(dep, allowed) {
+				t.Errorf("%s pulls in %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// A provider can be deleted without touching another one, and the core knows
+// none of them.
+func TestProvidersKnowOnlyTheCore(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", ".", "./provider/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		for _, dep := range strings.Fields(imports) {
+			if strings.HasPrefix(dep, "github.com/nebula-credential/nebula/provider/") && !strings.HasPrefix(dep, pkg+"/") {
+				t.Errorf("%s imports %s", pkg, dep)
+			}
+			if strings.HasPrefix(dep, "github.com/nebula-credential/nebula/config") {
+				t.Errorf("%s imports the configuration", pkg)
+			}
+		}
+	}
+}
+
+func hasAnyPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
