@@ -1,0 +1,275 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/local"
+)
+
+const credentials = 10_000
+
+var ctx = context.Background()
+
+// store is an open store on files, its key already at hand.
+type store struct {
+	*nebula.Store
+	dir string
+}
+
+func (s store) path(id nebula.ID) string { return filepath.Join(s.dir, string(id)+".enc.json") }
+
+// newStore makes a store in a directory of NEBULA_BENCH_DIR, or of the system's
+// temporary directory: which file system that is decides the figures.
+func newStore(b *testing.B) store {
+	b.Helper()
+	dir, err := os.MkdirTemp(os.Getenv("NEBULA_BENCH_DIR"), "nebula-bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	key := &nebula.KeyFile{Path: filepath.Join(dir, "key")}
+	if err := nebula.CreateKeyFile(key.Path); err != nil {
+		b.Fatal(err)
+	}
+	config := local.DefaultConfig()
+	config.BasePath = filepath.Join(dir, "credentials")
+	provider, err := local.New(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := nebula.Open(ctx, provider, nebula.Options{Keys: []nebula.Key{key}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	if _, err := s.Init(ctx, key); err != nil {
+		b.Fatal(err)
+	}
+	return store{s, config.BasePath}
+}
+
+// fill copies one record under n ids, which do not open, except the first: only
+// the number of files matters.
+func (s store) fill(b *testing.B, n int, options nebula.PutOptions) {
+	b.Helper()
+	if _, err := s.Put(ctx, id(0), secret(), options); err != nil {
+		b.Fatal(err)
+	}
+	record, err := os.ReadFile(s.path(id(0)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := 1; i < n; i++ {
+		if err := os.WriteFile(s.path(id(i)), record, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func id(i int) nebula.ID { return nebula.ID(fmt.Sprintf("credential-%07d", i)) }
+
+// secret is 1 KiB.
+func secret() nebula.Secret {
+	value := make([]byte, 1024)
+	_, _ = rand.Read(value)
+	return nebula.NewSecret(value)
+}
+
+func check(b *testing.B, err error) {
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func BenchmarkRetrieve(b *testing.B) {
+	s := newStore(b)
+	s.fill(b, credentials, nebula.PutOptions{})
+	path := s.path(id(0))
+	paired(b, 200,
+		func(int) { _, err := os.ReadFile(path); check(b, err) },
+		func(int) { _, err := s.Get(ctx, id(0)); check(b, err) })
+	b.ReportMetric(testing.AllocsPerRun(100, func() { _, err := s.Get(ctx, id(0)); check(b, err) }), "nebula-allocs")
+}
+
+func BenchmarkExists(b *testing.B) {
+	s := newStore(b)
+	s.fill(b, credentials, nebula.PutOptions{})
+	path := s.path(id(0))
+	paired(b, 500,
+		func(int) { _, err := os.Lstat(path); check(b, err) },
+		func(int) { _, err := s.Exists(ctx, id(0)); check(b, err) })
+}
+
+// bareStore does what a durable write needs and nothing else.
+func bareStore(b *testing.B, dir *os.File, path string, record []byte) {
+	var random [8]byte
+	_, _ = rand.Read(random[:])
+	temporary := filepath.Join(dir.Name(), ".bare-"+hex.EncodeToString(random[:]))
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	check(b, err)
+	_, err = f.Write(record)
+	check(b, err)
+	check(b, f.Sync())
+	check(b, f.Close())
+	check(b, os.Rename(temporary, path))
+	check(b, dir.Sync())
+}
+
+// bareDir is a directory beside the store's, with as many files.
+func bareDir(b *testing.B, s store) (*os.File, []byte) {
+	b.Helper()
+	record, err := os.ReadFile(s.path(id(0)))
+	check(b, err)
+	path := s.dir + "-bare"
+	check(b, os.Mkdir(path, 0o700))
+	for i := range credentials {
+		check(b, os.WriteFile(filepath.Join(path, string(id(i))+".enc.json"), record, 0o600))
+	}
+	dir, err := os.Open(path)
+	check(b, err)
+	b.Cleanup(func() { dir.Close() })
+	return dir, record
+}
+
+func BenchmarkStoreNew(b *testing.B)     { benchmarkStore(b, 1, true) }
+func BenchmarkStoreAgain(b *testing.B)   { benchmarkStore(b, 1, false) }
+func BenchmarkStoreNew16(b *testing.B)   { benchmarkStore(b, 16, true) }
+func BenchmarkStoreAgain16(b *testing.B) { benchmarkStore(b, 16, false) }
+
+// benchmarkStore compares a credential stored by one of several writers at
+// once with one stored by a single bare writer.
+func benchmarkStore(b *testing.B, writers int, fresh bool) {
+	s := newStore(b)
+	s.fill(b, credentials, nebula.PutOptions{})
+	dir, record := bareDir(b, s)
+	value := secret()
+	at := func(i int) nebula.ID {
+		if fresh {
+			return id(credentials + i)
+		}
+		return id(i % 100)
+	}
+	if !fresh {
+		for i := range 100 { // records that open
+			_, err := s.Put(ctx, id(i), value, nebula.PutOptions{Force: true})
+			check(b, err)
+		}
+	}
+	const perRound = 32
+	next := 0
+	paired(b, 1,
+		func(i int) {
+			for j := range perRound {
+				bareStore(b, dir, filepath.Join(dir.Name(), string(at(i*perRound+j))+".enc.json"), record)
+			}
+		},
+		func(int) {
+			var wg sync.WaitGroup
+			for w := range writers {
+				first := next + w*perRound/writers
+				wg.Go(func() {
+					for i := first; i < first+perRound/writers; i++ {
+						if _, err := s.Put(ctx, at(i), value, nebula.PutOptions{}); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			next += perRound
+		})
+	b.ReportMetric(perRound, "stores/round")
+	if writers == 1 {
+		b.ReportMetric(testing.AllocsPerRun(50, func() {
+			_, err := s.Put(ctx, id(0), value, nebula.PutOptions{})
+			check(b, err)
+		}), "nebula-allocs")
+	}
+}
+
+func BenchmarkListIDs(b *testing.B) {
+	s := newStore(b)
+	s.fill(b, credentials, nebula.PutOptions{})
+	paired(b, 4,
+		func(int) { readNames(b, s.dir) },
+		func(int) { wantEntries(b, s, nebula.ListOptions{}, credentials) })
+}
+
+func BenchmarkListByTagWarm(b *testing.B) {
+	const many = 100_000
+	s := newStore(b)
+	s.fill(b, many, nebula.PutOptions{Tags: map[string]string{"env": "prod"}})
+	byTag := nebula.ListOptions{Filter: nebula.Filter{Tags: map[string]string{"env": "prod"}}}
+	wantEntries(b, s, byTag, many)
+	paired(b, 1,
+		func(int) {
+			for _, name := range readNames(b, s.dir) {
+				_, err := os.Lstat(filepath.Join(s.dir, name))
+				check(b, err)
+			}
+		},
+		func(int) { wantEntries(b, s, byTag, many) })
+}
+
+// BenchmarkListMemory reports the memory that stays in use while a million ids
+// of 18 characters are listed.
+func BenchmarkListMemory(b *testing.B) {
+	const million = 1_000_000
+	s := newStore(b)
+	_, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{})
+	check(b, err)
+	for i := 1; i < million; i++ {
+		f, err := os.OpenFile(s.path(id(i)), os.O_CREATE|os.O_WRONLY, 0o600)
+		check(b, err)
+		check(b, f.Close())
+	}
+	for b.Loop() {
+		runtime.GC()
+		var most uint64
+		count := 0
+		for _, err := range s.List(ctx, nebula.ListOptions{}) {
+			check(b, err)
+			if count++; count%100_000 == 0 {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapSys+m.StackSys)
+			}
+		}
+		if count != million {
+			b.Fatalf("%d entries", count)
+		}
+		b.ReportMetric(float64(most)/(1<<20), "MiB")
+	}
+}
+
+func readNames(b *testing.B, path string) []string {
+	dir, err := os.Open(path)
+	check(b, err)
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil && err != io.EOF {
+		b.Fatal(err)
+	}
+	return names
+}
+
+func wantEntries(b *testing.B, s store, options nebula.ListOptions, want int) {
+	n := 0
+	for _, err := range s.List(ctx, options) {
+		check(b, err)
+		n++
+	}
+	if n != want {
+		b.Fatalf("%d entries, want %d", n, want)
+	}
+}
