@@ -9,10 +9,123 @@ type rule struct {
 // rules returns them all, in the order of the files. That none is left out is
 // checked by a test of this package.
 func rules() []rule {
-	return []rule{}
+	return []rule{
+		{"lifecycleUnconnected", lifecycleUnconnected},
+		{"lifecycleClosed", lifecycleClosed},
+		{"lifecycleConnectTwice", lifecycleConnectTwice},
+		{"lifecycleCloseTwice", lifecycleCloseTwice},
+		{"lifecycleConnectContext", lifecycleConnectContext},
+		{"lifecycleReopen", lifecycleReopen},
+		{"lifecycleIsolated", lifecycleIsolated},
+		{"lifecycleDescribe", lifecycleDescribe},
+		{"lifecycleAbilities", lifecycleAbilities},
+
+		{"storeRetrieve", storeRetrieve},
+		{"storeSizes", storeSizes},
+		{"storeLargest", storeLargest},
+		{"storeTooLarge", storeTooLarge},
+		{"storeReplaces", storeReplaces},
+		{"storeVersions", storeVersions},
+		{"storeTwice", storeTwice},
+		{"storeIndependent", storeIndependent},
+		{"retrieveMissing", retrieveMissing},
+		{"deleteRemoves", deleteRemoves},
+		{"deleteTwice", deleteTwice},
+		{"storeAfterDelete", storeAfterDelete},
+
+		{"preconditionIfAbsent", preconditionIfAbsent},
+		{"preconditionIfAbsentDeleted", preconditionIfAbsentDeleted},
+		{"preconditionIfVersion", preconditionIfVersion},
+		{"preconditionIfVersionMissing", preconditionIfVersionMissing},
+		{"preconditionIfVersionDeleted", preconditionIfVersionDeleted},
+		{"preconditionOtherHandle", preconditionOtherHandle},
+		{"preconditionRefused", preconditionRefused},
+
+		{"idsHostile", idsHostile},
+		{"idsUnusual", idsUnusual},
+		{"idsOneCharacter", idsOneCharacter},
+		{"idsAlike", idsAlike},
+		{"idsCase", idsCase},
+		{"idsFolded", idsFolded},
+
+		{"listEmpty", listEmpty},
+		{"listMany", listMany},
+		{"listPrefix", listPrefix},
+		{"listEntries", listEntries},
+		{"listEntriesHold", listEntriesHold},
+
+		{"listClose", listClose},
+		{"listTwo", listTwo},
+		{"listChanged", listChanged},
+		{"listCancelled", listCancelled},
+		{"listParallel", listParallel},
+
+		{"filterTags", filterTags},
+		{"filterTagsFollow", filterTagsFollow},
+		{"filterCreated", filterCreated},
+		{"filterScope", filterScope},
+		{"filterAll", filterAll},
+
+		{"metadataFields", metadataFields},
+		{"metadataTags", metadataTags},
+		{"metadataTagsRefused", metadataTagsRefused},
+		{"metadataManyTags", metadataManyTags},
+
+		{"keyringStored", keyringStored},
+		{"keyringHidden", keyringHidden},
+		{"keyringKept", keyringKept},
+		{"keyringApart", keyringApart},
+		{"keyringPreconditions", keyringPreconditions},
+		{"keyringRaced", keyringRaced},
+		{"keyringCompared", keyringCompared},
+		{"keyringComparedLive", keyringComparedLive},
+
+		{"damageRetrieve", damageRetrieve},
+		{"damageMended", damageMended},
+		{"damageNotAbsent", damageNotAbsent},
+		{"damageListed", damageListed},
+		{"damageOthers", damageOthers},
+		{"damageForeign", damageForeign},
+		{"damageKeyring", damageKeyring},
+
+		{"concurrentStores", concurrentStores},
+		{"concurrentCounter", concurrentCounter},
+		{"concurrentIfAbsent", concurrentIfAbsent},
+		{"concurrentIfAbsentDeleted", concurrentIfAbsentDeleted},
+		{"concurrentDelete", concurrentDelete},
+		{"concurrentIDs", concurrentIDs},
+
+		{"contextCancelled", contextCancelled},
+		{"contextDeadline", contextDeadline},
+		{"contextOfList", contextOfList},
+		{"contextDuring", contextDuring},
+		{"errorsLocated", errorsLocated},
+
+		{"restoreDeleted", restoreDeleted},
+		{"restoreLive", restoreLive},
+		{"restoreNothing", restoreNothing},
+		{"restoreLast", restoreLast},
+		{"restoreOne", restoreOne},
+		{"purgeFrees", purgeFrees},
+		{"purgeTwice", purgeTwice},
+		{"purgeVersions", purgeVersions},
+
+		{"historyOrder", historyOrder},
+		{"historyMissing", historyMissing},
+		{"versionRetrieve", versionRetrieve},
+		{"versionMissing", versionMissing},
+		{"batchRetrieve", batchRetrieve},
+		{"batchSmall", batchSmall},
+		{"checkChangesNothing", checkChangesNothing},
+		{"checkClosed", checkClosed},
+	}
 }
 
 // wrapperRules are for the wrapped provider only.
 func wrapperRules() []rule {
-	return []rule{}
+	return []rule{
+		{"wrapperAbilities", wrapperAbilities},
+		{"wrapperCounts", wrapperCounts},
+		{"wrapperPages", wrapperPages},
+	}
 }

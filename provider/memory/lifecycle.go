@@ -27,12 +27,11 @@ func (p *Provider) State() nebula.State {
 	return p.state
 }
 
-// Close implements [nebula.Connector]. It forgets all records.
+// Close implements [nebula.Connector].
 func (p *Provider) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state = nebula.StateClosed
-	p.credentials = nil
 	return nil
 }
 

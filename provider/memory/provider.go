@@ -23,9 +23,14 @@ func DefaultConfig() Config { return Config{MaxVersions: 10, MaxRecordSize: 16 <
 // Provider implements [nebula.Provider] and every ability.
 type Provider struct {
 	config Config
+	*backend
+	state nebula.State
+}
 
+// backend is apart from the provider so that tests can put two over one. Its
+// lock guards the states of the providers too.
+type backend struct {
 	mu          sync.RWMutex
-	state       nebula.State
 	credentials map[nebula.Name]*credential
 }
 
@@ -49,7 +54,7 @@ func New(config Config) (*Provider, error) {
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName,
 			Message: "max versions and max record size must be at least 1", Hint: "begin with memory.DefaultConfig()"}
 	}
-	return &Provider{config: config, credentials: make(map[nebula.Name]*credential)}, nil
+	return &Provider{config: config, backend: &backend{credentials: make(map[nebula.Name]*credential)}}, nil
 }
 
 // Store implements [nebula.Provider].

@@ -1,0 +1,101 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// contextCancelled: no operation begins under a cancelled context, and nothing
+// changes.
+func contextCancelled(r *rig) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	cancel()
+	r.endedContext(ctx, nebula.ErrInterrupted, context.Canceled)
+}
+
+// contextDeadline: nor under one whose deadline has passed, and the error is
+// another.
+func contextDeadline(r *rig) {
+	ctx, cancel := context.WithDeadline(r.ctx, time.Now().Add(-time.Second))
+	defer cancel()
+	r.endedContext(ctx, nebula.ErrTimeout, context.DeadlineExceeded)
+}
+
+// endedContext calls every operation under ctx, which has ended.
+func (r *rig) endedContext(ctx context.Context, kind nebula.Kind, cause error) {
+	r.Helper()
+	stays := r.record("stays")
+	version := r.store(stays)
+	refused := append(r.operations(r.p, r.record("new")), r.operations(r.p, r.record("stays"))...)
+	for _, o := range refused {
+		err := o.call(ctx)
+		r.fails(err, kind, o.op, o.name)
+		if !errors.Is(err, cause) {
+			r.Errorf("%s: %v does not wrap %v", o.op, err, cause)
+		}
+	}
+	r.absent(r.named("new"))
+	if got := r.holds(stays); got != version {
+		r.Errorf("the version changed from %q to %q", version, got)
+	}
+	r.wantList(nebula.Filter{}, "stays")
+}
+
+// contextOfList: a page obeys its own context.
+func contextOfList(r *rig) {
+	r.store(r.record("listed"))
+	ctx, cancel := context.WithDeadline(r.ctx, time.Now().Add(-time.Second))
+	defer cancel()
+	pager := r.p.List(r.ctx, nebula.Filter{})
+	defer pager.Close()
+	_, err := pager.NextPage(ctx)
+	r.fails(err, nebula.ErrTimeout, middleware.OpList, nebula.Name{})
+	r.wantList(nebula.Filter{}, "listed")
+}
+
+// contextDuring: a context that ends at any moment leaves the old or the new
+// record whole, and the provider usable.
+func contextDuring(r *rig) {
+	old, next := r.record("moment"), r.seal("moment", string(make([]byte, 512)), metadata())
+	for i := range r.many(20) {
+		r.store(old)
+		ctx, cancel := context.WithTimeout(r.ctx, time.Duration(i)*50*time.Microsecond)
+		version, err := r.p.Store(ctx, next.name, next.Envelope, nebula.StoreOptions{})
+		cancel()
+		if err == nil {
+			if got := r.holds(next); got != version {
+				r.Errorf("Store gave version %q, Retrieve %q", version, got)
+			}
+			continue
+		}
+		r.fails(err, nebula.ErrTimeout, middleware.OpStore, next.name)
+		got, err := r.p.Retrieve(r.ctx, old.name)
+		r.ok(err, "retrieve after a store that was ended")
+		if string(got.Envelope.Bytes()) != string(old.Bytes()) {
+			r.same(got, next)
+		}
+	}
+}
+
+// errorsLocated: each failure is an Error that names kind, operation, provider
+// and id, and one that is found by errors.Is.
+func errorsLocated(r *rig) {
+	missing := r.named("missing")
+	_, err := r.p.Retrieve(r.ctx, missing)
+	r.fails(err, nebula.ErrNotFound, middleware.OpRetrieve, missing)
+	if e := new(nebula.Error); !errors.As(err, &e) || e.Error() == "" || errors.Is(err, nebula.ErrConflict) {
+		r.Errorf("a poor error: %v", err)
+	}
+	r.fails(r.p.Delete(r.ctx, nebula.KeyringName()), nebula.ErrUsage, middleware.OpDelete, nebula.KeyringName())
+	e := r.seal("located", "a value that is private", metadata())
+	r.store(e)
+	if r.h.Preconditions == Refused {
+		return
+	}
+	_, err = r.tryStore(e, nebula.IfVersion("no such version"))
+	r.fails(err, nebula.ErrConflict, middleware.OpStore, e.name)
+}

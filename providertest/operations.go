@@ -1,0 +1,61 @@
+package providertest
+
+import (
+	"context"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// operation is one call that a provider can get.
+type operation struct {
+	op   string
+	name nebula.Name // zero where the call is not about one
+	call func(context.Context) error
+}
+
+// operations returns every call that p is able to get, each about e. Connect is
+// not among them, nor Check, which returns no error.
+func (r *rig) operations(p nebula.Provider, e record) []operation {
+	all := []operation{
+		{middleware.OpStore, e.name, func(ctx context.Context) error {
+			_, err := p.Store(ctx, e.name, e.Envelope, nebula.StoreOptions{})
+			return err
+		}},
+		{middleware.OpRetrieve, e.name, func(ctx context.Context) error { _, err := p.Retrieve(ctx, e.name); return err }},
+		{middleware.OpExists, e.name, func(ctx context.Context) error { _, err := p.Exists(ctx, e.name); return err }},
+		{middleware.OpDelete, e.name, func(ctx context.Context) error { return p.Delete(ctx, e.name) }},
+		{middleware.OpList, nebula.Name{}, func(ctx context.Context) error {
+			pager := p.List(ctx, nebula.Filter{})
+			defer pager.Close()
+			_, err := pager.NextPage(ctx)
+			return err
+		}},
+	}
+	return append(all, abilityOperations(p, e.name)...)
+}
+
+func abilityOperations(p nebula.Provider, name nebula.Name) []operation {
+	var all []operation
+	if a, ok := nebula.As[nebula.Restorer](p); ok {
+		all = append(all, operation{middleware.OpRestore, name,
+			func(ctx context.Context) error { return a.Restore(ctx, name) }})
+	}
+	if a, ok := nebula.As[nebula.Purger](p); ok {
+		all = append(all, operation{middleware.OpPurge, name,
+			func(ctx context.Context) error { return a.Purge(ctx, name) }})
+	}
+	if a, ok := nebula.As[nebula.Historian](p); ok {
+		all = append(all, operation{middleware.OpHistory, name,
+			func(ctx context.Context) error { _, err := a.History(ctx, name); return err }})
+	}
+	if a, ok := nebula.As[nebula.VersionRetriever](p); ok {
+		all = append(all, operation{middleware.OpRetrieveVersion, name,
+			func(ctx context.Context) error { _, err := a.RetrieveVersion(ctx, name, "0"); return err }})
+	}
+	if a, ok := nebula.As[nebula.BatchRetriever](p); ok {
+		all = append(all, operation{middleware.OpRetrieveBatch, nebula.Name{},
+			func(ctx context.Context) error { _, err := a.RetrieveBatch(ctx, []nebula.Name{name}); return err }})
+	}
+	return all
+}
