@@ -1,0 +1,3 @@
+package main
+
+func example() string { return "" }
