@@ -169,7 +169,9 @@ func addOne(r *rig, p nebula.Provider, name nebula.Name) error {
 // concurrentIfAbsent: of several that store if absent, exactly one wins.
 func concurrentIfAbsent(r *rig) {
 	r.needAtomic()
-	r.oneWins(func(i int) record { return r.seal("raced", fmt.Sprint("from ", i), metadata()) })
+	for round := range max(1, r.many(80)/racers) {
+		r.oneWins(func(i int) record { return r.seal(fmt.Sprint("raced", round), fmt.Sprint("from ", i), metadata()) })
+	}
 }
 
 // concurrentIfAbsentDeleted: the same where a deleted record counts as absent.
@@ -181,10 +183,12 @@ func concurrentIfAbsentDeleted(r *rig) {
 	r.oneWins(func(i int) record { return r.seal("raced", fmt.Sprint("from ", i), metadata()) })
 }
 
+// racers is how many try at once where one may win.
+const racers = 16
+
 // oneWins stores 16 records of one name at once, if absent.
 func (r *rig) oneWins(make func(i int) record) {
 	r.Helper()
-	const racers = 16
 	handles := r.handles()
 	entrants := [racers]record{}
 	for i := range entrants {

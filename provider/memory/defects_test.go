@@ -1,0 +1,203 @@
+package memory_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/memory"
+	"github.com/nebula-credential/nebula/providertest"
+)
+
+// A suite that passes a broken provider is worth nothing. Each defect breaks
+// one promise of the memory provider and names the rule that has to notice. It
+// stands here, and not beside the suite, because the harness needs the hooks of
+// this package's tests.
+type defect struct {
+	rule   string
+	config memory.Config // zero: the default
+
+	connect  func(*memory.Provider, context.Context) error
+	store    storeFunc
+	retrieve func(*memory.Provider, context.Context, nebula.Name) (nebula.Record, error)
+	remove   func(*memory.Provider, context.Context, nebula.Name) error
+	exists   func(*memory.Provider, context.Context, nebula.Name) (bool, error)
+	list     func(*memory.Provider, context.Context, nebula.Filter) nebula.Pager
+	restore  func(*memory.Provider, context.Context, nebula.Name) error
+	purge    func(*memory.Provider, context.Context, nebula.Name) error
+	history  func(*memory.Provider, context.Context, nebula.Name) ([]nebula.VersionInfo, error)
+	batch    func(*memory.Provider, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
+	check    func(*memory.Provider, context.Context) []nebula.Finding
+	rename   func(nebula.Name) nebula.Name
+}
+
+type storeFunc func(*memory.Provider, context.Context, nebula.Name, *nebula.Envelope, nebula.StoreOptions) (nebula.Version, error)
+
+// broken is a provider with a defect.
+type broken struct {
+	*memory.Provider
+	defect
+}
+
+func (b *broken) name(n nebula.Name) nebula.Name {
+	if b.rename == nil || n.IsKeyring() {
+		return n
+	}
+	return b.rename(n)
+}
+
+func (b *broken) Connect(ctx context.Context) error {
+	if b.connect != nil {
+		return b.connect(b.Provider, ctx)
+	}
+	return b.Provider.Connect(ctx)
+}
+
+func (b *broken) Store(ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+	if b.store != nil {
+		return b.store(b.Provider, ctx, n, e, o)
+	}
+	return b.Provider.Store(ctx, b.name(n), e, o)
+}
+
+func (b *broken) Retrieve(ctx context.Context, n nebula.Name) (nebula.Record, error) {
+	if b.retrieve != nil {
+		return b.retrieve(b.Provider, ctx, n)
+	}
+	return b.Provider.Retrieve(ctx, b.name(n))
+}
+
+func (b *broken) Delete(ctx context.Context, n nebula.Name) error {
+	if b.remove != nil {
+		return b.remove(b.Provider, ctx, n)
+	}
+	return b.Provider.Delete(ctx, b.name(n))
+}
+
+func (b *broken) Exists(ctx context.Context, n nebula.Name) (bool, error) {
+	if b.exists != nil {
+		return b.exists(b.Provider, ctx, n)
+	}
+	return b.Provider.Exists(ctx, b.name(n))
+}
+
+func (b *broken) List(ctx context.Context, f nebula.Filter) nebula.Pager {
+	if b.list != nil {
+		return b.list(b.Provider, ctx, f)
+	}
+	return b.Provider.List(ctx, f)
+}
+
+func (b *broken) Restore(ctx context.Context, n nebula.Name) error {
+	if b.restore != nil {
+		return b.restore(b.Provider, ctx, n)
+	}
+	return b.Provider.Restore(ctx, n)
+}
+
+func (b *broken) Purge(ctx context.Context, n nebula.Name) error {
+	if b.purge != nil {
+		return b.purge(b.Provider, ctx, n)
+	}
+	return b.Provider.Purge(ctx, n)
+}
+
+func (b *broken) History(ctx context.Context, n nebula.Name) ([]nebula.VersionInfo, error) {
+	if b.history != nil {
+		return b.history(b.Provider, ctx, n)
+	}
+	return b.Provider.History(ctx, n)
+}
+
+func (b *broken) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+	if b.batch != nil {
+		return b.batch(b.Provider, ctx, names)
+	}
+	return b.Provider.RetrieveBatch(ctx, names)
+}
+
+func (b *broken) Check(ctx context.Context) []nebula.Finding {
+	if b.check != nil {
+		return b.check(b.Provider, ctx)
+	}
+	return b.Provider.Check(ctx)
+}
+
+// brokenPager changes the pages of another one.
+type brokenPager struct {
+	nebula.Pager
+	next func(nebula.Pager, context.Context) ([]nebula.Entry, error)
+}
+
+func (p brokenPager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
+	return p.next(p.Pager, ctx)
+}
+
+// pages makes a defect of List from one of its pages.
+func pages(change func([]nebula.Entry) []nebula.Entry) func(*memory.Provider, context.Context, nebula.Filter) nebula.Pager {
+	return func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+		return brokenPager{p.List(ctx, f), func(inner nebula.Pager, ctx context.Context) ([]nebula.Entry, error) {
+			entries, err := inner.NextPage(ctx)
+			return change(entries), err
+		}}
+	}
+}
+
+const defectVariable = "NEBULA_TEST_DEFECT"
+
+// TestDefectsAreFound runs the rule over each defect in a process of its own,
+// which has to fail.
+func TestDefectsAreFound(t *testing.T) {
+	if os.Getenv(defectVariable) != "" {
+		t.Skip("this is the process of a defect")
+	}
+	if output, err := runDefect("none", ".*/.*"); err != nil {
+		t.Fatalf("the provider without a defect fails as well: %v\n%s", err, output)
+	}
+	for name, d := range defects() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, run := range []string{"Direct", "Wrapped"} {
+				rule := "TestDefect/" + run + "/" + d.rule
+				output, err := runDefect(name, "^"+run+"$/^"+d.rule+"$")
+				if err == nil || !strings.Contains(output, "--- FAIL: "+rule) {
+					t.Errorf("%s did not notice: %v\n%s", rule, err, output)
+				}
+			}
+		})
+	}
+}
+
+func runDefect(name, rules string) (output string, err error) {
+	command := exec.Command(os.Args[0], "-test.run=^TestDefect$/"+rules, "-test.timeout=60s")
+	command.Env = append(os.Environ(), defectVariable+"="+name)
+	raw, err := command.CombinedOutput()
+	return string(raw), err
+}
+
+// TestDefect is run by TestDefectsAreFound.
+func TestDefect(t *testing.T) {
+	name := os.Getenv(defectVariable)
+	if name == "" {
+		t.Skip("no defect was asked for")
+	}
+	d, ok := defects()[name]
+	if !ok && name != "none" {
+		t.Fatalf("there is no defect %q", name)
+	}
+	if d.config == (memory.Config{}) {
+		d.config = memory.DefaultConfig()
+	}
+	h := harness()
+	h.New = func(t *testing.T) nebula.Provider { return &broken{newProvider(t, d.config), d} }
+	h.Reopen = func(t *testing.T, p nebula.Provider) nebula.Provider {
+		return &broken{memory.Reopen(t, p.(*broken).Provider).(*memory.Provider), d}
+	}
+	h.Corrupt = func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
+		memory.Corrupt(t, p.(*broken).Provider, name, raw)
+	}
+	providertest.Run(t, h)
+}
