@@ -61,7 +61,7 @@ func contextOfList(r *rig) {
 // record whole, and the provider usable.
 func contextDuring(r *rig) {
 	old, next := r.record("moment"), r.seal("moment", string(make([]byte, 512)), metadata())
-	for i := range r.many(20) {
+	for i := range r.many(40) / 2 {
 		r.store(old)
 		ctx, cancel := context.WithTimeout(r.ctx, time.Duration(i)*50*time.Microsecond)
 		version, err := r.p.Store(ctx, next.name, next.Envelope, nebula.StoreOptions{})

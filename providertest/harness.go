@@ -125,6 +125,9 @@ func Run(t *testing.T, h Harness) {
 	if h.MaxStores == 0 {
 		h.MaxStores = 400
 	}
+	if h.MaxStores < 20 {
+		t.Fatal("providertest: Harness.MaxStores is less than 20")
+	}
 	t.Run("Direct", func(t *testing.T) { runAll(t, h, rules(), false) })
 	t.Run("Wrapped", func(t *testing.T) { runAll(t, h, append(rules(), wrapperRules()...), true) })
 }

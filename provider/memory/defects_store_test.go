@@ -22,11 +22,14 @@ func renamed(change func(string) string) func(nebula.Name) nebula.Name {
 
 // unlocked keeps preconditions, and lets others in between check and write.
 func unlocked(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
-	current, err := p.Retrieve(ctx, n)
-	if err != nil && !errors.Is(err, nebula.ErrNotFound) {
-		return "", err
+	if o.Precondition.IsZero() {
+		return p.Store(ctx, n, e, o)
 	}
-	if o.Precondition.Check(current.Version) == nil {
+	current := nebula.Version("")
+	if history, err := p.History(ctx, n); err == nil {
+		current = history[0].Version
+	}
+	if o.Precondition.Check(current) == nil {
 		time.Sleep(5 * time.Millisecond)
 		o = nebula.StoreOptions{}
 	}

@@ -191,13 +191,18 @@ func TestDefect(t *testing.T) {
 	if d.config == (memory.Config{}) {
 		d.config = memory.DefaultConfig()
 	}
+	providertest.Run(t, harnessOf(d, d.config))
+}
+
+// harnessOf is the harness for a provider with a defect.
+func harnessOf(d defect, config memory.Config) providertest.Harness {
 	h := harness()
-	h.New = func(t *testing.T) nebula.Provider { return &broken{newProvider(t, d.config), d} }
+	h.New = func(t *testing.T) nebula.Provider { return &broken{newProvider(t, config), d} }
 	h.Reopen = func(t *testing.T, p nebula.Provider) nebula.Provider {
 		return &broken{memory.Reopen(t, p.(*broken).Provider).(*memory.Provider), d}
 	}
 	h.Corrupt = func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
 		memory.Corrupt(t, p.(*broken).Provider, name, raw)
 	}
-	providertest.Run(t, h)
+	return h
 }

@@ -1,0 +1,147 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/memory"
+	"github.com/nebula-credential/nebula/providertest"
+)
+
+// TestVariants: the allowances of the harness fit backends that need them. The
+// memory provider is made to lack what each variant is named after, and passes.
+func TestVariants(t *testing.T) {
+	t.Run("refuses preconditions", func(t *testing.T) {
+		h := variant(defect{store: refusing})
+		h.Preconditions = providertest.Refused
+		providertest.Run(t, h)
+	})
+	t.Run("racy preconditions", func(t *testing.T) {
+		h := variant(defect{store: unlocked})
+		h.Preconditions = providertest.Racy
+		providertest.Run(t, h)
+	})
+	t.Run("folds case", func(t *testing.T) {
+		h := variant(defect{store: folding})
+		h.FoldsCase = true
+		providertest.Run(t, h)
+	})
+	t.Run("few tags", func(t *testing.T) {
+		h := variant(defect{store: fewTags})
+		h.MaxTags, h.AcceptsTag = mostTags, plainTag
+		providertest.Run(t, h)
+	})
+	t.Run("late lists", func(t *testing.T) {
+		h := variant(defect{})
+		h.New = func(t *testing.T) nebula.Provider { return &late{Provider: newProvider(t, small())} }
+		h.Reopen, h.Corrupt, h.Lag, h.MaxStores = nil, nil, 5*time.Second, 20
+		providertest.Run(t, h)
+	})
+	t.Run("no abilities", func(t *testing.T) {
+		providertest.Run(t, providertest.Harness{New: func(t *testing.T) nebula.Provider {
+			p := newProvider(t, memory.DefaultConfig())
+			if err := p.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return struct{ nebula.Provider }{p}
+		}})
+	})
+}
+
+func small() memory.Config { return memory.Config{MaxVersions: 10, MaxRecordSize: 32 << 10} }
+
+// variant is the harness for a memory provider that differs as d says.
+func variant(d defect) providertest.Harness {
+	h := harnessOf(d, small())
+	h.MaxRecordSize = small().MaxRecordSize
+	return h
+}
+
+func storeError(kind nebula.Kind, n nebula.Name) error {
+	return &nebula.Error{Kind: kind, Op: "store", Provider: "memory", ID: n.ID()}
+}
+
+func refusing(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+	if !o.Precondition.IsZero() {
+		return "", storeError(nebula.ErrNotSupported, n)
+	}
+	return p.Store(ctx, n, e, o)
+}
+
+func folding(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+	pager := p.List(ctx, nebula.Filter{})
+	for {
+		entries, err := pager.NextPage(ctx)
+		if err != nil {
+			return p.Store(ctx, n, e, o)
+		}
+		for _, entry := range entries {
+			if entry.ID != n.ID() && strings.EqualFold(string(entry.ID), n.String()) {
+				return "", storeError(nebula.ErrConflict, n)
+			}
+		}
+	}
+}
+
+const mostTags = 15
+
+func plainTag(key, value string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9 _.:/=+@-]*$`).MatchString(key + value)
+}
+
+func fewTags(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+	tags := e.Metadata().Tags
+	for key, value := range tags {
+		if len(tags) > mostTags || !plainTag(key, value) && ctx.Err() == nil {
+			return "", storeError(nebula.ErrInvalidMetadata, n)
+		}
+	}
+	return p.Store(ctx, n, e, o)
+}
+
+// late answers a list with what it was a moment ago.
+type late struct {
+	*memory.Provider
+	mu    sync.Mutex
+	known map[string]snapshot
+}
+
+type snapshot struct {
+	entries []nebula.Entry
+	taken   time.Time
+}
+
+func (l *late) List(ctx context.Context, f nebula.Filter) nebula.Pager {
+	given := false
+	return brokenPager{l.Provider.List(ctx, f), func(inner nebula.Pager, ctx context.Context) ([]nebula.Entry, error) {
+		entries, err := inner.NextPage(ctx)
+		if err != nil && (!errors.Is(err, io.EOF) || given) {
+			return nil, err
+		}
+		given = true
+		return l.remembered(fmt.Sprint(f), entries), nil
+	}}
+}
+
+// remembered returns the entries of the last moment. All fit one page here.
+func (l *late) remembered(filter string, entries []nebula.Entry) []nebula.Entry {
+	const moment = 30 * time.Millisecond
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old, ok := l.known[filter]; ok && time.Since(old.taken) < moment {
+		return old.entries
+	}
+	if l.known == nil {
+		l.known = make(map[string]snapshot)
+	}
+	l.known[filter] = snapshot{entries, time.Now()}
+	return entries
+}
