@@ -198,6 +198,14 @@ type Description struct {
 	Provider      string // local, memory, aws, azure, vault, kubernetes
 	Address       string // identity of the backend, the same however it was spelt
 	MaxRecordSize int    // bytes of a record; 0 where no limit is known
+
+	// ComparesKeyring says that Store refuses a record that is not sealed
+	// under the key of the stored keyring: after a new one is written, no
+	// record comes in under the old key.
+	ComparesKeyring bool
+
+	// ListLag is how long a list may show what was.
+	ListLag time.Duration
 }
 
 // VersionInfo describes a version of a credential.

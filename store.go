@@ -3,10 +3,10 @@ package nebula
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/nebula-credential/nebula/internal/seal"
 )
 
 // Store is what applications hold: credentials sealed under a data key of the
@@ -21,6 +21,8 @@ type Store struct {
 
 	ring    atomic.Pointer[heldKeyring]
 	loading chan struct{} // held while the keyring is read: 1 of room
+
+	warnOnce sync.Once // about pins
 
 	// unconditional is set once the provider has said that it cannot check a
 	// precondition.
@@ -46,12 +48,23 @@ type Options struct {
 	// write. A write that loses a race is dropped.
 	TrackAccess bool
 
+	// TrustedKey is the data key that the store must have, now or before it was
+	// rotated. It takes the place of Pins.
+	TrustedKey *KeyID
+
+	// Pins remember the data key of each store between processes; nil: nothing
+	// is remembered. See [Pins].
+	Pins Pins
+
 	// FirstKey returns the key with which the first Put makes the keyring of
 	// an empty store. Without it, only Init makes one.
 	FirstKey func(context.Context) (Key, error)
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	// Logger gets warnings that no call fails for; nil: they are dropped.
+	Logger *slog.Logger
 
 	// MaxConcurrency bounds the calls that one operation has under way at the
 	// same time, where it needs many; 0 is 8.
@@ -77,6 +90,9 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 	}
 	if s.options.Now == nil {
 		s.options.Now = time.Now
+	}
+	if s.options.Logger == nil {
+		s.options.Logger = slog.New(slog.DiscardHandler)
 	}
 	if s.options.MaxConcurrency == 0 {
 		s.options.MaxConcurrency = 8
@@ -203,7 +219,33 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	if !ok {
 		return s.lacks(op, id, "restoring a deleted credential")
 	}
-	return s.locate(r.Restore(ctx, name), op, id)
+	if err := r.Restore(ctx, name); err != nil {
+		return s.locate(err, op, id)
+	}
+	return s.locate(s.sealRestored(ctx, name), op, id)
+}
+
+// sealRestored seals a record anew that was deleted before the data key was
+// replaced, and so is still under the old one.
+func (s *Store) sealRestored(ctx context.Context, name Name) error {
+	record, err := s.provider.Retrieve(ctx, name)
+	if err != nil {
+		return err
+	}
+	// The key ids are in clear: as a rule they agree, and no key is needed.
+	keyring, err := s.retrieveKeyring(ctx)
+	if err != nil || keyring.Envelope.keyID == record.Envelope.keyID {
+		return err
+	}
+	ring, err := s.reloadKeyring(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := ring.keyFor(name, record.Envelope, anyRecord)
+	if err != nil {
+		return err
+	}
+	return s.sealAnew(ctx, name, record, key, ring)
 }
 
 // History lists the versions of the credential, the newest first, or fails
@@ -303,88 +345,6 @@ func (s *Store) inScope(ctx context.Context, name Name, scope string) (bool, err
 		return false, err
 	}
 	return record.Envelope.metadata.Scope == scope, nil
-}
-
-// Which keys may open a record.
-type openRule bool
-
-const (
-	currentRecord openRule = false // those in use
-	anyRecord     openRule = true  // retired ones too: an old version
-)
-
-// open returns the credential in the record.
-func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, rule openRule) (Credential, error) {
-	ring, err := s.keyring(ctx, pre)
-	if errors.Is(err, ErrNotInitialised) {
-		return Credential{}, recordsWithoutKeyring(err)
-	}
-	if err != nil {
-		return Credential{}, err
-	}
-	if !ring.knows(r.Envelope.keyID) {
-		// It may have been replaced since it was read.
-		if ring, err = s.reloadKeyring(ctx); err != nil {
-			return Credential{}, err
-		}
-	}
-	key, err := ring.keyFor(name, r.Envelope, rule)
-	if err != nil {
-		return Credential{}, err
-	}
-	plaintext, err := r.Envelope.open(key, name)
-	if err != nil {
-		return Credential{}, &Error{Kind: ErrCorrupted, Err: err,
-			Message: "the record was damaged, edited, or swapped with another one",
-			Hint:    "restore it from a backup, or put the value again with --force"}
-	}
-	return Credential{
-		ID:       name.ID(),
-		Secret:   takeSecret(plaintext),
-		Version:  r.Version,
-		Metadata: r.Envelope.metadata.clone(),
-	}, nil
-}
-
-// knows reports whether the id is of a key in the keyring, in use or retired.
-func (k *keyring) knows(id [seal.KeyIDSize]byte) bool {
-	if k.current.ID() == id {
-		return true
-	}
-	for _, key := range k.retired {
-		if key.ID() == id {
-			return true
-		}
-	}
-	return false
-}
-
-// keyFor returns the key that the record says it is sealed under, if it may
-// open such a record.
-func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, error) {
-	if k.current.ID() == e.keyID {
-		return k.current, nil
-	}
-	for i, key := range k.retired {
-		switch {
-		case key.ID() != e.keyID:
-		case rule == anyRecord, k.rotating && i == 0:
-			return key, nil
-		default:
-			return nil, &Error{Kind: ErrCorrupted, Message: "the record is sealed under a retired key",
-				Hint: "it is a copy of an older state; restore the current one from a backup, or put the value again with --force"}
-		}
-	}
-	// The id may be what was damaged: the commitment tells.
-	for _, key := range append([]*seal.Key{k.current}, k.retired...) {
-		if key.Fits(name.s, e.sealed) {
-			return nil, &Error{Kind: ErrCorrupted, Message: "the record's key id was damaged or edited",
-				Hint: "restore it from a backup, or put the value again with --force"}
-		}
-	}
-	return nil, &Error{Kind: ErrWrongKey,
-		Message: "the record is sealed under the data key " + e.KeyID().String() + ", this store's is " + KeyID(k.current.ID()).String(),
-		Hint:    "it comes from another store; open it with the key of that one"}
 }
 
 func (s *Store) locate(err error, op string, id ID) error {

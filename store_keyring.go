@@ -30,8 +30,9 @@ type KeyInfo struct {
 	// Authentic is false where no key was at hand or none fitted: then the
 	// slots are what the backend shows, and Generation is 0.
 	Authentic  bool
-	Generation uint64 // writes of the keyring so far
-	Retired    int    // data keys that were replaced and are kept
+	Generation uint64  // writes of the keyring so far
+	Retired    []KeyID // data keys that were replaced and are kept, newest first
+	Rotating   bool    // records may still be under the first of them
 }
 
 // Init makes the store's data key and wraps it for key. The store must have
@@ -53,7 +54,7 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 	if found {
 		return nil, alreadyInitialised(nil)
 	}
-	if err := s.wantNoRecords(ctx); err != nil {
+	if err := errors.Join(s.wantNoPin(), s.wantNoRecords(ctx)); err != nil {
 		return nil, err
 	}
 	now := s.now()
@@ -71,7 +72,7 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 		return nil, err
 	}
 	s.hold(ring)
-	return ring, nil
+	return ring, s.remember(ring)
 }
 
 func alreadyInitialised(cause error) error {
@@ -120,10 +121,13 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	for _, slot := range e.slots.slots {
 		info.Slots = append(info.Slots, slot.Slot)
 	}
-	ring, err := openKeyring(ctx, record, s.options.Keys)
+	ring, err := s.openTrusted(ctx, record)
 	switch {
 	case err == nil:
-		info.Authentic, info.Generation, info.Retired = true, ring.generation, len(ring.retired)
+		info.Authentic, info.Generation, info.Rotating = true, ring.generation, ring.rotating
+		for _, key := range ring.retired {
+			info.Retired = append(info.Retired, KeyID(key.ID()))
+		}
 	case !errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrWrongKey):
 		return KeyInfo{}, s.locate(err, op, "")
 	}
@@ -161,6 +165,9 @@ func (s *Store) RemoveKey(ctx context.Context, slotID string) error {
 	return s.locate(err, "remove a key", "")
 }
 
+// errUnchanged says that another process has done already what was to be done.
+var errUnchanged = errors.New("nothing to change")
+
 // changeKeyring reads the keyring, changes the authenticated list of slots and
 // writes it, again where another writer came between.
 func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) error {
@@ -172,13 +179,16 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 		changed := *ring
 		changed.generation++
 		if err := change(&changed); err != nil {
+			if err == errUnchanged {
+				return nil
+			}
 			return err
 		}
 		changed.version, err = s.provider.Store(ctx, KeyringName(), changed.seal(s.now()),
 			StoreOptions{Precondition: IfVersion(ring.version)})
 		if err == nil {
 			s.hold(&changed)
-			return nil
+			return s.remember(&changed)
 		}
 		if !errors.Is(err, ErrConflict) || !attempt.next(ctx) {
 			return err
@@ -255,11 +265,32 @@ func (s *Store) loadKeyring(ctx context.Context, pre *prefetch) (*keyring, error
 	var ring *keyring
 	if held := s.ring.Load(); held != nil && held.version == record.Version {
 		ring = held.keyring
-	} else if ring, err = openKeyring(ctx, record, s.options.Keys); err != nil {
+	} else if ring, err = s.openTrusted(ctx, record); err != nil {
 		return nil, err
 	}
 	s.hold(ring)
 	return ring, nil
+}
+
+// openTrusted opens a keyring's record and holds it against the pin. Between
+// the two another process may have written a newer one, and remembered that:
+// then the newer one is what counts.
+func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
+	for {
+		ring, err := openKeyring(ctx, record, s.options.Keys)
+		if err != nil {
+			return nil, err
+		}
+		distrust := s.checkTrust(ring)
+		if distrust == nil {
+			return ring, nil
+		}
+		newer, err := s.retrieveKeyring(ctx)
+		if err != nil || newer.Version == record.Version {
+			return nil, distrust
+		}
+		record = newer
+	}
 }
 
 // take returns what was prefetched, once, or else what retrieve returns.
@@ -275,6 +306,9 @@ func (p *prefetch) take(ctx context.Context, retrieve func(context.Context) (Rec
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
 	record, err := s.provider.Retrieve(ctx, KeyringName())
 	if errors.Is(err, ErrNotFound) {
+		if err := s.wantNoPin(); err != nil {
+			return Record{}, err
+		}
 		return Record{}, notInitialised(err)
 	}
 	return record, err
