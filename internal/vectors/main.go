@@ -3,6 +3,7 @@
 //
 //	go run ./internal/vectors > testdata/format/vectors.jsonl
 //	go run ./internal/vectors -example
+//	go run ./internal/vectors -derived > internal/seal/testdata/derived.jsonl
 //
 // It is written from docs/format.md and shares no code with the packages that
 // it tests: it builds every text and every input of a hash by hand, naively.
@@ -76,6 +77,7 @@ func (s *suite) add(v vector) {
 
 func generate() []vector {
 	s := &suite{names: make(map[string]bool)}
+	s.examples()
 	s.recordsOK()
 	s.recordKeys()
 	s.recordEdits()
@@ -111,10 +113,15 @@ func write(w io.Writer, vectors []vector) error {
 
 func main() {
 	var err error
-	if len(os.Args) == 2 && os.Args[1] == "-example" {
-		_, err = io.WriteString(os.Stdout, example())
-	} else {
+	switch {
+	case len(os.Args) == 1:
 		err = write(os.Stdout, generate())
+	case os.Args[1] == "-example":
+		_, err = io.WriteString(os.Stdout, example())
+	case os.Args[1] == "-derived":
+		err = writeDerived(os.Stdout)
+	default:
+		err = fmt.Errorf("unknown argument %q", os.Args[1])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

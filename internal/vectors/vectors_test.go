@@ -2,29 +2,46 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strings"
 	"testing"
 )
 
-// The file is frozen: a change of the generator has to be meant.
-func TestFileIsWhatTheGeneratorPrints(t *testing.T) {
-	want, err := os.ReadFile("../../testdata/format/vectors.jsonl")
+// The files are frozen: a change of the generator has to be meant.
+func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
+	for path, print := range map[string]func(io.Writer) error{
+		"../../testdata/format/vectors.jsonl":        func(w io.Writer) error { return write(w, generate()) },
+		"../../internal/seal/testdata/derived.jsonl": writeDerived,
+	} {
+		stored, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var printed bytes.Buffer
+		if err := print(&printed); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(printed.Bytes(), stored) {
+			continue
+		}
+		old, now := strings.Split(string(stored), "\n"), strings.Split(printed.String(), "\n")
+		t.Errorf("%s: %d lines are stored, %d printed", path, len(old), len(now))
+		for i := range min(len(old), len(now)) {
+			if old[i] != now[i] {
+				t.Fatalf("line %d\nstored  %.300s\nprinted %.300s", i+1, old[i], now[i])
+			}
+		}
+	}
+}
+
+// What docs/format.md shows byte by byte is what the generator computes.
+func TestDocumentHasTheExample(t *testing.T) {
+	text, err := os.ReadFile("../../docs/format.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var printed bytes.Buffer
-	if err := write(&printed, generate()); err != nil {
-		t.Fatal(err)
+	if !strings.Contains(string(text), example()) {
+		t.Error("the example in docs/format.md is not what go run ./internal/vectors -example prints")
 	}
-	if bytes.Equal(printed.Bytes(), want) {
-		return
-	}
-	old, now := strings.Split(string(want), "\n"), strings.Split(printed.String(), "\n")
-	for i := range min(len(old), len(now)) {
-		if old[i] != now[i] {
-			t.Fatalf("line %d\nstored  %.300s\nprinted %.300s", i+1, old[i], now[i])
-		}
-	}
-	t.Fatalf("%d lines are stored, %d printed", len(old), len(now))
 }
