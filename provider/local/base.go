@@ -52,7 +52,7 @@ func (b *bases) forWriting(create bool) (*base, error) {
 	path := *b.path.Load()
 	if !create {
 		return nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the directory " + path + " is missing",
-			Hint: "mkdir -m 700 " + path, Err: err}
+			Hint: "mkdir -m 700 " + path}
 	}
 	if err := atomicfile.MakeDirs(path); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -11,10 +12,15 @@ import (
 )
 
 // Check examines directory, modes, owners, locks, what was left behind and
-// the file system. It works in every state of the provider.
+// the file system. It works before Connect too, which refuses a directory that
+// is not safe to use.
 func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	path := resolve(p.config.BasePath)
 	x := &examination{provider: p, path: path}
+	if p.State() == nebula.StateClosed {
+		x.failed("directory", errClosed())
+		return x.findings
+	}
 	stat, err := atomicfile.StatPath(path)
 	if isMissing(err) {
 		x.missing()
@@ -54,8 +60,8 @@ func (x *examination) add(check string, severity nebula.Severity, message, fix s
 }
 
 func (x *examination) failed(check string, err error) {
-	e, ok := err.(*nebula.Error)
-	if !ok {
+	var e *nebula.Error
+	if !errors.As(err, &e) {
 		e = x.provider.explain(err)
 	}
 	x.add(check, nebula.SeverityError, e.Message, e.Hint)
@@ -156,7 +162,7 @@ func (x *examination) files(ctx context.Context) {
 	x.report("hard links", linked, nebula.SeverityWarning, "have another name somewhere, which keeps an old record alive",
 		"put the values again, and look for the other names: find / -xdev -samefile FILE")
 	x.report("temporary files", stale, nebula.SeverityWarning, "were left by writers that died", "nebula list removes them")
-	if len(x.findings) > 0 && records > 0 && special.count+foreign.count+wide.count+linked.count == 0 {
+	if records > 0 && special.count+foreign.count+wide.count+linked.count == 0 {
 		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")
 	}
 }

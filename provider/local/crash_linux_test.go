@@ -1,0 +1,270 @@
+package local_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// calls are those by which a store or a deletion can go wrong.
+var calls = []string{"openat", "fchmod", "flock", "write", "fsync", "renameat", "unlinkat", "newfstatat", "fstat", "close"}
+
+// injected runs role in another process, in which strace does what at the nth
+// of the calls. It reports whether there was an nth.
+func injected(t *testing.T, role, dir, call, what string, nth int) (hit bool) {
+	t.Helper()
+	log := filepath.Join(t.TempDir(), "log")
+	cmd := other(t.Context(), role, dir)
+	cmd.Args = append([]string{"strace", "-f", "-qq", "-o", log, "-e", "trace=" + call,
+		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, what, nth)}, cmd.Args...)
+	cmd.Path, cmd.Stderr = strace(t), nil
+	_ = cmd.Run() // it dies, or fails: what it leaves is looked at
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(text, []byte("INJECTED")) || bytes.Contains(text, []byte("killed by SIGKILL"))
+}
+
+func strace(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		missing(t, "strace")
+	}
+	return path
+}
+
+// TestKilledAtEveryCall: whatever call is the last one of a process, the old
+// record stands or the new one, and the next writer cleans up.
+func TestKilledAtEveryCall(t *testing.T) {
+	strace(t)
+	for _, role := range []string{"store", "delete"} {
+		hits := 0
+		for _, call := range calls {
+			for nth := 1; nth < 40; nth++ {
+				s := newStore(t)
+				old := s.put("id", "old")
+				if !injected(t, role, s.dir, call, "signal=KILL", nth) {
+					break
+				}
+				hits++
+				s.survives(role, old, fmt.Sprintf("%s killed at %s %d", role, call, nth))
+			}
+		}
+		t.Logf("%s was killed at %d calls", role, hits)
+		if hits < 8 {
+			t.Errorf("%s was killed at %d calls only: strace does not see them", role, hits)
+		}
+	}
+}
+
+// survives checks a store after something happened to a process that wrote.
+func (s store) survives(role string, old []byte, what string) {
+	s.Helper()
+	record, err := s.Retrieve(s.Context(), named("id"))
+	switch {
+	case err == nil && bytes.Equal(record.Envelope.Bytes(), old):
+	case err == nil && role == "store": // ParseEnvelope found it whole
+	case role == "delete" && nebula.KindOf(err) == nebula.ErrNotFound:
+	default:
+		s.Errorf("%s: %v", what, err)
+	}
+	next := openStore(s.T, s.dir)
+	next.holds("id", next.put("id", "next"))
+	if err := next.Close(); err != nil {
+		s.Error(err)
+	}
+	if left := s.temps(); len(left) != 0 {
+		s.Errorf("%s: left behind %v", what, left)
+	}
+}
+
+// TestFailedCalls: a call that fails leaves the old record, or the new one
+// whole, and no temporary file.
+func TestFailedCalls(t *testing.T) {
+	strace(t)
+	hits := 0
+	for _, call := range []string{"write", "fsync", "renameat", "openat", "unlinkat"} {
+		for _, errno := range []string{"EIO", "ENOSPC"} {
+			for nth := 1; nth < 10; nth++ {
+				s := newStore(t)
+				old := s.put("id", "old")
+				if !injected(t, "store", s.dir, call, "error="+errno, nth) {
+					break
+				}
+				hits++
+				s.survives("store", old, fmt.Sprintf("%s of %s %d", errno, call, nth))
+			}
+		}
+	}
+	// Interrupted calls are made again, and short writes go on.
+	for _, what := range []string{"error=EINTR", "retval=7"} {
+		s := newStore(t)
+		s.put("id", "old")
+		injected(t, "store", s.dir, "write", what, 1)
+		s.survives("store", nil, what)
+	}
+	if hits < 8 {
+		t.Errorf("%d calls failed only: strace does not see them", hits)
+	}
+}
+
+// TestKilledAtRandom: every acknowledged store is there after the process was
+// killed at any time.
+func TestKilledAtRandom(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 3
+	}
+	s := newStore(t)
+	s.put("id", "old")
+	for range rounds {
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := other(ctx, "stores", s.dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(20*time.Millisecond+rand.N(50*time.Millisecond), cancel)
+		var acknowledged []string
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			acknowledged = append(acknowledged, lines.Text())
+		}
+		_ = cmd.Wait()
+		cancel()
+		record, err := s.Retrieve(t.Context(), named("id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// One more may have been put in place without being acknowledged, and
+		// every earlier one is over.
+		for i, version := range acknowledged {
+			if version == string(record.Version) && i != len(acknowledged)-1 {
+				t.Fatalf("the store went back to the %dth of %d acknowledged", i+1, len(acknowledged))
+			}
+		}
+	}
+	s.list(nebula.Filter{})
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// mounted returns a directory that is the root of a file system of its own.
+func mounted(t *testing.T, fstype, options string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root, to mount "+fstype)
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, fstype, 0, options); err != nil {
+		missing(t, fstype+" with "+options+": "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := mounted(t, "tmpfs", "size=256k,mode=700")
+	s := openStore(t, filepath.Join(dir, "credentials"))
+	old := s.put("id", "old")
+	s.put("other", "v")
+	if err := fill(filepath.Join(dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Store(t.Context(), named("id"), sealed("id", strings.Repeat("x", 8<<10), nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrUnavailable, "store", "no space left", s.dir)
+	s.holds("id", old)
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if err := s.Delete(t.Context(), named("other")); err != nil {
+		t.Errorf("delete on a full disk: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	s.put("id", "new")
+}
+
+// fill writes until nothing more fits.
+func fill(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for size := 64 << 10; size > 0; {
+		if _, err := f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	return nil
+}
+
+func TestReadOnlyFileSystem(t *testing.T) {
+	dir := mounted(t, "tmpfs", "size=1m,mode=700")
+	s := openStore(t, dir)
+	record := s.put("id", "v")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir)
+	_, err := s.Store(t.Context(), named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrPermissionDenied, "store", "read-only")
+	fails(t, s.Delete(t.Context(), named("id")), nebula.ErrPermissionDenied, "delete", "read-only")
+	s.holds("id", record)
+}
+
+func TestFoldingFileSystem(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	mkfs, err := exec.LookPath("mkfs.vfat")
+	if err != nil || os.Geteuid() != 0 {
+		missing(t, "root and mkfs.vfat")
+	}
+	if out, err := exec.Command(mkfs, "-C", image, "4096").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-o", "loop,umask=077", image, dir).CombinedOutput(); err != nil {
+		missing(t, "vfat in the kernel: "+string(out))
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
+	s := openStore(t, filepath.Join(dir, "credentials"))
+	record := s.put("Token", "v")
+	_, err = s.Store(t.Context(), named("token"), sealed("token", "w", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrConflict, "store", "case alone", "Token.enc.json")
+	if _, err := s.Retrieve(t.Context(), named("TOKEN")); nebula.KindOf(err) != nebula.ErrNotFound {
+		t.Errorf("retrieve: %v", err)
+	}
+	if found, err := s.Exists(t.Context(), named("token")); found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	if err := s.Delete(t.Context(), named("token")); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	s.holds("Token", record)
+}

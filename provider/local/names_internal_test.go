@@ -1,0 +1,132 @@
+package local
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// seeds are what the fuzzing of names starts from.
+func seeds() []string {
+	return []string{"id.enc.json", ".keyring.enc.json", ".lock", ".enc.json", "a.b.enc.json", "id.enc.jsonx",
+		"-id.enc.json", "con.enc.json", "GitHub-Token_1.enc.json", "../id.enc.json", "é.enc.json", "id", ""}
+}
+
+func TestSeedsOfNames(t *testing.T) {
+	ids := 0
+	for _, file := range seeds() {
+		if _, ok := (naming{suffix: ".enc.json"}).id(file); ok {
+			ids++
+		}
+	}
+	if ids != 2 {
+		t.Errorf("the corpus has %d names of credentials, want 2", ids)
+	}
+}
+
+// FuzzNames: a file is that of one credential or of none, and no credential
+// has the name of something else.
+func FuzzNames(f *testing.F) {
+	for _, file := range seeds() {
+		f.Add(file)
+	}
+	n := naming{suffix: ".enc.json"}
+	f.Fuzz(func(t *testing.T, file string) {
+		id, ok := n.id(file)
+		if ok {
+			name, err := id.Name()
+			if err != nil || n.file(name) != file {
+				t.Errorf("%q is the file of %q, whose file is %q, %v", file, id, n.file(name), err)
+			}
+			if file == lockName || file == keyringFile(n) || atomicfile.IsTemp(file) || filepath.Base(file) != file {
+				t.Errorf("%q is the file of the credential %q", file, id)
+			}
+		}
+		if name, err := nebula.ID(file).Name(); err == nil {
+			if back, ok := n.id(n.file(name)); !ok || string(back) != file {
+				t.Errorf("the id %q comes back as %q", file, back)
+			}
+		}
+		swapped, _ := swapCase(file)
+		if back, _ := swapCase(swapped); back != file {
+			t.Errorf("swapping the case of %q twice gives %q", file, back)
+		}
+	})
+}
+
+// TestTwins tries what is done on a file system that folds case on one that
+// need not: finding the twin by the names in the directory.
+func TestTwins(t *testing.T) {
+	dir := t.TempDir()
+	n := naming{suffix: ".enc.json"}
+	d, err := atomicfile.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	b := &base{Dir: d}
+	if folds, err := b.foldsCase(n); folds || err != nil || b.folds.Load() != foldUnknown {
+		t.Errorf("an empty directory: %v, %v, %d", folds, err, b.folds.Load())
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Token.enc.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = os.Lstat(filepath.Join(dir, "tOKEN.enc.json"))
+	folds, unexpected := b.foldsCase(n)
+	if unexpected != nil || folds != (err == nil) || b.folds.Load() == foldUnknown {
+		t.Errorf("folds %v, %v, %d; another case gives %v", folds, unexpected, b.folds.Load(), err)
+	}
+	b.folds.Store(foldYes)
+	for file, want := range map[string]string{"token.enc.json": "Token.enc.json", "Token.enc.json": "", "other.enc.json": ""} {
+		if twin, err := b.twin(n, file); twin != want || err != nil {
+			t.Errorf("the twin of %s is %q, %v; want %q", file, twin, err, want)
+		}
+	}
+}
+
+func TestStoreRefusesTwin(t *testing.T) {
+	c := DefaultConfig()
+	c.BasePath = filepath.Join(t.TempDir(), "credentials")
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := p.bases.forWriting(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.folds.Store(foldYes)
+	for id, want := range map[nebula.ID]nebula.Kind{"Token": "", "other": ""} {
+		if got := storeID(t, p, id); got != want {
+			t.Errorf("%s: %s", id, got)
+		}
+	}
+	if got := storeID(t, p, "tokeN"); got != nebula.ErrConflict {
+		t.Errorf("the twin: %q", got)
+	}
+	if got := storeID(t, p, "Token"); got != "" {
+		t.Errorf("the first again: %q", got)
+	}
+}
+
+func storeID(t *testing.T, p *Provider, id nebula.ID) nebula.Kind {
+	t.Helper()
+	name, err := id.Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := nebula.Metadata{CreatedAt: now(), LastModified: now()}
+	e, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret([]byte("v")), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	return nebula.KindOf(err)
+}

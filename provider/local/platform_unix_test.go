@@ -1,0 +1,326 @@
+//go:build unix
+
+package local_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/providertest"
+)
+
+// holdLock holds the store's lock as another process would.
+func holdLock(t *testing.T, dir string) (unlock func()) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	return func() { f.Close() }
+}
+
+func mode(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
+}
+
+func TestModesDoNotDependOnTheUmask(t *testing.T) {
+	for _, umask := range []int{0, 0o77, 0o777} {
+		s := newStore(t)
+		func() {
+			defer unix.Umask(unix.Umask(umask))
+			s.put("id", "v")
+			if _, err := s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}()
+		if got := mode(t, s.dir); got != 0o700 {
+			t.Errorf("umask %o: the directory has mode %o", umask, got)
+		}
+		for _, file := range []string{"id.enc.json", ".keyring.enc.json", ".lock"} {
+			if got := mode(t, filepath.Join(s.dir, file)); got != 0o600 {
+				t.Errorf("umask %o: %s has mode %o", umask, file, got)
+			}
+		}
+	}
+}
+
+// TestInTheWay: what is no file is refused by every operation, at once, and
+// left alone with what it points to.
+func TestInTheWay(t *testing.T) {
+	s := newStore(t)
+	s.put("good", "v")
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.WriteFile(outside, []byte("outside"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	obstacles := map[string]func(path string) error{
+		"link":     func(path string) error { return os.Symlink(outside, path) },
+		"inside":   func(path string) error { return os.Symlink("good.enc.json", path) },
+		"dangling": func(path string) error { return os.Symlink("nowhere", path) },
+		"pipe":     func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"dir":      func(path string) error { return os.Mkdir(path, 0o700) },
+		"socket":   func(path string) error { return listen(t, path) },
+	}
+	if os.Geteuid() == 0 {
+		obstacles["device"] = func(path string) error {
+			return unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))) // endless zeros
+		}
+	}
+	for id, make := range obstacles {
+		t.Run(id, func(t *testing.T) {
+			s := store{t, s.Provider, s.dir}
+			path := s.path(id)
+			if err := make(path); err != nil {
+				t.Skip(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.refuses(id)
+			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+				t.Errorf("it was not left alone: %v", err)
+			}
+		})
+	}
+	if data, err := os.ReadFile(outside); string(data) != "outside" {
+		t.Errorf("what a link points to is %q, %v", data, err)
+	}
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func (s store) refuses(id string) {
+	s.Helper()
+	_, err := s.Retrieve(s.Context(), named(id))
+	fails(s.T, err, nebula.ErrCorrupted, "retrieve", s.path(id), "left alone")
+	_, err = s.Exists(s.Context(), named(id))
+	fails(s.T, err, nebula.ErrCorrupted, "exists", s.path(id))
+	_, err = s.Store(s.Context(), named(id), sealed(id, "v", nil), nebula.StoreOptions{})
+	fails(s.T, err, nebula.ErrCorrupted, "store", s.path(id))
+	fails(s.T, s.Delete(s.Context(), named(id)), nebula.ErrCorrupted, "delete", s.path(id))
+	for _, filter := range []nebula.Filter{{}, {CreatedAfter: time.Unix(0, 0)}} {
+		fails(s.T, s.list(filter)[nebula.ID(id)].Err, nebula.ErrCorrupted, "list", s.path(id))
+	}
+}
+
+// listen makes a socket. Its path has a short limit, so it is made elsewhere.
+func listen(t *testing.T, path string) error {
+	short, err := os.MkdirTemp("", "s")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(short)
+	l, err := net.Listen("unix", filepath.Join(short, "s"))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { l.Close() })
+	return os.Rename(filepath.Join(short, "s"), path)
+}
+
+func TestALinkInPlaceOfTheLock(t *testing.T) {
+	s := newStore(t)
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "target")
+	if err := os.Symlink(target, filepath.Join(s.dir, ".lock")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrCorrupted, "store", ".lock", "symbolic link")
+	if _, err := os.Lstat(target); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the link was followed: %v", err)
+	}
+}
+
+func TestUnsafeDirectories(t *testing.T) {
+	for _, wide := range []os.FileMode{0o777, 0o770, 0o702, 0o1777} {
+		dir := filepath.Join(t.TempDir(), "wide")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, wide.Perm()); err != nil {
+			t.Fatal(err)
+		}
+		p := newProvider(t, dir)
+		fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", "may", "write", "chmod 700 "+dir)
+		if got := p.State(); got != nebula.StateConfigured {
+			t.Errorf("the state is %v", got)
+		}
+		findings(t, p, "directory", nebula.SeverityError, "may")
+	}
+}
+
+func TestDirectoryWidenedLater(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	if err := os.Chmod(s.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Store(t.Context(), named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrInvalidConfig, "store", "chmod 700")
+}
+
+func TestForeignDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		missing(t, "root, to give a directory away")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	err := newProvider(t, dir).Connect(t.Context())
+	fails(t, err, nebula.ErrInvalidConfig, "connect", "12345")
+}
+
+func TestBaseBehindALink(t *testing.T) {
+	parent := t.TempDir()
+	real, link := filepath.Join(parent, "real"), filepath.Join(parent, "link")
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(real, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, link)
+	record := s.put("id", "v")
+	if got := s.Describe().Address; got != openStore(t, real).Describe().Address {
+		t.Errorf("the address is %s", got)
+	}
+	openStore(t, real).holds("id", record)
+}
+
+func TestDenied(t *testing.T) {
+	unprivileged(t)
+	s := newStore(t)
+	s.put("id", "v")
+	if err := os.Chmod(s.path("id"), 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Retrieve(t.Context(), named("id"))
+	fails(t, err, nebula.ErrPermissionDenied, "retrieve", "mode 0000", "chmod 600 "+s.path("id"))
+	if err := os.Chmod(s.dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(s.dir, 0o700)
+	_, err = s.Store(t.Context(), named("new"), sealed("new", "v", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrPermissionDenied, "store", "mode 0500", "chmod 700 "+s.dir)
+}
+
+func TestSweep(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	dead := filepath.Join(s.dir, ".tmp-"+strings.Repeat("a", 32))
+	live := filepath.Join(s.dir, ".tmp-"+strings.Repeat("b", 32))
+	for _, path := range []string{dead, live, filepath.Join(s.dir, ".tmp-other")} {
+		if err := os.WriteFile(path, []byte("part"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	findings(t, s.Provider, "temporary files", nebula.SeverityWarning, "1 ", filepath.Base(dead))
+	s.list(nebula.Filter{})
+	if left := s.temps(); len(left) != 2 {
+		t.Errorf("the list left %v", left)
+	}
+
+	if err := os.WriteFile(dead, []byte("part"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := openStore(t, s.dir)
+	next.put("id", "w")
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.temps(); len(left) != 2 {
+		t.Errorf("the first write left %v", left)
+	}
+}
+
+func TestLockFileRemoved(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	for range 3 {
+		if err := os.Remove(filepath.Join(s.dir, ".lock")); err != nil {
+			t.Fatal(err)
+		}
+		s.put("id", "w")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	s := newStore(t)
+	findings(t, s.Provider, "directory", nebula.SeverityOK, "first write")
+	s.put("linked", "v")
+	s.put("wide", "v")
+	for _, f := range s.Check(t.Context()) {
+		if f.Severity != nebula.SeverityOK {
+			t.Errorf("a sound store: %+v", f)
+		}
+	}
+	if err := os.Link(s.path("linked"), filepath.Join(t.TempDir(), "elsewhere")); err != nil {
+		t.Skip(err)
+	}
+	for _, err := range []error{os.Chmod(s.path("wide"), 0o644), os.Mkdir(s.path("dir"), 0o700), os.Chmod(s.dir, 0o755)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	findings(t, s.Provider, "hard links", nebula.SeverityWarning, "linked.enc.json")
+	findings(t, s.Provider, "mode", nebula.SeverityWarning, "others may read", "wide.enc.json")
+	findings(t, s.Provider, "special files", nebula.SeverityError, "dir.enc.json")
+	findings(t, s.Provider, "lock", nebula.SeverityOK)
+}
+
+type checker interface {
+	Describe() nebula.Description
+	nebula.Checker
+}
+
+// findings checks that the findings of that check say all of words.
+func findings(t *testing.T, c checker, check string, severity nebula.Severity, words ...string) {
+	t.Helper()
+	text := ""
+	for _, f := range c.Check(t.Context()) {
+		if f.Check == check && f.Severity == severity {
+			text += f.Message + "\n" + f.Fix + "\n"
+		}
+	}
+	if text == "" {
+		t.Errorf("there is no %s of %q", severity, check)
+	}
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			t.Errorf("%q of %q does not say %q", text, check, word)
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/local"
+	"github.com/nebula-credential/nebula/providertest"
+)
+
+func TestConformance(t *testing.T) {
+	providertest.Run(t, harness())
+}
+
+func TestConformanceOfAnotherExtension(t *testing.T) {
+	h := harness(func(c *local.Config) { c.FileExtension = "secret" })
+	h.Corrupt = nil
+	providertest.Run(t, h)
+}
+
+func harness(change ...func(*local.Config)) providertest.Harness {
+	return providertest.Harness{
+		New: func(t *testing.T) nebula.Provider {
+			return newProvider(t, filepath.Join(t.TempDir(), "credentials"), change...)
+		},
+		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider {
+			return newProvider(t, p.(*local.Provider).Describe().Address, change...)
+		},
+		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
+			file := filepath.Join(p.(*local.Provider).Describe().Address, name.String()+".enc.json")
+			if err := os.WriteFile(file, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Abilities:       []providertest.Ability{providertest.Connector, providertest.Describer, providertest.Checker},
+		MaxRecordSize:   16 << 20,
+		ComparesKeyring: true,
+	}
+}
+
+func TestReadingMakesNothing(t *testing.T) {
+	s := newStore(t)
+	name := named("absent")
+	if _, err := s.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotFound) {
+		t.Errorf("retrieve: %v", err)
+	}
+	if found, err := s.Exists(t.Context(), name); found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	if err := s.Delete(t.Context(), name); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if entries := s.list(nebula.Filter{}); len(entries) != 0 {
+		t.Errorf("list: %v", entries)
+	}
+	s.Check(t.Context())
+	if _, err := os.Lstat(s.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
+	}
+}
+
+// TestReplacedDirectory: a store that is taken away and brought back, as from
+// a backup, is used as it is then.
+func TestReplacedDirectory(t *testing.T) {
+	s := newStore(t)
+	record := s.put("id", "kept")
+	if err := os.Rename(s.dir, s.dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	s.put("other", "in a new directory")
+	if found, err := s.Exists(t.Context(), named("id")); found || err != nil {
+		t.Fatalf("exists: %v, %v", found, err)
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.dir+".away", s.dir); err != nil {
+		t.Fatal(err)
+	}
+	s.holds("id", record)
+	s.put("id", "again")
+}
+
+func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, func(c *local.Config) { c.CreateDir = false })
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrUnavailable, "store", "missing", "mkdir -m 700 "+dir)
+}
+
+func TestWithoutLocks(t *testing.T) {
+	s := newStore(t, withoutLocks)
+	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	fails(t, err, nebula.ErrNotSupported, "store", "enable_locking")
+	_, err = s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrNotSupported, "store", "keyring")
+	record := s.put("id", "v")
+	s.holds("id", record)
+	if err := s.Delete(t.Context(), named("id")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(s.dir, ".lock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is a lock file: %v", err)
+	}
+}
+
+func TestAnotherKeyIsRefused(t *testing.T) {
+	s := newStore(t)
+	var foreign [32]byte
+	e := sealedUnder(foreign, "id", "v", nil)
+	if _, err := s.Store(t.Context(), named("id"), e, nebula.StoreOptions{}); err != nil {
+		t.Fatalf("without a keyring: %v", err)
+	}
+	if _, err := s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := s.Store(t.Context(), named("id"), e, nebula.StoreOptions{})
+		fails(t, err, nebula.ErrConflict, "store")
+		if !errors.Is(err, nebula.ErrKeyChanged) {
+			t.Errorf("%v does not wrap ErrKeyChanged", err)
+		}
+		s.put("id", "under the right key")
+		age(t, filepath.Join(s.dir, ".keyring.enc.json")) // now it is remembered
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, ".keyring.enc.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrCorrupted, "store", "keyring")
+}
+
+// age makes a file look old, so that what was read of it may be remembered.
+func age(t *testing.T, path string) {
+	t.Helper()
+	past := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, past, past); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFilteredListSeesChanges(t *testing.T) {
+	s := newStore(t)
+	tagged := nebula.Filter{Tags: map[string]string{"env": "prod"}}
+	put := func(id, env string) {
+		t.Helper()
+		e := sealed(id, "v", map[string]string{"env": env})
+		if _, err := s.Store(t.Context(), named(id), e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a", "prod")
+	put("b", "test")
+	put("c", "prod")
+	if err := os.WriteFile(s.path("broken"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.path("not an id"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2100 * time.Millisecond) // from now on they are remembered
+	for range 2 {
+		entries := s.list(tagged)
+		if len(entries) != 3 || entries["a"].Metadata == nil || entries["a"].Version == "" {
+			t.Fatalf("got %v", entries)
+		}
+		fails(t, entries["broken"].Err, nebula.ErrCorrupted, "list", `"broken"`)
+	}
+	put("a", "test")
+	put("b", "prod")
+	if err := s.Delete(t.Context(), named("c")); err != nil {
+		t.Fatal(err)
+	}
+	entries := s.list(tagged)
+	if _, ok := entries["b"]; !ok || len(entries) != 2 {
+		t.Errorf("after the change: %v", entries)
+	}
+	if entries := s.list(nebula.Filter{}); len(entries) != 3 || entries["broken"].Err != nil {
+		t.Errorf("without a filter: %v", entries)
+	}
+}
+
+func TestListGoesOnAfterACancelledPage(t *testing.T) {
+	s := newStore(t)
+	for _, id := range []string{"a", "b", "c"} {
+		s.put(id, "v")
+	}
+	pager := s.List(t.Context(), nebula.Filter{CreatedAfter: time.Unix(0, 0)})
+	defer pager.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := pager.NextPage(ctx)
+	fails(t, err, nebula.ErrInterrupted, "list")
+	page, err := pager.NextPage(t.Context())
+	if err != nil || len(page) != 3 {
+		t.Errorf("got %v, %v", page, err)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	s := newStore(t)
+	big := sealed("big", strings.Repeat("x", 13<<20), nil)
+	_, err := s.Store(t.Context(), named("big"), big, nebula.StoreOptions{})
+	fails(t, err, nebula.ErrTooLarge, "store", "16777216", "local")
+	s.put("id", "v")
+	if err := os.Truncate(s.path("id"), 16<<20+1); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Retrieve(t.Context(), named("id"))
+	fails(t, err, nebula.ErrTooLarge, "retrieve", "16777217")
+	s.put("id", "smaller again")
+}
+
+// TestCloseWhileInUse: operations end well or say that the provider is closed,
+// also those that wait for a lock.
+func TestCloseWhileInUse(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	unlock := holdLock(t, s.dir)
+	defer unlock()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			_, err := s.Store(t.Context(), named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
+			if !errors.Is(err, nebula.ErrClosed) {
+				t.Errorf("store: %v", err)
+			}
+		})
+		all.Go(func() {
+			for {
+				_, err := s.Retrieve(t.Context(), named("id"))
+				if errors.Is(err, nebula.ErrClosed) {
+					return
+				}
+				if err != nil {
+					t.Errorf("retrieve: %v", err)
+					return
+				}
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestWaitingForTheLockObeysTheContext(t *testing.T) {
+	s := newStore(t)
+	record := s.put("id", "v")
+	unlock := holdLock(t, s.dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	_, err := s.Store(ctx, named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrTimeout, "store", `"id"`)
+	fails(t, s.Delete(ctx, named("id")), nebula.ErrTimeout, "delete")
+	s.holds("id", record)
+	unlock()
+	s.put("id", "w")
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

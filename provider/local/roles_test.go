@@ -1,0 +1,78 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/local"
+)
+
+// play is what the test binary does as another process.
+func play(role string) error {
+	// Calls are counted by thread where they are made to fail.
+	runtime.LockOSThread()
+	p, err := local.New(config(os.Getenv("NEBULA_TEST_DIR")))
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if err := p.Connect(ctx); err != nil {
+		return err
+	}
+	defer p.Close()
+	switch role {
+	case "store":
+		_, err = p.Store(ctx, named("id"), sealed("id", "new", nil), nebula.StoreOptions{})
+	case "delete":
+		err = p.Delete(ctx, named("id"))
+	case "stores":
+		err = storeForever(ctx, p)
+	case "turns":
+		err = takeTurns(ctx, p)
+	default:
+		err = fmt.Errorf("there is no role %q", role)
+	}
+	return err
+}
+
+// storeForever writes until the process is killed, and tells each success.
+func storeForever(ctx context.Context, p *local.Provider) error {
+	for i := 0; ; i++ {
+		version, err := p.Store(ctx, named("id"), sealed("id", strconv.Itoa(i), nil), nebula.StoreOptions{})
+		if err != nil {
+			return err
+		}
+		fmt.Println(version)
+	}
+}
+
+// takeTurns stores on condition that nothing changed since it read, and tells
+// from which version to which.
+func takeTurns(ctx context.Context, p *local.Provider) error {
+	count, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
+	if err != nil {
+		return err
+	}
+	for i := 0; i < count; {
+		record, err := p.Retrieve(ctx, named("id"))
+		if err != nil {
+			return err
+		}
+		version, err := p.Store(ctx, named("id"), sealed("id", strconv.Itoa(i), nil),
+			nebula.StoreOptions{Precondition: nebula.IfVersion(record.Version)})
+		if errors.Is(err, nebula.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println(record.Version, version)
+		i++
+	}
+	return nil
+}
