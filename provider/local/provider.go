@@ -111,7 +111,12 @@ func (p *Provider) Close() error {
 
 // Describe returns the resolved path of the directory as the address.
 func (p *Provider) Describe() nebula.Description {
-	return nebula.Description{Provider: providerName, Address: p.address(), MaxRecordSize: maxRecord}
+	return nebula.Description{
+		Provider:        providerName,
+		Address:         p.address(),
+		MaxRecordSize:   maxRecord,
+		ComparesKeyring: p.config.EnableLocking,
+	}
 }
 
 func (p *Provider) address() string { return *p.bases.path.Load() }

@@ -19,19 +19,13 @@ func TestConformance(t *testing.T) {
 	providertest.Run(t, harness())
 }
 
-func TestConformanceOfAnotherExtension(t *testing.T) {
-	h := harness(func(c *local.Config) { c.FileExtension = "secret" })
-	h.Corrupt = nil
-	providertest.Run(t, h)
-}
-
-func harness(change ...func(*local.Config)) providertest.Harness {
+func harness() providertest.Harness {
 	return providertest.Harness{
 		New: func(t *testing.T) nebula.Provider {
-			return newProvider(t, filepath.Join(t.TempDir(), "credentials"), change...)
+			return newProvider(t, filepath.Join(t.TempDir(), "credentials"))
 		},
 		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider {
-			return newProvider(t, p.(*local.Provider).Describe().Address, change...)
+			return newProvider(t, p.(*local.Provider).Describe().Address)
 		},
 		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
 			file := filepath.Join(p.(*local.Provider).Describe().Address, name.String()+".enc.json")

@@ -1,0 +1,334 @@
+package atomicfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func open(t *testing.T) *Dir {
+	t.Helper()
+	d, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func TestCreate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b", "key")
+	if err := Create(path, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wide := TooWide(info, false); wide != "" {
+			t.Errorf("%s: %s", name, wide)
+		}
+	}
+	if err := Create(path, []byte("two")); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a second one: %v", err)
+	}
+	if data, err := os.ReadFile(path); string(data) != "one" || err != nil {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if err := Create(filepath.Join(path, "below"), nil); err == nil {
+		t.Error("made below a file")
+	}
+	alone(t, filepath.Dir(path), "key")
+}
+
+// alone checks that the directory holds one file and nothing beside it.
+func alone(t *testing.T, dir, name string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != name {
+		t.Errorf("the directory holds %v, %v; want %s alone", entries, err, name)
+	}
+}
+
+func TestOneOfManyCreates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dir", "key")
+	var all sync.WaitGroup
+	var made atomic.Int32
+	for i := range 16 {
+		all.Go(func() {
+			err := Create(path, []byte(strconv.Itoa(i)))
+			if err == nil {
+				made.Add(1)
+			} else if !errors.Is(err, fs.ErrExist) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d made it", made.Load())
+	}
+	alone(t, filepath.Dir(path), "key")
+}
+
+func TestStagedIsHiddenUntilCommitted(t *testing.T) {
+	d := open(t)
+	for _, want := range []string{"old", "new"} {
+		s, err := d.Stage([]byte(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, _, _ := d.Read("file", 100); string(data) == want {
+			t.Error("staged, and there already")
+		}
+		if err := s.Commit("file"); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		data, stat, err := d.Read("file", 100)
+		if string(data) != want || err != nil || stat.Size != 3 || stat.Links != 1 {
+			t.Errorf("got %q, %+v, %v", data, stat, err)
+		}
+	}
+	s, err := d.Stage([]byte("dropped"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Discard()
+	alone(t, d.Path(), "file")
+}
+
+func TestFailedCommitLeavesNothing(t *testing.T) {
+	d := open(t)
+	if err := os.MkdirAll(filepath.Join(d.Path(), "dir", "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Stage([]byte("data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit("dir"); err == nil {
+		t.Error("a directory was replaced")
+	}
+	alone(t, d.Path(), "dir")
+}
+
+func TestRead(t *testing.T) {
+	d := open(t)
+	want := bytes.Repeat([]byte("0123456789"), 1000)
+	if err := os.WriteFile(filepath.Join(d.Path(), "file"), want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, _, err := d.Read("file", int64(len(want))); err != nil || !bytes.Equal(data, want) {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	var tooLarge *TooLargeError
+	if _, _, err := d.Read("file", int64(len(want)-1)); !errors.As(err, &tooLarge) || tooLarge.Size != int64(len(want)) {
+		t.Errorf("over the limit: %v", err)
+	}
+	if _, _, err := d.Read("none", 1); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: %v", err)
+	}
+	var notRegular *NotRegularError
+	if err := os.Mkdir(filepath.Join(d.Path(), "dir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.Read("dir", 1); !errors.As(err, &notRegular) {
+		t.Errorf("dir: %v", err)
+	}
+}
+
+func TestNames(t *testing.T) {
+	d := open(t)
+	want := make(map[string]bool)
+	for i := range 3000 {
+		name := strings.Repeat("n", i%100+1) + strconv.Itoa(i)
+		want[name] = true
+		if err := os.WriteFile(filepath.Join(d.Path(), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := d.Names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.Close()
+	for err == nil {
+		err = names.Next(func(name []byte, mode os.FileMode) {
+			if !want[string(name)] || IsKnown(mode) && !mode.IsRegular() {
+				t.Errorf("%s, %v", name, mode)
+			}
+			delete(want, string(name))
+		})
+	}
+	if err != io.EOF || len(want) != 0 {
+		t.Errorf("%d were not named, %v", len(want), err)
+	}
+}
+
+// TestFlusher: every flush that serves a caller begins after its call, and
+// callers share them.
+func TestFlusher(t *testing.T) {
+	var f flusher
+	var begun, flushes atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range 20 {
+				before := begun.Load()
+				var served atomic.Bool
+				err := f.flush(func() error {
+					begun.Add(1)
+					flushes.Add(1)
+					time.Sleep(time.Millisecond)
+					served.Store(true)
+					return nil
+				})
+				if err != nil || begun.Load() == before {
+					t.Errorf("no flush began after the call: %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := flushes.Load(); got > 64*20/4 {
+		t.Errorf("%d flushes for %d callers", got, 64*20)
+	}
+	failed := errors.New("failed")
+	if err := f.flush(func() error { return failed }); err != failed {
+		t.Error(err)
+	}
+	if err := f.flush(func() error { return nil }); err != nil {
+		t.Errorf("a failure lasts: %v", err)
+	}
+}
+
+func TestLock(t *testing.T) {
+	d := open(t)
+	one, two := NewLock(".lock"), NewLock(".lock") // as of two processes
+	defer one.Close()
+	defer two.Close()
+	var count atomic.Int64
+	const most = 200
+	var all sync.WaitGroup
+	for _, l := range []*Lock{one, two, one, two} {
+		all.Go(func() {
+			for range most {
+				if err := l.Lock(t.Context(), nil, d); err != nil {
+					t.Error(err)
+					return
+				}
+				seen := count.Load()
+				runtime.Gosched()
+				count.Store(seen + 1) // one is lost unless the others are kept out
+				l.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if count.Load() != 4*most {
+		t.Errorf("counted %d, want %d", count.Load(), 4*most)
+	}
+}
+
+func TestLockObeysContextAndStop(t *testing.T) {
+	d := open(t)
+	holder := NewLock(".lock")
+	defer holder.Close()
+	if err := holder.Lock(t.Context(), nil, d); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*Lock{holder, NewLock(".lock")} { // a goroutine, a process
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := l.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the context: %v", err)
+		}
+		cancel()
+		stop := make(chan struct{})
+		time.AfterFunc(10*time.Millisecond, func() { close(stop) })
+		if err := l.Lock(t.Context(), stop, d); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("stop: %v", err)
+		}
+	}
+	holder.Unlock()
+}
+
+func TestSweepSparesTheLiving(t *testing.T) {
+	d := open(t)
+	s, err := d.Stage([]byte("alive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !IsTemp(s.name) || d.IsStale(s.name) || d.Sweep(s.name) {
+		t.Error("a living writer's file was swept")
+	}
+	if err := s.Commit("file"); err != nil {
+		t.Fatal(err)
+	}
+	if d.Sweep("file") || d.Sweep(s.name) || d.Sweep("..") {
+		t.Error("something else than a temporary file was swept")
+	}
+}
+
+// TestStagingBesideASweeper: files that are swept before they could be locked
+// are made again.
+func TestStagingBesideASweeper(t *testing.T) {
+	d := open(t)
+	done := make(chan struct{})
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			names, err := d.Names()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for err == nil {
+				err = names.Next(func(name []byte, _ os.FileMode) { d.Sweep(string(name)) })
+			}
+			_ = names.Close()
+		}
+	})
+	for i := range 100 {
+		s, err := d.Stage([]byte("data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Commit("file" + strconv.Itoa(i%10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(done)
+	sweeping.Wait()
+}
+
+func TestSettled(t *testing.T) {
+	now := time.Now()
+	old, young := now.Add(-time.Minute).UnixNano(), now.UnixNano()
+	for s, want := range map[Stat]bool{
+		{Mtime: old, Ctime: old}: true, {Mtime: young, Ctime: old}: false, {Mtime: old, Ctime: young}: false,
+	} {
+		if got := s.Settled(now); got != want {
+			t.Errorf("%+v: %v", s, got)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+//go:build unix
+
+package atomicfile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTooWide(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode][2]string{
+		0o600: {"", ""}, 0o400: {"", ""},
+		0o640: {"mode 0640: the group may read it", ""},
+		0o620: {"mode 0620: the group may write it", "mode 0620: the group may write it"},
+		0o660: {"mode 0660: the group may read and write it", "mode 0660: the group may write it"},
+		0o644: {"mode 0644: others may read it", "mode 0644: others may read it"},
+		0o602: {"mode 0602: others may write it", "mode 0602: others may write it"},
+		0o666: {"mode 0666: others may read and write it", "mode 0666: others may read and write it"},
+		0o611: {"mode 0611: others may enter or run it", "mode 0611: others may enter or run it"},
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, group := range []bool{false, true} {
+			if got := TooWide(info, group); got != want[i] {
+				t.Errorf("%o, group %v: %q, want %q", mode, group, got, want[i])
+			}
+		}
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.Chown(path, 12345, 0); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := TooWide(info, false); got != "it belongs to the user of number 12345" {
+		t.Errorf("a foreign file: %q", got)
+	}
+}
+
+func TestCreateDoesNotDependOnTheUmask(t *testing.T) {
+	for _, umask := range []int{0, 0o777} {
+		path := filepath.Join(t.TempDir(), "a", "b", "key")
+		previous := unix.Umask(umask)
+		err := Create(path, nil)
+		unix.Umask(previous)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
+			if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
+				t.Errorf("umask %o: %s has mode %v, %v", umask, name, info.Mode(), err)
+			}
+		}
+	}
+}
+
+func TestCreateOverALink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.Symlink("elsewhere", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := Create(path, nil); !os.IsExist(err) {
+		t.Errorf("a link was followed or replaced: %v", err)
+	}
+	alone(t, filepath.Dir(path), "key")
+}
+
+// TestWaysToCreate: where the first way is not known to the file system, the
+// others give the same.
+func TestWaysToCreate(t *testing.T) {
+	d := open(t)
+	for name, way := range map[string]func(*Staged, string) error{
+		"rename": (*Staged).renameNew, "reserve": (*Staged).reserve,
+	} {
+		s, err := d.Stage([]byte(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := way(s, name); err != nil {
+			t.Fatal(err)
+		}
+		s.file.close()
+		if data, _, err := d.Read(name, 100); string(data) != name || err != nil {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+		again, err := d.Stage(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := way(again, name); !os.IsExist(err) {
+			if l, ok := err.(*os.LinkError); !ok || l.Err != unix.EEXIST {
+				t.Errorf("%s, a second time: %v", name, err)
+			}
+		}
+		again.Discard()
+	}
+}
