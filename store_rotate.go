@@ -31,7 +31,7 @@ type RotateOptions struct {
 	ResumeOnly bool
 
 	// Progress is told how many records have been looked at in this pass, and
-	// how many were sealed anew in all; it may be called by several goroutines.
+	// how many were sealed anew in all. Its calls come one after the other.
 	Progress func(looked, sealed int)
 
 	// Waiting is told for how long the rotation waits for writers that hold the
@@ -169,7 +169,8 @@ func (s *Store) sweep(ctx context.Context, options RotateOptions) (RotateResult,
 		if !ring.rotating {
 			return result, nil
 		}
-		wait := ring.switchedAt.Add(s.settleTime()).Sub(s.options.Now())
+		// The clock that wrote switchedAt may be ahead of ours.
+		wait := min(s.settleTime(), ring.switchedAt.Add(s.settleTime()).Sub(s.options.Now()))
 		pass := &sweepPass{store: s, ring: ring, options: options, before: result.Sealed}
 		err = pass.run(ctx)
 		if err != nil && !errors.Is(err, ErrKeyChanged) { // changed: by another rotation
@@ -220,9 +221,10 @@ type sweepPass struct {
 	options RotateOptions
 	before  int // sealed in earlier passes
 
-	looked, sealed atomic.Int64
-	mu             sync.Mutex
-	left           []Entry
+	sealed atomic.Int64
+	mu     sync.Mutex
+	looked int
+	left   []Entry
 }
 
 func (p *sweepPass) run(ctx context.Context) error {
@@ -252,9 +254,7 @@ func (p *sweepPass) one(ctx context.Context, name Name) error {
 		err := p.try(ctx, name)
 		switch {
 		case err == nil:
-			if p.options.Progress != nil {
-				p.options.Progress(int(p.looked.Add(1)), p.before+int(p.sealed.Load()))
-			}
+			p.report()
 			return nil
 		case errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyChanged) && attempt.next(ctx):
 		case isUnreadable(err):
@@ -265,6 +265,15 @@ func (p *sweepPass) one(ctx context.Context, name Name) error {
 		default:
 			return locate(err, "rotate", p.store.description.Provider, name.ID())
 		}
+	}
+}
+
+func (p *sweepPass) report() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked++
+	if p.options.Progress != nil {
+		p.options.Progress(p.looked, p.before+int(p.sealed.Load()))
 	}
 }
 

@@ -1,0 +1,270 @@
+package nebula_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// heldPins remember in memory.
+type heldPins struct {
+	mu       sync.Mutex
+	pins     map[string]nebula.Pin
+	readOnly bool
+}
+
+func (p *heldPins) Load(address string) (nebula.Pin, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pin, found := p.pins[address]
+	return pin, found, nil
+}
+
+func (p *heldPins) Update(address string, change func(nebula.Pin, bool) (nebula.Pin, bool)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readOnly {
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "read-only"}
+	}
+	old, found := p.pins[address]
+	pin, keep := change(old, found)
+	if !keep {
+		delete(p.pins, address)
+		return nil
+	}
+	if p.pins == nil {
+		p.pins = make(map[string]nebula.Pin)
+	}
+	p.pins[address] = pin
+	return nil
+}
+
+// here gives every provider of a test one address, as if an attacker had put
+// one backend in the place of the other.
+type here struct{ nebula.Provider }
+
+func (h here) Unwrap() nebula.Provider { return h.Provider }
+func (h here) Connect(ctx context.Context) error {
+	c, _ := nebula.As[nebula.Connector](h.Provider)
+	return c.Connect(ctx)
+}
+func (h here) State() nebula.State { return nebula.StateConnected }
+func (h here) Close() error        { return nil }
+func (h here) Describe() nebula.Description {
+	d, _ := nebula.As[nebula.Describer](h.Provider)
+	description := d.Describe()
+	description.Address = "here"
+	return description
+}
+
+func (f *fixture) pinned(t *testing.T, options nebula.Options) *nebula.Store {
+	t.Helper()
+	if options.Keys == nil {
+		options.Keys = []nebula.Key{f.key}
+	}
+	options.Now = f.clock.now
+	s, err := nebula.Open(t.Context(), here{f.provider}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// everyUse tries all that needs the key.
+func everyUse(t *testing.T, s *nebula.Store) map[string]error {
+	ctx := t.Context()
+	_, get := s.Get(ctx, "x")
+	_, put := s.Put(ctx, "x", nebula.NewSecret([]byte("secret")), nebula.PutOptions{})
+	_, fresh := s.Put(ctx, "fresh", nebula.NewSecret([]byte("secret")), nebula.PutOptions{IfAbsent: true})
+	_, tag := s.Tag(ctx, "x", map[string]string{"a": "b"}, nil)
+	_, add := s.AddKey(ctx, newKeyFile(t))
+	_, rotate := s.Rotate(ctx, nebula.RotateOptions{})
+	return map[string]error{"get": get, "put": put, "put new": fresh, "tag": tag, "add a key": add, "rotate": rotate}
+}
+
+// An attacker who knows the same key file (an administrator of the backend to
+// whom it was given for another store) puts a keyring of theirs in the place
+// of the store's.
+func TestReplacedKeyring(t *testing.T) {
+	victim, attacker := newFixture(t), newFixture(t)
+	pins := &heldPins{}
+	put(t, victim.pinned(t, nebula.Options{Pins: pins}), "x", "v", nebula.PutOptions{})
+	info, _ := victim.Keys(t.Context())
+	theirs := newEmptyFixture(t)
+	theirs.key = victim.key
+	evil := theirs.open(t, nebula.Options{})
+	if _, err := evil.Init(t.Context(), victim.key); err != nil {
+		t.Fatal(err)
+	}
+	put(t, evil, "x", "theirs", nebula.PutOptions{})
+	_ = attacker
+
+	for name, options := range map[string]nebula.Options{
+		"known_stores":   {Pins: pins},
+		"the key's id":   {TrustedKey: &info.ID},
+		"both, of which": {TrustedKey: &info.ID, Pins: &heldPins{}},
+	} {
+		for what, err := range everyUse(t, theirs.pinned(t, options)) {
+			wantKind(t, err, nebula.ErrUntrustedKey)
+			if err == nil {
+				t.Errorf("%s: %s went through", name, what)
+			}
+		}
+	}
+	if ids := list(t, evil, nebula.ListOptions{}); fmt.Sprint(ids) != "[x]" {
+		t.Errorf("something was written under the attacker's key: %v", ids)
+	}
+	if c := get(t, evil, "x"); string(c.Secret.Reveal()) != "theirs" {
+		t.Error("the attacker's record was written over")
+	}
+	// Without a pin the store is trusted on first use.
+	if c := get(t, theirs.pinned(t, nebula.Options{Pins: &heldPins{}}), "x"); string(c.Secret.Reveal()) != "theirs" {
+		t.Error("first use")
+	}
+	err := everyUse(t, theirs.pinned(t, nebula.Options{Pins: pins}))["get"]
+	theirInfo, _ := evil.Keys(t.Context())
+	for _, want := range []string{"HAS CHANGED", info.ID.String(), theirInfo.ID.String(), "nebula key trust", "here"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the message lacks %q: %v", want, err)
+		}
+	}
+}
+
+func TestKeyringBroughtBack(t *testing.T) {
+	f := newFixture(t)
+	pins := &heldPins{}
+	s := f.pinned(t, nebula.Options{Pins: pins})
+	put(t, s, "x", "v", nebula.PutOptions{})
+	old, err := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaver := newKeyFile(t)
+	slot, err := s.AddKey(t.Context(), leaver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withLeaver, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	if err := s.RemoveKey(t.Context(), slot.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, older := range []nebula.Record{old, withLeaver} {
+		if _, err := f.memory.Store(t.Context(), nebula.KeyringName(), older.Envelope, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range everyUse(t, f.pinned(t, nebula.Options{Pins: pins})) {
+			if nebula.KindOf(err) != nebula.ErrRolledBack {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	// A backup that was restored on purpose is accepted by name.
+	info, _ := f.Keys(t.Context())
+	fresh := f.pinned(t, nebula.Options{Pins: pins})
+	other := info.ID
+	other[0] ^= 1
+	wantKind(t, fresh.Trust(t.Context(), other), nebula.ErrUntrustedKey)
+	wantKind(t, fresh.Trust(t.Context(), info.ID), "")
+	get(t, f.pinned(t, nebula.Options{Pins: pins}), "x")
+}
+
+func TestPinFollowsARotation(t *testing.T) {
+	f := newFixture(t)
+	pins := &heldPins{}
+	reader := f.pinned(t, nebula.Options{Pins: pins})
+	get(t, func() *nebula.Store { put(t, reader, "x", "v", nebula.PutOptions{}); return reader }(), "x")
+	before := pins.pins["memory:here"]
+	old, _ := f.Keys(t.Context())
+	result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get(t, f.pinned(t, nebula.Options{Pins: pins}), "x")
+	after := pins.pins["memory:here"]
+	if before.KeyID != old.ID || after.KeyID != result.KeyID || after.Generation <= before.Generation {
+		t.Errorf("the pin went from %+v to %+v", before, after)
+	}
+	// The configuration may still name the key of before.
+	get(t, f.pinned(t, nebula.Options{TrustedKey: &old.ID}), "x")
+	// Once it is destroyed, the keyring proves nothing for it.
+	if err := f.DestroyKey(t.Context(), old.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.pinned(t, nebula.Options{TrustedKey: &old.ID}).Get(t.Context(), "x")
+	wantKind(t, err, nebula.ErrUntrustedKey)
+}
+
+func TestPinWithoutKeyring(t *testing.T) {
+	f := newFixture(t)
+	pins := &heldPins{}
+	put(t, f.pinned(t, nebula.Options{Pins: pins}), "x", "v", nebula.PutOptions{})
+	empty := newEmptyFixture(t)
+	s := empty.pinned(t, nebula.Options{Pins: pins, FirstKey: func(context.Context) (nebula.Key, error) { return empty.key, nil }})
+	_, err := s.Put(t.Context(), "x", nebula.NewSecret(nil), nebula.PutOptions{})
+	wantKind(t, err, nebula.ErrCorrupted)
+	_, err = s.Init(t.Context(), empty.key)
+	wantKind(t, err, nebula.ErrCorrupted)
+	wantKind(t, s.Forget(), "")
+	_, err = s.Init(t.Context(), empty.key)
+	wantKind(t, err, "")
+}
+
+func TestPinsThatCannotBeWritten(t *testing.T) {
+	f := newFixture(t)
+	var log strings.Builder
+	s := f.pinned(t, nebula.Options{Pins: &heldPins{readOnly: true}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	put(t, s, "x", "v", nebula.PutOptions{})
+	if _, err := s.AddKey(t.Context(), newKeyFile(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings: %s", n, log.String())
+	}
+}
+
+// Pins of several processes that rotate and add keys at once never refuse one
+// another.
+func TestPinsUnderConcurrentChanges(t *testing.T) {
+	f := newFixture(t)
+	pins := &heldPins{}
+	put(t, f.pinned(t, nebula.Options{Pins: pins}), "x", "v", nebula.PutOptions{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 10 {
+				s := f.pinned(t, nebula.Options{Pins: pins})
+				slot, err := s.AddKey(t.Context(), f.key)
+				if err == nil {
+					err = s.RemoveKey(t.Context(), slot.ID)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 50 {
+				if _, err := f.pinned(t, nebula.Options{Pins: pins}).Get(t.Context(), "x"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestParseKeyID(t *testing.T) {
+	good := "0123456789abcdef0123456789abcdef"
+	if id, err := nebula.ParseKeyID(good); err != nil || id.String() != good {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", good[1:], good + "0", strings.ToUpper(good), strings.Replace(good, "f", "g", 1)} {
+		_, err := nebula.ParseKeyID(bad)
+		wantKind(t, err, nebula.ErrUsage)
+	}
+}

@@ -1,0 +1,237 @@
+package nebula_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// wantAllUnder reads every record from the backend and checks its key id.
+func (f *fixture) wantAllUnder(t *testing.T, id nebula.KeyID) {
+	t.Helper()
+	for _, text := range list(t, f.Store, nebula.ListOptions{}) {
+		name, _ := nebula.ID(text).Name()
+		r, err := f.memory.Retrieve(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Envelope.KeyID(); got != id {
+			t.Errorf("%s is under %v, not %v", text, got, id)
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	f := newFixture(t)
+	first := put(t, f.Store, "x0", "old", nebula.PutOptions{})
+	for i := range 50 {
+		put(t, f.Store, nebula.ID(fmt.Sprint("x", i)), fmt.Sprint("value ", i), nebula.PutOptions{Tags: map[string]string{"n": fmt.Sprint(i)}})
+	}
+	before := get(t, f.Store, "x7").Metadata
+	old, _ := f.Keys(t.Context())
+	f.clock.advance(time.Hour)
+	looked := 0
+	result, err := f.Rotate(t.Context(), nebula.RotateOptions{Progress: func(n, _ int) { looked = max(looked, n) }})
+	if err != nil || result.Sealed != 50 || len(result.Left) > 0 || result.KeyID == old.ID {
+		t.Fatalf("rotating gave %+v, %v", result, err)
+	}
+	f.wantAllUnder(t, result.KeyID)
+	for i := range 50 {
+		if c := get(t, f.Store, nebula.ID(fmt.Sprint("x", i))); string(c.Secret.Reveal()) != fmt.Sprint("value ", i) {
+			t.Errorf("x%d is %q", i, c.Secret.Reveal())
+		}
+	}
+	if after := get(t, f.Store, "x7").Metadata; fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("the metadata went from %+v to %+v", before, after)
+	}
+	info, _ := f.Keys(t.Context())
+	if info.Rotating || len(info.Retired) != 1 || info.Retired[0] != old.ID || info.Slots[0].ID != old.Slots[0].ID || info.Slots[0].Salt != old.Slots[0].Salt {
+		t.Errorf("the keyring is %+v, was %+v", info, old)
+	}
+	if c, err := f.GetVersion(t.Context(), "x0", first); err != nil || string(c.Secret.Reveal()) != "old" {
+		t.Errorf("the history gave %q, %v", c.Secret.Reveal(), err)
+	}
+	if again, err := f.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true}); err != nil || again.KeyID != result.KeyID || again.Sealed != 0 {
+		t.Errorf("resuming a steady store did %+v, %v", again, err)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), result.KeyID), nebula.ErrUsage)
+	wantKind(t, f.DestroyKey(t.Context(), old.ID), "")
+	wantKind(t, f.DestroyKey(t.Context(), old.ID), nebula.ErrNotFound)
+	_, err = f.GetVersion(t.Context(), "x0", first)
+	wantKind(t, err, nebula.ErrWrongKey)
+}
+
+func TestRotateKeepsEverySlotOrSaysWhich(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	absent := newKeyFile(t)
+	slot, err := f.AddKey(t.Context(), absent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	_, err = f.Rotate(t.Context(), nebula.RotateOptions{})
+	wantKind(t, err, nebula.ErrUsage)
+	_, err = f.Rotate(t.Context(), nebula.RotateOptions{Drop: []string{"nothere2"}})
+	wantKind(t, err, nebula.ErrNotFound)
+	info, _ := f.Keys(t.Context())
+	_, err = f.Rotate(t.Context(), nebula.RotateOptions{Drop: []string{info.Slots[0].ID, slot.ID}})
+	wantKind(t, err, nebula.ErrUsage)
+	if after, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName()); after.Version != before.Version {
+		t.Error("a refused rotation changed the keyring")
+	}
+	both := f.open(t, nebula.Options{Keys: []nebula.Key{f.key, absent}})
+	if _, err := both.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []nebula.Key{f.key, absent} {
+		get(t, f.open(t, nebula.Options{Keys: []nebula.Key{key}}), "x")
+	}
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{Drop: []string{slot.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.open(t, nebula.Options{Keys: []nebula.Key{absent}}).Get(t.Context(), "x")
+	wantKind(t, err, nebula.ErrWrongKey)
+}
+
+var errKilled = errors.New("killed")
+
+// The process ends at each call of a rotation in turn: before it, and after it
+// took effect. At all times every credential can be read, by old and by new
+// processes, and the next rotation ends what was begun, with no third key.
+func TestRotateKilledAtEveryStep(t *testing.T) {
+	for _, effect := range []bool{false, true} {
+		for step := 1; ; step++ {
+			f := newFixture(t)
+			for i := range 5 {
+				put(t, f.Store, nebula.ID(fmt.Sprint("x", i)), "v", nebula.PutOptions{})
+			}
+			reader := f.open(t, nebula.Options{})
+			get(t, reader, "x0")
+			var calls atomic.Int32
+			killer := middleware.Wrap(f.memory, func(ctx context.Context, call middleware.Call, next func(context.Context) error) error {
+				switch n := int(calls.Add(1)); {
+				case n < step:
+					return next(ctx)
+				case n == step && effect:
+					_ = next(ctx)
+				}
+				return errKilled
+			})
+			dying, err := nebula.Open(t.Context(), killer, nebula.Options{Keys: []nebula.Key{f.key}, MaxConcurrency: 1})
+			if err == nil {
+				_, err = dying.Rotate(t.Context(), nebula.RotateOptions{})
+			}
+			if err == nil {
+				if step < 10 {
+					t.Fatalf("a rotation took %d calls", step)
+				}
+				break
+			}
+			for i := range 5 {
+				id := nebula.ID(fmt.Sprint("x", i))
+				for _, s := range []*nebula.Store{reader, f.open(t, nebula.Options{})} {
+					if c, err := s.Get(t.Context(), id); err != nil || string(c.Secret.Reveal()) != "v" {
+						t.Fatalf("killed at call %d (effect %t): %s cannot be read: %v", step, effect, id, err)
+					}
+				}
+			}
+			put(t, reader, "x1", "written meanwhile", nebula.PutOptions{})
+			result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
+			if err != nil {
+				t.Fatalf("killed at call %d (effect %t): resuming failed: %v", step, effect, err)
+			}
+			f.wantAllUnder(t, result.KeyID)
+			info, _ := f.Keys(t.Context())
+			// Killed after its last call, the first had ended and this is a second one.
+			if info.Rotating || len(info.Retired) > 2 || len(info.Retired) == 2 && result.Sealed != 5 {
+				t.Fatalf("killed at call %d (effect %t): %+v", step, effect, info)
+			}
+		}
+	}
+}
+
+func TestRotateBesideWriters(t *testing.T) {
+	f := newFixture(t)
+	const ids = 20
+	var last [ids]atomic.Int64
+	for i := range ids {
+		put(t, f.Store, nebula.ID(fmt.Sprint("x", i)), "0", nebula.PutOptions{})
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var wg sync.WaitGroup
+	for w := range 4 {
+		s := f.open(t, nebula.Options{})
+		wg.Go(func() {
+			for n := int64(1); ctx.Err() == nil; n++ {
+				i := (int(n)*4 + w) % ids // each writer has ids of its own
+				_, err := s.Put(t.Context(), nebula.ID(fmt.Sprint("x", i)), nebula.NewSecret([]byte(fmt.Sprint(n))), nebula.PutOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				last[i].Store(n)
+				c, err := s.Get(t.Context(), nebula.ID(fmt.Sprint("x", i)))
+				if err != nil || string(c.Secret.Reveal()) != fmt.Sprint(n) {
+					t.Errorf("read back %q, %v, want %d", c.Secret.Reveal(), err, n)
+					return
+				}
+			}
+		})
+	}
+	var result nebula.RotateResult
+	for range 3 {
+		var err error
+		if result, err = f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	wg.Wait()
+	f.wantAllUnder(t, result.KeyID)
+	for i := range ids {
+		want := fmt.Sprint(last[i].Load())
+		if c := get(t, f.Store, nebula.ID(fmt.Sprint("x", i))); string(c.Secret.Reveal()) != want {
+			t.Errorf("x%d is %q, the last write acknowledged was %s", i, c.Secret.Reveal(), want)
+		}
+	}
+}
+
+func TestRotateLeavesWhatItCannotRead(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "good", "v", nebula.PutOptions{})
+	put(t, f.Store, "bad", "v", nebula.PutOptions{})
+	swap(t, f.memory, "good", "bad")
+	result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil || result.Sealed != 1 || len(result.Left) != 1 || result.Left[0].ID != "bad" {
+		t.Errorf("rotating gave %+v, %v", result, err)
+	}
+	if info, _ := f.Keys(t.Context()); info.Rotating {
+		t.Error("one damaged record keeps the rotation from ending")
+	}
+}
+
+// A record that was deleted before the rotation, and so was not swept, is
+// sealed anew when it is restored by name.
+func TestRestoreAfterRotation(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	wantKind(t, f.Delete(t.Context(), "x"), "")
+	result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, f.Restore(t.Context(), "x"), "")
+	if c := get(t, f.Store, "x"); string(c.Secret.Reveal()) != "v" {
+		t.Errorf("restored: %q", c.Secret.Reveal())
+	}
+	f.wantAllUnder(t, result.KeyID)
+}
