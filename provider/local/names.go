@@ -2,7 +2,6 @@ package local
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -41,14 +40,11 @@ func (n naming) id(file string) (nebula.ID, bool) {
 // swapCase returns another name, which is the same one on a file system that
 // folds case. False where there are no letters.
 func swapCase(s string) (string, bool) {
-	swapped := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z':
-			return r - 'a' + 'A'
-		case 'A' <= r && r <= 'Z':
-			return r - 'A' + 'a'
+	swapped := []byte(s) // not runes: a name need not be UTF-8
+	for i, c := range swapped {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			swapped[i] = c ^ ' '
 		}
-		return r
-	}, s)
-	return swapped, swapped != s
+	}
+	return string(swapped), string(swapped) != s
 }

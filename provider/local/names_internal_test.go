@@ -12,7 +12,7 @@ import (
 // seeds are what the fuzzing of names starts from.
 func seeds() []string {
 	return []string{"id.enc.json", ".keyring.enc.json", ".lock", ".enc.json", "a.b.enc.json", "id.enc.jsonx",
-		"-id.enc.json", "con.enc.json", "GitHub-Token_1.enc.json", "../id.enc.json", "é.enc.json", "id", ""}
+		"-id.enc.json", "con.enc.json", "GitHub-Token_1.enc.json", "../id.enc.json", "é.enc.json", "id", "\x86", ""}
 }
 
 func TestSeedsOfNames(t *testing.T) {
