@@ -116,6 +116,11 @@ func (f *File) read(dir *atomicfile.Dir) (map[string]nebula.Pin, error) {
 			return nil, f.invalid(wrong, "chmod 600 "+f.path())
 		}
 	}
+	if stat, err := dir.Stat(); err != nil {
+		return nil, f.fail(err)
+	} else if wrong := stat.Writable(); wrong != "" {
+		return nil, f.invalid("its directory has "+wrong, "chmod 700 "+f.dir)
+	}
 	pins, bad := decode(data)
 	if bad != 0 {
 		return nil, f.invalid(fmt.Sprintf("line %d is damaged", bad), "mend the line, or remove the file: the stores are then trusted anew when they are seen next")

@@ -1,0 +1,34 @@
+//go:build unix
+
+package knownstores_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/knownstores"
+)
+
+// Who can write the pins decides which key is trusted.
+func TestFileThatOthersMayWrite(t *testing.T) {
+	dir := t.TempDir()
+	f := knownstores.New(dir)
+	if err := f.Update("a", set(nebula.Pin{Generation: 1})); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "known_stores"), 0o622); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Load("a"); !errors.Is(err, nebula.ErrInvalidConfig) {
+		t.Errorf("a file that others may write gave %v", err)
+	}
+	if err := errors.Join(os.Chmod(filepath.Join(dir, "known_stores"), 0o600), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Load("a"); !errors.Is(err, nebula.ErrInvalidConfig) {
+		t.Errorf("a directory that others may write gave %v", err)
+	}
+}
