@@ -320,3 +320,29 @@ func (a *attempts) next(ctx context.Context) bool {
 		return false
 	}
 }
+
+// Adopt stores a credential that comes from elsewhere, with the metadata that
+// it has there, if the store has none of that id. Its Version is not used.
+//
+// Errors: ErrAlreadyExists; ErrConflict where the credential is of another
+// scope than the store; those of [Store.Put].
+func (s *Store) Adopt(ctx context.Context, c Credential) (Version, error) {
+	const op = "store"
+	name, scope, err := s.prepare(ctx, c.ID)
+	if err == nil && scope != "" && c.Metadata.Scope != scope {
+		err = &Error{Kind: ErrConflict, Message: "the credential is of another scope than the store"}
+	}
+	if err != nil {
+		return "", s.locate(err, op, c.ID)
+	}
+	for attempt := newAttempts(); ; {
+		v, err := s.write(ctx, name, c.Secret, c.Metadata.clone(), IfAbsent(), &prefetch{})
+		if errors.Is(err, ErrKeyChanged) && attempt.next(ctx) {
+			if _, err := s.reloadKeyring(ctx); err != nil {
+				return "", s.locate(err, op, c.ID)
+			}
+			continue
+		}
+		return v, s.locate(err, op, c.ID)
+	}
+}
