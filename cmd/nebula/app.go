@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+// app is what the commands need of the world, so that a test can give them
+// another one.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+	now            func() time.Time
+
+	// Whether the streams are terminals.
+	stdinIsTerminal, stdoutIsTerminal, stderrIsTerminal bool
+
+	// openConsole opens the controlling terminal, where there is one.
+	openConsole func() (*console, error)
+
+	global globalFlags
+	clock  *deadline // bounds the command that runs
+}
+
+// run runs the command of this process and returns its exit code.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	a := &app{
+		stdin:            os.Stdin,
+		stdout:           os.Stdout,
+		stderr:           os.Stderr,
+		environ:          os.Environ(),
+		now:              time.Now,
+		stdinIsTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
+		stdoutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		stderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		openConsole:      openConsole,
+	}
+	return a.run(ctx, os.Args[1:])
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	if a.clock != nil {
+		a.clock.stop()
+	}
+	return a.report(err, args)
+}
+
+// load reads the configuration.
+func (a *app) load() (*config.Config, error) {
+	return config.Load(config.Source{File: a.global.config, Environ: a.environ, Store: a.global.store})
+}
+
+// open opens the store that the flags and the configuration name.
+func (a *app) open(ctx context.Context) (*config.Opened, error) {
+	return a.openWith(ctx, (*config.Config).Open)
+}
+
+// openWithoutKeys opens it without anything that could read a credential.
+func (a *app) openWithoutKeys(ctx context.Context) (*config.Opened, error) {
+	return a.openWith(ctx, (*config.Config).OpenWithoutKeys)
+}
+
+func (a *app) openWith(ctx context.Context,
+	open func(*config.Config, context.Context, string, config.Outside) (*config.Opened, error)) (*config.Opened, error) {
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	a.slowBackend(c.Provider(a.global.store))
+	opened, err := open(c, ctx, a.global.store, a.outside())
+	if err != nil {
+		return nil, err
+	}
+	a.global.where = opened.Keys.Where()
+	return opened, nil
+}
+
+func (a *app) outside() config.Outside {
+	return config.Outside{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ}
+}
+
+// withStore runs f on the open store and closes it.
+func (a *app) withStore(ctx context.Context, f func(*config.Opened) error) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	err = f(s)
+	if closeErr := s.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func usage(message, hint string) error {
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: message, Hint: hint}
+}

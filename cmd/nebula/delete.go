@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+func deleteCommand(run func(context.Context, selection) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "delete ID…",
+		Aliases: []string{"rm"},
+		Short:   "Delete credentials; some backends can restore them",
+		Long: `Delete credentials. Named ids are deleted without asking, and it is no error
+where there is none. Backends with a soft delete can bring them back with
+restore; the local one cannot.
+
+What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
+--yes is needed.`,
+		Example: `  nebula delete github_token old_token
+  nebula delete --prefix test_ --dry-run
+  nebula delete --tag env=staging --yes`,
+		Annotations: map[string]string{slow: "always"},
+	}
+	selected := selectionFlags(cmd, "delete")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := selected(args)
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), s)
+	}
+	return cmd
+}
+
+func (a *app) delete(ctx context.Context, s selection) error {
+	return a.removeSelected(ctx, s, action{
+		verb: "delete", participle: "deleted",
+		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error { return s.Delete(ctx, id) },
+	})
+}

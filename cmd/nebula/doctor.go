@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+func doctorCommand(run func(context.Context) error) *cobra.Command {
+	cmd := plainCommand("doctor", "Examine configuration, environment, backend and keys", `  nebula doctor
+  nebula doctor --store work -o json`, run)
+	cmd.Long = `Examine configuration, environment, clock, backend, keys and file modes: a line
+each, with what to mend. Nothing is changed. The exit code is 0 where all works,
+else that of the worst problem.`
+	return cmd
+}
+
+// examination collects findings, and the kind of the worst problem.
+type examination struct {
+	findings []nebula.Finding
+	worst    nebula.Kind
+}
+
+func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
+	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
+}
+
+// fail notes a problem. A record that is not what it should be is worse than a
+// store that cannot be reached.
+func (x *examination) fail(check string, f failure) {
+	x.add(check, nebula.SeverityError, f.Message, f.Hint)
+	x.note(f.Kind)
+}
+
+func (x *examination) note(kind nebula.Kind) {
+	if x.worst == "" || exitCode(kind) == 5 {
+		x.worst = kind
+	}
+}
+
+func (a *app) doctor(ctx context.Context) error {
+	x := &examination{}
+	a.examineEnvironment(x)
+	a.examineClock(x)
+	c, err := a.load()
+	switch {
+	case err != nil:
+		x.fail("configuration", a.failureOf(err))
+	case c.Found:
+		x.add("configuration", nebula.SeverityOK, c.Path, "")
+	default:
+		x.add("configuration", nebula.SeverityOK, "none, the defaults hold; it would be "+c.Path, "")
+	}
+	if err == nil {
+		a.examineStore(ctx, x, c)
+	}
+	if err := a.print(x.findings, func(w io.Writer) error { return a.writeFindings(w, x.findings) }); err != nil {
+		return err
+	}
+	return x.err()
+}
+
+// err returns nil where everything works.
+func (x *examination) err() error {
+	if x.worst == "" {
+		return nil
+	}
+	n := 0
+	for _, f := range x.findings {
+		if f.Severity == nebula.SeverityError {
+			n++
+		}
+	}
+	problems := "1 problem"
+	if n > 1 {
+		problems = fmt.Sprintf("%d problems", n)
+	}
+	return &nebula.Error{Kind: x.worst, Op: "doctor", Message: problems}
+}
+
+func (a *app) examineEnvironment(x *examination) {
+	before := len(x.findings)
+	for _, name := range config.Secrets(a.environ) {
+		x.add("environment", nebula.SeverityWarning, name+" is set: every child process inherits it",
+			"unset it; use NEBULA_PASSPHRASE_COMMAND, a file, or a key file")
+	}
+	if strings.Contains(a.getenv("GODEBUG"), "http2debug") {
+		x.add("environment", nebula.SeverityWarning, "GODEBUG has http2debug, which logs the headers of requests, tokens among them",
+			"unset GODEBUG")
+	}
+	for _, name := range config.Strangers(a.environ) {
+		x.add("environment", nebula.SeverityWarning, name+" is set, and means nothing", "unset it, or mend the name")
+	}
+	if len(x.findings) == before {
+		x.add("environment", nebula.SeverityOK, "no passphrase in it, nothing that logs secrets", "")
+	}
+}
+
+// examineClock finds a clock that was never set.
+func (a *app) examineClock(x *examination) {
+	now := a.now().UTC()
+	if year := now.Year(); year < 2026 || year > 2100 {
+		x.add("clock", nebula.SeverityWarning, "it says "+formatTime(now.Truncate(time.Second)), "set the clock; times of creation and rotation depend on it")
+		return
+	}
+	x.add("clock", nebula.SeverityOK, formatTime(now.Truncate(time.Second)), "")
+}
+
+func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config) {
+	s, err := c.Open(ctx, a.global.store, a.outside())
+	if err != nil {
+		x.fail("store", a.failureOf(err))
+		return
+	}
+	defer s.Close()
+	a.global.where = s.Keys.Where()
+	x.add("store", nebula.SeverityOK, s.Keys.Place(), "")
+	a.examineKeyFile(ctx, x, s)
+	for _, f := range s.Check(ctx) {
+		x.findings = append(x.findings, f)
+		if f.Severity == nebula.SeverityError {
+			x.note(kindOfFinding(ctx, s, f))
+		}
+	}
+	info, err := s.Store.Keys(ctx)
+	if err == nil && info.LastModified.After(a.now().Add(5*time.Minute)) {
+		x.add("clock", nebula.SeverityWarning, "the keyring was written at "+formatTime(info.LastModified)+", which is yet to come",
+			"set the clock, here or where it was written")
+	}
+}
+
+func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Opened) {
+	path, isDefault := s.Keys.File()
+	if path == "" {
+		return
+	}
+	switch err := s.Keys.ReadFile(ctx, path); {
+	case err == nil:
+		x.add("key file", nebula.SeverityOK, path, "")
+	case isDefault && errors.Is(err, nebula.ErrInvalidConfig) && !config.Exists(path):
+		x.add("key file", nebula.SeverityOK, "none at "+path, "")
+	default:
+		x.fail("key file", a.failureOf(err))
+	}
+	for _, warning := range s.Keys.Warnings() {
+		x.add("passphrase", nebula.SeverityWarning, warning.Message, warning.Fix)
+	}
+}
+
+// kindOfFinding tells of what kind a problem is, which findings do not say, by
+// asking for the same again.
+func kindOfFinding(ctx context.Context, s *config.Opened, f nebula.Finding) nebula.Kind {
+	if f.Check != "keyring" {
+		if _, err := s.Exists(ctx, "nebula-doctor"); err != nil {
+			return nebula.KindOf(err)
+		}
+		return nebula.ErrPermissionDenied
+	}
+	if err := wantOpen(ctx, s); err != nil {
+		return nebula.KindOf(err)
+	}
+	return nebula.ErrInternal
+}
+
+func (a *app) writeFindings(w io.Writer, findings []nebula.Finding) error {
+	colours := map[nebula.Severity]string{nebula.SeverityOK: green, nebula.SeverityWarning: yellow, nebula.SeverityError: red}
+	width := 0
+	for _, f := range findings {
+		width = max(width, len(f.Check))
+	}
+	for _, f := range findings {
+		mark := a.colour(a.stdoutIsTerminal, colours[f.Severity], fmt.Sprintf("%-7s", f.Severity))
+		fmt.Fprintf(w, "%s  %-*s  %s\n", mark, width, f.Check, indent(f.Message, width))
+		if f.Fix != "" && f.Severity != nebula.SeverityOK {
+			fmt.Fprintf(w, "%s→ %s\n", strings.Repeat(" ", width+11), indent(f.Fix, width))
+		}
+	}
+	return nil
+}
+
+// indent aligns the lines of a message with its first.
+func indent(text string, width int) string {
+	lines := slices.Collect(strings.SplitSeq(text, "\n"))
+	for i := range lines {
+		lines[i] = escape(lines[i])
+	}
+	return strings.Join(lines, "\n"+strings.Repeat(" ", width+11))
+}

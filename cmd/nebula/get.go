@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+type getOptions struct {
+	id      nebula.ID
+	version nebula.Version // "" is the current one
+}
+
+func getCommand(run func(context.Context, getOptions) error) *cobra.Command {
+	var o getOptions
+	var version string
+	cmd := &cobra.Command{
+		Use:   "get ID",
+		Short: "Write a value to standard output",
+		Long: `Write the exact bytes of a value to standard output. On a terminal a newline
+follows. With -o json, metadata comes along, and a value that is no UTF-8 text
+is given in base64.`,
+		Example: `  nebula get github_token
+  nebula get tls_key > key.pem
+  nebula get github_token -o json | jq -r .metadata.created_at`,
+		Args: oneID,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.id, err = nebula.ParseID(args[0]); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("version") && version == "" {
+				return usage("--version is empty", "versions are shown by: nebula history "+args[0])
+			}
+			o.version = nebula.Version(version)
+			return run(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&version, "version", "", "an earlier version `V`, where the backend keeps them")
+	return cmd
+}
+
+type credentialJSON struct {
+	ID       nebula.ID      `json:"id"`
+	Value    string         `json:"value"`
+	Encoding string         `json:"encoding"`
+	Version  nebula.Version `json:"version"`
+	Metadata *metadataJSON  `json:"metadata"`
+}
+
+func (a *app) get(ctx context.Context, o getOptions) error {
+	return a.withStore(ctx, func(s *config.Opened) error {
+		c, err := read(ctx, s, o)
+		if err != nil {
+			return err
+		}
+		defer c.Secret.Wipe()
+		value := c.Secret.Reveal()
+		if a.global.output == outputJSON {
+			return outputError(writeJSON(a.stdout, credentialOf(c)))
+		}
+		if a.stdoutIsTerminal {
+			value = append(value[:len(value):len(value)], '\n')
+			defer clear(value)
+		}
+		_, err = a.stdout.Write(value)
+		return outputError(err)
+	})
+}
+
+func read(ctx context.Context, s *config.Opened, o getOptions) (nebula.Credential, error) {
+	if o.version != "" {
+		return s.GetVersion(ctx, o.id, o.version)
+	}
+	return s.Get(ctx, o.id)
+}
+
+func credentialOf(c nebula.Credential) credentialJSON {
+	out := credentialJSON{ID: c.ID, Version: c.Version, Metadata: metadataOf(c.Metadata), Encoding: "utf8"}
+	if value := c.Secret.Reveal(); utf8.Valid(value) {
+		out.Value = string(value)
+	} else {
+		out.Value, out.Encoding = base64.StdEncoding.EncodeToString(value), "base64"
+	}
+	return out
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (a *app) keyCommand() *cobra.Command {
+	return group("key", "Show, add and remove what opens the store", `A store has a data key, under which its credentials are sealed, and slots: each
+holds the data key, wrapped by a passphrase or by a key file.`, `  nebula key list
+  nebula key add --passphrase
+  nebula key remove abcd2345`,
+		keyListCommand(a.keyList), keyAddCommand(a.keyAdd), keyRemoveCommand(a.keyRemove))
+}
+
+// group is a command that only holds others.
+func group(name, short, long, example string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     name,
+		Short:   short,
+		Long:    long,
+		Example: example,
+		Args:    noCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}

@@ -1,0 +1,13 @@
+// Command nebula keeps credentials, encrypted, on any of several backends.
+package main
+
+import (
+	"os"
+
+	"github.com/nebula-credential/nebula/internal/process"
+)
+
+func main() {
+	process.Harden()
+	os.Exit(run())
+}

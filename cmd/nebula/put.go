@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+// valueHint is for those who give the value as an argument, where other
+// processes and the shell's history would see it.
+const valueHint = "a value comes from standard input, a file or a hidden prompt:\n" +
+	"  pass show github | nebula put github_token\n" +
+	"  nebula put github_token --file token.txt"
+
+// maxValue bounds what is read where the provider names no limit.
+const maxValue = 16 << 20
+
+type putOptions struct {
+	id         nebula.ID
+	file       string // "" is standard input
+	allowEmpty bool
+	put        nebula.PutOptions
+}
+
+func putCommand(run func(context.Context, putOptions) error) *cobra.Command {
+	var o putOptions
+	var tags []string
+	var days, version string
+	cmd := &cobra.Command{
+		Use:   "put ID",
+		Short: "Store a value",
+		Long: `Store the exact bytes of standard input, of a file, or of what is typed at a
+hidden prompt. Of a credential that is there, creation time, tags and rotation
+are kept; --tag adds to the tags.`,
+		Example: `  nebula put github_token                        asks for the value
+  printf %s "$TOKEN" | nebula put github_token
+  nebula put tls_key --file key.pem --tag env=prod --rotation-days 90`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(fmt.Sprintf("put takes one id, and got %d arguments; a value is never given as an argument", len(args)), valueHint)
+			}
+			return oneID(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.id, err = nebula.ParseID(args[0]); err != nil {
+				return err
+			}
+			if o.put.Tags, err = parseTags(tags); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("if-version") && version == "" {
+				return usage("--if-version is empty", "for a credential that must not be there: --if-absent")
+			}
+			o.put.IfVersion = nebula.Version(version)
+			if o.put.IfAbsent && version != "" {
+				return usage("--if-absent and --if-version exclude each other", "")
+			}
+			if cmd.Flags().Changed("file") && o.file == "" {
+				return usage("--file is empty", "")
+			}
+			if cmd.Flags().Changed("rotation-days") {
+				if o.put.RotationPolicy, err = parseDays(days); err != nil {
+					return err
+				}
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "file", "f", "", "read the value from `file`; - is standard input")
+	flags.StringArrayVarP(&tags, "tag", "t", nil, "set a tag, `key=value`; may be repeated")
+	flags.BoolVar(&o.put.ClearTags, "clear-tags", false, "drop the tags that are there")
+	flags.BoolVar(&o.put.IfAbsent, "if-absent", false, "fail (7) where there is one already")
+	flags.StringVar(&version, "if-version", "", "fail (7) unless the current version is `V`")
+	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
+	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
+	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
+	return cmd
+}
+
+type versionJSON struct {
+	ID      nebula.ID      `json:"id"`
+	Version nebula.Version `json:"version"`
+}
+
+func (a *app) put(ctx context.Context, o putOptions) error {
+	return a.withStore(ctx, func(s *config.Opened) error {
+		value, err := a.readValue(ctx, o, s.Describe())
+		if err != nil {
+			return err
+		}
+		secret := nebula.NewSecret(value)
+		clear(value)
+		defer secret.Wipe()
+		if secret.Len() == 0 && !o.allowEmpty {
+			return &nebula.Error{Kind: nebula.ErrUsage, ID: o.id, Op: "put", Message: "the value is empty, and nothing was stored",
+				Hint: "did the command before the pipe fail? to store an empty value: --allow-empty"}
+		}
+		v, err := s.Put(ctx, o.id, secret, o.put)
+		if err != nil {
+			return err
+		}
+		a.done("stored " + string(o.id))
+		return a.printVersion(o.id, v)
+	})
+}
+
+func (a *app) printVersion(id nebula.ID, v nebula.Version) error {
+	return a.print(versionJSON{id, v}, func(io.Writer) error { return nil })
+}
+
+// readValue reads the value from where the options say.
+func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description) ([]byte, error) {
+	limit := maxValue
+	if d.MaxRecordSize > 0 {
+		limit = d.MaxRecordSize // a record is never smaller than its value
+	}
+	tooLarge := func(err error) error {
+		if !errors.Is(err, errTooMuch) {
+			return err
+		}
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Op: "put", Provider: d.Provider, ID: o.id,
+			Message: fmt.Sprintf("the value has more than %d bytes, which is the limit", limit)}
+	}
+	switch {
+	case o.file != "" && o.file != "-":
+		f, err := openInput(o.file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		value, err := readAll(ctx, f, limit)
+		return value, tooLarge(err)
+	case a.stdinIsTerminal:
+		value, err := a.askHidden(ctx, "Value of "+string(o.id)+" (hidden): ")
+		if errors.Is(err, config.ErrNoTerminal) {
+			return nil, usage("there is no terminal to ask for the value at", valueHint)
+		}
+		return value, err
+	}
+	value, err := readAll(ctx, a.stdin, limit)
+	return value, tooLarge(err)
+}
+
+func openInput(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = f.Stat(); err == nil && info.IsDir() {
+			err = errors.New("is a directory")
+		}
+	}
+	if err != nil {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+	}
+	return f, nil
+}
+
+var errTooMuch = errors.New("more than can be stored")
+
+// readAll reads until the end, the limit, or the end of the context. No copies
+// of what was read are left behind.
+func readAll(ctx context.Context, r io.Reader, limit int) ([]byte, error) {
+	type result struct {
+		value []byte
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := readLimited(r, limit)
+		done <- result{value, err}
+	}()
+	select {
+	case got := <-done:
+		return got.value, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func readLimited(r io.Reader, limit int) ([]byte, error) {
+	value := make([]byte, 0, 4096)
+	for {
+		if len(value) == cap(value) {
+			larger := make([]byte, len(value), 2*cap(value))
+			copy(larger, value)
+			clear(value)
+			value = larger
+		}
+		n, err := r.Read(value[len(value):cap(value)])
+		value = value[:len(value)+n]
+		switch {
+		case len(value) > limit:
+			clear(value)
+			return nil, errTooMuch
+		case err == io.EOF:
+			return value, nil
+		case err != nil:
+			clear(value)
+			return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "the value cannot be read: " + reason(err), Err: err}
+		}
+	}
+}

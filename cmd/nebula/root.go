@@ -1,0 +1,185 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// globalFlags hold for every command.
+type globalFlags struct {
+	config  string
+	store   string
+	output  string
+	timeout string
+
+	limit     time.Duration // how long the command may take; 0 is for ever
+	limitIsOn bool          // whether somebody set it
+	where     string        // where keys are looked for, once the store is known
+}
+
+const (
+	defaultTimeout = 30 * time.Second
+	// slowTimeout is for what can take a backend minutes: to free a name after
+	// a deletion, for example.
+	slowTimeout = 10 * time.Minute
+)
+
+// slow marks the commands that get slowTimeout: always, or on some backends.
+const slow = "slow"
+
+// Groups of commands in the help.
+const (
+	groupCredentials = "credentials"
+	groupStore       = "store"
+)
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nebula",
+		Short: "Keep credentials, encrypted, on the backend of your choice",
+		Long: `nebula keeps credentials (tokens, passwords, keys) encrypted, on the backend
+of your choice. Nothing needs to be set up: the first put makes a store in your
+data directory and a key file, and says where they are.
+
+Values come from standard input, a file or a hidden prompt, never from the
+command line. get writes the exact bytes to standard output.`,
+		Example: `  nebula put github_token              asks for the value
+  pass show github | nebula put github_token
+  nebula get github_token
+  nebula list --long`,
+		Version:           version().String(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: a.before,
+		Args:              noCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(help)
+	root.SetVersionTemplate("{{.Version}}\n")
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
+	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
+	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text or json (NEBULA_OUTPUT)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for the whole command, such as 5s; 0 is no limit\n(NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
+	root.AddGroup(
+		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
+		&cobra.Group{ID: groupStore, Title: "The store:"},
+	)
+	a.addCommands(root)
+	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help does
+	return root
+}
+
+func (a *app) addCommands(root *cobra.Command) {
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupCredentials,
+		a.completing(putCommand(a.put)),
+		a.completing(getCommand(a.get)),
+		listCommand(a.list),
+		a.completing(existsCommand(a.exists)),
+		a.completing(tagCommand(a.tag)),
+		a.completing(deleteCommand(a.delete)),
+		a.completing(restoreCommand(a.restore)),
+		a.completing(purgeCommand(a.purge)),
+		a.completing(historyCommand(a.history)),
+	)
+	add(groupStore,
+		initCommand(a.init),
+		a.keyCommand(),
+		a.configCommand(),
+		doctorCommand(a.doctor),
+		completionCommand(a.stdout),
+		versionCommand(a.version),
+	)
+}
+
+// before takes the flags that hold for every command, and what stands in their
+// place in the environment.
+func (a *app) before(cmd *cobra.Command, _ []string) error {
+	fallback := func(flag, variable string, value *string) (set bool) {
+		if cmd.Flags().Changed(flag) {
+			return true
+		}
+		if text := a.getenv(variable); text != "" {
+			*value = text
+		}
+		return false
+	}
+	fallback("store", "NEBULA_STORE", &a.global.store)
+	kind, named := nebula.ErrUsage, "--output"
+	if !fallback("output", "NEBULA_OUTPUT", &a.global.output) {
+		kind, named = nebula.ErrInvalidConfig, "NEBULA_OUTPUT"
+	}
+	if output := a.global.output; output != outputText && output != outputJSON {
+		a.global.output = outputText
+		return &nebula.Error{Kind: kind, Message: named + " must be text or json"}
+	}
+	kind, named = nebula.ErrUsage, "--timeout"
+	if !fallback("timeout", "NEBULA_TIMEOUT", &a.global.timeout) {
+		kind, named = nebula.ErrInvalidConfig, "NEBULA_TIMEOUT"
+	}
+	if err := a.setLimit(cmd, kind, named); err != nil {
+		return err
+	}
+	a.clock = newDeadline(cmd.Context(), a.global.limit)
+	cmd.SetContext(a.clock)
+	return nil
+}
+
+func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error {
+	a.global.limit = defaultTimeout
+	if cmd.Annotations[slow] == "always" {
+		a.global.limit = slowTimeout
+	}
+	if a.global.timeout == "" {
+		return nil
+	}
+	limit, err := time.ParseDuration(a.global.timeout)
+	if err != nil || limit < 0 {
+		return &nebula.Error{Kind: kind, Message: named + " must be a duration, such as 5s or 2m; 0 is no bound"}
+	}
+	a.global.limit, a.global.limitIsOn = limit, true
+	return nil
+}
+
+// slowBackend gives a put more time where storing after a deletion has to wait
+// for the backend.
+func (a *app) slowBackend(provider string) {
+	if provider == "azure" && !a.global.limitIsOn && a.clock != nil {
+		a.global.limit = slowTimeout
+		a.clock.extend(slowTimeout)
+	}
+}
+
+// noCommand refuses what is not a command, and suggests one.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see: " + cmd.CommandPath() + " --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", ")
+	}
+	return usage(cmd.CommandPath()+" has no such command: "+shorten(args[0]), hint)
+}
+
+// shorten shows an argument that may be anything.
+func shorten(arg string) string {
+	const most = 20
+	if runes := []rune(arg); len(runes) > most {
+		arg = string(runes[:most]) + "…"
+	}
+	return `"` + escape(arg) + `"`
+}

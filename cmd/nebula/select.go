@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+// selection says which credentials a command takes away: those that are named,
+// or those that a filter finds.
+type selection struct {
+	ids    []nebula.ID
+	all    bool
+	filter nebula.Filter
+	yes    bool
+	dryRun bool
+}
+
+// byName reports whether the credentials are named.
+func (s selection) byName() bool { return len(s.ids) > 0 }
+
+// selectionFlags adds the flags of a selection and returns what reads them.
+func selectionFlags(cmd *cobra.Command, verb string) func(args []string) (selection, error) {
+	var s selection
+	var tags []string
+	flags := cmd.Flags()
+	flags.BoolVar(&s.all, "all", false, verb+" every credential")
+	flags.StringVar(&s.filter.Prefix, "prefix", "", verb+" the ids that begin with `P`")
+	flags.StringArrayVarP(&tags, "tag", "t", nil, verb+" those with the tag `key=value`; may be repeated, all must match")
+	flags.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
+	flags.BoolVar(&s.dryRun, "dry-run", false, "only show the ids")
+	return func(args []string) (selection, error) {
+		var err error
+		if s.ids, err = parseIDs(args); err != nil {
+			return s, err
+		}
+		if s.filter.Tags, err = parseTags(tags); err != nil {
+			return s, err
+		}
+		filtered := s.filter.Prefix != "" || len(tags) > 0
+		switch {
+		case flags.Changed("prefix") && s.filter.Prefix == "":
+			// Probably a variable that is not set.
+			return s, usage("--prefix is empty", "for every credential: --all")
+		case len(args) > 0 && (s.all || filtered):
+			return s, usage("ids are named or selected by flags, not both", "")
+		case s.all && filtered:
+			return s, usage("--all excludes --prefix and --tag", "")
+		case len(args) == 0 && !s.all && !filtered:
+			return s, usage("which credentials?", "name ids, or take --prefix, --tag or --all")
+		}
+		return s, nil
+	}
+}
+
+// action is what delete and purge do to each credential.
+type action struct {
+	verb, participle string // delete, deleted
+	asks             bool   // for named ids too
+	do               func(*config.Opened, context.Context, nebula.ID) error
+}
+
+func (a *app) removeSelected(ctx context.Context, s selection, r action) error {
+	mayAsk := r.asks || !s.byName()
+	if mayAsk && !s.dryRun && !s.yes && !a.stdinIsTerminal {
+		return usage(r.verb+" needs --yes where nobody can be asked", "to see what it would take: --dry-run")
+	}
+	return a.withStore(ctx, func(store *config.Opened) error {
+		ids, skipped, err := a.resolve(ctx, store, s)
+		if err != nil {
+			return err
+		}
+		if s.dryRun {
+			return firstError(a.printIDs("would_"+r.verb, ids), skipped)
+		}
+		if mayAsk && !s.yes && len(ids) > 0 {
+			if err := a.confirm(ctx, question(r.verb, ids, store.Keys.Place())); err != nil {
+				return err
+			}
+		}
+		done, err := a.each(ctx, store, ids, r)
+		if a.global.output == outputJSON {
+			err = firstError(err, a.printIDs(r.participle, done))
+		}
+		return firstError(err, skipped)
+	})
+}
+
+// resolve returns the ids that are meant. Those of records that had to be read
+// to match a tag and cannot be are left alone, which is an error in the end.
+func (a *app) resolve(ctx context.Context, store *config.Opened, s selection) (ids []nebula.ID, skipped, err error) {
+	if s.byName() {
+		return s.ids, nil, nil
+	}
+	entries, err := a.collect(ctx, store, listOptions{filter: s.filter})
+	if err != nil {
+		return nil, nil, err
+	}
+	ids = []nebula.ID{}
+	for _, e := range entries {
+		if e.Err != nil {
+			a.warn(fmt.Sprintf("%s cannot be read and is left alone: %s", e.ID, a.failureOf(e.Err).Message))
+			continue
+		}
+		ids = append(ids, e.ID)
+	}
+	return ids, unreadable(entries), nil
+}
+
+// each goes on after a failure and returns the first one.
+func (a *app) each(ctx context.Context, store *config.Opened, ids []nebula.ID, r action) (done []nebula.ID, first error) {
+	done = []nebula.ID{}
+	for _, id := range ids {
+		err := r.do(store, ctx, id)
+		switch {
+		case err == nil:
+			done = append(done, id)
+		case first == nil:
+			first = err
+		default:
+			a.warn(a.failureOf(err).String())
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(done) > 0 {
+		a.done(fmt.Sprintf("%s %s", r.participle, plural(len(done))))
+	}
+	return done, first
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printIDs writes one id a line, or {"name":[ids]}.
+func (a *app) printIDs(name string, ids []nebula.ID) error {
+	return a.print(map[string][]nebula.ID{name: ids}, func(w io.Writer) error {
+		for _, id := range ids {
+			fmt.Fprintln(w, escape(string(id)))
+		}
+		return nil
+	})
+}
+
+// question names what is at stake, as far as it fits.
+func question(verb string, ids []nebula.ID, place string) string {
+	const most = 10
+	var b strings.Builder
+	for i, id := range ids {
+		if i == most {
+			fmt.Fprintf(&b, ", and %d more", len(ids)-most)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(id))
+	}
+	return fmt.Sprintf("%s %s from %s (%s)?", strings.ToUpper(verb[:1])+verb[1:], plural(len(ids)), place, &b)
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return "1 credential"
+	}
+	return fmt.Sprintf("%d credentials", n)
+}

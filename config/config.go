@@ -1,0 +1,116 @@
+package config
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// DefaultStore is the name of the store that [storage] describes.
+const DefaultStore = "default"
+
+// Config is a configuration that was read.
+type Config struct {
+	Path        string // of the file; "" where the environment names no place for one
+	Found       bool   // whether there is such a file
+	CompleteIDs bool   // [completion] ids
+
+	env    environment
+	stores map[string]*store
+	fields *fields
+}
+
+// store is what the configuration says of one store.
+type store struct {
+	name     string
+	shared   sharedKeys
+	key      keyKeys
+	source   passphraseKeys
+	sections map[string]any // by provider; pointers to its configuration
+
+	trusted  *nebula.KeyID   // key.id
+	provider nebula.Provider // once it was made
+}
+
+// sharedKeys stand in [storage] whatever the provider is.
+type sharedKeys struct {
+	Provider       string `koanf:"provider"`
+	Scope          string `koanf:"scope"`
+	CreatedBy      string `koanf:"created_by"`
+	TrackAccess    bool   `koanf:"track_access"`
+	MaxConcurrency int    `koanf:"max_concurrency"`
+}
+
+// keyKeys stand in [key] and in [stores.NAME.key].
+type keyKeys struct {
+	File           string `koanf:"file"`
+	ID             string `koanf:"id"` // of the data key that the store must have
+	AllowGroupRead bool   `koanf:"allow_group_read"`
+}
+
+// passphraseKeys stand in [stores.NAME.key] alone. The default store has
+// variables for them.
+type passphraseKeys struct {
+	File    string `koanf:"passphrase_file"`
+	Command string `koanf:"passphrase_command"`
+}
+
+type completionKeys struct {
+	IDs bool `koanf:"ids"`
+}
+
+// Source says where a configuration comes from.
+type Source struct {
+	File    string   // of the flag --config; "" for the usual places
+	Environ []string // as of os.Environ
+	Store   string   // the store whose provider is checked too; "" is the default one, "*" all of them
+}
+
+// Load reads the configuration. What it returns beside an error can be asked
+// for Path and Found alone.
+func Load(source Source) (*Config, error) {
+	env := newEnvironment(source.Environ)
+	path, named := locate(source.File, env)
+	c := &Config{Path: path, env: env, stores: make(map[string]*store)}
+	text, found, err := readFile(path, named)
+	c.Found = found
+	if err != nil {
+		return c, err
+	}
+	l := newLoader(c)
+	l.readText(text)
+	l.readVariables(source.Environ)
+	l.checkStores(source.Store)
+	c.fields = l.fields
+	return c, l.problems.err()
+}
+
+// Names returns the stores' names, sorted.
+func (c *Config) Names() []string { return slices.Sorted(maps.Keys(c.stores)) }
+
+// Provider returns the name of a store's provider, or "" where there is no
+// such store.
+func (c *Config) Provider(name string) string {
+	if s, ok := c.stores[orDefault(name)]; ok {
+		return s.shared.Provider
+	}
+	return ""
+}
+
+func orDefault(name string) string {
+	if name == "" {
+		return DefaultStore
+	}
+	return name
+}
+
+// find returns the store of that name.
+func (c *Config) find(name string) (*store, error) {
+	if s, ok := c.stores[orDefault(name)]; ok {
+		return s, nil
+	}
+	return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "configuration",
+		Message: "there is no store " + display(name) + suggest(name, c.Names()),
+		Hint:    "add a section [stores.NAME] to " + c.Path}
+}

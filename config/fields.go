@@ -1,0 +1,83 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// field is a setting: where its value goes, and where it came from.
+type field struct {
+	key    string // storage.local.base_path
+	value  reflect.Value
+	origin string // "default", a variable's name, or the path of the file
+}
+
+const fromDefault = "default"
+
+// sensitive reports whether the value is kept out of messages and of show.
+func (f *field) sensitive() bool { return leaf(f.key) == "passphrase_command" }
+
+// isPath reports whether the value names a file or directory.
+func (f *field) isPath() bool {
+	switch name := leaf(f.key); name {
+	case "file", "base_path", "ca_cert", "kubeconfig_path":
+		return true
+	default:
+		return strings.HasSuffix(name, "_file")
+	}
+}
+
+func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+
+// fields are the known keys, in the order of their making.
+type fields struct {
+	byKey    map[string]*field
+	order    []*field
+	sections map[string]bool
+}
+
+// add makes the fields of target, a pointer to a struct, known below prefix.
+// A field without a koanf tag cannot be set.
+func (fs *fields) add(prefix string, target any) {
+	fs.sections[prefix] = true
+	v := reflect.ValueOf(target).Elem()
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("koanf"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		key, inner := prefix+"."+name, v.Field(i)
+		if inner.Kind() == reflect.Struct {
+			fs.add(key, inner.Addr().Interface())
+			continue
+		}
+		f := &field{key: key, value: inner, origin: fromDefault}
+		fs.byKey[key] = f
+		fs.order = append(fs.order, f)
+	}
+}
+
+// below returns the names that can stand in a section.
+func (fs *fields) below(section string) []string {
+	prefix := ""
+	if section != "" {
+		prefix = section + "."
+	}
+	var names []string
+	collect := func(key string) {
+		if rest, ok := strings.CutPrefix(key, prefix); ok && rest != "" && !strings.Contains(rest, ".") {
+			names = append(names, rest)
+		}
+	}
+	for _, f := range fs.order {
+		collect(f.key)
+	}
+	for name := range fs.sections {
+		collect(name)
+	}
+	return names
+}
+
+// durationType is told from the other integers: it is written as 5s.
+func durationType() reflect.Type { return reflect.TypeFor[time.Duration]() }

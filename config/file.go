@@ -1,0 +1,82 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// maxFileSize is far beyond any configuration.
+const maxFileSize = 1 << 20
+
+// locate returns the configuration's path and whether somebody named it: then
+// it must be there.
+func locate(flag string, env environment) (path string, named bool) {
+	if flag != "" {
+		return flag, true
+	}
+	if path := env["NEBULA_CONFIG"]; path != "" {
+		return path, true
+	}
+	if dir := env.directory(); dir != "" {
+		return filepath.Join(dir, "config.toml"), false
+	}
+	return "", false
+}
+
+// readFile returns the text of the configuration, and whether there is one.
+func readFile(path string, named bool) (text []byte, found bool, err error) {
+	if path == "" || path == os.DevNull {
+		return nil, false, nil
+	}
+	f, err := openFile(path)
+	if errors.Is(err, os.ErrNotExist) && !named {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fileError(path, reason(err), "")
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, true, fileError(path, reason(err), "")
+	case !info.Mode().IsRegular():
+		return nil, true, fileError(path, "not a regular file", "")
+	}
+	// Who can write it can point a token at a host of theirs.
+	if problem, fix := writableByOthers(path, info); problem != "" {
+		return nil, true, fileError(path, problem, fix)
+	}
+	text, err = io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, true, fileError(path, reason(err), "")
+	}
+	if len(text) > maxFileSize {
+		return nil, true, fileError(path, fmt.Sprintf("larger than %d bytes", maxFileSize), "")
+	}
+	return text, true, nil
+}
+
+// openFile does not wait for the writer of a FIFO.
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+func fileError(path, problem, fix string) error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: path + ": " + problem, Hint: fix}
+}
+
+// reason is what a system call says, without the path that we say ourselves.
+func reason(err error) string {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Outside is what opening needs of the world.
+type Outside struct {
+	// Ask asks a person at the controlling terminal for something hidden. It
+	// fails with ErrNoTerminal where nobody can be asked.
+	Ask func(ctx context.Context, question string) ([]byte, error)
+
+	// Tell says something that a person should know, a line or some.
+	Tell func(text string)
+
+	// Stderr is where a passphrase command says what is wrong.
+	Stderr io.Writer
+
+	// Environ is the environment of the process, for its children.
+	Environ []string
+}
+
+// Opened is an open store and the keys that the configuration has for it.
+type Opened struct {
+	*nebula.Store
+	Name string
+	Keys *Keys
+}
+
+// Open opens a store by its name; "" is the default one.
+func (c *Config) Open(ctx context.Context, name string, outside Outside) (*Opened, error) {
+	return c.open(ctx, name, outside, true)
+}
+
+// OpenWithoutKeys opens a store to look at it or to initialise it: nothing
+// sealed can be read, and nobody is asked for a passphrase.
+func (c *Config) OpenWithoutKeys(ctx context.Context, name string, outside Outside) (*Opened, error) {
+	return c.open(ctx, name, outside, false)
+}
+
+func (c *Config) open(ctx context.Context, name string, outside Outside, withKeys bool) (*Opened, error) {
+	s, err := c.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if s.provider == nil {
+		if err := s.construct(); err != nil {
+			return nil, err
+		}
+	}
+	keys := &Keys{store: s, env: c.env, outside: outside, description: describe(s.provider)}
+	if path := keys.file(); keys.fileIsNamed() || Exists(path) {
+		if err := keys.checkPlace(path); err != nil {
+			return nil, err
+		}
+	}
+	options := nebula.Options{
+		Scope:          s.shared.Scope,
+		CreatedBy:      s.shared.CreatedBy,
+		TrackAccess:    s.shared.TrackAccess,
+		MaxConcurrency: s.shared.MaxConcurrency,
+		TrustedKey:     s.trusted,
+	}
+	if withKeys {
+		options.Keys = keys.all()
+		if s.name == DefaultStore && s.shared.Provider == "local" {
+			options.FirstKey = keys.firstKey
+		}
+	}
+	opened, err := nebula.Open(ctx, s.provider, options)
+	if err != nil {
+		return nil, err
+	}
+	return &Opened{Store: opened, Name: s.name, Keys: keys}, nil
+}
+
+func describe(p nebula.Provider) nebula.Description {
+	if d, ok := nebula.As[nebula.Describer](p); ok {
+		return d.Describe()
+	}
+	return nebula.Description{}
+}
+
+// checkPlace refuses a key file in the directory that it opens: a copy of the
+// directory would be a copy of the key.
+func (k *Keys) checkPlace(path string) error {
+	if path == "" || k.description.Provider != "local" || k.description.Address == "" {
+		return nil
+	}
+	inside, err := filepath.Rel(resolve(k.description.Address), resolve(path))
+	if err != nil || inside == ".." || strings.HasPrefix(inside, ".."+string(filepath.Separator)) {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration",
+		Message: "the key file " + path + " lies within base_path " + k.description.Address + ", beside what it opens",
+		Hint:    "keep it elsewhere, so that a copy of the store is no copy of its key"}
+}
+
+// resolve follows the links in as much of the path as there is.
+func resolve(path string) string {
+	path = filepath.Clean(path)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	dir := filepath.Dir(path)
+	if dir == path {
+		return path
+	}
+	return filepath.Join(resolve(dir), filepath.Base(path))
+}
+
+// Exists reports whether something is there, be it a link to nothing.
+func Exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -1,0 +1,245 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/google/shlex"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// The variables that hold or name the default store's passphrase.
+const (
+	envPassphraseFile    = "NEBULA_PASSPHRASE_FILE"
+	envPassphraseCommand = "NEBULA_PASSPHRASE_COMMAND"
+	envPassphrase        = "NEBULA_PASSPHRASE"
+
+	envNewPassphraseFile = "NEBULA_NEW_PASSPHRASE_FILE"
+	envNewPassphrase     = "NEBULA_NEW_PASSPHRASE"
+)
+
+const (
+	maxPassphraseSize = 64 << 10
+	commandTimeout    = 30 * time.Second
+)
+
+// ErrNoTerminal says that nobody can be asked.
+var ErrNoTerminal = errors.New("no terminal to ask at")
+
+// source is where a passphrase comes from. One that is set is the only one
+// that is asked: where it fails or gives nothing, that is an error.
+type source struct {
+	name string // for messages
+	read func(context.Context) ([]byte, error)
+}
+
+// PassphraseSource names the source that is set, or returns "" where a person
+// would have to be asked.
+func (k *Keys) PassphraseSource() string {
+	if s := k.source(); s != nil {
+		return s.name
+	}
+	return ""
+}
+
+// Passphrase returns the passphrase that opens the store, from its source or
+// from a person.
+func (k *Keys) Passphrase(ctx context.Context) ([]byte, error) {
+	if s := k.source(); s != nil {
+		return s.passphrase(ctx)
+	}
+	text, err := k.outside.Ask(ctx, "Passphrase for "+k.Place()+": ")
+	if errors.Is(err, ErrNoTerminal) {
+		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err,
+			Message: "no key is at hand, and there is no terminal to ask for a passphrase at", Hint: k.Where()}
+	}
+	if err == nil && len(text) == 0 {
+		err = &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "no passphrase was given", Hint: k.Where()}
+	}
+	return text, err
+}
+
+func (k *Keys) source() *source {
+	if k.store.name != DefaultStore {
+		section := "stores." + k.store.name + ".key."
+		switch named := k.store.source; {
+		case named.File != "":
+			return k.fileSource(section+"passphrase_file", named.File)
+		case named.Command != "":
+			return k.commandSource(section+"passphrase_command", named.Command)
+		}
+		return nil
+	}
+	if path, ok := k.env.lookup(envPassphraseFile); ok {
+		return k.fileSource(envPassphraseFile, path)
+	}
+	if command, ok := k.env.lookup(envPassphraseCommand); ok {
+		return k.commandSource(envPassphraseCommand, command)
+	}
+	return k.textSource(envPassphrase)
+}
+
+// NewPassphraseSource returns what reads the passphrase for a new slot, or nil
+// where a person has to be asked.
+func (k *Keys) NewPassphraseSource() func(context.Context) ([]byte, error) {
+	s := k.textSource(envNewPassphrase)
+	if path, ok := k.env.lookup(envNewPassphraseFile); ok {
+		s = k.fileSource(envNewPassphraseFile, path)
+	}
+	if s == nil {
+		return nil
+	}
+	return s.passphrase
+}
+
+func (k *Keys) textSource(name string) *source {
+	text, ok := k.env.lookup(name)
+	if !ok {
+		return nil
+	}
+	return &source{name, func(context.Context) ([]byte, error) { return []byte(text), nil }}
+}
+
+func (k *Keys) fileSource(name, path string) *source {
+	return &source{name, func(ctx context.Context) ([]byte, error) {
+		text, err := readPassphrase(ctx, k.env.expand(path))
+		return trimLine(text), err
+	}}
+}
+
+func (k *Keys) commandSource(name, command string) *source {
+	return &source{name, func(ctx context.Context) ([]byte, error) {
+		text, err := runPassphrase(ctx, command, k.outside)
+		return trimLine(text), err
+	}}
+}
+
+// passphrase reads the source. A cancelled context is reported as it is.
+func (s *source) passphrase(ctx context.Context) ([]byte, error) {
+	text, err := s.read(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: s.name + " gives no passphrase: " + reason(err), Err: err}
+	case len(text) == 0:
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: s.name + " is set and gives an empty passphrase",
+			Hint: "unset it, or have it give the passphrase"}
+	}
+	return text, nil
+}
+
+// trimLine strips one final LF or CRLF.
+func trimLine(text []byte) []byte {
+	if line, ok := bytes.CutSuffix(text, []byte("\n")); ok {
+		return bytes.TrimSuffix(line, []byte("\r"))
+	}
+	return text
+}
+
+// readPassphrase reads a file, or what another process writes into a pipe,
+// for as long as the context holds.
+func readPassphrase(ctx context.Context, path string) ([]byte, error) {
+	if path == "" {
+		return nil, errors.New("it is set and empty")
+	}
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, err := os.Open(path)
+		if err != nil {
+			done <- result{err: err}
+			return
+		}
+		defer f.Close()
+		text, err := readLimited(f)
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, fmt.Errorf("%s: %s", path, reason(r.err))
+		}
+		return r.text, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func readLimited(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxPassphraseSize+1))
+	if err == nil && len(text) > maxPassphraseSize {
+		clear(text)
+		return nil, fmt.Errorf("more than %d bytes", maxPassphraseSize)
+	}
+	return text, err
+}
+
+// runPassphrase runs a command, without a shell, and returns what it prints.
+func runPassphrase(ctx context.Context, command string, outside Outside) ([]byte, error) {
+	args, err := shlex.Split(command)
+	if err != nil {
+		return nil, errors.New("its quotes do not match")
+	}
+	if len(args) == 0 {
+		return nil, errors.New("it is set and empty")
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	out := &limitedBuffer{stop: cancel}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = Child(outside.Environ)
+	cmd.Stdout, cmd.Stderr = out, outside.Stderr
+	cmd.WaitDelay = time.Second // for children of its own that keep the pipe
+	err = cmd.Run()
+	switch {
+	case out.full:
+		return nil, fmt.Errorf("the command printed more than %d bytes", maxPassphraseSize)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, fmt.Errorf("the command took more than %s", commandTimeout)
+	case err != nil:
+		clear(out.text)
+		return nil, fmt.Errorf("the command failed: %w", startError(err))
+	}
+	return out.text, nil
+}
+
+// startError leaves the arguments out, which may say too much.
+func startError(err error) error {
+	var e *exec.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+// limitedBuffer ends the command that prints too much.
+type limitedBuffer struct {
+	text []byte
+	full bool
+	stop context.CancelFunc
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if len(b.text)+len(p) > maxPassphraseSize {
+		clear(b.text)
+		b.text, b.full = nil, true
+		b.stop()
+		return 0, io.ErrShortBuffer
+	}
+	if cap(b.text) == 0 {
+		b.text = make([]byte, 0, 4096) // no copies are left behind while it grows
+	}
+	b.text = append(b.text, p...)
+	return len(p), nil
+}
