@@ -308,6 +308,8 @@ func TestStagingBesideASweeper(t *testing.T) {
 			_ = names.Close()
 		}
 	})
+	defer sweeping.Wait()
+	defer close(done)
 	for i := range 100 {
 		s, err := d.Stage([]byte("data"))
 		if err != nil {
@@ -317,8 +319,6 @@ func TestStagingBesideASweeper(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(done)
-	sweeping.Wait()
 }
 
 func TestSettled(t *testing.T) {

@@ -51,7 +51,7 @@ var errSwept = errors.New("the temporary file was taken away")
 // Stage writes data to a new temporary file of mode 0600 and flushes it. After
 // an error no file is left.
 func (d *Dir) Stage(data []byte) (*Staged, error) {
-	const attempts = 8
+	const attempts = 100 // against a sweeper that does nothing else
 	var err error
 	for range attempts {
 		s := &Staged{dir: d, name: tempName()}
