@@ -282,8 +282,11 @@ func sortedKeys(tags map[string]string) []string {
 // whyUnreadable tells a record of another version from a damaged one. It takes
 // any JSON object: the layout of another version is not known.
 func whyUnreadable(name Name, data []byte) error {
-	damaged := &Error{Kind: ErrCorrupted, ID: name.ID(), Message: "the record is damaged",
+	var damaged error = &Error{Kind: ErrCorrupted, ID: name.ID(), Message: "the record is damaged",
 		Hint: "restore it from a backup, or put the value again"}
+	if name.IsKeyring() {
+		damaged = damagedKeyring("the record is damaged", nil)
+	}
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return damaged
 	}

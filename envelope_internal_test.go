@@ -2,6 +2,7 @@ package nebula
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -319,4 +320,55 @@ func TestFormatFieldsOfTwinsDoNotMix(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
+}
+
+// unsupportedKind is a passphrase where one kind of slot is not available, as
+// Argon2id in FIPS mode.
+type unsupportedKind struct {
+	Key
+	kind string
+}
+
+func (k unsupportedKind) Secret(ctx context.Context, s Slot) ([]byte, error) {
+	if s.Kind == k.kind {
+		return nil, &Error{Kind: ErrNotSupported}
+	}
+	return k.Key.Secret(ctx, s)
+}
+
+// A store to which a slot for FIPS mode was added opens there, although the
+// older slot is refused. Where it is the only one, its refusal is the error.
+func TestFormatSlotsThatAreNotSupportedAreSkipped(t *testing.T) {
+	v := vectorNamed(t, "keyring", "keyring kind", "both at hand")
+	e, err := ParseEnvelope(KeyringName(), v.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, password := v.keys()[0], v.keys()[1]
+	wrapped, err := newWrapping(t, SlotPBKDF2, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	argon := e.slots.slots[1]
+	fips := unsupportedKind{password, SlotArgon2id}
+	if _, err := unwrap(t.Context(), []slotRecord{argon, wrapped}, []Key{fips}); err != nil {
+		t.Errorf("with a slot that works: %v", err)
+	}
+	if _, err := unwrap(t.Context(), e.slots.slots, []Key{fips, file}); err != nil {
+		t.Errorf("with another key: %v", err)
+	}
+	_, err = unwrap(t.Context(), []slotRecord{argon}, []Key{fips})
+	wantKind(t, err, "not_supported")
+	wrapped.wrapped.Commitment[0] ^= 1
+	_, err = unwrap(t.Context(), []slotRecord{argon, wrapped}, []Key{fips})
+	wantKind(t, err, "wrong_key")
+}
+
+func newWrapping(t *testing.T, kind string, key Key) (slotRecord, error) {
+	slot := Slot{ID: "pppp2222", Kind: kind, Passes: 600_000}
+	secret, err := key.Secret(t.Context(), slot)
+	if err != nil {
+		return slotRecord{}, err
+	}
+	return slotRecord{slot, seal.NewKEK(slot.seal(), secret).Wrap(slot.seal(), seal.GenerateKey())}, nil
 }

@@ -211,6 +211,7 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 // unwrap returns the data key from the first slot that one of the keys opens.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
 	tried := false
+	var unsupported error
 	for _, key := range keys {
 		for _, s := range slots {
 			if !key.Opens(s.Kind) {
@@ -218,6 +219,11 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 			}
 			secret, err := key.Secret(ctx, s.Slot)
 			if errors.Is(err, ErrUnauthenticated) {
+				continue
+			}
+			if errors.Is(err, ErrNotSupported) {
+				// Argon2id in FIPS mode: another slot may be of a kind that works.
+				unsupported = err
 				continue
 			}
 			if err != nil {
@@ -237,6 +243,9 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 	if tried {
 		return nil, &Error{Kind: ErrWrongKey, Message: "the key or passphrase opens no slot of this store's keyring",
 			Hint: "look at the slots with: nebula key list"}
+	}
+	if unsupported != nil {
+		return nil, unsupported
 	}
 	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
 }

@@ -176,6 +176,10 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 		if err != nil {
 			return err
 		}
+		if ring.generation == maxGeneration {
+			// One more could be written, and never be read again.
+			return &Error{Kind: ErrUsage, Message: "the keyring's generation is the greatest that there can be"}
+		}
 		changed := *ring
 		changed.generation++
 		if err := change(&changed); err != nil {

@@ -118,7 +118,7 @@ func (s *suite) keyringBounds() {
 		{argon, 65536, 3, 255, false}, {argon, 65536, 3, 256, false}, {argon, 65536, 3, 257, false}, {argon, 65536, 16, 1, true}, {argon, 65536, 17, 1, false},
 		{argon, 1 << 20, 2, 4, true}, {argon, 1<<20 + 1, 2, 4, false}, {argon, 1 << 20, 4, 4, true}, {argon, 1 << 20, 5, 4, false},
 		{argon, 1 << 18, 16, 4, true}, {argon, 1<<18 + 1, 16, 4, false}, {argon, 1 << 19, 8, 4, true}, {argon, 1 << 19, 9, 4, false},
-		{argon, 1398101, 3, 4, false}, {argon, 1 << 31, 2, 4, false}, {argon, 1<<32 - 1, 2, 4, false}, {argon, 1 << 32, 2, 4, false}, {argon, 65536, 1<<32 - 1, 4, false},
+		{argon, 1398101, 3, 4, false}, {argon, 838861, 5, 4, false}, {argon, 838860, 5, 4, true}, {argon, 1 << 31, 2, 4, false}, {argon, 1<<32 - 1, 2, 4, false}, {argon, 1 << 32, 2, 4, false}, {argon, 65536, 1<<32 - 1, 4, false},
 		{argon, 65536, 3, 1<<32 - 1, false}, {argon, 65536, 1 << 32, 4, false}, {argon, 65536, 3, 1 << 32, false}, {argon, 1<<32 + 65536, 3, 4, false},
 		{pbkdf, 0, 600000, 0, true}, {pbkdf, 0, 599999, 0, false}, {pbkdf, 0, 0, 0, false}, {pbkdf, 0, 1, 0, false}, {pbkdf, 0, 10000000, 0, true},
 		{pbkdf, 0, 10000001, 0, false}, {pbkdf, 0, 1<<32 - 1, 0, false}, {pbkdf, 0, 1 << 32, 0, false}, {pbkdf, 1, 600000, 0, false}, {pbkdf, 0, 600000, 1, false},
