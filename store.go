@@ -56,6 +56,10 @@ type Options struct {
 	// is remembered. See [Pins].
 	Pins Pins
 
+	// RollbackGuard notices older records that are put back; nil: they are
+	// not noticed. Every write and every first read of a state writes it.
+	RollbackGuard RollbackGuard
+
 	// FirstKey returns the key with which the first Put makes the keyring of
 	// an empty store. Without it, only Init makes one.
 	FirstKey func(context.Context) (Key, error)
@@ -151,14 +155,13 @@ func (s *Store) get(ctx context.Context, name Name) (Credential, error) {
 	// one round trip.
 	keyring := s.prefetchKeyring(ctx)
 	defer keyring.cancel()
-	record, err := s.provider.Retrieve(ctx, name)
-	if err != nil {
-		return Credential{}, err
-	}
-	if scope != "" && record.Envelope.metadata.Scope != scope {
-		return Credential{}, notFound()
-	}
-	return s.open(ctx, name, record, keyring, currentRecord)
+	c, _, err := s.retrieve(ctx, name, keyring, func(r Record) error {
+		if scope != "" && r.Envelope.metadata.Scope != scope {
+			return notFound()
+		}
+		return nil
+	})
+	return c, err
 }
 
 // Exists reports whether there is such a credential, readable or not.
@@ -226,7 +229,8 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 }
 
 // sealRestored seals a record anew that was deleted before the data key was
-// replaced, and so is still under the old one.
+// replaced, and so is still under the old one, and marks it as the newest: it
+// was asked for by name.
 func (s *Store) sealRestored(ctx context.Context, name Name) error {
 	record, err := s.provider.Retrieve(ctx, name)
 	if err != nil {
@@ -234,7 +238,7 @@ func (s *Store) sealRestored(ctx context.Context, name Name) error {
 	}
 	// The key ids are in clear: as a rule they agree, and no key is needed.
 	keyring, err := s.retrieveKeyring(ctx)
-	if err != nil || keyring.Envelope.keyID == record.Envelope.keyID {
+	if err != nil || s.options.RollbackGuard == nil && keyring.Envelope.keyID == record.Envelope.keyID {
 		return err
 	}
 	ring, err := s.reloadKeyring(ctx)
@@ -245,7 +249,15 @@ func (s *Store) sealRestored(ctx context.Context, name Name) error {
 	if err != nil {
 		return err
 	}
-	return s.sealAnew(ctx, name, record, key, ring)
+	if key != ring.current {
+		if err := s.sealAnew(ctx, name, record, key, ring); err != nil {
+			return err
+		}
+		if record, err = s.provider.Retrieve(ctx, name); err != nil {
+			return err
+		}
+	}
+	return s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
 }
 
 // History lists the versions of the credential, the newest first, or fails

@@ -15,6 +15,29 @@ const (
 	anyRecord     openRule = true  // retired ones too: an old version
 )
 
+// retrieve reads a record and opens it. Between the two another process may
+// have written a newer one, and marked that: then the newer one is read.
+func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
+	record, err := s.provider.Retrieve(ctx, name)
+	for {
+		if err == nil {
+			err = accept(record)
+		}
+		if err != nil {
+			return Credential{}, record, err
+		}
+		c, err := s.open(ctx, name, record, pre, currentRecord)
+		if !errors.Is(err, ErrRolledBack) {
+			return c, record, err
+		}
+		newer, failed := s.provider.Retrieve(ctx, name)
+		if failed != nil || newer.Version == record.Version {
+			return Credential{}, record, err
+		}
+		record = newer
+	}
+}
+
 // open returns the credential in the record.
 func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, rule openRule) (Credential, error) {
 	ring, err := s.keyring(ctx, pre)
@@ -37,6 +60,12 @@ func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, ru
 	plaintext, err := r.Envelope.open(key, name)
 	if err != nil {
 		return Credential{}, damagedRecord(err)
+	}
+	if rule == currentRecord {
+		if err := s.guardRead(name, r.Envelope, ring); err != nil {
+			clear(plaintext)
+			return Credential{}, err
+		}
 	}
 	return Credential{
 		ID:       name.ID(),

@@ -144,7 +144,9 @@ func (s *Store) tryUpdate(ctx context.Context, name Name, scope string, options 
 	if err != nil {
 		return "", err
 	}
-	found.Metadata.LastModified = now
+	if found.Metadata.LastModified, err = s.afterMark(ctx, now, name, pre); err != nil {
+		return "", err
+	}
 	v, err := s.write(ctx, name, secret, found.Metadata, condition, pre)
 	if err != nil && !options.IfAbsent && (errors.Is(err, ErrConflict) || errors.Is(err, ErrAlreadyExists)) {
 		err = raced(err)
@@ -175,31 +177,19 @@ func (s *Store) before(ctx context.Context, name Name, scope string, options Put
 		found.Metadata = p.Metadata.clone()
 		return found, IfVersion(options.IfVersion), nil
 	}
-	record, err := s.provider.Retrieve(ctx, name)
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrNotFound):
-		if options.IfVersion != "" {
-			return Credential{}, Precondition{}, IfVersion(options.IfVersion).Check("")
+	found, record, err := s.retrieve(ctx, name, pre, func(r Record) error {
+		if scope != "" && r.Envelope.metadata.Scope != scope {
+			return &Error{Kind: ErrConflict, Message: "the id is taken by a credential of another scope"}
 		}
-		return Credential{}, s.condition(IfAbsent()), nil
-	case options.Force && isUnreadable(err):
-		return Credential{}, Precondition{}, nil
-	default:
-		return Credential{}, Precondition{}, overUnreadable(err)
-	}
-	if options.IfVersion != "" {
-		if err := IfVersion(options.IfVersion).Check(record.Version); err != nil {
-			return Credential{}, Precondition{}, err
-		}
-	}
-	if scope != "" && record.Envelope.metadata.Scope != scope {
-		return Credential{}, Precondition{}, &Error{Kind: ErrConflict, Message: "the id is taken by a credential of another scope"}
-	}
-	found, err := s.open(ctx, name, record, pre, currentRecord)
+		return IfVersion(options.IfVersion).Check(r.Version)
+	})
 	switch {
 	case err == nil:
 		return found, s.condition(IfVersion(record.Version)), nil
+	case record.Envelope == nil && errors.Is(err, ErrNotFound):
+		return Credential{}, s.condition(IfAbsent()), IfVersion(options.IfVersion).Check("")
+	case options.Force && isUnreadable(err) && record.Envelope == nil:
+		return Credential{}, Precondition{}, nil // not even its version is known
 	case options.Force && isUnreadable(err):
 		return Credential{}, s.condition(IfVersion(record.Version)), nil
 	}
@@ -218,7 +208,7 @@ func (s *Store) condition(p Precondition) Precondition {
 // isUnreadable reports whether err is about the record rather than the way to it.
 func isUnreadable(err error) bool {
 	switch KindOf(err) {
-	case ErrCorrupted, ErrWrongKey, ErrUnsupportedVersion, ErrTooLarge:
+	case ErrCorrupted, ErrWrongKey, ErrUnsupportedVersion, ErrTooLarge, ErrRolledBack:
 		return true
 	}
 	return false
@@ -249,7 +239,14 @@ func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata,
 	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
 		return "", tooLarge(len(e.raw), limit, s.description.Provider)
 	}
-	return s.provider.Store(ctx, name, e, StoreOptions{Precondition: condition})
+	v, err := s.provider.Store(ctx, name, e, StoreOptions{Precondition: condition})
+	if err != nil {
+		return "", err
+	}
+	if err := s.moveMark(name, e, ring); err != nil {
+		return "", storedUnmarked(err)
+	}
+	return v, nil
 }
 
 // writersKeyring returns a fresh keyring, and makes the first one where the

@@ -102,6 +102,18 @@ func (k *Key) Fits(name string, s Sealed) bool {
 	return subtle.ConstantTimeCompare(commitment[:], s.Commitment[:]) == 1
 }
 
+// MACSize is the length of what [Key.MAC] returns.
+const MACSize = sha256.Size
+
+// MAC authenticates a message under a key derived for one purpose.
+func (k *Key) MAC(purpose string, message []byte) [MACSize]byte {
+	var derived [KeySize]byte
+	k.expand([]byte(purpose), derived[:])
+	mac := hmac.New(sha256.New, derived[:])
+	mac.Write(message)
+	return [MACSize]byte(mac.Sum(nil))
+}
+
 func (k *Key) derive(name string, salt [SaltSize]byte) (recordKey [KeySize]byte, commitment [CommitmentSize]byte) {
 	info := make([]byte, 0, 192)
 	info = append(info, "nebula/2/record\x00"...)
