@@ -40,7 +40,7 @@ func useLine(cmd *cobra.Command) string {
 	return cmd.UseLine()
 }
 
-// helpCommands lists the commands of a group, in the order of their making.
+// helpCommands lists the commands of a group.
 func helpCommands(w io.Writer, parent *cobra.Command, title, group string) {
 	t := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
 	for _, c := range parent.Commands() {

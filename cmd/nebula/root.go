@@ -73,7 +73,7 @@ command line. get writes the exact bytes to standard output.`,
 		&cobra.Group{ID: groupStore, Title: "The store:"},
 	)
 	a.addCommands(root)
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help does
+	root.SetHelpCommandGroupID(groupStore)
 	return root
 }
 
@@ -169,6 +169,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "see: " + cmd.CommandPath() + " --help"
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", ")
 	}
