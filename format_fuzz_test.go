@@ -3,7 +3,16 @@ package nebula
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/nebula-credential/nebula/internal/seal"
 )
 
 // addVectors makes the records of a kind the corpus.
@@ -125,6 +134,183 @@ func FuzzOpen(f *testing.F) {
 			} else if err != nil && errors.Is(err, ErrUnauthenticated) {
 				t.Fatal(err)
 			}
+		}
+	})
+}
+
+func drawText(t *rapid.T, label string, least, most int) string {
+	r := rapid.OneOf(rapid.RuneFrom([]rune("ab\"\\=-/<&\u00a0\u2028\u00e9\u0301\uff5e\U0001f600\U0010ffff")), rapid.Rune())
+	r = r.Filter(func(r rune) bool { return invalidText(string(r)) == "" })
+	return rapid.StringOfN(r, least, most, -1).Draw(t, label)
+}
+
+func drawTime(t *rapid.T, label string) time.Time {
+	seconds := rapid.Int64Range(0, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()).Draw(t, label)
+	step := rapid.SampledFrom([]int64{1e9, 1e6, 1e3, 1}).Draw(t, label+" step")
+	ns := rapid.Int64Range(0, 1e9/step-1).Draw(t, label+" fraction") * step
+	return time.Unix(seconds, ns).UTC()
+}
+
+func drawTags(t *rapid.T) map[string]string {
+	tags := make(map[string]string)
+	for i := range rapid.IntRange(0, 5).Draw(t, "tags") {
+		key := drawText(t, fmt.Sprint("key ", i), 1, MaxTagKeyLength)
+		if value := drawText(t, fmt.Sprint("value ", i), 0, MaxTagValueLength); invalidTag(key, value) == "" {
+			tags[key] = value
+		}
+	}
+	return tags
+}
+
+func drawMetadata(t *rapid.T) Metadata {
+	m := Metadata{CreatedAt: drawTime(t, "created"), LastModified: drawTime(t, "modified"), Tags: drawTags(t)}
+	if rapid.Bool().Draw(t, "has accessed") {
+		m.LastAccessed = drawTime(t, "accessed")
+	}
+	m.CreatedBy, m.Scope = drawText(t, "by", 0, 20), drawText(t, "scope", 0, 20)
+	m.RotationPolicy.IntervalDays = rapid.OneOf(rapid.SampledFrom([]uint32{0, 1, 1<<32 - 1}), rapid.Uint32()).Draw(t, "days")
+	return m
+}
+
+func drawName(t *rapid.T) Name {
+	return Name{rapid.StringMatching(`[A-Za-z0-9_][A-Za-z0-9_-]{0,127}`).Draw(t, "name")}
+}
+
+func TestFormatEncodingIsCanonical(t *testing.T) {
+	key := seal.NewKey([seal.KeySize]byte{1})
+	rapid.Check(t, func(t *rapid.T) {
+		name, m := drawName(t), drawMetadata(t)
+		plaintext := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "plaintext")
+		if err := m.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		sealed := sealEnvelope(key, name, plaintext, m, nil)
+		e, opened, err := openSealed(&keyring{current: key}, name, sealed.Bytes())
+		if err != nil || !bytes.Equal(opened, plaintext) || !m.equal(e.Metadata()) {
+			t.Fatalf("%x, %+v, %v of %s", opened, e.Metadata(), err, sealed.Bytes())
+		}
+		if again := e.encode(); !bytes.Equal(again, sealed.Bytes()) {
+			t.Fatalf("%s became %s", sealed.Bytes(), again)
+		}
+	})
+}
+
+func TestFormatSealedValueIsCanonical(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ring := keyring{generation: rapid.Uint64Range(1, maxGeneration).Draw(t, "generation"), rotating: rapid.Bool().Draw(t, "rotating")}
+		least := 0
+		if ring.rotating {
+			ring.switchedAt, least = drawTime(t, "switched"), 1
+		}
+		for i := range rapid.IntRange(least, maxRetired).Draw(t, "retired") {
+			ring.retired = append(ring.retired, seal.NewKey([seal.KeySize]byte{byte(i)}))
+		}
+		text := ring.appendValue(nil)
+		var again keyring
+		if !again.readValue(text) || !bytes.Equal(again.appendValue(nil), text) {
+			t.Fatalf("%s became %s", text, again.appendValue(nil))
+		}
+	})
+}
+
+// aadInput is what the additional data must tell apart.
+type aadInput struct {
+	name  string
+	keyID byte
+	m     Metadata
+	slots string // "" for none
+}
+
+func (in aadInput) bytes() []byte {
+	e := &Envelope{keyID: [seal.KeyIDSize]byte{in.keyID}, metadata: in.m}
+	if in.slots != "" {
+		e.slots = &slotList{}
+		copy(e.slots.sum[:], in.slots)
+	}
+	return e.additional(Name{in.name})
+}
+
+func (in aadInput) equal(other aadInput) bool {
+	return in.name == other.name && in.keyID == other.keyID && in.m.equal(other.m) && in.slots == other.slots
+}
+
+// nearMiss changes an input so that the bytes of its fields, one after the
+// other, stay as alike as can be: bytes move between neighbours, and what is
+// empty or absent looks like the length of something else.
+func nearMiss(t *rapid.T, in aadInput) aadInput {
+	in.m = in.m.clone()
+	m := &in.m
+	if m.Tags == nil {
+		m.Tags = make(map[string]string)
+	}
+	cut := func(s string) (string, string) {
+		at := rapid.IntRange(0, len(s)).Draw(t, "cut")
+		return s[:at], s[at:]
+	}
+	keys := slices.Sorted(maps.Keys(m.Tags))
+	switch rapid.IntRange(0, 13).Draw(t, "change") {
+	case 0:
+		var moved string
+		m.CreatedBy, moved = cut(m.CreatedBy)
+		m.Scope = moved + m.Scope
+	case 1:
+		m.CreatedBy, m.Scope = m.Scope, m.CreatedBy
+	case 2:
+		in.name += "2026"
+	case 3:
+		var moved string
+		in.name, moved = cut(in.name)
+		m.CreatedBy = moved + m.CreatedBy
+	case 4:
+		m.CreatedAt, m.LastModified = m.LastModified, m.CreatedAt
+	case 5:
+		m.LastAccessed, m.LastModified = m.LastModified, m.CreatedAt
+	case 6:
+		m.LastAccessed = time.Time{}
+	case 7: // a byte of a key becomes one of its value
+		if len(keys) > 0 {
+			head, tail := cut(keys[0])
+			value := m.Tags[keys[0]]
+			delete(m.Tags, keys[0])
+			m.Tags[head] = tail + value
+		}
+	case 8: // two tags become one whose value holds the other
+		if len(keys) > 1 {
+			m.Tags[keys[0]] += "\x00\x00\x00" + string(rune(len(keys[1]))) + keys[1] + m.Tags[keys[1]]
+			delete(m.Tags, keys[1])
+		}
+	case 9:
+		if len(keys) > 1 {
+			m.Tags[keys[0]], m.Tags[keys[1]] = m.Tags[keys[1]], m.Tags[keys[0]]
+		}
+	case 10:
+		m.RotationPolicy.IntervalDays = uint32(len(m.Tags))
+	case 11:
+		delete(m.Tags, "a")
+		m.Tags["\x00"] = ""
+	case 12: // the hash of the slots stands where a tag's value could
+		m.Tags["slots"], in.slots = fmt.Sprintf("%-32s", in.slots), ""
+	case 13:
+		in.slots = strings.Repeat("\x00", 31) + "s"
+	}
+	return in
+}
+
+func TestFormatAdditionalDataTellsAllApart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := aadInput{name: drawName(t).s, keyID: rapid.Byte().Draw(t, "key id"), m: drawMetadata(t)}
+		if rapid.Bool().Draw(t, "keyring") {
+			a.slots = strings.Repeat("s", 32)
+		}
+		b := a
+		for range rapid.IntRange(1, 3).Draw(t, "changes") {
+			b = nearMiss(t, b)
+		}
+		if rapid.IntRange(0, 9).Draw(t, "another") == 0 {
+			b = aadInput{name: drawName(t).s, keyID: a.keyID, m: drawMetadata(t)}
+		}
+		if a.equal(b) != bytes.Equal(a.bytes(), b.bytes()) {
+			t.Fatalf("%+v and %+v: %x and %x", a, b, a.bytes(), b.bytes())
 		}
 	})
 }
