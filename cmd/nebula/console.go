@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
@@ -28,7 +28,7 @@ func (c *console) close() {
 
 // answer is what a person typed.
 type answer struct {
-	text []byte
+	line []byte
 	err  error
 }
 
@@ -39,20 +39,13 @@ func (a *app) askHidden(ctx context.Context, question string) ([]byte, error) {
 	if err != nil {
 		return nil, config.ErrNoTerminal
 	}
-	fd := int(c.in.Fd())
-	before, err := term.GetState(fd)
+	show, err := c.hide()
 	if err != nil {
 		c.close()
 		return nil, config.ErrNoTerminal
 	}
-	return a.await(ctx, c, question, func() answer {
-		text, err := term.ReadPassword(fd)
-		fmt.Fprintln(c.out)
-		return answer{text, err}
-	}, func() {
-		_ = term.Restore(fd, before)
-		fmt.Fprintln(c.out)
-	})
+	// The newline that was typed does not show either.
+	return a.await(ctx, c, question, func() { show(); fmt.Fprintln(c.out) })
 }
 
 // askLine asks for something that is shown while it is typed.
@@ -61,38 +54,56 @@ func (a *app) askLine(ctx context.Context, question string) (string, error) {
 	if err != nil {
 		return "", config.ErrNoTerminal
 	}
-	line, err := a.await(ctx, c, question, func() answer {
-		text, err := bufio.NewReader(c.in).ReadBytes('\n')
-		return answer{text, err}
-	}, func() { fmt.Fprintln(c.out) })
+	line, err := a.await(ctx, c, question, func() {})
 	return strings.TrimSpace(string(line)), err
 }
 
-// await asks and waits for the answer or for the end of the context; then the
+// await asks and waits for a line or for the end of the context; then the
 // terminal is left as it was found.
-func (a *app) await(ctx context.Context, c *console, question string, read func() answer, restore func()) ([]byte, error) {
+func (a *app) await(ctx context.Context, c *console, question string, restore func()) ([]byte, error) {
 	if a.clock != nil {
 		defer a.clock.pause()()
 	}
-	if err := ctx.Err(); err != nil {
-		c.close()
-		return nil, err
-	}
-	fmt.Fprint(c.out, escape(question))
+	fmt.Fprint(c.out, escapeLines(question))
 	answered := make(chan answer, 1)
-	go func() { answered <- read() }()
+	go func() { answered <- readLine(c.in) }()
 	select {
 	case got := <-answered:
+		restore()
 		c.close()
 		if got.err != nil {
 			return nil, &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was entered", Err: got.err}
 		}
-		return got.text, nil
+		return got.line, nil
 	case <-ctx.Done():
 		// The read goes on until the process ends, which is soon.
 		restore()
 		return nil, ctx.Err()
 	}
+}
+
+// maxLine is beyond what anybody types, and what terminals take.
+const maxLine = 64 << 10
+
+// readLine reads a line, a byte at a time: what comes after is for another
+// question.
+func readLine(r io.Reader) answer {
+	line, next := make([]byte, 0, 4096), make([]byte, 1)
+	defer clear(next)
+	for len(line) < maxLine {
+		n, err := r.Read(next)
+		switch {
+		case n == 1 && next[0] == '\n':
+			return answer{line: bytes.TrimSuffix(line, []byte("\r"))}
+		case n == 1:
+			line = append(line, next[0])
+		case err != nil:
+			clear(line)
+			return answer{err: err}
+		}
+	}
+	clear(line)
+	return answer{err: errors.New("the line is too long")}
 }
 
 // confirm asks for a yes. Where nobody can be asked it says which flag means yes.

@@ -169,7 +169,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "see: " + cmd.CommandPath() + " --help"
-	cmd.SuggestionsMinimumDistance = 2
+	cmd.SuggestionsMinimumDistance = min(2, max(1, len(args[0])/3))
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", ")
 	}

@@ -1,0 +1,308 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// person is somebody at a terminal in front of a command.
+type person struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	terminal *os.File // their side
+	tty      *os.File // the command's side
+
+	mu     sync.Mutex
+	screen bytes.Buffer
+	read   int // of the screen
+}
+
+// home returns an environment with a home of its own.
+func home(t *testing.T, more ...string) []string {
+	t.Helper()
+	return append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "TERM=xterm", keepTerminal + "=1"}, more...)
+}
+
+// sit starts a command on a terminal. redirect may lead its streams elsewhere.
+func sit(t *testing.T, env []string, redirect func(*exec.Cmd), args ...string) *person {
+	t.Helper()
+	terminal, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close(); tty.Close() })
+	cmd := exec.Command("nebula", args...)
+	cmd.Env = env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+	cmd.ExtraFiles = []*os.File{tty}
+	if redirect != nil {
+		redirect(cmd)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &person{t: t, cmd: cmd, terminal: terminal, tty: tty}
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := terminal.Read(buffer)
+			p.mu.Lock()
+			p.screen.Write(buffer[:n])
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return p
+}
+
+func (p *person) seen() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.screen.String()
+}
+
+// await waits until the text shows that was not there before.
+func (p *person) await(text string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if at := strings.Index(p.seen()[p.read:], text); at >= 0 {
+			p.read += at + len(text)
+			return
+		}
+	}
+	p.t.Fatalf("%q never came; the screen shows %q", text, p.seen())
+}
+
+// awaitHidden waits until the terminal no longer shows what is typed.
+func (p *person) awaitHidden() {
+	p.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); p.echo(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatal("the terminal shows what is typed")
+		}
+	}
+}
+
+func (p *person) echo() bool {
+	state, err := unix.IoctlGetTermios(int(p.tty.Fd()), getTermios)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+func (p *person) enter(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.terminal, text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// leave waits for the end and checks code and echo.
+func (p *person) leave(code int) {
+	p.t.Helper()
+	err := p.cmd.Wait()
+	time.Sleep(20 * time.Millisecond) // the last of the screen
+	var exit *exec.ExitError
+	if got := 0; err != nil && (!errors.As(err, &exit) || exit.ExitCode() != code) || err == nil && got != code {
+		p.t.Fatalf("%v, want exit code %d; the screen shows %q", err, code, p.seen())
+	}
+	if !p.echo() {
+		p.t.Error("the terminal is left without echo")
+	}
+}
+
+func TestValueAtThePrompt(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "put", "token")
+	p.await("Value of token (hidden): ")
+	p.awaitHidden()
+	p.enter("s3cret\n")
+	p.await("stored token")
+	p.leave(0)
+	if strings.Contains(p.seen(), "s3cret") {
+		t.Errorf("the value shows: %q", p.seen())
+	}
+	p = sit(t, env, nil, "get", "token")
+	p.await("s3cret\r\n")
+	p.leave(0)
+}
+
+func TestEmptyValueAtThePrompt(t *testing.T) {
+	p := sit(t, home(t), nil, "put", "token")
+	p.await("hidden")
+	p.awaitHidden()
+	p.enter("\n")
+	p.await("the value is empty")
+	p.leave(2)
+}
+
+// The passphrase is asked for on the terminal while the value comes from a
+// pipe; the clock stands while a person thinks.
+func TestPassphraseBesideAPipe(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "init", "--passphrase")
+	p.await("New passphrase")
+	p.awaitHidden()
+	p.enter("correct horse battery\n")
+	p.await("same again")
+	p.awaitHidden()
+	p.enter("correct horse battery\n")
+	p.await("new store")
+	p.leave(0)
+
+	pipe := func(c *exec.Cmd) { c.Stdin = strings.NewReader("from the pipe") }
+	p = sit(t, env, pipe, "put", "token", "--timeout", "3s")
+	p.await("Passphrase for local")
+	p.awaitHidden()
+	time.Sleep(3500 * time.Millisecond)
+	p.enter("correct horse battery\n")
+	p.leave(0)
+
+	var out bytes.Buffer
+	p = sit(t, env, func(c *exec.Cmd) { c.Stdout = &out }, "get", "token")
+	p.await("Passphrase")
+	p.awaitHidden()
+	p.enter("correct horse battery\n")
+	p.leave(0)
+	if out.String() != "from the pipe" {
+		t.Errorf("got %q", out.String())
+	}
+	if strings.Contains(p.seen(), "horse") {
+		t.Error("the passphrase shows")
+	}
+}
+
+func TestTwoPassphrasesThatDiffer(t *testing.T) {
+	p := sit(t, home(t), nil, "init", "--passphrase")
+	p.await("New passphrase")
+	p.awaitHidden()
+	p.enter("correct horse battery\n")
+	p.await("same again")
+	p.awaitHidden()
+	p.enter("correct horse batter\n")
+	p.await("differ")
+	p.leave(2)
+}
+
+func TestGeneratedPassphrase(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "init", "--passphrase")
+	p.await("New passphrase")
+	p.awaitHidden()
+	p.enter("\n")
+	p.await("Use it? [Y/n] ")
+	phrase := regexp.MustCompile(`([a-z2-7]{5}-){4}[a-z2-7]{5}`).FindString(p.seen())
+	if phrase == "" {
+		t.Fatalf("no passphrase in %q", p.seen())
+	}
+	p.enter("\n")
+	p.await("new store")
+	p.leave(0)
+	p = sit(t, append(env, "NEBULA_PASSPHRASE="+phrase), nil, "key", "list")
+	p.await("argon2id")
+	p.leave(0)
+	if strings.Contains(p.seen(), "not authenticated") {
+		t.Error("the passphrase does not open the store")
+	}
+}
+
+func TestInterruptAtThePrompt(t *testing.T) {
+	for _, name := range []string{"interrupt", "terminate", "end of input"} {
+		t.Run(name, func(t *testing.T) {
+			p := sit(t, home(t), nil, "put", "token")
+			p.await("hidden")
+			p.awaitHidden()
+			switch name {
+			case "interrupt":
+				p.enter("s3cr\x03")
+			case "terminate":
+				_ = p.cmd.Process.Signal(syscall.SIGTERM)
+			default:
+				p.enter("\x04")
+			}
+			if name == "end of input" {
+				p.await("nothing was entered")
+			} else {
+				p.await("interrupted")
+			}
+			p.leave(130)
+			if strings.Contains(p.seen(), "s3cr") {
+				t.Error("what was typed shows")
+			}
+		})
+	}
+}
+
+func TestQuestionBeforePurging(t *testing.T) {
+	env := home(t)
+	store := func() {
+		p := sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token")
+		p.leave(0)
+	}
+	store()
+	for answer, code := range map[string]int{"n\n": 130, "\n": 130} {
+		p := sit(t, env, nil, "purge", "token")
+		p.await("Purge 1 credential from local")
+		p.await("[y/N] ")
+		p.enter(answer)
+		p.leave(code)
+		sit(t, env, nil, "exists", "token").leave(0)
+	}
+	p := sit(t, env, nil, "delete", "--all")
+	p.await("Delete 1 credential")
+	p.enter("y\n")
+	p.await("deleted 1 credential")
+	p.leave(0)
+	sit(t, env, nil, "exists", "token").leave(3)
+	store()
+	p = sit(t, env, nil, "delete", "token") // never asks
+	p.leave(0)
+}
+
+func TestColourOnATerminal(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "doctor")
+	p.await("\x1b[32m")
+	p.leave(0)
+	p = sit(t, append(env, "NO_COLOR=1"), nil, "doctor")
+	p.leave(0)
+	if strings.Contains(p.seen(), "\x1b") {
+		t.Errorf("colour: %q", p.seen())
+	}
+}
+
+// The command leaves no core and cannot be traced.
+func TestCommandIsHardened(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("no /proc")
+	}
+	p := sit(t, home(t), nil, "put", "token")
+	p.await("hidden")
+	// /proc belongs to root where a process is not dumpable.
+	limits, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "limits"))
+	if err == nil && !regexp.MustCompile(`Max core file size +0 +0`).Match(limits) {
+		t.Errorf("a core can be left:\n%s", limits)
+	}
+	p.enter("\x03")
+	p.leave(130)
+}
