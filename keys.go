@@ -2,6 +2,7 @@ package nebula
 
 import (
 	"context"
+	"crypto/fips140"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -82,7 +83,8 @@ type Passphrase struct {
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
 	AllowWeak bool
 
-	// KDF is the kind of a new slot: SlotArgon2id where it is empty, or SlotPBKDF2.
+	// KDF is the kind of a new slot, SlotArgon2id or SlotPBKDF2. Where it is
+	// empty it is the first, and in FIPS mode the second.
 	KDF string
 
 	mu         sync.Mutex
@@ -110,7 +112,7 @@ func (p *Passphrase) Secret(ctx context.Context, slot Slot) ([]byte, error) {
 	secret, err := seal.DeriveSecret(params, p.normalised)
 	if errors.Is(err, seal.ErrFIPS) {
 		return nil, &Error{Kind: ErrNotSupported, Message: err.Error(), Err: err,
-			Hint: "outside FIPS mode, add a slot that works here: nebula key add --kdf pbkdf2-sha256"}
+			Hint: "use a slot that works here; outside FIPS mode one is added with: nebula key add --passphrase --kdf pbkdf2-sha256"}
 	}
 	if err != nil {
 		return nil, err
@@ -135,8 +137,15 @@ func (p *Passphrase) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slo
 			Message: fmt.Sprintf("the passphrase has %d characters, at least %d are asked for", n, MinPassphraseLength),
 			Hint:    "take a longer one, of several words"}
 	}
-	switch p.KDF {
-	case "", SlotArgon2id:
+	kdf := p.KDF
+	if kdf == "" {
+		kdf = SlotArgon2id
+		if fips140.Enforced() {
+			kdf = SlotPBKDF2
+		}
+	}
+	switch kdf {
+	case SlotArgon2id:
 		return Slot{Kind: SlotArgon2id, Salt: salt, Memory: argonMemory, Passes: argonPasses, Lanes: argonLanes}, nil
 	case SlotPBKDF2:
 		return Slot{Kind: SlotPBKDF2, Salt: salt, Passes: pbkdfRounds}, nil

@@ -2,7 +2,9 @@ package nebula_test
 
 import (
 	"context"
+	"crypto/fips140"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -123,7 +125,11 @@ func TestPassphraseRules(t *testing.T) {
 	}
 	weak := passphrase("short")
 	weak.AllowWeak = true
-	if slot, err := weak.NewSlot(t.Context(), salt); err != nil || slot.Kind != nebula.SlotArgon2id || slot.Memory != 64<<10 || slot.Passes != 3 || slot.Lanes != 4 {
+	want := nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 64 << 10, Passes: 3, Lanes: 4}
+	if fips140.Enforced() {
+		want = nebula.Slot{Kind: nebula.SlotPBKDF2, Passes: 600_000}
+	}
+	if slot, err := weak.NewSlot(t.Context(), salt); err != nil || fmt.Sprint(slot) != fmt.Sprint(want) {
 		t.Errorf("a weak passphrase that is allowed gave %+v, %v", slot, err)
 	}
 	other := passphrase("twelve chars")
@@ -135,6 +141,9 @@ func TestPassphraseRules(t *testing.T) {
 
 // The cheapest slot within bounds, so that tests are quick.
 func cheapSlot() nebula.Slot {
+	if fips140.Enforced() {
+		return nebula.Slot{Kind: nebula.SlotPBKDF2, Passes: 600_000}
+	}
 	return nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 19 << 10, Passes: 2, Lanes: 1}
 }
 
@@ -201,5 +210,25 @@ func TestHostileParametersAreRefusedBeforeAnyWork(t *testing.T) {
 		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
 			t.Errorf("%+v used %d bytes", slot, used)
 		}
+	}
+}
+
+// In FIPS mode Argon2id is refused by name, and a new passphrase slot is one
+// that opens there. The suite runs in that mode too, see scripts/test.
+func TestFIPSMode(t *testing.T) {
+	slot := nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 19 << 10, Passes: 2, Lanes: 1}
+	_, err := passphrase("correct horse battery").Secret(t.Context(), slot)
+	if !fips140.Enforced() {
+		wantKind(t, err, "")
+		return
+	}
+	wantKind(t, err, nebula.ErrNotSupported)
+	if err == nil || !strings.Contains(err.Error(), "Argon2id") || !strings.Contains(err.Error(), "pbkdf2-sha256") {
+		t.Errorf("the error does not name what is refused and what is not: %v", err)
+	}
+	argon := passphrase("correct horse battery")
+	argon.KDF = nebula.SlotArgon2id
+	if _, err := newFixture(t).AddKey(t.Context(), argon); nebula.KindOf(err) != nebula.ErrNotSupported {
+		t.Errorf("an Argon2id slot was made: %v", err)
 	}
 }
