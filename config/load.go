@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
@@ -151,22 +152,20 @@ func (l *loader) set(f *field, raw any, origin string) {
 	if f.sensitive() {
 		shown = "…"
 	}
-	where := fmt.Sprintf("%s: %s = %s", origin, f.key, shown)
-	if isText {
-		where = fmt.Sprintf("%s = %s", origin, shown)
-	}
+	before := f.origin
+	f.origin = origin
 	if allowed := assign(f.value, raw, isText); allowed != "" {
-		l.problems.add(where, "%s", allowed)
+		l.wrong(f.key, shown, allowed)
+		f.origin = before
 		return
 	}
-	f.origin = origin
 	if !f.isPath() {
 		return
 	}
 	path := l.config.env.expand(f.value.String())
 	switch {
 	case path == "":
-		l.problems.add(where, "must name a file or directory")
+		l.wrong(f.key, shown, "must name a file or directory")
 	case filepath.IsAbs(path):
 	case isText:
 		// Who sets a variable means the directory that they are in.
@@ -174,7 +173,7 @@ func (l *loader) set(f *field, raw any, origin string) {
 			path = abs
 		}
 	default:
-		l.problems.add(where, "must be an absolute path, or begin with ~/")
+		l.wrong(f.key, shown, "must be an absolute path, or begin with ~/")
 	}
 	f.value.SetString(path)
 }
@@ -230,49 +229,54 @@ func (l *loader) checkStores(selected string) {
 		if name != DefaultStore {
 			section = "stores." + name
 		}
-		if s.shared.MaxConcurrency < 1 {
-			l.problems.add(l.originOf(section+".max_concurrency"), "max_concurrency = %d: must be at least 1", s.shared.MaxConcurrency)
+		if n := s.shared.MaxConcurrency; n < 1 {
+			l.wrong(section+".max_concurrency", strconv.Itoa(n), "must be at least 1")
 		}
 		l.checkKeyID(s, strings.TrimPrefix(section+".key.id", "storage."))
 		names := driverNames()
-		if !slices.Contains(names, s.shared.Provider) {
-			l.problems.add(l.originOf(section+".provider"), "provider = %s: must be one of %s%s", display(s.shared.Provider),
-				strings.Join(names, ", "), suggest(s.shared.Provider, names))
+		if p := s.shared.Provider; !slices.Contains(names, p) {
+			l.wrong(section+".provider", display(p), "must be one of "+strings.Join(names, ", ")+suggest(p, names))
 			continue
 		}
 		if selected != "*" && orDefault(selected) != name {
 			continue
 		}
 		if err := s.construct(); err != nil {
-			l.problems.addError(l.originOf(section+"."+s.shared.Provider), err)
+			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
 		}
 	}
 }
 
 func (l *loader) checkKeyID(s *store, key string) {
-	if f := l.fields.byKey[key]; f == nil || f.origin == fromDefault {
+	if f := l.fields.byKey[key]; f.origin == fromDefault {
 		return
 	}
 	id, err := nebula.ParseKeyID(s.key.ID)
 	if err != nil {
-		l.problems.add(l.originOf(key), "id = %s: must be the 32 digits 0-9a-f of a data key; nebula key list shows it", display(s.key.ID))
+		l.wrong(key, display(s.key.ID), "must be the 32 digits 0-9a-f of a data key; nebula key list shows it")
 		return
 	}
 	s.trusted = &id
 }
 
-// originOf says where a setting was made, for messages.
-func (l *loader) originOf(key string) string {
-	f, ok := l.fields.byKey[key]
-	switch {
-	case !ok && l.config.Found:
-		return l.config.Path + ": [" + key + "]"
-	case !ok || f.origin == fromDefault:
-		return "[" + key[:max(0, strings.LastIndexByte(key, '.'))] + "]"
-	case f.origin == l.config.Path:
-		return f.origin + ": [" + key[:strings.LastIndexByte(key, '.')] + "]"
+// wrong notes a value that is not allowed, and where it was set.
+func (l *loader) wrong(key, shown, allowed string) {
+	switch origin := l.fields.byKey[key].origin; origin {
+	case fromDefault:
+		l.problems.add(key+" = "+shown, "%s", allowed)
+	case l.config.Path:
+		l.problems.add(fmt.Sprintf("%s: %s = %s", origin, key, shown), "%s", allowed)
+	default:
+		l.problems.add(origin+" = "+shown, "%s", allowed)
 	}
-	return f.origin
+}
+
+// whereSection names a section for what its provider finds wrong in it.
+func (l *loader) whereSection(section string) string {
+	if l.config.Found {
+		return l.config.Path + ": [" + section + "]"
+	}
+	return "[" + section + "]"
 }
 
 // construct makes the store's provider, without a network call.
