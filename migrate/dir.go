@@ -1,0 +1,257 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// DefaultExtension is what names of version 1 files end in, after a dot.
+const DefaultExtension = "cred"
+
+const (
+	maxFile = 200 << 20 // bytes: a number array has up to 18 for each of the value
+	workers = 8         // records under way at once
+)
+
+// Options goes with [Dir].
+type Options struct {
+	// Extension is what the files' names end in, without the dot before it;
+	// empty is DefaultExtension. Other files are not looked at.
+	Extension string
+
+	// DryRun reads and opens everything and stores nothing. It cannot foresee
+	// what only the provider finds out, such as a name that differs from
+	// another one by case alone.
+	DryRun bool
+
+	// Progress is called after each file with the number of those done.
+	Progress func(done int)
+}
+
+// Dir takes over the records in the directory at path, which it only reads.
+// The id of each is its file's name without the extension. An id that is in
+// the store already stays as it is there, so that a run which was stopped can
+// be done again: no credential is ever stored in part, twice, or over another.
+//
+// What cannot be taken over is in Report.Left. An error means that the run
+// ended early; the report then says what was done until then. Errors: ErrUsage
+// where there is no such directory, or it is the store's own; those of
+// [nebula.Store.Adopt] that concern the store as a whole, ErrUnauthenticated or
+// ErrUnavailable for example; ErrInterrupted or ErrTimeout with the context.
+func Dir(ctx context.Context, store *nebula.Store, path string, key Key, options Options) (Report, error) {
+	m := &migration{store: store, key: key, options: options, report: newReport()}
+	err := m.run(ctx, path)
+	m.report.sort()
+	return m.report, err
+}
+
+type migration struct {
+	store   *nebula.Store
+	key     Key
+	options Options
+	dir     *atomicfile.Dir
+	suffix  string
+	present map[string]bool // ids of files that the store had at the beginning
+
+	mu     sync.Mutex
+	report Report
+	done   int
+}
+
+func (m *migration) run(ctx context.Context, path string) error {
+	if m.key.secret.Len() != KeySize {
+		return failed(nebula.ErrUsage, "the version 1 key is not set", nil)
+	}
+	extension := m.options.Extension
+	if extension == "" {
+		extension = DefaultExtension
+	}
+	if strings.ContainsAny(extension, `/\`) {
+		return failed(nebula.ErrUsage, "the extension holds a separator of paths", nil)
+	}
+	m.suffix = "." + extension
+	dir, err := atomicfile.Open(path)
+	if err != nil {
+		return badDirectory(path, err)
+	}
+	defer dir.Close()
+	m.dir = dir
+	if m.isTheStores() {
+		return failed(nebula.ErrUsage, path+" is the store's own directory: version 1 records need one of their own", nil)
+	}
+	names, err := m.names()
+	if err != nil {
+		return badDirectory(path, err)
+	}
+	if err := m.findPresent(ctx, names); err != nil {
+		return err
+	}
+	return m.each(ctx, names)
+}
+
+// isTheStores reports whether the directory, which is not to be written to, is
+// where the store writes.
+func (m *migration) isTheStores() bool {
+	d := m.store.Describe()
+	if d.Provider != "local" {
+		return false
+	}
+	own, err := atomicfile.StatPath(d.Address)
+	if err != nil {
+		return false // it is not there yet
+	}
+	stat, err := m.dir.Stat()
+	return err == nil && stat.ID == own.ID
+}
+
+func (m *migration) names() ([]string, error) {
+	all, err := m.dir.Names()
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
+	var names []string
+	for {
+		err := all.Next(func(name []byte, _ os.FileMode) {
+			if strings.HasSuffix(string(name), m.suffix) {
+				names = append(names, string(name))
+			}
+		})
+		if err != nil {
+			slices.Sort(names)
+			return names, ignoreEnd(err)
+		}
+	}
+}
+
+// findPresent asks for all ids at once, which spares a call for each that an
+// earlier run took over. A list may be late: Adopt decides.
+func (m *migration) findPresent(ctx context.Context, names []string) error {
+	m.present = make(map[string]bool)
+	for _, name := range names {
+		m.present[strings.TrimSuffix(name, m.suffix)] = false
+	}
+	for e, err := range m.store.List(ctx, nebula.ListOptions{}) {
+		if err != nil {
+			return err
+		}
+		if _, ours := m.present[string(e.ID)]; ours && e.Err == nil {
+			m.present[string(e.ID)] = true
+		}
+	}
+	return nil
+}
+
+// each takes over the files, several at once.
+func (m *migration) each(ctx context.Context, names []string) error {
+	group, working := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for _, name := range names {
+		if working.Err() != nil {
+			break
+		}
+		group.Go(func() error { return m.one(working, name) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil && m.done < len(names) {
+		return failed(nebula.KindOf(err), "stopped; run it again to do the rest", err)
+	}
+	return nil
+}
+
+// one handles a file. Its error concerns the whole run.
+func (m *migration) one(ctx context.Context, name string) error {
+	if ctx.Err() != nil {
+		return nil // each tells
+	}
+	id := strings.TrimSuffix(name, m.suffix)
+	present := m.present[id]
+	var why error
+	if !present {
+		present, why = m.take(ctx, name, id)
+	}
+	if why != nil && !isAboutOne(why) {
+		return why
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case why != nil:
+		m.report.Left = append(m.report.Left, left(name, id, why))
+	case present:
+		m.report.Present = append(m.report.Present, nebula.ID(id))
+	default:
+		m.report.Migrated = append(m.report.Migrated, nebula.ID(id))
+	}
+	m.done++
+	if m.options.Progress != nil {
+		m.options.Progress(m.done)
+	}
+	return nil
+}
+
+// take reads, opens and stores one record, or reports that its id is taken.
+func (m *migration) take(ctx context.Context, file, text string) (present bool, err error) {
+	data, _, err := m.dir.Read(file, maxFile)
+	if err != nil {
+		return false, unreadable(err)
+	}
+	record, err := Open(data, m.key)
+	if err != nil {
+		return false, aboutOne(err)
+	}
+	defer record.Secret.Wipe()
+	id, err := nebula.ParseID(text)
+	if err == nil {
+		err = record.Validate()
+	}
+	if err != nil {
+		return false, aboutOne(err)
+	}
+	if m.options.DryRun {
+		return false, m.checkSize(id, record)
+	}
+	_, err = m.store.Adopt(ctx, nebula.Credential{ID: id, Secret: record.Secret, Metadata: record.Metadata})
+	if errors.Is(err, nebula.ErrAlreadyExists) {
+		return m.whose(ctx, id)
+	}
+	return false, judge(err)
+}
+
+// whose tells a credential that is there from one of another scope, which this
+// store never shows: the one in the file would seem to be lost.
+func (m *migration) whose(ctx context.Context, id nebula.ID) (present bool, err error) {
+	found, err := m.store.Exists(ctx, id)
+	if err == nil && !found {
+		err = aboutOne(failed(nebula.ErrConflict, "the id is taken by a credential of another scope", nil))
+	}
+	return found, err
+}
+
+// checkSize compares the size of the sealed record with the provider's limit.
+// No key is needed: it is the same under every one.
+func (m *migration) checkSize(id nebula.ID, record Record) error {
+	name, err := id.Name()
+	if err != nil {
+		return aboutOne(err)
+	}
+	e, err := nebula.SealRecord([KeySize]byte{}, name, record.Secret, record.Metadata)
+	if err != nil {
+		return aboutOne(err)
+	}
+	if limit := m.store.Describe().MaxRecordSize; limit > 0 && len(e.Bytes()) > limit {
+		return aboutOne(failed(nebula.ErrTooLarge, "the record would be over the limit of the provider", nil))
+	}
+	return nil
+}

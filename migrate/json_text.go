@@ -1,0 +1,181 @@
+package migrate
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// unescape appends what stands for the escape whose backslash was read.
+func (r *reader) unescape(b []byte) []byte {
+	if r.at == len(r.data) {
+		r.fail()
+		return b
+	}
+	c := r.data[r.at]
+	r.at++
+	switch c {
+	case '"', '\\', '/':
+		return append(b, c)
+	case 'b':
+		return append(b, '\b')
+	case 'f':
+		return append(b, '\f')
+	case 'n':
+		return append(b, '\n')
+	case 'r':
+		return append(b, '\r')
+	case 't':
+		return append(b, '\t')
+	case 'u':
+		return utf8.AppendRune(b, r.codePoint())
+	}
+	r.fail()
+	return b
+}
+
+// codePoint reads the digits of an escape, and the second half of a pair.
+func (r *reader) codePoint() rune {
+	first := r.hex4()
+	if !utf16.IsSurrogate(first) {
+		return first
+	}
+	if r.at+2 > len(r.data) || r.data[r.at] != '\\' || r.data[r.at+1] != 'u' {
+		r.fail()
+		return 0
+	}
+	r.at += 2
+	whole := utf16.DecodeRune(first, r.hex4())
+	if whole == utf8.RuneError {
+		r.fail() // not the halves of a pair
+	}
+	return whole
+}
+
+func (r *reader) hex4() rune {
+	const digits = 4
+	if len(r.data)-r.at < digits {
+		r.fail()
+		return 0
+	}
+	n := rune(0)
+	for _, c := range r.data[r.at : r.at+digits] {
+		switch {
+		case isDigit(c):
+			n = n<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			n = n<<4 | rune(c|0x20-'a'+10)
+		default:
+			r.fail()
+			return 0
+		}
+	}
+	r.at += digits
+	return n
+}
+
+// skip reads a value of any kind and depth. As with the writer's parser, what
+// is skipped need not be sound text: lone surrogates and bytes that are not
+// UTF-8 are passed over.
+func (r *reader) skip() {
+	var open []byte // brackets
+	for !r.failed {
+		switch c := r.peek(); c {
+		case '[', '{':
+			r.at++
+			open = append(open, c)
+			if r.accept(c + 2) { // the closing one
+				open = open[:len(open)-1]
+				break
+			}
+			r.skipKey(c)
+			continue
+		default:
+			r.skipScalar(c)
+		}
+		for len(open) > 0 && r.accept(open[len(open)-1]+2) {
+			open = open[:len(open)-1]
+		}
+		if len(open) == 0 {
+			return
+		}
+		r.expect(',')
+		r.skipKey(open[len(open)-1])
+	}
+}
+
+// skipKey reads a key and its colon in an object, and nothing in an array.
+func (r *reader) skipKey(open byte) {
+	if open == '{' {
+		r.expect('"')
+		r.skipText()
+		r.expect(':')
+	}
+}
+
+func (r *reader) skipScalar(first byte) {
+	switch first {
+	case 'n':
+		r.literal("null")
+	case 't':
+		r.literal("true")
+	case 'f':
+		r.literal("false")
+	case '"':
+		r.at++
+		r.skipText()
+	default:
+		r.skipNumber()
+	}
+}
+
+// skipText reads the rest of a string.
+func (r *reader) skipText() {
+	for !r.failed {
+		if r.scanText() != '\\' {
+			return
+		}
+		if r.at < len(r.data) && r.data[r.at] == 'u' {
+			r.at++
+			r.hex4()
+			continue
+		}
+		r.unescape(nil)
+	}
+}
+
+func (r *reader) skipNumber() {
+	at := func(c byte) bool { return r.at < len(r.data) && r.data[r.at] == c }
+	if at('-') {
+		r.at++
+	}
+	if at('0') {
+		r.at++
+		if r.at < len(r.data) && isDigit(r.data[r.at]) {
+			r.fail()
+		}
+	} else {
+		r.skipDigits()
+	}
+	if at('.') {
+		r.at++
+		r.skipDigits()
+	}
+	if at('e') || at('E') {
+		r.at++
+		if at('+') || at('-') {
+			r.at++
+		}
+		r.skipDigits()
+	}
+}
+
+// skipDigits reads one digit or more.
+func (r *reader) skipDigits() {
+	start := r.at
+	for r.at < len(r.data) && isDigit(r.data[r.at]) {
+		r.at++
+	}
+	if r.at == start {
+		r.fail()
+	}
+}
