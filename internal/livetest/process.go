@@ -1,0 +1,75 @@
+package livetest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// process is a server that ends with its standard input, so with this process.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr *os.File
+}
+
+// startProcess returns when the process has printed its first line. No goroutine
+// stays behind: tests look for those that leak.
+func startProcess(cmd *exec.Cmd) (*process, []byte, error) {
+	stderr, err := os.CreateTemp("", "nebula-livetest-*.log")
+	if err != nil {
+		return nil, nil, err
+	}
+	// Where the system refuses to remove an open file, stop removes it.
+	_ = os.Remove(stderr.Name())
+	cmd.Stderr = stderr
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		// What is set for the tests and the client is not for the server.
+		return strings.HasPrefix(v, "GODEBUG=") || strings.HasPrefix(v, "VAULT_")
+	})
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	p := &process{cmd: cmd, stdin: stdin, stderr: stderr}
+	late := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		log := p.log()
+		return nil, nil, errors.Join(fmt.Errorf("it ended before it was ready: %s", log), p.stop())
+	}
+	return p, line, nil
+}
+
+func (p *process) log() string {
+	text, _ := io.ReadAll(io.NewSectionReader(p.stderr, 0, 64<<10))
+	return strings.TrimSpace(string(text))
+}
+
+// stop tells the process to end and waits for it.
+func (p *process) stop() error {
+	_ = p.stdin.Close()
+	late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	err := p.cmd.Wait()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, p.log())
+	}
+	_ = p.stderr.Close()
+	_ = os.Remove(p.stderr.Name())
+	return err
+}

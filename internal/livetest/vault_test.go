@@ -1,0 +1,173 @@
+package livetest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLiveVaultIsShared(t *testing.T) {
+	server := Vault(t)
+	if again := Vault(t); again != server {
+		t.Errorf("there are two: %s and %s", server.Address, again.Address)
+	}
+	mount := server.Mount(t, 2)
+	server.API(t, http.MethodPost, mount+"/data/a b?c%", map[string]any{"data": map[string]any{"k": "v"}})
+	got := server.API(t, http.MethodGet, mount+"/data/a b?c%", nil)
+	if value := got["data"].(map[string]any)["k"]; value != "v" {
+		t.Errorf("read %v", got)
+	}
+	keys := server.API(t, "LIST", mount+"/metadata", nil)["keys"]
+	if fmt.Sprint(keys) != "[a b?c%]" {
+		t.Errorf("listed %v", keys)
+	}
+}
+
+func TestLiveVaultHasBothVersions(t *testing.T) {
+	server := NewVault(t, VaultOptions{})
+	for mount, version := range map[string]string{"secret": "2", "kv1": "1"} {
+		options := server.API(t, http.MethodGet, "sys/mounts/"+mount, nil)["options"]
+		if fmt.Sprint(options) != "map[version:"+version+"]" {
+			t.Errorf("%s has options %v", mount, options)
+		}
+	}
+}
+
+func TestLiveVaultAppRole(t *testing.T) {
+	server := Vault(t)
+	policy := server.Policy(t, `path "auth/token/lookup-self" { capabilities = ["read"] }`)
+	mount, roleID, secretID := server.AppRole(t, map[string]any{"token_policies": policy, "token_ttl": "20m"})
+	login := server.API(t, http.MethodPost, "auth/"+mount+"/login", map[string]any{"role_id": roleID, "secret_id": secretID})
+	if login["client_token"] == "" || login["lease_duration"] != float64(20*60) {
+		t.Errorf("login: %v", login)
+	}
+	token := server.Token(t, map[string]any{"policies": []string{policy}, "ttl": "1m"})
+	other := &VaultServer{Address: server.Address, RootToken: token, client: server.client}
+	if _, err := other.call(http.MethodGet, "sys/mounts", nil); err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("the token may do more than its policy: %v", err)
+	}
+}
+
+func TestLiveVaultStopsAndStarts(t *testing.T) {
+	for _, o := range []VaultOptions{{}, {TLS: true}} {
+		t.Run(fmt.Sprintf("TLS=%v", o.TLS), func(t *testing.T) {
+			server := NewVault(t, o)
+			if strings.HasPrefix(server.Address, "https://") != o.TLS {
+				t.Errorf("the address is %s", server.Address)
+			}
+			address := server.Address
+			server.API(t, http.MethodPost, "secret/data/x", map[string]any{"data": map[string]any{"k": "v"}})
+			server.Stop(t)
+			if _, err := server.call(http.MethodGet, "secret/data/x", nil); err == nil {
+				t.Error("it answers although it was stopped")
+			}
+			server.Start(t)
+			if server.Address != address {
+				t.Errorf("it was at %s and is at %s", address, server.Address)
+			}
+			got := server.API(t, http.MethodGet, "secret/data/x", nil)
+			if value := got["data"].(map[string]any)["k"]; value != "v" {
+				t.Errorf("read %v", got)
+			}
+		})
+	}
+}
+
+// rerun runs one test of this binary in a process of its own.
+func rerun(t *testing.T, test string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), env...)
+	return cmd
+}
+
+func TestLiveExistingVault(t *testing.T) {
+	server := NewVault(t, VaultOptions{})
+	out, err := rerun(t, "TestLiveVaultAppRole",
+		"NEBULA_TEST_VAULT_ADDR="+server.Address, "NEBULA_TEST_VAULT_TOKEN="+server.RootToken,
+		"NEBULA_TESTSERVER_CACHE="+t.TempDir(), "NEBULA_REQUIRE_LIVE=1").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// What the test made there is gone.
+	for path := range server.API(t, http.MethodGet, "sys/auth", nil) {
+		if strings.HasPrefix(path, "approle-") {
+			t.Errorf("%s is left", path)
+		}
+	}
+}
+
+func TestWithoutServerSkippedAndSaysHow(t *testing.T) {
+	out, err := rerun(t, "TestLiveVaultIsShared",
+		"NEBULA_TEST_VAULT_ADDR=", "NEBULA_TESTSERVER_CACHE="+t.TempDir(), "NEBULA_REQUIRE_LIVE=").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"--- SKIP: TestLiveVaultIsShared", "go -C testservers run . build"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// A cache that cannot be written stands for a server that cannot be built.
+func TestWithoutServerFailsWhereRequired(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := rerun(t, "TestLiveVaultIsShared",
+		"NEBULA_TEST_VAULT_ADDR=", "NEBULA_TESTSERVER_CACHE="+file, "NEBULA_REQUIRE_LIVE=1").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "--- FAIL: TestLiveVaultIsShared") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A test binary that is killed runs no clean-up.
+func TestLiveVaultEndsWithTheTestBinary(t *testing.T) {
+	if os.Getenv("NEBULA_TEST_HOLD") != "" {
+		fmt.Printf("address %s\n", Vault(t).Address)
+		time.Sleep(time.Minute)
+		return
+	}
+	Vault(t) // or skip
+	cmd := rerun(t, "TestLiveVaultEndsWithTheTestBinary", "NEBULA_TEST_HOLD=1", "NEBULA_TEST_VAULT_ADDR=")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var host string
+	for lines := bufio.NewScanner(stdout); host == "" && lines.Scan(); {
+		if address, ok := strings.CutPrefix(lines.Text(), "address "); ok {
+			u, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			host = u.Host
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if host == "" {
+		t.Fatal("the other process has no server")
+	}
+	for range 100 {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Errorf("%s still listens", host)
+}

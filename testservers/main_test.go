@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestUnknownNamesListTheKnownOnes(t *testing.T) {
+	for _, args := range [][]string{{"up", "valt"}, {"build", "valt"}, {"where", "valt"}} {
+		err := run(context.Background(), args, strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), `"valt"`) || !strings.Contains(err.Error(), "vault") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	err := run(context.Background(), []string{"down"}, strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "up, build, where") {
+		t.Errorf("down: %v", err)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	all, err := choose(servers(), nil)
+	if err != nil || len(all) != len(servers()) {
+		t.Errorf("without a name: %v, %v", names(all), err)
+	}
+	once, err := choose(servers(), []string{"vault", "vault"})
+	if err != nil || len(once) != 1 {
+		t.Errorf("a name twice: %v, %v", names(once), err)
+	}
+}
+
+func TestExportsSurviveTheShell(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, value := range []string{"plain", "two words", `a'b"c`, "$HOME `id` \\ !", "line\nline", ""} {
+		script := variable{"NEBULA_TESTSERVER_X", value}.export() + "\n" + `printf %s "$NEBULA_TESTSERVER_X"`
+		out, err := exec.Command(sh, "-c", script).Output()
+		if err != nil || string(out) != value {
+			t.Errorf("%q became %q, %v", value, out, err)
+		}
+	}
+}
+
+// program is a module that takes no time to build.
+func program(t *testing.T, source string) binary {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module x\n\ngo 1.26\n", "go.sum": "", "main.go": source} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return binary{name: "x", module: dir, pkg: ".", note: "no time"}
+}
+
+func TestBuiltOnceByManyAtOnce(t *testing.T) {
+	var log tail
+	tools := &cache{dir: t.TempDir(), log: &log}
+	b := program(t, "package main\n\nfunc main() { println(1) }\n")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			path, err := tools.ensure(t.Context(), b)
+			if err != nil {
+				t.Error(err)
+			} else if out, err := exec.Command(path).CombinedOutput(); err != nil || string(out) != "1\n" {
+				t.Errorf("it printed %q, %v", out, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(log.String(), "building x"); n != 1 {
+		t.Errorf("it was built %d times:\n%s", n, log.String())
+	}
+}
+
+func TestBuiltAgainWhenItsSourcesChange(t *testing.T) {
+	tools := &cache{dir: t.TempDir(), log: &bytes.Buffer{}}
+	b := program(t, "package main\n\nfunc main() {}\n")
+	paths := map[string]bool{}
+	for _, change := range []string{"", "main.go", "go.mod", "go.sum"} {
+		if change != "" {
+			file, err := os.OpenFile(filepath.Join(b.module, change), os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = file.WriteString("// changed\n")
+			_ = file.Close()
+		}
+		path, err := tools.path(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if paths[path] {
+			t.Errorf("a change of %s is not seen", change)
+		}
+		paths[path] = true
+	}
+}
+
+func TestWhatDoesNotCompileLeavesNothing(t *testing.T) {
+	tools := &cache{dir: t.TempDir(), log: &bytes.Buffer{}}
+	b := program(t, "package main\n\nfunc main() { wrong }\n")
+	path, err := tools.ensure(t.Context(), b)
+	if err == nil {
+		t.Fatal("it was built")
+	}
+	left, _ := filepath.Glob(path + "*")
+	if len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// up starts the servers, prints what clients need, and stays.
+func up(ctx context.Context, chosen []server, tools *cache, stdin io.Reader, stdout io.Writer) (err error) {
+	// First everything is built: a server that waits minutes for the next one
+	// is of no use.
+	if err := build(ctx, chosen, tools, io.Discard); err != nil {
+		return err
+	}
+	s, err := newSession(tools)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+
+	var lines []string
+	for _, server := range chosen {
+		variables, err := server.start(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, v := range variables {
+			lines = append(lines, v.export())
+		}
+	}
+	for _, line := range append(lines, "ready") {
+		if _, err := fmt.Fprintln(stdout, line); err != nil {
+			return err
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, stdin)
+		close(ended)
+	}()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-ended:
+		return nil
+	case c := <-s.lost:
+		return c.ended()
+	}
+}
