@@ -52,7 +52,7 @@ func environment() []string { return append(os.Environ(), "CGO_ENABLED=0") }
 // path is where the binary is or will be.
 func (c *cache) path(ctx context.Context, b binary) (string, error) {
 	if !exists(filepath.Join(b.module, "go.mod")) || !exists("server.go") {
-		return "", errors.New("not in the folder testservers; use go -C testservers run .")
+		return "", errors.New("this is not the folder testservers: use go -C testservers run")
 	}
 	key, err := key(ctx, b)
 	if err != nil {

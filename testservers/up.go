@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"time"
 )
 
 // up starts the servers, prints what clients need, and stays.
 func up(ctx context.Context, chosen []server, tools *cache, stdin io.Reader, stdout io.Writer) (err error) {
+	parent := os.Getppid()
 	// First everything is built: a server that waits minutes for the next one
 	// is of no use.
 	if err := build(ctx, chosen, tools, io.Discard); err != nil {
@@ -45,7 +48,22 @@ func up(ctx context.Context, chosen []server, tools *cache, stdin io.Reader, std
 		return nil
 	case <-ended:
 		return nil
+	case <-orphaned(ctx, parent):
+		return nil
 	case c := <-s.lost:
 		return c.ended()
 	}
+}
+
+// orphaned is closed when the process that started this one is gone: go run,
+// told to terminate, ends without passing that on. On Windows it never is.
+func orphaned(ctx context.Context, parent int) <-chan struct{} {
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		for os.Getppid() == parent && ctx.Err() == nil {
+			time.Sleep(200 * time.Millisecond)
+		}
+	}()
+	return gone
 }

@@ -47,6 +47,7 @@ func startUp(t *testing.T) *running {
 		t.Fatalf("%s", out)
 	}
 	cmd := command("up", "vault")
+	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // killed, it leaves its folder
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
