@@ -1,0 +1,264 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// maxSecretFile is far more than any token, in bytes.
+const maxSecretFile = 64 << 10
+
+// authenticator knows the token, and how to get another one.
+type authenticator struct {
+	config Auth
+	wire   *wire
+	clock  middleware.Clock
+	limit  time.Duration // of a login
+
+	flight singleflight.Group
+
+	mu      sync.Mutex
+	current lease
+}
+
+// lease is a token and what is known of its life.
+type lease struct {
+	token     string
+	ours      bool          // by a login of ours: ours to revoke
+	ttl       time.Duration // when it was given or renewed; 0: not known, or without an end
+	since     time.Time
+	renewable bool
+	limited   bool // in the number of its uses
+	batch     bool
+}
+
+// expired reports a token whose life is known to be over.
+func (l lease) expired(now time.Time) bool { return l.ttl > 0 && now.Sub(l.since) >= l.ttl }
+
+func (a *authenticator) lease() lease {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current
+}
+
+func (a *authenticator) set(l lease) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current = l
+}
+
+// extend notes a renewal, unless another token took the place meanwhile.
+func (a *authenticator) extend(l lease) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.current.token == l.token {
+		a.current = l
+	}
+}
+
+// begin gets the first token. A token that is given costs no call.
+func (a *authenticator) begin(ctx context.Context) error {
+	if a.lease().token != "" {
+		return nil
+	}
+	_, err := a.replace(ctx, "")
+	return err
+}
+
+// replace returns another token than the one that was refused. Of many that
+// ask at once, one logs in. It fails where there is no other token.
+func (a *authenticator) replace(ctx context.Context, refused string) (string, error) {
+	if l := a.lease(); l.token != refused {
+		return l.token, nil
+	}
+	// The login belongs to all that wait for it: it does not end with the
+	// context of the one that came first.
+	result := a.flight.DoChan(refused, func() (any, error) {
+		if l := a.lease(); l.token != refused {
+			return l.token, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.limit)
+		defer cancel()
+		l, err := a.acquire(ctx)
+		if err == nil && l.token == refused {
+			err = errNoOther
+		}
+		if err != nil {
+			return "", err
+		}
+		a.set(l)
+		return l.token, nil
+	})
+	select {
+	case r := <-result:
+		token, _ := r.Val.(string)
+		return token, r.Err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// errNoOther says that the refused token is the only one at hand.
+var errNoOther = errors.New("there is no other token")
+
+func (a *authenticator) acquire(ctx context.Context) (lease, error) {
+	if a.config.Method == MethodAppRole {
+		return a.login(ctx)
+	}
+	token, err := a.givenToken()
+	return lease{token: token, since: a.clock.Now()}, err
+}
+
+// givenToken returns the token of the configuration, or the one that "vault
+// login" left. Files are read each time: an agent may have written a new one.
+func (a *authenticator) givenToken() (string, error) {
+	if a.config.TokenFile != "" {
+		return readSecret("auth.token_file", a.config.TokenFile)
+	}
+	if token := strings.TrimSpace(string(a.config.Token.Reveal())); token != "" {
+		return token, checkToken("the token", token)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", errNoToken()
+	}
+	path := filepath.Join(home, ".vault-token")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return "", errNoToken()
+	}
+	return readSecret("the token file", path)
+}
+
+func readSecret(what, path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + ": " + fileProblem(err), Err: err}
+	}
+	defer file.Close()
+	data, err := httpx.ReadAll(file, maxSecretFile)
+	if err != nil {
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + " cannot be read", Err: err}
+	}
+	secret := strings.TrimSpace(string(data))
+	return secret, checkToken(what+" "+strconv.Quote(path), secret)
+}
+
+// checkToken refuses what cannot stand in a header.
+func checkToken(what, token string) error {
+	if token == "" {
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " is empty"}
+	}
+	for _, c := range []byte(token) {
+		if c <= ' ' || c > '~' {
+			return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " holds characters that no token has"}
+		}
+	}
+	return nil
+}
+
+// login returns a token of the AppRole.
+func (a *authenticator) login(ctx context.Context) (lease, error) {
+	secretID := strings.TrimSpace(string(a.config.SecretID.Reveal()))
+	if a.config.SecretIDFile != "" {
+		var err error
+		if secretID, err = readSecret("auth.secret_id_file", a.config.SecretIDFile); err != nil {
+			return lease{}, err
+		}
+	}
+	began := a.clock.Now()
+	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + a.config.MountPath + "/login",
+		body: map[string]string{"role_id": a.config.RoleID, "secret_id": secretID}})
+	if err != nil {
+		return lease{}, err
+	}
+	l, err := decodeLease(answer, began)
+	l.ours = true
+	return l, err
+}
+
+// renew asks for a longer life of the token.
+func (a *authenticator) renew(ctx context.Context, l lease) (lease, error) {
+	began := a.clock.Now()
+	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/renew-self", token: l.token, body: struct{}{}})
+	if err != nil {
+		return lease{}, err
+	}
+	renewed, err := decodeLease(answer, began)
+	renewed.token, renewed.ours = l.token, l.ours
+	return renewed, err
+}
+
+// decodeLease reads the "auth" of an answer. The life is counted from before
+// the call, so that it never seems longer than it is.
+func decodeLease(a *answer, began time.Time) (lease, error) {
+	var body struct {
+		Auth struct {
+			ClientToken   string `json:"client_token"`
+			LeaseDuration int64  `json:"lease_duration"`
+			Renewable     bool   `json:"renewable"`
+			NumUses       int    `json:"num_uses"`
+			TokenType     string `json:"token_type"`
+		} `json:"auth"`
+	}
+	if err := json.Unmarshal(a.body, &body); err != nil || body.Auth.ClientToken == "" {
+		return lease{}, errForeignAnswer()
+	}
+	return lease{
+		token: body.Auth.ClientToken, since: began, ttl: seconds(body.Auth.LeaseDuration),
+		renewable: body.Auth.Renewable, limited: body.Auth.NumUses > 0, batch: body.Auth.TokenType == "batch",
+	}, nil
+}
+
+// lookUp asks what is left of the life of a token that was given.
+func (a *authenticator) lookUp(ctx context.Context, l lease) (lease, error) {
+	began := a.clock.Now()
+	answer, err := a.wire.do(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", token: l.token})
+	if err != nil {
+		return lease{}, err
+	}
+	data, err := decode[struct {
+		TTL       int64  `json:"ttl"`
+		Renewable bool   `json:"renewable"`
+		NumUses   int    `json:"num_uses"`
+		Type      string `json:"type"`
+	}](answer)
+	if err != nil {
+		return lease{}, err
+	}
+	return lease{token: l.token, ours: l.ours, since: began, ttl: seconds(data.TTL), renewable: data.Renewable,
+		limited: data.NumUses > 0, batch: data.Type == "batch"}, nil
+}
+
+func seconds(n int64) time.Duration { return time.Duration(max(0, min(n, 1<<32))) * time.Second }
+
+// revoke ends a token of ours. Nobody waits long for it: it ends by itself.
+func (a *authenticator) revoke(ctx context.Context) {
+	l := a.lease()
+	if !l.ours || l.batch || l.expired(a.clock.Now()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, _ = a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", token: l.token, body: struct{}{}})
+}
+
+func (a *authenticator) hint() string {
+	if a.config.Method == MethodAppRole {
+		return "the AppRole was asked for another one"
+	}
+	return "get another one: vault login, or the file of auth.token_file"
+}

@@ -1,0 +1,230 @@
+package vault
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// The methods of [Auth].
+const (
+	MethodToken   = "token"
+	MethodAppRole = "approle"
+)
+
+// Config says where the records are and how to get at them. Begin with
+// [DefaultConfig].
+type Config struct {
+	// Address of the server: https, or http to this machine.
+	Address string `koanf:"address"`
+
+	// MountPath of the secrets engine, KV version 2; no slash at its ends.
+	MountPath string `koanf:"mount_path"`
+
+	// PathPrefix is the folder of the credentials. "" is the mount itself.
+	PathPrefix string `koanf:"path_prefix"`
+
+	// Namespace of Vault Enterprise; "" for none.
+	Namespace string `koanf:"namespace"`
+
+	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
+	Timeout time.Duration `koanf:"timeout"`
+
+	// TLSVerify must be true for https. CACert is the way to a server with a
+	// certificate of one's own.
+	TLSVerify bool `koanf:"tls_verify"`
+
+	// CACert is a file of PEM certificates that are trusted in the place of the
+	// system's.
+	CACert string `koanf:"ca_cert"`
+
+	// TokenRenewalThreshold: a token is renewed when less of its life is left,
+	// or a third of it.
+	TokenRenewalThreshold time.Duration `koanf:"token_renewal_threshold"`
+
+	Auth  Auth                   `koanf:"auth"`
+	Retry middleware.RetryPolicy `koanf:"retry"`
+
+	// OneShot is for a process that makes a few calls and ends: its token is
+	// neither looked up nor renewed.
+	OneShot bool
+
+	Logger    *slog.Logger      // of the renewal; nil for none
+	Clock     middleware.Clock  // nil: the system's
+	Transport http.RoundTripper // nil: one with our limits
+}
+
+// Auth says who asks.
+type Auth struct {
+	Method string `koanf:"method"` // token or approle
+
+	// TokenFile holds the token. Where it is "", Token is used, then the file
+	// ~/.vault-token.
+	TokenFile string `koanf:"token_file"`
+	Token     nebula.Secret
+
+	RoleID string `koanf:"role_id"`
+	// SecretIDFile holds the secret id and is read at each login. Where it is
+	// "", SecretID is used.
+	SecretIDFile string `koanf:"secret_id_file"`
+	SecretID     nebula.Secret
+	MountPath    string `koanf:"mount_path"` // of the AppRole engine
+}
+
+// DefaultConfig returns the configuration for the server of VAULT_ADDR, with
+// VAULT_TOKEN and VAULT_NAMESPACE, or for one on this machine.
+func DefaultConfig() Config {
+	c := Config{
+		Address:               "http://127.0.0.1:8200",
+		MountPath:             "secret",
+		PathPrefix:            "nebula/credentials",
+		Namespace:             os.Getenv("VAULT_NAMESPACE"),
+		Timeout:               5 * time.Second,
+		TLSVerify:             true,
+		TokenRenewalThreshold: time.Hour,
+		Auth:                  Auth{Method: MethodToken, MountPath: "approle"},
+		Retry:                 middleware.DefaultRetryPolicy(),
+	}
+	if address := os.Getenv("VAULT_ADDR"); address != "" {
+		c.Address = address
+	}
+	if token := os.Getenv("VAULT_TOKEN"); token != "" {
+		c.Auth.Token = nebula.NewSecret([]byte(token))
+	}
+	return c
+}
+
+// longestTTL is how long a token lives at most unless the server was set up
+// otherwise. A threshold beyond it would never be met.
+const longestTTL = 768 * time.Hour
+
+// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
+// asks no server.
+func (c Config) Validate() error {
+	var problems []string
+	note := func(setting, reason string) {
+		if reason != "" {
+			problems = append(problems, setting+" "+reason)
+		}
+	}
+	u, err := httpx.ParseAddress(c.Address)
+	if err != nil {
+		note("address", err.Error())
+	}
+	if !c.TLSVerify && u != nil && u.Scheme == "https" {
+		note("tls_verify", "is false, which is refused for https: name the server's authority in ca_cert")
+	}
+	note("mount_path", wrongPath(c.MountPath))
+	if c.PathPrefix != "" {
+		note("path_prefix", wrongPath(strings.TrimSuffix(c.PathPrefix, "/")))
+	}
+	if c.Namespace != "" {
+		note("namespace", wrongPath(strings.Trim(c.Namespace, "/")))
+	}
+	if c.Timeout < time.Second || c.Timeout > time.Minute {
+		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
+	}
+	if c.TokenRenewalThreshold < 0 || c.TokenRenewalThreshold >= longestTTL {
+		note("token_renewal_threshold", fmt.Sprintf("is %v, it must be less than the life of a token, %v", c.TokenRenewalThreshold, longestTTL))
+	}
+	if c.CACert != "" {
+		if _, err := httpx.LoadRoots(c.CACert); err != nil {
+			note("ca_cert", strconv.Quote(c.CACert)+": "+fileProblem(err))
+		}
+	}
+	c.Auth.validate(note)
+	var retry *nebula.Error
+	if errors.As(c.Retry.Validate(), &retry) {
+		problems = append(problems, retry.Message)
+	}
+	if problems == nil {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+}
+
+func (a Auth) validate(note func(setting, reason string)) {
+	switch a.Method {
+	case MethodToken:
+	case MethodAppRole:
+		note("auth.mount_path", wrongPath(a.MountPath))
+		if a.RoleID == "" {
+			note("auth.role_id", "is not set")
+		}
+		if a.SecretIDFile == "" && len(a.SecretID.Reveal()) == 0 {
+			note("auth.secret_id_file", "is not set")
+		}
+	default:
+		note("auth.method", strconv.Quote(a.Method)+" is not one of token, approle")
+	}
+}
+
+func wrongPath(path string) string {
+	if path == "" {
+		return "is not set"
+	}
+	if reason := invalidPath(path); reason != "" {
+		return strconv.Quote(path) + " " + reason
+	}
+	return ""
+}
+
+// fileProblem says why a file cannot be used, without its name.
+func fileProblem(err error) string {
+	var inPath *os.PathError
+	if errors.As(err, &inPath) {
+		return inPath.Err.Error()
+	}
+	return err.Error()
+}
+
+// resolved is a valid configuration, taken apart.
+type resolved struct {
+	address *url.URL
+	roots   *x509.CertPool
+	paths   paths
+}
+
+func (c Config) resolve() (resolved, error) {
+	if err := c.Validate(); err != nil {
+		return resolved{}, err
+	}
+	r := resolved{paths: paths{mount: c.MountPath, prefix: strings.TrimSuffix(c.PathPrefix, "/")}}
+	var err error
+	if r.address, err = httpx.ParseAddress(c.Address); err == nil && c.CACert != "" {
+		r.roots, err = httpx.LoadRoots(c.CACert)
+	}
+	if err != nil { // it changed since it was examined
+		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: fileProblem(err), Err: err}
+	}
+	return r, nil
+}
+
+// identity names the backend, however it was spelt.
+func (c Config) identity(r resolved) string {
+	host, port := strings.ToLower(r.address.Hostname()), r.address.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[r.address.Scheme]
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	parts := []string{r.address.Scheme + "://" + host + ":" + port + r.address.Path}
+	for _, part := range []string{strings.Trim(c.Namespace, "/"), r.paths.mount, r.paths.prefix} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "/")
+}

@@ -1,0 +1,34 @@
+// Package vault keeps records in HashiCorp Vault, in a secrets engine of type
+// KV version 2.
+//
+// # What stands where
+//
+// A credential is the secret MOUNT/PREFIX/ID, the keyring MOUNT/PREFIX/.keyring.
+// The record is one string under the key "record". Ids hold nothing that a path
+// of Vault would change, so they stand there as they are.
+//
+// Tags are projected into the secret's custom metadata, one to one, beside the
+// key "nebula=" with the times and names that lists are filtered by. No tag can
+// have that key.
+//
+// # What is promised
+//
+// Versions are Vault's own. [nebula.IfAbsent] and [nebula.IfVersion] are
+// checked by Vault in the moment of the write. A deletion is Vault's soft
+// deletion of the latest version; Restore undeletes it, Purge deletes the
+// metadata and with it every version.
+//
+// # What is not atomic
+//
+// Value and custom metadata are two calls. After a crash between the two, lists
+// filter by the tags of before until the credential is stored again; the record
+// has its own, which are right.
+//
+// IfAbsent over a deleted credential writes on condition that no other version
+// was written: who restores it in that very moment is overwritten. IfVersion
+// needs the capability "patch" on the data; without it the check that the
+// version was not deleted is a call of its own, before the write.
+//
+// A version that Vault is to delete at a later time (delete_version_after)
+// exists until then, but Vault leaves it out of plain lists.
+package vault

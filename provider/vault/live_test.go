@@ -1,0 +1,115 @@
+package vault_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/provider/vault"
+	"github.com/nebula-credential/nebula/providertest"
+)
+
+// policy is the one of docs/providers/vault.md, for a mount.
+func policy(mount string) string {
+	return fmt.Sprintf(`
+path "%[1]s/data/*" { capabilities = ["create", "read", "update", "patch", "delete"] }
+path "%[1]s/metadata/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "%[1]s/undelete/*" { capabilities = ["update"] }
+`, mount)
+}
+
+// liveConfig is for the server, with a folder of its own and no background
+// calls that a test did not ask for.
+func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
+	c := vault.DefaultConfig()
+	c.Address, c.CACert, c.MountPath, c.Namespace = s.Address, s.CAFile, mount, ""
+	c.PathPrefix = "p-" + strings.ToLower(rand.Text())
+	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
+	return c
+}
+
+// liveProviders remembers the configurations, for those that open a backend again.
+type liveProviders struct {
+	configs map[nebula.Provider]vault.Config
+	make    func(*testing.T) vault.Config
+}
+
+func (l *liveProviders) open(t *testing.T, c vault.Config) nebula.Provider {
+	t.Helper()
+	p, err := vault.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.configs[p] = c
+	return p
+}
+
+func liveHarness(s *livetest.VaultServer, configure func(*testing.T) vault.Config) providertest.Harness {
+	l := &liveProviders{configs: make(map[nebula.Provider]vault.Config), make: configure}
+	return providertest.Harness{
+		New:    func(t *testing.T) nebula.Provider { return l.open(t, l.make(t)) },
+		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider { return l.open(t, l.configs[p]) },
+		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
+			c := l.configs[p]
+			s.API(t, http.MethodPost, c.MountPath+"/data/"+c.PathPrefix+"/"+name.String(),
+				map[string]any{"data": map[string]any{"record": string(raw)}})
+		},
+		Abilities: []providertest.Ability{
+			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
+			providertest.Historian, providertest.VersionRetriever, providertest.Checker,
+		},
+		MaxRecordSize: 1_000_000,
+		MaxTags:       63,
+		AcceptsTag:    vault.AcceptsTag,
+	}
+}
+
+func TestLiveConformanceRoot(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	providertest.Run(t, liveHarness(s, func(*testing.T) vault.Config { return liveConfig(s, mount) }))
+}
+
+func TestLiveConformancePolicy(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}})
+	providertest.Run(t, liveHarness(s, func(*testing.T) vault.Config {
+		c := liveConfig(s, mount)
+		c.Auth.Token = nebula.NewSecret([]byte(token))
+		return c
+	}))
+}
+
+func TestLiveConformanceAppRole(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))}})
+	providertest.Run(t, liveHarness(s, func(*testing.T) vault.Config {
+		c := liveConfig(s, mount)
+		c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID,
+			SecretID: nebula.NewSecret([]byte(secretID))}
+		return c
+	}))
+}
+
+// Without the capability patch, and where the engine asks for a condition on
+// each write, everything works as well.
+func TestLiveConformanceUnpatched(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	s.API(t, http.MethodPost, mount+"/config", map[string]any{"cas_required": true})
+	token := s.Token(t, map[string]any{"policies": []string{
+		s.Policy(t, strings.ReplaceAll(policy(mount), `"patch", `, ""))}})
+	h := liveHarness(s, func(*testing.T) vault.Config {
+		c := liveConfig(s, mount)
+		c.Auth.Token = nebula.NewSecret([]byte(token))
+		return c
+	})
+	h.Corrupt = nil // a plain write is refused there
+	providertest.Run(t, h)
+}

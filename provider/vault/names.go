@@ -1,0 +1,63 @@
+package vault
+
+import (
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Ids and the keyring's name are segments of a path as they are: no slash, not
+// "." nor "..", nothing that is escaped in a URL. Vault tells upper from lower
+// case. So the name in the backend is the name.
+
+// paths are where things stand in a mount.
+type paths struct {
+	mount  string // secret
+	prefix string // nebula/credentials, without a slash at either end
+}
+
+// secret returns the path of a secret in one of the engine's trees: data,
+// metadata, undelete.
+func (p paths) secret(tree string, name nebula.Name) string {
+	return p.folder(tree) + "/" + name.String()
+}
+
+// folder returns the path of the folder that all secrets are in.
+func (p paths) folder(tree string) string {
+	if p.prefix == "" {
+		return p.mount + "/" + tree
+	}
+	return p.mount + "/" + tree + "/" + p.prefix
+}
+
+// policyPath returns the path of a policy for the secrets in a tree.
+func (p paths) policyPath(tree string) string { return p.folder(tree) + "/*" }
+
+// parseKey returns the credential's id that a key of a list stands for, and
+// false for folders, the keyring, and what others put there.
+func parseKey(key string) (nebula.Name, bool) {
+	id, err := nebula.ParseID(key)
+	if err != nil {
+		return nebula.Name{}, false
+	}
+	name, err := id.Name()
+	return name, err == nil
+}
+
+// invalidPath says what is wrong with a path of several segments, or "".
+func invalidPath(path string) string {
+	for segment := range strings.SplitSeq(path, "/") {
+		switch segment {
+		case "":
+			return "has an empty segment"
+		case ".", "..":
+			return "has a segment . or .."
+		}
+		for _, r := range segment {
+			if r < 0x21 || r > 0x7e || strings.ContainsRune(`?#%*+\`, r) {
+				return "holds a character that is not allowed in a path: use letters, digits, - _ . and /"
+			}
+		}
+	}
+	return ""
+}

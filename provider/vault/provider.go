@@ -1,0 +1,352 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// maxRecord is the limit of a record, in bytes. The server takes strings of
+// 1 MiB, and Raft entries of 1 MiB with all that stands around the string.
+const maxRecord = 1_000_000
+
+// Provider keeps records in Vault. Make it with [New], and put the layers of
+// [middleware.Stack] around it: by itself it makes one attempt.
+type Provider struct {
+	config  Config
+	address string
+	paths   paths
+	clock   middleware.Clock
+	wire    *wire
+	auth    *authenticator
+
+	// Every operation holds life for reading, so that Close waits for them.
+	life   sync.RWMutex
+	state  atomic.Int32
+	closed sync.Once
+
+	renewal     sync.WaitGroup
+	stopRenewal context.CancelFunc
+
+	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
+	scheduled atomic.Bool  // a version was seen that Vault is to delete later
+	unpatched atomic.Bool  // the token lacks the capability patch
+}
+
+var (
+	_ nebula.Provider         = (*Provider)(nil)
+	_ nebula.Connector        = (*Provider)(nil)
+	_ nebula.Describer        = (*Provider)(nil)
+	_ nebula.Restorer         = (*Provider)(nil)
+	_ nebula.Purger           = (*Provider)(nil)
+	_ nebula.Historian        = (*Provider)(nil)
+	_ nebula.VersionRetriever = (*Provider)(nil)
+	_ nebula.Checker          = (*Provider)(nil)
+	_ middleware.Policied     = (*Provider)(nil)
+)
+
+// New returns a provider to be connected, or the error of [Config.Validate]. It
+// makes no call.
+func New(config Config) (*Provider, error) {
+	r, err := config.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if config.Clock == nil {
+		config.Clock = middleware.SystemClock{}
+	}
+	w := &wire{
+		address:   r.address,
+		namespace: strings.Trim(config.Namespace, "/"),
+		http: httpx.NewClient(httpx.Options{Roots: r.roots, Transport: config.Transport, MaxBody: maxListAnswer,
+			Total: 2 * config.Timeout}),
+	}
+	return &Provider{
+		config: config, address: config.identity(r), paths: r.paths, clock: config.Clock, wire: w,
+		auth:        &authenticator{config: config.Auth, wire: w, clock: config.Clock, limit: config.Timeout},
+		stopRenewal: func() {},
+	}, nil
+}
+
+// Policy implements [middleware.Policied].
+func (p *Provider) Policy() middleware.Policy {
+	return middleware.Policy{Retry: p.config.Retry, Timeout: p.config.Timeout, MaxConcurrency: 128}
+}
+
+// Connect gets the token: by a login, where the method is AppRole, else without
+// a call. From then on it is renewed in the background.
+func (p *Provider) Connect(ctx context.Context) error {
+	const op = "connect"
+	p.life.Lock()
+	defer p.life.Unlock()
+	switch p.State() {
+	case nebula.StateConnected:
+		return nil
+	case nebula.StateClosed:
+		return p.fail(op, nebula.Name{}, errState(nebula.StateClosed))
+	}
+	if err := ctx.Err(); err != nil {
+		return p.fail(op, nebula.Name{}, err)
+	}
+	if err := p.auth.begin(ctx); err != nil {
+		return p.fail(op, nebula.Name{}, err)
+	}
+	if !p.config.OneShot {
+		p.startRenewal(ctx)
+	}
+	p.state.Store(int32(nebula.StateConnected))
+	return nil
+}
+
+// startRenewal leaves Connect's context behind: that governs the connecting.
+func (p *Provider) startRenewal(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.stopRenewal = cancel
+	r := &renewer{auth: p.auth, clock: p.clock, logger: p.config.Logger, threshold: p.config.TokenRenewalThreshold,
+		limit: p.config.Timeout, explain: p.explain}
+	p.renewal.Go(func() { r.run(ctx) })
+}
+
+// State returns where in its life the provider is.
+func (p *Provider) State() nebula.State { return nebula.State(p.state.Load()) }
+
+// Close ends the renewal, waits for it and for the operations under way, and
+// revokes the token where it came from a login of ours.
+func (p *Provider) Close() error {
+	p.closed.Do(func() {
+		p.life.Lock()
+		defer p.life.Unlock()
+		connected := p.State() == nebula.StateConnected
+		p.state.Store(int32(nebula.StateClosed))
+		p.stopRenewal()
+		p.renewal.Wait()
+		if connected {
+			p.auth.revoke(context.Background())
+		}
+		p.auth.set(lease{})
+		p.wire.http.CloseIdleConnections()
+	})
+	return nil
+}
+
+// Describe returns the address with namespace, mount and prefix.
+func (p *Provider) Describe() nebula.Description {
+	return nebula.Description{Provider: providerName, Address: p.address, MaxRecordSize: maxRecord}
+}
+
+// enter begins an operation. If it succeeds, p.life.RUnlock ends it.
+func (p *Provider) enter(ctx context.Context) error {
+	p.life.RLock()
+	err := ctx.Err()
+	if state := p.State(); state != nebula.StateConnected {
+		err = errState(state)
+	}
+	if err != nil {
+		p.life.RUnlock()
+	}
+	return err
+}
+
+// call makes a call with the token. Where the token is refused and there is
+// another one to be had, it is made again with that.
+func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
+	l := p.auth.lease()
+	r.token = l.token
+	a, err := p.wire.do(ctx, r)
+	denied := isInvalidToken(err) || hasStatus(err, http.StatusForbidden) && l.expired(p.clock.Now())
+	if denied {
+		other, failed := p.auth.replace(ctx, l.token)
+		switch {
+		case failed == nil:
+			r.token = other
+			a, err = p.wire.do(ctx, r)
+		case !errors.Is(failed, errNoOther):
+			return nil, failed
+		}
+	}
+	if err != nil && a != nil {
+		if after := retryAfter(a.header, p.clock.Now()); after != nil {
+			err = errors.Join(err, after)
+		}
+	}
+	return a, err
+}
+
+// Retrieve implements [nebula.Provider]. It makes one call.
+func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
+	const op = "retrieve"
+	if err := p.enter(ctx); err != nil {
+		return nebula.Record{}, p.fail(op, name, err)
+	}
+	defer p.life.RUnlock()
+	s, err := p.read(ctx, name, "")
+	if err != nil {
+		return nebula.Record{}, p.fail(op, name, err)
+	}
+	record, err := s.record(name)
+	return record, p.fail(op, name, err)
+}
+
+// secret is what a read of a secret gives.
+type secret struct {
+	Data     map[string]any `json:"data"`
+	Metadata struct {
+		Version        int64             `json:"version"`
+		DeletionTime   string            `json:"deletion_time"`
+		CustomMetadata map[string]string `json:"custom_metadata"`
+	} `json:"metadata"`
+}
+
+// recordKey is where in the secret's data the record stands.
+const recordKey = "record"
+
+func (s secret) version() nebula.Version { return formatVersion(s.Metadata.Version) }
+
+func (s secret) record(name nebula.Name) (nebula.Record, error) {
+	raw, ok := s.Data[recordKey].(string)
+	if !ok {
+		return nebula.Record{}, errForeign()
+	}
+	envelope, err := nebula.ParseEnvelope(name, []byte(raw))
+	if err != nil {
+		return nebula.Record{}, err
+	}
+	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
+}
+
+// read reads a secret, in one version or, with "", the current one.
+func (p *Provider) read(ctx context.Context, name nebula.Name, v nebula.Version) (secret, error) {
+	r := request{method: http.MethodGet, path: p.paths.secret("data", name)}
+	if v != "" {
+		r.query = map[string][]string{"version": {string(v)}}
+	}
+	a, err := p.call(ctx, r)
+	if err != nil {
+		return secret{}, err
+	}
+	s, err := decode[secret](a)
+	if err == nil && s.Metadata.Version == 0 {
+		// KV version 1 answers too, with data of its own form.
+		err = p.errMount()
+	}
+	p.noteSchedule(s.Metadata.DeletionTime)
+	return s, err
+}
+
+// noteSchedule remembers that there are live versions with a time of deletion:
+// Vault leaves them out where it leaves out deleted ones.
+func (p *Provider) noteSchedule(deletion string) {
+	if deletion != "" {
+		p.scheduled.Store(true)
+	}
+}
+
+// Exists implements [nebula.Provider]. It reads the metadata: one call.
+func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
+	const op = "exists"
+	if err := p.enter(ctx); err != nil {
+		return false, p.fail(op, name, err)
+	}
+	defer p.life.RUnlock()
+	m, err := p.readMetadata(ctx, name)
+	if isMissing(err) {
+		return false, nil
+	}
+	return m.live(), p.fail(op, name, err)
+}
+
+// Delete implements [nebula.Provider]: Vault's soft deletion of the latest
+// version. It makes one call.
+func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
+	return p.remove(ctx, "delete", "data", name)
+}
+
+// remove deletes in one of the engine's trees.
+func (p *Provider) remove(ctx context.Context, op, tree string, name nebula.Name) error {
+	if err := p.enter(ctx); err != nil {
+		return p.fail(op, name, err)
+	}
+	defer p.life.RUnlock()
+	if name.IsKeyring() {
+		return p.fail(op, name, &nebula.Error{Kind: nebula.ErrUsage,
+			Message: "the keyring is not removed: without it no credential can be read"})
+	}
+	_, err := p.call(ctx, request{method: http.MethodDelete, path: p.paths.secret(tree, name)})
+	if isMissing(err) {
+		err = nil
+	}
+	return p.fail(op, name, err)
+}
+
+func formatVersion(n int64) nebula.Version { return nebula.Version(strconv.FormatInt(n, 10)) }
+
+// parseVersion returns Vault's number of a version, and false for what is none.
+func parseVersion(v nebula.Version) (int64, bool) {
+	n, err := strconv.ParseInt(string(v), 10, 32)
+	return n, err == nil && n > 0 && formatVersion(n) == v
+}
+
+// secretMetadata is what Vault keeps of a secret beside its values.
+type secretMetadata struct {
+	CurrentVersion int64                      `json:"current_version"`
+	Versions       map[string]versionMetadata `json:"versions"`
+	CustomMetadata map[string]string          `json:"custom_metadata"`
+
+	now time.Time // of the server
+}
+
+type versionMetadata struct {
+	CreatedTime  string `json:"created_time"`
+	DeletionTime string `json:"deletion_time"`
+	Destroyed    bool   `json:"destroyed"`
+}
+
+func (p *Provider) readMetadata(ctx context.Context, name nebula.Name) (secretMetadata, error) {
+	a, err := p.call(ctx, request{method: http.MethodGet, path: p.paths.secret("metadata", name)})
+	if err != nil {
+		return secretMetadata{}, err
+	}
+	m, err := decode[secretMetadata](a)
+	m.now = p.serverTime(a)
+	return m, err
+}
+
+// serverTime returns the time by which the server judges what is deleted. Its
+// header has whole seconds, so that a deletion just now would lie ahead of it.
+func (p *Provider) serverTime(a *answer) time.Time {
+	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
+		return at.Add(time.Second)
+	}
+	return p.clock.Now()
+}
+
+// live reports whether the current version can be read.
+func (m secretMetadata) live() bool {
+	v, ok := m.Versions[string(formatVersion(m.CurrentVersion))]
+	return ok && !m.gone(v)
+}
+
+func (m secretMetadata) gone(v versionMetadata) bool {
+	if v.Destroyed || v.DeletionTime == "" {
+		return v.Destroyed
+	}
+	at, err := time.Parse(time.RFC3339Nano, v.DeletionTime)
+	return err == nil && !at.After(m.now)
+}
+
+// current returns the version of a live record, or "".
+func (m secretMetadata) current() nebula.Version {
+	if !m.live() {
+		return ""
+	}
+	return formatVersion(m.CurrentVersion)
+}

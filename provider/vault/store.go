@@ -1,0 +1,221 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// written is what Vault says of a version that was written.
+type written struct {
+	Version        int64             `json:"version"`
+	DeletionTime   string            `json:"deletion_time"`
+	CustomMetadata map[string]string `json:"custom_metadata"`
+}
+
+// Store implements [nebula.Provider]. It makes one call for the value, and one
+// for the custom metadata where the answer shows that it changes.
+func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
+	const op = "store"
+	if err := p.enter(ctx); err != nil {
+		return "", p.fail(op, name, err)
+	}
+	defer p.life.RUnlock()
+	if size := len(envelope.Bytes()); size > maxRecord {
+		return "", p.fail(op, name, &nebula.Error{Kind: nebula.ErrTooLarge,
+			Message: fmt.Sprintf("the record has %d bytes, the limit of %s is %d", size, providerName, maxRecord),
+			Hint:    "a record is about 4/3 of its value and 500 bytes"})
+	}
+	custom, err := project(name, envelope.Metadata())
+	if err != nil {
+		return "", p.fail(op, name, err)
+	}
+	w, err := p.write(ctx, name, string(envelope.Bytes()), options.Precondition)
+	if err != nil {
+		return "", p.fail(op, name, err)
+	}
+	p.noteSchedule(w.DeletionTime)
+	if !maps.Equal(w.CustomMetadata, custom) {
+		if err := p.writeMetadata(ctx, name, custom); err != nil {
+			return "", p.fail(op, name, halfStored(p.explain(err)))
+		}
+	}
+	return formatVersion(w.Version), nil
+}
+
+// halfStored says which of the two calls failed.
+func halfStored(e *nebula.Error) error {
+	said := *e
+	said.Message = "the value was stored, its tags for lists were not: " + e.Message
+	return &said
+}
+
+func (p *Provider) write(ctx context.Context, name nebula.Name, record string, condition nebula.Precondition) (written, error) {
+	switch absent, version := conditions(condition); {
+	case absent:
+		return p.writeAbsent(ctx, name, record)
+	case version != "":
+		return p.writeOver(ctx, name, record, version, condition)
+	}
+	return p.writeAnyway(ctx, name, record)
+}
+
+// conditions takes a precondition apart. The core does not say yet which version
+// is asked for, and to find out by reading would cost a call a write. A test
+// holds that the field is there.
+func conditions(c nebula.Precondition) (absent bool, version nebula.Version) {
+	if c == nebula.IfAbsent() {
+		return true, ""
+	}
+	return false, nebula.Version(reflect.ValueOf(c).FieldByName("version").String())
+}
+
+// put writes a version. A cas of -1 asks for nothing, 0 that there is none.
+func (p *Provider) put(ctx context.Context, method string, name nebula.Name, record string, cas int64) (written, error) {
+	body := struct {
+		Data    map[string]string `json:"data"`
+		Options map[string]int64  `json:"options,omitempty"`
+	}{Data: map[string]string{recordKey: record}}
+	if cas >= 0 {
+		body.Options = map[string]int64{"cas": cas}
+	}
+	a, err := p.call(ctx, request{method: method, path: p.paths.secret("data", name), body: body})
+	if err != nil {
+		return written{}, err
+	}
+	if len(a.body) == 0 { // KV version 1 says nothing
+		return written{}, p.errMount()
+	}
+	w, err := decode[written](a)
+	if err == nil && w.Version == 0 {
+		err = p.errMount()
+	}
+	return w, err
+}
+
+// mostRounds bounds how often others may come between a look and a write.
+const mostRounds = 100
+
+// writeAnyway writes whatever stands there.
+func (p *Provider) writeAnyway(ctx context.Context, name nebula.Name, record string) (written, error) {
+	if middleware.IsRepeat(ctx) {
+		// The earlier attempt may have written it: not twice.
+		if w, done, err := p.wrote(ctx, name, record, ""); done || err != nil {
+			return w, err
+		}
+	}
+	w, err := p.put(ctx, http.MethodPost, name, record, -1)
+	// Where the engine asks for a condition, it gets the one that holds.
+	for round := 0; isConditionRequired(err) || round > 0 && round < mostRounds && isMismatch(err); round++ {
+		m, failed := p.readMetadata(ctx, name)
+		if failed != nil && !isMissing(failed) {
+			return written{}, failed
+		}
+		w, err = p.put(ctx, http.MethodPost, name, record, m.CurrentVersion)
+	}
+	return w, err
+}
+
+// writeAbsent writes where there is none, or a deleted one: then on condition
+// that nothing was written since.
+func (p *Provider) writeAbsent(ctx context.Context, name nebula.Name, record string) (written, error) {
+	w, err := p.put(ctx, http.MethodPost, name, record, 0)
+	for round := 0; round < mostRounds && isMismatch(err); round++ {
+		m, failed := p.readMetadata(ctx, name)
+		if failed != nil && !isMissing(failed) {
+			return written{}, failed
+		}
+		if current := m.current(); current != "" {
+			if middleware.IsRepeat(ctx) {
+				if w, done, failed := p.wrote(ctx, name, record, current); done || failed != nil {
+					return w, failed
+				}
+			}
+			return written{}, nebula.IfAbsent().Check(current)
+		}
+		w, err = p.put(ctx, http.MethodPost, name, record, m.CurrentVersion)
+	}
+	return w, err
+}
+
+// writeOver writes over that version. A patch is refused where the version was
+// deleted, which a plain write is not.
+func (p *Provider) writeOver(ctx context.Context, name nebula.Name, record string, v nebula.Version, condition nebula.Precondition) (written, error) {
+	cas, ok := parseVersion(v)
+	if !ok {
+		return written{}, &nebula.Error{Kind: nebula.ErrConflict, Message: "there is no version " + shortened(v)}
+	}
+	var w written
+	err := errUnpatched
+	if !p.unpatched.Load() {
+		w, err = p.put(ctx, http.MethodPatch, name, record, cas)
+	}
+	if err == errUnpatched || hasStatus(err, http.StatusForbidden) && !isInvalidToken(err) {
+		w, err = p.writeOverLooking(ctx, name, record, cas, condition)
+		if err == nil {
+			p.unpatched.Store(true)
+		}
+	}
+	if !isMissing(err) && !isMismatch(err) {
+		return w, err
+	}
+	if middleware.IsRepeat(ctx) {
+		// What the earlier attempt wrote is the version after.
+		if w, done, failed := p.wrote(ctx, name, record, formatVersion(cas+1)); done || failed != nil {
+			return w, failed
+		}
+	}
+	return written{}, &nebula.Error{Kind: nebula.ErrConflict, Err: err,
+		Message: "version " + string(v) + ", which was expected, is not the current one"}
+}
+
+// errUnpatched stands for the refusal that a patch would get.
+var errUnpatched = fmt.Errorf("no capability to patch")
+
+// writeOverLooking is for tokens that may not patch: it looks whether the
+// version was deleted, then writes.
+func (p *Provider) writeOverLooking(ctx context.Context, name nebula.Name, record string, cas int64, condition nebula.Precondition) (written, error) {
+	m, err := p.readMetadata(ctx, name)
+	if err != nil {
+		return written{}, err
+	}
+	if !middleware.IsRepeat(ctx) || m.CurrentVersion == cas {
+		if err := condition.Check(m.current()); err != nil {
+			return written{}, err
+		}
+	}
+	return p.put(ctx, http.MethodPost, name, record, cas)
+}
+
+// wrote reports whether that version, or with "" the current one, holds the
+// record: no two seals are alike, so an earlier attempt wrote it.
+func (p *Provider) wrote(ctx context.Context, name nebula.Name, record string, v nebula.Version) (w written, done bool, err error) {
+	s, err := p.read(ctx, name, v)
+	switch {
+	case isMissing(err):
+		return written{}, false, nil
+	case err != nil:
+		return written{}, false, err
+	}
+	if stored, ok := s.Data[recordKey].(string); !ok || stored != record {
+		return written{}, false, nil
+	}
+	return written{Version: s.Metadata.Version, CustomMetadata: s.Metadata.CustomMetadata}, true, nil
+}
+
+// writeMetadata replaces the custom metadata and leaves the rest.
+func (p *Provider) writeMetadata(ctx context.Context, name nebula.Name, custom map[string]string) error {
+	_, err := p.call(ctx, request{method: http.MethodPost, path: p.paths.secret("metadata", name),
+		body: map[string]any{"custom_metadata": custom}})
+	return err
+}
+
+func shortened(v nebula.Version) string {
+	const most = 20
+	return fmt.Sprintf("%.*q", most, string(v))
+}
