@@ -41,7 +41,7 @@ func (p *Provider) restore(ctx context.Context, name nebula.Name) error {
 	case m.live():
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "the credential is not deleted"}
 	}
-	_, err = p.call(ctx, request{method: http.MethodPost, path: p.paths.secret("undelete", name),
+	_, err = p.change(ctx, name, request{method: http.MethodPost, path: p.paths.secret("undelete", name),
 		body: map[string][]int64{"versions": {m.CurrentVersion}}})
 	return err
 }

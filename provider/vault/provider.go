@@ -34,8 +34,10 @@ type Provider struct {
 	state  atomic.Int32
 	closed sync.Once
 
-	renewal     sync.WaitGroup
+	background  sync.WaitGroup
 	stopRenewal context.CancelFunc
+
+	abandoned abandoned
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later
@@ -113,7 +115,7 @@ func (p *Provider) startRenewal(ctx context.Context) {
 	p.stopRenewal = cancel
 	r := &renewer{auth: p.auth, clock: p.clock, logger: p.config.Logger, threshold: p.config.TokenRenewalThreshold,
 		limit: p.config.Timeout, explain: p.explain}
-	p.renewal.Go(func() { r.run(ctx) })
+	p.background.Go(func() { r.run(ctx) })
 }
 
 // State returns where in its life the provider is.
@@ -128,7 +130,7 @@ func (p *Provider) Close() error {
 		connected := p.State() == nebula.StateConnected
 		p.state.Store(int32(nebula.StateClosed))
 		p.stopRenewal()
-		p.renewal.Wait()
+		p.background.Wait()
 		if connected {
 			p.auth.revoke(context.Background())
 		}
@@ -280,7 +282,7 @@ func (p *Provider) remove(ctx context.Context, op, tree string, name nebula.Name
 		return p.fail(op, name, &nebula.Error{Kind: nebula.ErrUsage,
 			Message: "the keyring is not removed: without it no credential can be read"})
 	}
-	_, err := p.call(ctx, request{method: http.MethodDelete, path: p.paths.secret(tree, name)})
+	_, err := p.change(ctx, name, request{method: http.MethodDelete, path: p.paths.secret(tree, name)})
 	if isMissing(err) {
 		err = nil
 	}

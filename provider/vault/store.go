@@ -84,7 +84,7 @@ func (p *Provider) put(ctx context.Context, method string, name nebula.Name, rec
 	if cas >= 0 {
 		body.Options = map[string]int64{"cas": cas}
 	}
-	a, err := p.call(ctx, request{method: method, path: p.paths.secret("data", name), body: body})
+	a, err := p.change(ctx, name, request{method: method, path: p.paths.secret("data", name), body: body})
 	if err != nil {
 		return written{}, err
 	}
@@ -210,7 +210,7 @@ func (p *Provider) wrote(ctx context.Context, name nebula.Name, record string, v
 
 // writeMetadata replaces the custom metadata and leaves the rest.
 func (p *Provider) writeMetadata(ctx context.Context, name nebula.Name, custom map[string]string) error {
-	_, err := p.call(ctx, request{method: http.MethodPost, path: p.paths.secret("metadata", name),
+	_, err := p.change(ctx, name, request{method: http.MethodPost, path: p.paths.secret("metadata", name),
 		body: map[string]any{"custom_metadata": custom}})
 	return err
 }

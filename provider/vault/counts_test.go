@@ -1,0 +1,227 @@
+package vault_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/vault"
+)
+
+// recorder is a transport that notes each request on its way to the server.
+type recorder struct {
+	mu    sync.Mutex
+	calls []string
+	inner http.RoundTripper
+	fault func(*http.Request) error // before or instead of sending
+	after func(*http.Request) error // once the answer is here
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	r.calls = append(r.calls, request.Method+" "+request.URL.Path)
+	r.mu.Unlock()
+	if r.fault != nil {
+		if err := r.fault(request); err != nil {
+			return nil, err
+		}
+	}
+	response, err := r.inner.RoundTrip(request)
+	if err == nil && r.after != nil {
+		if lost := r.after(request); lost != nil {
+			response.Body.Close()
+			return nil, lost
+		}
+	}
+	return response, err
+}
+
+// since returns the calls made since the last time.
+func (r *recorder) since() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := r.calls
+	r.calls = nil
+	return calls
+}
+
+func record(t *testing.T, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
+	t.Helper()
+	name, err := nebula.ID(id).Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte(value)),
+		nebula.Metadata{CreatedAt: at, LastModified: at, Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, e
+}
+
+// open returns a connected provider with all layers.
+func open(t *testing.T, c vault.Config, o middleware.Options) nebula.Provider {
+	t.Helper()
+	bare, err := vault.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := middleware.Stack(bare, o)
+	life, _ := nebula.As[nebula.Connector](p)
+	if err := life.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = life.Close() })
+	return p
+}
+
+func liveOpen(t *testing.T) (nebula.Provider, *recorder, vault.Config) {
+	t.Helper()
+	s := livetest.Vault(t)
+	wire := &recorder{inner: &http.Transport{}}
+	c := liveConfig(s, s.Mount(t, 2))
+	c.Transport, c.OneShot = wire, true
+	return open(t, c, middleware.Options{}), wire, c
+}
+
+// What each operation costs on the wire: the table of docs/providers/vault.md.
+func TestLiveCalls(t *testing.T) {
+	p, wire, c := liveOpen(t)
+	ctx := t.Context()
+	data, metadata := "/v1/"+c.MountPath+"/data/"+c.PathPrefix+"/", "/v1/"+c.MountPath+"/metadata/"+c.PathPrefix+"/"
+	costs := func(what string, err error, want ...string) {
+		t.Helper()
+		got := wire.since()
+		slices.Sort(got)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, calls\n%q, want\n%q", what, err, got, want)
+		}
+	}
+	costs("connect", nil)
+	store := func(value string, tags map[string]string, condition nebula.Precondition) (nebula.Version, error) {
+		name, e := record(t, "a", value, tags)
+		return p.Store(ctx, name, e, nebula.StoreOptions{Precondition: condition})
+	}
+	tags := map[string]string{"team": "x", "empty": ""}
+	name, _ := record(t, "a", "", nil)
+	v, err := store("1", tags, nebula.IfAbsent())
+	costs("store new", err, "POST "+data+"a", "POST "+metadata+"a")
+	_, err = store("2", tags, nebula.Precondition{})
+	costs("store again", err, "POST "+data+"a")
+	_, err = store("3", tags, nebula.IfVersion(v))
+	if nebula.KindOf(err) != nebula.ErrConflict {
+		t.Errorf("an old version: %v", err)
+	}
+	costs("a conflict", nil, "PATCH "+data+"a")
+	_, err = store("3", tags, nebula.IfVersion("2"))
+	costs("store on condition", err, "PATCH "+data+"a")
+	_, err = store("4", map[string]string{"team": "y"}, nebula.IfVersion("3"))
+	costs("changed tags", err, "PATCH "+data+"a", "POST "+metadata+"a")
+	_, err = p.Retrieve(ctx, name)
+	costs("retrieve", err, "GET "+data+"a")
+	_, err = p.Exists(ctx, name)
+	costs("exists", err, "GET "+metadata+"a")
+	err = pages(ctx, p, nebula.Filter{})
+	costs("the first list", err, "GET "+metadata, "GET /v1/sys/seal-status")
+	costs("list", pages(ctx, p, nebula.Filter{}), "GET "+metadata)
+	costs("list with a filter", pages(ctx, p, nebula.Filter{Tags: map[string]string{"team": "y"}}), "GET "+metadata, "GET "+metadata+"a")
+	costs("delete", p.Delete(ctx, name), "DELETE "+data+"a")
+	restorer, _ := nebula.As[nebula.Restorer](p)
+	costs("restore", restorer.Restore(ctx, name), "GET "+metadata+"a", "POST /v1/"+c.MountPath+"/undelete/"+c.PathPrefix+"/a")
+	purger, _ := nebula.As[nebula.Purger](p)
+	costs("purge", purger.Purge(ctx, name), "DELETE "+metadata+"a")
+}
+
+func pages(ctx context.Context, p nebula.Provider, f nebula.Filter) error {
+	pager := p.List(ctx, f)
+	defer pager.Close()
+	for {
+		if _, err := pager.NextPage(ctx); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// An answer that is lost on the way leaves it unclear whether the write was
+// done. It is repeated, and ends as one version and as a success.
+func TestLiveLostAnswers(t *testing.T) {
+	p, wire, _ := liveOpen(t)
+	ctx := t.Context()
+	historian, _ := nebula.As[nebula.Historian](p)
+	name, first := record(t, "lost", "first", nil)
+	v, err := p.Store(ctx, name, first, nebula.StoreOptions{}) // so that the server was heard of
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, condition := range []func() nebula.Precondition{
+		func() nebula.Precondition { return nebula.Precondition{} },
+		func() nebula.Precondition { return nebula.IfVersion(v) },
+		func() nebula.Precondition { return nebula.IfAbsent() },
+	} {
+		if condition() == nebula.IfAbsent() {
+			purger, _ := nebula.As[nebula.Purger](p)
+			if err := purger.Purge(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lost := 0
+		wire.after = func(r *http.Request) error {
+			if r.Method != http.MethodGet && lost < 2 {
+				lost++
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		_, e := record(t, "lost", fmt.Sprint("value ", i), map[string]string{"i": fmt.Sprint(i)})
+		before, _ := historian.History(ctx, name)
+		v, err = p.Store(ctx, name, e, nebula.StoreOptions{Precondition: condition()})
+		wire.after = nil
+		if err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+		after, err := historian.History(ctx, name)
+		if err != nil || len(after) != len(before)+1 || after[0].Version != v || lost != 2 {
+			t.Errorf("%d: %d versions became %d, the last %v, told %q; %d lost; %v", i, len(before), len(after), after[0], v, lost, err)
+		}
+		got, err := p.Retrieve(ctx, name)
+		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// A list over hundreds, with deleted ones among them, is one call.
+func TestLiveListMany(t *testing.T) {
+	p, wire, _ := liveOpen(t)
+	ctx := t.Context()
+	for i := range 60 {
+		name, e := record(t, fmt.Sprintf("n%d", i), "v", nil)
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			if err := p.Delete(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = pages(ctx, p, nebula.Filter{})
+	wire.since()
+	pager := p.List(ctx, nebula.Filter{})
+	entries, err := pager.NextPage(ctx)
+	if err != nil || len(entries) != 30 || len(wire.since()) != 1 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
