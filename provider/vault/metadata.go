@@ -113,7 +113,7 @@ func encodeText(s string) string {
 func decodeText(s string) (string, bool) {
 	quoted, ok := strings.CutPrefix(s, "=")
 	if !ok {
-		return s, s != ""
+		return s, s != "" && encodeText(s) == s
 	}
 	if quoted == "" {
 		return "", true

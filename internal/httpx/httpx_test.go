@@ -1,0 +1,93 @@
+package httpx_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula/internal/httpx"
+)
+
+func TestParseAddress(t *testing.T) {
+	for _, good := range []string{"https://h", "https://h:8200/x/", "http://127.0.0.1:8200", "http://127.9.9.9", "http://[::1]:1", "http://LocalHost"} {
+		if u, err := httpx.ParseAddress(good); err != nil || strings.HasSuffix(u.Path, "/") {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "h", "h:8200", "ftp://h", "http://h", "http://10.0.0.1", "http://127.0.0.1.example.com", "http://localhost.example.com",
+		"https://u:secret@h", "https://", "https://h?x", "https://h?", "https://h#x", "https://h\x00", "file:///etc/passwd", "unix:///s"} {
+		if _, err := httpx.ParseAddress(bad); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// An answer of exactly the limit is read, one byte more is not.
+func TestLimitIsExact(t *testing.T) {
+	const limit = 1000
+	for _, size := range []int{0, 1, limit - 1, limit, limit + 1, 2 * limit} {
+		for _, declared := range []bool{false, true} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if declared {
+					w.Header().Set("Content-Length", fmt.Sprint(size))
+				} else {
+					w.(http.Flusher).Flush()
+				}
+				_, _ = io.WriteString(w, strings.Repeat("x", size))
+			}))
+			client := httpx.NewClient(httpx.Options{MaxBody: limit, Total: 5 * time.Second})
+			var data []byte
+			response, err := client.Get(server.URL)
+			if err == nil {
+				data, err = io.ReadAll(response.Body)
+				response.Body.Close()
+			}
+			var large *httpx.TooLargeError
+			if tooLarge := errors.As(err, &large); tooLarge != (size > limit) || !tooLarge && (err != nil || len(data) != size) {
+				t.Errorf("%d bytes, declared %v: %d read, %v", size, declared, len(data), err)
+			}
+			if len(data) > limit {
+				t.Errorf("%d bytes were handed out", len(data))
+			}
+			server.Close()
+		}
+	}
+}
+
+// The custom authorities take the place of the system's, and TLS 1.1 is refused.
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = nil
+	server.StartTLS()
+	defer server.Close()
+	client := httpx.NewClient(httpx.Options{MaxBody: 10, Total: 5 * time.Second})
+	if _, err := client.Get(server.URL); err == nil {
+		t.Error("an unknown authority was accepted")
+	}
+}
+
+func TestTotalLimit(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(10 * time.Millisecond)
+		}
+	}))
+	defer server.Close()
+	client := httpx.NewClient(httpx.Options{MaxBody: 1 << 20, Total: 200 * time.Millisecond})
+	began := time.Now()
+	response, err := client.Get(server.URL)
+	if err == nil {
+		_, err = io.ReadAll(response.Body)
+		response.Body.Close()
+	}
+	if err == nil || time.Since(began) > 2*time.Second {
+		t.Errorf("an endless answer: %v after %v", err, time.Since(began))
+	}
+}

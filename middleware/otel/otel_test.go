@@ -1,0 +1,52 @@
+package otel_test
+
+import (
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/middleware/otel"
+	"github.com/nebula-credential/nebula/provider/memory"
+)
+
+func TestSpans(t *testing.T) {
+	recorder := tracetest.NewSpanRecorder()
+	tracer := trace.NewTracerProvider(trace.WithSpanProcessor(recorder)).Tracer("test")
+	inner, err := memory.New(memory.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := middleware.Stack(inner, middleware.Options{Outer: []middleware.Interceptor{otel.Spans(tracer)}})
+	name, _ := nebula.ID("a_private_id").Name()
+	_, _ = p.Exists(t.Context(), name) // not connected
+	life, _ := nebula.As[nebula.Connector](p)
+	_ = life.Connect(t.Context())
+	_, _ = p.Retrieve(t.Context(), name)
+	spans := recorder.Ended()
+	want := []struct {
+		name, outcome string
+		code          codes.Code
+	}{{"exists", "closed", codes.Error}, {"connect", "ok", codes.Unset}, {"retrieve", "not_found", codes.Unset}}
+	if len(spans) != len(want) {
+		t.Fatalf("%d spans", len(spans))
+	}
+	for i, w := range want {
+		s := spans[i]
+		text := s.Name() + s.Status().Description
+		outcome := ""
+		for _, a := range s.Attributes() {
+			text += string(a.Key) + a.Value.Emit()
+			if a.Key == "nebula.outcome" {
+				outcome = a.Value.AsString()
+			}
+		}
+		if s.Name() != "nebula.storage."+w.name || outcome != w.outcome || s.Status().Code != w.code || strings.Contains(text, "private") {
+			t.Errorf("span %d: %s", i, text)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package prometheus_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	client "github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/middleware/prometheus"
+)
+
+func TestCollector(t *testing.T) {
+	registry := client.NewPedanticRegistry()
+	metrics := map[string]*middleware.StorageMetrics{"vault": {}, "local": {}}
+	for provider, m := range metrics {
+		registry.MustRegister(prometheus.NewCollector(provider, m))
+		m.RecordOperation(middleware.OpStore, 2*time.Millisecond, true)
+		m.RecordOperation(middleware.OpStore, time.Hour, false)
+		m.RecordRetry()
+	}
+	families, err := registry.Gather()
+	if err != nil || len(families) != 3 {
+		t.Fatalf("%d families, %v", len(families), err)
+	}
+	for _, family := range families {
+		if !strings.HasPrefix(family.GetName(), "nebula_storage_") || len(family.GetMetric()) != 2 {
+			t.Errorf("%s has %d metrics", family.GetName(), len(family.GetMetric()))
+		}
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if label.GetName() != "provider" && label.GetName() != "operation" {
+					t.Errorf("a label %s", label.GetName())
+				}
+			}
+			if h := m.GetHistogram(); h != nil && (h.GetSampleCount() != 2 || h.GetSampleSum() < 3600) {
+				t.Errorf("the histogram is %v", h)
+			}
+		}
+	}
+}

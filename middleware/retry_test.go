@@ -1,0 +1,211 @@
+package middleware_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// fakeClock moves when somebody sleeps.
+type fakeClock struct {
+	now    time.Time
+	slept  []time.Duration
+	random float64
+}
+
+func (c *fakeClock) Now() time.Time  { return c.now }
+func (c *fakeClock) Random() float64 { return c.random }
+func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.slept, c.now = append(c.slept, d), c.now.Add(d)
+	return nil
+}
+
+func ms(all ...int) []time.Duration {
+	var out []time.Duration
+	for _, n := range all {
+		out = append(out, time.Duration(n)*time.Millisecond)
+	}
+	return out
+}
+
+func TestDelays(t *testing.T) {
+	standard, few := middleware.DefaultRetryPolicy(), middleware.DefaultRetryPolicy()
+	few.MaxDelayMS = 500
+	steep := middleware.RetryPolicy{MaxRetries: 10, BaseDelayMS: 10_000, MaxDelayMS: 1 << 30, Multiplier: 10}
+	for _, c := range []struct {
+		what   string
+		policy middleware.RetryPolicy
+		random float64
+		want   []time.Duration
+	}{
+		{"exact", standard, 0.5, ms(100, 200, 400, 800, 1600)},
+		{"least", standard, 0, ms(75, 150, 300, 600, 1200)},
+		{"most", standard, 1, ms(125, 250, 500, 1000, 2000)},
+		{"capped", few, 0.5, ms(100, 200, 400, 500, 500)},
+		{"capped after the jitter", few, 1, ms(125, 250, 500, 500, 500)},
+		{"below the cap by jitter", few, 0, ms(75, 150, 300, 500, 500)},
+		{"no overflow", steep, 0, ms(10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 1<<30, 1<<30)},
+	} {
+		for i, want := range c.want {
+			if got := c.policy.Delay(i+1, c.random); got != want {
+				t.Errorf("%s: delay %d is %v, want %v", c.what, i+1, got, want)
+			}
+		}
+	}
+	standard.Jitter = false
+	if got := standard.Delay(2, 1); got != 200*time.Millisecond {
+		t.Errorf("without jitter: %v", got)
+	}
+}
+
+func TestPolicyValidate(t *testing.T) {
+	if err := middleware.DefaultRetryPolicy().Validate(); err != nil {
+		t.Error(err)
+	}
+	bad := middleware.RetryPolicy{MaxRetries: 11, BaseDelayMS: 9, MaxDelayMS: 9, Multiplier: 0.5}
+	err := bad.Validate()
+	for _, field := range []string{"max_retries", "base_delay_ms", "max_delay_ms", "multiplier"} {
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%v does not name %s", err, field)
+		}
+	}
+}
+
+var errBusy = &nebula.Error{Kind: nebula.ErrUnavailable, Message: "busy"}
+
+// attempts runs a call that fails in turn, and returns how often it was made.
+func attempts(ctx context.Context, retry middleware.Interceptor, failures ...error) (made int, repeats []bool, err error) {
+	err = retry(ctx, middleware.Call{Op: middleware.OpStore, Provider: "test"}, func(ctx context.Context) error {
+		repeats = append(repeats, middleware.IsRepeat(ctx))
+		if made++; made > len(failures) {
+			return nil
+		}
+		return failures[made-1]
+	})
+	return made, repeats, err
+}
+
+func heard(t *testing.T, policy middleware.RetryPolicy, clock middleware.Clock) (middleware.Interceptor, *int) {
+	t.Helper()
+	retries := 0
+	retry := middleware.Retry(policy, clock, func(middleware.Call) { retries++ })
+	if _, _, err := attempts(t.Context(), retry); err != nil {
+		t.Fatal(err)
+	}
+	return retry, &retries
+}
+
+func TestRetrySchedule(t *testing.T) {
+	clock := &fakeClock{random: 0.5}
+	retry, retries := heard(t, middleware.DefaultRetryPolicy(), clock)
+	made, _, err := attempts(t.Context(), retry, errBusy, errBusy, errBusy, errBusy, errBusy, errBusy, errBusy)
+	if made != 6 || !errors.Is(err, nebula.ErrUnavailable) || *retries != 5 || !slices.Equal(clock.slept, ms(100, 200, 400, 800, 1600)) {
+		t.Errorf("%d attempts, %d retries after %v: %v", made, *retries, clock.slept, err)
+	}
+	if made, _, err := attempts(t.Context(), retry, errBusy, errBusy); made != 3 || err != nil {
+		t.Errorf("%d attempts, %v, want the third to succeed", made, err)
+	}
+}
+
+func TestRetryKinds(t *testing.T) {
+	for _, kind := range []nebula.Kind{nebula.ErrNotFound, nebula.ErrAlreadyExists, nebula.ErrConflict, nebula.ErrPermissionDenied,
+		nebula.ErrUnauthenticated, nebula.ErrTooLarge, nebula.ErrInvalidConfig, nebula.ErrInvalidMetadata, nebula.ErrUsage,
+		nebula.ErrCorrupted, nebula.ErrNotSupported, nebula.ErrClosed, nebula.ErrInterrupted, nebula.ErrInternal} {
+		retry, _ := heard(t, middleware.DefaultRetryPolicy(), &fakeClock{})
+		if made, _, err := attempts(t.Context(), retry, &nebula.Error{Kind: kind}); made != 1 || !errors.Is(err, kind) {
+			t.Errorf("%v: %d attempts", kind, made)
+		}
+	}
+	retry, _ := heard(t, middleware.DefaultRetryPolicy(), &fakeClock{})
+	certificate := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &tls.CertificateVerificationError{Err: errors.New("x509: expired")}}
+	if made, _, _ := attempts(t.Context(), retry, certificate); made != 1 {
+		t.Errorf("a bad certificate: %d attempts", made)
+	}
+	if made, _, err := attempts(t.Context(), retry, &nebula.Error{Kind: nebula.ErrTimeout}); made != 2 || err != nil {
+		t.Errorf("an attempt that took too long: %d attempts, %v", made, err)
+	}
+}
+
+func TestRetryAfterIsObeyed(t *testing.T) {
+	policy := middleware.DefaultRetryPolicy()
+	after := func(d time.Duration) error {
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Err: &middleware.RetryAfter{Delay: d}}
+	}
+	clock := &fakeClock{random: 0.5}
+	retry, _ := heard(t, policy, clock)
+	if made, _, _ := attempts(t.Context(), retry, after(7*time.Second)); made != 2 || !slices.Equal(clock.slept, ms(7000)) {
+		t.Errorf("%d attempts after %v", made, clock.slept)
+	}
+	if made, _, err := attempts(t.Context(), retry, after(31*time.Second)); made != 1 || err == nil {
+		t.Errorf("beyond the longest delay: %d attempts, %v", made, err)
+	}
+}
+
+func TestRetryObeysDeadline(t *testing.T) {
+	clock := &fakeClock{now: time.Now(), random: 0.5}
+	retry, _ := heard(t, middleware.DefaultRetryPolicy(), clock)
+	ctx, cancel := context.WithDeadline(t.Context(), clock.now.Add(650*time.Millisecond))
+	defer cancel()
+	// 100, 200, and 400 would be beyond it.
+	if made, _, err := attempts(ctx, retry, errBusy, errBusy, errBusy, errBusy); made != 3 || !errors.Is(err, nebula.ErrUnavailable) {
+		t.Errorf("%d attempts, %v, want 3", made, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if made, _, _ := attempts(ended, retry, errBusy); made != 1 {
+		t.Errorf("a cancelled call was repeated: %d attempts", made)
+	}
+}
+
+func TestCancelledWhileWaiting(t *testing.T) {
+	retry, _ := heard(t, middleware.DefaultRetryPolicy(), middleware.SystemClock{})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, _, err := attempts(ctx, retry, errBusy, errBusy)
+	if nebula.KindOf(err) != nebula.ErrInterrupted || !errors.Is(err, context.Canceled) || !errors.Is(err, nebula.ErrUnavailable) {
+		t.Errorf("%v, want that it was interrupted, and why it waited", err)
+	}
+}
+
+// Before anything was heard of the backend a refusal is told at once, and
+// silence after one attempt.
+func TestFirstCall(t *testing.T) {
+	refused := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
+	unknown := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.DNSError{Name: "x", IsNotFound: true}}
+	silent := &nebula.Error{Kind: nebula.ErrTimeout}
+	for _, failure := range []error{refused, unknown, silent} {
+		retry := middleware.Retry(middleware.DefaultRetryPolicy(), &fakeClock{}, func(middleware.Call) {})
+		if made, _, _ := attempts(t.Context(), retry, failure, failure); made != 1 {
+			t.Errorf("%v in the first call: %d attempts", failure, made)
+		}
+		retry, _ = heard(t, middleware.DefaultRetryPolicy(), &fakeClock{})
+		if made, _, err := attempts(t.Context(), retry, failure); made != 2 || err != nil {
+			t.Errorf("%v later: %d attempts, %v", failure, made, err)
+		}
+	}
+	retry := middleware.Retry(middleware.DefaultRetryPolicy(), &fakeClock{}, func(middleware.Call) {})
+	if made, _, err := attempts(t.Context(), retry, errBusy); made != 2 || err != nil {
+		t.Errorf("a server that is busy in the first call: %d attempts, %v", made, err)
+	}
+}
+
+func TestRepeatsAreMarked(t *testing.T) {
+	unclear := &nebula.Error{Kind: nebula.ErrUnavailable, Err: middleware.ErrUnclear}
+	retry, _ := heard(t, middleware.DefaultRetryPolicy(), &fakeClock{})
+	_, repeats, _ := attempts(t.Context(), retry, errBusy, unclear, errBusy)
+	if want := []bool{false, false, true, true}; !slices.Equal(repeats, want) {
+		t.Errorf("repeats are %v, want %v", repeats, want)
+	}
+}

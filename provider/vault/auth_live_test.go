@@ -1,0 +1,281 @@
+package vault_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/vault"
+)
+
+// count returns how many calls went to a path with that end.
+func count(calls []string, end string) (n int) {
+	for _, call := range calls {
+		if strings.HasSuffix(call, end) {
+			n++
+		}
+	}
+	return n
+}
+
+// hammer lets 50 goroutines read for a while and returns the first failure.
+func hammer(t *testing.T, p nebula.Provider, name nebula.Name, long time.Duration) error {
+	t.Helper()
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	end := time.Now().Add(long)
+	for range 50 {
+		group.Go(func() {
+			for time.Now().Before(end) {
+				if _, err := p.Exists(t.Context(), name); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = err
+					}
+					mu.Unlock()
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	group.Wait()
+	return first
+}
+
+// A token that lives for seconds is renewed as long as that is possible.
+func TestLiveTokenIsRenewed(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "ttl": "3s", "renewable": true})
+	wire := &recorder{inner: &http.Transport{}}
+	c := liveConfig(s, mount)
+	c.Auth.Token, c.Transport = nebula.NewSecret([]byte(token)), wire
+	p := open(t, c, middleware.Options{})
+	name, _ := record(t, "x", "", nil)
+	if err := hammer(t, p, name, 7*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	calls := wire.since()
+	if n := count(calls, "renew-self"); n < 2 || n > 7 {
+		t.Errorf("%d renewals in 7 seconds", n)
+	}
+	if n := count(calls, "lookup-self"); n != 1 {
+		t.Errorf("%d look-ups", n)
+	}
+}
+
+// AppRole tokens that cannot be renewed for long: the role is asked for another
+// one, once for all callers, and nobody sees a failure.
+func TestLiveAppRoleLogsInAgain(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))},
+		"token_ttl": "2s", "token_max_ttl": "3s"})
+	wire := &recorder{inner: &http.Transport{}}
+	c := liveConfig(s, mount)
+	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
+	c.Transport = wire
+	p := open(t, c, middleware.Options{})
+	name, _ := record(t, "x", "", nil)
+	if err := hammer(t, p, name, 8*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	calls := wire.since()
+	if n := count(calls, "/login"); n < 3 || n > 9 {
+		t.Errorf("%d logins in 8 seconds", n)
+	}
+	if n := count(calls, "renew-self"); n > 10 {
+		t.Errorf("%d renewals in 8 seconds", n)
+	}
+}
+
+// Many callers meet a token that was revoked: one login serves them all.
+func TestLiveOneLoginForAll(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))}})
+	wire := &recorder{inner: &http.Transport{}}
+	c := liveConfig(s, mount)
+	file := filepath.Join(t.TempDir(), "secret-id")
+	if err := os.WriteFile(file, []byte(secretID+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretIDFile: file}
+	c.Transport, c.OneShot = wire, true
+	p := open(t, c, middleware.Options{})
+	s.API(t, http.MethodPost, "sys/leases/revoke-prefix/auth/"+authMount, nil)
+	name, _ := record(t, "x", "", nil)
+	begin, failures := make(chan struct{}), make(chan error, 100)
+	for range 100 {
+		go func() {
+			<-begin
+			_, err := p.Exists(t.Context(), name)
+			failures <- err
+		}()
+	}
+	close(begin)
+	for range 100 {
+		if err := <-failures; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := count(wire.since(), "/login"); n != 2 {
+		t.Errorf("%d logins, want the first and one more", n)
+	}
+	life, _ := nebula.As[nebula.Connector](p)
+	if err := life.Close(); err != nil || count(wire.since(), "revoke-self") != 1 {
+		t.Errorf("close: %v, the token was not revoked once", err)
+	}
+}
+
+// Of a token with few uses none is spent on anything but the calls asked for;
+// one that never ends is looked up once and left alone.
+func TestLiveQuietTokens(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	name, _ := record(t, "x", "", nil)
+	c := liveConfig(s, mount)
+	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "num_uses": 3})
+	c.Auth.Token, c.OneShot = nebula.NewSecret([]byte(token)), true
+	p := open(t, c, middleware.Options{})
+	for i := range 3 {
+		if _, err := p.Exists(t.Context(), name); err != nil {
+			t.Fatalf("use %d: %v", i, err)
+		}
+	}
+	if _, err := p.Exists(t.Context(), name); !errors.Is(err, nebula.ErrUnauthenticated) {
+		t.Errorf("a token that is used up: %v", err)
+	}
+	wire := &recorder{inner: &http.Transport{}}
+	c = liveConfig(s, mount) // the root token
+	c.Transport = wire
+	open(t, c, middleware.Options{})
+	time.Sleep(2500 * time.Millisecond)
+	if calls := wire.since(); len(calls) != 1 || count(calls, "lookup-self") != 1 {
+		t.Errorf("a token without an end: %q", calls)
+	}
+}
+
+// A token file that an agent writes anew is read again when its token is refused.
+func TestLiveTokenFile(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	first := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}})
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first)
+	c := liveConfig(s, mount)
+	c.Auth.TokenFile, c.OneShot = file, true
+	p := open(t, c, middleware.Options{})
+	name, _ := record(t, "x", "", nil)
+	if _, err := p.Exists(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	s.API(t, http.MethodPost, "auth/token/revoke", map[string]any{"token": first})
+	if _, err := p.Exists(t.Context(), name); !errors.Is(err, nebula.ErrUnauthenticated) || strings.Contains(err.Error(), first) {
+		t.Errorf("a revoked token: %v", err)
+	}
+	write(s.RootToken)
+	if _, err := p.Exists(t.Context(), name); err != nil {
+		t.Errorf("after a new token was written: %v", err)
+	}
+}
+
+// What is refused is named: path and capability, the role, the engine.
+func TestLiveRefusals(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	name, e := record(t, "x", "v", nil)
+	poor := s.Token(t, map[string]any{"policies": []string{s.Policy(t, `path "`+mount+`/data/*" { capabilities = ["read"] }`)}})
+	c := liveConfig(s, mount)
+	c.OneShot = true
+	c.Auth.Token = nebula.NewSecret([]byte(poor))
+	p := open(t, c, middleware.Options{})
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied, "create and update", mount+"/data/"+c.PathPrefix+"/x", mount+"/data/"+c.PathPrefix+"/*")
+	_, err = p.Exists(t.Context(), name)
+	wants(t, err, nebula.ErrPermissionDenied, "read", mount+"/metadata/")
+	wants(t, pages(t.Context(), p, nebula.Filter{}), nebula.ErrPermissionDenied, "list")
+	wants(t, p.Delete(t.Context(), name), nebula.ErrPermissionDenied, "delete")
+	checker, _ := nebula.As[nebula.Checker](p)
+	var lines []string
+	for _, f := range checker.Check(t.Context()) {
+		if f.Severity == nebula.SeverityError {
+			lines = append(lines, f.Fix)
+		}
+	}
+	if len(lines) != 4 || !strings.Contains(lines[0], `"patch"`) {
+		t.Errorf("doctor asks for %d lines: %q", len(lines), lines)
+	}
+
+	for what, configure := range map[string]func(*vault.Config){
+		"no mount":     func(c *vault.Config) { c.MountPath = "nothing-here" },
+		"KV version 1": func(c *vault.Config) { c.MountPath = s.Mount(t, 1) },
+	} {
+		c := liveConfig(s, mount)
+		c.OneShot = true
+		configure(&c)
+		p := open(t, c, middleware.Options{})
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		if !errors.Is(err, nebula.ErrInvalidConfig) {
+			t.Errorf("%s: store: %v", what, err)
+		}
+		_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion("1")})
+		if !errors.Is(err, nebula.ErrInvalidConfig) {
+			t.Errorf("%s: store on condition: %v", what, err)
+		}
+		_, err = p.Retrieve(t.Context(), name)
+		t.Logf("%s: retrieve: %v", what, err)
+		checker, _ := nebula.As[nebula.Checker](p)
+		found := false
+		for _, f := range checker.Check(t.Context()) {
+			found = found || f.Severity == nebula.SeverityError && strings.Contains(f.Message, "KV version 2")
+		}
+		if !found {
+			t.Errorf("%s: doctor finds nothing", what)
+		}
+	}
+
+	authMount, roleID, _ := s.AppRole(t, map[string]any{})
+	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte("wrong-secret-id"))}
+	refused, err := vault.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, refused.Connect(t.Context()), nebula.ErrUnauthenticated, "role id or secret id")
+	batch := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "type": "batch", "ttl": "1h"})
+	c = liveConfig(s, mount)
+	c.Auth.Token = nebula.NewSecret([]byte(batch))
+	p = open(t, c, middleware.Options{})
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Errorf("a batch token: %v", err)
+	}
+}
+
+// wants checks an error's kind and what its text says, or does not.
+func wants(t *testing.T, err error, kind nebula.Kind, texts ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("%v, want %v", err, kind)
+		return
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("%v does not say %q", err, text)
+		}
+	}
+}

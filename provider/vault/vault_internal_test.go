@@ -1,0 +1,182 @@
+package vault
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// The version in a precondition can be read: see conditions.
+func TestConditions(t *testing.T) {
+	if absent, v := conditions(nebula.IfAbsent()); !absent || v != "" {
+		t.Errorf("IfAbsent is %v, %q", absent, v)
+	}
+	if absent, v := conditions(nebula.IfVersion("17")); absent || v != "17" {
+		t.Errorf("IfVersion(17) is %v, %q", absent, v)
+	}
+	if absent, v := conditions(nebula.Precondition{}); absent || v != "" {
+		t.Errorf("no condition is %v, %q", absent, v)
+	}
+}
+
+func TestRenewAfter(t *testing.T) {
+	for _, c := range []struct{ ttl, threshold, want time.Duration }{
+		{90 * time.Minute, time.Hour, 30 * time.Minute},
+		{10 * time.Hour, time.Hour, 400 * time.Minute},
+		{30 * time.Minute, time.Hour, 20 * time.Minute}, // a life shorter than the threshold
+		{time.Hour, time.Hour, 40 * time.Minute},
+		{3 * time.Second, 0, 2 * time.Second},
+	} {
+		if got := renewAfter(c.ttl, c.threshold, 0.5); got != c.want {
+			t.Errorf("life %v, threshold %v: %v, want %v", c.ttl, c.threshold, got, c.want)
+		}
+		least, most := renewAfter(c.ttl, c.threshold, 0), renewAfter(c.ttl, c.threshold, 1)
+		if least != c.want*9/10 || most != c.want*11/10 {
+			t.Errorf("life %v: from %v to %v, want %v ± 10 %%", c.ttl, least, most, c.want)
+		}
+	}
+}
+
+// Every failure of the server has a kind and a hint of its own.
+func TestExplainAnswers(t *testing.T) {
+	p, err := New(DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := "http://127.0.0.1:8200/v1/secret/data/nebula/credentials/x"
+	for _, c := range []struct {
+		status int
+		method string
+		url    string
+		said   string
+		kind   nebula.Kind
+		text   string
+	}{
+		{403, "GET", data, "permission denied", nebula.ErrPermissionDenied, `read on secret/data/nebula/credentials/x`},
+		{403, "PATCH", data, "permission denied", nebula.ErrPermissionDenied, `path "secret/data/nebula/credentials/*" { capabilities = ["patch"] }`},
+		{403, "POST", data, "permission denied", nebula.ErrPermissionDenied, `capabilities = ["create", "update"]`},
+		{403, "GET", data, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n", nebula.ErrUnauthenticated, "expired"},
+		{400, "POST", "http://127.0.0.1:8200/v1/auth/approle/login", "invalid role or secret ID", nebula.ErrUnauthenticated, "secret id"},
+		{400, "POST", data, "check-and-set parameter did not match the current version", nebula.ErrConflict, ""},
+		{404, "GET", data, "", nebula.ErrNotFound, ""},
+		{404, "POST", data, `no handler for route "secret/data/x". route entry not found.`, nebula.ErrInvalidConfig, "vault secrets enable"},
+		{412, "GET", data, "required index state not present", nebula.ErrUnavailable, "412"},
+		{413, "POST", data, "", nebula.ErrTooLarge, ""},
+		{429, "GET", data, "rate limit quota exceeded", nebula.ErrUnavailable, "429"},
+		{473, "GET", data, "", nebula.ErrUnavailable, "standby"},
+		{500, "POST", data, "JSON string value exceeds allowed length", nebula.ErrTooLarge, ""},
+		{500, "POST", data, "put failed due to value being too large", nebula.ErrTooLarge, ""},
+		{500, "POST", data, "internal error", nebula.ErrUnavailable, ""},
+		{503, "GET", data, "Vault is sealed", nebula.ErrUnavailable, "unseal"},
+	} {
+		cause := &api.ResponseError{HTTPMethod: c.method, URL: c.url, StatusCode: c.status, Errors: []string{c.said}}
+		name, _ := nebula.ID("x").Name()
+		got := p.fail("store", name, cause)
+		var sdk *api.ResponseError
+		if !errors.Is(got, c.kind) || !errors.As(got, &sdk) || !strings.Contains(got.Error(), c.text) {
+			t.Errorf("%d %s %q: %v", c.status, c.method, c.said, got)
+		}
+	}
+}
+
+func TestRetryAfterHeader(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]time.Duration{"0": 0, "17": 17 * time.Second, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute} {
+		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got == nil || got.Delay != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+	for _, value := range []string{"", "-1", "soon"} {
+		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != nil {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+}
+
+// FuzzNames: a name is one segment of a path that no URL changes, no two names
+// are alike, and a key of a list leads back to its id.
+func FuzzNames(f *testing.F) {
+	seeds := []string{"github_token", "github-token", "GitHub-Token", "a", "..", ".", "a/b", "con", ".keyring", "%2e%2e", strings.Repeat("x", 128)}
+	if len(seeds) == 0 {
+		f.Fatal("no seeds")
+	}
+	for _, s := range seeds {
+		f.Add(s, "other")
+	}
+	where := paths{mount: "secret", prefix: "nebula/credentials"}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		key, ok := parseKey(a)
+		id, err := nebula.ParseID(a)
+		if ok != (err == nil) {
+			t.Fatalf("key %q is an id: %v, %v", a, ok, err)
+		}
+		if !ok {
+			return
+		}
+		path := where.secret("data", key)
+		if path != "secret/data/nebula/credentials/"+a || key.ID() != id || strings.Contains(a, "/") || a == "." || a == ".." {
+			t.Fatalf("%q stands at %q", a, path)
+		}
+		request, err := http.NewRequest(http.MethodGet, "http://h/v1/"+path, nil)
+		if err != nil || request.URL.Path != "/v1/"+path || request.URL.RequestURI() != "/v1/"+path {
+			t.Fatalf("%q is sent as %q", path, request.URL.RequestURI())
+		}
+		if other, ok := parseKey(b); ok && a != b && where.secret("data", other) == path {
+			t.Fatalf("%q and %q stand at the same place", a, b)
+		}
+	})
+}
+
+// FuzzTexts: texts are encoded injectively, as Vault takes them.
+func FuzzTexts(f *testing.F) {
+	for _, s := range []string{"", "=", "==", "x", "=x", `="x"`, "ü", "\u2028", "\u00a0", "🔑", `"`, `\`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		encoded := encodeText(s)
+		got, ok := decodeText(encoded)
+		if strings.ToValidUTF8(s, "") == s && (!ok || got != s) {
+			t.Fatalf("%q became %q and then %q", s, encoded, got)
+		}
+		if encoded == "" || !isPrintable(encoded) {
+			t.Fatalf("%q became %q, which Vault refuses", s, encoded)
+		}
+		if back, ok := decodeText(s); ok && encodeText(back) != s {
+			t.Fatalf("%q and %q stand for the same text", s, encodeText(back))
+		}
+	})
+}
+
+func TestProjection(t *testing.T) {
+	name, _ := nebula.ID("x").Name()
+	m := nebula.Metadata{CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC), CreatedBy: "Zoë 🔑", Scope: "a\u00a0b",
+		RotationPolicy: nebula.RotationPolicy{IntervalDays: 90}, Tags: map[string]string{"empty": "", "e": "=", "k": "v"}}
+	custom, err := project(name, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range custom {
+		if key == "" || value == "" || !isPrintable(key+value) {
+			t.Errorf("%q: %q", key, value)
+		}
+	}
+	got, ok := unproject(custom)
+	if !ok || !got.CreatedAt.Equal(m.CreatedAt) || got.CreatedBy != m.CreatedBy || got.Scope != m.Scope ||
+		got.RotationPolicy != m.RotationPolicy || !maps.Equal(got.Tags, m.Tags) {
+		t.Errorf("%+v became %+v", m, got)
+	}
+	m.Scope = strings.Repeat("s", 600)
+	if _, err := project(name, m); !errors.Is(err, nebula.ErrInvalidMetadata) {
+		t.Errorf("a scope over the limit: %v", err)
+	}
+	if _, ok := unproject(map[string]string{"k": "v"}); ok {
+		t.Error("foreign metadata was taken for ours")
+	}
+}
