@@ -8,6 +8,12 @@
 // at the provider inside and hands out the wrapped form. Each page of a list
 // is a call of its own and can be repeated and timed like any other.
 //
+// [Stack] puts around a provider what every networked one needs, in the one
+// order: observing, retries, turns, limits of time. [RetryPolicy] and
+// [StorageMetrics] are those of every provider. Collectors for Prometheus and
+// spans for OpenTelemetry are packages of their own, so that this one needs
+// neither.
+//
 // # Order
 //
 // The first interceptor is the outermost. Wrap(p, a, b) runs a, which runs b,

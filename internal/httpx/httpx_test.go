@@ -1,9 +1,12 @@
 package httpx_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,13 +64,32 @@ func TestLimitIsExact(t *testing.T) {
 
 // The custom authorities take the place of the system's, and TLS 1.1 is refused.
 func TestTLS(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ErrorLog = nil
-	server.StartTLS()
-	defer server.Close()
-	client := httpx.NewClient(httpx.Options{MaxBody: 10, Total: 5 * time.Second})
-	if _, err := client.Get(server.URL); err == nil {
+	serve := func(most uint16) (string, *x509.CertPool) {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: most}
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		roots := x509.NewCertPool()
+		roots.AddCert(server.Certificate())
+		return server.URL, roots
+	}
+	get := func(url string, roots *x509.CertPool) error {
+		response, err := httpx.NewClient(httpx.Options{MaxBody: 10, Total: 5 * time.Second, Roots: roots}).Get(url)
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	url, roots := serve(tls.VersionTLS13)
+	if err := get(url, roots); err != nil {
+		t.Errorf("the authority that was named: %v", err)
+	}
+	if get(url, nil) == nil || get(url, x509.NewCertPool()) == nil {
 		t.Error("an unknown authority was accepted")
+	}
+	if url, roots = serve(tls.VersionTLS11); get(url, roots) == nil {
+		t.Error("TLS 1.1 was accepted")
 	}
 }
 

@@ -88,12 +88,6 @@ func (m secretMetadata) history() []nebula.VersionInfo {
 	return history
 }
 
-// modified returns when the current version was written.
-func (m secretMetadata) modified() time.Time {
-	at, _ := time.Parse(time.RFC3339Nano, m.Versions[string(formatVersion(m.CurrentVersion))].CreatedTime)
-	return at.UTC()
-}
-
 // RetrieveVersion implements [nebula.VersionRetriever]. It makes two calls at
 // the same time: an older version says nothing of whether the credential was
 // deleted.

@@ -95,7 +95,7 @@ func (p *Provider) needs() []need {
 	}
 	return []need{
 		of("data", "create", "read", "update", "patch", "delete"),
-		of("metadata", "read", "create", "update", "delete"),
+		of("metadata", "read", "update", "delete"),
 		{asked: p.paths.folder("metadata") + "/", line: p.paths.folder("metadata") + "/", capabilities: []string{"list"}},
 		of("undelete", "update"),
 	}

@@ -17,7 +17,7 @@ import (
 func policy(mount string) string {
 	return fmt.Sprintf(`
 path "%[1]s/data/*" { capabilities = ["create", "read", "update", "patch", "delete"] }
-path "%[1]s/metadata/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "%[1]s/metadata/*" { capabilities = ["read", "update", "delete", "list"] }
 path "%[1]s/undelete/*" { capabilities = ["update"] }
 `, mount)
 }

@@ -39,6 +39,9 @@ func (r *renewer) run(ctx context.Context) {
 		if !r.worthwhile(ctx, l) || r.clock.Sleep(ctx, r.wait(l, failures)) != nil {
 			return
 		}
+		if r.auth.lease().token != l.token {
+			continue // a caller met its end first, and got another one
+		}
 		err := r.keep(ctx, l)
 		switch {
 		case ctx.Err() != nil:

@@ -1,0 +1,92 @@
+package vault_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// narrow is the policy of docs/providers/vault.md, for a mount and a folder.
+func narrow(mount, prefix string) string {
+	return fmt.Sprintf(`
+path "%[1]s/data/%[2]s/*" { capabilities = ["create", "read", "update", "patch", "delete"] }
+path "%[1]s/metadata/%[2]s/*" { capabilities = ["read", "update", "delete"] }
+path "%[1]s/metadata/%[2]s/" { capabilities = ["list"] }
+path "%[1]s/undelete/%[2]s/*" { capabilities = ["update"] }
+`, mount, prefix)
+}
+
+// A whole store, under the policy that the documentation gives to paste: what
+// each step costs, and that nothing is missing.
+func TestLiveStore(t *testing.T) {
+	s := livetest.Vault(t)
+	c := liveConfig(s, s.Mount(t, 2))
+	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, narrow(c.MountPath, c.PathPrefix))}})
+	wire := &recorder{inner: &http.Transport{}}
+	c.Auth.Token, c.OneShot, c.Transport = nebula.NewSecret([]byte(token)), true, wire
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := nebula.CreateKeyFile(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	key := &nebula.KeyFile{Path: keyFile}
+	ctx := t.Context()
+	reopen := func() *nebula.Store {
+		store, err := nebula.Open(ctx, open(t, c, middleware.Options{}), nebula.Options{Keys: []nebula.Key{key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire.since()
+		return store
+	}
+	store := reopen()
+	if _, err := store.Init(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	store = reopen()
+	v, err := store.Put(ctx, "token", nebula.NewSecret([]byte("one")), nebula.PutOptions{Tags: map[string]string{"team": "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := reopen().Get(ctx, "token")
+	if err != nil || string(got.Secret.Reveal()) != "one" || got.Version != v {
+		t.Fatalf("%v, %v", got.Version, err)
+	}
+	if calls := wire.since(); len(calls) != 2 || count(calls, "/.keyring") != 1 {
+		t.Errorf("a get of a new process: %q, want record and keyring", calls)
+	}
+	if _, err := store.Put(ctx, "token", nebula.NewSecret([]byte("two")), nebula.PutOptions{Previous: &got}); err != nil {
+		t.Fatal(err)
+	}
+	if calls := wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
+		t.Errorf("a put over what was got: %q, want one call", calls)
+	}
+	checker, _ := nebula.As[nebula.Checker](open(t, c, middleware.Options{}))
+	for _, f := range checker.Check(ctx) {
+		if f.Severity != nebula.SeverityOK {
+			t.Errorf("doctor: %+v", f)
+		}
+	}
+	if err := store.Delete(ctx, "token"); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Restore(ctx, "token"); err != nil {
+		t.Fatal(err)
+	}
+	var ids []nebula.ID
+	for item, err := range store.List(ctx, nebula.ListOptions{Filter: nebula.Filter{Tags: map[string]string{"team": "x"}}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, item.ID)
+	}
+	if !slices.Equal(ids, []nebula.ID{"token"}) {
+		t.Errorf("the list is %v", ids)
+	}
+}
