@@ -6,8 +6,8 @@ import (
 )
 
 // operations are all that can be called, in the order of the counters.
-func operations() []string {
-	return []string{OpConnect, OpStore, OpRetrieve, OpDelete, OpList, OpExists, OpRestore, OpPurge,
+func operations() [operationCount]string {
+	return [...]string{OpConnect, OpStore, OpRetrieve, OpDelete, OpList, OpExists, OpRestore, OpPurge,
 		OpHistory, OpRetrieveVersion, OpRetrieveBatch, OpCheck}
 }
 
@@ -25,7 +25,12 @@ func operationIndex(op string) int {
 // Buckets returns the upper bounds of the latency histograms, ascending. One
 // more bucket has none.
 func Buckets() []time.Duration {
-	return []time.Duration{
+	all := buckets()
+	return all[:]
+}
+
+func buckets() [bucketCount]time.Duration {
+	return [...]time.Duration{
 		50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 		time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
 		25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
@@ -56,7 +61,7 @@ func (m *StorageMetrics) RecordOperation(op string, duration time.Duration, succ
 		return
 	}
 	o, bucket := &m.operations[i], 0
-	for bounds := Buckets(); bucket < len(bounds) && duration > bounds[bucket]; bucket++ {
+	for bounds := buckets(); bucket < len(bounds) && duration > bounds[bucket]; bucket++ {
 	}
 	o.buckets[bucket].Add(1)
 	o.sum.Add(uint64(max(0, duration)))

@@ -54,6 +54,7 @@ func hammer(t *testing.T, p nebula.Provider, name nebula.Name, long time.Duratio
 
 // A token that lives for seconds is renewed as long as that is possible.
 func TestLiveTokenIsRenewed(t *testing.T) {
+	t.Parallel() // it waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "ttl": "3s", "renewable": true})
@@ -77,6 +78,7 @@ func TestLiveTokenIsRenewed(t *testing.T) {
 // AppRole tokens that cannot be renewed for long: the role is asked for another
 // one, once for all callers, and nobody sees a failure.
 func TestLiveAppRoleLogsInAgain(t *testing.T) {
+	t.Parallel() // it waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))},
@@ -96,6 +98,14 @@ func TestLiveAppRoleLogsInAgain(t *testing.T) {
 	}
 	if n := count(calls, "renew-self"); n > 10 {
 		t.Errorf("%d renewals in 8 seconds", n)
+	}
+	life, _ := nebula.As[nebula.Connector](p)
+	if err := life.Close(); err != nil {
+		t.Error(err)
+	}
+	wire.since()
+	if time.Sleep(3 * time.Second); len(wire.since()) != 0 {
+		t.Error("the renewal goes on after Close")
 	}
 }
 
@@ -141,6 +151,7 @@ func TestLiveOneLoginForAll(t *testing.T) {
 // Of a token with few uses none is spent on anything but the calls asked for;
 // one that never ends is looked up once and left alone.
 func TestLiveQuietTokens(t *testing.T) {
+	t.Parallel() // it waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	name, _ := record(t, "x", "", nil)

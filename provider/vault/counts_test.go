@@ -53,7 +53,7 @@ func (r *recorder) since() []string {
 	return calls
 }
 
-func record(t *testing.T, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
+func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
 	t.Helper()
 	name, err := nebula.ID(id).Name()
 	if err != nil {
@@ -69,7 +69,7 @@ func record(t *testing.T, id, value string, tags map[string]string) (nebula.Name
 }
 
 // open returns a connected provider with all layers.
-func open(t *testing.T, c vault.Config, o middleware.Options) nebula.Provider {
+func open(t testing.TB, c vault.Config, o middleware.Options) nebula.Provider {
 	t.Helper()
 	bare, err := vault.New(c)
 	if err != nil {

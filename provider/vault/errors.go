@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -290,16 +289,4 @@ func errState(s nebula.State) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
 	}
 	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is not connected", Hint: "call Connect first"}
-}
-
-// retryAfter returns the server's wish of when to come again, if it has one.
-func retryAfter(header http.Header, now time.Time) *middleware.RetryAfter {
-	value := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return &middleware.RetryAfter{Delay: time.Duration(min(seconds, 1<<30)) * time.Second}
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return &middleware.RetryAfter{Delay: max(0, at.Sub(now))}
-	}
-	return nil
 }

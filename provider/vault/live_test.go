@@ -9,6 +9,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/vault"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -36,20 +37,29 @@ func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
 type liveProviders struct {
 	configs map[nebula.Provider]vault.Config
 	make    func(*testing.T) vault.Config
+	layers  bool // put all of them around
 }
 
 func (l *liveProviders) open(t *testing.T, c vault.Config) nebula.Provider {
 	t.Helper()
-	p, err := vault.New(c)
+	bare, err := vault.New(c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	p := nebula.Provider(bare)
+	if l.layers {
+		p = middleware.Stack(p, middleware.Options{})
 	}
 	l.configs[p] = c
 	return p
 }
 
-func liveHarness(s *livetest.VaultServer, configure func(*testing.T) vault.Config) providertest.Harness {
-	l := &liveProviders{configs: make(map[nebula.Provider]vault.Config), make: configure}
+// few is the number of records of a rule where the same rules run elsewhere
+// with more.
+const few = 60
+
+func liveHarness(s *livetest.VaultServer, most int, layers bool, configure func(*testing.T) vault.Config) providertest.Harness {
+	l := &liveProviders{configs: make(map[nebula.Provider]vault.Config), make: configure, layers: layers}
 	return providertest.Harness{
 		New:    func(t *testing.T) nebula.Provider { return l.open(t, l.make(t)) },
 		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider { return l.open(t, l.configs[p]) },
@@ -65,20 +75,21 @@ func liveHarness(s *livetest.VaultServer, configure func(*testing.T) vault.Confi
 		MaxRecordSize: 1_000_000,
 		MaxTags:       63,
 		AcceptsTag:    vault.AcceptsTag,
+		MaxStores:     most,
 	}
 }
 
 func TestLiveConformanceRoot(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
-	providertest.Run(t, liveHarness(s, func(*testing.T) vault.Config { return liveConfig(s, mount) }))
+	providertest.Run(t, liveHarness(s, 0, false, func(*testing.T) vault.Config { return liveConfig(s, mount) }))
 }
 
 func TestLiveConformancePolicy(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}})
-	providertest.Run(t, liveHarness(s, func(*testing.T) vault.Config {
+	providertest.Run(t, liveHarness(s, few, false, func(*testing.T) vault.Config {
 		c := liveConfig(s, mount)
 		c.Auth.Token = nebula.NewSecret([]byte(token))
 		return c
@@ -89,7 +100,7 @@ func TestLiveConformanceAppRole(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))}})
-	providertest.Run(t, liveHarness(s, func(*testing.T) vault.Config {
+	providertest.Run(t, liveHarness(s, few, true, func(*testing.T) vault.Config {
 		c := liveConfig(s, mount)
 		c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID,
 			SecretID: nebula.NewSecret([]byte(secretID))}
@@ -105,7 +116,7 @@ func TestLiveConformanceUnpatched(t *testing.T) {
 	s.API(t, http.MethodPost, mount+"/config", map[string]any{"cas_required": true})
 	token := s.Token(t, map[string]any{"policies": []string{
 		s.Policy(t, strings.ReplaceAll(policy(mount), `"patch", `, ""))}})
-	h := liveHarness(s, func(*testing.T) vault.Config {
+	h := liveHarness(s, few, false, func(*testing.T) vault.Config {
 		c := liveConfig(s, mount)
 		c.Auth.Token = nebula.NewSecret([]byte(token))
 		return c

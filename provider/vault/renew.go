@@ -131,7 +131,7 @@ func (r *renewer) keep(ctx context.Context, l lease) error {
 		switch {
 		case err != nil && r.mayPass(err):
 			return err
-		case err == nil && renewed.ttl > left+time.Second:
+		case err == nil && renewed.ttl > left+min(time.Second, left/2): // whole seconds are no gain
 			r.auth.extend(renewed)
 			return nil
 		case err == nil && r.auth.config.Method == MethodToken:

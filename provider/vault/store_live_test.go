@@ -90,3 +90,34 @@ func TestLiveStore(t *testing.T) {
 		t.Errorf("the list is %v", ids)
 	}
 }
+
+// What others set on a secret stays when its tags change, and a version that
+// is to be deleted later exists until then.
+func TestLiveSettingsStay(t *testing.T) {
+	p, _, c := liveOpen(t)
+	s, ctx := livetest.Vault(t), t.Context()
+	name, e := record(t, "kept", "v", map[string]string{"a": "1"})
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	path := c.MountPath + "/metadata/" + c.PathPrefix + "/kept"
+	s.API(t, http.MethodPost, path, map[string]any{"max_versions": 7, "delete_version_after": "1h"})
+	_, e = record(t, "kept", "v", map[string]string{"a": "2"})
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m := s.API(t, http.MethodGet, path, nil)
+	if fmt.Sprint(m["max_versions"]) != "7" || m["delete_version_after"] != "1h0m0s" {
+		t.Errorf("the settings became %v and %v", m["max_versions"], m["delete_version_after"])
+	}
+	if custom, _ := m["custom_metadata"].(map[string]any); custom["a"] != "2" {
+		t.Errorf("the tags are %v", custom)
+	}
+	if found, err := p.Exists(ctx, name); !found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	pager := p.List(ctx, nebula.Filter{})
+	if entries, err := pager.NextPage(ctx); len(entries) != 1 || err != nil {
+		t.Errorf("the list has %d entries, %v", len(entries), err)
+	}
+}
