@@ -173,7 +173,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", ")
 	}
-	return usage(cmd.CommandPath()+" has no such command: "+shorten(args[0]), hint)
+	return usage(shorten(args[0])+" is not a command of "+cmd.CommandPath(), hint)
 }
 
 // shorten shows an argument that may be anything.
