@@ -120,3 +120,15 @@ func Exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
+
+// Check examines the provider of a store that does not open.
+func (c *Config) Check(ctx context.Context, name string) []nebula.Finding {
+	s, err := c.find(name)
+	if err != nil || s.provider == nil {
+		return nil
+	}
+	if checker, ok := nebula.As[nebula.Checker](s.provider); ok {
+		return checker.Check(ctx)
+	}
+	return nil
+}

@@ -119,6 +119,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	s, err := c.Open(ctx, a.global.store, a.outside())
 	if err != nil {
 		x.fail("store", a.failureOf(err))
+		x.findings = append(x.findings, c.Check(ctx, a.global.store)...)
 		return
 	}
 	defer s.Close()
