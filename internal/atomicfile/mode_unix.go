@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -29,12 +30,15 @@ func (s Stat) Writable() string { return tooWide(s.Mode.Perm()&0o022, false) }
 // ForeignOwner says whose the file is if it is neither ours nor root's, else "".
 func (s Stat) ForeignOwner() string { return foreign(s.Owner) }
 
-// Restrict returns the command that takes others' access to a file away.
-func Restrict(path string) string { return "chmod 600 " + path }
+// Restrict returns the command that takes others' access to files away.
+func Restrict(paths ...string) string { return "chmod 600 " + strings.Join(paths, " ") }
 
 // RestrictDir returns the command that takes others' access to a directory
 // away.
 func RestrictDir(path string) string { return "chmod 700 " + path }
+
+// MakeDir returns the command that makes a directory for the user alone.
+func MakeDir(path string) string { return "mkdir -m 700 " + path }
 
 func foreignOwner(info os.FileInfo) string {
 	st, ok := info.Sys().(*syscall.Stat_t)

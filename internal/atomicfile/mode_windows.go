@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"os"
+	"strings"
 
 	"golang.org/x/sys/windows"
 )
@@ -32,9 +33,13 @@ func (s Stat) Writable() string { return s.granted.write }
 // or its administrators', else "".
 func (s Stat) ForeignOwner() string { return s.granted.foreign }
 
-// Restrict returns the command that takes others' access to a file away.
-func Restrict(path string) string {
-	return `icacls "` + path + `" /inheritance:r /grant:r "%USERNAME%:F" "*S-1-5-18:F"`
+// Restrict returns the command that takes others' access to files away.
+func Restrict(paths ...string) string {
+	var commands []string
+	for _, path := range paths {
+		commands = append(commands, `icacls "`+path+`" /inheritance:r /grant:r "%USERNAME%:F" "*S-1-5-18:F"`)
+	}
+	return strings.Join(commands, " & ")
 }
 
 // RestrictDir returns the command that takes others' access to a directory
@@ -42,6 +47,9 @@ func Restrict(path string) string {
 func RestrictDir(path string) string {
 	return `icacls "` + path + `" /inheritance:r /grant:r "%USERNAME%:(OI)(CI)F" "*S-1-5-18:(OI)(CI)F"`
 }
+
+// MakeDir returns the command that makes a directory for the user alone.
+func MakeDir(path string) string { return `mkdir "` + path + `" && ` + RestrictDir(path) }
 
 func foreignOwner(os.FileInfo) string { return "" }
 

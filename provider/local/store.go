@@ -13,7 +13,7 @@ import (
 // all is on the disk.
 func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	const op = "store"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return "", p.fail(op, name, err)
 	}
 	defer p.leave()
@@ -198,7 +198,7 @@ func errKeyring(err error) error {
 // Delete removes the record's file. It returns when that is on the disk.
 func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 	const op = "delete"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return p.fail(op, name, err)
 	}
 	defer p.leave()
