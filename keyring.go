@@ -211,19 +211,19 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 // unwrap returns the data key from the first slot that one of the keys opens.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
 	tried := false
-	var unsupported error
+	var absent error
 	for _, key := range keys {
 		for _, s := range slots {
 			if !key.Opens(s.Kind) {
 				continue
 			}
 			secret, err := key.Secret(ctx, s.Slot)
-			if errors.Is(err, ErrUnauthenticated) {
-				continue
-			}
-			if errors.Is(err, ErrNotSupported) {
-				// Argon2id in FIPS mode: another slot may be of a kind that works.
-				unsupported = err
+			notHere := errors.Is(err, ErrUnauthenticated)
+			notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
+			if notHere || notInFIPS {
+				if absent == nil || notInFIPS {
+					absent = err
+				}
 				continue
 			}
 			if err != nil {
@@ -244,8 +244,8 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 		return nil, &Error{Kind: ErrWrongKey, Message: "the key or passphrase opens no slot of this store's keyring",
 			Hint: "look at the slots with: nebula key list"}
 	}
-	if unsupported != nil {
-		return nil, unsupported
+	if absent != nil {
+		return nil, absent
 	}
 	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
 }

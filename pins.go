@@ -34,8 +34,8 @@ type Pins interface {
 
 	// Update changes the pin of one store, or removes it where change returns
 	// false. No other Update comes between what change is given and what it
-	// returns. Where nothing can be remembered, the error is of kind
-	// ErrPermissionDenied: the store is then used without a pin.
+	// returns. After an error of another kind than ErrInvalidConfig, nothing
+	// can be remembered: the store is then used without a pin.
 	Update(address string, change func(old Pin, found bool) (Pin, bool)) error
 }
 
@@ -140,7 +140,7 @@ func (s *Store) remember(ring *keyring) error {
 		}
 		return seen, true
 	})
-	if KindOf(err) == ErrPermissionDenied {
+	if err != nil && KindOf(err) != ErrInvalidConfig {
 		s.warnOnce.Do(func() {
 			s.options.Logger.Warn("the store's key cannot be remembered, so a replaced key would not be noticed", "reason", err.Error())
 		})

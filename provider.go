@@ -196,7 +196,7 @@ type (
 // Description tells what a provider is.
 type Description struct {
 	Provider      string // local, memory, aws, azure, vault, kubernetes
-	Address       string // identity of the backend, the same however it was spelt
+	Address       string // identity of the backend, the same however it was spelt; "" where it ends with the process
 	MaxRecordSize int    // bytes of a record; 0 where no limit is known
 
 	// ComparesKeyring says that Store refuses a record that is not sealed
@@ -235,6 +235,7 @@ const (
 // Finding is one line of an examination.
 type Finding struct {
 	Check    string   `json:"check"` // what was looked at: "directory", "lock", …
+	Kind     Kind     `json:"-"`     // of the error that an operation would meet; "" where none would
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
 	Fix      string   `json:"fix,omitempty"` // what to do, with commands where there are some

@@ -27,9 +27,10 @@ type KeyInfo struct {
 	CreatedAt    time.Time
 	LastModified time.Time
 
-	// Authentic is false where no key was at hand or none fitted: then the
-	// slots are what the backend shows, and Generation is 0.
+	// Authentic is false where no key was at hand or none fitted, as Problem
+	// says: then the slots are what the backend shows, and Generation is 0.
 	Authentic  bool
+	Problem    error
 	Generation uint64  // writes of the keyring so far
 	Retired    []KeyID // data keys that were replaced and are kept, newest first
 	Rotating   bool    // records may still be under the first of them
@@ -128,10 +129,19 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 		for _, key := range ring.retired {
 			info.Retired = append(info.Retired, KeyID(key.ID()))
 		}
-	case !errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrWrongKey):
+	case errors.Is(err, ErrUnauthenticated), errors.Is(err, ErrWrongKey):
+		info.Problem = s.locate(err, op, "")
+	default:
 		return KeyInfo{}, s.locate(err, op, "")
 	}
 	return info, nil
+}
+
+// Unlock reads and opens the keyring, so that what is wrong with the keys at
+// hand shows now. Every operation that needs a key does so by itself.
+func (s *Store) Unlock(ctx context.Context) error {
+	_, err := s.keyring(ctx, &prefetch{})
+	return s.locate(err, "open the keyring", "")
 }
 
 // AddKey makes one more slot, so that key opens the store too.
@@ -332,7 +342,7 @@ func (s *Store) checkKeyring(ctx context.Context) Finding {
 	case errors.Is(err, ErrNotInitialised):
 		finding.Severity, finding.Message, finding.Fix = SeverityWarning, "there is none yet", "nebula init"
 	default:
-		finding.Severity, finding.Message = SeverityError, err.Error()
+		finding.Severity, finding.Message, finding.Kind = SeverityError, err.Error(), KindOf(err)
 		if errors.As(err, &e) {
 			finding.Fix = e.Hint
 		}

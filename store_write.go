@@ -256,10 +256,12 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*keyring, er
 	if !errors.Is(err, ErrNotInitialised) {
 		return ring, err
 	}
+	// A key file that is made for a store whose keyring was lost would only
+	// add to the confusion.
+	if found := s.wantNoRecords(ctx); found != nil {
+		return nil, found
+	}
 	if s.options.FirstKey == nil {
-		if found := s.wantNoRecords(ctx); found != nil {
-			return nil, found
-		}
 		return nil, err
 	}
 	key, err := s.options.FirstKey(ctx)

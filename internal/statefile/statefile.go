@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -43,7 +44,7 @@ func (f *File[L]) Path() string { return f.path }
 // damaged, or others may write it.
 func (f *File[L]) Load(key string) (line L, found bool, err error) {
 	dir, err := atomicfile.Open(filepath.Dir(f.path))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return line, false, nil
 	}
 	if err != nil {
