@@ -111,6 +111,7 @@ func rules() []rule {
 		{"purgeVersions", purgeVersions},
 
 		{"historyOrder", historyOrder},
+		{"historyRepeated", historyRepeated},
 		{"historyMissing", historyMissing},
 		{"versionRetrieve", versionRetrieve},
 		{"versionMissing", versionMissing},

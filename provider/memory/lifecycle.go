@@ -37,7 +37,10 @@ func (p *Provider) Close() error {
 
 // Describe implements [nebula.Describer].
 func (p *Provider) Describe() nebula.Description {
-	return nebula.Description{Provider: providerName, Address: providerName, MaxRecordSize: p.config.MaxRecordSize}
+	return nebula.Description{
+		Provider:      providerName, // no address: it ends with the process
+		MaxRecordSize: p.config.MaxRecordSize, ComparesKeyring: true,
+	}
 }
 
 // Check implements [nebula.Checker]. There is nothing that could be missing.
