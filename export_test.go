@@ -3,6 +3,7 @@ package nebula
 import (
 	"context"
 	"slices"
+	"testing"
 
 	"github.com/nebula-credential/nebula/internal/seal"
 )
@@ -22,4 +23,14 @@ func SwitchKey(ctx context.Context, s *Store, key Key, rotating bool) error {
 		ring.slots = append(ring.slots, slot)
 		return err
 	})
+}
+
+// JoinSlots returns the keyring's record with the last slot of another one
+// added to its list, and the plain hash of the list made right.
+func JoinSlots(t *testing.T, keyring, other *Envelope) []byte {
+	t.Helper()
+	edited := *keyring
+	last := other.slots.slots[len(other.slots.slots)-1]
+	edited.slots = newSlotList(append(slices.Clone(keyring.slots.slots), last))
+	return edited.encode()
 }
