@@ -65,6 +65,8 @@ func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula
 	if err != nil {
 		return err
 	}
+	// The old record is freed after the flush, and not while others wait.
+	defer b.Hold(p.naming.file(name)).Release()
 	if err := p.lock.Lock(ctx, p.closing, b.Dir); err != nil {
 		staged.Discard()
 		return err
@@ -222,6 +224,7 @@ func (p *Provider) remove(ctx context.Context, b *base, file string) error {
 		return err
 	}
 	if exists {
+		defer b.Hold(file).Release()
 		if err := p.lock.Lock(ctx, p.closing, b.Dir); err != nil {
 			return err
 		}
