@@ -42,6 +42,7 @@ func rules() []rule {
 		{"preconditionRefused", preconditionRefused},
 
 		{"idsHostile", idsHostile},
+		{"idsZero", idsZero},
 		{"idsUnusual", idsUnusual},
 		{"idsOneCharacter", idsOneCharacter},
 		{"idsAlike", idsAlike},
