@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -19,9 +20,9 @@ type handle struct {
 	readers sync.RWMutex
 }
 
-// busyAttempts is how often a reader tries: a replaced file is refused for a
-// moment.
-const busyAttempts = 10 // 45 ms in all
+// busyLimit is for how long a reader tries: a file that is just being replaced
+// is refused for a moment.
+const busyLimit = 50 * time.Millisecond
 
 // Open opens the directory at path.
 func Open(path string) (*Dir, error) {
@@ -60,7 +61,7 @@ func StatPath(path string) (Stat, error) {
 // Lstat examines what is under name and follows nothing.
 func (d *Dir) Lstat(name string) (Stat, error) {
 	var stat Stat
-	err := persist(busyAttempts, func() error {
+	err := persist(busyLimit, func() error {
 		d.readers.RLock()
 		defer d.readers.RUnlock()
 		f, now, err := d.open(name)
@@ -78,7 +79,7 @@ func (d *Dir) Lstat(name string) (Stat, error) {
 func (d *Dir) Read(name string, limit int64) ([]byte, Stat, error) {
 	var data []byte
 	var stat Stat
-	err := persist(busyAttempts, func() (err error) {
+	err := persist(busyLimit, func() (err error) {
 		d.readers.RLock()
 		defer d.readers.RUnlock()
 		data, stat, err = d.read(name, limit)
@@ -163,7 +164,7 @@ func (d *Dir) locate(op, name string, err error) error {
 
 // Remove takes the name away.
 func (d *Dir) Remove(name string) error {
-	err := persist(busyAttempts, func() error { return d.root.Remove(name) })
+	err := persist(busyLimit, func() error { return d.root.Remove(name) })
 	return d.locate("remove", name, err)
 }
 

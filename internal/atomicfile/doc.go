@@ -27,6 +27,6 @@
 // On Windows there is no flushing of directories; the rename is written
 // through instead. What is made there has from the beginning an access list of
 // the user and the system alone, and inherits nothing. A file that somebody has
-// open cannot be replaced: readers of this process are kept apart from writers,
-// and for those of others a writer tries again for half a second.
+// open cannot be replaced: readers through the same Dir are kept apart from
+// writers, and for others a writer tries again for a second.
 package atomicfile

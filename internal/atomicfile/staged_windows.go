@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -67,7 +68,6 @@ func (s *Staged) renameNew(name string) error {
 // cannot be replaced, however it was opened: our own readers are kept out, and
 // those of other processes waited for, or a virus scanner.
 func (s *Staged) move(name string, flags uint32) error {
-	const attempts = 30 // half a second in all
 	s.file.close()
 	s.file.f = nil
 	from, err := windows.UTF16PtrFromString(s.path())
@@ -78,7 +78,7 @@ func (s *Staged) move(name string, flags uint32) error {
 	if err != nil {
 		return err
 	}
-	err = persist(attempts, func() error {
+	err = persist(time.Second, func() error {
 		s.dir.readers.Lock()
 		defer s.dir.readers.Unlock()
 		return windows.MoveFileEx(from, to, flags)
@@ -104,16 +104,17 @@ func isOpen(path *uint16) bool {
 }
 
 // persist repeats a call that is refused because somebody has the file open
-// for a moment, or is just replacing it.
-func persist(attempts int, call func() error) error {
-	var err error
-	for i := range attempts {
-		if err = call(); !isBusy(err) {
-			break
+// for a moment, or is just replacing it. The pauses are short and random, to
+// find the gap between readers that never rest.
+func persist(limit time.Duration, call func() error) error {
+	const longest = 2 * time.Millisecond
+	for end := time.Now().Add(limit); ; {
+		err := call()
+		if !isBusy(err) || time.Now().After(end) {
+			return err
 		}
-		time.Sleep(time.Duration(i) * time.Millisecond)
+		time.Sleep(rand.N(longest))
 	}
-	return err
 }
 
 // Sweep removes the temporary file under name, unless its writer lives. It

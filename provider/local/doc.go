@@ -47,8 +47,8 @@
 // is not used. Of a list, the entries that allow are looked at; entries that
 // deny, conditions, and rights on what will be made later are not.
 //
-// A file that somebody has open cannot be replaced. A writer waits half a
+// A file that somebody has open cannot be replaced. A writer waits a
 // second for readers of other processes, and then fails with ErrUnavailable;
-// readers of this process are kept apart from writers. While a provider is
+// readers of the same provider are kept apart from writers. While a provider is
 // connected its directory cannot be moved or removed.
 package local
