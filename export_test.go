@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
 )
@@ -34,3 +35,14 @@ func JoinSlots(t *testing.T, keyring, other *Envelope) []byte {
 	edited.slots = newSlotList(append(slices.Clone(keyring.slots.slots), last))
 	return edited.encode()
 }
+
+// PassTime makes the store's waiting for a rotation to settle pass at once.
+func PassTime(s *Store, pass func(time.Duration)) {
+	s.sleep = func(_ context.Context, d time.Duration) error {
+		pass(d)
+		return nil
+	}
+}
+
+// KeysForTest returns the keys that the store was opened with.
+func (s *Store) KeysForTest() []Key { return s.options.Keys }

@@ -21,12 +21,11 @@ type Store struct {
 
 	ring    atomic.Pointer[heldKeyring]
 	loading chan struct{} // held while the keyring is read: 1 of room
+	turns   atomic.Uint64 // numbers reads and writes of the keyring
 
 	warnOnce sync.Once // about pins
 
-	// unconditional is set once the provider has said that it cannot check a
-	// precondition.
-	unconditional atomic.Bool
+	sleep func(context.Context, time.Duration) error // tests pass the time
 }
 
 // Options goes with [Open].
@@ -91,6 +90,7 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 		description: describeProvider(p),
 		options:     options,
 		loading:     make(chan struct{}, 1),
+		sleep:       sleep,
 	}
 	if s.options.Now == nil {
 		s.options.Now = time.Now
@@ -111,6 +111,7 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 		if err := c.Connect(ctx); err != nil {
 			return nil, s.locate(err, "connect", "")
 		}
+		s.description = describeProvider(p) // the address may be known only now
 	}
 	return s, nil
 }
@@ -136,32 +137,32 @@ func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
 	if err != nil {
 		return Credential{}, s.locate(err, op, id)
 	}
-	c, err := s.get(ctx, name)
+	c, e, err := s.get(ctx, name)
 	if err != nil {
 		return Credential{}, s.locate(err, op, id)
 	}
 	if s.options.TrackAccess {
-		s.noteAccess(ctx, name, &c)
+		s.noteAccess(ctx, name, &c, e)
 	}
 	return c, nil
 }
 
-func (s *Store) get(ctx context.Context, name Name) (Credential, error) {
+func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, error) {
 	scope, err := s.scope(ctx)
 	if err != nil {
-		return Credential{}, err
+		return Credential{}, nil, err
 	}
 	// In a new process both are fetched at once, so that one credential costs
 	// one round trip.
 	keyring := s.prefetchKeyring(ctx)
 	defer keyring.cancel()
-	c, _, err := s.retrieve(ctx, name, keyring, func(r Record) error {
+	c, r, err := s.retrieve(ctx, name, keyring, func(r Record) error {
 		if scope != "" && r.Envelope.metadata.Scope != scope {
 			return notFound()
 		}
 		return nil
 	})
-	return c, err
+	return c, r.Envelope, err
 }
 
 // Exists reports whether there is such a credential, readable or not.
@@ -187,12 +188,28 @@ func (s *Store) Delete(ctx context.Context, id ID) error {
 
 // Purge removes the credential for good, live or deleted, and returns when
 // nothing of it can be read or restored and the id is free.
+//
+// In a store with a scope it fails with ErrNotSupported for a credential that
+// is deleted and could be restored: its scope cannot be told.
 func (s *Store) Purge(ctx context.Context, id ID) error {
-	if p, ok := As[Purger](s.provider); ok {
-		return s.remove(ctx, "purge", id, p.Purge)
+	const op = "purge"
+	p, ok := As[Purger](s.provider)
+	if !ok {
+		// Where nothing is kept of what is deleted, deleting is purging.
+		return s.remove(ctx, op, id, s.provider.Delete)
 	}
-	// Where nothing is kept of what is deleted, deleting is purging.
-	return s.remove(ctx, "purge", id, s.provider.Delete)
+	name, scope, err := s.prepare(ctx, id)
+	if err == nil && scope != "" {
+		var found bool
+		if found, err = s.provider.Exists(ctx, name); err == nil && !found {
+			err = &Error{Kind: ErrNotSupported, Message: "there is none that is live, and the scope of a deleted one cannot be told",
+				Hint: "purge it from a store that has no scope"}
+		}
+	}
+	if err != nil {
+		return s.locate(err, op, id)
+	}
+	return s.remove(ctx, op, id, p.Purge)
 }
 
 func (s *Store) remove(ctx context.Context, op string, id ID, remove func(context.Context, Name) error) error {
@@ -214,7 +231,7 @@ func (s *Store) remove(ctx context.Context, op string, id ID, remove func(contex
 // back, ErrConflict over a live one.
 func (s *Store) Restore(ctx context.Context, id ID) error {
 	const op = "restore"
-	name, _, err := s.prepare(ctx, id)
+	name, scope, err := s.prepare(ctx, id)
 	if err != nil {
 		return s.locate(err, op, id)
 	}
@@ -222,42 +239,72 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	if !ok {
 		return s.lacks(op, id, "restoring a deleted credential")
 	}
-	if err := r.Restore(ctx, name); err != nil {
-		return s.locate(err, op, id)
+	restored := r.Restore(ctx, name)
+	live := errors.Is(restored, ErrConflict)
+	if restored != nil && !live {
+		return s.locate(restored, op, id)
 	}
-	return s.locate(s.sealRestored(ctx, name), op, id)
+	if scope != "" {
+		// Only now can its scope be told.
+		mine, err := s.inScope(ctx, name, scope)
+		if err == nil && !mine && !live {
+			err = s.provider.Delete(ctx, name)
+		}
+		if err == nil && !mine {
+			err = notFound()
+		}
+		if err != nil {
+			return s.locate(err, op, id)
+		}
+	}
+	// One that is live may be what an earlier call restored and could not seal.
+	sealed, err := s.sealRestored(ctx, name, live)
+	if err == nil && !sealed {
+		err = restored
+	}
+	return s.locate(err, op, id)
 }
 
 // sealRestored seals a record anew that was deleted before the data key was
 // replaced, and so is still under the old one, and marks it as the newest: it
-// was asked for by name.
-func (s *Store) sealRestored(ctx context.Context, name Name) error {
+// was asked for by name. It reports whether it sealed.
+func (s *Store) sealRestored(ctx context.Context, name Name, live bool) (sealed bool, err error) {
+	for attempt := newAttempts(); ; {
+		sealed, err = s.trySealRestored(ctx, name, live)
+		if !errors.Is(err, ErrConflict) {
+			return sealed, err
+		}
+		if err := attempt.next(ctx, err); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (sealed bool, err error) {
 	record, err := s.provider.Retrieve(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// The key ids are in clear: as a rule they agree, and no key is needed.
 	keyring, err := s.retrieveKeyring(ctx)
-	if err != nil || s.options.RollbackGuard == nil && keyring.Envelope.keyID == record.Envelope.keyID {
-		return err
+	guarded := s.options.RollbackGuard != nil && !live
+	if err != nil || !guarded && keyring.Envelope.keyID == record.Envelope.keyID {
+		return false, err
 	}
 	ring, err := s.reloadKeyring(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	key, err := ring.keyFor(name, record.Envelope, anyRecord)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if key != ring.current {
-		if err := s.sealAnew(ctx, name, record, key, ring); err != nil {
-			return err
-		}
-		if record, err = s.provider.Retrieve(ctx, name); err != nil {
-			return err
+		if record.Envelope, err = s.sealAnew(ctx, name, record, key, ring); err != nil {
+			return false, err
 		}
 	}
-	return s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
+	return key != ring.current, s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
 }
 
 // History lists the versions of the credential, the newest first, or fails

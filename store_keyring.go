@@ -1,6 +1,7 @@
 package nebula
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -14,10 +15,12 @@ import (
 // rotation of the data key, no writer uses the old one for longer.
 const keyringAge = 60 * time.Second
 
-// heldKeyring is a keyring and when it was last known to be current.
+// heldKeyring is a keyring and when it was known to be current: the time before
+// it was read or written, and the number of that read or write.
 type heldKeyring struct {
 	*keyring
-	at time.Time
+	at   time.Time
+	turn uint64
 }
 
 // KeyInfo describes a store's keyring.
@@ -55,25 +58,39 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 	if found {
 		return nil, alreadyInitialised(nil)
 	}
-	if err := errors.Join(s.wantNoPin(), s.wantNoRecords(ctx)); err != nil {
+	if err := s.wantNoPin(); err != nil {
 		return nil, err
 	}
-	now := s.now()
+	if err := s.wantNoRecords(ctx); err != nil {
+		return nil, err
+	}
+	begun, now := s.options.Now(), s.now()
 	ring := &keyring{createdAt: now, current: seal.GenerateKey(), generation: 1}
 	slot, err := ring.wrapFor(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	ring.slots = []slotRecord{slot}
-	ring.version, err = s.provider.Store(ctx, KeyringName(), ring.seal(now), StoreOptions{Precondition: IfAbsent()})
+	err = s.storeKeyring(ctx, ring, now, IfAbsent())
 	if errors.Is(err, ErrAlreadyExists) {
 		return nil, alreadyInitialised(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.hold(ring)
-	return ring, s.remember(ring)
+	s.holdWritten(ring, begun)
+	return ring, nil
+}
+
+// storeKeyring seals and writes the keyring, if it can be read again.
+func (s *Store) storeKeyring(ctx context.Context, ring *keyring, now time.Time, condition Precondition) (err error) {
+	e := ring.seal(now)
+	if _, err := ParseEnvelope(KeyringName(), e.raw); err != nil {
+		return &Error{Kind: ErrInternal, Message: "the new keyring could not be read again, and was not written", Err: err}
+	}
+	ring.raw = e.raw
+	ring.version, err = s.provider.Store(ctx, KeyringName(), e, StoreOptions{Precondition: condition})
+	return err
 }
 
 func alreadyInitialised(cause error) error {
@@ -160,14 +177,9 @@ func (s *Store) AddKey(ctx context.Context, key Key) (Slot, error) {
 // data key itself is replaced. The last slot cannot be removed.
 func (s *Store) RemoveKey(ctx context.Context, slotID string) error {
 	err := s.changeKeyring(ctx, func(ring *keyring) error {
-		rest := slices.DeleteFunc(slices.Clone(ring.slots), func(r slotRecord) bool { return r.ID == slotID })
-		switch {
-		case len(rest) == len(ring.slots):
-			return &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(slotID),
-				Hint: "they are shown by: nebula key list"}
-		case len(rest) == 0:
-			return &Error{Kind: ErrUsage, Message: "the last slot cannot be removed: nothing would open the store",
-				Hint: "add another one first: nebula key add"}
+		rest, err := ring.without([]string{slotID})
+		if err != nil {
+			return err
 		}
 		ring.slots = rest
 		return nil
@@ -198,13 +210,16 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 			}
 			return err
 		}
-		changed.version, err = s.provider.Store(ctx, KeyringName(), changed.seal(s.now()),
-			StoreOptions{Precondition: IfVersion(ring.version)})
+		begun := s.options.Now()
+		err = s.storeKeyring(ctx, &changed, s.now(), IfVersion(ring.version))
 		if err == nil {
-			s.hold(&changed)
-			return s.remember(&changed)
+			s.holdWritten(&changed, begun)
+			return nil
 		}
-		if !errors.Is(err, ErrConflict) || !attempt.next(ctx) {
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if err := attempt.next(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -215,6 +230,8 @@ type prefetch struct {
 	done   chan struct{} // nil where nothing was begun
 	taken  bool
 	stop   context.CancelFunc
+	at     time.Time
+	turn   uint64
 	record Record
 	err    error
 }
@@ -224,8 +241,12 @@ func (s *Store) prefetchKeyring(ctx context.Context) *prefetch {
 	if s.ring.Load() != nil || len(s.options.Keys) == 0 {
 		return &prefetch{}
 	}
+	return s.beginRead(ctx)
+}
+
+func (s *Store) beginRead(ctx context.Context) *prefetch {
 	ctx, stop := context.WithCancel(ctx)
-	p := &prefetch{done: make(chan struct{}), stop: stop}
+	p := &prefetch{done: make(chan struct{}), stop: stop, at: s.options.Now(), turn: s.turns.Add(1)}
 	go func() {
 		defer close(p.done)
 		p.record, p.err = s.retrieveKeyring(ctx)
@@ -243,47 +264,84 @@ func (p *prefetch) cancel() {
 
 // keyring returns the keyring, which is read and opened if none is held.
 func (s *Store) keyring(ctx context.Context, pre *prefetch) (*keyring, error) {
-	if held := s.ring.Load(); held != nil {
-		return held.keyring, nil
+	held, err := s.loadKeyring(ctx, pre, func(*heldKeyring) bool { return true })
+	if err != nil {
+		return nil, err
 	}
-	return s.loadKeyring(ctx, pre)
+	return held.keyring, nil
 }
 
-// freshKeyring is keyring for writers: what it returns is at most keyringAge old.
-func (s *Store) freshKeyring(ctx context.Context, pre *prefetch) (*keyring, error) {
-	if held := s.ring.Load(); held != nil && s.options.Now().Sub(held.at) < keyringAge {
-		return held.keyring, nil
+// freshKeyring returns one for writers, which is at most keyringAge old.
+func (s *Store) freshKeyring(ctx context.Context, pre *prefetch) (*heldKeyring, error) {
+	for {
+		held, err := s.loadKeyring(ctx, pre, s.isFresh)
+		// Asking a person for the passphrase may have taken longer.
+		if err != nil || s.isFresh(held) {
+			return held, err
+		}
+		pre = &prefetch{}
 	}
-	return s.loadKeyring(ctx, pre)
 }
 
-// reloadKeyring reads the keyring anew. It is opened only if it has changed.
+func (s *Store) isFresh(held *heldKeyring) bool { return s.age(held) < keyringAge }
+
+// age is the time since a keyring was known to be current. The monotonic clock
+// may stand while the machine sleeps, and the other one may be set.
+func (s *Store) age(held *heldKeyring) time.Duration {
+	now := s.options.Now()
+	return max(now.Sub(held.at), now.Round(0).Sub(held.at.Round(0)))
+}
+
+// reloadKeyring returns the keyring as it was after the call began.
 func (s *Store) reloadKeyring(ctx context.Context) (*keyring, error) {
-	return s.loadKeyring(ctx, &prefetch{})
+	begun := s.turns.Load()
+	held, err := s.loadKeyring(ctx, &prefetch{}, func(held *heldKeyring) bool { return held.turn > begun })
+	if err != nil {
+		return nil, err
+	}
+	return held.keyring, nil
 }
 
-// loadKeyring takes the record that was prefetched, or reads it, and opens it.
-// One goroutine at a time does so, and asks a person for the passphrase; the
-// others then find that nothing has changed.
-func (s *Store) loadKeyring(ctx context.Context, pre *prefetch) (*keyring, error) {
+// loadKeyring returns the held keyring if it is good enough, and else takes the
+// record that was prefetched, or reads it, and opens it. One goroutine at a time
+// does so, and asks a person for the passphrase; the others then find what they
+// need.
+func (s *Store) loadKeyring(ctx context.Context, pre *prefetch, enough func(*heldKeyring) bool) (*heldKeyring, error) {
+	if held := s.ring.Load(); held != nil && enough(held) {
+		return held, nil
+	}
 	select {
 	case s.loading <- struct{}{}:
 		defer func() { <-s.loading }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	record, err := pre.take(ctx, s.retrieveKeyring)
+	if held := s.ring.Load(); held != nil && enough(held) {
+		return held, nil
+	}
+	if pre.done == nil || pre.taken {
+		pre = s.beginRead(ctx)
+		defer pre.cancel()
+	}
+	<-pre.done
+	pre.taken = true
+	if pre.err != nil {
+		return nil, aboutKeyring(pre.err)
+	}
+	ring, err := s.openIfChanged(ctx, pre.record)
 	if err != nil {
-		return nil, err
+		return nil, aboutKeyring(err)
 	}
-	var ring *keyring
-	if held := s.ring.Load(); held != nil && held.version == record.Version {
-		ring = held.keyring
-	} else if ring, err = s.openTrusted(ctx, record); err != nil {
-		return nil, err
+	return s.hold(&heldKeyring{ring, pre.at, pre.turn}), nil
+}
+
+// openIfChanged returns the held keyring where the record is the same. The
+// version alone does not tell: backends that count begin anew after a purge.
+func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, error) {
+	if held := s.ring.Load(); held != nil && held.version == record.Version && bytes.Equal(held.raw, record.Envelope.raw) {
+		return held.keyring, nil
 	}
-	s.hold(ring)
-	return ring, nil
+	return s.openTrusted(ctx, record)
 }
 
 // openTrusted opens a keyring's record and holds it against the pin. Between
@@ -307,16 +365,6 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 	}
 }
 
-// take returns what was prefetched, once, or else what retrieve returns.
-func (p *prefetch) take(ctx context.Context, retrieve func(context.Context) (Record, error)) (Record, error) {
-	if p.done == nil || p.taken {
-		return retrieve(ctx)
-	}
-	<-p.done
-	p.taken = true
-	return p.record, p.err
-}
-
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
 	record, err := s.provider.Retrieve(ctx, KeyringName())
 	if errors.Is(err, ErrNotFound) {
@@ -328,8 +376,44 @@ func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
 	return record, err
 }
 
-func (s *Store) hold(ring *keyring) {
-	s.ring.Store(&heldKeyring{ring, s.options.Now()})
+// hold keeps a keyring, unless a later read or write has left another one, and
+// returns the one that is kept.
+func (s *Store) hold(mine *heldKeyring) *heldKeyring {
+	for {
+		held := s.ring.Load()
+		if held != nil && held.turn > mine.turn {
+			return held
+		}
+		if s.ring.CompareAndSwap(held, mine) {
+			return mine
+		}
+	}
+}
+
+// holdWritten keeps a keyring that this process has just written. A read that
+// began before the write ended may have seen the one before it.
+func (s *Store) holdWritten(ring *keyring, begun time.Time) {
+	s.hold(&heldKeyring{ring, begun, s.turns.Add(1)})
+	if err := s.remember(ring); err != nil {
+		// It is written: whoever called must not think that it is not.
+		s.options.Logger.Warn("the keyring is written, and cannot be remembered", "reason", err.Error())
+	}
+}
+
+// errKeyring marks failures that are about the keyring, not about a record.
+var errKeyring = errors.New("about the keyring")
+
+func aboutKeyring(err error) error { return mark(err, errKeyring) }
+
+// mark adds a cause to an error of ours and changes nothing of what it says.
+func mark(err, cause error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	marked := *e
+	marked.Err = errors.Join(cause, e.Err)
+	return &marked
 }
 
 func (s *Store) checkKeyring(ctx context.Context) Finding {

@@ -16,10 +16,13 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
+
+const lockTimeout = 10 * time.Second
 
 // maxSize of the file in bytes: some hundred thousand lines.
 const maxSize = 32 << 20
@@ -74,7 +77,10 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	defer dir.Close()
 	lock := atomicfile.NewLock("." + filepath.Base(f.path) + ".lock")
 	defer lock.Close()
-	if err := lock.Lock(context.Background(), nil, dir); err != nil {
+	// Who holds it writes a small file. Longer is a process that was stopped.
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	if err := lock.Lock(ctx, nil, dir); err != nil {
 		return f.fail(err)
 	}
 	defer lock.Unlock()
@@ -135,14 +141,15 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 	number := 0
 	for text := range bytes.Lines(data) {
 		number++
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
 		var l L
-		if d.Decode(&l) != nil || d.More() {
+		if json.Unmarshal(text, &l) != nil {
 			return nil, number
 		}
 		key, err := f.key(l)
-		if _, twice := lines[key]; err != nil || twice {
+		// Only what would be written is read: encoding/json takes names twice
+		// and in any case, of which the last would count.
+		same := bytes.Equal(encode(map[string]L{key: l}), text)
+		if _, twice := lines[key]; err != nil || twice || !same {
 			return nil, number
 		}
 		lines[key] = l
