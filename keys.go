@@ -235,8 +235,12 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	case !info.Mode().IsRegular():
 		return secret, invalid("not a regular file", "", nil)
 	}
-	if wide := atomicfile.TooWide(info, k.AllowGroupRead); wide != "" {
-		return secret, invalid(wide, "chmod 600 "+k.Path, nil)
+	wide, err := atomicfile.TooWideFile(f, k.AllowGroupRead)
+	if err != nil {
+		return secret, invalid(reason(err), "", err)
+	}
+	if wide != "" {
+		return secret, invalid(wide, atomicfile.Restrict(k.Path), nil)
 	}
 	text := make([]byte, seal.KeyFileSize+1)
 	defer clear(text)

@@ -137,6 +137,9 @@ func lifecycleDescribe(r *rig) {
 	if got.MaxRecordSize != r.h.MaxRecordSize {
 		r.Errorf("MaxRecordSize is %d, the harness says %d", got.MaxRecordSize, r.h.MaxRecordSize)
 	}
+	if refused := r.h.Preconditions == Refused; got.NoPreconditions != refused {
+		r.Errorf("NoPreconditions is %v, the harness says %v", got.NoPreconditions, refused)
+	}
 	if got.ComparesKeyring != r.h.ComparesKeyring {
 		r.Errorf("ComparesKeyring is %v, the harness says %v", got.ComparesKeyring, r.h.ComparesKeyring)
 	}

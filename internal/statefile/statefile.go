@@ -118,7 +118,7 @@ func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, error) {
 	}
 	for _, wrong := range []string{stat.Writable(), stat.ForeignOwner()} {
 		if wrong != "" {
-			return nil, f.invalid(wrong, "chmod 600 "+f.path)
+			return nil, f.invalid(wrong, atomicfile.Restrict(f.path))
 		}
 	}
 	parent, err := dir.Stat()
@@ -126,7 +126,7 @@ func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, error) {
 		return nil, f.fail(err)
 	}
 	if wrong := parent.Writable(); wrong != "" {
-		return nil, f.invalid("its directory has "+wrong, "chmod 700 "+filepath.Dir(f.path))
+		return nil, f.invalid("its directory has "+wrong, atomicfile.RestrictDir(filepath.Dir(f.path)))
 	}
 	lines, bad := f.decode(data)
 	if bad != 0 {

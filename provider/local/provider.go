@@ -116,6 +116,7 @@ func (p *Provider) Describe() nebula.Description {
 		Address:         p.address(),
 		MaxRecordSize:   maxRecord,
 		ComparesKeyring: p.config.EnableLocking,
+		NoPreconditions: !p.config.EnableLocking,
 	}
 }
 

@@ -32,6 +32,7 @@ type defect struct {
 	batch    func(*memory.Provider, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
 	check    func(*memory.Provider, context.Context) []nebula.Finding
 	rename   func(nebula.Name) nebula.Name
+	describe func(*nebula.Description)
 }
 
 type storeFunc func(*memory.Provider, context.Context, nebula.Name, *nebula.Envelope, nebula.StoreOptions) (nebula.Version, error)
@@ -198,6 +199,15 @@ func TestDefect(t *testing.T) {
 func small() memory.Config { return memory.Config{MaxVersions: 10, MaxRecordSize: 32 << 10} }
 
 // variant is the harness for a memory provider that differs as d says.
+// Describe says what the defect makes of it.
+func (b *broken) Describe() nebula.Description {
+	d := b.Provider.Describe()
+	if b.defect.describe != nil {
+		b.defect.describe(&d)
+	}
+	return d
+}
+
 func variant(d defect) providertest.Harness {
 	h := harness()
 	h.MaxRecordSize = small().MaxRecordSize
