@@ -10,6 +10,8 @@ import (
 )
 
 // granted is not needed: Stat has owner and mode.
+//
+//lint:ignore U1000 it is used on Windows
 type granted struct{}
 
 // TooWideFile is [TooWide] of an open file.

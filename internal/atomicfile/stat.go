@@ -17,6 +17,7 @@ type Stat struct {
 	Mtime int64 // nanoseconds since 1970
 	Ctime int64 // nanoseconds since 1970; 0 on Windows
 
+	//lint:ignore U1000 it is used on Windows
 	granted granted // to others, by the access list on Windows
 }
 
