@@ -3,6 +3,8 @@ package nebula
 import (
 	"context"
 	"slices"
+	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
 )
@@ -23,3 +25,24 @@ func SwitchKey(ctx context.Context, s *Store, key Key, rotating bool) error {
 		return err
 	})
 }
+
+// JoinSlots returns the keyring's record with the last slot of another one
+// added to its list, and the plain hash of the list made right.
+func JoinSlots(t *testing.T, keyring, other *Envelope) []byte {
+	t.Helper()
+	edited := *keyring
+	last := other.slots.slots[len(other.slots.slots)-1]
+	edited.slots = newSlotList(append(slices.Clone(keyring.slots.slots), last))
+	return edited.encode()
+}
+
+// PassTime makes the store's waiting for a rotation to settle pass at once.
+func PassTime(s *Store, pass func(time.Duration)) {
+	s.sleep = func(_ context.Context, d time.Duration) error {
+		pass(d)
+		return nil
+	}
+}
+
+// KeysForTest returns the keys that the store was opened with.
+func (s *Store) KeysForTest() []Key { return s.options.Keys }

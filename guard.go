@@ -62,20 +62,27 @@ func (s *Store) mac(name Name, m Mark, key *seal.Key) [seal.MACSize]byte {
 
 func (s *Store) guardAddress() string { return s.description.Provider + ":" + s.description.Address }
 
-// loadMark returns the mark of a credential, which must be authentic.
-func (s *Store) loadMark(name Name, ring *keyring) (Mark, bool, error) {
+// loadMark returns the mark of a credential, which must be authentic. One under
+// a data key that was destroyed is learnt anew, as one that was removed is.
+func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (Mark, bool, error) {
 	mark, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
 	if err != nil || !found {
 		return Mark{}, false, err
 	}
 	key := ring.keyByID(mark.KeyID)
-	want := [seal.MACSize]byte{}
-	if key != nil {
-		want = s.mac(name, mark, key)
+	if key == nil {
+		// The keyring may have been replaced since it was read.
+		if ring, err = s.reloadKeyring(ctx); err != nil {
+			return Mark{}, false, err
+		}
+		if key = ring.keyByID(mark.KeyID); key == nil {
+			return Mark{}, false, nil
+		}
 	}
-	if key == nil || subtle.ConstantTimeCompare(want[:], mark.MAC[:]) != 1 {
+	want := s.mac(name, mark, key)
+	if subtle.ConstantTimeCompare(want[:], mark.MAC[:]) != 1 {
 		return Mark{}, false, &Error{Kind: ErrCorrupted,
-			Message: "the rollback guard's mark of this credential is not authentic, or under a key that was destroyed",
+			Message: "the rollback guard's mark of this credential is not authentic",
 			Hint:    "find out who wrote the guard's file; then remove the line of this credential from it"}
 	}
 	return mark, true, nil
@@ -83,11 +90,11 @@ func (s *Store) loadMark(name Name, ring *keyring) (Mark, bool, error) {
 
 // guardRead holds a record that was opened against its mark, and moves the
 // mark on.
-func (s *Store) guardRead(name Name, e *Envelope, ring *keyring) error {
+func (s *Store) guardRead(ctx context.Context, name Name, e *Envelope, ring *keyring) error {
 	if s.options.RollbackGuard == nil {
 		return nil
 	}
-	mark, found, err := s.loadMark(name, ring)
+	mark, found, err := s.loadMark(ctx, name, ring)
 	if err != nil {
 		return err
 	}
@@ -115,7 +122,26 @@ func (s *Store) guardRead(name Name, e *Envelope, ring *keyring) error {
 
 // moveMark marks a record, unless a newer one is marked.
 func (s *Store) moveMark(name Name, e *Envelope, ring *keyring) error {
-	return s.setMark(name, e, ring, func(old Mark) bool { return old.LastModified.After(e.metadata.LastModified) })
+	return s.setMark(name, e, ring, func(old Mark) bool { return newer(old, e.metadata) })
+}
+
+// newer reports whether a mark is of a newer state than the metadata.
+func newer(mark Mark, m Metadata) bool {
+	return mark.LastModified.After(m.LastModified) ||
+		mark.LastModified.Equal(m.LastModified) && mark.LastAccessed.After(m.LastAccessed)
+}
+
+// resealMark moves the mark of a record that was sealed anew, if it was of the
+// one before: the key of that one may be destroyed next.
+func (s *Store) resealMark(name Name, before, after *Envelope, ring *keyring) error {
+	if s.options.RollbackGuard == nil {
+		return nil
+	}
+	mark, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
+	if err != nil || !found || mark.Record != sha256.Sum256(before.raw) {
+		return err
+	}
+	return s.moveMark(name, after, ring)
 }
 
 func (s *Store) setMark(name Name, e *Envelope, ring *keyring, keep func(old Mark) bool) error {
@@ -131,8 +157,9 @@ func (s *Store) setMark(name Name, e *Envelope, ring *keyring, keep func(old Mar
 	})
 }
 
-// afterMark returns a time for a new version that is later than the mark.
-func (s *Store) afterMark(ctx context.Context, now time.Time, name Name, pre *prefetch) (time.Time, error) {
+// afterMark returns a time for a new version that is later than the mark. A
+// mark that is not authentic counts for nothing where the write is forced.
+func (s *Store) afterMark(ctx context.Context, now time.Time, name Name, pre *prefetch, force bool) (time.Time, error) {
 	if s.options.RollbackGuard == nil {
 		return now, nil
 	}
@@ -143,26 +170,24 @@ func (s *Store) afterMark(ctx context.Context, now time.Time, name Name, pre *pr
 	if err != nil {
 		return now, err
 	}
-	mark, found, err := s.loadMark(name, ring)
-	if err != nil {
+	mark, found, err := s.loadMark(ctx, name, ring)
+	if err != nil && !(force && errors.Is(err, ErrCorrupted)) {
 		return now, err
 	}
-	if found && !now.After(mark.LastModified) {
-		now = mark.LastModified.Add(time.Microsecond)
+	if found {
+		now = laterThan(mark.LastModified, now)
 	}
 	return now, nil
 }
 
-func storedUnmarked(err error) error {
-	return &Error{Kind: KindOf(err), Err: err, Message: "the credential is stored, but the rollback guard could not be written: " + err.Error()}
+// laterThan returns now, or the first time after earlier that records hold.
+func laterThan(earlier, now time.Time) time.Time {
+	if now.After(earlier) {
+		return now
+	}
+	return earlier.Truncate(time.Microsecond).Add(time.Microsecond)
 }
 
-// keyByID returns the key in use or retired of that id, or nil.
-func (k *keyring) keyByID(id KeyID) *seal.Key {
-	for _, key := range append([]*seal.Key{k.current}, k.retired...) {
-		if KeyID(key.ID()) == id {
-			return key
-		}
-	}
-	return nil
+func storedUnmarked(err error) error {
+	return &Error{Kind: KindOf(err), Err: err, Message: "the credential is stored, but the rollback guard could not be written: " + err.Error()}
 }

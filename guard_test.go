@@ -157,3 +157,73 @@ func TestRollbackGuardsMarksAreAuthentic(t *testing.T) {
 	_, err := s.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrCorrupted)
 }
+
+// The mark is under a key that this process has not seen yet.
+func TestRollbackGuardAfterAnotherProcessRotated(t *testing.T) {
+	f := newFixture(t)
+	guard := &heldGuard{}
+	a, b := f.open(t, nebula.Options{RollbackGuard: guard}), f.open(t, nebula.Options{RollbackGuard: guard})
+	put(t, a, "x", "1", nebula.PutOptions{})
+	if _, err := b.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, "y", "1", nebula.PutOptions{})
+	wantKind(t, b.Delete(t.Context(), "y"), "")
+	put(t, a, "y", "2", nebula.PutOptions{})
+}
+
+func TestRollbackGuardAfterTheOldKeyIsDestroyed(t *testing.T) {
+	f := newFixture(t)
+	guard := &heldGuard{}
+	s := f.open(t, nebula.Options{RollbackGuard: guard})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	put(t, s, "gone", "1", nebula.PutOptions{})
+	wantKind(t, s.Delete(t.Context(), "gone"), "")
+	old, _ := s.Keys(t.Context())
+	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := guard.marks["memory: x"]; m.KeyID != result.KeyID {
+		t.Errorf("the mark is still under %v", m.KeyID)
+	}
+	wantKind(t, s.DestroyKey(t.Context(), old.ID), "")
+	get(t, s, "x")
+	put(t, s, "gone", "2", nebula.PutOptions{})
+}
+
+// Two machines whose clocks differ by a little note accesses.
+func TestRollbackGuardWithAccessesOfTwoClocks(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}, TrackAccess: true})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	f.clock.advance(10 * time.Second)
+	get(t, s, "x")
+	f.clock.advance(-2 * time.Second)
+	get(t, f.open(t, nebula.Options{TrackAccess: true}), "x")
+	f.clock.advance(2 * time.Second)
+	get(t, s, "x")
+}
+
+func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
+	f := newFixture(t)
+	guard := &heldGuard{}
+	s := f.open(t, nebula.Options{RollbackGuard: guard})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	backup := get(t, s, "x")
+	f.clock.advance(time.Hour)
+	put(t, s, "x", "2", nebula.PutOptions{})
+	wantKind(t, s.Delete(t.Context(), "x"), "")
+	if _, err := s.Adopt(t.Context(), backup); err != nil { // asked for by name
+		t.Fatal(err)
+	}
+	get(t, s, "x")
+	for key, m := range guard.marks {
+		m.LastModified = m.LastModified.Add(-time.Hour) // somebody edits the guard
+		guard.marks[key] = m
+	}
+	_, err := s.Put(t.Context(), "x", nebula.NewSecret([]byte("3")), nebula.PutOptions{})
+	wantKind(t, err, nebula.ErrCorrupted)
+	put(t, s, "x", "3", nebula.PutOptions{Force: true})
+	get(t, s, "x")
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/canon"
@@ -170,7 +171,8 @@ func damagedKeyring(message string, cause error) error {
 
 // keyring is an opened keyring. It is immutable.
 type keyring struct {
-	version    Version // of the record it was read from
+	version    Version // of its record
+	raw        []byte  // its record
 	createdAt  time.Time
 	slots      []slotRecord
 	current    *seal.Key
@@ -198,6 +200,7 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 	defer clear(plaintext)
 	k := &keyring{
 		version:   record.Version,
+		raw:       e.raw,
 		createdAt: e.metadata.CreatedAt,
 		slots:     e.slots.slots,
 		current:   current,
@@ -211,19 +214,22 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 // unwrap returns the data key from the first slot that one of the keys opens.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
 	tried := false
-	var unsupported error
+	var absent error
 	for _, key := range keys {
 		for _, s := range slots {
 			if !key.Opens(s.Kind) {
 				continue
 			}
-			secret, err := key.Secret(ctx, s.Slot)
-			if errors.Is(err, ErrUnauthenticated) {
-				continue
+			if err := ctx.Err(); err != nil {
+				return nil, err // deriving a secret cannot be stopped
 			}
-			if errors.Is(err, ErrNotSupported) {
-				// Argon2id in FIPS mode: another slot may be of a kind that works.
-				unsupported = err
+			secret, err := key.Secret(ctx, s.Slot)
+			notHere := errors.Is(err, ErrUnauthenticated)
+			notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
+			if notHere || notInFIPS {
+				if absent == nil || notInFIPS {
+					absent = err
+				}
 				continue
 			}
 			if err != nil {
@@ -244,8 +250,8 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 		return nil, &Error{Kind: ErrWrongKey, Message: "the key or passphrase opens no slot of this store's keyring",
 			Hint: "look at the slots with: nebula key list"}
 	}
-	if unsupported != nil {
-		return nil, unsupported
+	if absent != nil {
+		return nil, absent
 	}
 	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
 }
@@ -263,7 +269,8 @@ func kinds(slots []slotRecord) string {
 
 // seal returns the keyring's record, of the generation that k has.
 func (k *keyring) seal(now time.Time) *Envelope {
-	value := k.appendValue(nil)
+	// Of the right size at once: no copies are left behind while it grows.
+	value := k.appendValue(make([]byte, 0, 128+48*len(k.retired)))
 	defer clear(value)
 	m := Metadata{CreatedAt: k.createdAt, LastModified: now}
 	return sealEnvelope(k.current, KeyringName(), value, m, newSlotList(k.slots))
@@ -334,7 +341,27 @@ func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
 	if err != nil {
 		return slotRecord{}, err
 	}
+	if len(secret) != seal.KeySize {
+		return slotRecord{}, &Error{Kind: ErrInternal, Message: fmt.Sprintf("a key of kind %s gave a secret of %d bytes, not %d",
+			slot.Kind, len(secret), seal.KeySize)}
+	}
 	return slotRecord{slot, seal.NewKEK(slot.seal(), secret).Wrap(slot.seal(), k.current)}, nil
+}
+
+// without returns the slots but those of the given ids.
+func (k *keyring) without(ids []string) ([]slotRecord, error) {
+	for _, id := range ids {
+		if !k.hasSlot(id) {
+			return nil, &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(id),
+				Hint: "they are shown by: nebula key list"}
+		}
+	}
+	rest := slices.DeleteFunc(slices.Clone(k.slots), func(s slotRecord) bool { return slices.Contains(ids, s.ID) })
+	if len(rest) == 0 {
+		return nil, &Error{Kind: ErrUsage, Message: "the last slot cannot be removed: nothing would open the store",
+			Hint: "add another one first: nebula key add"}
+	}
+	return rest, nil
 }
 
 func (k *keyring) hasSlot(id string) bool {

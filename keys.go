@@ -66,7 +66,8 @@ type Key interface {
 	// Secret returns the 32 bytes under which the slot's copy of the data key
 	// is wrapped. Whether they are right shows when it is unwrapped. An error
 	// of kind ErrUnauthenticated says that the key is not at hand, and others
-	// are tried. It may be called often: costly secrets are to be kept.
+	// are tried. It may be called often: costly secrets are to be kept. The
+	// slice stays the key's and is not changed.
 	Secret(ctx context.Context, slot Slot) ([]byte, error)
 
 	// NewSlot returns a slot for this key, without id; salt is a fresh one.
@@ -234,8 +235,12 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	case !info.Mode().IsRegular():
 		return secret, invalid("not a regular file", "", nil)
 	}
-	if wide := atomicfile.TooWide(info, k.AllowGroupRead); wide != "" {
-		return secret, invalid(wide, "chmod 600 "+k.Path, nil)
+	wide, err := atomicfile.TooWideFile(f, k.AllowGroupRead)
+	if err != nil {
+		return secret, invalid(reason(err), "", err)
+	}
+	if wide != "" {
+		return secret, invalid(wide, atomicfile.Restrict(k.Path), nil)
 	}
 	text := make([]byte, seal.KeyFileSize+1)
 	defer clear(text)

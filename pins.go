@@ -34,8 +34,8 @@ type Pins interface {
 
 	// Update changes the pin of one store, or removes it where change returns
 	// false. No other Update comes between what change is given and what it
-	// returns. Where nothing can be remembered, the error is of kind
-	// ErrPermissionDenied: the store is then used without a pin.
+	// returns. After an error of another kind than ErrInvalidConfig, nothing
+	// can be remembered: the store is then used without a pin.
 	Update(address string, change func(old Pin, found bool) (Pin, bool)) error
 }
 
@@ -50,6 +50,7 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 	if s.pinned() == "" {
 		return noPins()
 	}
+	begun := s.options.Now()
 	record, err := s.retrieveKeyring(ctx)
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 		return Pin{KeyID: id, Generation: ring.generation}, true
 	})
 	if err == nil {
-		s.hold(ring)
+		s.hold(&heldKeyring{ring, begun, s.turns.Add(1)})
 	}
 	return err
 }
@@ -98,7 +99,7 @@ func (s *Store) pinned() string {
 // store, and remembers it.
 func (s *Store) checkTrust(ring *keyring) error {
 	if id := s.options.TrustedKey; id != nil {
-		if !ring.knows(*id) {
+		if ring.keyByID(*id) == nil {
 			return s.untrusted(*id, ring, "The configuration")
 		}
 		return nil
@@ -113,7 +114,7 @@ func (s *Store) checkTrust(ring *keyring) error {
 	}
 	switch {
 	case !found:
-	case !ring.knows(pin.KeyID):
+	case ring.keyByID(pin.KeyID) == nil:
 		return s.untrusted(pin.KeyID, ring, "The file known_stores")
 	case ring.generation < pin.Generation:
 		return &Error{Kind: ErrRolledBack,
@@ -140,7 +141,7 @@ func (s *Store) remember(ring *keyring) error {
 		}
 		return seen, true
 	})
-	if KindOf(err) == ErrPermissionDenied {
+	if err != nil && KindOf(err) != ErrInvalidConfig {
 		s.warnOnce.Do(func() {
 			s.options.Logger.Warn("the store's key cannot be remembered, so a replaced key would not be noticed", "reason", err.Error())
 		})

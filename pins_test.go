@@ -268,3 +268,64 @@ func TestParseKeyID(t *testing.T) {
 		wantKind(t, err, nebula.ErrUsage)
 	}
 }
+
+// The same with a passphrase: whoever knows it, because it opens another store
+// of theirs, can make a keyring that it opens.
+func TestReplacedKeyringOfAPassphrase(t *testing.T) {
+	words := passphrase("correct horse battery")
+	words.KDF = nebula.SlotPBKDF2
+	victim, theirs := newEmptyFixture(t), newEmptyFixture(t)
+	pins := &heldPins{}
+	s := victim.pinned(t, nebula.Options{Pins: pins, Keys: []nebula.Key{words}})
+	if _, err := s.Init(t.Context(), words); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "x", "v", nebula.PutOptions{})
+	evil := theirs.open(t, nebula.Options{Keys: []nebula.Key{words}})
+	if _, err := evil.Init(t.Context(), words); err != nil {
+		t.Fatal(err)
+	}
+	put(t, evil, "x", "theirs", nebula.PutOptions{})
+	for what, err := range everyUse(t, theirs.pinned(t, nebula.Options{Pins: pins, Keys: []nebula.Key{words}})) {
+		if nebula.KindOf(err) != nebula.ErrUntrustedKey {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if c := get(t, evil, "x"); string(c.Secret.Reveal()) != "theirs" {
+		t.Error("something was written under the attacker's key")
+	}
+}
+
+// A slot that was injected, or brought back after it was removed, is noticed
+// though the plain hash of the list is made right: rotation never wraps a key
+// for it.
+func TestEditedListOfSlots(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	leaver := newKeyFile(t)
+	slot, err := f.AddKey(t.Context(), leaver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	if err := f.RemoveKey(t.Context(), slot.ID); err != nil {
+		t.Fatal(err)
+	}
+	without, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	stranger := newFixture(t)
+	strangers, _ := stranger.memory.Retrieve(t.Context(), nebula.KeyringName())
+	for name, source := range map[string]nebula.Record{"brought back": with, "injected": strangers} {
+		edited, err := nebula.ParseEnvelope(nebula.KeyringName(), nebula.JoinSlots(t, without.Envelope, source.Envelope))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.memory.Store(t.Context(), nebula.KeyringName(), edited, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range everyUse(t, f.open(t, nebula.Options{Keys: []nebula.Key{f.key, leaver, stranger.key}})) {
+			if nebula.KindOf(err) != nebula.ErrCorrupted {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package nebula
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -48,6 +49,11 @@ type Provider interface {
 // StoreOptions goes with [Provider.Store].
 type StoreOptions struct {
 	Precondition Precondition
+
+	// Previous is the record that is written over, where the caller has read
+	// it; nil says nothing. It spares a provider from reading what it keeps
+	// beside the record, tags for example, to see what changes.
+	Previous *Envelope
 }
 
 // Precondition is what must hold for a record to be written. The zero value
@@ -83,7 +89,10 @@ func (p Precondition) Check(current Version) error {
 }
 
 // Version tells the states of one credential apart. It is opaque: the
-// backend's own where it has versions, else derived from the record's bytes.
+// backend's own where it has versions, else derived from the record's bytes. A
+// version never comes back for a name, be it after a purge, unless the bytes
+// are the same: a backend that counts from 1 again adds what tells the times
+// apart.
 type Version string
 
 // Record is what a provider holds under a name.
@@ -95,8 +104,9 @@ type Record struct {
 // Pager gives the pages of a list.
 type Pager interface {
 	// NextPage returns the next entries, possibly none, and [io.EOF] after the
-	// last. The slice is valid until the next call. After another error the
-	// call can be made again and goes on where it stood.
+	// last. The slice is valid until the next call, and until then the caller
+	// may change it. After another error the call can be made again and goes on
+	// where it stood.
 	NextPage(ctx context.Context) ([]Entry, error)
 
 	// Close frees what the pager holds. It may be called at any time and twice.
@@ -129,7 +139,15 @@ const (
 
 // String returns the state's name.
 func (s State) String() string {
-	return [...]string{"configured", "connected", "closed"}[s]
+	switch s {
+	case StateConfigured:
+		return "configured"
+	case StateConnected:
+		return "connected"
+	case StateClosed:
+		return "closed"
+	}
+	return fmt.Sprintf("State(%d)", int32(s))
 }
 
 // The abilities that a provider may have besides its five methods. Ask for one
@@ -147,7 +165,8 @@ type (
 		Close() error
 	}
 
-	// Describer tells what the provider is, without I/O.
+	// Describer tells what the provider is, without I/O. The address is final
+	// once the provider is connected.
 	Describer interface {
 		Describe() Description
 	}
@@ -181,8 +200,10 @@ type (
 
 	// BatchRetriever reads several credentials in fewer calls than one each.
 	BatchRetriever interface {
-		// RetrieveBatch returns one result for each name, in their order. The
-		// error is of the whole call.
+		// RetrieveBatch returns one result for each name, in their order. It
+		// makes as many calls as the backend's limit asks for; one that fails
+		// is the error of its names. The error is of a batch that could not
+		// be begun.
 		RetrieveBatch(ctx context.Context, names []Name) ([]BatchResult, error)
 	}
 
@@ -196,13 +217,17 @@ type (
 // Description tells what a provider is.
 type Description struct {
 	Provider      string // local, memory, aws, azure, vault, kubernetes
-	Address       string // identity of the backend, the same however it was spelt
+	Address       string // identity of the backend, the same however it was spelt; "" where it ends with the process
 	MaxRecordSize int    // bytes of a record; 0 where no limit is known
 
 	// ComparesKeyring says that Store refuses a record that is not sealed
 	// under the key of the stored keyring: after a new one is written, no
 	// record comes in under the old key.
 	ComparesKeyring bool
+
+	// NoPreconditions says that Store fails with ErrNotSupported where a
+	// precondition is given, and writes unconditionally otherwise.
+	NoPreconditions bool
 
 	// ListLag is how long a list may show what was.
 	ListLag time.Duration
@@ -235,6 +260,7 @@ const (
 // Finding is one line of an examination.
 type Finding struct {
 	Check    string   `json:"check"` // what was looked at: "directory", "lock", …
+	Kind     Kind     `json:"-"`     // of the error that an operation would meet; "" where none would
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
 	Fix      string   `json:"fix,omitempty"` // what to do, with commands where there are some
@@ -267,7 +293,7 @@ func As[T any](p Provider) (T, bool) {
 	return ability, ok
 }
 
-// describe returns the provider's description, of which only the name is sure.
+// describeProvider returns the provider's description, if it has one.
 func describeProvider(p Provider) Description {
 	if d, ok := As[Describer](p); ok {
 		return d.Describe()

@@ -21,12 +21,11 @@ type Store struct {
 
 	ring    atomic.Pointer[heldKeyring]
 	loading chan struct{} // held while the keyring is read: 1 of room
+	turns   atomic.Uint64 // numbers reads and writes of the keyring
 
 	warnOnce sync.Once // about pins
 
-	// unconditional is set once the provider has said that it cannot check a
-	// precondition.
-	unconditional atomic.Bool
+	sleep func(context.Context, time.Duration) error // tests pass the time
 }
 
 // Options goes with [Open].
@@ -91,6 +90,7 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 		description: describeProvider(p),
 		options:     options,
 		loading:     make(chan struct{}, 1),
+		sleep:       sleep,
 	}
 	if s.options.Now == nil {
 		s.options.Now = time.Now
@@ -111,6 +111,7 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 		if err := c.Connect(ctx); err != nil {
 			return nil, s.locate(err, "connect", "")
 		}
+		s.description = describeProvider(p) // the address may be known only now
 	}
 	return s, nil
 }
@@ -136,32 +137,32 @@ func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
 	if err != nil {
 		return Credential{}, s.locate(err, op, id)
 	}
-	c, err := s.get(ctx, name)
+	c, e, err := s.get(ctx, name)
 	if err != nil {
 		return Credential{}, s.locate(err, op, id)
 	}
 	if s.options.TrackAccess {
-		s.noteAccess(ctx, name, &c)
+		s.noteAccess(ctx, name, &c, e)
 	}
 	return c, nil
 }
 
-func (s *Store) get(ctx context.Context, name Name) (Credential, error) {
+func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, error) {
 	scope, err := s.scope(ctx)
 	if err != nil {
-		return Credential{}, err
+		return Credential{}, nil, err
 	}
 	// In a new process both are fetched at once, so that one credential costs
 	// one round trip.
 	keyring := s.prefetchKeyring(ctx)
 	defer keyring.cancel()
-	c, _, err := s.retrieve(ctx, name, keyring, func(r Record) error {
+	c, r, err := s.retrieve(ctx, name, keyring, func(r Record) error {
 		if scope != "" && r.Envelope.metadata.Scope != scope {
 			return notFound()
 		}
 		return nil
 	})
-	return c, err
+	return c, r.Envelope, err
 }
 
 // Exists reports whether there is such a credential, readable or not.
@@ -187,12 +188,28 @@ func (s *Store) Delete(ctx context.Context, id ID) error {
 
 // Purge removes the credential for good, live or deleted, and returns when
 // nothing of it can be read or restored and the id is free.
+//
+// In a store with a scope it fails with ErrNotSupported for a credential that
+// is deleted and could be restored: its scope cannot be told.
 func (s *Store) Purge(ctx context.Context, id ID) error {
-	if p, ok := As[Purger](s.provider); ok {
-		return s.remove(ctx, "purge", id, p.Purge)
+	const op = "purge"
+	p, ok := As[Purger](s.provider)
+	if !ok {
+		// Where nothing is kept of what is deleted, deleting is purging.
+		return s.remove(ctx, op, id, s.provider.Delete)
 	}
-	// Where nothing is kept of what is deleted, deleting is purging.
-	return s.remove(ctx, "purge", id, s.provider.Delete)
+	name, scope, err := s.prepare(ctx, id)
+	if err == nil && scope != "" {
+		var found bool
+		if found, err = s.provider.Exists(ctx, name); err == nil && !found {
+			err = &Error{Kind: ErrNotSupported, Message: "there is none that is live, and the scope of a deleted one cannot be told",
+				Hint: "purge it from a store that has no scope"}
+		}
+	}
+	if err != nil {
+		return s.locate(err, op, id)
+	}
+	return s.remove(ctx, op, id, p.Purge)
 }
 
 func (s *Store) remove(ctx context.Context, op string, id ID, remove func(context.Context, Name) error) error {
@@ -207,57 +224,6 @@ func (s *Store) remove(ctx context.Context, op string, id ID, remove func(contex
 		}
 	}
 	return s.locate(remove(ctx, name), op, id)
-}
-
-// Restore brings back a deleted credential. It fails with ErrNotSupported
-// where the backend keeps none, ErrNotFound where there is nothing to bring
-// back, ErrConflict over a live one.
-func (s *Store) Restore(ctx context.Context, id ID) error {
-	const op = "restore"
-	name, _, err := s.prepare(ctx, id)
-	if err != nil {
-		return s.locate(err, op, id)
-	}
-	r, ok := As[Restorer](s.provider)
-	if !ok {
-		return s.lacks(op, id, "restoring a deleted credential")
-	}
-	if err := r.Restore(ctx, name); err != nil {
-		return s.locate(err, op, id)
-	}
-	return s.locate(s.sealRestored(ctx, name), op, id)
-}
-
-// sealRestored seals a record anew that was deleted before the data key was
-// replaced, and so is still under the old one, and marks it as the newest: it
-// was asked for by name.
-func (s *Store) sealRestored(ctx context.Context, name Name) error {
-	record, err := s.provider.Retrieve(ctx, name)
-	if err != nil {
-		return err
-	}
-	// The key ids are in clear: as a rule they agree, and no key is needed.
-	keyring, err := s.retrieveKeyring(ctx)
-	if err != nil || s.options.RollbackGuard == nil && keyring.Envelope.keyID == record.Envelope.keyID {
-		return err
-	}
-	ring, err := s.reloadKeyring(ctx)
-	if err != nil {
-		return err
-	}
-	key, err := ring.keyFor(name, record.Envelope, anyRecord)
-	if err != nil {
-		return err
-	}
-	if key != ring.current {
-		if err := s.sealAnew(ctx, name, record, key, ring); err != nil {
-			return err
-		}
-		if record, err = s.provider.Retrieve(ctx, name); err != nil {
-			return err
-		}
-	}
-	return s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
 }
 
 // History lists the versions of the credential, the newest first, or fails

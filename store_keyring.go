@@ -10,16 +10,6 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// keyringAge is how old a keyring may be that a writer seals with: after a
-// rotation of the data key, no writer uses the old one for longer.
-const keyringAge = 60 * time.Second
-
-// heldKeyring is a keyring and when it was last known to be current.
-type heldKeyring struct {
-	*keyring
-	at time.Time
-}
-
 // KeyInfo describes a store's keyring.
 type KeyInfo struct {
 	ID           KeyID // of the data key
@@ -27,9 +17,10 @@ type KeyInfo struct {
 	CreatedAt    time.Time
 	LastModified time.Time
 
-	// Authentic is false where no key was at hand or none fitted: then the
-	// slots are what the backend shows, and Generation is 0.
+	// Authentic is false where no key was at hand or none fitted, as Problem
+	// says: then the slots are what the backend shows, and Generation is 0.
 	Authentic  bool
+	Problem    error
 	Generation uint64  // writes of the keyring so far
 	Retired    []KeyID // data keys that were replaced and are kept, newest first
 	Rotating   bool    // records may still be under the first of them
@@ -54,25 +45,39 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 	if found {
 		return nil, alreadyInitialised(nil)
 	}
-	if err := errors.Join(s.wantNoPin(), s.wantNoRecords(ctx)); err != nil {
+	if err := s.wantNoPin(); err != nil {
 		return nil, err
 	}
-	now := s.now()
+	if err := s.wantNoRecords(ctx); err != nil {
+		return nil, err
+	}
+	begun, now := s.options.Now(), s.now()
 	ring := &keyring{createdAt: now, current: seal.GenerateKey(), generation: 1}
 	slot, err := ring.wrapFor(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	ring.slots = []slotRecord{slot}
-	ring.version, err = s.provider.Store(ctx, KeyringName(), ring.seal(now), StoreOptions{Precondition: IfAbsent()})
+	err = s.storeKeyring(ctx, ring, now, IfAbsent())
 	if errors.Is(err, ErrAlreadyExists) {
 		return nil, alreadyInitialised(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.hold(ring)
-	return ring, s.remember(ring)
+	s.holdWritten(ring, begun)
+	return ring, nil
+}
+
+// storeKeyring seals and writes the keyring, if it can be read again.
+func (s *Store) storeKeyring(ctx context.Context, ring *keyring, now time.Time, condition Precondition) (err error) {
+	e := ring.seal(now)
+	if _, err := ParseEnvelope(KeyringName(), e.raw); err != nil {
+		return &Error{Kind: ErrInternal, Message: "the new keyring could not be read again, and was not written", Err: err}
+	}
+	ring.raw = e.raw
+	ring.version, err = s.provider.Store(ctx, KeyringName(), e, StoreOptions{Precondition: condition})
+	return err
 }
 
 func alreadyInitialised(cause error) error {
@@ -128,10 +133,19 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 		for _, key := range ring.retired {
 			info.Retired = append(info.Retired, KeyID(key.ID()))
 		}
-	case !errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrWrongKey):
+	case errors.Is(err, ErrUnauthenticated), errors.Is(err, ErrWrongKey):
+		info.Problem = s.locate(err, op, "")
+	default:
 		return KeyInfo{}, s.locate(err, op, "")
 	}
 	return info, nil
+}
+
+// Unlock reads and opens the keyring, so that what is wrong with the keys at
+// hand shows now. Every operation that needs a key does so by itself.
+func (s *Store) Unlock(ctx context.Context) error {
+	_, err := s.keyring(ctx, &prefetch{})
+	return s.locate(err, "open the keyring", "")
 }
 
 // AddKey makes one more slot, so that key opens the store too.
@@ -150,14 +164,9 @@ func (s *Store) AddKey(ctx context.Context, key Key) (Slot, error) {
 // data key itself is replaced. The last slot cannot be removed.
 func (s *Store) RemoveKey(ctx context.Context, slotID string) error {
 	err := s.changeKeyring(ctx, func(ring *keyring) error {
-		rest := slices.DeleteFunc(slices.Clone(ring.slots), func(r slotRecord) bool { return r.ID == slotID })
-		switch {
-		case len(rest) == len(ring.slots):
-			return &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(slotID),
-				Hint: "they are shown by: nebula key list"}
-		case len(rest) == 0:
-			return &Error{Kind: ErrUsage, Message: "the last slot cannot be removed: nothing would open the store",
-				Hint: "add another one first: nebula key add"}
+		rest, err := ring.without([]string{slotID})
+		if err != nil {
+			return err
 		}
 		ring.slots = rest
 		return nil
@@ -188,138 +197,19 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 			}
 			return err
 		}
-		changed.version, err = s.provider.Store(ctx, KeyringName(), changed.seal(s.now()),
-			StoreOptions{Precondition: IfVersion(ring.version)})
+		begun := s.options.Now()
+		err = s.storeKeyring(ctx, &changed, s.now(), IfVersion(ring.version))
 		if err == nil {
-			s.hold(&changed)
-			return s.remember(&changed)
+			s.holdWritten(&changed, begun)
+			return nil
 		}
-		if !errors.Is(err, ErrConflict) || !attempt.next(ctx) {
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if err := attempt.next(ctx, err); err != nil {
 			return err
 		}
 	}
-}
-
-// prefetch is a read of the keyring's record that may be under way.
-type prefetch struct {
-	done   chan struct{} // nil where nothing was begun
-	taken  bool
-	stop   context.CancelFunc
-	record Record
-	err    error
-}
-
-// prefetchKeyring begins to read the keyring's record, if none is held.
-func (s *Store) prefetchKeyring(ctx context.Context) *prefetch {
-	if s.ring.Load() != nil || len(s.options.Keys) == 0 {
-		return &prefetch{}
-	}
-	ctx, stop := context.WithCancel(ctx)
-	p := &prefetch{done: make(chan struct{}), stop: stop}
-	go func() {
-		defer close(p.done)
-		p.record, p.err = s.retrieveKeyring(ctx)
-	}()
-	return p
-}
-
-// cancel ends the read and waits for it: the provider may be closed next.
-func (p *prefetch) cancel() {
-	if p.done != nil {
-		p.stop()
-		<-p.done
-	}
-}
-
-// keyring returns the keyring, which is read and opened if none is held.
-func (s *Store) keyring(ctx context.Context, pre *prefetch) (*keyring, error) {
-	if held := s.ring.Load(); held != nil {
-		return held.keyring, nil
-	}
-	return s.loadKeyring(ctx, pre)
-}
-
-// freshKeyring is keyring for writers: what it returns is at most keyringAge old.
-func (s *Store) freshKeyring(ctx context.Context, pre *prefetch) (*keyring, error) {
-	if held := s.ring.Load(); held != nil && s.options.Now().Sub(held.at) < keyringAge {
-		return held.keyring, nil
-	}
-	return s.loadKeyring(ctx, pre)
-}
-
-// reloadKeyring reads the keyring anew. It is opened only if it has changed.
-func (s *Store) reloadKeyring(ctx context.Context) (*keyring, error) {
-	return s.loadKeyring(ctx, &prefetch{})
-}
-
-// loadKeyring takes the record that was prefetched, or reads it, and opens it.
-// One goroutine at a time does so, and asks a person for the passphrase; the
-// others then find that nothing has changed.
-func (s *Store) loadKeyring(ctx context.Context, pre *prefetch) (*keyring, error) {
-	select {
-	case s.loading <- struct{}{}:
-		defer func() { <-s.loading }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	record, err := pre.take(ctx, s.retrieveKeyring)
-	if err != nil {
-		return nil, err
-	}
-	var ring *keyring
-	if held := s.ring.Load(); held != nil && held.version == record.Version {
-		ring = held.keyring
-	} else if ring, err = s.openTrusted(ctx, record); err != nil {
-		return nil, err
-	}
-	s.hold(ring)
-	return ring, nil
-}
-
-// openTrusted opens a keyring's record and holds it against the pin. Between
-// the two another process may have written a newer one, and remembered that:
-// then the newer one is what counts.
-func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
-	for {
-		ring, err := openKeyring(ctx, record, s.options.Keys)
-		if err != nil {
-			return nil, err
-		}
-		distrust := s.checkTrust(ring)
-		if distrust == nil {
-			return ring, nil
-		}
-		newer, err := s.retrieveKeyring(ctx)
-		if err != nil || newer.Version == record.Version {
-			return nil, distrust
-		}
-		record = newer
-	}
-}
-
-// take returns what was prefetched, once, or else what retrieve returns.
-func (p *prefetch) take(ctx context.Context, retrieve func(context.Context) (Record, error)) (Record, error) {
-	if p.done == nil || p.taken {
-		return retrieve(ctx)
-	}
-	<-p.done
-	p.taken = true
-	return p.record, p.err
-}
-
-func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
-	record, err := s.provider.Retrieve(ctx, KeyringName())
-	if errors.Is(err, ErrNotFound) {
-		if err := s.wantNoPin(); err != nil {
-			return Record{}, err
-		}
-		return Record{}, notInitialised(err)
-	}
-	return record, err
-}
-
-func (s *Store) hold(ring *keyring) {
-	s.ring.Store(&heldKeyring{ring, s.options.Now()})
 }
 
 func (s *Store) checkKeyring(ctx context.Context) Finding {
@@ -332,7 +222,7 @@ func (s *Store) checkKeyring(ctx context.Context) Finding {
 	case errors.Is(err, ErrNotInitialised):
 		finding.Severity, finding.Message, finding.Fix = SeverityWarning, "there is none yet", "nebula init"
 	default:
-		finding.Severity, finding.Message = SeverityError, err.Error()
+		finding.Severity, finding.Message, finding.Kind = SeverityError, err.Error(), KindOf(err)
 		if errors.As(err, &e) {
 			finding.Fix = e.Hint
 		}

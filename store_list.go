@@ -2,6 +2,8 @@ package nebula
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
 
@@ -39,6 +41,12 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 	if err != nil {
 		return err
 	}
+	if options.Verify {
+		// Once, and not for each entry: without a key nothing can be verified.
+		if _, err := s.keyring(ctx, &prefetch{}); err != nil && !errors.Is(err, ErrNotInitialised) {
+			return err
+		}
+	}
 	filter := options.Filter
 	if scope != "" {
 		if filter.Scope != "" && filter.Scope != scope {
@@ -74,7 +82,12 @@ func (s *Store) detail(ctx context.Context, page []Entry, options ListOptions) [
 	var at []int
 	for i, e := range page {
 		if e.Err == nil && (options.Verify || e.Metadata == nil || e.Version == "") {
-			names, at = append(names, Name{string(e.ID)}), append(at, i)
+			name, err := e.ID.Name()
+			if err != nil {
+				page[i].Err = s.locate(err, "list", e.ID)
+				continue
+			}
+			names, at = append(names, name), append(at, i)
 		}
 	}
 	gone := make(map[int]bool)
@@ -100,7 +113,7 @@ func (s *Store) detail(ctx context.Context, page []Entry, options ListOptions) [
 }
 
 func (s *Store) complete(ctx context.Context, e *Entry, name Name, r Record, verify bool) {
-	m := r.Envelope.metadata
+	m := r.Envelope.metadata.clone()
 	if verify {
 		c, err := s.open(ctx, name, r, &prefetch{}, currentRecord)
 		if err != nil {
@@ -117,6 +130,9 @@ func (s *Store) complete(ctx context.Context, e *Entry, name Name, r Record, ver
 func (s *Store) retrieveAll(ctx context.Context, names []Name) []BatchResult {
 	if b, ok := As[BatchRetriever](s.provider); ok && len(names) > 0 {
 		results, err := b.RetrieveBatch(ctx, names)
+		if err == nil && len(results) != len(names) {
+			err = &Error{Kind: ErrInternal, Message: fmt.Sprintf("a batch of %d names gave %d results", len(names), len(results))}
+		}
 		if err == nil {
 			return results
 		}

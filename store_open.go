@@ -31,7 +31,10 @@ func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept f
 			return c, record, err
 		}
 		newer, failed := s.provider.Retrieve(ctx, name)
-		if failed != nil || newer.Version == record.Version {
+		if failed != nil {
+			return Credential{}, newer, failed
+		}
+		if newer.Version == record.Version {
 			return Credential{}, record, err
 		}
 		record = newer
@@ -42,12 +45,12 @@ func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept f
 func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, rule openRule) (Credential, error) {
 	ring, err := s.keyring(ctx, pre)
 	if errors.Is(err, ErrNotInitialised) {
-		return Credential{}, recordsWithoutKeyring(err)
+		return Credential{}, aboutKeyring(recordsWithoutKeyring(err))
 	}
 	if err != nil {
 		return Credential{}, err
 	}
-	if !ring.knows(r.Envelope.keyID) {
+	if ring.keyByID(r.Envelope.KeyID()) == nil {
 		// It may have been replaced since it was read.
 		if ring, err = s.reloadKeyring(ctx); err != nil {
 			return Credential{}, err
@@ -62,7 +65,7 @@ func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, ru
 		return Credential{}, damagedRecord(err)
 	}
 	if rule == currentRecord {
-		if err := s.guardRead(name, r.Envelope, ring); err != nil {
+		if err := s.guardRead(ctx, name, r.Envelope, ring); err != nil {
 			clear(plaintext)
 			return Credential{}, err
 		}
@@ -75,49 +78,51 @@ func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, ru
 	}, nil
 }
 
+// errDamaged marks a record that is not authentic.
+var errDamaged = errors.New("the record is not authentic")
+
 func damagedRecord(cause error) error {
-	return &Error{Kind: ErrCorrupted, Err: cause,
+	return &Error{Kind: ErrCorrupted, Err: errors.Join(errDamaged, cause),
 		Message: "the record was damaged, edited, or swapped with another one",
 		Hint:    "restore it from a backup, or put the value again with --force"}
 }
 
-// knows reports whether the id is of a key in the keyring, in use or retired.
-func (k *keyring) knows(id [seal.KeyIDSize]byte) bool {
-	if k.current.ID() == id {
-		return true
-	}
-	for _, key := range k.retired {
-		if key.ID() == id {
-			return true
+// all returns the keys of the keyring, the one in use first.
+func (k *keyring) all() []*seal.Key { return append([]*seal.Key{k.current}, k.retired...) }
+
+// keyByID returns the key of that id, in use or retired, or nil.
+func (k *keyring) keyByID(id KeyID) *seal.Key {
+	for _, key := range k.all() {
+		if KeyID(key.ID()) == id {
+			return key
 		}
 	}
-	return false
+	return nil
 }
 
 // keyFor returns the key that the record says it is sealed under, if it may
 // open such a record.
 func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, error) {
-	if k.current.ID() == e.keyID {
-		return k.current, nil
+	key := k.keyByID(e.KeyID())
+	switch {
+	case key == nil:
+		return nil, k.whyUnknown(name, e)
+	case key == k.current, rule == anyRecord, k.rotating && key == k.retired[0]:
+		return key, nil
 	}
-	for i, key := range k.retired {
-		switch {
-		case key.ID() != e.keyID:
-		case rule == anyRecord, k.rotating && i == 0:
-			return key, nil
-		default:
-			return nil, &Error{Kind: ErrCorrupted, Message: "the record is sealed under a retired key",
-				Hint: "it is a copy of an older state; restore the current one from a backup, or put the value again with --force"}
-		}
-	}
-	// The id may be what was damaged: the commitment tells.
-	for _, key := range append([]*seal.Key{k.current}, k.retired...) {
+	return nil, &Error{Kind: ErrCorrupted, Message: "the record is sealed under a retired key",
+		Hint: "it is a copy of an older state; restore the current one from a backup, or put the value again with --force"}
+}
+
+// whyUnknown tells a damaged key id from the record of another store.
+func (k *keyring) whyUnknown(name Name, e *Envelope) error {
+	for _, key := range k.all() {
 		if key.Fits(name.s, e.sealed) {
-			return nil, &Error{Kind: ErrCorrupted, Message: "the record's key id was damaged or edited",
+			return &Error{Kind: ErrCorrupted, Message: "the record's key id was damaged or edited",
 				Hint: "restore it from a backup, or put the value again with --force"}
 		}
 	}
-	return nil, &Error{Kind: ErrWrongKey,
+	return &Error{Kind: ErrWrongKey,
 		Message: "the record is sealed under the data key " + e.KeyID().String() + ", this store's is " + KeyID(k.current.ID()).String(),
 		Hint:    "it comes from another store; open it with the key of that one"}
 }

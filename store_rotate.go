@@ -16,9 +16,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// settleTime is how long after a new data key was written another process may
-// still seal under the old one, on backends that do not compare: the age of a
-// writer's keyring, twice.
+// settleTime is how long after a new data key was written a record may still
+// come in under the old one, on backends that do not compare: the age of a
+// writer's keyring, and as long again for the write itself.
 const settleTime = 2 * keyringAge
 
 // RotateOptions goes with [Store.Rotate].
@@ -62,23 +62,26 @@ func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult
 	if err != nil {
 		return RotateResult{}, s.locate(err, op, "")
 	}
-	if !ring.rotating {
-		if options.ResumeOnly {
-			return RotateResult{KeyID: KeyID(ring.current.ID())}, nil
-		}
-		if err := s.switchKey(ctx, options.Drop); err != nil {
-			return RotateResult{}, s.locate(err, op, "")
-		}
+	if !ring.rotating && options.ResumeOnly {
+		return RotateResult{KeyID: KeyID(ring.current.ID())}, nil
+	}
+	if err := s.switchKey(ctx, options.Drop); err != nil {
+		return RotateResult{}, s.locate(err, op, "")
 	}
 	result, err := s.sweep(ctx, options)
 	return result, s.locate(err, op, "")
 }
 
-// switchKey makes a new data key the current one, by one conditional write.
+// switchKey makes a new data key the current one, by one conditional write. A
+// rotation that was begun is resumed, and loses the slots to be dropped.
 func (s *Store) switchKey(ctx context.Context, drop []string) error {
-	return s.changeKeyring(ctx, func(ring *keyring) error {
+	return s.changeKeyring(ctx, func(ring *keyring) (err error) {
+		if ring.rotating && len(drop) == 0 {
+			return errUnchanged
+		}
 		if ring.rotating {
-			return errUnchanged // another process began; its rotation is resumed
+			ring.slots, err = ring.without(drop)
+			return err
 		}
 		if len(ring.retired) == maxRetired {
 			return &Error{Kind: ErrUsage, Message: fmt.Sprintf("the keyring holds %d retired keys, the most there can be", maxRetired),
@@ -101,17 +104,13 @@ func (s *Store) switchKey(ctx context.Context, drop []string) error {
 // and parameters stay, so that a running process opens the new keyring with
 // the secret that it holds.
 func (s *Store) rewrap(ctx context.Context, ring *keyring, next *seal.Key, drop []string) ([]slotRecord, error) {
-	for _, id := range drop {
-		if !ring.hasSlot(id) {
-			return nil, &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(id), Hint: "they are shown by: nebula key list"}
-		}
+	kept, err := ring.without(drop)
+	if err != nil {
+		return nil, err
 	}
 	var slots []slotRecord
 	var closed []string
-	for _, slot := range ring.slots {
-		if slices.Contains(drop, slot.ID) {
-			continue
-		}
+	for _, slot := range kept {
 		kek, opened, err := s.openSlot(ctx, slot)
 		if err != nil {
 			return nil, err
@@ -122,13 +121,10 @@ func (s *Store) rewrap(ctx context.Context, ring *keyring, next *seal.Key, drop 
 		}
 		slots = append(slots, slotRecord{slot.Slot, kek.Wrap(slot.seal(), next)})
 	}
-	switch {
-	case closed != nil:
+	if closed != nil {
 		return nil, &Error{Kind: ErrUsage,
 			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
 			Hint:    "give their keys too, or drop them: nebula key rotate --drop SLOT"}
-	case slots == nil:
-		return nil, &Error{Kind: ErrUsage, Message: "no slot would be left: nothing would open the store"}
 	}
 	return slots, nil
 }
@@ -157,10 +153,13 @@ func (s *Store) openSlot(ctx context.Context, slot slotRecord) (seal.KEK, bool, 
 
 // sweep seals every record under the current key and ends the rotation. The
 // end is a full pass that finds no record under the old key, and that began
-// when no writer could use it any more.
+// when none could come in any more, and lists were no longer late.
 func (s *Store) sweep(ctx context.Context, options RotateOptions) (RotateResult, error) {
 	var result RotateResult
-	for {
+	// By this clock, from when this process first saw the new key: the clock of
+	// the one that made it may be ahead or behind.
+	settled := s.options.Now().Add(s.settleTime())
+	for attempt := newAttempts(); ; {
 		ring, err := s.reloadKeyring(ctx)
 		if err != nil {
 			return result, err
@@ -169,28 +168,25 @@ func (s *Store) sweep(ctx context.Context, options RotateOptions) (RotateResult,
 		if !ring.rotating {
 			return result, nil
 		}
-		// The clock that wrote switchedAt may be ahead of ours.
-		wait := min(s.settleTime(), ring.switchedAt.Add(s.settleTime()).Sub(s.options.Now()))
+		wait := settled.Sub(s.options.Now())
 		pass := &sweepPass{store: s, ring: ring, options: options, before: result.Sealed}
 		err = pass.run(ctx)
-		if err != nil && !errors.Is(err, ErrKeyChanged) { // changed: by another rotation
-			return result, err
-		}
 		result.Sealed += int(pass.sealed.Load())
 		result.Left = pass.left
 		switch {
+		case errors.Is(err, ErrKeyChanged): // by another rotation
+			err = attempt.next(ctx, err)
 		case err != nil, pass.sealed.Load() > 0:
 		case wait > 0:
 			if options.Waiting != nil {
 				options.Waiting(wait)
 			}
-			if err := sleep(ctx, wait); err != nil {
-				return result, err
-			}
+			err = s.sleep(ctx, wait)
 		default:
-			if err := s.endRotation(ctx); err != nil {
-				return result, err
-			}
+			err = s.endRotation(ctx)
+		}
+		if err != nil {
+			return result, err
 		}
 	}
 }
@@ -201,7 +197,7 @@ func (s *Store) settleTime() time.Duration {
 	if s.description.ComparesKeyring {
 		return s.description.ListLag
 	}
-	return max(settleTime, s.description.ListLag)
+	return settleTime + s.description.ListLag
 }
 
 func (s *Store) endRotation(ctx context.Context) error {
@@ -230,90 +226,113 @@ type sweepPass struct {
 func (p *sweepPass) run(ctx context.Context) error {
 	pager := p.store.provider.List(ctx, Filter{})
 	defer pager.Close()
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(p.store.options.MaxConcurrency)
-	for ctx.Err() == nil {
+	listed := p.each(groupCtx, pager, func(name Name) {
+		group.Go(func() error { return p.one(groupCtx, name) })
+	})
+	// What went wrong with a record ended the list, too.
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return listed
+}
+
+func (p *sweepPass) each(ctx context.Context, pager Pager, visit func(Name)) error {
+	for {
 		page, err := pager.NextPage(ctx)
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
-			return errors.Join(err, group.Wait())
+			return err
 		}
 		for _, e := range page {
-			name := Name{string(e.ID)} // the slice is the pager's
-			group.Go(func() error { return p.one(ctx, name) })
+			name, err := e.ID.Name()
+			if err != nil {
+				return err
+			}
+			visit(name)
 		}
 	}
-	return group.Wait()
 }
 
-// one seals one record anew, on condition that nobody wrote it meanwhile.
+// one seals one record anew, on condition that nobody wrote it meanwhile. One
+// that cannot be read is left as it is.
 func (p *sweepPass) one(ctx context.Context, name Name) error {
 	for attempt := newAttempts(); ; {
-		err := p.try(ctx, name)
-		switch {
-		case err == nil:
-			p.report()
+		unreadable, err := p.try(ctx, name)
+		if unreadable != nil || err == nil {
+			p.report(name, unreadable)
 			return nil
-		case errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyChanged) && attempt.next(ctx):
-		case isUnreadable(err):
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.left = append(p.left, Entry{ID: name.ID(), Err: p.store.locate(err, "rotate", name.ID())})
-			return nil
-		default:
-			return locate(err, "rotate", p.store.description.Provider, name.ID())
+		}
+		if errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyChanged) {
+			err = attempt.next(ctx, err)
+		}
+		if err != nil {
+			return p.store.locate(err, "rotate", name.ID())
 		}
 	}
 }
 
-func (p *sweepPass) report() {
+func (p *sweepPass) report(name Name, unreadable error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if unreadable != nil {
+		p.left = append(p.left, Entry{ID: name.ID(), Err: p.store.locate(unreadable, "rotate", name.ID())})
+	}
 	p.looked++
 	if p.options.Progress != nil {
 		p.options.Progress(p.looked, p.before+int(p.sealed.Load()))
 	}
 }
 
-func (p *sweepPass) try(ctx context.Context, name Name) error {
+// try seals the record anew if it has to be. Only what is wrong with the record
+// itself makes it unreadable.
+func (p *sweepPass) try(ctx context.Context, name Name) (unreadable, err error) {
 	record, err := p.store.provider.Retrieve(ctx, name)
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case isUnreadable(err):
+		return err, nil
+	case err != nil:
+		return nil, err
+	case record.Envelope.keyID == p.ring.current.ID():
+		return nil, nil
 	}
-	if err != nil {
-		return err
+	key, unreadable := p.ring.keyFor(name, record.Envelope, currentRecord)
+	if unreadable != nil {
+		return unreadable, nil
 	}
-	e := record.Envelope
-	if e.keyID == p.ring.current.ID() {
-		return nil
+	_, err = p.store.sealAnew(ctx, name, record, key, p.ring)
+	if errors.Is(err, errDamaged) {
+		return err, nil
 	}
-	key, err := p.ring.keyFor(name, e, currentRecord)
-	if err != nil {
-		return err
+	if err == nil {
+		p.sealed.Add(1)
 	}
-	if err := p.store.sealAnew(ctx, name, record, key, p.ring); err != nil {
-		return err
-	}
-	p.sealed.Add(1)
-	return nil
+	return nil, err
 }
 
 // sealAnew seals a record under the current key. Value and metadata stay.
-func (s *Store) sealAnew(ctx context.Context, name Name, r Record, key *seal.Key, ring *keyring) error {
+func (s *Store) sealAnew(ctx context.Context, name Name, r Record, key *seal.Key, ring *keyring) (*Envelope, error) {
 	plaintext, err := r.Envelope.open(key, name)
 	if err != nil {
-		return damagedRecord(err)
+		return nil, damagedRecord(err)
 	}
 	defer clear(plaintext)
 	e := sealEnvelope(ring.current, name, plaintext, r.Envelope.metadata, nil)
-	_, err = s.provider.Store(ctx, name, e, StoreOptions{Precondition: s.condition(IfVersion(r.Version))})
-	return err
+	options := StoreOptions{Precondition: IfVersion(r.Version), Previous: r.Envelope}
+	if _, err = s.provider.Store(ctx, name, e, options); err != nil {
+		return nil, err
+	}
+	return e, s.resealMark(name, r.Envelope, e, ring)
 }
 
 // DestroyKey removes a retired data key from the keyring. What is sealed under
-// it, old versions and backups, can then no longer be read.
+// it, old versions, deleted credentials and backups, can then no longer be read,
+// and whoever trusts the store by that key alone no longer does.
 func (s *Store) DestroyKey(ctx context.Context, id KeyID) error {
 	err := s.changeKeyring(ctx, func(ring *keyring) error {
 		i := slices.IndexFunc(ring.retired, func(k *seal.Key) bool { return KeyID(k.ID()) == id })

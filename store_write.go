@@ -47,8 +47,13 @@ func (s *Store) Put(ctx context.Context, id ID, secret Secret, options PutOption
 	if options.IfAbsent && (options.IfVersion != "" || options.Previous != nil) {
 		return "", s.locate(&Error{Kind: ErrUsage, Message: "if-absent and if-version exclude each other"}, "store", id)
 	}
-	if options.Previous != nil && options.IfVersion == "" {
-		options.IfVersion = options.Previous.Version
+	if p := options.Previous; p != nil {
+		if p.Version == "" || p.ID != id {
+			return "", s.locate(&Error{Kind: ErrUsage, Message: "the previous credential is not one that was read under this id"}, "store", id)
+		}
+		if options.IfVersion == "" {
+			options.IfVersion = p.Version
+		}
 	}
 	return s.update(ctx, "store", id, options, func(found *Credential) (Secret, error) {
 		m := &found.Metadata
@@ -102,111 +107,121 @@ func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions
 	}
 	for attempt := newAttempts(); ; {
 		v, err := s.tryUpdate(ctx, name, scope, options, edit)
-		if err == nil {
-			return v, nil
-		}
-		asked := options.IfAbsent || options.IfVersion != ""
 		switch {
+		case err == nil:
+			return v, nil
 		case errors.Is(err, ErrKeyChanged):
-			if _, loadErr := s.reloadKeyring(ctx); loadErr != nil {
-				return "", s.locate(loadErr, op, id)
+			if _, err := s.reloadKeyring(ctx); err != nil {
+				return "", s.locate(err, op, id)
 			}
-		case errors.Is(err, ErrNotSupported) && !asked && s.unconditional.CompareAndSwap(false, true):
-		case asked || !errors.Is(err, errRaced):
+		case options.asked() || !errors.Is(err, errRaced):
 			return "", s.locate(err, op, id)
 		}
-		if !attempt.next(ctx) {
+		if err := attempt.next(ctx, err); err != nil {
 			return "", s.locate(err, op, id)
 		}
 	}
 }
 
+// asked reports whether the caller asked for a condition.
+func (o *PutOptions) asked() bool { return o.IfAbsent || o.IfVersion != "" }
+
 // errRaced marks a failure of a condition that the caller did not ask for.
 var errRaced = errors.New("another writer came first")
+
+// existing is the credential that a write finds.
+type existing struct {
+	Credential           // no version where there is none that can be read
+	envelope   *Envelope // nil where it is not at hand
+	condition  Precondition
+}
 
 func (s *Store) tryUpdate(ctx context.Context, name Name, scope string, options PutOptions,
 	edit func(*Credential) (Secret, error)) (Version, error) {
 	// A new process fetches the keyring while it reads the record.
 	pre := s.prefetchKeyring(ctx)
 	defer pre.cancel()
-	found, condition, err := s.before(ctx, name, scope, options, pre)
+	found, err := s.before(ctx, name, scope, options, pre)
 	if err != nil {
 		return "", err
+	}
+	if options.Previous == nil {
+		defer found.Secret.Wipe()
 	}
 	now := s.now()
 	if found.Version == "" {
 		found.Metadata = Metadata{CreatedAt: now, CreatedBy: s.author(ctx), Scope: scope}
-	} else if !now.After(found.Metadata.LastModified) {
-		// The clock stands, or went back: later versions stay later.
-		now = found.Metadata.LastModified.Add(time.Microsecond)
+	} else {
+		// The clock may stand, or go back: later versions stay later.
+		now = laterThan(found.Metadata.LastModified, now)
 	}
-	secret, err := edit(&found)
+	secret, err := edit(&found.Credential)
 	if err != nil {
 		return "", err
 	}
-	if found.Metadata.LastModified, err = s.afterMark(ctx, now, name, pre); err != nil {
+	if found.Metadata.LastModified, err = s.afterMark(ctx, now, name, pre, options.Force); err != nil {
 		return "", err
 	}
-	v, err := s.write(ctx, name, secret, found.Metadata, condition, pre)
-	if err != nil && !options.IfAbsent && (errors.Is(err, ErrConflict) || errors.Is(err, ErrAlreadyExists)) {
-		err = raced(err)
+	v, err := s.write(ctx, name, secret, found.Metadata, writing{
+		condition: found.condition, previous: found.envelope, pre: pre, overMark: options.Force,
+	})
+	if err != nil && !options.asked() && (errors.Is(err, ErrConflict) || errors.Is(err, ErrAlreadyExists)) {
+		err = mark(err, errRaced)
 	}
 	return v, err
 }
 
-// raced marks err without changing what it says.
-func raced(err error) error {
-	var e *Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	marked := *e
-	marked.Err = errors.Join(errRaced, e.Err)
-	return &marked
-}
-
 // before returns the credential as it is, and the condition on which it may be
 // written over.
-func (s *Store) before(ctx context.Context, name Name, scope string, options PutOptions,
-	pre *prefetch) (Credential, Precondition, error) {
+func (s *Store) before(ctx context.Context, name Name, scope string, options PutOptions, pre *prefetch) (existing, error) {
 	if options.IfAbsent {
-		return Credential{}, IfAbsent(), nil
+		return existing{condition: IfAbsent()}, nil
 	}
+	ofAnotherScope := func(m Metadata) error {
+		if scope == "" || m.Scope == scope {
+			return nil
+		}
+		return &Error{Kind: ErrConflict, Message: "the id is taken by a credential of another scope"}
+	}
+	asked := IfVersion(options.IfVersion)
 	if p := options.Previous; p != nil {
-		found := *p
+		found := existing{Credential: *p, condition: asked}
 		found.Metadata = p.Metadata.clone()
-		return found, IfVersion(options.IfVersion), nil
+		return found, ofAnotherScope(p.Metadata)
 	}
 	found, record, err := s.retrieve(ctx, name, pre, func(r Record) error {
-		if scope != "" && r.Envelope.metadata.Scope != scope {
-			return &Error{Kind: ErrConflict, Message: "the id is taken by a credential of another scope"}
+		if err := ofAnotherScope(r.Envelope.metadata); err != nil {
+			return err
 		}
-		return IfVersion(options.IfVersion).Check(r.Version)
+		return asked.Check(r.Version)
 	})
+	condition := asked
+	switch {
+	case asked.IsZero() && s.description.NoPreconditions:
+	case record.Envelope != nil:
+		condition = IfVersion(record.Version)
+	case asked.IsZero():
+		condition = IfAbsent()
+	}
 	switch {
 	case err == nil:
-		return found, s.condition(IfVersion(record.Version)), nil
+		return existing{found, record.Envelope, condition}, nil
 	case record.Envelope == nil && errors.Is(err, ErrNotFound):
-		return Credential{}, s.condition(IfAbsent()), IfVersion(options.IfVersion).Check("")
+		return existing{condition: condition}, asked.Check("")
 	case options.Force && isUnreadable(err) && record.Envelope == nil:
-		return Credential{}, Precondition{}, nil // not even its version is known
+		return existing{condition: asked}, nil // not even its version is known
 	case options.Force && isUnreadable(err):
-		return Credential{}, s.condition(IfVersion(record.Version)), nil
+		return existing{envelope: record.Envelope, condition: condition}, nil
 	}
-	return Credential{}, Precondition{}, overUnreadable(err)
+	return existing{}, overUnreadable(err)
 }
 
-// condition drops a precondition that the caller did not ask for where the
-// provider cannot check it.
-func (s *Store) condition(p Precondition) Precondition {
-	if s.unconditional.Load() {
-		return Precondition{}
-	}
-	return p
-}
-
-// isUnreadable reports whether err is about the record rather than the way to it.
+// isUnreadable reports whether err is about the record rather than the way to
+// it, or the key.
 func isUnreadable(err error) bool {
+	if errors.Is(err, errKeyring) {
+		return false
+	}
 	switch KindOf(err) {
 	case ErrCorrupted, ErrWrongKey, ErrUnsupportedVersion, ErrTooLarge, ErrRolledBack:
 		return true
@@ -225,13 +240,21 @@ func overUnreadable(err error) error {
 	return &refused
 }
 
-// write seals and stores.
-func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata, condition Precondition,
-	pre *prefetch) (Version, error) {
+// writing is how a record is written.
+type writing struct {
+	condition Precondition
+	previous  *Envelope // the record that is written over, if it is at hand
+	pre       *prefetch
+	overMark  bool // whatever the rollback guard holds
+}
+
+// write seals and stores. A version beside an error says that the record is
+// stored.
+func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata, w writing) (Version, error) {
 	if err := m.Validate(); err != nil {
 		return "", err
 	}
-	ring, err := s.writersKeyring(ctx, pre)
+	ring, err := s.writersKeyring(ctx, w.pre)
 	if err != nil {
 		return "", err
 	}
@@ -239,47 +262,61 @@ func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata,
 	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
 		return "", tooLarge(len(e.raw), limit, s.description.Provider)
 	}
-	v, err := s.provider.Store(ctx, name, e, StoreOptions{Precondition: condition})
+	ctx, cancel := s.whileKeyHolds(ctx, ring)
+	defer cancel()
+	v, err := s.provider.Store(ctx, name, e, StoreOptions{Precondition: w.condition, Previous: w.previous})
 	if err != nil {
 		return "", err
 	}
-	if err := s.moveMark(name, e, ring); err != nil {
-		return "", storedUnmarked(err)
+	if err := s.setMark(name, e, ring.keyring, func(old Mark) bool { return !w.overMark && newer(old, m) }); err != nil {
+		return v, storedUnmarked(err)
 	}
 	return v, nil
 }
 
+// whileKeyHolds bounds a write: when a rotation looks for the last records under
+// the old key, none may come in any more.
+func (s *Store) whileKeyHolds(ctx context.Context, ring *heldKeyring) (context.Context, context.CancelFunc) {
+	if s.description.ComparesKeyring {
+		return ctx, func() {}
+	}
+	const margin = 5 * time.Second // for an answer that is under way
+	return context.WithTimeout(ctx, settleTime-margin-s.age(ring))
+}
+
 // writersKeyring returns a fresh keyring, and makes the first one where the
 // store may.
-func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*keyring, error) {
+func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring, error) {
 	ring, err := s.freshKeyring(ctx, pre)
 	if !errors.Is(err, ErrNotInitialised) {
 		return ring, err
 	}
+	// A key file that is made for a store whose keyring was lost would only
+	// add to the confusion.
+	if found := s.wantNoRecords(ctx); found != nil {
+		return nil, found
+	}
 	if s.options.FirstKey == nil {
-		if found := s.wantNoRecords(ctx); found != nil {
-			return nil, found
-		}
 		return nil, err
 	}
 	key, err := s.options.FirstKey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ring, err = s.initialise(ctx, key)
-	if errors.Is(err, ErrAlreadyExists) {
-		return s.reloadKeyring(ctx) // another process came first
+	_, err = s.initialise(ctx, key)
+	if err != nil && !errors.Is(err, ErrAlreadyExists) { // another process came first
+		return nil, err
 	}
-	return ring, err
+	return s.freshKeyring(ctx, &prefetch{})
 }
 
 // noteAccess writes last_accessed. The value was just read, and a failure is
 // no reason not to return it.
-func (s *Store) noteAccess(ctx context.Context, name Name, c *Credential) {
+func (s *Store) noteAccess(ctx context.Context, name Name, c *Credential, e *Envelope) {
 	m := c.Metadata.clone()
-	m.LastAccessed = s.now()
-	v, err := s.write(ctx, name, c.Secret, m, IfVersion(c.Version), &prefetch{})
-	if err == nil {
+	m.LastAccessed = laterThan(m.LastAccessed, s.now())
+	v, _ := s.write(ctx, name, c.Secret, m, writing{condition: IfVersion(c.Version), previous: e, pre: &prefetch{}})
+	if v != "" {
 		c.Metadata, c.Version = m, v
 	}
 }
@@ -301,21 +338,15 @@ type attempts struct{ left int }
 
 func newAttempts() *attempts { return &attempts{left: 100} }
 
-// next waits a moment, longer the more often, and reports whether to try again.
-func (a *attempts) next(ctx context.Context) bool {
+// next waits a moment, longer the more often. It returns nil to try again, the
+// error that led here when it was too often, or that of the context.
+func (a *attempts) next(ctx context.Context, err error) error {
 	if a.left--; a.left == 0 {
-		return false
+		return err
 	}
 	const shortest, longest = time.Millisecond, 32 * time.Millisecond
 	wait := min(longest, shortest<<min(100-a.left, 10))
-	timer := time.NewTimer(rand.N(wait))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep(ctx, rand.N(wait))
 }
 
 // Adopt stores a credential that comes from elsewhere, with the metadata that
@@ -333,13 +364,15 @@ func (s *Store) Adopt(ctx context.Context, c Credential) (Version, error) {
 		return "", s.locate(err, op, c.ID)
 	}
 	for attempt := newAttempts(); ; {
-		v, err := s.write(ctx, name, c.Secret, c.Metadata.clone(), IfAbsent(), &prefetch{})
-		if errors.Is(err, ErrKeyChanged) && attempt.next(ctx) {
-			if _, err := s.reloadKeyring(ctx); err != nil {
-				return "", s.locate(err, op, c.ID)
-			}
-			continue
+		v, err := s.write(ctx, name, c.Secret, c.Metadata.clone(), writing{condition: IfAbsent(), pre: &prefetch{}, overMark: true})
+		if !errors.Is(err, ErrKeyChanged) {
+			return v, s.locate(err, op, c.ID)
 		}
-		return v, s.locate(err, op, c.ID)
+		if _, err := s.reloadKeyring(ctx); err != nil {
+			return "", s.locate(err, op, c.ID)
+		}
+		if err := attempt.next(ctx, err); err != nil {
+			return "", s.locate(err, op, c.ID)
+		}
 	}
 }

@@ -39,6 +39,7 @@ type sharedKeys struct {
 	Scope          string `koanf:"scope"`
 	CreatedBy      string `koanf:"created_by"`
 	TrackAccess    bool   `koanf:"track_access"`
+	RollbackGuard  string `koanf:"rollback_guard"` // path of a file; "" is none
 	MaxConcurrency int    `koanf:"max_concurrency"`
 }
 

@@ -93,6 +93,7 @@ func TestProblems(t *testing.T) {
 			want: []string{"NEBULA_STORAGE_PROVIDR: unknown variable; did you mean NEBULA_STORAGE_PROVIDER?",
 				"NEBULA_KEY_FIEL: unknown variable; did you mean NEBULA_KEY_FILE?", "NEBULA_STORES_X: unknown variable"}},
 		"value of a variable": {environ: []string{"NEBULA_STORAGE_TRACK_ACCESS=x"}, want: []string{`NEBULA_STORAGE_TRACK_ACCESS = "x": must be true or false`}},
+		"relative base path":  {environ: []string{"NEBULA_STORAGE_LOCAL_BASE_PATH=rel"}, want: []string{`NEBULA_STORAGE_LOCAL_BASE_PATH = "rel": must be an absolute path`}},
 		"empty key file":      {environ: []string{"NEBULA_KEY_FILE="}, want: []string{`NEBULA_KEY_FILE = "": must name a file`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,28 @@ func (e environment) directory() string {
 	return filepath.Join(base, "nebula")
 }
 
+// stateDirectory returns where known_stores lies, or "" where the environment
+// does not tell.
+func (e environment) stateDirectory() string {
+	if base := e["XDG_STATE_HOME"]; filepath.IsAbs(base) {
+		return filepath.Join(base, "nebula")
+	}
+	base, home := "", e.home()
+	switch {
+	case runtime.GOOS == "windows":
+		base = e["LOCALAPPDATA"]
+	case home == "":
+	case runtime.GOOS == "darwin":
+		base = filepath.Join(home, "Library", "Application Support")
+	default:
+		base = filepath.Join(home, ".local", "state")
+	}
+	if !filepath.IsAbs(base) {
+		return ""
+	}
+	return filepath.Join(base, "nebula")
+}
+
 // expand puts the home directory in the place of a leading ~/.
 func (e environment) expand(path string) string {
 	rest, ok := strings.CutPrefix(path, "~/")

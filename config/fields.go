@@ -21,7 +21,7 @@ func (f *field) sensitive() bool { return leaf(f.key) == "passphrase_command" }
 // isPath reports whether the value names a file or directory.
 func (f *field) isPath() bool {
 	switch name := leaf(f.key); name {
-	case "file", "base_path", "ca_cert", "kubeconfig_path":
+	case "file", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path":
 		return true
 	default:
 		return strings.HasSuffix(name, "_file")

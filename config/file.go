@@ -69,7 +69,7 @@ func openFile(path string) (*os.File, error) {
 }
 
 func fileError(path, problem, fix string) error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: path + ": " + problem, Hint: fix}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration", Message: path + ": " + problem, Hint: fix}
 }
 
 // reason is what a system call says, without the path that we say ourselves.

@@ -167,8 +167,9 @@ func (l *loader) set(f *field, raw any, origin string) {
 	case path == "":
 		l.wrong(f.key, shown, "must name a file or directory")
 	case filepath.IsAbs(path):
-	case isText:
-		// Who sets a variable means the directory that they are in.
+	case isText && f.key == "key.file":
+		// Who sets the variable for one command means the directory that they
+		// are in. A store that depends on it would be another one each time.
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}

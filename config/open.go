@@ -3,11 +3,14 @@ package config
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/guardfile"
+	"github.com/nebula-credential/nebula/internal/knownstores"
 )
 
 // Outside is what opening needs of the world.
@@ -21,6 +24,9 @@ type Outside struct {
 
 	// Stderr is where a passphrase command says what is wrong.
 	Stderr io.Writer
+
+	// Logger gets the warnings of the store; nil: they are dropped.
+	Logger *slog.Logger
 
 	// Environ is the environment of the process, for its children.
 	Environ []string
@@ -66,6 +72,13 @@ func (c *Config) open(ctx context.Context, name string, outside Outside, withKey
 		TrackAccess:    s.shared.TrackAccess,
 		MaxConcurrency: s.shared.MaxConcurrency,
 		TrustedKey:     s.trusted,
+		Logger:         outside.Logger,
+	}
+	if dir := c.env.stateDirectory(); dir != "" {
+		options.Pins = knownstores.New(dir)
+	}
+	if path := s.shared.RollbackGuard; path != "" {
+		options.RollbackGuard = guardfile.New(path)
 	}
 	if withKeys {
 		options.Keys = keys.all()
@@ -119,4 +132,16 @@ func resolve(path string) string {
 func Exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
+}
+
+// Check examines the provider of a store that does not open.
+func (c *Config) Check(ctx context.Context, name string) []nebula.Finding {
+	s, err := c.find(name)
+	if err != nil || s.provider == nil {
+		return nil
+	}
+	if checker, ok := nebula.As[nebula.Checker](s.provider); ok {
+		return checker.Check(ctx)
+	}
+	return nil
 }

@@ -176,6 +176,19 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
+// ReadSecretFile reads a short file that holds a secret, a passphrase or a key,
+// as it is.
+func ReadSecretFile(ctx context.Context, path string) ([]byte, error) {
+	text, err := readPassphrase(ctx, path)
+	if err != nil && ctx.Err() == nil {
+		err = &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: err.Error(), Err: err}
+	}
+	return text, err
+}
+
+// TrimLine strips one final LF or CRLF from the text of a passphrase.
+func TrimLine(text []byte) []byte { return trimLine(text) }
+
 func readLimited(r io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxPassphraseSize+1))
 	if err == nil && len(text) > maxPassphraseSize {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,7 +34,8 @@ type Options struct {
 	// another one by case alone.
 	DryRun bool
 
-	// Progress is called after each file with the number of those done.
+	// Progress is called after each file with the number of those done, by one
+	// goroutine at a time.
 	Progress func(done int)
 }
 
@@ -153,13 +155,24 @@ func (m *migration) findPresent(ctx context.Context, names []string) error {
 
 // each takes over the files, several at once.
 func (m *migration) each(ctx context.Context, names []string) error {
-	group, working := errgroup.WithContext(ctx)
+	// After a failure those under way are finished, so that the report has them.
+	var group errgroup.Group
 	group.SetLimit(workers)
+	var stopped atomic.Bool
 	for _, name := range names {
-		if working.Err() != nil {
+		if stopped.Load() || ctx.Err() != nil {
 			break
 		}
-		group.Go(func() error { return m.one(working, name) })
+		group.Go(func() error {
+			if stopped.Load() || ctx.Err() != nil {
+				return nil
+			}
+			err := m.one(ctx, name)
+			if err != nil {
+				stopped.Store(true)
+			}
+			return err
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -172,9 +185,6 @@ func (m *migration) each(ctx context.Context, names []string) error {
 
 // one handles a file. Its error concerns the whole run.
 func (m *migration) one(ctx context.Context, name string) error {
-	if ctx.Err() != nil {
-		return nil // each tells
-	}
 	id := strings.TrimSuffix(name, m.suffix)
 	present := m.present[id]
 	var why error

@@ -89,5 +89,8 @@ func ParseSalt(digits string) ([SaltSize]byte, error) {
 // Wipe overwrites the key, which opens nothing afterwards.
 func (k Key) Wipe() { k.secret.Wipe() }
 
+// MarshalText returns [REDACTED].
+func (k Key) MarshalText() ([]byte, error) { return []byte("[REDACTED]"), nil }
+
 // Format writes [REDACTED] for every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.secret.String()) }

@@ -45,8 +45,9 @@ func parseTime(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	// Second 60 becomes the next minute's first.
-	t := time.Date(year, time.Month(month), day, hour, minute, second-offset, nanosecond, time.UTC)
-	return t, t.Year() >= minYear && t.Year() <= maxYear
+	leap := second / 60
+	t := time.Date(year, time.Month(month), day, hour, minute, second-leap-offset, nanosecond, time.UTC)
+	return t.Add(time.Duration(leap) * time.Second), t.Year() >= minYear && t.Year() <= maxYear
 }
 
 // timeParser takes parts off the beginning of a text.

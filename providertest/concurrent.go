@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
 )
 
 // together runs f for 0 to n-1 at once and reports what fails.
@@ -204,7 +205,7 @@ func (r *rig) oneWins(make func(i int) record) {
 	for i, err := range failures {
 		switch {
 		case err != nil:
-			r.fails(err, nebula.ErrAlreadyExists, "store", entrants[i].name)
+			r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, entrants[i].name)
 		case winner >= 0:
 			r.Errorf("%d and %d both won", winner, i)
 		default:

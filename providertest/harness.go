@@ -56,7 +56,7 @@ type Harness struct {
 	FoldsCase bool
 
 	// ComparesKeyring says that a Store of a record which is not sealed under
-	// the key of the stored keyring is refused.
+	// the key of the stored keyring is refused. Describe must say the same.
 	ComparesKeyring bool
 
 	// MaxStores is the greatest number of records that one rule stores, for

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
 )
 
 // idsHostile: what could leave the place where records are kept is no id, so
@@ -27,6 +28,20 @@ func idsHostile(r *rig) {
 			r.Errorf("ID(%.40q).Name() = %q, %v, want ErrInvalidID", text, name, err)
 		}
 	}
+}
+
+// idsZero: the zero Name, which no id gives, is refused, with ErrUsage.
+func idsZero(r *rig) {
+	kept := r.record("kept")
+	r.store(kept)
+	for _, o := range r.operations(r.p, record{nebula.Name{}, kept.Envelope}) {
+		if o.op == middleware.OpList || o.op == middleware.OpRetrieveBatch {
+			continue // they take no name, or several
+		}
+		r.fails(o.call(r.ctx), nebula.ErrUsage, o.op, nebula.Name{})
+	}
+	r.wantList(nebula.Filter{}, "kept")
+	r.holds(kept)
 }
 
 // idsUnusual: ids of every allowed character and length are stored under their
@@ -86,7 +101,7 @@ func idsFolded(r *rig) {
 	first, twin := r.record("github_token"), r.record("GitHub_Token")
 	version := r.store(first)
 	_, err := r.tryStore(twin, nebula.Precondition{})
-	r.fails(err, nebula.ErrConflict, "store", twin.name)
+	r.fails(err, nebula.ErrConflict, middleware.OpStore, twin.name)
 	r.absent(twin.name)
 	// Deleting what is not there succeeds, and deletes nothing else.
 	r.remove(twin.name)

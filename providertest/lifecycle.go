@@ -131,11 +131,20 @@ func lifecycleIsolated(r *rig) {
 func lifecycleDescribe(r *rig) {
 	d := need[nebula.Describer](r)
 	got := d.Describe()
-	if got.Provider == "" || got.Address == "" {
-		r.Errorf("the description is not complete: %+v", got)
+	if got.Provider == "" {
+		r.Errorf("the description names no provider: %+v", got)
 	}
 	if got.MaxRecordSize != r.h.MaxRecordSize {
 		r.Errorf("MaxRecordSize is %d, the harness says %d", got.MaxRecordSize, r.h.MaxRecordSize)
+	}
+	if refused := r.h.Preconditions == Refused; got.NoPreconditions != refused {
+		r.Errorf("NoPreconditions is %v, the harness says %v", got.NoPreconditions, refused)
+	}
+	if got.ComparesKeyring != r.h.ComparesKeyring {
+		r.Errorf("ComparesKeyring is %v, the harness says %v", got.ComparesKeyring, r.h.ComparesKeyring)
+	}
+	if r.h.Lag > 0 && got.ListLag == 0 {
+		r.Error("the harness says that lists are late, the description does not")
 	}
 	p, _ := r.fresh()
 	early, _ := nebula.As[nebula.Describer](p)

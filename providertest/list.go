@@ -16,7 +16,7 @@ func (r *rig) pages(p nebula.Provider, filter nebula.Filter, visit func([]nebula
 	r.Helper()
 	pager := p.List(r.ctx, filter)
 	defer pager.Close()
-	for range 100_000 {
+	for range mostPages {
 		entries, err := pager.NextPage(r.ctx)
 		if errors.Is(err, io.EOF) {
 			if len(entries) > 0 {
@@ -80,15 +80,12 @@ func listEmpty(r *rig) {
 // ends reads to the end without looking, then checks that the end repeats.
 func (r *rig) ends(pager nebula.Pager) {
 	r.Helper()
-	var err error
-	for err == nil {
-		_, err = pager.NextPage(r.ctx)
-	}
+	l := &reader{Pager: pager, counts: make(map[nebula.ID]int)}
+	r.ok(l.rest(r.ctx), "list")
 	for range 3 {
-		if !errors.Is(err, io.EOF) {
-			r.Fatalf("at the end: %v, want io.EOF", err)
+		if entries, err := pager.NextPage(r.ctx); !errors.Is(err, io.EOF) || len(entries) > 0 {
+			r.Fatalf("after the end: %d entries and %v, want io.EOF", len(entries), err)
 		}
-		_, err = pager.NextPage(r.ctx)
 	}
 }
 

@@ -24,6 +24,7 @@ func idsOf(records map[nebula.ID]record) []string {
 type reader struct {
 	nebula.Pager
 	counts map[nebula.ID]int
+	pages  int
 	ended  bool
 }
 
@@ -33,8 +34,14 @@ func (r *rig) reader(filter nebula.Filter) *reader {
 	return &reader{Pager: pager, counts: make(map[nebula.ID]int)}
 }
 
+// mostPages is far more than any list of the suite can have.
+const mostPages = 5000
+
 // page reads a page, if there is one left.
 func (l *reader) page(ctx context.Context) error {
+	if l.pages++; l.pages > mostPages {
+		return errors.New("the list does not end")
+	}
 	entries, err := l.NextPage(ctx)
 	if errors.Is(err, io.EOF) {
 		l.ended = true

@@ -3,7 +3,6 @@ package providertest
 import (
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -102,12 +101,4 @@ func (r *rig) fill(prefix string, n int, tags ...string) map[nebula.ID]record {
 func keyrings() (first, second record) {
 	name := nebula.KeyringName()
 	return record{name, Keyring()}, record{name, otherKeyring()}
-}
-
-func union(sets ...map[nebula.ID]record) map[nebula.ID]record {
-	all := make(map[nebula.ID]record)
-	for _, set := range sets {
-		maps.Copy(all, set)
-	}
-	return all
 }

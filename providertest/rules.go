@@ -42,6 +42,7 @@ func rules() []rule {
 		{"preconditionRefused", preconditionRefused},
 
 		{"idsHostile", idsHostile},
+		{"idsZero", idsZero},
 		{"idsUnusual", idsUnusual},
 		{"idsOneCharacter", idsOneCharacter},
 		{"idsAlike", idsAlike},
@@ -111,6 +112,7 @@ func rules() []rule {
 		{"purgeVersions", purgeVersions},
 
 		{"historyOrder", historyOrder},
+		{"historyRepeated", historyRepeated},
 		{"historyMissing", historyMissing},
 		{"versionRetrieve", versionRetrieve},
 		{"versionMissing", versionMissing},

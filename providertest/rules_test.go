@@ -33,8 +33,11 @@ func TestRulesAreComplete(t *testing.T) {
 	for name := range listed {
 		t.Errorf("%s is listed, and there is no such function", name)
 	}
-	if found < 60 {
-		t.Errorf("only %d rules were found", found)
+	// Raise it with each new rule: one that is taken away with its line in
+	// rules.go is noticed here.
+	const known = 100
+	if found < known {
+		t.Errorf("%d rules were found, there were %d", found, known)
 	}
 }
 

@@ -17,6 +17,11 @@ func (r *rig) historyIs(h nebula.Historian, name nebula.Name, n int) error {
 	if len(all) != n {
 		return fmt.Errorf("history of %s: %d versions, want %d", name, len(all), n)
 	}
+	return historyHolds(name, all)
+}
+
+// historyHolds says what is wrong with a history of any length.
+func historyHolds(name nebula.Name, all []nebula.VersionInfo) error {
 	seen := make(map[nebula.Version]bool)
 	for i, v := range all {
 		switch {
@@ -53,6 +58,26 @@ func historyOrder(r *rig) {
 		if want := stored[len(stored)-1-i]; v.Version != want {
 			r.Errorf("place %d has version %q, want %q", i, v.Version, want)
 		}
+	}
+}
+
+// historyRepeated: where the same record is stored again, at once or later, no
+// version is listed twice and the current one is the last that was stored.
+func historyRepeated(r *rig) {
+	h := need[nebula.Historian](r)
+	one, two := r.record("repeated"), r.record("repeated")
+	for _, e := range []record{one, one, two, one, two, two} {
+		version := r.store(e)
+		r.eventually(func() error {
+			all, err := h.History(r.ctx, e.name)
+			if err != nil {
+				return err
+			}
+			if len(all) == 0 || all[0].Version != version {
+				return fmt.Errorf("the history does not begin with version %q: %+v", version, all)
+			}
+			return historyHolds(e.name, all)
+		})
 	}
 }
 

@@ -93,7 +93,7 @@ func TestCanary(t *testing.T) {
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.env = []string{"HOME=" + r.home, "TMPDIR=" + tmp, "PATH=" + os.Getenv("PATH")}
+	r.env = []string{"HOME=" + r.home, "TMPDIR=" + tmp, "PATH=" + os.Getenv("PATH"), raceExit}
 	phrase := []string{"NEBULA_PASSPHRASE=" + canaryPhrase}
 	write := func(name, text string) string {
 		path := filepath.Join(r.home, name)

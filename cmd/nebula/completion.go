@@ -65,6 +65,9 @@ func (a *app) completeIDs(prefix string) []cobra.Completion {
 	const most = time.Second // a person waits
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
+	if a.global.store == "" {
+		a.global.store = a.getenv("NEBULA_STORE")
+	}
 	c, err := a.load()
 	if err != nil || !c.CompleteIDs || c.Provider(a.global.store) != "local" {
 		return nil

@@ -119,6 +119,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	s, err := c.Open(ctx, a.global.store, a.outside())
 	if err != nil {
 		x.fail("store", a.failureOf(err))
+		x.findings = append(x.findings, c.Check(ctx, a.global.store)...)
 		return
 	}
 	defer s.Close()
@@ -128,7 +129,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	for _, f := range s.Check(ctx) {
 		x.findings = append(x.findings, f)
 		if f.Severity == nebula.SeverityError {
-			x.note(kindOfFinding(ctx, s, f))
+			x.note(kindOfFinding(f))
 		}
 	}
 	info, err := s.Store.Keys(ctx)
@@ -156,19 +157,12 @@ func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Open
 	}
 }
 
-// kindOfFinding tells of what kind a problem is, which findings do not say, by
-// asking for the same again.
-func kindOfFinding(ctx context.Context, s *config.Opened, f nebula.Finding) nebula.Kind {
-	if f.Check != "keyring" {
-		if _, err := s.Exists(ctx, "nebula-doctor"); err != nil {
-			return nebula.KindOf(err)
-		}
+// kindOfFinding tells of what kind a problem is, for the exit code.
+func kindOfFinding(f nebula.Finding) nebula.Kind {
+	if f.Kind == "" {
 		return nebula.ErrPermissionDenied
 	}
-	if err := wantOpen(ctx, s); err != nil {
-		return nebula.KindOf(err)
-	}
-	return nebula.ErrInternal
+	return f.Kind
 }
 
 func (a *app) writeFindings(w io.Writer, findings []nebula.Finding) error {

@@ -48,7 +48,7 @@ type addedJSON struct {
 func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 	return a.withStore(ctx, func(s *config.Opened) error {
 		// Before a key file is made that would open nothing.
-		if err := wantOpen(ctx, s); err != nil {
+		if err := s.Unlock(ctx); err != nil {
 			return err
 		}
 		key := config.FirstKey{Key: &nebula.Passphrase{Source: a.newPassphrase(s), AllowWeak: choice.allowWeak, KDF: choice.kdf}}
@@ -70,23 +70,4 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 			return err
 		})
 	})
-}
-
-// wantOpen fails where the keyring is not there or cannot be opened.
-func wantOpen(ctx context.Context, s *config.Opened) error {
-	info, err := s.Store.Keys(ctx)
-	if err != nil || info.Authentic {
-		return err
-	}
-	// What is wrong is said by whatever needs the keyring.
-	_, err = s.AddKey(ctx, &noKey{})
-	return err
-}
-
-// noKey is a key that makes no slot.
-type noKey struct{ nebula.KeyFile }
-
-// NewSlot fails.
-func (*noKey) NewSlot(context.Context, [16]byte) (nebula.Slot, error) {
-	return nebula.Slot{}, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the keyring does not open"}
 }

@@ -131,12 +131,7 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 	}
 	switch {
 	case o.file != "" && o.file != "-":
-		f, err := openInput(o.file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		value, err := readAll(ctx, f, limit)
+		value, err := within(ctx, func() ([]byte, error) { return readFile(o.file, limit) })
 		return value, tooLarge(err)
 	case a.stdinIsTerminal:
 		value, err := a.askHidden(ctx, "Value of "+string(o.id)+" (hidden): ")
@@ -145,36 +140,42 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		}
 		return value, err
 	}
-	value, err := readAll(ctx, a.stdin, limit)
+	value, err := within(ctx, func() ([]byte, error) { return readLimited(a.stdin, limit) })
 	return value, tooLarge(err)
 }
 
-func openInput(path string) (*os.File, error) {
+func readFile(path string, limit int) ([]byte, error) {
 	f, err := os.Open(path)
-	if err == nil {
-		var info os.FileInfo
-		if info, err = f.Stat(); err == nil && info.IsDir() {
-			err = errors.New("is a directory")
-		}
+	if err != nil {
+		return nil, unreadableFile(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = errors.New("is a directory")
 	}
 	if err != nil {
-		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+		return nil, unreadableFile(path, err)
 	}
-	return f, nil
+	return readLimited(f, limit)
+}
+
+func unreadableFile(path string, err error) error {
+	return &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
 }
 
 var errTooMuch = errors.New("more than can be stored")
 
-// readAll reads until the end, the limit, or the end of the context. No copies
-// of what was read are left behind.
-func readAll(ctx context.Context, r io.Reader, limit int) ([]byte, error) {
+// within returns what read does, or the end of the context where that comes
+// first: a pipe, and the opening of one, may wait for ever.
+func within(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		value []byte
 		err   error
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := readLimited(r, limit)
+		value, err := read()
 		done <- result{value, err}
 	}()
 	select {
@@ -185,6 +186,8 @@ func readAll(ctx context.Context, r io.Reader, limit int) ([]byte, error) {
 	}
 }
 
+// readLimited reads until the end or the limit. It leaves no copies of what it
+// read behind.
 func readLimited(r io.Reader, limit int) ([]byte, error) {
 	value := make([]byte, 0, 4096)
 	for {

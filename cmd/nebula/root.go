@@ -28,8 +28,11 @@ const (
 	slowTimeout = 10 * time.Minute
 )
 
-// slow marks the commands that get slowTimeout: always, or on some backends.
-const slow = "slow"
+// slow marks the commands that get slowTimeout, always, or no limit at all.
+const (
+	slow      = "slow"
+	unlimited = "unlimited"
+)
 
 // Groups of commands in the help.
 const (
@@ -66,7 +69,7 @@ command line. get writes the exact bytes to standard output.`,
 	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
 	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
 	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text or json (NEBULA_OUTPUT)")
-	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for the whole command, such as 5s; 0 is no limit\n(NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for the whole command, such as 5s; 0 is no limit\n(NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge,\nnone for migrate and key rotate)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(
 		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
@@ -98,6 +101,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupStore,
 		initCommand(a.init),
 		a.keyCommand(),
+		migrateCommand(a.migrate),
 		a.configCommand(),
 		doctorCommand(a.doctor),
 		completionCommand(a.stdout),
@@ -140,8 +144,11 @@ func (a *app) before(cmd *cobra.Command, _ []string) error {
 
 func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error {
 	a.global.limit = defaultTimeout
-	if cmd.Annotations[slow] == "always" {
+	switch cmd.Annotations[slow] {
+	case "always":
 		a.global.limit = slowTimeout
+	case unlimited:
+		a.global.limit = 0
 	}
 	if a.global.timeout == "" {
 		return nil
@@ -173,7 +180,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", ")
 	}
-	return usage(cmd.CommandPath()+" has no such command: "+shorten(args[0]), hint)
+	return usage(shorten(args[0])+" is not a command of "+cmd.CommandPath(), hint)
 }
 
 // shorten shows an argument that may be anything.

@@ -17,6 +17,10 @@ import (
 // the controlling terminal of the test.
 const keepTerminal = "TEST_KEEP_TERMINAL"
 
+// raceExit spares each process the second that the race detector waits for
+// other goroutines in the end.
+const raceExit = "GORACE=atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"nebula": func() {
@@ -57,6 +61,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
+			env.Vars = append(env.Vars, raceExit)
 			env.Setenv("STORE", filepath.Join(home, ".local", "share", "nebula", "credentials"))
 			env.Setenv("CONFIG", filepath.Join(home, ".config", "nebula"))
 			return os.MkdirAll(home, 0o700)

@@ -36,7 +36,7 @@ type person struct {
 // home returns an environment with a home of its own.
 func home(t *testing.T, more ...string) []string {
 	t.Helper()
-	return append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "TERM=xterm", keepTerminal + "=1"}, more...)
+	return append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "TERM=xterm", keepTerminal + "=1", raceExit}, more...)
 }
 
 // sit starts a command on a terminal. redirect may lead its streams elsewhere.

@@ -111,3 +111,26 @@ func TestWaysToCreate(t *testing.T) {
 		again.Discard()
 	}
 }
+
+// TestHold: what is held does not stand in the way of replacing and removing.
+func TestHold(t *testing.T) {
+	d := open(t)
+	for _, text := range []string{"old", "new"} {
+		held := d.Hold("file")
+		s, err := d.Stage([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Commit("file"); err != nil {
+			t.Fatal(err)
+		}
+		held.Release()
+		if data, _, err := d.Read("file", 10); string(data) != text || err != nil {
+			t.Errorf("got %q, %v", data, err)
+		}
+	}
+	defer d.Hold("file").Release()
+	if err := d.Remove("file"); err != nil {
+		t.Error(err)
+	}
+}

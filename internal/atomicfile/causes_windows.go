@@ -21,3 +21,9 @@ func IsTransient(err error) bool {
 	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_IO_DEVICE) ||
 		errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) || errors.Is(err, windows.ERROR_NETNAME_DELETED)
 }
+
+// isBusy reports what a file gives that somebody has open, or that is just
+// being deleted or replaced. A missing right gives the same.
+func isBusy(err error) bool {
+	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)
+}

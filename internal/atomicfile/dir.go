@@ -73,18 +73,27 @@ func (d *Dir) Stage(data []byte) (*Staged, error) {
 
 // write fills the file and flushes it.
 func (s *Staged) write(data []byte) error {
-	for len(data) > 0 {
-		n, err := s.file.write(data)
-		if err != nil {
-			return &os.PathError{Op: "write", Path: s.path(), Err: err}
-		}
-		if n <= 0 {
-			return &os.PathError{Op: "write", Path: s.path(), Err: io.ErrShortWrite}
-		}
-		data = data[n:]
+	if err := writeAll(s.file.write, data); err != nil {
+		return &os.PathError{Op: "write", Path: s.path(), Err: err}
 	}
 	if err := s.file.flush(); err != nil {
 		return &os.PathError{Op: "fsync", Path: s.path(), Err: err}
+	}
+	return nil
+}
+
+// writeAll goes on after a write that took a part, and gives up where one took
+// nothing.
+func writeAll(write func([]byte) (int, error), data []byte) error {
+	for len(data) > 0 {
+		n, err := write(data)
+		if err != nil {
+			return err
+		}
+		if n <= 0 {
+			return io.ErrShortWrite
+		}
+		data = data[n:]
 	}
 	return nil
 }

@@ -1,15 +1,28 @@
 package atomicfile
 
 import (
+	"errors"
 	"io"
 	"os"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
 
 // handle is an os.Root: it opens what it is given without following a link out
-// of the directory, and shares files so that they can be replaced while read.
-type handle struct{ root *os.Root }
+// of the directory, and shares files so that they can be deleted while read.
+type handle struct {
+	root *os.Root
+
+	// A file that is open cannot be replaced, even by ourselves: whoever opens
+	// one for reading holds this meanwhile, and so does whoever renames.
+	readers sync.RWMutex
+}
+
+// busyLimit is for how long a reader tries: a file that is just being replaced
+// is refused for a moment.
+const busyLimit = 50 * time.Millisecond
 
 // Open opens the directory at path.
 func Open(path string) (*Dir, error) {
@@ -17,7 +30,9 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{path: path, handle: handle{root: root}}, nil
+	d := &Dir{path: path}
+	d.root = root
+	return d, nil
 }
 
 // Close gives the handle back.
@@ -45,19 +60,70 @@ func StatPath(path string) (Stat, error) {
 
 // Lstat examines what is under name and follows nothing.
 func (d *Dir) Lstat(name string) (Stat, error) {
+	var stat Stat
+	err := persist(busyLimit, func() error {
+		d.readers.RLock()
+		defer d.readers.RUnlock()
+		f, now, err := d.open(name)
+		if f != nil {
+			_ = f.Close() // nothing was written
+		}
+		stat = now
+		return err
+	})
+	return stat, d.locate("lstat", name, err)
+}
+
+// Read returns the bytes of the regular file under name, at most limit of
+// them, and what it is. Errors: NotRegularError, TooLargeError.
+func (d *Dir) Read(name string, limit int64) ([]byte, Stat, error) {
+	var data []byte
+	var stat Stat
+	err := persist(busyLimit, func() (err error) {
+		d.readers.RLock()
+		defer d.readers.RUnlock()
+		data, stat, err = d.read(name, limit)
+		return err
+	})
+	return data, stat, d.locate("read", name, err)
+}
+
+func (d *Dir) read(name string, limit int64) ([]byte, Stat, error) {
+	f, stat, err := d.open(name)
+	if err != nil {
+		return nil, Stat{}, err
+	}
+	if f == nil {
+		return nil, stat, &NotRegularError{stat.Mode}
+	}
+	defer f.Close()
+	if stat.Size > limit {
+		return nil, stat, &TooLargeError{stat.Size}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	return data, stat, err
+}
+
+// open opens the file under name. It is nil where something else than a
+// regular file stands there.
+func (d *Dir) open(name string) (*os.File, Stat, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
-		return Stat{}, err
+		return nil, Stat{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return Stat{Mode: info.Mode(), Mtime: info.ModTime().UnixNano()}, nil
+		return nil, Stat{Mode: info.Mode(), Mtime: info.ModTime().UnixNano()}, nil
 	}
 	f, err := d.root.Open(name)
 	if err != nil {
-		return Stat{}, err
+		return nil, Stat{}, err
 	}
-	defer f.Close()
-	return statFile(f)
+	stat, err := statFile(f)
+	if err != nil {
+		_ = f.Close()
+		return nil, Stat{}, err
+	}
+	return f, stat, nil
 }
 
 func statFile(f *os.File) (Stat, error) {
@@ -65,64 +131,51 @@ func statFile(f *os.File) (Stat, error) {
 	if err != nil {
 		return Stat{}, err
 	}
+	h := windows.Handle(f.Fd())
 	var by windows.ByHandleFileInformation
-	if err := windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &by); err != nil {
+	if err := windows.GetFileInformationByHandle(h, &by); err != nil {
 		return Stat{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
+	granted, err := access(h)
+	if err != nil {
+		return Stat{}, &os.PathError{Op: "GetSecurityInfo", Path: f.Name(), Err: err}
+	}
 	return Stat{
-		Mode:  info.Mode(),
-		Size:  info.Size(),
-		Links: uint64(by.NumberOfLinks),
-		ID:    FileID{uint64(by.VolumeSerialNumber), uint64(by.FileIndexHigh)<<32 | uint64(by.FileIndexLow)},
-		Mtime: info.ModTime().UnixNano(),
+		Mode:    info.Mode(),
+		Size:    info.Size(),
+		Links:   uint64(by.NumberOfLinks),
+		ID:      FileID{uint64(by.VolumeSerialNumber), uint64(by.FileIndexHigh)<<32 | uint64(by.FileIndexLow)},
+		Mtime:   info.ModTime().UnixNano(),
+		granted: granted,
 	}, nil
 }
 
-// Read returns the bytes of the regular file under name, at most limit of
-// them, and what it is. Errors: NotRegularError, TooLargeError.
-func (d *Dir) Read(name string, limit int64) ([]byte, Stat, error) {
-	info, err := d.root.Lstat(name)
-	if err != nil {
-		return nil, Stat{}, err
+// locate gives an error the whole path: os.Root knows the last element alone.
+func (d *Dir) locate(op, name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	fail := func(err error) ([]byte, Stat, error) {
-		return nil, Stat{}, &os.PathError{Op: "read", Path: d.join(name), Err: err}
+	var p *os.PathError
+	if errors.As(err, &p) {
+		err = p.Err
 	}
-	if !info.Mode().IsRegular() {
-		return fail(&NotRegularError{info.Mode()})
-	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return nil, Stat{}, err
-	}
-	defer f.Close()
-	stat, err := statFile(f)
-	switch {
-	case err != nil:
-		return fail(err)
-	case !stat.Mode.IsRegular():
-		return fail(&NotRegularError{stat.Mode})
-	case stat.Size > limit:
-		return fail(&TooLargeError{stat.Size})
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return fail(err)
-	}
-	return data, stat, nil
+	return &os.PathError{Op: op, Path: d.join(name), Err: err}
 }
 
 // Remove takes the name away.
-func (d *Dir) Remove(name string) error { return d.root.Remove(name) }
+func (d *Dir) Remove(name string) error {
+	err := persist(busyLimit, func() error { return d.root.Remove(name) })
+	return d.locate("remove", name, err)
+}
 
 // Windows has no flushing of directories: renames are written through.
 func (d *Dir) flushHandle() error { return nil }
 
 // Names starts at the beginning.
 func (d *Dir) Names() (*Names, error) {
-	f, err := os.Open(d.path)
+	f, err := d.root.Open(".")
 	if err != nil {
-		return nil, err
+		return nil, d.locate("open", ".", err)
 	}
 	return &Names{file: f}, nil
 }

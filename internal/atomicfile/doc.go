@@ -22,7 +22,11 @@
 //
 // Everything on unix goes through the descriptor of the directory and follows
 // no symbolic link inside it. os.Root is not enough for that: it follows links
-// that stay inside the root. On Windows there is no flushing of directories;
-// the rename is written through instead, and files have the access list that
-// they inherit from the directory.
+// that stay inside the root.
+//
+// On Windows there is no flushing of directories; the rename is written
+// through instead. What is made there has from the beginning an access list of
+// the user and the system alone, and inherits nothing. A file that somebody has
+// open cannot be replaced: readers through the same Dir are kept apart from
+// writers, and for others a writer tries again for a second.
 package atomicfile

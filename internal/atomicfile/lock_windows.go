@@ -11,9 +11,15 @@ import (
 type lockFile struct{ f *os.File }
 
 func openLock(d *Dir, name string) (*lockFile, error) {
-	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := d.root.OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = d.createOwned(name)
+		if errors.Is(err, fs.ErrExist) { // another process came first
+			f, err = d.root.OpenFile(name, os.O_RDWR, 0)
+		}
+	}
 	if err != nil {
-		return nil, err
+		return nil, d.locate("open", name, err)
 	}
 	return &lockFile{f}, nil
 }
@@ -59,7 +65,7 @@ func (d *Dir) ProbeLock(name string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return d.locate("open", name, err)
 	}
 	defer f.Close()
 	if err := tryLock(f); err != nil && err != errLocked {

@@ -8,24 +8,22 @@ import (
 )
 
 // MakeDirs makes the directory at path and those above it that are missing,
-// each of mode 0700 and on the disk. What exists is left as it is.
+// each of mode 0700 and on the disk. On Windows they have from the beginning
+// an access list of the user and the system alone. What exists is left as it
+// is.
 func MakeDirs(path string) error {
 	path = filepath.Clean(path)
-	err := os.Mkdir(path, 0o700)
+	err := makeDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := MakeDirs(filepath.Dir(path)); err != nil {
 			return err
 		}
-		err = os.Mkdir(path, 0o700)
+		err = makeDir(path)
 	}
 	if err != nil {
 		if info, failed := os.Stat(path); failed == nil && info.IsDir() {
 			return nil // another process may have come first
 		}
-		return err
-	}
-	// The umask may have taken away even the owner's access.
-	if err := os.Chmod(path, 0o700); err != nil {
 		return err
 	}
 	parent, err := Open(filepath.Dir(path))

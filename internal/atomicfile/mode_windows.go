@@ -1,10 +1,56 @@
 package atomicfile
 
-import "os"
+import (
+	"os"
+	"strings"
 
-const hasModes = false
+	"golang.org/x/sys/windows"
+)
+
+// TooWideFile says why an open file is open to others than its owner, the
+// system and its administrators, or returns "". There are no groups of a file
+// here, so group changes nothing.
+func TooWideFile(f *os.File, _ bool) (string, error) {
+	g, err := access(windows.Handle(f.Fd()))
+	if err != nil {
+		return "", &os.PathError{Op: "GetSecurityInfo", Path: f.Name(), Err: err}
+	}
+	if g.foreign != "" {
+		return g.foreign, nil
+	}
+	return g.all, nil
+}
+
+// TooWide says what the access list lets others do than the owner, the system
+// and its administrators, or returns "". Of what is not a file or directory,
+// and of what [Dir.Lstat] could not open, nothing is known.
+func (s Stat) TooWide() string { return s.granted.all }
+
+// Writable says who of those others may write, or returns "".
+func (s Stat) Writable() string { return s.granted.write }
+
+// ForeignOwner says whose the file is if it is neither ours nor the system's
+// or its administrators', else "".
+func (s Stat) ForeignOwner() string { return s.granted.foreign }
+
+// Restrict returns the command that takes others' access to files away.
+func Restrict(paths ...string) string {
+	var commands []string
+	for _, path := range paths {
+		commands = append(commands, `icacls "`+path+`" /inheritance:r /grant:r "%USERNAME%:F" "*S-1-5-18:F"`)
+	}
+	return strings.Join(commands, " & ")
+}
+
+// RestrictDir returns the command that takes others' access to a directory
+// away.
+func RestrictDir(path string) string {
+	return `icacls "` + path + `" /inheritance:r /grant:r "%USERNAME%:(OI)(CI)F" "*S-1-5-18:(OI)(CI)F"`
+}
+
+// MakeDir returns the command that makes a directory for the user alone.
+func MakeDir(path string) string { return `mkdir "` + path + `" && ` + RestrictDir(path) }
 
 func foreignOwner(os.FileInfo) string { return "" }
 
-// ForeignOwner is not known on Windows.
-func (s Stat) ForeignOwner() string { return "" }
+func tooWide(os.FileMode, bool) string { return "" }

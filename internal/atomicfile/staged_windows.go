@@ -1,7 +1,7 @@
 package atomicfile
 
 import (
-	"errors"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -11,7 +11,7 @@ import (
 type stagedFile struct{ f *os.File }
 
 func (s *Staged) create() error {
-	f, err := s.dir.root.OpenFile(s.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.dir.createOwned(s.name)
 	if err != nil {
 		return err
 	}
@@ -21,6 +21,29 @@ func (s *Staged) create() error {
 		return errSwept
 	}
 	return nil
+}
+
+// createOwned makes a file that is ours alone before it holds anything. It can
+// be deleted and renamed while it is open.
+func (d *Dir) createOwned(name string) (*os.File, error) {
+	const (
+		access = windows.GENERIC_READ | windows.GENERIC_WRITE
+		share  = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
+		flags  = windows.FILE_ATTRIBUTE_NORMAL | windows.FILE_FLAG_OPEN_REPARSE_POINT
+	)
+	path := d.join(name)
+	attributes, err := ownerOnly(false)
+	if err == nil {
+		var text *uint16
+		if text, err = windows.UTF16PtrFromString(path); err == nil {
+			var h windows.Handle
+			h, err = windows.CreateFile(text, access, share, attributes, windows.CREATE_NEW, flags, 0)
+			if err == nil {
+				return os.NewFile(uintptr(h), path), nil
+			}
+		}
+	}
+	return nil, &os.PathError{Op: "create", Path: path, Err: err}
 }
 
 func (f stagedFile) write(data []byte) (int, error) { return f.f.Write(data) }
@@ -41,11 +64,10 @@ func (s *Staged) renameNew(name string) error {
 	return s.move(name, windows.MOVEFILE_WRITE_THROUGH)
 }
 
-// move renames the file, which must be closed for that. A reader or a virus
-// scanner that has the target open for a moment stands in the way: it is
-// waited for.
+// move renames the file, which is closed for that. A target that is open
+// cannot be replaced, however it was opened: our own readers are kept out, and
+// those of other processes waited for, or a virus scanner.
 func (s *Staged) move(name string, flags uint32) error {
-	const attempts = 20
 	s.file.close()
 	s.file.f = nil
 	from, err := windows.UTF16PtrFromString(s.path())
@@ -56,17 +78,43 @@ func (s *Staged) move(name string, flags uint32) error {
 	if err != nil {
 		return err
 	}
-	for i := range attempts {
-		err = windows.MoveFileEx(from, to, flags)
-		if !errors.Is(err, windows.ERROR_ACCESS_DENIED) && !errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
-			break
-		}
-		time.Sleep(time.Duration(i) * time.Millisecond)
+	err = persist(time.Second, func() error {
+		s.dir.readers.Lock()
+		defer s.dir.readers.Unlock()
+		return windows.MoveFileEx(from, to, flags)
+	})
+	if err == windows.ERROR_ACCESS_DENIED && isOpen(to) {
+		err = windows.ERROR_SHARING_VIOLATION
 	}
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: s.path(), New: s.dir.join(name), Err: err}
 	}
 	return nil
+}
+
+// isOpen reports whether somebody has the file open. To MoveFileEx that is the
+// same as a missing right.
+func isOpen(path *uint16) bool {
+	h, err := windows.CreateFile(path, windows.DELETE, 0, nil, windows.OPEN_EXISTING,
+		windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+	if err == nil {
+		_ = windows.CloseHandle(h)
+	}
+	return err == windows.ERROR_SHARING_VIOLATION
+}
+
+// persist repeats a call that is refused because somebody has the file open
+// for a moment, or is just replacing it. The pauses are short and random, to
+// find the gap between readers that never rest.
+func persist(limit time.Duration, call func() error) error {
+	const longest = 2 * time.Millisecond
+	for end := time.Now().Add(limit); ; {
+		err := call()
+		if !isBusy(err) || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(rand.N(longest))
+	}
 }
 
 // Sweep removes the temporary file under name, unless its writer lives. It

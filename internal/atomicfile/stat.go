@@ -12,10 +12,13 @@ type Stat struct {
 	Mode  os.FileMode // type and permissions
 	Size  int64
 	Links uint64
-	Owner uint32 // 0 on Windows
+	Owner uint32 // 0 on Windows: see ForeignOwner
 	ID    FileID
 	Mtime int64 // nanoseconds since 1970
 	Ctime int64 // nanoseconds since 1970; 0 on Windows
+
+	//lint:ignore U1000 it is used on Windows
+	granted granted // to others, by the access list on Windows
 }
 
 // FileID is the identity of a file, whatever its name.

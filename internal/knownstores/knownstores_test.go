@@ -81,6 +81,12 @@ func TestDamagedFileIsNeverIgnored(t *testing.T) {
 		"no address":    strings.Replace(good, `"a"`, `""`, 1),
 		"twice":         good + good,
 		"two on a line": strings.TrimSpace(good) + good,
+		"garbage after": strings.TrimSpace(good) + "]x\n",
+		"brace after":   strings.TrimSpace(good) + "}\n",
+		"name twice":    strings.Replace(good, `"generation":1`, `"generation":9,"generation":1`, 1),
+		"name in case":  strings.Replace(good, `"generation":1`, `"generation":9,"Generation":1`, 1),
+		"none":          strings.Replace(good, `,"generation":1`, "", 1),
+		"white space":   strings.Replace(good, ":", ": ", 1),
 		"negative":      strings.Replace(good, ":1}", ":-1}", 1),
 	} {
 		dir := t.TempDir()

@@ -15,10 +15,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
+
+const lockTimeout = 10 * time.Second
 
 // maxSize of the file in bytes: some hundred thousand lines.
 const maxSize = 32 << 20
@@ -43,7 +47,7 @@ func (f *File[L]) Path() string { return f.path }
 // damaged, or others may write it.
 func (f *File[L]) Load(key string) (line L, found bool, err error) {
 	dir, err := atomicfile.Open(filepath.Dir(f.path))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return line, false, nil
 	}
 	if err != nil {
@@ -73,7 +77,10 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	defer dir.Close()
 	lock := atomicfile.NewLock("." + filepath.Base(f.path) + ".lock")
 	defer lock.Close()
-	if err := lock.Lock(context.Background(), nil, dir); err != nil {
+	// Who holds it writes a small file. Longer is a process that was stopped.
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	if err := lock.Lock(ctx, nil, dir); err != nil {
 		return f.fail(err)
 	}
 	defer lock.Unlock()
@@ -111,7 +118,7 @@ func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, error) {
 	}
 	for _, wrong := range []string{stat.Writable(), stat.ForeignOwner()} {
 		if wrong != "" {
-			return nil, f.invalid(wrong, "chmod 600 "+f.path)
+			return nil, f.invalid(wrong, atomicfile.Restrict(f.path))
 		}
 	}
 	parent, err := dir.Stat()
@@ -119,7 +126,7 @@ func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, error) {
 		return nil, f.fail(err)
 	}
 	if wrong := parent.Writable(); wrong != "" {
-		return nil, f.invalid("its directory has "+wrong, "chmod 700 "+filepath.Dir(f.path))
+		return nil, f.invalid("its directory has "+wrong, atomicfile.RestrictDir(filepath.Dir(f.path)))
 	}
 	lines, bad := f.decode(data)
 	if bad != 0 {
@@ -134,14 +141,15 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 	number := 0
 	for text := range bytes.Lines(data) {
 		number++
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
 		var l L
-		if d.Decode(&l) != nil || d.More() {
+		if json.Unmarshal(text, &l) != nil {
 			return nil, number
 		}
 		key, err := f.key(l)
-		if _, twice := lines[key]; err != nil || twice {
+		// Only what would be written is read: encoding/json takes names twice
+		// and in any case, of which the last would count.
+		same := bytes.Equal(encode(map[string]L{key: l}), text)
+		if _, twice := lines[key]; err != nil || twice || !same {
 			return nil, number
 		}
 		lines[key] = l

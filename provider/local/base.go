@@ -17,6 +17,10 @@ type base struct {
 	*atomicfile.Dir
 	id    atomicfile.FileID
 	folds atomic.Int32 // see fold.go
+
+	// hidden names are passed over by eachName. Only tests have any: with it,
+	// a hard link stands for the other case of a name.
+	hidden map[string]bool
 }
 
 // bases holds the base directory from the time it is first needed. It may be
@@ -52,7 +56,7 @@ func (b *bases) forWriting(create bool) (*base, error) {
 	path := *b.path.Load()
 	if !create {
 		return nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the directory " + path + " is missing",
-			Hint: "mkdir -m 700 " + path}
+			Hint: atomicfile.MakeDir(path)}
 	}
 	if err := atomicfile.MakeDirs(path); err != nil {
 		return nil, err
@@ -118,7 +122,7 @@ func usable(path string, stat atomicfile.Stat) error {
 		return invalid(foreign, "run it as that user, or use a directory of your own")
 	}
 	if stat.Writable() != "" {
-		return invalid(stat.TooWide(), "chmod 700 "+path)
+		return invalid(stat.TooWide(), atomicfile.RestrictDir(path))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -72,7 +73,7 @@ func (x *examination) missing() {
 		x.add("directory", nebula.SeverityOK, x.path+" does not exist yet: the first write makes it", "")
 		return
 	}
-	x.add("directory", nebula.SeverityError, x.path+" does not exist, and create_dir is false", "mkdir -m 700 "+x.path)
+	x.add("directory", nebula.SeverityError, x.path+" does not exist, and create_dir is false", atomicfile.MakeDir(x.path))
 }
 
 func (x *examination) directory(stat atomicfile.Stat) {
@@ -82,7 +83,7 @@ func (x *examination) directory(stat atomicfile.Stat) {
 		x.add("directory", nebula.SeverityOK, x.path, "")
 	}
 	if wide := stat.TooWide(); wide != "" {
-		x.add("mode", nebula.SeverityWarning, x.path+" has "+wide, "chmod 700 "+x.path)
+		x.add("mode", nebula.SeverityWarning, x.path+" has "+wide, atomicfile.RestrictDir(x.path))
 	} else {
 		x.add("mode", nebula.SeverityOK, "only the owner may look into the directory", "")
 	}
@@ -158,7 +159,7 @@ func (x *examination) files(ctx context.Context) {
 	}
 	x.report("special files", special, nebula.SeverityError, "are not regular files, and refused", "remove them or move them away")
 	x.report("owner", foreign, nebula.SeverityWarning, "belong to another user", "chown them, or remove them")
-	x.report("mode", wide, nebula.SeverityWarning, "are open to the group or to others", "chmod 600 "+wide.paths(x.path))
+	x.report("mode", wide, nebula.SeverityWarning, "are open to others than their owner", wide.restrict(x.path))
 	x.report("hard links", linked, nebula.SeverityWarning, "have another name somewhere, which keeps an old record alive",
 		"put the values again, and look for the other names: find / -xdev -samefile FILE")
 	x.report("temporary files", stale, nebula.SeverityWarning, "were left by writers that died", "nebula list removes them")
@@ -195,9 +196,14 @@ func (t troubles) names() string {
 	return s
 }
 
-func (t troubles) paths(dir string) string {
+// restrict returns the command that takes others' access to them away.
+func (t troubles) restrict(dir string) string {
 	if t.count > len(t.first) {
-		return dir + "/*"
+		return atomicfile.Restrict(filepath.Join(dir, "*"))
 	}
-	return dir + "/" + strings.Join(t.first, " "+dir+"/")
+	var paths []string
+	for _, name := range t.first {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return atomicfile.Restrict(paths...)
 }

@@ -99,8 +99,12 @@ func (c Config) invalidPath() (reason, hint string) {
 	info, err := os.Stat(c.BasePath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		// Elsewhere than on Windows that is an error of its own.
+		if above := nearest(c.BasePath); above != nil && !above.IsDir() {
+			return path + " lies below " + above.Name() + ", which is not a directory but " + atomicfile.TypeName(above.Mode()), ""
+		}
 		if !c.CreateDir {
-			return path + " does not exist, and create_dir is false", "mkdir -m 700 " + c.BasePath
+			return path + " does not exist, and create_dir is false", atomicfile.MakeDir(c.BasePath)
 		}
 	case err != nil:
 		return path + ": " + systemMessage(err), ""
@@ -110,6 +114,21 @@ func (c Config) invalidPath() (reason, hint string) {
 		return path + " is not writable, it has " + describeMode(info.Mode()), "chmod u+wx " + c.BasePath
 	}
 	return "", ""
+}
+
+// nearest returns what stands at the path, or above it where nothing does.
+func nearest(path string) fs.FileInfo {
+	for {
+		info, err := os.Stat(path)
+		if err == nil {
+			return info
+		}
+		parent := filepath.Dir(path)
+		if parent == path || !errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		path = parent
+	}
 }
 
 // invalidExtension refuses what some platform cannot have in a name, so that a

@@ -40,5 +40,15 @@
 // is locked between processes: then preconditions and changes of the keyring
 // are not supported, and what writers leave behind is not swept.
 //
-// On Windows files have the access list that they inherit from the directory.
+// # On Windows
+//
+// Files, and directories that are made, have from the beginning an access list
+// of the user and the system alone. A directory whose list lets others write
+// is not used. Of a list, the entries that allow are looked at; entries that
+// deny, conditions, and rights on what will be made later are not.
+//
+// A file that somebody has open cannot be replaced. A writer waits a
+// second for readers of other processes, and then fails with ErrUnavailable;
+// readers of the same provider are kept apart from writers. While a provider is
+// connected its directory cannot be moved or removed.
 package local

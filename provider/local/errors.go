@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -73,19 +74,21 @@ func (p *Provider) explain(err error) *nebula.Error {
 // errDenied names the mode that stands in the way: the file's, or the
 // directory's where the file cannot be looked at or is none.
 func (p *Provider) errDenied(path string) *nebula.Error {
-	target, chmod := p.address(), "chmod 700 "
+	target, hint := p.address(), atomicfile.RestrictDir(p.address())
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isOurName(path) {
-		target, chmod = path, "chmod 600 "
+		target, hint = path, atomicfile.Restrict(path)
 	}
 	message := path + ": permission denied"
 	if info, err := os.Lstat(target); err == nil {
-		message += "; " + target + " has " + describeMode(info.Mode())
+		if runtime.GOOS != "windows" { // which has no modes
+			message += "; " + target + " has " + describeMode(info.Mode())
+		}
 		if owner := ownerOf(target); owner != "" {
 			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message + ", and " + owner,
 				Hint: "run it as that user"}
 		}
 	}
-	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: chmod + target}
+	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
 }
 
 // isOurName reports names that are written through the directory, whose mode
@@ -115,6 +118,11 @@ func errMissing() *nebula.Error {
 
 func errClosed() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
+}
+
+// errNoName refuses the zero Name, which no id gives. It would be a file.
+func errNoName() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is empty", Hint: "make names with ID.Name or KeyringName"}
 }
 
 func errNotConnected() *nebula.Error {

@@ -107,7 +107,9 @@ func (b *base) eachName(visit func(name string) bool) error {
 	defer names.Close()
 	for more := true; more; {
 		err := names.Next(func(name []byte, _ fileMode) {
-			more = more && visit(string(name))
+			if more && !b.hidden[string(name)] {
+				more = visit(string(name))
+			}
 		})
 		if errors.Is(err, io.EOF) {
 			return nil

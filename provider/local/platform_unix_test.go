@@ -4,6 +4,7 @@ package local_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -165,7 +166,9 @@ func TestUnsafeDirectories(t *testing.T) {
 		if got := p.State(); got != nebula.StateConfigured {
 			t.Errorf("the state is %v", got)
 		}
-		findings(t, p, "directory", nebula.SeverityError, "may")
+		// The examination is asked for just then.
+		findings(t, p, "directory", nebula.SeverityError, "may", "write",
+			fmt.Sprintf("mode %04o", wide.Perm()), "chmod 700 "+dir)
 	}
 }
 

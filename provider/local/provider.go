@@ -116,6 +116,7 @@ func (p *Provider) Describe() nebula.Description {
 		Address:         p.address(),
 		MaxRecordSize:   maxRecord,
 		ComparesKeyring: p.config.EnableLocking,
+		NoPreconditions: !p.config.EnableLocking,
 	}
 }
 
@@ -138,12 +139,20 @@ func (p *Provider) enter(ctx context.Context) error {
 	return errClosed()
 }
 
+// enterFor is enter for an operation on a name.
+func (p *Provider) enterFor(ctx context.Context, name nebula.Name) error {
+	if name == (nebula.Name{}) {
+		return errNoName()
+	}
+	return p.enter(ctx)
+}
+
 func (p *Provider) leave() { p.life.RUnlock() }
 
 // Retrieve reads the record's file.
 func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	const op = "retrieve"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
 	}
 	defer p.leave()
@@ -177,7 +186,7 @@ func (p *Provider) read(name nebula.Name) (data []byte, err error) {
 // Exists examines the record's file without reading it.
 func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	const op = "exists"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return false, p.fail(op, name, err)
 	}
 	defer p.leave()

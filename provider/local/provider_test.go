@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,20 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	providertest.Run(t, harness())
+	h := harness()
+	h.FoldsCase = foldsCase(t)
+	providertest.Run(t, h)
+}
+
+// foldsCase asks the file system of temporary directories.
+func foldsCase(t *testing.T) bool {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "case"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := os.Lstat(filepath.Join(dir, "CASE"))
+	return err == nil
 }
 
 func harness() providertest.Harness {
@@ -60,9 +74,18 @@ func TestReadingMakesNothing(t *testing.T) {
 	}
 }
 
+// keptInPlace skips where a directory that is open cannot be moved or removed.
+func keptInPlace(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows keeps a directory that is open")
+	}
+}
+
 // TestReplacedDirectory: a store that is taken away and brought back, as from
 // a backup, is used as it is then.
 func TestReplacedDirectory(t *testing.T) {
+	keptInPlace(t)
 	s := newStore(t)
 	record := s.put("id", "kept")
 	if err := os.Rename(s.dir, s.dir+".away"); err != nil {
@@ -83,6 +106,7 @@ func TestReplacedDirectory(t *testing.T) {
 }
 
 func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
+	keptInPlace(t)
 	dir := t.TempDir()
 	s := openStore(t, dir, func(c *local.Config) { c.CreateDir = false })
 	if err := os.RemoveAll(dir); err != nil {

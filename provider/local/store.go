@@ -13,7 +13,7 @@ import (
 // all is on the disk.
 func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	const op = "store"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return "", p.fail(op, name, err)
 	}
 	defer p.leave()
@@ -65,6 +65,8 @@ func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula
 	if err != nil {
 		return err
 	}
+	// The old record is freed after the flush, and not while others wait.
+	defer b.Hold(p.naming.file(name)).Release()
 	if err := p.lock.Lock(ctx, p.closing, b.Dir); err != nil {
 		staged.Discard()
 		return err
@@ -198,7 +200,7 @@ func errKeyring(err error) error {
 // Delete removes the record's file. It returns when that is on the disk.
 func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 	const op = "delete"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return p.fail(op, name, err)
 	}
 	defer p.leave()
@@ -222,6 +224,7 @@ func (p *Provider) remove(ctx context.Context, b *base, file string) error {
 		return err
 	}
 	if exists {
+		defer b.Hold(file).Release()
 		if err := p.lock.Lock(ctx, p.closing, b.Dir); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
 	const op = "restore"
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.ready(ctx); err != nil {
+	if err := p.readyFor(ctx, name); err != nil {
 		return located(err, op, name)
 	}
 	switch c := p.credentials[name]; {
@@ -55,7 +55,7 @@ func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.Vers
 	const op = "history"
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.ready(ctx); err != nil {
+	if err := p.readyFor(ctx, name); err != nil {
 		return nil, located(err, op, name)
 	}
 	c := p.live(name)
@@ -78,7 +78,7 @@ func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebu
 func (p *Provider) retrieveVersion(ctx context.Context, name nebula.Name, id nebula.Version) (nebula.Record, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.ready(ctx); err != nil {
+	if err := p.readyFor(ctx, name); err != nil {
 		return nebula.Record{}, err
 	}
 	if c := p.live(name); c != nil {

@@ -48,7 +48,7 @@ func defects() map[string]defect {
 
 func storeDefects() map[string]defect {
 	type options = nebula.StoreOptions
-	bigger := memory.DefaultConfig()
+	bigger := small()
 	bigger.MaxRecordSize *= 2
 	return map[string]defect{
 		"ignores preconditions": {rule: "preconditionIfVersion",

@@ -18,7 +18,7 @@ import (
 // this package's tests.
 type defect struct {
 	rule   string
-	config memory.Config // zero: the default
+	config memory.Config // zero: small
 
 	connect  func(*memory.Provider, context.Context) error
 	store    storeFunc
@@ -32,6 +32,7 @@ type defect struct {
 	batch    func(*memory.Provider, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
 	check    func(*memory.Provider, context.Context) []nebula.Finding
 	rename   func(nebula.Name) nebula.Name
+	describe func(*nebula.Description)
 }
 
 type storeFunc func(*memory.Provider, context.Context, nebula.Name, *nebula.Envelope, nebula.StoreOptions) (nebula.Version, error)
@@ -189,15 +190,28 @@ func TestDefect(t *testing.T) {
 		t.Fatalf("there is no defect %q", name)
 	}
 	if d.config == (memory.Config{}) {
-		d.config = memory.DefaultConfig()
+		d.config = small()
 	}
-	providertest.Run(t, harnessOf(d, d.config))
+	providertest.Run(t, variant(d))
 }
 
-// harnessOf is the harness for a provider with a defect.
-func harnessOf(d defect, config memory.Config) providertest.Harness {
+// small is a configuration whose greatest record is quickly made.
+func small() memory.Config { return memory.Config{MaxVersions: 10, MaxRecordSize: 32 << 10} }
+
+// variant is the harness for a memory provider that differs as d says.
+// Describe says what the defect makes of it.
+func (b *broken) Describe() nebula.Description {
+	d := b.Provider.Describe()
+	if b.defect.describe != nil {
+		b.defect.describe(&d)
+	}
+	return d
+}
+
+func variant(d defect) providertest.Harness {
 	h := harness()
-	h.New = func(t *testing.T) nebula.Provider { return &broken{newProvider(t, config), d} }
+	h.MaxRecordSize = small().MaxRecordSize
+	h.New = func(t *testing.T) nebula.Provider { return &broken{newProvider(t, d.config), d} }
 	h.Reopen = func(t *testing.T, p nebula.Provider) nebula.Provider {
 		return &broken{memory.Reopen(t, p.(*broken).Provider).(*memory.Provider), d}
 	}

@@ -37,7 +37,10 @@ func (p *Provider) Close() error {
 
 // Describe implements [nebula.Describer].
 func (p *Provider) Describe() nebula.Description {
-	return nebula.Description{Provider: providerName, Address: providerName, MaxRecordSize: p.config.MaxRecordSize}
+	return nebula.Description{
+		Provider:      providerName, // no address: it ends with the process
+		MaxRecordSize: p.config.MaxRecordSize, ComparesKeyring: true,
+	}
 }
 
 // Check implements [nebula.Checker]. There is nothing that could be missing.
@@ -58,9 +61,20 @@ func (p *Provider) ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// readyToRemove is ready, and that name is not the keyring's.
-func (p *Provider) readyToRemove(ctx context.Context, name nebula.Name) error {
+// readyFor is ready, for an operation on a name. No id gives the zero Name.
+func (p *Provider) readyFor(ctx context.Context, name nebula.Name) error {
 	if err := p.ready(ctx); err != nil {
+		return err
+	}
+	if name == (nebula.Name{}) {
+		return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is empty", Hint: "make names with ID.Name or KeyringName"}
+	}
+	return nil
+}
+
+// readyToRemove is readyFor, and that name is not the keyring's.
+func (p *Provider) readyToRemove(ctx context.Context, name nebula.Name) error {
+	if err := p.readyFor(ctx, name); err != nil {
 		return err
 	}
 	if name.IsKeyring() {

@@ -62,7 +62,7 @@ func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula
 	const op = "store"
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.ready(ctx); err != nil {
+	if err := p.readyFor(ctx, name); err != nil {
 		return "", located(err, op, name)
 	}
 	if size, limit := len(envelope.Bytes()), p.config.MaxRecordSize; size > limit {
@@ -119,7 +119,7 @@ func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Recor
 func (p *Provider) retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.ready(ctx); err != nil {
+	if err := p.readyFor(ctx, name); err != nil {
 		return nebula.Record{}, err
 	}
 	c := p.live(name)
@@ -147,7 +147,7 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.ready(ctx); err != nil {
+	if err := p.readyFor(ctx, name); err != nil {
 		return false, located(err, "exists", name)
 	}
 	return p.live(name) != nil, nil

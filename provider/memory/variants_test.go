@@ -20,27 +20,27 @@ import (
 // memory provider is made to lack what each variant is named after, and passes.
 func TestVariants(t *testing.T) {
 	t.Run("refuses preconditions", func(t *testing.T) {
-		h := variant(defect{store: refusing})
+		h := variant(defect{config: small(), store: refusing, describe: func(d *nebula.Description) { d.NoPreconditions = true }})
 		h.Preconditions = providertest.Refused
 		providertest.Run(t, h)
 	})
 	t.Run("racy preconditions", func(t *testing.T) {
-		h := variant(defect{store: unlocked})
+		h := variant(defect{config: small(), store: unlocked})
 		h.Preconditions = providertest.Racy
 		providertest.Run(t, h)
 	})
 	t.Run("folds case", func(t *testing.T) {
-		h := variant(defect{store: folding})
+		h := variant(defect{config: small(), store: folding})
 		h.FoldsCase = true
 		providertest.Run(t, h)
 	})
 	t.Run("few tags", func(t *testing.T) {
-		h := variant(defect{store: fewTags})
+		h := variant(defect{config: small(), store: fewTags})
 		h.MaxTags, h.AcceptsTag = mostTags, plainTag
 		providertest.Run(t, h)
 	})
 	t.Run("late lists", func(t *testing.T) {
-		h := variant(defect{})
+		h := variant(defect{config: small()})
 		h.New = func(t *testing.T) nebula.Provider { return &late{Provider: newProvider(t, small())} }
 		h.Reopen, h.Corrupt, h.Lag, h.MaxStores = nil, nil, 5*time.Second, 20
 		providertest.Run(t, h)
@@ -54,15 +54,6 @@ func TestVariants(t *testing.T) {
 			return struct{ nebula.Provider }{p}
 		}})
 	})
-}
-
-func small() memory.Config { return memory.Config{MaxVersions: 10, MaxRecordSize: 32 << 10} }
-
-// variant is the harness for a memory provider that differs as d says.
-func variant(d defect) providertest.Harness {
-	h := harnessOf(d, small())
-	h.MaxRecordSize = small().MaxRecordSize
-	return h
 }
 
 func storeError(kind nebula.Kind, n nebula.Name) error {
@@ -129,6 +120,12 @@ func (l *late) List(ctx context.Context, f nebula.Filter) nebula.Pager {
 		given = true
 		return l.remembered(fmt.Sprint(f), entries), nil
 	}}
+}
+
+func (l *late) Describe() nebula.Description {
+	d := l.Provider.Describe()
+	d.ListLag = time.Second
+	return d
 }
 
 // remembered returns the entries of the last moment. All fit one page here.

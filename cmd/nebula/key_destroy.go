@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+type destroyOptions struct {
+	id  nebula.KeyID
+	yes bool
+}
+
+func keyDestroyCommand(run func(context.Context, destroyOptions) error) *cobra.Command {
+	var o destroyOptions
+	cmd := &cobra.Command{
+		Use:   "destroy ID",
+		Short: "Remove a retired data key from the keyring",
+		Long: `Remove a data key that was replaced from the keyring. Old versions and backups of
+credentials that are sealed under it can then no longer be read. The ids are
+shown by key list.`,
+		Example:           `  nebula key destroy 9a414c1d0f6e4b0f9d6a3c9b1e2d4f50`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return count(cmd, args, len(args) == 1, "one key id")
+		},
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.id, err = nebula.ParseKeyID(args[0]); err != nil {
+				return err
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (a *app) keyDestroy(ctx context.Context, o destroyOptions) error {
+	if !o.yes && !a.stdinIsTerminal {
+		return usage("key destroy needs --yes where nobody can be asked", "")
+	}
+	return a.withStore(ctx, func(s *config.Opened) error {
+		if !o.yes {
+			question := fmt.Sprintf("Destroy the retired data key %v of %s? What is sealed under it, old versions and backups, is lost.",
+				o.id, s.Keys.Place())
+			if err := a.confirm(ctx, question); err != nil {
+				return err
+			}
+		}
+		if err := s.DestroyKey(ctx, o.id); err != nil {
+			return err
+		}
+		return a.print(map[string]string{"destroyed": o.id.String()}, noText)
+	})
+}

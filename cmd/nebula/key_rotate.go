@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+)
+
+type rotateOptions struct {
+	drop   []string
+	resume bool
+	yes    bool
+}
+
+func keyRotateCommand(run func(context.Context, rotateOptions) error) *cobra.Command {
+	var o rotateOptions
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Replace the data key and seal every credential anew",
+		Long: `Replace the data key: every slot then holds a new one, and every credential is
+sealed anew under it. They can be read and written all the while. Interrupted,
+it goes on where it stood when it is run again.
+
+The key of every slot has to be at hand, a key file and the passphrase for
+example; --drop leaves one out. Two stores that share a data key, because one
+was copied from the other, no longer do afterwards.`,
+		Example: `  nebula key rotate
+  nebula key rotate --drop abcd2345
+  nebula key rotate --resume --yes`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Annotations:       map[string]string{slow: unlimited},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&o.drop, "drop", nil, "leave `SLOT` out; may be repeated")
+	flags.BoolVar(&o.resume, "resume", false, "end a rotation that was begun, and begin none")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+type rotateJSON struct {
+	KeyID  string      `json:"key_id"`
+	Sealed int         `json:"sealed"`
+	Left   []entryJSON `json:"left"`
+}
+
+func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
+	if !o.yes && !o.resume && !a.stdinIsTerminal {
+		return usage("key rotate needs --yes where nobody can be asked", "")
+	}
+	return a.withStore(ctx, func(s *config.Opened) error {
+		info, err := s.Store.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		if !info.Rotating && !o.resume && !o.yes {
+			if err := a.confirm(ctx, rotateQuestion(info, o.drop, s.Keys.Place())); err != nil {
+				return err
+			}
+		}
+		result, err := a.rotate(ctx, s, o)
+		if err != nil {
+			return err
+		}
+		out := rotateJSON{KeyID: result.KeyID.String(), Sealed: result.Sealed, Left: []entryJSON{}}
+		for _, e := range result.Left {
+			a.warn(fmt.Sprintf("%s cannot be read and is left as it was: %s", e.ID, a.failureOf(e.Err).Message))
+			out.Left = append(out.Left, a.entryOf(e))
+		}
+		if err := a.print(out, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "data key %s; %s sealed anew\n", out.KeyID, plural(out.Sealed))
+			return err
+		}); err != nil {
+			return err
+		}
+		return unreadable(result.Left)
+	})
+}
+
+// rotateQuestion says who will hold the new key.
+func rotateQuestion(info nebula.KeyInfo, drop []string, place string) string {
+	var holders []string
+	for _, slot := range info.Slots {
+		if !slices.Contains(drop, slot.ID) {
+			holders = append(holders, slot.ID+" ("+slot.Kind+")")
+		}
+	}
+	return fmt.Sprintf("The new data key of %s will be held by: %s.\nReplace the data key?", place, strings.Join(holders, ", "))
+}
+
+func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (nebula.RotateResult, error) {
+	total, err := countAll(ctx, s)
+	if err != nil {
+		return nebula.RotateResult{}, err
+	}
+	bar := a.progress("sealing", total)
+	defer bar.end()
+	return s.Rotate(ctx, nebula.RotateOptions{
+		Drop:       o.drop,
+		ResumeOnly: o.resume,
+		Progress:   func(looked, _ int) { bar.set(looked) },
+		Waiting: func(d time.Duration) {
+			bar.end()
+			a.tell(fmt.Sprintf("waiting %s for writers that may still hold the old key", d.Round(time.Second)))
+		},
+	})
+}
+
+// countAll returns the number of credentials.
+func countAll(ctx context.Context, s *config.Opened) (int, error) {
+	n := 0
+	for _, err := range s.List(ctx, nebula.ListOptions{}) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}

@@ -1,0 +1,62 @@
+package atomicfile
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestLock(t *testing.T) {
+	d := open(t)
+	one, two := NewLock(".lock"), NewLock(".lock") // as of two processes
+	defer one.Close()
+	defer two.Close()
+	var count atomic.Int64
+	const most = 200
+	var all sync.WaitGroup
+	for _, l := range []*Lock{one, two, one, two} {
+		all.Go(func() {
+			for range most {
+				if err := l.Lock(t.Context(), nil, d); err != nil {
+					t.Error(err)
+					return
+				}
+				seen := count.Load()
+				runtime.Gosched()
+				count.Store(seen + 1) // one is lost unless the others are kept out
+				l.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if count.Load() != 4*most {
+		t.Errorf("counted %d, want %d", count.Load(), 4*most)
+	}
+}
+
+func TestLockObeysContextAndStop(t *testing.T) {
+	d := open(t)
+	holder := NewLock(".lock")
+	defer holder.Close()
+	if err := holder.Lock(t.Context(), nil, d); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*Lock{holder, NewLock(".lock")} { // a goroutine, a process
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := l.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the context: %v", err)
+		}
+		cancel()
+		stop := make(chan struct{})
+		time.AfterFunc(10*time.Millisecond, func() { close(stop) })
+		if err := l.Lock(t.Context(), stop, d); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("stop: %v", err)
+		}
+	}
+	holder.Unlock()
+}

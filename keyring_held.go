@@ -1,0 +1,211 @@
+package nebula
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+)
+
+// keyringAge is how old a keyring may be that a writer seals with: after a
+// rotation of the data key, no writer uses the old one for longer.
+const keyringAge = 60 * time.Second
+
+// heldKeyring is a keyring and when it was known to be current: the time before
+// it was read or written, and the number of that read or write.
+type heldKeyring struct {
+	*keyring
+	at   time.Time
+	turn uint64
+}
+
+// prefetch is a read of the keyring's record that may be under way.
+type prefetch struct {
+	done   chan struct{} // nil where nothing was begun
+	taken  bool
+	stop   context.CancelFunc
+	at     time.Time
+	turn   uint64
+	record Record
+	err    error
+}
+
+// prefetchKeyring begins to read the keyring's record, if none is held.
+func (s *Store) prefetchKeyring(ctx context.Context) *prefetch {
+	if s.ring.Load() != nil || len(s.options.Keys) == 0 {
+		return &prefetch{}
+	}
+	return s.beginRead(ctx)
+}
+
+func (s *Store) beginRead(ctx context.Context) *prefetch {
+	ctx, stop := context.WithCancel(ctx)
+	p := &prefetch{done: make(chan struct{}), stop: stop, at: s.options.Now(), turn: s.turns.Add(1)}
+	go func() {
+		defer close(p.done)
+		p.record, p.err = s.retrieveKeyring(ctx)
+	}()
+	return p
+}
+
+// cancel ends the read and waits for it: the provider may be closed next.
+func (p *prefetch) cancel() {
+	if p.done != nil {
+		p.stop()
+		<-p.done
+	}
+}
+
+// keyring returns the keyring, which is read and opened if none is held.
+func (s *Store) keyring(ctx context.Context, pre *prefetch) (*keyring, error) {
+	held, err := s.loadKeyring(ctx, pre, func(*heldKeyring) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	return held.keyring, nil
+}
+
+// freshKeyring returns one for writers, which is at most keyringAge old.
+func (s *Store) freshKeyring(ctx context.Context, pre *prefetch) (*heldKeyring, error) {
+	for {
+		held, err := s.loadKeyring(ctx, pre, s.isFresh)
+		// Asking a person for the passphrase may have taken longer.
+		if err != nil || s.isFresh(held) {
+			return held, err
+		}
+		pre = &prefetch{}
+	}
+}
+
+func (s *Store) isFresh(held *heldKeyring) bool { return s.age(held) < keyringAge }
+
+// age is the time since a keyring was known to be current. The monotonic clock
+// may stand while the machine sleeps, and the other one may be set.
+func (s *Store) age(held *heldKeyring) time.Duration {
+	now := s.options.Now()
+	return max(now.Sub(held.at), now.Round(0).Sub(held.at.Round(0)))
+}
+
+// reloadKeyring returns the keyring as it was after the call began.
+func (s *Store) reloadKeyring(ctx context.Context) (*keyring, error) {
+	begun := s.turns.Load()
+	held, err := s.loadKeyring(ctx, &prefetch{}, func(held *heldKeyring) bool { return held.turn > begun })
+	if err != nil {
+		return nil, err
+	}
+	return held.keyring, nil
+}
+
+// loadKeyring returns the held keyring if it is good enough, and else takes the
+// record that was prefetched, or reads it, and opens it. One goroutine at a time
+// does so, and asks a person for the passphrase; the others then find what they
+// need.
+func (s *Store) loadKeyring(ctx context.Context, pre *prefetch, enough func(*heldKeyring) bool) (*heldKeyring, error) {
+	if held := s.ring.Load(); held != nil && enough(held) {
+		return held, nil
+	}
+	select {
+	case s.loading <- struct{}{}:
+		defer func() { <-s.loading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if held := s.ring.Load(); held != nil && enough(held) {
+		return held, nil
+	}
+	if pre.done == nil || pre.taken {
+		pre = s.beginRead(ctx)
+		defer pre.cancel()
+	}
+	<-pre.done
+	pre.taken = true
+	if pre.err != nil {
+		return nil, aboutKeyring(pre.err)
+	}
+	ring, err := s.openIfChanged(ctx, pre.record)
+	if err != nil {
+		return nil, aboutKeyring(err)
+	}
+	return s.hold(&heldKeyring{ring, pre.at, pre.turn}), nil
+}
+
+// openIfChanged returns the held keyring where the record is the same. The
+// version alone does not tell: backends that count begin anew after a purge.
+func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, error) {
+	if held := s.ring.Load(); held != nil && held.version == record.Version && bytes.Equal(held.raw, record.Envelope.raw) {
+		return held.keyring, nil
+	}
+	return s.openTrusted(ctx, record)
+}
+
+// openTrusted opens a keyring's record and holds it against the pin. Between
+// the two another process may have written a newer one, and remembered that:
+// then the newer one is what counts.
+func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
+	for {
+		ring, err := openKeyring(ctx, record, s.options.Keys)
+		if err != nil {
+			return nil, err
+		}
+		distrust := s.checkTrust(ring)
+		if distrust == nil {
+			return ring, nil
+		}
+		newer, err := s.retrieveKeyring(ctx)
+		if err != nil || newer.Version == record.Version {
+			return nil, distrust
+		}
+		record = newer
+	}
+}
+
+func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
+	record, err := s.provider.Retrieve(ctx, KeyringName())
+	if errors.Is(err, ErrNotFound) {
+		if err := s.wantNoPin(); err != nil {
+			return Record{}, err
+		}
+		return Record{}, notInitialised(err)
+	}
+	return record, err
+}
+
+// hold keeps a keyring, unless a later read or write has left another one, and
+// returns the one that is kept.
+func (s *Store) hold(mine *heldKeyring) *heldKeyring {
+	for {
+		held := s.ring.Load()
+		if held != nil && held.turn > mine.turn {
+			return held
+		}
+		if s.ring.CompareAndSwap(held, mine) {
+			return mine
+		}
+	}
+}
+
+// holdWritten keeps a keyring that this process has just written. A read that
+// began before the write ended may have seen the one before it.
+func (s *Store) holdWritten(ring *keyring, begun time.Time) {
+	s.hold(&heldKeyring{ring, begun, s.turns.Add(1)})
+	if err := s.remember(ring); err != nil {
+		// It is written: whoever called must not think that it is not.
+		s.options.Logger.Warn("the keyring is written, and cannot be remembered", "reason", err.Error())
+	}
+}
+
+// errKeyring marks failures that are about the keyring, not about a record.
+var errKeyring = errors.New("about the keyring")
+
+func aboutKeyring(err error) error { return mark(err, errKeyring) }
+
+// mark adds a cause to an error of ours and changes nothing of what it says.
+func mark(err, cause error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	marked := *e
+	marked.Err = errors.Join(cause, e.Err)
+	return &marked
+}

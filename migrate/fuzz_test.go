@@ -1,0 +1,59 @@
+package migrate_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/migrate"
+)
+
+// FuzzOpen: no bytes make it panic, or fail with another kind than documented.
+// A record of sound metadata can be sealed by a store.
+func FuzzOpen(f *testing.F) {
+	seeds, readable := 0, 0
+	for _, l := range manifest(f) {
+		data := l.data(f)
+		seeds++
+		if got, err := migrate.Open(data, l.key(f)); err == nil && bytes.Equal(got.Secret.Reveal(), l.Plaintext) {
+			readable++
+		}
+		f.Add(data)
+	}
+	for _, extra := range []string{"", "[]", "{}", `{"version":1}`, "[1,[1,[],[],[]],[],null]"} {
+		f.Add([]byte(extra))
+	}
+	f.Add(newV1(testKey, []byte("value")).text())
+	if seeds != 40 || readable < 25 {
+		f.Fatalf("%d seeds, %d can be read", seeds, readable)
+	}
+	key := migrate.NewKey(testKey)
+	name, _ := nebula.ID("x").Name()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		given := bytes.Clone(data)
+		got, err := migrate.Open(data, key)
+		if !bytes.Equal(data, given) {
+			t.Fatal("the record was written to")
+		}
+		switch nebula.KindOf(err) {
+		case "":
+		case nebula.ErrCorrupted, nebula.ErrUnsupportedVersion, nebula.ErrDecryptionFailed:
+			return
+		default:
+			t.Fatalf("%v", err)
+		}
+		if why := got.Validate(); why != nil {
+			if nebula.KindOf(why) != nebula.ErrInvalidMetadata {
+				t.Fatalf("%v", why)
+			}
+			return
+		}
+		e, err := nebula.SealRecord(testKey, name, got.Secret, got.Metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := nebula.ParseEnvelope(name, e.Bytes()); err != nil || !again.Metadata().CreatedAt.Equal(got.Metadata.CreatedAt) {
+			t.Fatalf("sealed: %v", err)
+		}
+	})
+}

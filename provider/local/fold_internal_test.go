@@ -1,0 +1,154 @@
+package local
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// folding is a provider over a directory that is taken for one which folds
+// case.
+type folding struct {
+	*testing.T
+	*Provider
+	base *base
+}
+
+func newFolding(t *testing.T) folding {
+	t.Helper()
+	c := DefaultConfig()
+	c.BasePath = filepath.Join(t.TempDir(), "credentials")
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := p.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := p.bases.forWriting(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.folds.Store(foldYes)
+	return folding{t, p, b}
+}
+
+// twin makes another case of a stored id lead to its file: by a hard link that
+// the directory does not show. A file system that folds case needs none.
+func (f folding) twin(stored, other nebula.ID) {
+	f.Helper()
+	file := func(id nebula.ID) string { return filepath.Join(f.base.Path(), string(id)+f.naming.suffix) }
+	err := os.Link(file(stored), file(other))
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		f.Fatal(err)
+	}
+	f.base.hidden = map[string]bool{string(other) + f.naming.suffix: true}
+	if _, err := f.base.Lstat(string(other) + f.naming.suffix); err != nil {
+		f.Fatalf("the file is not found by its other name: %v", err)
+	}
+}
+
+func (f folding) store(id nebula.ID, value string) (*nebula.Envelope, error) {
+	f.Helper()
+	m := nebula.Metadata{CreatedAt: now(), LastModified: now()}
+	e, err := nebula.SealRecord([32]byte{}, f.name(id), nebula.NewSecret([]byte(value)), m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, err = f.Store(f.Context(), f.name(id), e, nebula.StoreOptions{})
+	return e, err
+}
+
+func (f folding) name(id nebula.ID) nebula.Name {
+	f.Helper()
+	name, err := id.Name()
+	if err != nil {
+		f.Fatal(err)
+	}
+	return name
+}
+
+// TestTwin: to every operation, a record is there under the very id alone with
+// which it was stored.
+func TestTwin(t *testing.T) {
+	f := newFolding(t)
+	stored, err := f.store("Token", "first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.twin("Token", "tokeN")
+	if record, err := f.Retrieve(t.Context(), f.name("tokeN")); !errors.Is(err, nebula.ErrNotFound) || record.Envelope != nil {
+		t.Errorf("retrieve: %v, %v", record, err)
+	}
+	if found, err := f.Exists(t.Context(), f.name("tokeN")); found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	if err := f.Delete(t.Context(), f.name("tokeN")); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := f.store("tokeN", "second"); !errors.Is(err, nebula.ErrConflict) {
+		t.Errorf("store: %v", err)
+	}
+	record, err := f.Retrieve(t.Context(), f.name("Token"))
+	if err != nil || string(record.Envelope.Bytes()) != string(stored.Bytes()) {
+		t.Errorf("the first one: %v, %v", record, err)
+	}
+	if found, err := f.Exists(t.Context(), f.name("Token")); !found || err != nil {
+		t.Errorf("the first one exists: %v, %v", found, err)
+	}
+	if err := f.Delete(t.Context(), f.name("Token")); err != nil {
+		t.Errorf("delete of the first one: %v", err)
+	}
+}
+
+func TestStoreRefusesTwin(t *testing.T) {
+	f := newFolding(t)
+	for _, test := range []struct {
+		id   nebula.ID
+		want nebula.Kind
+	}{{"Token", ""}, {"other", ""}, {"tokeN", nebula.ErrConflict}, {"Token", ""}} {
+		if _, err := f.store(test.id, "v"); nebula.KindOf(err) != test.want {
+			t.Errorf("%s: %v, want kind %q", test.id, err, test.want)
+		}
+	}
+}
+
+// TestNoName: a Name that no id gave is refused, and no file made of it.
+func TestNoName(t *testing.T) {
+	f := newFolding(t)
+	e, err := f.store("id", "v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none nebula.Name
+	if _, err := f.Store(t.Context(), none, e, nebula.StoreOptions{}); !errors.Is(err, nebula.ErrUsage) {
+		t.Errorf("store: %v", err)
+	}
+	file := filepath.Join(f.base.Path(), f.naming.file(none))
+	if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was stored: %v", err)
+	}
+	if err := os.WriteFile(file, e.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if record, err := f.Retrieve(t.Context(), none); !errors.Is(err, nebula.ErrUsage) || record.Envelope != nil {
+		t.Errorf("retrieve: %v, %v", record, err)
+	}
+	if found, err := f.Exists(t.Context(), none); !errors.Is(err, nebula.ErrUsage) || found {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	if err := f.Delete(t.Context(), none); !errors.Is(err, nebula.ErrUsage) {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := os.Lstat(file); err != nil {
+		t.Errorf("it was deleted: %v", err)
+	}
+}

@@ -1,0 +1,498 @@
+package nebula_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+func value(s string) nebula.Secret { return nebula.NewSecret([]byte(s)) }
+
+// heldBack is a key that does something before it opens for the first time,
+// and fails where it is told to.
+type heldBack struct {
+	nebula.Key
+	once  sync.Once
+	first func()
+	err   error
+	asked atomic.Int32
+}
+
+func (k *heldBack) Secret(ctx context.Context, s nebula.Slot) ([]byte, error) {
+	k.asked.Add(1)
+	if k.first != nil {
+		k.once.Do(k.first)
+	}
+	if k.err != nil {
+		return nil, k.err
+	}
+	return k.Key.Secret(ctx, s)
+}
+
+// While somebody types a passphrase for five minutes, another process replaces
+// the data key. What is then written is under the new one.
+func TestKeyringAgesWhileAPassphraseIsTyped(t *testing.T) {
+	r := newRemote()
+	admin, key := r.initialised(t)
+	slow := &heldBack{Key: key, first: func() {
+		r.clock.advance(5 * time.Minute)
+		if _, err := admin.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Error(err)
+		}
+	}}
+	put(t, r.open(t, nebula.Options{Keys: []nebula.Key{slow}}), "x", "v", nebula.PutOptions{})
+	get(t, admin, "x")
+}
+
+// An answer that is late brings an old keyring: it does not take the place of
+// a newer one, and nothing is sealed with it.
+func TestLateKeyringIsNotHeld(t *testing.T) {
+	r := newRemote()
+	admin, key := r.initialised(t)
+	s := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+	put(t, s, "x", "v", nebula.PutOptions{})
+	r.clock.advance(2 * time.Minute)
+	once := true
+	r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+		if name.IsKeyring() && once {
+			once = false
+			if _, err := admin.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}
+	put(t, s, "a", "v", nebula.PutOptions{IfAbsent: true})
+	put(t, s, "b", "v", nebula.PutOptions{})
+	for _, id := range []nebula.ID{"a", "b", "x"} {
+		get(t, admin, id)
+	}
+}
+
+// A write ends before a rotation may look for the last records under the old
+// key, however often it is tried again further down.
+func TestWritesAreBoundedByTheKeyringsAge(t *testing.T) {
+	r := newRemote()
+	s, _ := r.initialised(t)
+	for i, age := range []time.Duration{0, 59 * time.Second} {
+		r.clock.advance(age)
+		bounded := false
+		r.storeCtx = func(ctx context.Context) {
+			deadline, ok := ctx.Deadline()
+			bounded = ok && time.Until(deadline) < 2*time.Minute-age
+		}
+		put(t, s, nebula.ID(fmt.Sprint("x", i)), "v", nebula.PutOptions{IfAbsent: true})
+		if !bounded {
+			t.Errorf("with a keyring of %v, a write is not bounded", age)
+		}
+	}
+}
+
+// What is said of a rotation on backends that do not compare: writers hold the
+// old key for a while, lists are late, clocks differ.
+func TestRotateOnARemoteBackend(t *testing.T) {
+	r := newRemote()
+	r.description.ListLag = 8 * time.Minute
+	admin, key := r.initialised(t)
+	writer := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+	put(t, writer, "before", "v", nebula.PutOptions{})
+	r.clock.advance(time.Hour)
+	put(t, writer, "again", "v", nebula.PutOptions{})
+	wrote := false
+	var waited []time.Duration
+	result, err := admin.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(d time.Duration) {
+		waited = append(waited, d)
+		if wrote {
+			return
+		}
+		wrote = true
+		r.clock.advance(59 * time.Second)
+		put(t, writer, "late", "v", nebula.PutOptions{IfAbsent: true}) // its keyring is young enough
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(waited) == 0 || waited[0] != 10*time.Minute {
+		t.Errorf("it waited %v", waited)
+	}
+	for _, id := range []nebula.ID{"before", "again", "late"} {
+		name, _ := id.Name()
+		if got := r.records[name].Envelope.KeyID(); got != result.KeyID {
+			t.Errorf("%s is under %v, not %v", id, got, result.KeyID)
+		}
+	}
+}
+
+// The clock of the process that began a rotation is an hour ahead, or behind.
+func TestResumeWithAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour} {
+		r := newRemote()
+		other, key := r.initialised(t)
+		put(t, other, "x", "v", nebula.PutOptions{})
+		r.clock.advance(ahead)
+		if err := nebula.SwitchKey(t.Context(), other, key, true); err != nil {
+			t.Fatal(err)
+		}
+		r.clock.advance(-ahead)
+		var waited time.Duration
+		s := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true, Waiting: func(d time.Duration) { waited += d }}); err != nil {
+			t.Fatal(err)
+		}
+		if waited != 2*time.Minute {
+			t.Errorf("with a clock %v ahead it waited %v", ahead, waited)
+		}
+	}
+}
+
+func TestRotateLosesNoWriteThatComesBetween(t *testing.T) {
+	r := newRemote()
+	admin, key := r.initialised(t)
+	writer := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+	put(t, writer, "x", "1", nebula.PutOptions{})
+	between := false
+	r.store = func(name nebula.Name, _ nebula.StoreOptions) error {
+		if name.IsKeyring() || between {
+			return nil
+		}
+		between = true // the sweep has read x, and is about to write it
+		put(t, writer, "x", "2", nebula.PutOptions{})
+		return nil
+	}
+	result, err := admin.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil || !between {
+		t.Fatal(err)
+	}
+	name, _ := nebula.ID("x").Name()
+	if c := get(t, admin, "x"); string(c.Secret.Reveal()) != "2" || r.records[name].Envelope.KeyID() != result.KeyID {
+		t.Errorf("x is %q under %v", c.Secret.Reveal(), r.records[name].Envelope.KeyID())
+	}
+}
+
+// A mount that is made anew counts its versions from 1 again.
+func TestKeyringVersionThatComesBack(t *testing.T) {
+	r := newRemote()
+	s, key := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{})
+	r.wipe()
+	fresh := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+	if _, err := fresh.Init(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.advance(time.Hour)
+	put(t, s, "y", "v", nebula.PutOptions{})
+	get(t, fresh, "y")
+}
+
+func TestRotateFailsWhereARecordCannotBeWritten(t *testing.T) {
+	for _, kind := range []nebula.Kind{nebula.ErrTooLarge, nebula.ErrPermissionDenied} {
+		r := newRemote()
+		s, _ := r.initialised(t)
+		put(t, s, "x", "v", nebula.PutOptions{})
+		put(t, s, "y", "v", nebula.PutOptions{})
+		r.store = func(name nebula.Name, _ nebula.StoreOptions) error {
+			if name.IsKeyring() {
+				return nil
+			}
+			return &nebula.Error{Kind: kind, Message: "what is missing"}
+		}
+		pages := 0
+		r.listed = func(ctx context.Context) error {
+			if pages++; pages == 2 {
+				<-ctx.Done() // it is the failure of the record that ends the list
+				return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled", Err: ctx.Err()}
+			}
+			return nil
+		}
+		result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+		if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), "what is missing") || len(result.Left) > 0 {
+			t.Errorf("rotating gave %+v, %v", result, err)
+		}
+		get(t, s, "x")
+		get(t, s, "y")
+	}
+}
+
+func TestResumeDropsSlots(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	lost := newKeyFile(t)
+	slot, err := f.AddKey(t.Context(), lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := f.open(t, nebula.Options{Keys: []nebula.Key{f.key, lost}})
+	ctx, cancel := context.WithCancel(t.Context())
+	f.calls.step(func(c middleware.Call) {
+		if c.Op == "list" {
+			cancel()
+		}
+	})
+	if _, err := both.Rotate(ctx, nebula.RotateOptions{}); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	f.calls.step(nil)
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{Drop: []string{slot.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := f.Keys(t.Context()); len(info.Slots) != 1 || info.Rotating {
+		t.Errorf("the keyring is %+v", info)
+	}
+}
+
+func TestDestroyWhileRotating(t *testing.T) {
+	f := newFixture(t)
+	old, _ := f.Keys(t.Context())
+	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), old.ID), nebula.ErrUsage)
+}
+
+// oddKey makes slots that nobody could read again.
+type oddKey struct {
+	nebula.Key
+	slot   nebula.Slot
+	secret []byte
+}
+
+func (oddKey) Opens(string) bool                                        { return true }
+func (k oddKey) NewSlot(context.Context, [16]byte) (nebula.Slot, error) { return k.slot, nil }
+func (k oddKey) Secret(context.Context, nebula.Slot) ([]byte, error)    { return k.secret, nil }
+
+func TestKeyThatWouldSpoilTheKeyring(t *testing.T) {
+	good := make([]byte, 32)
+	for name, key := range map[string]oddKey{
+		"control character": {slot: nebula.Slot{Kind: "kms\n"}, secret: good},
+		"no kind":           {secret: good},
+		"out of bounds":     {slot: nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 1}, secret: good},
+		"data":              {slot: nebula.Slot{Kind: nebula.SlotKeyFile, Data: []byte("x")}, secret: good},
+		"no secret":         {slot: nebula.Slot{Kind: "kms"}},
+		"short secret":      {slot: nebula.Slot{Kind: "kms"}, secret: good[:16]},
+	} {
+		f := newFixture(t)
+		put(t, f.Store, "x", "v", nebula.PutOptions{})
+		if _, err := f.AddKey(t.Context(), key); err == nil {
+			t.Errorf("%s: the key was added", name)
+		}
+		get(t, f.open(t, nebula.Options{}), "x")
+	}
+}
+
+func TestPreviousIsChecked(t *testing.T) {
+	r := newRemote()
+	s, key := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{Tags: map[string]string{"of": "x"}})
+	put(t, s, "y", "v", nebula.PutOptions{Tags: map[string]string{"of": "y"}})
+	x := get(t, s, "x") // of version 1, as y is
+	_, err := s.Put(t.Context(), "y", value("2"), nebula.PutOptions{Previous: &x})
+	wantKind(t, err, nebula.ErrUsage)
+	_, err = s.Put(t.Context(), "x", value("2"), nebula.PutOptions{Previous: &nebula.Credential{ID: "x"}})
+	wantKind(t, err, nebula.ErrUsage)
+	scoped := r.open(t, nebula.Options{Keys: []nebula.Key{key}, Scope: "other"})
+	_, err = scoped.Put(t.Context(), "x", value("2"), nebula.PutOptions{Previous: &x})
+	wantKind(t, err, nebula.ErrConflict)
+}
+
+// A record that does not even parse has no version that is known.
+func TestForceKeepsTheConditionThatWasAskedFor(t *testing.T) {
+	r := newRemote()
+	s, _ := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{})
+	r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+		if name.IsKeyring() {
+			return nil
+		}
+		return &nebula.Error{Kind: nebula.ErrCorrupted}
+	}
+	_, err := s.Put(t.Context(), "x", value("2"), nebula.PutOptions{Force: true, IfVersion: "7"})
+	wantKind(t, err, nebula.ErrConflict)
+	put(t, s, "x", "2", nebula.PutOptions{Force: true, IfVersion: "1"})
+}
+
+// A backend that cannot check preconditions says so of those that are asked
+// for, and is written unconditionally otherwise.
+func TestBackendWithoutPreconditions(t *testing.T) {
+	r := newRemote()
+	s, _ := r.initialised(t)
+	r.description.NoPreconditions = true
+	r.store = func(_ nebula.Name, o nebula.StoreOptions) error {
+		if !o.Precondition.IsZero() {
+			return &nebula.Error{Kind: nebula.ErrNotSupported}
+		}
+		return nil
+	}
+	s = r.open(t, nebula.Options{Keys: s.KeysForTest()})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	put(t, s, "x", "2", nebula.PutOptions{})
+	for _, options := range []nebula.PutOptions{{IfAbsent: true}, {IfVersion: "2"}} {
+		_, err := s.Put(t.Context(), "x", value("3"), options)
+		wantKind(t, err, nebula.ErrNotSupported)
+	}
+	if c := get(t, s, "x"); string(c.Secret.Reveal()) != "2" {
+		t.Errorf("x is %q", c.Secret.Reveal())
+	}
+}
+
+// That a key is not supported, Argon2id in FIPS mode, says nothing of the backend.
+func TestKeyThatIsNotSupportedDropsNoCondition(t *testing.T) {
+	r := newRemote()
+	other, key := r.initialised(t)
+	put(t, other, "x", "v", nebula.PutOptions{})
+	failing := &heldBack{Key: key, err: &nebula.Error{Kind: nebula.ErrNotSupported}}
+	s := r.open(t, nebula.Options{Keys: []nebula.Key{failing}})
+	_, err := s.Put(t.Context(), "x", value("1"), nebula.PutOptions{})
+	wantKind(t, err, nebula.ErrNotSupported)
+	failing.err = nil
+	once := true
+	r.store = func(nebula.Name, nebula.StoreOptions) error {
+		if once {
+			once = false
+			if _, err := other.Tag(t.Context(), "x", map[string]string{"kept": "yes"}, nil); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}
+	put(t, s, "x", "2", nebula.PutOptions{})
+	if c := get(t, other, "x"); c.Metadata.Tags["kept"] != "yes" {
+		t.Errorf("an acknowledged tag is lost: %v", c.Metadata.Tags)
+	}
+}
+
+func TestScopeOfDeletedCredentials(t *testing.T) {
+	f := newFixture(t)
+	team, other := f.open(t, nebula.Options{Scope: "team"}), f.open(t, nebula.Options{Scope: "other"})
+	put(t, team, "x", "v", nebula.PutOptions{})
+	wantKind(t, team.Delete(t.Context(), "x"), "")
+	// It cannot be told whose it is: nothing is acknowledged that is not done.
+	wantKind(t, team.Purge(t.Context(), "x"), nebula.ErrNotSupported)
+	wantKind(t, other.Restore(t.Context(), "x"), nebula.ErrNotFound)
+	if found, _ := f.Exists(t.Context(), "x"); found {
+		t.Error("a store of another scope brought it back")
+	}
+	wantKind(t, team.Restore(t.Context(), "x"), "")
+	wantKind(t, team.Purge(t.Context(), "x"), "")
+	wantKind(t, f.Restore(t.Context(), "x"), nebula.ErrNotFound)
+}
+
+// A process that ended between bringing a record back and sealing it anew: the
+// next call does the rest.
+func TestRestoreIsResumed(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	wantKind(t, f.Delete(t.Context(), "x"), "")
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := nebula.ID("x").Name()
+	if err := f.memory.Restore(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, f.Restore(t.Context(), "x"), "")
+	get(t, f.Store, "x")
+	wantKind(t, f.Restore(t.Context(), "x"), nebula.ErrConflict)
+}
+
+func TestVerifyAsksForTheKeyOnce(t *testing.T) {
+	f := newFixture(t)
+	for i := range 20 {
+		put(t, f.Store, nebula.ID(fmt.Sprint("x", i)), "v", nebula.PutOptions{})
+	}
+	k := &heldBack{Key: f.key, err: &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was typed"}}
+	s := f.open(t, nebula.Options{Keys: []nebula.Key{k}})
+	n := 0
+	for _, err := range s.List(t.Context(), nebula.ListOptions{Verify: true}) {
+		n++
+		wantKind(t, err, nebula.ErrInterrupted)
+	}
+	if n != 1 || k.asked.Load() != 1 {
+		t.Errorf("%d entries, asked %d times", n, k.asked.Load())
+	}
+}
+
+// Many writers whose keyring has aged read it once.
+func TestWritersReadAnAgedKeyringOnce(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	f.clock.advance(2 * time.Minute)
+	f.calls.take()
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			if _, err := f.Put(t.Context(), nebula.ID(fmt.Sprint("y", i)), value("v"), nebula.PutOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	reads := 0
+	for _, call := range f.calls.take() {
+		if call == "retrieve .keyring" {
+			reads++
+		}
+	}
+	if reads != 1 {
+		t.Errorf("the keyring was read %d times", reads)
+	}
+}
+
+func TestWrongKeyOnPutIsSaidAsSuch(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	s := f.open(t, nebula.Options{Keys: []nebula.Key{newKeyFile(t)}})
+	_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{Force: true})
+	wantKind(t, err, nebula.ErrWrongKey)
+	if strings.Contains(fmt.Sprint(err), "metadata would be lost") {
+		t.Errorf("a wrong key is taken for a damaged record: %v", err)
+	}
+}
+
+func TestCancelledBetweenTwoTries(t *testing.T) {
+	r := newRemote()
+	_, key := r.initialised(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+	r.store = func(nebula.Name, nebula.StoreOptions) error {
+		cancel()
+		return &nebula.Error{Kind: nebula.ErrConflict}
+	}
+	_, err := s.Put(ctx, "x", value("v"), nebula.PutOptions{})
+	wantKind(t, err, nebula.ErrInterrupted)
+}
+
+func TestTimesThatAreWrittenHaveMicroseconds(t *testing.T) {
+	f := newFixture(t)
+	c := nebula.Credential{ID: "x", Secret: value("v"), Metadata: nebula.Metadata{
+		CreatedAt: f.clock.now(), LastModified: f.clock.now().Add(123456789 * time.Nanosecond)}}
+	if _, err := f.Adopt(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	put(t, f.Store, "x", "2", nebula.PutOptions{})
+	if m := get(t, f.Store, "x").Metadata.LastModified; m.Nanosecond()%1000 != 0 || !m.After(c.Metadata.LastModified) {
+		t.Errorf("last_modified is %v", m)
+	}
+}
+
+// What was written is not said to have failed because it could not be
+// remembered.
+func TestPinsThatFailAfterTheWrite(t *testing.T) {
+	f := newFixture(t)
+	pins := &heldPins{}
+	s := f.pinned(t, nebula.Options{Pins: pins})
+	put(t, s, "x", "v", nebula.PutOptions{})
+	pins.mu.Lock()
+	pins.readOnly = true
+	pins.mu.Unlock()
+	if _, err := s.AddKey(t.Context(), newKeyFile(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,87 @@
+package nebula
+
+import (
+	"context"
+	"errors"
+)
+
+// Restore brings back a deleted credential. It fails with ErrNotSupported
+// where the backend keeps none, ErrNotFound where there is nothing to bring
+// back, ErrConflict over a live one.
+func (s *Store) Restore(ctx context.Context, id ID) error {
+	const op = "restore"
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return s.locate(err, op, id)
+	}
+	r, ok := As[Restorer](s.provider)
+	if !ok {
+		return s.lacks(op, id, "restoring a deleted credential")
+	}
+	restored := r.Restore(ctx, name)
+	live := errors.Is(restored, ErrConflict)
+	if restored != nil && !live {
+		return s.locate(restored, op, id)
+	}
+	if scope != "" {
+		// Only now can its scope be told.
+		mine, err := s.inScope(ctx, name, scope)
+		if err == nil && !mine && !live {
+			err = s.provider.Delete(ctx, name)
+		}
+		if err == nil && !mine {
+			err = notFound()
+		}
+		if err != nil {
+			return s.locate(err, op, id)
+		}
+	}
+	// One that is live may be what an earlier call restored and could not seal.
+	sealed, err := s.sealRestored(ctx, name, live)
+	if err == nil && !sealed {
+		err = restored
+	}
+	return s.locate(err, op, id)
+}
+
+// sealRestored seals a record anew that was deleted before the data key was
+// replaced, and so is still under the old one, and marks it as the newest: it
+// was asked for by name. It reports whether it sealed.
+func (s *Store) sealRestored(ctx context.Context, name Name, live bool) (sealed bool, err error) {
+	for attempt := newAttempts(); ; {
+		sealed, err = s.trySealRestored(ctx, name, live)
+		if !errors.Is(err, ErrConflict) {
+			return sealed, err
+		}
+		if err := attempt.next(ctx, err); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (sealed bool, err error) {
+	record, err := s.provider.Retrieve(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	// The key ids are in clear: as a rule they agree, and no key is needed.
+	keyring, err := s.retrieveKeyring(ctx)
+	guarded := s.options.RollbackGuard != nil && !live
+	if err != nil || !guarded && keyring.Envelope.keyID == record.Envelope.keyID {
+		return false, err
+	}
+	ring, err := s.reloadKeyring(ctx)
+	if err != nil {
+		return false, err
+	}
+	key, err := ring.keyFor(name, record.Envelope, anyRecord)
+	if err != nil {
+		return false, err
+	}
+	if key != ring.current {
+		if record.Envelope, err = s.sealAnew(ctx, name, record, key, ring); err != nil {
+			return false, err
+		}
+	}
+	return key != ring.current, s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
+}
