@@ -72,6 +72,13 @@ func IfVersion(v Version) Precondition { return Precondition{version: v} }
 // IsZero reports whether nothing is asked.
 func (p Precondition) IsZero() bool { return p == Precondition{} }
 
+// IsAbsent reports whether it asks that there is no record: see [IfAbsent].
+func (p Precondition) IsAbsent() bool { return p.absent }
+
+// Version returns the version that it asks for, and false where it asks for
+// none: see [IfVersion].
+func (p Precondition) Version() (Version, bool) { return p.version, p.version != "" }
+
 // Check returns nil where the precondition holds for the current version, ""
 // where there is no record: else an error of kind [ErrAlreadyExists] or
 // [ErrConflict].
