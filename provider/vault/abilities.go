@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,7 +17,7 @@ import (
 // makes two calls.
 func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
 	const op = "restore"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
@@ -32,7 +33,7 @@ func (p *Provider) restore(ctx context.Context, name nebula.Name) error {
 	if err != nil {
 		return err
 	}
-	latest, ok := m.Versions[string(formatVersion(m.CurrentVersion))]
+	latest, ok := m.latest()
 	switch {
 	case !ok || latest.Destroyed:
 		return nothing
@@ -56,7 +57,7 @@ func (p *Provider) Purge(ctx context.Context, name nebula.Name) error {
 // before a deletion is listed too.
 func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
 	const op = "history"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return nil, p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
@@ -73,17 +74,17 @@ func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.Vers
 func (m secretMetadata) history() []nebula.VersionInfo {
 	var numbers []int64
 	for text := range m.Versions {
-		if n, ok := parseVersion(nebula.Version(text)); ok {
+		if n, ok := parseNumber(text); ok {
 			numbers = append(numbers, n)
 		}
 	}
 	slices.Sort(numbers)
 	history := make([]nebula.VersionInfo, 0, len(numbers))
 	for _, n := range slices.Backward(numbers) {
-		v := m.Versions[string(formatVersion(n))]
+		v := m.Versions[strconv.FormatInt(n, 10)]
 		created, _ := time.Parse(time.RFC3339Nano, v.CreatedTime)
 		history = append(history, nebula.VersionInfo{
-			Version: formatVersion(n), CreatedAt: created.UTC(), Current: n == m.CurrentVersion, Deleted: m.gone(v)})
+			Version: formatVersion(n, v.CreatedTime), CreatedAt: created.UTC(), Current: n == m.CurrentVersion, Deleted: m.gone(v)})
 	}
 	return history
 }
@@ -93,7 +94,7 @@ func (m secretMetadata) history() []nebula.VersionInfo {
 // deleted.
 func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
 	const op = "retrieve_version"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
@@ -103,14 +104,15 @@ func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebu
 
 func (p *Provider) retrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
 	missing := &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such version"}
-	if _, ok := parseVersion(v); !ok {
+	number, ok := parseVersion(v)
+	if !ok {
 		return nebula.Record{}, missing
 	}
 	var s secret
 	var m secretMetadata
 	group, groupContext := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		s, err = p.read(groupContext, name, v)
+		s, err = p.read(groupContext, name, number)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -118,7 +120,7 @@ func (p *Provider) retrieveVersion(ctx context.Context, name nebula.Name, v nebu
 		return err
 	})
 	err := group.Wait()
-	if isMissing(err) || err == nil && !m.live() {
+	if isMissing(err) || err == nil && (!m.live() || s.version() != v) {
 		return nebula.Record{}, missing
 	}
 	if err != nil {

@@ -43,7 +43,7 @@ func (x *examination) add(check string, severity nebula.Severity, message, fix s
 
 func (x *examination) failed(check string, err error) {
 	e := x.p.explain(err)
-	x.add(check, nebula.SeverityError, e.Message, e.Hint)
+	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
 }
 
 func serverVersion(a *answer) (string, error) {

@@ -84,22 +84,25 @@ type Auth struct {
 
 // DefaultConfig returns the configuration for the server of VAULT_ADDR, with
 // VAULT_TOKEN and VAULT_NAMESPACE, or for one on this machine.
-func DefaultConfig() Config {
+func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
+
+// DefaultConfigIn is [DefaultConfig] in another environment than the process's.
+func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{
 		Address:               "http://127.0.0.1:8200",
 		MountPath:             "secret",
 		PathPrefix:            "nebula/credentials",
-		Namespace:             os.Getenv("VAULT_NAMESPACE"),
+		Namespace:             getenv("VAULT_NAMESPACE"),
 		Timeout:               5 * time.Second,
 		TLSVerify:             true,
 		TokenRenewalThreshold: time.Hour,
 		Auth:                  Auth{Method: MethodToken, MountPath: "approle"},
 		Retry:                 middleware.DefaultRetryPolicy(),
 	}
-	if address := os.Getenv("VAULT_ADDR"); address != "" {
+	if address := getenv("VAULT_ADDR"); address != "" {
 		c.Address = address
 	}
-	if token := os.Getenv("VAULT_TOKEN"); token != "" {
+	if token := getenv("VAULT_TOKEN"); token != "" {
 		c.Auth.Token = nebula.NewSecret([]byte(token))
 	}
 	return c

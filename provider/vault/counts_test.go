@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,16 +117,16 @@ func TestLiveCalls(t *testing.T) {
 	name, _ := record(t, "a", "", nil)
 	v, err := store("1", tags, nebula.IfAbsent())
 	costs("store new", err, "POST "+data+"a", "POST "+metadata+"a")
-	_, err = store("2", tags, nebula.Precondition{})
+	second, err := store("2", tags, nebula.Precondition{})
 	costs("store again", err, "POST "+data+"a")
 	_, err = store("3", tags, nebula.IfVersion(v))
 	if nebula.KindOf(err) != nebula.ErrConflict {
 		t.Errorf("an old version: %v", err)
 	}
-	costs("a conflict", nil, "PATCH "+data+"a")
-	_, err = store("3", tags, nebula.IfVersion("2"))
+	costs("a conflict", nil, "GET "+metadata+"a")
+	third, err := store("3", tags, nebula.IfVersion(second))
 	costs("store on condition", err, "PATCH "+data+"a")
-	_, err = store("4", map[string]string{"team": "y"}, nebula.IfVersion("3"))
+	_, err = store("4", map[string]string{"team": "y"}, nebula.IfVersion(third))
 	costs("changed tags", err, "PATCH "+data+"a", "POST "+metadata+"a")
 	_, err = p.Retrieve(ctx, name)
 	costs("retrieve", err, "GET "+data+"a")
@@ -140,6 +141,51 @@ func TestLiveCalls(t *testing.T) {
 	costs("restore", restorer.Restore(ctx, name), "GET "+metadata+"a", "POST /v1/"+c.MountPath+"/undelete/"+c.PathPrefix+"/a")
 	purger, _ := nebula.As[nebula.Purger](p)
 	costs("purge", purger.Purge(ctx, name), "DELETE "+metadata+"a")
+}
+
+// After a purge Vault counts from 1 again. A version of before is refused all
+// the same, by who purged and by another process, with and without patching.
+func TestLivePurgedVersion(t *testing.T) {
+	s := livetest.Vault(t)
+	for what, capabilities := range map[string]string{"patching": `"patch", `, "not patching": ""} {
+		mount := s.Mount(t, 2)
+		token := s.Token(t, map[string]any{"policies": []string{
+			s.Policy(t, strings.ReplaceAll(policy(mount), `"patch", `, capabilities))}})
+		c := liveConfig(s, mount)
+		c.Auth.Token, c.OneShot = nebula.NewSecret([]byte(token)), true
+		one, other := open(t, c, middleware.Options{}), open(t, c, middleware.Options{})
+		ctx := t.Context()
+		name, e := record(t, "again", "first", nil)
+		old, err := one.Store(ctx, name, e, nebula.StoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		purger, _ := nebula.As[nebula.Purger](one)
+		if err := purger.Purge(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		_, second := record(t, "again", "second", nil)
+		v, err := one.Store(ctx, name, second, nebula.StoreOptions{})
+		if err != nil || v == old {
+			t.Fatalf("%s: version %q after %q, %v", what, v, old, err)
+		}
+		for _, p := range []nebula.Provider{one, other} {
+			_, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(old)})
+			if nebula.KindOf(err) != nebula.ErrConflict {
+				t.Errorf("%s: store over the old version: %v", what, err)
+			}
+			retriever, _ := nebula.As[nebula.VersionRetriever](p)
+			if _, err := retriever.RetrieveVersion(ctx, name, old); nebula.KindOf(err) != nebula.ErrNotFound {
+				t.Errorf("%s: the old version: %v", what, err)
+			}
+		}
+		if got, err := other.Retrieve(ctx, name); err != nil || got.Version != v {
+			t.Errorf("%s: %q, %v, want %q", what, got.Version, err, v)
+		}
+		if _, err := other.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(v)}); err != nil {
+			t.Errorf("%s: store over the version: %v", what, err)
+		}
+	}
 }
 
 func pages(ctx context.Context, p nebula.Provider, f nebula.Filter) error {

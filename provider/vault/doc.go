@@ -13,8 +13,9 @@
 //
 // # What is promised
 //
-// Versions are Vault's own. [nebula.IfAbsent] and [nebula.IfVersion] are
-// checked by Vault in the moment of the write. A deletion is Vault's soft
+// A version is Vault's number and the time of its creation: after a purge Vault
+// counts from 1 again. [nebula.IfAbsent] and the number of [nebula.IfVersion]
+// are checked by Vault in the moment of the write. A deletion is Vault's soft
 // deletion of the latest version; Restore undeletes it, Purge deletes the
 // metadata and with it every version.
 //
@@ -23,6 +24,10 @@
 // Value and custom metadata are two calls. After a crash between the two, lists
 // filter by the tags of before until the credential is stored again; the record
 // has its own, which are right.
+//
+// The time in a version is looked at before the write, in a call of its own, or
+// when the version was read less than 2 s before. Who purges a credential after
+// that, and stores it anew as often as to reach the same number, is overwritten.
 //
 // IfAbsent over a deleted credential writes on condition that no other version
 // was written: who restores it in that very moment is overwritten. IfVersion

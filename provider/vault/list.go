@@ -226,7 +226,7 @@ func (g *pager) lookAtOne(ctx context.Context, name nebula.Name) (looked, error)
 // readOne reads the record of a secret whose custom metadata is not ours, or
 // was never written.
 func (g *pager) readOne(ctx context.Context, name nebula.Name) (looked, error) {
-	s, err := g.p.read(ctx, name, "")
+	s, err := g.p.read(ctx, name, 0)
 	if isMissing(err) {
 		return looked{}, nil
 	}

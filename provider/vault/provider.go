@@ -36,6 +36,7 @@ type Provider struct {
 	stopRenewal context.CancelFunc
 
 	abandoned abandoned
+	sights    sights
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later
@@ -156,6 +157,19 @@ func (p *Provider) enter(ctx context.Context) error {
 	return err
 }
 
+// enterFor is enter, for an operation on a name. No id gives the zero Name, which
+// would be the folder.
+func (p *Provider) enterFor(ctx context.Context, name nebula.Name) error {
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	if name == (nebula.Name{}) {
+		p.life.RUnlock()
+		return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is of no credential"}
+	}
+	return nil
+}
+
 // call makes a call with the token. Where the token is refused and there is
 // another one to be had, it is made again with that.
 func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
@@ -184,22 +198,23 @@ func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
 // Retrieve implements [nebula.Provider]. It makes one call.
 func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	const op = "retrieve"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
-	s, err := p.read(ctx, name, "")
+	s, err := p.read(ctx, name, 0)
 	if err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
 	}
 	record, err := s.record(name)
+	p.sights.note(name, s.version(), p.clock.Now())
 	return record, p.fail(op, name, err)
 }
 
 // Exists implements [nebula.Provider]. It reads the metadata: one call.
 func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	const op = "exists"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return false, p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
@@ -218,7 +233,7 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 
 // remove deletes in one of the engine's trees.
 func (p *Provider) remove(ctx context.Context, op, tree string, name nebula.Name) error {
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
@@ -226,6 +241,7 @@ func (p *Provider) remove(ctx context.Context, op, tree string, name nebula.Name
 		return p.fail(op, name, &nebula.Error{Kind: nebula.ErrUsage,
 			Message: "the keyring is not removed: without it no credential can be read"})
 	}
+	p.sights.forget(name)
 	_, err := p.change(ctx, name, request{method: http.MethodDelete, path: p.paths.secret(tree, name)})
 	if isMissing(err) {
 		err = nil

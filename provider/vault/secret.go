@@ -14,6 +14,7 @@ type secret struct {
 	Data     map[string]any `json:"data"`
 	Metadata struct {
 		Version        int64             `json:"version"`
+		CreatedTime    string            `json:"created_time"`
 		DeletionTime   string            `json:"deletion_time"`
 		CustomMetadata map[string]string `json:"custom_metadata"`
 	} `json:"metadata"`
@@ -22,7 +23,9 @@ type secret struct {
 // recordKey is where in the secret's data the record stands.
 const recordKey = "record"
 
-func (s secret) version() nebula.Version { return formatVersion(s.Metadata.Version) }
+func (s secret) version() nebula.Version {
+	return formatVersion(s.Metadata.Version, s.Metadata.CreatedTime)
+}
 
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	raw, ok := s.Data[recordKey].(string)
@@ -36,11 +39,11 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
 }
 
-// read reads a secret, in one version or, with "", the current one.
-func (p *Provider) read(ctx context.Context, name nebula.Name, v nebula.Version) (secret, error) {
+// read reads a secret, in the version of that number or, with 0, the current one.
+func (p *Provider) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
 	r := request{method: http.MethodGet, path: p.paths.secret("data", name)}
-	if v != "" {
-		r.query = map[string][]string{"version": {string(v)}}
+	if number != 0 {
+		r.query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
 	}
 	a, err := p.call(ctx, r)
 	if err != nil {
@@ -61,14 +64,6 @@ func (p *Provider) noteSchedule(deletion string) {
 	if deletion != "" {
 		p.scheduled.Store(true)
 	}
-}
-
-func formatVersion(n int64) nebula.Version { return nebula.Version(strconv.FormatInt(n, 10)) }
-
-// parseVersion returns Vault's number of a version, and false for what is none.
-func parseVersion(v nebula.Version) (int64, bool) {
-	n, err := strconv.ParseInt(string(v), 10, 32)
-	return n, err == nil && n > 0 && formatVersion(n) == v
 }
 
 // secretMetadata is what Vault keeps of a secret beside its values.
@@ -105,9 +100,15 @@ func (p *Provider) serverTime(a *answer) time.Time {
 	return p.clock.Now()
 }
 
+// latest returns what is kept of the current version, be it deleted.
+func (m secretMetadata) latest() (versionMetadata, bool) {
+	v, ok := m.Versions[strconv.FormatInt(m.CurrentVersion, 10)]
+	return v, ok
+}
+
 // live reports whether the current version can be read.
 func (m secretMetadata) live() bool {
-	v, ok := m.Versions[string(formatVersion(m.CurrentVersion))]
+	v, ok := m.latest()
 	return ok && !m.gone(v)
 }
 
@@ -121,14 +122,16 @@ func (m secretMetadata) gone(v versionMetadata) bool {
 
 // current returns the version of a live record, or "".
 func (m secretMetadata) current() nebula.Version {
-	if !m.live() {
+	v, ok := m.latest()
+	if !ok || m.gone(v) {
 		return ""
 	}
-	return formatVersion(m.CurrentVersion)
+	return formatVersion(m.CurrentVersion, v.CreatedTime)
 }
 
 // modified returns when the current version was written.
 func (m secretMetadata) modified() time.Time {
-	at, _ := time.Parse(time.RFC3339Nano, m.Versions[string(formatVersion(m.CurrentVersion))].CreatedTime)
+	v, _ := m.latest()
+	at, _ := time.Parse(time.RFC3339Nano, v.CreatedTime)
 	return at.UTC()
 }

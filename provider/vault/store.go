@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"reflect"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/middleware"
@@ -14,6 +13,7 @@ import (
 // written is what Vault says of a version that was written.
 type written struct {
 	Version        int64             `json:"version"`
+	CreatedTime    string            `json:"created_time"`
 	DeletionTime   string            `json:"deletion_time"`
 	CustomMetadata map[string]string `json:"custom_metadata"`
 }
@@ -22,7 +22,7 @@ type written struct {
 // for the custom metadata where the answer shows that it changes.
 func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	const op = "store"
-	if err := p.enter(ctx); err != nil {
+	if err := p.enterFor(ctx, name); err != nil {
 		return "", p.fail(op, name, err)
 	}
 	defer p.life.RUnlock()
@@ -45,7 +45,9 @@ func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula
 			return "", p.fail(op, name, halfStored(p.explain(err)))
 		}
 	}
-	return formatVersion(w.Version), nil
+	v := formatVersion(w.Version, w.CreatedTime)
+	p.sights.note(name, v, p.clock.Now())
+	return v, nil
 }
 
 // halfStored says which of the two calls failed.
@@ -56,23 +58,13 @@ func halfStored(e *nebula.Error) error {
 }
 
 func (p *Provider) write(ctx context.Context, name nebula.Name, record string, condition nebula.Precondition) (written, error) {
-	switch absent, version := conditions(condition); {
-	case absent:
+	if condition.IsAbsent() {
 		return p.writeAbsent(ctx, name, record)
-	case version != "":
+	}
+	if version, ok := condition.Version(); ok {
 		return p.writeOver(ctx, name, record, version, condition)
 	}
 	return p.writeAnyway(ctx, name, record)
-}
-
-// conditions takes a precondition apart. The core does not say yet which version
-// is asked for, and to find out by reading would cost a call a write. A test
-// holds that the field is there.
-func conditions(c nebula.Precondition) (absent bool, version nebula.Version) {
-	if c == nebula.IfAbsent() {
-		return true, ""
-	}
-	return false, nebula.Version(reflect.ValueOf(c).FieldByName("version").String())
 }
 
 // put writes a version. A cas of -1 asks for nothing, 0 that there is none.
@@ -105,7 +97,7 @@ const mostRounds = 100
 func (p *Provider) writeAnyway(ctx context.Context, name nebula.Name, record string) (written, error) {
 	if middleware.IsRepeat(ctx) {
 		// The earlier attempt may have written it: not twice.
-		if w, done, err := p.wrote(ctx, name, record, ""); done || err != nil {
+		if w, done, err := p.wrote(ctx, name, record, 0); done || err != nil {
 			return w, err
 		}
 	}
@@ -132,7 +124,7 @@ func (p *Provider) writeAbsent(ctx context.Context, name nebula.Name, record str
 		}
 		if current := m.current(); current != "" {
 			if middleware.IsRepeat(ctx) {
-				if w, done, failed := p.wrote(ctx, name, record, current); done || failed != nil {
+				if w, done, failed := p.wrote(ctx, name, record, m.CurrentVersion); done || failed != nil {
 					return w, failed
 				}
 			}
@@ -143,21 +135,32 @@ func (p *Provider) writeAbsent(ctx context.Context, name nebula.Name, record str
 	return w, err
 }
 
-// writeOver writes over that version. A patch is refused where the version was
-// deleted, which a plain write is not.
+// writeOver writes over that version. Vault compares its number. Whether the
+// number is of the same secret is looked at before, unless it was a moment ago.
+// A patch is refused where the version was deleted, which a plain write is not:
+// who may not patch looks each time.
 func (p *Provider) writeOver(ctx context.Context, name nebula.Name, record string, v nebula.Version, condition nebula.Precondition) (written, error) {
 	cas, ok := parseVersion(v)
 	if !ok {
 		return written{}, &nebula.Error{Kind: nebula.ErrConflict, Message: "there is no version " + shortened(v)}
 	}
 	var w written
-	err := errUnpatched
-	if !p.unpatched.Load() {
-		w, err = p.put(ctx, http.MethodPatch, name, record, cas)
+	var err error
+	patches, looked := !p.unpatched.Load(), false
+	if !patches || !p.sights.has(name, v, p.clock.Now()) {
+		err, looked = p.look(ctx, name, cas, condition), true
 	}
-	if err == errUnpatched || hasStatus(err, http.StatusForbidden) && !isInvalidToken(err) {
-		w, err = p.writeOverLooking(ctx, name, record, cas, condition)
-		if err == nil {
+	if err == nil && patches {
+		w, err = p.put(ctx, http.MethodPatch, name, record, cas)
+		if patches = !hasStatus(err, http.StatusForbidden) || isInvalidToken(err); !patches {
+			err = nil
+			if !looked {
+				err = p.look(ctx, name, cas, condition)
+			}
+		}
+	}
+	if err == nil && !patches {
+		if w, err = p.put(ctx, http.MethodPost, name, record, cas); err == nil {
 			p.unpatched.Store(true)
 		}
 	}
@@ -166,7 +169,7 @@ func (p *Provider) writeOver(ctx context.Context, name nebula.Name, record strin
 	}
 	if middleware.IsRepeat(ctx) {
 		// What the earlier attempt wrote is the version after.
-		if w, done, failed := p.wrote(ctx, name, record, formatVersion(cas+1)); done || failed != nil {
+		if w, done, failed := p.wrote(ctx, name, record, cas+1); done || failed != nil {
 			return w, failed
 		}
 	}
@@ -174,28 +177,23 @@ func (p *Provider) writeOver(ctx context.Context, name nebula.Name, record strin
 		Message: "version " + string(v) + ", which was expected, is not the current one"}
 }
 
-// errUnpatched stands for the refusal that a patch would get.
-var errUnpatched = fmt.Errorf("no capability to patch")
-
-// writeOverLooking is for tokens that may not patch: it looks whether the
-// version was deleted, then writes.
-func (p *Provider) writeOverLooking(ctx context.Context, name nebula.Name, record string, cas int64, condition nebula.Precondition) (written, error) {
+// look looks whether the current version is the one of the condition. In a
+// repetition it may be the one after, which was written before.
+func (p *Provider) look(ctx context.Context, name nebula.Name, cas int64, condition nebula.Precondition) error {
 	m, err := p.readMetadata(ctx, name)
-	if err != nil {
-		return written{}, err
+	if isMissing(err) {
+		return nil // the write finds out, or that this is KV version 1
 	}
-	if !middleware.IsRepeat(ctx) || m.CurrentVersion == cas {
-		if err := condition.Check(m.current()); err != nil {
-			return written{}, err
-		}
+	if err != nil || middleware.IsRepeat(ctx) && m.CurrentVersion != cas {
+		return err
 	}
-	return p.put(ctx, http.MethodPost, name, record, cas)
+	return condition.Check(m.current())
 }
 
-// wrote reports whether that version, or with "" the current one, holds the
+// wrote reports whether the version of that number, or with 0 the current one, holds the
 // record: no two seals are alike, so an earlier attempt wrote it.
-func (p *Provider) wrote(ctx context.Context, name nebula.Name, record string, v nebula.Version) (w written, done bool, err error) {
-	s, err := p.read(ctx, name, v)
+func (p *Provider) wrote(ctx context.Context, name nebula.Name, record string, number int64) (w written, done bool, err error) {
+	s, err := p.read(ctx, name, number)
 	switch {
 	case isMissing(err):
 		return written{}, false, nil
@@ -205,7 +203,7 @@ func (p *Provider) wrote(ctx context.Context, name nebula.Name, record string, v
 	if stored, ok := s.Data[recordKey].(string); !ok || stored != record {
 		return written{}, false, nil
 	}
-	return written{Version: s.Metadata.Version, CustomMetadata: s.Metadata.CustomMetadata}, true, nil
+	return written{Version: s.Metadata.Version, CreatedTime: s.Metadata.CreatedTime, CustomMetadata: s.Metadata.CustomMetadata}, true, nil
 }
 
 // writeMetadata replaces the custom metadata and leaves the rest.

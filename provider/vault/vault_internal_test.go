@@ -2,6 +2,7 @@ package vault
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -13,16 +14,47 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The version in a precondition can be read: see conditions.
-func TestConditions(t *testing.T) {
-	if absent, v := conditions(nebula.IfAbsent()); !absent || v != "" {
-		t.Errorf("IfAbsent is %v, %q", absent, v)
+func TestVersions(t *testing.T) {
+	const created = "2026-01-02T03:04:05.123456789Z"
+	v := formatVersion(17, created)
+	if n, ok := parseVersion(v); !ok || n != 17 || !strings.HasPrefix(string(v), "17-") {
+		t.Errorf("%q is read as %d, %v", v, n, ok)
 	}
-	if absent, v := conditions(nebula.IfVersion("17")); absent || v != "17" {
-		t.Errorf("IfVersion(17) is %v, %q", absent, v)
+	if formatVersion(17, "2026-01-02T03:04:05.123456788Z") == v {
+		t.Error("the time makes no difference")
 	}
-	if absent, v := conditions(nebula.Precondition{}); absent || v != "" {
-		t.Errorf("no condition is %v, %q", absent, v)
+	for _, wrong := range []nebula.Version{"", "0", "-1", "1-", "01", "1-?", "1-01", "1-A", "1--", "1-1-1", "+1", "99999999999", " 1"} {
+		if n, ok := parseVersion(wrong); ok {
+			t.Errorf("%q is read as %d", wrong, n)
+		}
+	}
+}
+
+// A version counts as seen for a moment, and the memory of them is bounded.
+func TestSights(t *testing.T) {
+	var s sights
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	name, err := nebula.ID("a").Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.note(name, "1", now)
+	if !s.has(name, "1", now.Add(sightHolds-1)) || s.has(name, "1", now.Add(sightHolds)) || s.has(name, "2", now) || s.has(name, "1", now.Add(-1)) {
+		t.Error("the sight holds too long, or not long enough")
+	}
+	s.forget(name)
+	if s.has(name, "1", now) {
+		t.Error("what was forgotten is known")
+	}
+	for i := range mostSights + 1 {
+		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.note(other, "1", now)
+	}
+	if len(s.last) > mostSights {
+		t.Errorf("%d are kept", len(s.last))
 	}
 }
 
