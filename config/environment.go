@@ -30,6 +30,9 @@ func (e environment) lookup(name string) (string, bool) {
 	return value, ok
 }
 
+// get is os.Getenv for this environment.
+func (e environment) get(name string) string { return e[name] }
+
 // home returns the home directory, or "" where the environment names none.
 func (e environment) home() string {
 	if runtime.GOOS == "windows" {

@@ -43,8 +43,13 @@ func (l *loader) addStore(name, section string) *store {
 	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
 	l.fields.add(section, &s.shared)
 	for _, d := range drivers() {
-		s.sections[d.name] = d.defaults()
+		s.sections[d.name] = d.defaults(l.config.env.get)
 		l.fields.add(section+"."+d.name, s.sections[d.name])
+		for key, name := range d.native {
+			if l.config.env.get(name) != "" {
+				l.fields.byKey[section+"."+d.name+"."+key].origin = name
+			}
+		}
 	}
 	l.config.stores[name] = s
 	return s
@@ -242,7 +247,7 @@ func (l *loader) checkStores(selected string) {
 		if selected != "*" && orDefault(selected) != name {
 			continue
 		}
-		if err := s.construct(); err != nil {
+		if err := s.construct(Outside{}); err != nil {
 			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
 		}
 	}
@@ -280,11 +285,18 @@ func (l *loader) whereSection(section string) string {
 	return "[" + section + "]"
 }
 
-// construct makes the store's provider, without a network call.
-func (s *store) construct() error {
+// construct makes the store's provider, without a network call. One that
+// depends on the process that opens it is made anew.
+func (s *store) construct(outside Outside) error {
 	for _, d := range drivers() {
 		if d.name != s.shared.Provider {
 			continue
+		}
+		if s.provider != nil && d.adapt == nil {
+			return nil
+		}
+		if d.adapt != nil {
+			d.adapt(s.sections[d.name], outside)
 		}
 		p, err := d.open(s.sections[d.name])
 		if err != nil {

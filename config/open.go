@@ -28,6 +28,10 @@ type Outside struct {
 	// Logger gets the warnings of the store; nil: they are dropped.
 	Logger *slog.Logger
 
+	// OneShot says that the process makes a few calls and ends: no provider
+	// then keeps its token alive in the background.
+	OneShot bool
+
 	// Environ is the environment of the process, for its children.
 	Environ []string
 }
@@ -55,10 +59,8 @@ func (c *Config) open(ctx context.Context, name string, outside Outside, withKey
 	if err != nil {
 		return nil, err
 	}
-	if s.provider == nil {
-		if err := s.construct(); err != nil {
-			return nil, err
-		}
+	if err := s.construct(outside); err != nil {
+		return nil, err
 	}
 	keys := &Keys{store: s, env: c.env, outside: outside, description: describe(s.provider)}
 	if path := keys.file(); keys.fileIsNamed() || Exists(path) {

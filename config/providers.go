@@ -2,8 +2,10 @@ package config
 
 import (
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/provider/memory"
+	"github.com/nebula-credential/nebula/provider/vault"
 )
 
 // drivers lists the providers that a configuration can name. A new one is one
@@ -13,28 +15,53 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
+		registerNetworked("vault", vault.DefaultConfigIn, vault.New,
+			func(c *vault.Config, o Outside) { c.OneShot, c.Logger = o.OneShot, o.Logger },
+			map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
 	}
 }
 
 // driver is a provider that is not configured yet.
 type driver struct {
 	name     string
-	defaults func() any                         // a pointer to its configuration
-	open     func(any) (nebula.Provider, error) // takes such a pointer
+	defaults func(getenv func(string) string) any // a pointer to its configuration
+	open     func(any) (nebula.Provider, error)   // takes such a pointer
+
+	adapt  func(any, Outside) // to the process that opens the store; nil where nothing depends on it
+	native map[string]string  // the backend's own variables that the defaults obey, by key
 }
 
 func register[C any, P nebula.Provider](name string, defaults func() C, open func(C) (P, error)) driver {
 	return driver{
 		name:     name,
-		defaults: func() any { c := defaults(); return &c },
+		defaults: func(func(string) string) any { c := defaults(); return &c },
 		open: func(c any) (nebula.Provider, error) {
 			p, err := open(*c.(*C))
 			if err != nil {
 				return nil, err // not p: a nil pointer in an interface is not nil
 			}
-			return p, nil
+			return layered(p), nil
 		},
 	}
+}
+
+// registerNetworked is register for a provider that depends on more of the world.
+func registerNetworked[C any, P nebula.Provider](name string, defaults func(getenv func(string) string) C, open func(C) (P, error),
+	adapt func(*C, Outside), native map[string]string) driver {
+	d := register(name, func() C { return defaults(func(string) string { return "" }) }, open)
+	d.defaults = func(getenv func(string) string) any { c := defaults(getenv); return &c }
+	d.adapt = func(c any, o Outside) { adapt(c.(*C), o) }
+	d.native = native
+	return d
+}
+
+// layered puts retries and limits around a provider that has a policy. One that
+// needs no network stays as it is.
+func layered(p nebula.Provider) nebula.Provider {
+	if _, ok := p.(middleware.Policied); ok {
+		return middleware.Stack(p, middleware.Options{})
+	}
+	return p
 }
 
 func driverNames() []string {

@@ -97,7 +97,7 @@ func (a *app) openWith(ctx context.Context,
 }
 
 func (a *app) outside() config.Outside {
-	return config.Outside{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ, Logger: slog.New(warnings{a})}
+	return config.Outside{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ, OneShot: true, Logger: slog.New(warnings{a})}
 }
 
 // withStore runs f on the open store and closes it.

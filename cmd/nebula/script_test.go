@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nebula-credential/nebula/internal/livetest"
 )
 
 // keepTerminal, when set in its environment, lets the command under test have
@@ -55,6 +57,25 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(files) < 20 {
 		t.Fatalf("only %d scripts in %s: %v", len(files), dir, err)
 	}
+	runScripts(t, dir, nil)
+}
+
+// The whole command on a real server: testdata/live.
+func TestLiveScripts(t *testing.T) {
+	s := livetest.Vault(t)
+	runScripts(t, filepath.Join("testdata", "live"), func(env *testscript.Env) {
+		env.Setenv("NEBULA_STORAGE_PROVIDER", "vault")
+		env.Setenv("NEBULA_STORAGE_VAULT_MOUNT_PATH", s.Mount(t, 2))
+		env.Setenv("VAULT_ADDR", s.Address)
+		env.Setenv("VAULT_TOKEN", s.RootToken)
+		if s.CAFile != "" {
+			env.Setenv("NEBULA_STORAGE_VAULT_CA_CERT", s.CAFile)
+		}
+	})
+}
+
+// runScripts runs those of a directory, each in a home of its own.
+func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
@@ -64,6 +85,9 @@ func TestScripts(t *testing.T) {
 			env.Vars = append(env.Vars, raceExit)
 			env.Setenv("STORE", filepath.Join(home, ".local", "share", "nebula", "credentials"))
 			env.Setenv("CONFIG", filepath.Join(home, ".config", "nebula"))
+			if setup != nil {
+				setup(env)
+			}
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
