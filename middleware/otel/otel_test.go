@@ -40,7 +40,7 @@ func TestSpans(t *testing.T) {
 		text := s.Name() + s.Status().Description
 		outcome := ""
 		for _, a := range s.Attributes() {
-			text += string(a.Key) + a.Value.Emit()
+			text += string(a.Key) + a.Value.String()
 			if a.Key == "nebula.outcome" {
 				outcome = a.Value.AsString()
 			}
