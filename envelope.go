@@ -306,7 +306,7 @@ func whyUnreadable(name Name, data []byte) error {
 	case string(version) == "1":
 		return &Error{Kind: ErrUnsupportedVersion, ID: name.ID(),
 			Message: "the record is sealed by version 1, which does not authenticate id and metadata",
-			Hint:    "take it over with: nebula migrate"}
+			Hint:    "move it to a directory of its own, and take it over with: nebula migrate DIR"}
 	case string(version) != "2":
 		return &Error{Kind: ErrUnsupportedVersion, ID: name.ID(), Message: "the record is sealed by version " + short(version),
 			Hint: "it was written by a newer nebula: use that one"}

@@ -247,7 +247,11 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 		}
 	}
 	if tried {
-		return nil, &Error{Kind: ErrWrongKey, Message: "the key or passphrase opens no slot of this store's keyring",
+		message := "the key or passphrase opens no slot of this store's keyring"
+		if errors.Is(absent, ErrNotSupported) {
+			message += ", of which those of Argon2id cannot be tried in FIPS mode"
+		}
+		return nil, &Error{Kind: ErrWrongKey, Message: message,
 			Hint: "look at the slots with: nebula key list"}
 	}
 	if absent != nil {

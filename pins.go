@@ -82,7 +82,8 @@ func (s *Store) Forget() error {
 }
 
 func noPins() error {
-	return &Error{Kind: ErrNotSupported, Message: "nothing is remembered of this store: its key is named by the configuration, or it has no address"}
+	return &Error{Kind: ErrNotSupported, Message: "nothing is remembered of this store: the configuration or NEBULA_KEY_ID names its key, or it ends with the process",
+		Hint: "change id in [key], or NEBULA_KEY_ID"}
 }
 
 // pinned returns the address under which the store is remembered, "" where it
@@ -152,11 +153,15 @@ func (s *Store) remember(ring *keyring) error {
 
 func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 	got := KeyID(ring.current.ID())
+	how := fmt.Sprintf("accept it with: nebula key trust %v", got)
+	if s.options.TrustedKey != nil {
+		how = fmt.Sprintf("set id in [key], or NEBULA_KEY_ID, to %v", got)
+	}
 	return &Error{Kind: ErrUntrustedKey,
 		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s names the key %v, and the keyring of %s %s now holds %v. "+
 			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
 			"Nothing was read or written", source, want, s.description.Provider, s.description.Address, got),
-		Hint: fmt.Sprintf("ask whoever keeps the store; only if the change was meant, accept it with: nebula key trust %v", got)}
+		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
 }
 
 // wantNoPin fails where a keyring was seen before, and none is there now.

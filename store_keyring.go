@@ -217,14 +217,17 @@ func (s *Store) checkKeyring(ctx context.Context) Finding {
 	ring, err := s.reloadKeyring(ctx)
 	var e *Error
 	switch {
+	case err == nil && ring.rotating:
+		finding.Severity, finding.Message = SeverityWarning, "a rotation of the data key was begun and has not ended"
+		finding.Fix = "nebula key rotate --resume"
 	case err == nil:
 		finding.Message = "opens; the data key is " + KeyID(ring.current.ID()).String()
 	case errors.Is(err, ErrNotInitialised):
 		finding.Severity, finding.Message, finding.Fix = SeverityWarning, "there is none yet", "nebula init"
 	default:
 		finding.Severity, finding.Message, finding.Kind = SeverityError, err.Error(), KindOf(err)
-		if errors.As(err, &e) {
-			finding.Fix = e.Hint
+		if errors.As(err, &e) && e.Message != "" {
+			finding.Message, finding.Fix = e.Message, e.Hint
 		}
 	}
 	return finding

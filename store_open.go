@@ -111,7 +111,7 @@ func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, erro
 		return key, nil
 	}
 	return nil, &Error{Kind: ErrCorrupted, Message: "the record is sealed under a retired key",
-		Hint: "it is a copy of an older state; restore the current one from a backup, or put the value again with --force"}
+		Hint: "it is a copy of an older state; if you put it back from a backup, seal it anew with: nebula restore ID"}
 }
 
 // whyUnknown tells a damaged key id from the record of another store.

@@ -14,12 +14,18 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	if err != nil {
 		return s.locate(err, op, id)
 	}
+	// Where nothing is kept of what is deleted, a record can still have come
+	// back from a backup that is older than the data key.
+	restored := s.lacks(op, id, "restoring a deleted credential")
 	r, ok := As[Restorer](s.provider)
-	if !ok {
-		return s.lacks(op, id, "restoring a deleted credential")
+	if ok {
+		restored = r.Restore(ctx, name)
+	} else if found, err := s.provider.Exists(ctx, name); err != nil {
+		return s.locate(err, op, id)
+	} else if !found {
+		return restored
 	}
-	restored := r.Restore(ctx, name)
-	live := errors.Is(restored, ErrConflict)
+	live := !ok || errors.Is(restored, ErrConflict)
 	if restored != nil && !live {
 		return s.locate(restored, op, id)
 	}

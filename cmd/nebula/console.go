@@ -17,6 +17,7 @@ import (
 // command, wherever its streams lead.
 type console struct {
 	in, out *os.File
+	before  settings // of the terminal, while it hides
 }
 
 func (c *console) close() {
@@ -32,20 +33,36 @@ type answer struct {
 	err  error
 }
 
-// askHidden asks for something that is not shown while it is typed. The clock
-// of the command stands meanwhile.
+// askHidden asks for a line that is not shown while it is typed. The clock of
+// the command stands meanwhile.
 func (a *app) askHidden(ctx context.Context, question string) ([]byte, error) {
+	return a.ask(ctx, question, (*console).showAgain)
+}
+
+// askValue is askHidden for a value. What is left of one that was pasted with
+// more lines goes nowhere: the shell would run and show it.
+func (a *app) askValue(ctx context.Context, question string) ([]byte, error) {
+	more := false
+	line, err := a.ask(ctx, question, func(c *console) { more = c.discard(); c.showAgain() })
+	if err == nil && more {
+		clear(line)
+		return nil, usage("more than one line was entered, and nothing was stored", "a value of several lines is read from a file or a pipe:\n"+
+			"  nebula put tls_key --file key.pem")
+	}
+	return line, err
+}
+
+func (a *app) ask(ctx context.Context, question string, after func(*console)) ([]byte, error) {
 	c, err := a.openConsole()
 	if err != nil {
 		return nil, config.ErrNoTerminal
 	}
-	show, err := c.hide()
-	if err != nil {
+	if err := c.hide(); err != nil {
 		c.close()
 		return nil, config.ErrNoTerminal
 	}
 	// The newline that was typed does not show either.
-	return a.await(ctx, c, question, func() { show(); fmt.Fprintln(c.out) })
+	return a.await(ctx, c, question, func() { after(c); fmt.Fprintln(c.out) })
 }
 
 // askLine asks for something that is shown while it is typed.
@@ -71,6 +88,9 @@ func (a *app) await(ctx context.Context, c *console, question string, restore fu
 	case got := <-answered:
 		restore()
 		c.close()
+		if errors.Is(got.err, errLongLine) {
+			return nil, usage(got.err.Error(), "a long value is read from a file or a pipe")
+		}
 		if got.err != nil {
 			return nil, &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was entered", Err: got.err}
 		}
@@ -82,8 +102,8 @@ func (a *app) await(ctx context.Context, c *console, question string, restore fu
 	}
 }
 
-// maxLine is beyond what anybody types, and what terminals take.
-const maxLine = 64 << 10
+// errLongLine says that the terminal may have cut what was entered.
+var errLongLine = errors.New("the line is longer than a terminal takes, and was not used")
 
 // readLine reads a line, a byte at a time: what comes after is for another
 // question.
@@ -103,7 +123,8 @@ func readLine(r io.Reader) answer {
 		}
 	}
 	clear(line)
-	return answer{err: errors.New("the line is too long")}
+	// A terminal drops what is beyond, without a word.
+	return answer{err: errLongLine}
 }
 
 // confirm asks for a yes. Where nobody can be asked it says which flag means yes.

@@ -19,16 +19,27 @@ func openConsole() (*console, error) {
 	return &console{in: in, out: out}, nil
 }
 
-// hide has the console show nothing of what is typed, until restore.
-func (c *console) hide() (restore func(), err error) {
+// maxLine is beyond what anybody types.
+const maxLine = 8191
+
+// settings are what a console did before it was asked to hide.
+type settings = uint32
+
+// hide has the console show nothing of what is typed, until showAgain.
+func (c *console) hide() error {
 	h := windows.Handle(c.in.Fd())
-	var before uint32
-	if err := windows.GetConsoleMode(h, &before); err != nil {
-		return nil, err
+	if err := windows.GetConsoleMode(h, &c.before); err != nil {
+		return err
 	}
-	hidden := before&^windows.ENABLE_ECHO_INPUT | windows.ENABLE_PROCESSED_INPUT | windows.ENABLE_LINE_INPUT
-	if err := windows.SetConsoleMode(h, hidden); err != nil {
-		return nil, err
-	}
-	return func() { _ = windows.SetConsoleMode(h, before) }, nil
+	hidden := c.before&^windows.ENABLE_ECHO_INPUT | windows.ENABLE_PROCESSED_INPUT | windows.ENABLE_LINE_INPUT
+	return windows.SetConsoleMode(h, hidden)
+}
+
+func (c *console) showAgain() { _ = windows.SetConsoleMode(windows.Handle(c.in.Fd()), c.before) }
+
+// discard throws away what was entered and not read. Whether there was
+// something is not told here.
+func (c *console) discard() bool {
+	_ = windows.FlushConsoleInputBuffer(windows.Handle(c.in.Fd()))
+	return false
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
 )
 
 // exitCode returns the exit code for a kind of failure.
@@ -63,6 +64,9 @@ func (a *app) failureOf(err error) failure {
 		if f.Message == "" {
 			f.Message = kind.Error()
 		}
+	}
+	if name := a.global.store; name != "" && name != config.DefaultStore {
+		f.Hint = strings.ReplaceAll(f.Hint, ": nebula ", ": nebula --store "+name+" ")
 	}
 	switch {
 	case kind == nebula.ErrTimeout && a.clock != nil && errors.Is(a.clock.Err(), context.DeadlineExceeded):
@@ -136,6 +140,15 @@ func wantsJSON(args []string) bool {
 // flagError tells what is wrong with a flag. An unknown one is named without
 // what follows it: that may be a value that somebody meant to store.
 func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		// What stands there may be a passphrase, meant for another place.
+		hint := "see: " + cmd.CommandPath() + " --help"
+		if invalid.GetFlag().Name == "passphrase" {
+			hint = "it takes no value: the passphrase comes from NEBULA_NEW_PASSPHRASE_FILE, NEBULA_NEW_PASSPHRASE or a hidden prompt"
+		}
+		return usage("--"+invalid.GetFlag().Name+" has a value that it does not take", hint)
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return usage(err.Error(), "see: "+cmd.CommandPath()+" --help")

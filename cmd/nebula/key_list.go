@@ -28,6 +28,7 @@ type keysJSON struct {
 	KeyID        string     `json:"key_id"`
 	Authentic    bool       `json:"authentic"`
 	Generation   uint64     `json:"generation"`
+	Rotating     bool       `json:"rotating"`
 	Retired      []string   `json:"retired"`
 	CreatedAt    string     `json:"created_at"`
 	LastModified string     `json:"last_modified"`
@@ -51,7 +52,7 @@ func (a *app) keyList(ctx context.Context) error {
 			return err
 		}
 		out := keysJSON{
-			KeyID: info.ID.String(), Authentic: info.Authentic, Generation: info.Generation, Retired: []string{},
+			KeyID: info.ID.String(), Authentic: info.Authentic, Generation: info.Generation, Rotating: info.Rotating, Retired: []string{},
 			CreatedAt: formatTime(info.CreatedAt), LastModified: formatTime(info.LastModified), Slots: []slotJSON{},
 		}
 		for _, id := range info.Retired {
@@ -69,6 +70,9 @@ func (a *app) keyList(ctx context.Context) error {
 
 func writeKeys(w io.Writer, keys keysJSON) error {
 	fmt.Fprintf(w, "data key %s, made %s\n", keys.KeyID, keys.CreatedAt)
+	if keys.Rotating {
+		fmt.Fprintln(w, "a rotation was begun and has not ended: nebula key rotate --resume")
+	}
 	for _, id := range keys.Retired {
 		fmt.Fprintf(w, "retired: %s\n", id)
 	}

@@ -67,7 +67,7 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 				return err
 			}
 		}
-		result, err := a.rotate(ctx, s, o)
+		result, total, err := a.rotate(ctx, s, o)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 		}); err != nil {
 			return err
 		}
-		return unreadable(result.Left)
+		return unreadableOf("rotate", result.Left, total)
 	})
 }
 
@@ -97,14 +97,15 @@ func rotateQuestion(info nebula.KeyInfo, drop []string, place string) string {
 	return fmt.Sprintf("The new data key of %s will be held by: %s.\nReplace the data key?", place, strings.Join(holders, ", "))
 }
 
-func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (nebula.RotateResult, error) {
+// rotate returns the number of credentials beside the result.
+func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (nebula.RotateResult, int, error) {
 	total, err := countAll(ctx, s)
 	if err != nil {
-		return nebula.RotateResult{}, err
+		return nebula.RotateResult{}, 0, err
 	}
 	bar := a.progress("sealing", total)
 	defer bar.end()
-	return s.Rotate(ctx, nebula.RotateOptions{
+	result, err := s.Rotate(ctx, nebula.RotateOptions{
 		Drop:       o.drop,
 		ResumeOnly: o.resume,
 		Progress:   func(looked, _ int) { bar.set(looked) },
@@ -113,6 +114,7 @@ func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (ne
 			a.tell(fmt.Sprintf("waiting %s for writers that may still hold the old key", d.Round(time.Second)))
 		},
 	})
+	return result, total, err
 }
 
 // countAll returns the number of credentials.

@@ -182,7 +182,10 @@ func tagText(tags map[string]string) string {
 
 // unreadable returns an error where records that were read could not be: of
 // the kind that says most.
-func unreadable(entries []nebula.Entry) error {
+func unreadable(entries []nebula.Entry) error { return unreadableOf("list", entries, len(entries)) }
+
+// unreadableOf says of how many records an operation could not read some.
+func unreadableOf(op string, entries []nebula.Entry, total int) error {
 	var kind nebula.Kind
 	n := 0
 	for _, e := range entries {
@@ -197,6 +200,6 @@ func unreadable(entries []nebula.Entry) error {
 	if n == 0 {
 		return nil
 	}
-	return &nebula.Error{Kind: kind, Op: "list", Message: fmt.Sprintf("%d of %d records cannot be read", n, len(entries)),
+	return &nebula.Error{Kind: kind, Op: op, Message: fmt.Sprintf("%d of %d records cannot be read", n, total),
 		Hint: "try one with: nebula get ID"}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ are kept; --tag adds to the tags.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.id, err = nebula.ParseID(args[0]); err != nil {
-				return err
+				return unnamed(err)
 			}
 			if o.put.Tags, err = parseTags(tags); err != nil {
 				return err
@@ -83,6 +84,17 @@ are kept; --tag adds to the tags.`,
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
 	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
 	return cmd
+}
+
+// unnamed leaves out the id that was refused: it may be the value, given as an
+// argument by mistake.
+func unnamed(err error) error {
+	var e *nebula.Error
+	reason := "see nebula put --help"
+	if errors.As(err, &e) {
+		reason = e.Message[strings.LastIndex(e.Message, ": ")+2:]
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is not an id: " + reason, Hint: valueHint}
 }
 
 type versionJSON struct {
@@ -134,7 +146,7 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		value, err := within(ctx, func() ([]byte, error) { return readFile(o.file, limit) })
 		return value, tooLarge(err)
 	case a.stdinIsTerminal:
-		value, err := a.askHidden(ctx, "Value of "+string(o.id)+" (hidden): ")
+		value, err := a.askValue(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
 		if errors.Is(err, config.ErrNoTerminal) {
 			return nil, usage("there is no terminal to ask for the value at", valueHint)
 		}

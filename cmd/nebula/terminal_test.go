@@ -134,7 +134,7 @@ func (p *person) leave(code int) {
 func TestValueAtThePrompt(t *testing.T) {
 	env := home(t)
 	p := sit(t, env, nil, "put", "token")
-	p.await("Value of token (hidden): ")
+	p.await("Value of token (hidden, one line): ")
 	p.awaitHidden()
 	p.enter("s3cret\n")
 	p.await("stored token")
@@ -145,6 +145,43 @@ func TestValueAtThePrompt(t *testing.T) {
 	p = sit(t, env, nil, "get", "token")
 	p.await("s3cret\r\n")
 	p.leave(0)
+}
+
+// A key of several lines that is pasted at the prompt: nothing is stored, and
+// the rest does not reach whoever reads the terminal next.
+func TestSeveralLinesAtThePrompt(t *testing.T) {
+	env := home(t)
+	for _, paste := range []string{"-----BEGIN KEY-----\nline two\nline three\n", "line one\nline two"} {
+		p := sit(t, env, nil, "put", "token")
+		p.await("one line")
+		p.awaitHidden()
+		p.enter(paste)
+		p.await("more than one line")
+		p.leave(2)
+		if strings.Contains(p.seen(), "line two") {
+			t.Errorf("the value shows: %q", p.seen())
+		}
+		if waiting, err := unix.IoctlGetInt(int(p.tty.Fd()), getWaiting); err != nil || waiting != 0 {
+			t.Errorf("%d bytes are left for the shell, %v", waiting, err)
+		}
+	}
+	p := sit(t, env, nil, "get", "token")
+	p.leave(3)
+}
+
+// The terminal cuts what is longer than its line, without a word.
+func TestLongLineAtThePrompt(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "put", "token")
+	p.await("one line")
+	p.awaitHidden()
+	p.enter(strings.Repeat("x", 3000))
+	time.Sleep(50 * time.Millisecond)
+	p.enter(strings.Repeat("x", 3000) + "\n")
+	p.await("longer than a terminal takes")
+	p.leave(2)
+	p = sit(t, env, nil, "get", "token")
+	p.leave(3)
 }
 
 func TestEmptyValueAtThePrompt(t *testing.T) {

@@ -8,4 +8,10 @@ import "golang.org/x/sys/unix"
 const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA
+
+	setTermiosFlush = unix.TIOCSETAF
+	getWaiting      = 0x4004667f // FIONREAD, bytes
 )
+
+// maxLine is what the terminal takes of one line: MAX_CANON and its newline.
+const maxLine = 1023

@@ -6,4 +6,10 @@ import "golang.org/x/sys/unix"
 const (
 	getTermios = unix.TCGETS
 	setTermios = unix.TCSETS
+
+	setTermiosFlush = unix.TCSETSF
+	getWaiting      = unix.TIOCINQ // bytes
 )
+
+// maxLine is what the terminal takes of one line: MAX_CANON and its newline.
+const maxLine = 4095

@@ -57,18 +57,18 @@ func TestLiveTokenIsRenewed(t *testing.T) {
 	t.Parallel() // it waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
-	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "ttl": "3s", "renewable": true})
+	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "ttl": "6s", "renewable": true})
 	wire := &recorder{inner: &http.Transport{}}
 	c := liveConfig(s, mount)
 	c.Auth.Token, c.Transport = nebula.NewSecret([]byte(token)), wire
 	p := open(t, c, middleware.Options{})
 	name, _ := record(t, "x", "", nil)
-	if err := hammer(t, p, name, 7*time.Second); err != nil {
+	if err := hammer(t, p, name, 14*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	calls := wire.since()
-	if n := count(calls, "renew-self"); n < 2 || n > 7 {
-		t.Errorf("%d renewals in 7 seconds", n)
+	if n := count(calls, "renew-self"); n < 2 || n > 8 {
+		t.Errorf("%d renewals in 14 seconds", n)
 	}
 	if n := count(calls, "lookup-self"); n != 1 {
 		t.Errorf("%d look-ups", n)
@@ -82,22 +82,22 @@ func TestLiveAppRoleLogsInAgain(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))},
-		"token_ttl": "2s", "token_max_ttl": "3s"})
+		"token_ttl": "4s", "token_max_ttl": "6s"})
 	wire := &recorder{inner: &http.Transport{}}
 	c := liveConfig(s, mount)
 	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
 	c.Transport = wire
 	p := open(t, c, middleware.Options{})
 	name, _ := record(t, "x", "", nil)
-	if err := hammer(t, p, name, 8*time.Second); err != nil {
+	if err := hammer(t, p, name, 16*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	calls := wire.since()
 	if n := count(calls, "/login"); n < 3 || n > 9 {
-		t.Errorf("%d logins in 8 seconds", n)
+		t.Errorf("%d logins in 16 seconds", n)
 	}
 	if n := count(calls, "renew-self"); n > 10 {
-		t.Errorf("%d renewals in 8 seconds", n)
+		t.Errorf("%d renewals in 16 seconds", n)
 	}
 	life, _ := nebula.As[nebula.Connector](p)
 	if err := life.Close(); err != nil {
