@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -17,10 +18,10 @@ import (
 // makes two calls.
 func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
 	const op = "restore"
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterFor(ctx, name); err != nil {
 		return p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
+	defer p.life.Leave()
 	return p.fail(op, name, p.restore(ctx, name))
 }
 
@@ -57,13 +58,13 @@ func (p *Provider) Purge(ctx context.Context, name nebula.Name) error {
 // before a deletion is listed too.
 func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
 	const op = "history"
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterFor(ctx, name); err != nil {
 		return nil, p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
+	defer p.life.Leave()
 	m, err := p.readMetadata(ctx, name)
 	if err == nil && !m.live() {
-		err = errMissing()
+		err = remote.ErrMissing()
 	}
 	if err != nil {
 		return nil, p.fail(op, name, err)
@@ -94,10 +95,10 @@ func (m secretMetadata) history() []nebula.VersionInfo {
 // deleted.
 func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
 	const op = "retrieve_version"
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterFor(ctx, name); err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
+	defer p.life.Leave()
 	record, err := p.retrieveVersion(ctx, name, v)
 	return record, p.fail(op, name, err)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -146,7 +147,7 @@ func (a *authenticator) givenToken() (string, error) {
 func readSecret(what, path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + ": " + fileProblem(err), Err: err}
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + ": " + remote.FileProblem(err), Err: err}
 	}
 	defer file.Close()
 	data, err := httpx.ReadAll(file, maxSecretFile)

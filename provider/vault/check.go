@@ -16,11 +16,11 @@ import (
 // what the token may do. It makes four calls and changes nothing.
 func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{p: p}
-	if err := p.enter(ctx); err != nil {
+	if err := p.life.Enter(ctx); err != nil {
 		x.failed("state", err)
 		return x.findings
 	}
-	defer p.life.RUnlock()
+	defer p.life.Leave()
 	if !x.server(ctx) {
 		return x.findings
 	}

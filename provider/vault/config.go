@@ -14,6 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -143,7 +144,7 @@ func (c Config) Validate() error {
 	}
 	if c.CACert != "" {
 		if _, err := httpx.LoadRoots(c.CACert); err != nil {
-			note("ca_cert", strconv.Quote(c.CACert)+": "+fileProblem(err))
+			note("ca_cert", strconv.Quote(c.CACert)+": "+remote.FileProblem(err))
 		}
 	}
 	c.Auth.validate(note)
@@ -183,15 +184,6 @@ func wrongPath(path string) string {
 	return ""
 }
 
-// fileProblem says why a file cannot be used, without its name.
-func fileProblem(err error) string {
-	var inPath *os.PathError
-	if errors.As(err, &inPath) {
-		return inPath.Err.Error()
-	}
-	return err.Error()
-}
-
 // resolved is a valid configuration, taken apart.
 type resolved struct {
 	address *url.URL
@@ -209,7 +201,7 @@ func (c Config) resolve() (resolved, error) {
 		r.roots, err = httpx.LoadRoots(c.CACert)
 	}
 	if err != nil { // it changed since it was examined
-		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: fileProblem(err), Err: err}
+		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: remote.FileProblem(err), Err: err}
 	}
 	return r, nil
 }

@@ -1,21 +1,17 @@
 package vault
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/hashicorp/vault/api"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -42,59 +38,10 @@ func (p *Provider) explain(err error) *nebula.Error {
 	if errors.As(err, &answered) {
 		e = p.explainAnswer(answered)
 	} else {
-		e = p.explainWay(err)
+		e = remote.Server{Host: p.wire.address.Host, Address: "address", Authorities: "ca_cert"}.Explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
-}
-
-// explainWay is for failures in which there was no answer.
-func (p *Provider) explainWay(err error) *nebula.Error {
-	host := p.wire.address.Host
-	var large *httpx.TooLargeError
-	var encoded *httpx.EncodedError
-	var unknown *net.DNSError
-	var network *net.OpError
-	var certificate *tls.CertificateVerificationError
-	var timeout interface{ Timeout() bool }
-	unavailable := func(message, hint string) *nebula.Error {
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: message, Hint: hint}
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled"}
-	case errors.As(err, &unknown) && !unknown.IsTimeout:
-		return unavailable("the server's name "+strconv.Quote(unknown.Name)+" is not known", "look at address")
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the server " + host + " did not answer in time", Err: unclear(err)}
-	case errors.As(err, &large):
-		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: large.Error() + ", which no answer of Vault has"}
-	case errors.As(err, &encoded):
-		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: encoded.Error(), Hint: "look at what stands before Vault"}
-	case errors.As(err, &certificate):
-		return unavailable("the certificate of "+host+" is not accepted: "+certificateProblem(certificate),
-			"look at the server's certificate; name its authority in ca_cert")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return unavailable("the server "+host+" refuses the connection", "look at address, and whether Vault runs there")
-	case errors.As(err, &network) && network.Op == "dial":
-		return unavailable("the server "+host+" cannot be reached", "look at address")
-	}
-	e := unavailable("the connection to "+host+" broke off", "")
-	e.Err = middleware.ErrUnclear
-	return e
-}
-
-// unclear marks a failure after the request may have been sent.
-func unclear(err error) error {
-	var network *net.OpError
-	if errors.As(err, &network) && network.Op == "dial" {
-		return nil
-	}
-	return middleware.ErrUnclear
-}
-
-func certificateProblem(e *tls.CertificateVerificationError) string {
-	return strings.TrimPrefix(e.Err.Error(), "x509: ")
 }
 
 // explainAnswer is for what the server said.
@@ -256,7 +203,7 @@ func (p *Provider) explainNotFound(r *api.ResponseError) *nebula.Error {
 	if isNoMount(r) {
 		return p.errMount()
 	}
-	return errMissing()
+	return remote.ErrMissing()
 }
 
 func (p *Provider) errMount() *nebula.Error {
@@ -265,28 +212,12 @@ func (p *Provider) errMount() *nebula.Error {
 		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + p.paths.mount + " kv-v2"}
 }
 
-func errMissing() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such credential"}
-}
-
 func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",
 		Hint: "set auth.token_file or VAULT_TOKEN, or log in: vault login"}
 }
 
-func errForeign() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what stands there is no record of nebula",
-		Hint: "look where it comes from, and move it away"}
-}
-
 func errForeignAnswer() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Vault, or no secrets engine of type KV version 2",
 		Hint: "look at address and mount_path"}
-}
-
-func errState(s nebula.State) *nebula.Error {
-	if s == nebula.StateClosed {
-		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
-	}
-	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is not connected", Hint: "call Connect first"}
 }

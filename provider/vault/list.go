@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 const (
@@ -52,10 +53,10 @@ type looked struct {
 // NextPage implements [nebula.Pager].
 func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 	const op = "list"
-	if err := g.p.enter(ctx); err != nil {
+	if err := g.p.life.Enter(ctx); err != nil {
 		return nil, g.p.fail(op, nebula.Name{}, err)
 	}
-	defer g.p.life.RUnlock()
+	defer g.p.life.Leave()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	entries, err := g.nextPage(ctx)
@@ -67,7 +68,7 @@ func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 
 func (g *pager) nextPage(ctx context.Context) ([]nebula.Entry, error) {
 	if g.closed {
-		return nil, &nebula.Error{Kind: nebula.ErrClosed, Message: "the list is closed"}
+		return nil, remote.ErrListClosed()
 	}
 	if !g.begun {
 		if err := g.begin(ctx); err != nil {

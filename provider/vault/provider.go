@@ -10,6 +10,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -27,10 +28,7 @@ type Provider struct {
 	wire    *wire
 	auth    *authenticator
 
-	// Every operation holds life for reading, so that Close waits for them.
-	life   sync.RWMutex
-	state  atomic.Int32
-	closed sync.Once
+	life remote.Life
 
 	background  sync.WaitGroup
 	stopRenewal context.CancelFunc
@@ -86,26 +84,15 @@ func (p *Provider) Policy() middleware.Policy {
 // Connect gets the token: by a login, where the method is AppRole, else without
 // a call. From then on it is renewed in the background.
 func (p *Provider) Connect(ctx context.Context) error {
-	const op = "connect"
-	p.life.Lock()
-	defer p.life.Unlock()
-	switch p.State() {
-	case nebula.StateConnected:
+	return p.fail("connect", nebula.Name{}, p.life.Connect(ctx, func(ctx context.Context) error {
+		if err := p.auth.begin(ctx); err != nil {
+			return err
+		}
+		if !p.config.OneShot {
+			p.startRenewal(ctx)
+		}
 		return nil
-	case nebula.StateClosed:
-		return p.fail(op, nebula.Name{}, errState(nebula.StateClosed))
-	}
-	if err := ctx.Err(); err != nil {
-		return p.fail(op, nebula.Name{}, err)
-	}
-	if err := p.auth.begin(ctx); err != nil {
-		return p.fail(op, nebula.Name{}, err)
-	}
-	if !p.config.OneShot {
-		p.startRenewal(ctx)
-	}
-	p.state.Store(int32(nebula.StateConnected))
-	return nil
+	}))
 }
 
 // startRenewal leaves Connect's context behind: that governs the connecting.
@@ -118,16 +105,12 @@ func (p *Provider) startRenewal(ctx context.Context) {
 }
 
 // State returns where in its life the provider is.
-func (p *Provider) State() nebula.State { return nebula.State(p.state.Load()) }
+func (p *Provider) State() nebula.State { return p.life.State() }
 
 // Close ends the renewal, waits for it and for the operations under way, and
 // revokes the token where it came from a login of ours.
 func (p *Provider) Close() error {
-	p.closed.Do(func() {
-		p.life.Lock()
-		defer p.life.Unlock()
-		connected := p.State() == nebula.StateConnected
-		p.state.Store(int32(nebula.StateClosed))
+	p.life.Close(func(connected bool) {
 		p.stopRenewal()
 		p.background.Wait()
 		if connected {
@@ -142,32 +125,6 @@ func (p *Provider) Close() error {
 // Describe returns the address with namespace, mount and prefix.
 func (p *Provider) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, Address: p.address, MaxRecordSize: maxRecord}
-}
-
-// enter begins an operation. If it succeeds, p.life.RUnlock ends it.
-func (p *Provider) enter(ctx context.Context) error {
-	p.life.RLock()
-	err := ctx.Err()
-	if state := p.State(); state != nebula.StateConnected {
-		err = errState(state)
-	}
-	if err != nil {
-		p.life.RUnlock()
-	}
-	return err
-}
-
-// enterFor is enter, for an operation on a name. No id gives the zero Name, which
-// would be the folder.
-func (p *Provider) enterFor(ctx context.Context, name nebula.Name) error {
-	if err := p.enter(ctx); err != nil {
-		return err
-	}
-	if name == (nebula.Name{}) {
-		p.life.RUnlock()
-		return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is of no credential"}
-	}
-	return nil
 }
 
 // call makes a call with the token. Where the token is refused and there is
@@ -188,7 +145,7 @@ func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
 		}
 	}
 	if err != nil && a != nil {
-		if after := retryAfter(a.header, p.clock.Now()); after != nil {
+		if after := remote.RetryAfter(a.header, p.clock.Now()); after != nil {
 			err = errors.Join(err, after)
 		}
 	}
@@ -198,10 +155,10 @@ func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
 // Retrieve implements [nebula.Provider]. It makes one call.
 func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	const op = "retrieve"
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterFor(ctx, name); err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
+	defer p.life.Leave()
 	s, err := p.read(ctx, name, 0)
 	if err != nil {
 		return nebula.Record{}, p.fail(op, name, err)
@@ -214,10 +171,10 @@ func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Recor
 // Exists implements [nebula.Provider]. It reads the metadata: one call.
 func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	const op = "exists"
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterFor(ctx, name); err != nil {
 		return false, p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
+	defer p.life.Leave()
 	m, err := p.readMetadata(ctx, name)
 	if isMissing(err) {
 		return false, nil
@@ -233,14 +190,10 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 
 // remove deletes in one of the engine's trees.
 func (p *Provider) remove(ctx context.Context, op, tree string, name nebula.Name) error {
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterToRemove(ctx, name); err != nil {
 		return p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
-	if name.IsKeyring() {
-		return p.fail(op, name, &nebula.Error{Kind: nebula.ErrUsage,
-			Message: "the keyring is not removed: without it no credential can be read"})
-	}
+	defer p.life.Leave()
 	p.sights.forget(name)
 	_, err := p.change(ctx, name, request{method: http.MethodDelete, path: p.paths.secret(tree, name)})
 	if isMissing(err) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // secret is what a read of a secret gives.
@@ -30,7 +31,7 @@ func (s secret) version() nebula.Version {
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	raw, ok := s.Data[recordKey].(string)
 	if !ok {
-		return nebula.Record{}, errForeign()
+		return nebula.Record{}, remote.ErrForeign()
 	}
 	envelope, err := nebula.ParseEnvelope(name, []byte(raw))
 	if err != nil {

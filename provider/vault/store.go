@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -22,14 +23,12 @@ type written struct {
 // for the custom metadata where the answer shows that it changes.
 func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	const op = "store"
-	if err := p.enterFor(ctx, name); err != nil {
+	if err := p.life.EnterFor(ctx, name); err != nil {
 		return "", p.fail(op, name, err)
 	}
-	defer p.life.RUnlock()
-	if size := len(envelope.Bytes()); size > maxRecord {
-		return "", p.fail(op, name, &nebula.Error{Kind: nebula.ErrTooLarge,
-			Message: fmt.Sprintf("the record has %d bytes, the limit of %s is %d", size, providerName, maxRecord),
-			Hint:    "a record is about 4/3 of its value and 500 bytes"})
+	defer p.life.Leave()
+	if err := remote.CheckSize(providerName, envelope, maxRecord); err != nil {
+		return "", p.fail(op, name, err)
 	}
 	custom, err := project(name, envelope.Metadata())
 	if err != nil {
@@ -173,8 +172,7 @@ func (p *Provider) writeOver(ctx context.Context, name nebula.Name, record strin
 			return w, failed
 		}
 	}
-	return written{}, &nebula.Error{Kind: nebula.ErrConflict, Err: err,
-		Message: "version " + string(v) + ", which was expected, is not the current one"}
+	return written{}, remote.ErrExpected(v, err)
 }
 
 // look looks whether the current version is the one of the condition. In a

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 func TestVersions(t *testing.T) {
@@ -121,12 +122,12 @@ func TestExplainAnswers(t *testing.T) {
 func TestRetryAfterHeader(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for value, want := range map[string]time.Duration{"0": 0, "17": 17 * time.Second, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute} {
-		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got == nil || got.Delay != want {
+		if got := remote.RetryAfter(http.Header{"Retry-After": {value}}, now); got == nil || got.Delay != want {
 			t.Errorf("%q: %v, want %v", value, got, want)
 		}
 	}
 	for _, value := range []string{"", "-1", "soon"} {
-		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != nil {
+		if got := remote.RetryAfter(http.Header{"Retry-After": {value}}, now); got != nil {
 			t.Errorf("%q: %v", value, got)
 		}
 	}

@@ -7,14 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/middleware"
 )
 
 // Limits of answers, in bytes. A record of the greatest size whose every
@@ -148,16 +145,4 @@ func says(e *api.ResponseError, text string) bool {
 		}
 	}
 	return false
-}
-
-// retryAfter returns the server's wish of when to come again, if it has one.
-func retryAfter(header http.Header, now time.Time) *middleware.RetryAfter {
-	value := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return &middleware.RetryAfter{Delay: time.Duration(min(seconds, 1<<30)) * time.Second}
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return &middleware.RetryAfter{Delay: max(0, at.Sub(now))}
-	}
-	return nil
 }

@@ -1,0 +1,132 @@
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// Server is what failures to reach it speak of.
+type Server struct {
+	Host        string
+	Address     string // the setting that leads to it: address, region, …
+	Authorities string // the setting that says whose certificates are trusted
+}
+
+// Explain says what a failure means in which the server gave no answer.
+func (s Server) Explain(err error) *nebula.Error {
+	var large *httpx.TooLargeError
+	var encoded *httpx.EncodedError
+	var unknown *net.DNSError
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	var timeout interface{ Timeout() bool }
+	unavailable := func(message, hint string) *nebula.Error {
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: message, Hint: hint}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled"}
+	case errors.As(err, &unknown) && !unknown.IsTimeout:
+		return unavailable("the server's name "+strconv.Quote(unknown.Name)+" is not known", "look at "+s.Address)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the server " + s.Host + " did not answer in time", Err: unclear(err)}
+	case errors.As(err, &large):
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: large.Error() + ", which no answer should have"}
+	case errors.As(err, &encoded):
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: encoded.Error(), Hint: "look at what stands before " + s.Host}
+	case errors.As(err, &certificate):
+		return unavailable("the certificate of "+s.Host+" is not accepted: "+strings.TrimPrefix(certificate.Err.Error(), "x509: "),
+			"look at the server's certificate; name its authority in "+s.Authorities)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unavailable("the server "+s.Host+" refuses the connection", "look at "+s.Address+", and whether the server runs")
+	case errors.As(err, &network) && network.Op == "dial":
+		return unavailable("the server "+s.Host+" cannot be reached", "look at "+s.Address)
+	}
+	e := unavailable("the connection to "+s.Host+" broke off", "")
+	e.Err = middleware.ErrUnclear
+	return e
+}
+
+// unclear marks a failure after the request may have been sent.
+func unclear(err error) error {
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return nil
+	}
+	return middleware.ErrUnclear
+}
+
+// RetryAfter returns the server's wish of when to come again, or nil.
+func RetryAfter(header http.Header, now time.Time) *middleware.RetryAfter {
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
+		return &middleware.RetryAfter{Delay: time.Duration(min(seconds, 1<<30)) * time.Second}
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return &middleware.RetryAfter{Delay: max(0, at.Sub(now))}
+	}
+	return nil
+}
+
+// FileProblem says why a file cannot be used, without its name.
+func FileProblem(err error) string {
+	var inPath *os.PathError
+	if errors.As(err, &inPath) {
+		return inPath.Err.Error()
+	}
+	return err.Error()
+}
+
+// ErrMissing is the failure of an operation on a credential that is not there.
+func ErrMissing() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such credential"}
+}
+
+// ErrForeign is the failure to read what somebody else put in a credential's place.
+func ErrForeign() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what stands there is no record of nebula",
+		Hint: "look where it comes from, and move it away"}
+}
+
+// ErrListClosed is the failure of a pager that was closed.
+func ErrListClosed() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the list is closed"}
+}
+
+// CheckSize refuses a record of more bytes than the provider takes.
+func CheckSize(provider string, envelope *nebula.Envelope, limit int) error {
+	size := len(envelope.Bytes())
+	if size <= limit {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrTooLarge,
+		Message: fmt.Sprintf("the record has %d bytes, the limit of %s is %d", size, provider, limit),
+		Hint:    "a record is about 4/3 of its value and 500 bytes"}
+}
+
+// ErrExpected is the failure of a write on condition of a version that is not
+// the current one. Of the version 40 bytes are shown at most.
+func ErrExpected(v nebula.Version, cause error) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict, Err: cause,
+		Message: fmt.Sprintf("version %.40q, which was expected, is not the current one", string(v))}
+}
+
+func errNotReady(s nebula.State) *nebula.Error {
+	if s == nebula.StateClosed {
+		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
+	}
+	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is not connected", Hint: "call Connect first"}
+}
