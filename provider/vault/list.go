@@ -111,26 +111,18 @@ func (g *pager) Close() error {
 
 // begin gets the names.
 func (g *pager) begin(ctx context.Context) error {
-	g.look = g.filter.NeedsMetadata() || g.p.scheduled.Load() || g.p.excludes.Load() < 0
-	exclude := !g.look
-	var knows bool
-	group, groupContext := errgroup.WithContext(ctx)
-	if exclude {
-		group.Go(func() error {
-			knows = g.p.leavesOutDeleted(groupContext)
-			return nil
-		})
-	}
+	known := g.p.excludes.Load()
+	g.look = g.filter.NeedsMetadata() || g.p.scheduled.Load() || known < 0
 	var keys []string
-	group.Go(func() (err error) {
-		keys, err = g.p.keys(groupContext, exclude)
-		return err
-	})
-	if err := group.Wait(); err != nil {
+	var err error
+	if g.look || known > 0 {
+		keys, err = g.p.keys(ctx, !g.look)
+	} else {
+		keys, err = g.firstKeys(ctx)
+	}
+	if err != nil {
 		return err
 	}
-	// A server that does not know the parameter listed deleted ones too.
-	g.look = g.look || !knows
 	for _, key := range keys {
 		if name, ok := parseKey(key); ok && g.filter.MatchesID(name.ID()) {
 			g.names = append(g.names, name)
@@ -138,6 +130,22 @@ func (g *pager) begin(ctx context.Context) error {
 	}
 	g.begun = true
 	return nil
+}
+
+// firstKeys asks for the names, and at the same time whether the server knows
+// how to leave out deleted ones. One that does not listed them too.
+func (g *pager) firstKeys(ctx context.Context) (keys []string, err error) {
+	group, groupContext := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		g.look = !g.p.leavesOutDeleted(groupContext)
+		return nil
+	})
+	group.Go(func() (err error) {
+		keys, err = g.p.keys(groupContext, true)
+		return err
+	})
+	err = group.Wait()
+	return keys, err
 }
 
 // keys returns the names in the folder, without those whose latest version is
