@@ -80,12 +80,14 @@ func liveHarness(s *livetest.VaultServer, most int, layers bool, configure func(
 }
 
 func TestLiveConformanceRoot(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	providertest.Run(t, liveHarness(s, 0, false, func(*testing.T) vault.Config { return liveConfig(s, mount) }))
 }
 
 func TestLiveConformancePolicy(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}})
@@ -97,6 +99,7 @@ func TestLiveConformancePolicy(t *testing.T) {
 }
 
 func TestLiveConformanceAppRole(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))}})
@@ -111,6 +114,7 @@ func TestLiveConformanceAppRole(t *testing.T) {
 // Without the capability patch, and where the engine asks for a condition on
 // each write, everything works as well.
 func TestLiveConformanceUnpatched(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	s.API(t, http.MethodPost, mount+"/config", map[string]any{"cas_required": true})
