@@ -97,7 +97,8 @@ func (a *app) openWith(ctx context.Context,
 }
 
 func (a *app) outside() config.Outside {
-	return config.Outside{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ, OneShot: true, Logger: slog.New(warnings{a})}
+	return config.Outside{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ,
+		OneShot: !a.global.long, Logger: slog.New(warnings{a})}
 }
 
 // withStore runs f on the open store and closes it.

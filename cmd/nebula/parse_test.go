@@ -195,3 +195,41 @@ func FuzzTagChanges(f *testing.F) {
 		}
 	})
 }
+
+// Commands that may take longer than a token lives keep it alive; the others
+// spend no call on it.
+func TestLongCommands(t *testing.T) {
+	for args, oneShot := range map[string]bool{
+		"get a":                   true,
+		"put a":                   true,
+		"list":                    true,
+		"doctor":                  true,
+		"key add":                 true,
+		"purge a":                 true,
+		"get a --timeout 10m":     true,
+		"get a --timeout 11m":     false,
+		"get a --timeout 0":       false,
+		"migrate old":             false,
+		"migrate --timeout 5m":    false,
+		"key rotate":              false,
+		"key rotate --timeout 5m": false,
+	} {
+		a := &app{}
+		words := strings.Fields(args)
+		cmd, rest, err := a.rootCommand().Find(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.ParseFlags(rest); err != nil {
+			t.Fatal(err)
+		}
+		cmd.SetContext(t.Context())
+		if err := a.before(cmd, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.outside().OneShot; got != oneShot {
+			t.Errorf("nebula %s: one shot is %v", args, got)
+		}
+		a.clock.stop()
+	}
+}

@@ -18,6 +18,7 @@ type globalFlags struct {
 
 	limit     time.Duration // how long the command may take; 0 is for ever
 	limitIsOn bool          // whether somebody set it
+	long      bool          // whether it may take longer than a token lives
 	where     string        // where keys are looked for, once the store is known
 }
 
@@ -150,6 +151,7 @@ func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error
 	case unlimited:
 		a.global.limit = 0
 	}
+	a.global.long = cmd.Annotations[slow] == unlimited
 	if a.global.timeout == "" {
 		return nil
 	}
@@ -158,6 +160,7 @@ func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error
 		return &nebula.Error{Kind: kind, Message: named + " must be a duration, such as 5s or 2m; 0 is no bound"}
 	}
 	a.global.limit, a.global.limitIsOn = limit, true
+	a.global.long = a.global.long || limit == 0 || limit > slowTimeout
 	return nil
 }
 
