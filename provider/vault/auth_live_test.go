@@ -259,19 +259,19 @@ func TestLiveRefusals(t *testing.T) {
 		"KV version 1": func(c *vault.Config) { c.MountPath = s.Mount(t, 1) },
 	} {
 		c := liveConfig(s, mount)
-		c.OneShot = true
+		wire := &recorder{inner: &http.Transport{}}
+		c.OneShot, c.Transport = true, wire
 		configure(&c)
 		p := open(t, c, middleware.Options{})
 		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
-		if !errors.Is(err, nebula.ErrInvalidConfig) {
-			t.Errorf("%s: store: %v", what, err)
-		}
-		_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion("1")})
-		if !errors.Is(err, nebula.ErrInvalidConfig) {
-			t.Errorf("%s: store on condition: %v", what, err)
-		}
+		wants(t, err, nebula.ErrInvalidConfig, "KV version 2", c.MountPath)
 		_, err = p.Retrieve(t.Context(), name)
-		t.Logf("%s: retrieve: %v", what, err)
+		wants(t, err, nebula.ErrInvalidConfig, "KV version 2", c.MountPath)
+		if calls := wire.since(); len(calls) != 2 {
+			t.Errorf("%s: two operations made the calls %q", what, calls)
+		}
+		_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion("1-2abc")})
+		wants(t, err, nebula.ErrInvalidConfig, "KV version 2", c.MountPath)
 		checker, _ := nebula.As[nebula.Checker](p)
 		found := false
 		for _, f := range checker.Check(t.Context()) {
