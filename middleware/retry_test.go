@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -73,6 +74,32 @@ func TestDelays(t *testing.T) {
 func TestPolicyValidate(t *testing.T) {
 	if err := middleware.DefaultRetryPolicy().Validate(); err != nil {
 		t.Error(err)
+	}
+	for what, c := range map[string]struct {
+		change func(*middleware.RetryPolicy)
+		valid  bool
+	}{
+		"no retries":             {func(p *middleware.RetryPolicy) { p.MaxRetries = 0 }, true},
+		"ten retries":            {func(p *middleware.RetryPolicy) { p.MaxRetries = 10 }, true},
+		"eleven retries":         {func(p *middleware.RetryPolicy) { p.MaxRetries = 11 }, false},
+		"fewer than no retries":  {func(p *middleware.RetryPolicy) { p.MaxRetries = -1 }, false},
+		"the shortest base":      {func(p *middleware.RetryPolicy) { p.BaseDelayMS = 10 }, true},
+		"a shorter base":         {func(p *middleware.RetryPolicy) { p.BaseDelayMS = 9 }, false},
+		"the longest base":       {func(p *middleware.RetryPolicy) { p.BaseDelayMS = 10_000 }, true},
+		"a longer base":          {func(p *middleware.RetryPolicy) { p.BaseDelayMS = 10_001 }, false},
+		"the least maximum":      {func(p *middleware.RetryPolicy) { p.MaxDelayMS = 101 }, true},
+		"a maximum of the base":  {func(p *middleware.RetryPolicy) { p.MaxDelayMS = 100 }, false},
+		"the least multiplier":   {func(p *middleware.RetryPolicy) { p.Multiplier = 1 }, true},
+		"a smaller multiplier":   {func(p *middleware.RetryPolicy) { p.Multiplier = 0.99 }, false},
+		"the largest multiplier": {func(p *middleware.RetryPolicy) { p.Multiplier = 10 }, true},
+		"a larger multiplier":    {func(p *middleware.RetryPolicy) { p.Multiplier = 10.01 }, false},
+		"no number":              {func(p *middleware.RetryPolicy) { p.Multiplier = math.NaN() }, false},
+	} {
+		p := middleware.DefaultRetryPolicy()
+		c.change(&p)
+		if err := p.Validate(); (err == nil) != c.valid {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 	bad := middleware.RetryPolicy{MaxRetries: 11, BaseDelayMS: 9, MaxDelayMS: 9, Multiplier: 0.5}
 	err := bad.Validate()
@@ -150,6 +177,12 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 	if made, _, err := attempts(t.Context(), retry, after(31*time.Second)); made != 1 || err == nil {
 		t.Errorf("beyond the longest delay: %d attempts, %v", made, err)
+	}
+	clock.now, clock.slept = time.Now(), nil
+	ctx, cancel := context.WithDeadline(t.Context(), clock.now.Add(10*time.Second))
+	defer cancel()
+	if made, _, err := attempts(ctx, retry, after(11*time.Second)); made != 1 || err == nil || clock.slept != nil {
+		t.Errorf("beyond the caller's deadline: %d attempts after %v, %v", made, clock.slept, err)
 	}
 }
 

@@ -99,6 +99,69 @@ func TestObserved(t *testing.T) {
 	}
 }
 
+// deadlines fails the first attempts and notes how long each was given.
+type deadlines struct {
+	nebula.Provider
+	failures int
+	given    []time.Duration
+}
+
+func (p *deadlines) Retrieve(ctx context.Context, _ nebula.Name) (nebula.Record, error) {
+	deadline, ok := ctx.Deadline()
+	if ok {
+		p.given = append(p.given, time.Until(deadline))
+	}
+	if p.failures--; p.failures >= 0 {
+		return nebula.Record{}, errBusy
+	}
+	return nebula.Record{}, nil
+}
+
+func (p *deadlines) Exists(context.Context, nebula.Name) (bool, error) { return true, nil }
+
+// waitingClock calls something while somebody waits.
+type waitingClock struct {
+	fakeClock
+	meanwhile func()
+}
+
+func (c *waitingClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.meanwhile()
+	return c.fakeClock.Sleep(ctx, d)
+}
+
+// The order of the layers: a limit of time is for one attempt, and who waits to
+// try again holds no turn.
+func TestStackOrder(t *testing.T) {
+	inner := &deadlines{failures: 2}
+	clock := &waitingClock{}
+	policy := middleware.Policy{Retry: middleware.DefaultRetryPolicy(), Timeout: time.Minute, MaxConcurrency: 1}
+	p := middleware.Stack(inner, middleware.Options{Policy: &policy, Clock: clock})
+	others := 0
+	clock.meanwhile = func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := p.Exists(ctx, name(t, "other")); err != nil {
+			t.Errorf("a call while another one waits: %v", err)
+		}
+		others++
+	}
+	if _, err := p.Exists(t.Context(), name(t, "x")); err != nil { // the backend is heard of
+		t.Fatal(err)
+	}
+	if _, err := p.Retrieve(t.Context(), name(t, "x")); err != nil {
+		t.Fatal(err)
+	}
+	if others != 2 || len(inner.given) != 3 {
+		t.Errorf("%d calls between %d attempts with a limit", others, len(inner.given))
+	}
+	for i, given := range inner.given {
+		if given > time.Minute || given < 50*time.Second {
+			t.Errorf("attempt %d has %v", i, given)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	m := new(middleware.StorageMetrics)
 	if m.ErrorRate() != 0 || m.AvgStoreLatency() != 0 || m.Operations() != nil {

@@ -1,9 +1,13 @@
 package otel_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -48,5 +52,44 @@ func TestSpans(t *testing.T) {
 		if s.Name() != "nebula.storage."+w.name || outcome != w.outcome || s.Status().Code != w.code || strings.Contains(text, "private") {
 			t.Errorf("span %d: %s", i, text)
 		}
+	}
+}
+
+// noWait is a clock that does not wait.
+type noWait struct{ middleware.SystemClock }
+
+func (noWait) Sleep(context.Context, time.Duration) error { return nil }
+
+// There is one span for a call, however often it is tried, and it says how
+// often that was.
+func TestSpanOfRetries(t *testing.T) {
+	recorder := tracetest.NewSpanRecorder()
+	tracer := trace.NewTracerProvider(trace.WithSpanProcessor(recorder)).Tracer("test")
+	inner, err := memory.New(memory.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := inner.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	failures := 3
+	failing := middleware.Wrap(inner, func(ctx context.Context, _ middleware.Call, next func(context.Context) error) error {
+		if failures--; failures >= 0 {
+			return &nebula.Error{Kind: nebula.ErrUnavailable}
+		}
+		return next(ctx)
+	})
+	p := middleware.Stack(failing, middleware.Options{Policy: &middleware.Policy{Retry: middleware.DefaultRetryPolicy()},
+		Clock: noWait{}, Outer: []middleware.Interceptor{otel.Spans(tracer)}})
+	name, _ := nebula.ID("x").Name()
+	if _, err := p.Exists(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	spans := recorder.Ended()
+	if len(spans) != 1 {
+		t.Fatalf("%d spans, want one", len(spans))
+	}
+	if want := attribute.Int("nebula.retries", 3); !slices.Contains(spans[0].Attributes(), want) {
+		t.Errorf("%v, want %v", spans[0].Attributes(), want)
 	}
 }

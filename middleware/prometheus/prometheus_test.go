@@ -37,6 +37,15 @@ func TestCollector(t *testing.T) {
 			if h := m.GetHistogram(); h != nil && (h.GetSampleCount() != 2 || h.GetSampleSum() < 3600) {
 				t.Errorf("the histogram is %v", h)
 			}
+			for _, bucket := range m.GetHistogram().GetBucket() {
+				want := uint64(1)
+				if bucket.GetUpperBound() < 0.002 {
+					want = 0
+				}
+				if bucket.GetCumulativeCount() != want {
+					t.Errorf("%d took up to %v s, want %d", bucket.GetCumulativeCount(), bucket.GetUpperBound(), want)
+				}
+			}
 		}
 	}
 }
