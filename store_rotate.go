@@ -104,33 +104,56 @@ func (s *Store) switchKey(ctx context.Context, drop []string) error {
 	})
 }
 
+// UnlockSlots opens every slot that a rotation with that Drop wraps a new data
+// key for. The keys at hand then hold their secrets, so that [Store.Rotate] asks
+// nobody for a passphrase any more. It fails as Rotate does.
+func (s *Store) UnlockSlots(ctx context.Context, drop []string) error {
+	ring, err := s.keyring(ctx, &prefetch{})
+	if err == nil {
+		_, _, err = s.openSlots(ctx, ring, drop)
+	}
+	return s.locate(err, "rotate", "")
+}
+
 // rewrap wraps the next data key for the slots that are kept. Id, kind, salt
 // and parameters stay, so that a running process opens the new keyring with
 // the secret that it holds.
 func (s *Store) rewrap(ctx context.Context, ring *keyring, next *seal.Key, drop []string) ([]slotRecord, error) {
-	kept, err := ring.without(drop)
+	kept, keks, err := s.openSlots(ctx, ring, drop)
 	if err != nil {
 		return nil, err
 	}
-	var slots []slotRecord
+	slots := make([]slotRecord, len(kept))
+	for i, slot := range kept {
+		slots[i] = slotRecord{slot.Slot, keks[i].Wrap(slot.seal(), next)}
+	}
+	return slots, nil
+}
+
+// openSlots returns the slots that are not dropped, and the key of each.
+func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]slotRecord, []seal.KEK, error) {
+	kept, err := ring.without(drop)
+	if err != nil {
+		return nil, nil, err
+	}
+	var keks []seal.KEK
 	var closed []string
 	for _, slot := range kept {
 		kek, opened, err := s.openSlot(ctx, slot)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !opened {
 			closed = append(closed, slot.ID+" ("+slot.Kind+")")
-			continue
 		}
-		slots = append(slots, slotRecord{slot.Slot, kek.Wrap(slot.seal(), next)})
+		keks = append(keks, kek)
 	}
 	if closed != nil {
-		return nil, &Error{Kind: ErrUsage,
+		return nil, nil, &Error{Kind: ErrUsage,
 			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
 			Hint:    "give their keys too, or drop them: nebula key rotate --drop SLOT"}
 	}
-	return slots, nil
+	return kept, keks, nil
 }
 
 // openSlot returns the slot's key if one of the keys at hand opens it.

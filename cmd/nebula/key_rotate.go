@@ -63,6 +63,10 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 			return err
 		}
 		if !info.Rotating && !o.resume && !o.yes {
+			// Passphrases first: one that is typed at the question would show.
+			if err := s.UnlockSlots(ctx, o.drop); err != nil {
+				return err
+			}
 			if err := a.confirm(ctx, rotateQuestion(info, o.drop, s.Keys.Place())); err != nil {
 				return err
 			}

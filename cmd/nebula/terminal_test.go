@@ -316,6 +316,37 @@ func TestQuestionBeforePurging(t *testing.T) {
 	p.leave(0)
 }
 
+// A rotation asks for the passphrases, hidden, before it asks whether to rotate:
+// one that is typed early does not show.
+func TestQuestionBeforeRotating(t *testing.T) {
+	env := home(t)
+	sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token").leave(0)
+	sit(t, append(env, "NEBULA_NEW_PASSPHRASE=correct horse battery"), nil, "key", "add", "--passphrase", "--kdf", "pbkdf2-sha256").leave(0)
+	p := sit(t, env, nil, "key", "rotate")
+	p.await("Passphrase for local")
+	p.awaitHidden()
+	if strings.Contains(p.seen(), "Replace the data key?") {
+		t.Errorf("it asked too early: %q", p.seen())
+	}
+	p.enter("correct horse battery\n")
+	p.await("Replace the data key?")
+	p.enter("y\n")
+	p.await("1 credential sealed anew")
+	p.leave(0)
+	if strings.Contains(p.seen(), "horse") || strings.Count(p.seen(), "Passphrase for") != 1 {
+		t.Errorf("the screen shows %q", p.seen())
+	}
+	p = sit(t, env, nil, "key", "rotate")
+	p.await("Passphrase for local")
+	p.awaitHidden()
+	p.enter("not that one\n")
+	p.await("opens the slots")
+	p.leave(2)
+	if strings.Contains(p.seen(), "Replace the data key?") {
+		t.Errorf("it asked whether to do what it cannot: %q", p.seen())
+	}
+}
+
 func TestColourOnATerminal(t *testing.T) {
 	env := home(t)
 	p := sit(t, env, nil, "doctor")
