@@ -90,6 +90,11 @@ func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
 	}
 	made := false
 	if !Exists(path) {
+		if k.description.NoPreconditions {
+			return FirstKey{}, &nebula.Error{Kind: nebula.ErrNotSupported, Provider: k.description.Provider,
+				Message: "this store cannot write its keyring as it is configured, and no key file was made",
+				Hint:    "set enable_locking = true for it"}
+		}
 		err := nebula.CreateKeyFile(path)
 		if err != nil && !errors.Is(err, nebula.ErrAlreadyExists) { // another process came first
 			return FirstKey{}, err

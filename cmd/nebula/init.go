@@ -96,11 +96,20 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 	}
 	id, err := s.Init(ctx, key.Key)
 	if err != nil {
+		a.tellLeft(key)
 		return err
 	}
 	a.tell("new store: " + s.Keys.Place() + "\n" + key.Explain())
 	d := s.Describe()
 	return a.print(initJSON{d.Provider, d.Address, id.String(), key.File, key.Made}, func(io.Writer) error { return nil })
+}
+
+// tellLeft says that a new key file stays after a failure. Whether the keyring
+// holds it is not known for sure, so it is not removed.
+func (a *app) tellLeft(key config.FirstKey) {
+	if key.Made {
+		a.tell("the key file " + key.File + " was made before this failed, and may open nothing")
+	}
 }
 
 func wantNew(ctx context.Context, s *config.Opened) error {

@@ -60,6 +60,7 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 		}
 		slot, err := s.AddKey(ctx, key.Key)
 		if err != nil {
+			a.tellLeft(key)
 			return err
 		}
 		if key.Made {
