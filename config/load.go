@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -239,6 +240,8 @@ func (l *loader) checkStores(selected string) {
 			l.wrong(section+".max_concurrency", strconv.Itoa(n), "must be at least 1")
 		}
 		l.checkKeyID(s, strings.TrimPrefix(section+".key.id", "storage."))
+		l.checkText(section+".scope", s.shared.Scope)
+		l.checkText(section+".created_by", s.shared.CreatedBy)
 		names := driverNames()
 		if p := s.shared.Provider; !slices.Contains(names, p) {
 			l.wrong(section+".provider", display(p), "must be one of "+strings.Join(names, ", ")+suggest(p, names))
@@ -249,7 +252,20 @@ func (l *loader) checkStores(selected string) {
 		}
 		if err := s.construct(Outside{}); err != nil {
 			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
+			continue
 		}
+		if guard, d := s.shared.RollbackGuard, describe(s.provider); guard != "" && isWithin(d, guard) {
+			l.wrong(section+".rollback_guard", display(guard),
+				"must not lie within base_path "+d.Address+": who puts back an old copy of that puts back the guard too")
+		}
+	}
+}
+
+// checkText checks a text that goes into the metadata of credentials.
+func (l *loader) checkText(key, text string) {
+	at := time.Unix(0, 0)
+	if (nebula.Metadata{CreatedAt: at, LastModified: at, Scope: text}).Validate() != nil {
+		l.wrong(key, display(text), "must be UTF-8 without control characters")
 	}
 }
 

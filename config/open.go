@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -39,8 +40,27 @@ type Outside struct {
 // Opened is an open store and the keys that the configuration has for it.
 type Opened struct {
 	*nebula.Store
-	Name string
-	Keys *Keys
+	Name  string
+	Keys  *Keys
+	guard string // path of the rollback guard; "" where there is none
+}
+
+// CheckGuard examines the file of the rollback guard. It reports false where
+// the store has none.
+func (o *Opened) CheckGuard() (nebula.Finding, bool) {
+	if o.guard == "" {
+		return nebula.Finding{}, false
+	}
+	f := nebula.Finding{Check: "rollback guard", Severity: nebula.SeverityOK, Message: o.guard}
+	_, _, err := guardfile.New(o.guard).Load(o.Keys.description.Address, "")
+	var e *nebula.Error
+	switch {
+	case errors.As(err, &e):
+		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, e.Kind, e.Message, e.Hint
+	case !Exists(o.guard):
+		f.Message = "none yet; it would be " + o.guard
+	}
+	return f, true
 }
 
 // Open opens a store by its name; "" is the default one.
@@ -92,7 +112,7 @@ func (c *Config) open(ctx context.Context, name string, outside Outside, withKey
 	if err != nil {
 		return nil, err
 	}
-	return &Opened{Store: opened, Name: s.name, Keys: keys}, nil
+	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
 }
 
 func describe(p nebula.Provider) nebula.Description {
@@ -105,16 +125,21 @@ func describe(p nebula.Provider) nebula.Description {
 // checkPlace refuses a key file in the directory that it opens: a copy of the
 // directory would be a copy of the key.
 func (k *Keys) checkPlace(path string) error {
-	if path == "" || k.description.Provider != "local" || k.description.Address == "" {
-		return nil
-	}
-	inside, err := filepath.Rel(resolve(k.description.Address), resolve(path))
-	if err != nil || inside == ".." || strings.HasPrefix(inside, ".."+string(filepath.Separator)) {
+	if !isWithin(k.description, path) {
 		return nil
 	}
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration",
 		Message: "the key file " + path + " lies within base_path " + k.description.Address + ", beside what it opens",
 		Hint:    "keep it elsewhere, so that a copy of the store is no copy of its key"}
+}
+
+// isWithin reports whether a path lies in the directory of a local store.
+func isWithin(d nebula.Description, path string) bool {
+	if path == "" || d.Provider != "local" || d.Address == "" {
+		return false
+	}
+	inside, err := filepath.Rel(resolve(d.Address), resolve(path))
+	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
 // resolve follows the links in as much of the path as there is.

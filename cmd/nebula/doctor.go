@@ -126,7 +126,11 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	a.global.where = s.Keys.Where()
 	x.add("store", nebula.SeverityOK, s.Keys.Place(), "")
 	a.examineKeyFile(ctx, x, s)
-	for _, f := range s.Check(ctx) {
+	found := s.Check(ctx)
+	if guard, has := s.CheckGuard(); has {
+		found = append(found, guard)
+	}
+	for _, f := range found {
 		x.findings = append(x.findings, f)
 		if f.Severity == nebula.SeverityError {
 			x.note(kindOfFinding(f))

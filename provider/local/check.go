@@ -124,7 +124,7 @@ func (x *examination) fileSystem() {
 // files looks at each name and reports each kind of trouble in one line.
 func (x *examination) files(ctx context.Context) {
 	const check = "files"
-	var wide, linked, foreign, special, stale troubles
+	var wide, linked, foreign, special, stale, stray troubles
 	records := 0
 	err := x.base.eachName(func(name string) bool {
 		if atomicfile.IsTemp(name) && x.base.IsStale(name) {
@@ -132,6 +132,9 @@ func (x *examination) files(ctx context.Context) {
 			return ctx.Err() == nil
 		}
 		if _, ok := x.provider.naming.id(name); !ok && name != keyringFile(x.provider.naming) && name != lockName {
+			if !atomicfile.IsTemp(name) {
+				stray.note(name)
+			}
 			return ctx.Err() == nil
 		}
 		stat, err := x.base.Lstat(name)
@@ -163,6 +166,8 @@ func (x *examination) files(ctx context.Context) {
 	x.report("hard links", linked, nebula.SeverityWarning, "have another name somewhere, which keeps an old record alive",
 		"put the values again, and look for the other names: find / -xdev -samefile FILE")
 	x.report("temporary files", stale, nebula.SeverityWarning, "were left by writers that died", "nebula list removes them")
+	x.report("other files", stray, nebula.SeverityWarning, "are none of the store's: not listed, not read, not removed",
+		"look where they come from, and move them away; a record has the name ID."+x.provider.config.FileExtension)
 	if records > 0 && special.count+foreign.count+wide.count+linked.count == 0 {
 		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")
 	}

@@ -108,3 +108,24 @@ func findings(t *testing.T, c checker, check string, severity nebula.Severity, w
 		}
 	}
 }
+
+// What is not the store's own is named, and neither listed nor touched.
+func TestOtherFilesAreNamed(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	for _, f := range s.Check(t.Context()) {
+		if f.Check == "other files" {
+			t.Errorf("in a store of its own files alone: %+v", f)
+		}
+	}
+	for _, name := range []string{"id.enc.json.bak", "notes.txt", ".DS_Store", ".tmp-" + strings.Repeat("a", 32)} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	findings(t, s.Provider, "other files", nebula.SeverityWarning, "3 ", "id.enc.json.bak", "notes.txt", ".DS_Store")
+	s.list(nebula.Filter{})
+	if _, err := os.Stat(filepath.Join(s.dir, "notes.txt")); err != nil {
+		t.Error(err)
+	}
+}
