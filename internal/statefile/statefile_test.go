@@ -1,0 +1,188 @@
+package statefile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+type entry struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+func (e entry) key() (string, error) {
+	if e.Name == "" || e.Count < 0 {
+		return "", errors.New("not valid")
+	}
+	return e.Name, nil
+}
+
+func at(path string) *File[entry] { return New(path, entry.key) }
+
+func set(t *testing.T, f *File[entry], name string, count int) {
+	t.Helper()
+	if err := f.Update(name, func(*entry) *entry { return &entry{name, count} }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "made", "on", "demand", "state")
+	f := at(path)
+	if _, found, err := f.Load("a"); found || err != nil {
+		t.Errorf("before there is a file: %v, %v", found, err)
+	}
+	set(t, f, "b", 2)
+	set(t, f, "<a>", 1)
+	set(t, f, "b", 3)
+	if e, found, err := at(path).Load("b"); e.Count != 3 || !found || err != nil {
+		t.Errorf("b is %+v, %v, %v", e, found, err)
+	}
+	data, err := os.ReadFile(path)
+	if want := "{\"name\":\"<a>\",\"count\":1}\n{\"name\":\"b\",\"count\":3}\n"; err != nil || string(data) != want {
+		t.Errorf("the file holds %q, %v, want %q", data, err, want)
+	}
+	if runtime.GOOS != "windows" {
+		for place, mode := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
+			if info, err := os.Stat(place); err != nil || info.Mode().Perm() != mode {
+				t.Errorf("%s is %v, %v, want %v", place, info.Mode(), err, mode)
+			}
+		}
+	}
+	err = f.Update("b", func(old *entry) *entry {
+		if old == nil || old.Count != 3 {
+			t.Errorf("the old line is %+v", old)
+		}
+		return nil
+	})
+	if _, found, lost := f.Load("b"); err != nil || found || lost != nil {
+		t.Errorf("after it was removed: %v, %v, %v", found, err, lost)
+	}
+	if err := f.Update("never", func(*entry) *entry { return nil }); err != nil {
+		t.Errorf("removing what is not there: %v", err)
+	}
+}
+
+// Many that change the file at once, each as another process would, lose
+// nothing of each other.
+func TestManyWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	var group sync.WaitGroup
+	for w := range 8 {
+		group.Go(func() {
+			for range 10 {
+				for _, name := range []string{"shared", fmt.Sprint("own", w)} {
+					err := at(path).Update(name, func(old *entry) *entry {
+						changed := entry{Name: name, Count: 1}
+						if old != nil {
+							changed.Count += old.Count
+						}
+						return &changed
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	if e, _, err := at(path).Load("shared"); e.Count != 80 || err != nil {
+		t.Errorf("%d of 80 changes are left, %v", e.Count, err)
+	}
+	for w := range 8 {
+		if e, _, err := at(path).Load(fmt.Sprint("own", w)); e.Count != 10 || err != nil {
+			t.Errorf("writer %d: %d of 10, %v", w, e.Count, err)
+		}
+	}
+}
+
+// A damaged file is neither ignored nor written over: the error says where.
+func TestDamage(t *testing.T) {
+	const good = `{"name":"a","count":1}` + "\n"
+	path := filepath.Join(t.TempDir(), "state")
+	for what, c := range map[string]struct {
+		text string
+		line string
+	}{
+		"no JSON":            {good + "x\n", "line 2"},
+		"no newline":         {strings.TrimSpace(good), "line 1"},
+		"cut off":            {good + good[:10], "line 2"},
+		"a space":            {" " + good, "line 1"},
+		"an unknown field":   {`{"name":"a","count":1,"more":1}` + "\n", "line 1"},
+		"a name in capitals": {`{"Name":"a","count":1}` + "\n", "line 1"},
+		"a field twice":      {`{"name":"b","name":"a","count":1}` + "\n", "line 1"},
+		"a key twice":        {good + good, "line 2"},
+		"not valid":          {`{"name":"a","count":-1}` + "\n", "line 1"},
+		"an empty line":      {"\n" + good, "line 1"},
+	} {
+		write(t, path, c.text)
+		_, _, err := at(path).Load("a")
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), c.line+" is damaged") {
+			t.Errorf("%s: %v", what, err)
+		}
+		err = at(path).Update("b", func(*entry) *entry { return &entry{"b", 1} })
+		if data, _ := os.ReadFile(path); !errors.Is(err, nebula.ErrInvalidConfig) || string(data) != c.text {
+			t.Errorf("%s: an update gave %v and left %q", what, err, data)
+		}
+	}
+	write(t, path, strings.Repeat(good, 1+maxSize/len(good)))
+	if _, _, err := at(path).Load("a"); err == nil {
+		t.Error("a file over the limit was read")
+	}
+}
+
+// Where nothing can be written, reading finds nothing and writing says so.
+func TestNoPlace(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "file"), "")
+	f := at(filepath.Join(dir, "file", "state"))
+	if _, found, err := f.Load("a"); found || err != nil {
+		t.Errorf("below a file: %v, %v", found, err)
+	}
+	if err := f.Update("a", func(*entry) *entry { return &entry{"a", 1} }); err == nil || !strings.Contains(err.Error(), f.Path()) {
+		t.Errorf("a write below a file: %v", err)
+	}
+}
+
+// FuzzDecode: what is read is what would be written, byte by byte, or refused.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{"", "\n", "{\"name\":\"a\",\"count\":1}\n", "{\"name\":\"a\",\"count\":1}\n{\"name\":\"b\",\"count\":2}\n", "{\"NAME\":\"a\"}\n"} {
+		f.Add([]byte(seed))
+	}
+	file := at("x")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		lines, bad := file.decode(data)
+		if (lines == nil) != (bad != 0) {
+			t.Fatalf("%q: %v, line %d", data, lines, bad)
+		}
+		written := encode(lines)
+		if again, bad := file.decode(written); bad != 0 || len(again) != len(lines) {
+			t.Fatalf("%q became %q, which is refused", data, written)
+		}
+		if bad == 0 && len(written) != len(data) {
+			t.Fatalf("%q became %q", data, written)
+		}
+		for line := range bytes.Lines(written) {
+			if bad == 0 && !bytes.Contains(data, line) {
+				t.Fatalf("%q became %q", data, written)
+			}
+		}
+	})
+}
