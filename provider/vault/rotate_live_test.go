@@ -1,4 +1,4 @@
-package nebula_test
+package vault_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,9 +18,9 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// liveStore is a store on a real Vault, in several "processes". The time that a
-// rotation waits for writers passes at once, when no write is under way: each
-// has ended by then, or was refused for the age of its keyring.
+// liveStore is a store on a real Vault, in several "processes" with one clock.
+// The time that a rotation waits for writers passes at once, when no write is
+// under way: each has ended by then.
 type liveStore struct {
 	config vault.Config
 	key    nebula.Key
@@ -29,49 +30,38 @@ type liveStore struct {
 
 func (l *liveStore) now() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
 
-func (l *liveStore) pass(d time.Duration) {
-	l.writes.Lock()
-	defer l.writes.Unlock()
-	l.ahead.Add(int64(d))
+// pass lets the time pass that a rotation waits for, whenever the keyring is
+// read.
+func (l *liveStore) pass(ctx context.Context, call middleware.Call, next func(context.Context) error) error {
+	if call.Op == middleware.OpRetrieve && call.Name.IsKeyring() {
+		l.writes.Lock()
+		l.ahead.Add(int64(2 * time.Minute))
+		l.writes.Unlock()
+	}
+	return next(ctx)
 }
 
-func (l *liveStore) open(t *testing.T) (*nebula.Store, nebula.Provider) {
+func (l *liveStore) open(t *testing.T, outer ...middleware.Interceptor) (*nebula.Store, nebula.Provider) {
 	t.Helper()
 	bare, err := vault.New(l.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := middleware.Stack(bare, middleware.Options{})
+	p := middleware.Stack(bare, middleware.Options{Outer: outer})
 	s, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{l.key}, Now: l.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	nebula.PassTime(s, l.pass)
 	return s, p
 }
 
-// rotate is a process that rotates. It is stopped when it has looked at so many
-// credentials, 0 for never, or when it begins to wait.
-func (l *liveStore) rotate(t *testing.T, resume bool, looked int, waiting bool) (nebula.RotateResult, error) {
+// rotate is a process that rotates, or goes on with it, and may be stopped.
+func (l *liveStore) rotate(ctx context.Context, t *testing.T, o nebula.RotateOptions, outer ...middleware.Interceptor) (nebula.RotateResult, error) {
 	t.Helper()
-	s, _ := l.open(t)
+	s, _ := l.open(t, outer...)
 	defer s.Close()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	return s.Rotate(ctx, nebula.RotateOptions{
-		ResumeOnly: resume,
-		Progress: func(n, _ int) {
-			if n == looked {
-				stop()
-			}
-		},
-		Waiting: func(time.Duration) {
-			if waiting {
-				stop()
-			}
-		},
-	})
+	return s.Rotate(ctx, o)
 }
 
 // A rotation on a real Vault, beside writers and readers, that is stopped in
@@ -81,17 +71,20 @@ func (l *liveStore) rotate(t *testing.T, resume bool, looked int, waiting bool) 
 func TestLiveRotate(t *testing.T) {
 	const records = 200
 	server := livetest.Vault(t)
-	l := &liveStore{config: vault.DefaultConfig(), key: newKeyFile(t)}
-	l.config.Address, l.config.CACert, l.config.Namespace = server.Address, server.CAFile, ""
-	l.config.MountPath = server.Mount(t, 2)
-	l.config.Auth.Token = nebula.NewSecret([]byte(server.RootToken))
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := nebula.CreateKeyFile(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	l := &liveStore{config: liveConfig(server, server.Mount(t, 2)), key: &nebula.KeyFile{Path: keyFile}}
 	s, p := l.open(t)
 	if _, err := s.Init(t.Context(), l.key); err != nil {
 		t.Fatal(err)
 	}
 	id := func(i int) nebula.ID { return nebula.ID(fmt.Sprint("x", i)) }
 	for i := range records {
-		put(t, s, id(i), "0", nebula.PutOptions{IfAbsent: true})
+		if _, err := s.Put(t.Context(), id(i), nebula.NewSecret([]byte("0")), nebula.PutOptions{IfAbsent: true}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	old, err := s.Keys(t.Context())
 	if err != nil {
@@ -109,7 +102,7 @@ func TestLiveRotate(t *testing.T) {
 			for n := int64(1); ctx.Err() == nil; n++ {
 				i := rand.IntN(records/2)*2 + w
 				l.writes.RLock()
-				_, err := other.Put(t.Context(), id(i), value(fmt.Sprint(n)), nebula.PutOptions{})
+				_, err := other.Put(t.Context(), id(i), nebula.NewSecret([]byte(fmt.Sprint(n))), nebula.PutOptions{})
 				l.writes.RUnlock()
 				if err != nil {
 					t.Errorf("writing %s: %v", id(i), err)
@@ -128,16 +121,30 @@ func TestLiveRotate(t *testing.T) {
 			}
 		})
 	}
-	if _, err := l.rotate(t, false, 20, false); !errors.Is(err, context.Canceled) {
+	killed, kill := context.WithCancel(t.Context())
+	_, err = l.rotate(killed, t, nebula.RotateOptions{Progress: func(n, _ int) {
+		if n == 20 {
+			kill()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped in its first pass: %v", err)
 	}
-	if _, err := l.rotate(t, true, 0, true); !errors.Is(err, context.Canceled) {
+	// It waits once a pass found nothing under the old key: writers rest meanwhile.
+	var rest sync.Once
+	killed, kill = context.WithCancel(t.Context())
+	_, err = l.rotate(killed, t, nebula.RotateOptions{ResumeOnly: true,
+		Progress: func(int, int) { rest.Do(l.writes.Lock) },
+		Waiting:  func(time.Duration) { kill() }})
+	rest.Do(l.writes.Lock)
+	l.writes.Unlock()
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped while it waits: %v", err)
 	}
 	if info, err := s.Keys(t.Context()); err != nil || !info.Rotating || info.ID == old.ID {
 		t.Errorf("after it was stopped: %+v, %v", info, err)
 	}
-	result, err := l.rotate(t, true, 0, false)
+	result, err := l.rotate(t.Context(), t, nebula.RotateOptions{ResumeOnly: true}, l.pass)
 	if err != nil || len(result.Left) > 0 || result.KeyID == old.ID {
 		t.Errorf("resumed: %+v, %v", result, err)
 	}
@@ -160,8 +167,9 @@ func TestLiveRotate(t *testing.T) {
 		if got := r.Envelope.KeyID(); got != info.ID {
 			t.Errorf("%s is under %v, not %v", id(i), got, info.ID)
 		}
-		if c := get(t, s, id(i)); string(c.Secret.Reveal()) != fmt.Sprint(last[i].Load()) {
-			t.Errorf("%s is %q, %d was written last", id(i), c.Secret.Reveal(), last[i].Load())
+		c, err := s.Get(t.Context(), id(i))
+		if err != nil || string(c.Secret.Reveal()) != fmt.Sprint(last[i].Load()) {
+			t.Errorf("%s is %q, %d was written last; %v", id(i), c.Secret.Reveal(), last[i].Load(), err)
 		}
 	}
 	keyring := server.API(t, http.MethodGet, l.config.MountPath+"/metadata/"+l.config.PathPrefix+"/.keyring", nil)
