@@ -158,19 +158,23 @@ func (k *Keys) Where() string {
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }
 
-// Warnings tells what should be mended about the sources of the passphrase.
+// Warnings tells what should be mended about the files with passphrases.
 func (k *Keys) Warnings() []nebula.Finding {
-	path := k.store.source.File
+	paths := []string{k.store.source.File, k.env.get(envNewPassphraseFile)}
 	if k.store.name == DefaultStore {
-		path, _ = k.env.lookup(envPassphraseFile)
+		paths[0] = k.env.get(envPassphraseFile)
 	}
-	info, err := os.Stat(k.env.expand(path))
-	if path == "" || err != nil || !info.Mode().IsRegular() {
-		return nil
+	var findings []nebula.Finding
+	for _, path := range paths {
+		path = k.env.expand(path)
+		info, err := os.Stat(path)
+		if path == "" || err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if problem := readableByOthers(info); problem != "" {
+			findings = append(findings, nebula.Finding{Check: "passphrase", Severity: nebula.SeverityWarning,
+				Message: path + ": " + problem, Fix: "chmod 600 " + path})
+		}
 	}
-	if problem := readableByOthers(info); problem != "" {
-		return []nebula.Finding{{Check: "passphrase", Severity: nebula.SeverityWarning,
-			Message: path + ": " + problem, Fix: "chmod 600 " + path}}
-	}
-	return nil
+	return findings
 }

@@ -144,6 +144,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 }
 
 func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Opened) {
+	x.findings = append(x.findings, s.Keys.Warnings()...)
 	path, isDefault := s.Keys.File()
 	if path == "" {
 		return
@@ -155,9 +156,6 @@ func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Open
 		x.add("key file", nebula.SeverityOK, "none at "+path, "")
 	default:
 		x.fail("key file", a.failureOf(err))
-	}
-	for _, warning := range s.Keys.Warnings() {
-		x.add("passphrase", nebula.SeverityWarning, warning.Message, warning.Fix)
 	}
 }
 
