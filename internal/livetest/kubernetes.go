@@ -30,6 +30,7 @@ type KubernetesServer struct {
 
 	client  *http.Client
 	process *process
+	flags   []string
 	dir     string // of a server made for one test
 }
 
@@ -79,14 +80,15 @@ func existingKubernetes(address string) (*KubernetesServer, error) {
 }
 
 // NewKubernetes is a server for this test alone. It can be stopped and started
-// again, and ends with the test. It is always started from the binary.
-func NewKubernetes(t testing.TB) *KubernetesServer {
+// again, and ends with the test. It is always started from the binary. The flags
+// are further ones of kube-apiserver, such as --etcd-compaction-interval=1s.
+func NewKubernetes(t testing.TB, flags ...string) *KubernetesServer {
 	t.Helper()
 	path, err := kubernetesBinary()
 	check(t, err)
-	s := &KubernetesServer{dir: t.TempDir()}
+	s := &KubernetesServer{flags: flags, dir: t.TempDir()}
 	t.Cleanup(func() { s.Stop(t) })
-	if err := s.run(path, s.arguments()...); err != nil {
+	if err := s.run(path, s.arguments("127.0.0.1:0")...); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -121,7 +123,7 @@ func (s *KubernetesServer) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.run(path, append(s.arguments(), "-listen", u.Host)...); err != nil {
+	if err := s.run(path, s.arguments(u.Host)...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -133,8 +135,8 @@ func (s *KubernetesServer) own(t testing.TB) {
 	}
 }
 
-func (s *KubernetesServer) arguments() []string {
-	return []string{"-dir", filepath.Join(s.dir, "kubernetes")}
+func (s *KubernetesServer) arguments(listen string) []string {
+	return append([]string{"-dir", filepath.Join(s.dir, "kubernetes"), "-listen", listen, "--"}, s.flags...)
 }
 
 // run starts the program and takes over what it says of itself.

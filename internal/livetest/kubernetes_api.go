@@ -193,8 +193,9 @@ func (s *KubernetesServer) waitAllowed(t testing.TB, user string, what map[strin
 
 // Kubeconfig writes a kubeconfig file for the test, in which the server is
 // called as this user: what stands there below "user", such as {"token": …},
-// {"client-certificate": FILE, "client-key": FILE}, {"exec": …}. The namespace is
-// that of its context; it may be empty.
+// {"client-certificate": FILE, "client-key": FILE}, {"exec": …}, or the admin's
+// token with {"as": NAME} for any user. The namespace is that of its context; it
+// may be empty.
 func (s *KubernetesServer) Kubeconfig(t testing.TB, user map[string]any, namespace string) string {
 	t.Helper()
 	const name = "test"

@@ -132,6 +132,32 @@ func TestLiveKubernetesKubeconfig(t *testing.T) {
 	}
 }
 
+// With its history cut every moment, the server forgets where a listing was. The
+// watch cache remembers it for about ten seconds longer.
+func TestLiveKubernetesTakesFlags(t *testing.T) {
+	server := NewKubernetes(t, "--etcd-compaction-interval=1s", "--watch-cache=false")
+	path := "api/v1/namespaces/" + server.Namespace(t) + "/secrets"
+	create := func() {
+		server.API(t, http.MethodPost, path, map[string]any{"metadata": map[string]any{"generateName": "x-"}})
+	}
+	create()
+	create()
+	metadata := server.API(t, http.MethodGet, path+"?limit=1", nil)["metadata"].(map[string]any)
+	next := path + "?limit=1&continue=" + metadata["continue"].(string)
+	for range 300 {
+		create() // without a change there is no history
+		status, answer, err := server.Do(server.AdminToken, http.MethodGet, next, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status == http.StatusGone && strings.Contains(string(answer), `"reason":"Expired"`) {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	t.Error("it still knows")
+}
+
 // Data, trust and identities are the same after a restart.
 func TestLiveKubernetesStopsAndStarts(t *testing.T) {
 	server := NewKubernetes(t)

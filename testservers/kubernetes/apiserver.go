@@ -40,13 +40,13 @@ func arguments(f files) []string {
 
 // serve runs kube-apiserver. It does what its command does, except that the
 // listener is ours: a port that is free now may not be so later.
-func serve(listener net.Listener, f files) error {
+func serve(listener net.Listener, arguments []string) error {
 	o := options.NewServerRunOptions()
 	flags := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	for _, set := range o.Flags().FlagSets {
 		flags.AddFlagSet(set)
 	}
-	if err := flags.Parse(arguments(f)); err != nil {
+	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
 	o.SecureServing.Listener = listener

@@ -6,6 +6,8 @@
 // It listens on the loopback interface and ends with its standard input, so
 // that no server outlives the process that started it.
 //
+// Arguments after -- are further flags of kube-apiserver.
+//
 // When it is ready it prints one line of JSON: address, ca_file, admin_token,
 // client_certificate_file and client_key_file of the same administrator, and
 // kubeconfig, a file that names these.
@@ -44,13 +46,13 @@ func main() {
 		klog.LogToStderr(false) // what is left on standard error are errors
 		klog.SetOutput(io.Discard)
 	}
-	if err := run(*address, *dir); err != nil {
+	if err := run(*address, *dir, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "kubernetes:", err)
 		os.Exit(1)
 	}
 }
 
-func run(address, dir string) error {
+func run(address, dir string, flags []string) error {
 	listener, err := listen(address)
 	if err != nil {
 		return err
@@ -74,7 +76,7 @@ func run(address, dir string) error {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- fmt.Errorf("kube-apiserver ended: %v", serve(listener, files)) }()
+	go func() { failed <- fmt.Errorf("kube-apiserver ended: %v", serve(listener, append(arguments(files), flags...))) }()
 	go func() {
 		if err := announceWhenReady("https://"+listener.Addr().String(), files); err != nil {
 			failed <- err
