@@ -76,7 +76,9 @@ func run(address, dir string, flags []string) error {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- fmt.Errorf("kube-apiserver ended: %v", serve(listener, append(arguments(files), flags...))) }()
+	go func() {
+		failed <- fmt.Errorf("kube-apiserver ended: %v", serve(listener, append(arguments(files), flags...)))
+	}()
 	go func() {
 		if err := announceWhenReady("https://"+listener.Addr().String(), files); err != nil {
 			failed <- err
