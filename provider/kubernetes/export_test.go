@@ -1,0 +1,8 @@
+package kubernetes
+
+import "github.com/nebula-credential/nebula"
+
+// SecretName returns the name of a credential's Secret.
+func SecretName(c Config, name nebula.Name) string {
+	return names{namespace: c.Namespace, prefix: c.SecretPrefix}.secret(name)
+}
