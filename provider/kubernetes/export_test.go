@@ -6,3 +6,6 @@ import "github.com/nebula-credential/nebula"
 func SecretName(c Config, name nebula.Name) string {
 	return names{namespace: c.Namespace, prefix: c.SecretPrefix}.secret(name)
 }
+
+// Namespace returns that of the provider's Secrets.
+func (p *Provider) Namespace() string { return p.names.namespace }
