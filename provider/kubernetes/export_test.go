@@ -9,3 +9,6 @@ func SecretName(c Config, name nebula.Name) string {
 
 // Namespace returns that of the provider's Secrets.
 func (p *Provider) Namespace() string { return p.names.namespace }
+
+// MaxRecord is the limit of a record, in bytes.
+const MaxRecord = maxRecord

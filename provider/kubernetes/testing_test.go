@@ -43,7 +43,7 @@ func applyManifest(t *testing.T, s *livetest.KubernetesServer, namespace string)
 	account := ""
 	for _, text := range strings.Split(manifest(t), "\n---\n") {
 		var object map[string]any
-		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "namespace: nebula\n", "namespace: "+namespace+"\n")), &object); err != nil {
+		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "namespace: nebula", "namespace: "+namespace)), &object); err != nil {
 			t.Fatal(err)
 		}
 		kind, _ := object["kind"].(string)
