@@ -233,7 +233,7 @@ func (u user) identify(a *access, c cluster) error {
 	if token != "" && wrongToken(token) != "" {
 		return errors.New("has a token that " + wrongToken(token))
 	}
-	hasCertificate := a.tls != nil && len(a.tls.Certificates) > 0
+	hasCertificate := a.tls != nil && a.tls.GetClientCertificate != nil
 	switch {
 	case u.TokenFile != "":
 		a.credential = tokenFile{path: resolved(u.dir, u.TokenFile), spare: token}
@@ -276,7 +276,21 @@ func (u user) addCertificate(a *access) error {
 	if a.tls == nil {
 		a.tls = &tls.Config{}
 	}
-	a.tls.Certificates = []tls.Certificate{pair}
+	// Files may be exchanged before the certificate expires.
+	a.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
+		if err != nil {
+			return &pair, nil
+		}
+		key, err := contents(u.dir, u.ClientKey, u.ClientKeyData)
+		if err != nil {
+			return &pair, nil
+		}
+		if newer, err := tls.X509KeyPair(certificate, key); err == nil {
+			return &newer, nil
+		}
+		return &pair, nil // in the middle of an exchange
+	}
 	return nil
 }
 
@@ -311,10 +325,13 @@ func escapeHeader(key string) string {
 	return b.String()
 }
 
-// contents returns what stands in the kubeconfig itself, else in the file, else
-// nil.
+// contents returns what stands in the kubeconfig itself or in the file, and nil
+// where there is neither.
 func contents(dir, path string, data []byte) ([]byte, error) {
-	if len(data) > 0 || path == "" {
+	if len(data) > 0 && path != "" {
+		return nil, errors.New("it is given twice, as a file and as data")
+	}
+	if path == "" {
 		return data, nil
 	}
 	path = resolved(dir, path)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -223,19 +222,21 @@ func (p *plugin) held() *issued {
 }
 
 func (p *plugin) run(ctx context.Context) (*issued, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	command := exec.CommandContext(ctx, p.command, p.config.Args...)
 	command.Env = os.Environ()
 	for _, variable := range p.config.Env {
 		command.Env = append(command.Env, variable.Name+"="+variable.Value)
 	}
 	command.Env = append(command.Env, "KUBERNETES_EXEC_INFO="+p.info)
-	var output capped
+	output := capped{exceeded: cancel}
 	command.Stdout, command.Stderr = &output, os.Stderr
 	command.WaitDelay = time.Second // what it started may hold its output open
 	if err := command.Run(); err != nil {
 		return nil, p.failed(ctx, err)
 	}
-	i, problem := p.parse(output.Bytes())
+	i, problem := p.parse(output.kept)
 	if problem != "" {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: p.named() + " " + problem}
 	}
@@ -250,6 +251,8 @@ func (p *plugin) failed(ctx context.Context, err error) error {
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err, Message: p.named() + " failed"}
 	var exited *exec.ExitError
 	switch {
+	case context.Cause(ctx) == errExceeded:
+		e.Message = p.named() + " " + errExceeded.Error()
 	case ctx.Err() != nil:
 		e.Message = fmt.Sprintf("%s did not end within %v", p.named(), pluginLimit)
 	case errors.As(err, &exited):
@@ -295,13 +298,21 @@ func (p *plugin) parse(output []byte) (i *issued, problem string) {
 	return i, ""
 }
 
-// capped keeps the first bytes that are written to it.
-type capped struct{ bytes.Buffer }
+// capped keeps what is written to it, up to a limit. The buffer is not embedded:
+// its ReadFrom would be used in the place of Write.
+type capped struct {
+	kept     []byte
+	exceeded func(cause error)
+}
 
-// Write fails over the limit, which ends the plugin.
+var errExceeded = fmt.Errorf("printed more than %d bytes", maxPluginOutput)
+
+// Write calls exceeded over the limit, and keeps no more.
 func (c *capped) Write(data []byte) (int, error) {
-	if c.Len()+len(data) > maxPluginOutput {
-		return 0, io.ErrShortBuffer
+	if len(c.kept)+len(data) > maxPluginOutput {
+		c.exceeded(errExceeded)
+		return 0, errExceeded
 	}
-	return c.Buffer.Write(data)
+	c.kept = append(c.kept, data...)
+	return len(data), nil
 }

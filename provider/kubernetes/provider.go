@@ -98,6 +98,7 @@ func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
 	}
 	a, err := p.wire.do(ctx, r, authorization)
 	if hasStatus(err, http.StatusUnauthorized) {
+		p.wire.http.CloseIdleConnections() // a new one shows the certificate of now
 		other, failed := p.access.credential.replace(ctx, authorization)
 		switch {
 		case failed == nil:
