@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -49,6 +50,7 @@ type Config struct {
 	// ServiceAccount is the directory with token and ca.crt of a pod.
 	ServiceAccount string
 
+	Stderr    io.Writer         // of a credential plugin; nil: the process's
 	Clock     middleware.Clock  // nil: the system's
 	Transport http.RoundTripper // nil: one with our limits, and TLS as configured
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +83,7 @@ type plugin struct {
 	config  *execConfig
 	command string
 	info    string // KUBERNETES_EXEC_INFO
+	stderr  io.Writer
 	clock   middleware.Clock
 	renewed func() // called when there is another certificate: connections have the old one
 
@@ -111,7 +113,7 @@ func newPlugin(c *execConfig, dir string, cluster cluster) (*plugin, error) {
 		c.InteractiveMode != "" && c.InteractiveMode != "Never" && c.InteractiveMode != "IfAvailable":
 		return nil, errors.New("has an exec plugin whose interactiveMode is none of Never, IfAvailable and Always")
 	}
-	p := &plugin{config: c, command: c.Command, clock: middleware.SystemClock{}, renewed: func() {}}
+	p := &plugin{config: c, command: c.Command, stderr: os.Stderr, clock: middleware.SystemClock{}, renewed: func() {}}
 	if strings.ContainsRune(c.Command, filepath.Separator) {
 		p.command = resolved(dir, c.Command)
 	}
@@ -231,7 +233,7 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 	}
 	command.Env = append(command.Env, "KUBERNETES_EXEC_INFO="+p.info)
 	output := capped{exceeded: cancel}
-	command.Stdout, command.Stderr = &output, os.Stderr
+	command.Stdout, command.Stderr = &output, p.stderr
 	command.WaitDelay = time.Second // what it started may hold its output open
 	if err := command.Run(); err != nil {
 		return nil, p.failed(ctx, err)

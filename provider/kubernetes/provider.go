@@ -45,6 +45,9 @@ func New(config Config) (*Provider, error) {
 		MaxBody: maxListAnswer, Total: 2 * config.Timeout})
 	if plugin, ok := a.credential.(*plugin); ok {
 		plugin.clock, plugin.renewed = config.Clock, client.CloseIdleConnections
+		if config.Stderr != nil {
+			plugin.stderr = config.Stderr
+		}
 	}
 	return &Provider{
 		config: config,
