@@ -101,17 +101,19 @@ func (c Config) fromKubeconfig(paths []string) (*access, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("kubeconfig_path %q: %s", path, remote.FileProblem(err))
+			return nil, fmt.Errorf("the kubeconfig %q: %s", path, remote.FileProblem(err))
 		}
 		read++
 	}
 	if read == 0 {
 		return nil, errors.New("kubeconfig_path: there is none of the files " + strconv.Quote(strings.Join(paths, string(filepath.ListSeparator))))
 	}
+	files := strings.Join(paths, string(filepath.ListSeparator))
 	a, err := m.access(c.Context)
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig_path %q: %w", strings.Join(paths, string(filepath.ListSeparator)), err)
+		return nil, fmt.Errorf("the kubeconfig %q: %w", files, err)
 	}
+	a.source += " " + strconv.Quote(files)
 	return a, nil
 }
 

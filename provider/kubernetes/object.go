@@ -84,9 +84,9 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 
 // listed is what the annotation for lists holds, as JSON.
 type listed struct {
-	CreatedAt    time.Time         `json:"created_at"`
-	LastModified time.Time         `json:"last_modified"`
-	LastAccessed *time.Time        `json:"last_accessed,omitempty"`
+	CreatedAt    time.Time         `json:"created_at,omitzero"`
+	LastModified time.Time         `json:"last_modified,omitzero"`
+	LastAccessed time.Time         `json:"last_accessed,omitzero"`
 	CreatedBy    string            `json:"created_by,omitempty"`
 	Scope        string            `json:"scope,omitempty"`
 	RotationDays uint32            `json:"rotation_days,omitempty"`
@@ -121,11 +121,7 @@ func (p *Provider) project(name nebula.Name, envelope *nebula.Envelope) (secret,
 	labels[storeLabel] = p.names.store()
 	if !name.IsKeyring() {
 		m := envelope.Metadata()
-		l.CreatedAt, l.LastModified = m.CreatedAt.UTC(), m.LastModified.UTC()
-		if !m.LastAccessed.IsZero() {
-			at := m.LastAccessed.UTC()
-			l.LastAccessed = &at
-		}
+		l.CreatedAt, l.LastModified, l.LastAccessed = m.CreatedAt.UTC(), m.LastModified.UTC(), m.LastAccessed.UTC()
 		l.CreatedBy, l.Scope, l.RotationDays, l.Tags = m.CreatedBy, m.Scope, m.RotationPolicy.IntervalDays, m.Tags
 		for key, value := range m.Tags {
 			if fitsLabel(key, value) {
@@ -162,11 +158,9 @@ func unproject(m objectMeta) (nebula.Metadata, bool) {
 	if json.Unmarshal([]byte(m.Annotations[metadataAnnotation]), &l) != nil || l.CreatedAt.IsZero() {
 		return nebula.Metadata{}, false
 	}
-	metadata := nebula.Metadata{CreatedAt: l.CreatedAt.UTC(), LastModified: l.LastModified.UTC(), CreatedBy: l.CreatedBy, Scope: l.Scope, Tags: l.Tags}
+	metadata := nebula.Metadata{CreatedAt: l.CreatedAt.UTC(), LastModified: l.LastModified.UTC(), LastAccessed: l.LastAccessed.UTC(),
+		CreatedBy: l.CreatedBy, Scope: l.Scope, Tags: l.Tags}
 	metadata.RotationPolicy.IntervalDays = l.RotationDays
-	if l.LastAccessed != nil {
-		metadata.LastAccessed = l.LastAccessed.UTC()
-	}
 	return metadata, metadata.Validate() == nil
 }
 

@@ -87,10 +87,14 @@ type plugin struct {
 	clock   middleware.Clock
 	renewed func() // called when there is another certificate: connections have the old one
 
-	flight singleflight.Group
+	flight  singleflight.Group
+	stop    context.Context // ends when the provider is closed
+	end     context.CancelFunc
+	running sync.WaitGroup
 
 	mu      sync.Mutex
 	current *issued
+	closed  bool
 }
 
 // issued is what a plugin gave.
@@ -114,6 +118,7 @@ func newPlugin(c *execConfig, dir string, cluster cluster) (*plugin, error) {
 		return nil, errors.New("has an exec plugin whose interactiveMode is none of Never, IfAvailable and Always")
 	}
 	p := &plugin{config: c, command: c.Command, stderr: os.Stderr, clock: middleware.SystemClock{}, renewed: func() {}}
+	p.stop, p.end = context.WithCancel(context.Background())
 	if strings.ContainsRune(c.Command, filepath.Separator) {
 		p.command = resolved(dir, c.Command)
 	}
@@ -181,7 +186,7 @@ func sameCertificate(a, b *tls.Certificate) bool {
 
 // get returns what is at hand, or runs the plugin. Of many that ask at once,
 // one runs it, and what it prints is for all of them: it does not end with the
-// context of the one that came first.
+// context of the one that came first, but with the provider.
 func (p *plugin) get(ctx context.Context) (*issued, error) {
 	if i := p.held(); i != nil {
 		return i, nil
@@ -190,7 +195,11 @@ func (p *plugin) get(ctx context.Context) (*issued, error) {
 		if i := p.held(); i != nil {
 			return i, nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pluginLimit)
+		if !p.begin() {
+			return nil, context.Canceled
+		}
+		defer p.running.Done()
+		ctx, cancel := context.WithTimeout(p.stop, pluginLimit)
 		defer cancel()
 		i, err := p.run(ctx)
 		if err != nil {
@@ -209,8 +218,27 @@ func (p *plugin) get(ctx context.Context) (*issued, error) {
 		i, _ := r.Val.(*issued)
 		return i, r.Err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, &nebula.Error{Kind: nebula.KindOf(ctx.Err()), Message: p.named() + " did not end in time", Err: ctx.Err()}
 	}
+}
+
+// begin reports whether the plugin may be run: the provider is open.
+func (p *plugin) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.running.Add(1)
+	}
+	return !p.closed
+}
+
+// close ends the plugin and waits for it.
+func (p *plugin) close() {
+	p.mu.Lock()
+	p.closed, p.current = true, nil
+	p.mu.Unlock()
+	p.end()
+	p.running.Wait()
 }
 
 // held returns what the plugin gave last, unless it has expired.
@@ -234,7 +262,7 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 	command.Env = append(command.Env, "KUBERNETES_EXEC_INFO="+p.info)
 	output := capped{exceeded: cancel}
 	command.Stdout, command.Stderr = &output, p.stderr
-	command.WaitDelay = time.Second // what it started may hold its output open
+	command.WaitDelay = time.Second // what the plugin started may hold its output open
 	if err := command.Run(); err != nil {
 		return nil, p.failed(ctx, err)
 	}

@@ -44,7 +44,10 @@ func pretendPlugin(log string) {
 	if err != nil {
 		os.Exit(5)
 	}
-	if text := string(printed); strings.HasPrefix(text, "endless") {
+	if string(printed) == "waits" {
+		time.Sleep(10 * time.Minute)
+	}
+	if string(printed) == "endless" {
 		for {
 			if _, err := fmt.Print(strings.Repeat("x", 1<<16)); err != nil {
 				os.Exit(6)
@@ -393,5 +396,34 @@ func TestCertificateFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		shows(first)
+	}
+}
+
+// A plugin that nobody waits for any more ends with the provider, and runs no
+// more after it.
+func TestPluginEndsWithTheProvider(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	plugin := pretend(t)
+	plugin.prints("waits")
+	p, err := New(plugin.against(server, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	connecting := make(chan error)
+	go func() { connecting <- p.Connect(ctx) }()
+	for len(plugin.ran()) == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	if err := <-connecting; nebula.KindOf(err) != nebula.ErrInterrupted {
+		t.Errorf("connect: %v", err)
+	}
+	if err := p.Close(); err != nil { // which waits for a plugin that would take minutes
+		t.Fatal(err)
+	}
+	if _, err := p.access.credential.authorization(t.Context()); err == nil || len(plugin.ran()) != 1 {
+		t.Errorf("after closing it ran %d times, %v", len(plugin.ran()), err)
 	}
 }

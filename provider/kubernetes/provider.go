@@ -77,9 +77,15 @@ func (p *Provider) Connect(ctx context.Context) error {
 // State returns where in its life the provider is.
 func (p *Provider) State() nebula.State { return p.life.State() }
 
-// Close waits for the operations under way.
+// Close waits for the operations under way, and ends a credential plugin that
+// nobody waits for any more.
 func (p *Provider) Close() error {
-	p.life.Close(func(bool) { p.wire.http.CloseIdleConnections() })
+	p.life.Close(func(bool) {
+		if plugin, ok := p.access.credential.(*plugin); ok {
+			plugin.close()
+		}
+		p.wire.http.CloseIdleConnections()
+	})
 	return nil
 }
 
@@ -179,8 +185,8 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 		return p.fail(op, name, err)
 	}
 	defer p.life.Leave()
-	err := errors.New("never tried")
-	for round := 0; round < mostRounds; round++ {
+	var err error
+	for range mostRounds {
 		if err = p.remove(ctx, name); !isRaced(err) {
 			break
 		}
