@@ -9,7 +9,8 @@
 // Two annotations are ours: nebula-credential/id has the true id, which is
 // compared on each read and write, and nebula-credential/metadata has what lists
 // show and filter by, all tags among it, and the digest of the record. The label
-// nebula-credential/store selects the Secrets of one prefix. A tag that fits a
+// nebula-credential/store selects the Secrets of one prefix, nebula-credential/key
+// is a short hash of the id, by which several are read at once. A tag that fits a
 // label is the label tag.nebula-credential/KEY besides, so that the server can
 // select by it. No other label has that prefix, and no default label may.
 //

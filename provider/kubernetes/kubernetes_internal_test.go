@@ -107,7 +107,7 @@ func TestProjection(t *testing.T) {
 		t.Errorf("the digest is %q", s.Metadata.digest())
 	}
 	want := map[string]string{"app.kubernetes.io/name": "nebula-credential", "app.kubernetes.io/component": "credential-storage",
-		"nebula-credential/store": p.names.store(), "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
+		"nebula-credential/store": p.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
 	if !maps.Equal(s.Metadata.Labels, want) {
 		t.Errorf("labels %v", s.Metadata.Labels)
 	}
@@ -141,7 +141,8 @@ func TestOperations(t *testing.T) {
 		"test /metadata/annotations/nebula-credential~1id", "test /type", "test /metadata/deletionTimestamp",
 		"add /data", "replace /metadata/resourceVersion",
 		"add /metadata/annotations/nebula-credential~1id", "add /metadata/annotations/nebula-credential~1metadata",
-		"add /metadata/labels/app.kubernetes.io~1component", "add /metadata/labels/app.kubernetes.io~1name", "add /metadata/labels/nebula-credential~1store",
+		"add /metadata/labels/app.kubernetes.io~1component", "add /metadata/labels/app.kubernetes.io~1name", "add /metadata/labels/nebula-credential~1key",
+		"add /metadata/labels/nebula-credential~1store",
 		"add /metadata/labels/tag.nebula-credential~1a", "remove /metadata/labels/tag.nebula-credential~1a",
 		"add /metadata/labels/tag.nebula-credential~1b", "remove /metadata/labels/tag.nebula-credential~1b",
 	}

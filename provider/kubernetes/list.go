@@ -20,6 +20,9 @@ const (
 	// smallestPage fits an answer whatever the annotations of its Secrets are.
 	smallestPage = 8
 
+	// atOnce is how many calls are under way where each is for one Secret.
+	atOnce = 16
+
 	// mostSelected bounds the tags that the server selects by: they stand in a
 	// URL. The rest is compared here.
 	mostSelected = 20

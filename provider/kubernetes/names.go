@@ -27,6 +27,13 @@ func (n names) store() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// keyOf returns the value of the label by which a few credentials are selected.
+// Others may have the same: it is short, and what comes is compared.
+func keyOf(name nebula.Name) string {
+	sum := sha256.Sum256([]byte(name.String()))
+	return hex.EncodeToString(sum[:4])
+}
+
 // parse returns the name of the credential that a Secret is, and false for the
 // keyring and for what is not ours.
 func (n names) parse(m objectMeta) (nebula.Name, bool) {
@@ -40,5 +47,5 @@ func (n names) parse(m objectMeta) (nebula.Name, bool) {
 
 // holds reports whether a Secret is that of a credential, or of the keyring.
 func (n names) holds(m objectMeta, name nebula.Name) bool {
-	return m.Annotations[idAnnotation] == name.String() && m.Name == n.secret(name)
+	return name != (nebula.Name{}) && m.Annotations[idAnnotation] == name.String() && m.Name == n.secret(name)
 }

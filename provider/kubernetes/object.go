@@ -20,6 +20,7 @@ const (
 	idAnnotation       = domain + "/id"
 	metadataAnnotation = domain + "/metadata"
 	storeLabel         = domain + "/store"
+	keyLabel           = domain + "/key"
 )
 
 const (
@@ -60,6 +61,7 @@ type secret struct {
 // The kinds of the answers.
 const (
 	kindSecret       = "Secret"
+	kindSecretList   = "SecretList"
 	kindMetadata     = "PartialObjectMetadata"
 	kindMetadataList = "PartialObjectMetadataList"
 )
@@ -118,7 +120,7 @@ func (p *Provider) project(name nebula.Name, envelope *nebula.Envelope) (secret,
 	if labels == nil {
 		labels = make(map[string]string)
 	}
-	labels[storeLabel] = p.names.store()
+	labels[storeLabel], labels[keyLabel] = p.names.store(), keyOf(name)
 	if !name.IsKeyring() {
 		m := envelope.Metadata()
 		l.CreatedAt, l.LastModified, l.LastAccessed = m.CreatedAt.UTC(), m.LastModified.UTC(), m.LastAccessed.UTC()

@@ -24,11 +24,12 @@ type Provider struct {
 }
 
 var (
-	_ nebula.Provider     = (*Provider)(nil)
-	_ nebula.Connector    = (*Provider)(nil)
-	_ nebula.Describer    = (*Provider)(nil)
-	_ nebula.Checker      = (*Provider)(nil)
-	_ middleware.Policied = (*Provider)(nil)
+	_ nebula.Provider       = (*Provider)(nil)
+	_ nebula.Connector      = (*Provider)(nil)
+	_ nebula.Describer      = (*Provider)(nil)
+	_ nebula.BatchRetriever = (*Provider)(nil)
+	_ nebula.Checker        = (*Provider)(nil)
+	_ middleware.Policied   = (*Provider)(nil)
 )
 
 // New returns a provider to be connected, or the error of [Config.Validate]. It
