@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -233,4 +234,15 @@ func FuzzStatus(f *testing.F) {
 			t.Fatalf("%d %q: %+v", code, body, e)
 		}
 	})
+}
+
+// client-go is for tests alone: see the package's documentation.
+func TestLinksNoClientGo(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deps := string(out); strings.Contains(deps, "k8s.io/client-go") || strings.Contains(deps, "k8s.io/api") || !strings.Contains(deps, "sigs.k8s.io/yaml\n") {
+		t.Errorf("it pulls in\n%s", deps)
+	}
 }

@@ -138,7 +138,7 @@ func TestLiveForeign(t *testing.T) {
 		"with a record": {"metadata": map[string]any{"name": "nebula-cred-x"}, "stringData": map[string]any{"record": string(e.Bytes())}},
 		"a copy of another": {"metadata": map[string]any{"name": "nebula-cred-x", "labels": ours["labels"], "annotations": ours["annotations"]},
 			"stringData": map[string]any{"record": string(e.Bytes())}},
-		"of another type": {"type": "kubernetes.io/basic-auth", "stringData": map[string]any{"username": "u"},
+		"of another type": {"type": "example.com/other", "stringData": map[string]any{"username": "u"},
 			"metadata": map[string]any{"name": "nebula-cred-x", "annotations": map[string]any{"nebula-credential/id": "x"}}},
 	} {
 		before := s.API(t, http.MethodPost, path, foreign)["metadata"].(map[string]any)
@@ -167,6 +167,32 @@ func TestLiveForeign(t *testing.T) {
 			t.Errorf("%s: it was changed", what)
 		}
 		s.API(t, http.MethodDelete, path+"/nebula-cred-x", nil)
+	}
+}
+
+// Between the look and the deletion somebody puts another Secret there: that is
+// not deleted.
+func TestLiveDeleteRaced(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	p, wire, c := liveOpen(t)
+	path := strings.TrimPrefix(secretsOf(c), "/")
+	name, e := record(t, "x", "v", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	replaced := false
+	wire.set(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodDelete && !replaced {
+			replaced = true
+			s.API(t, http.MethodDelete, path+"/nebula-cred-x", nil)
+			s.API(t, http.MethodPost, path, map[string]any{"metadata": map[string]any{"name": "nebula-cred-x"}})
+		}
+		return nil, nil
+	}, nil)
+	wants(t, p.Delete(t.Context(), name), nebula.ErrCorrupted, "left alone")
+	s.API(t, http.MethodGet, path+"/nebula-cred-x", nil)
+	if !replaced {
+		t.Error("nothing was deleted at all")
 	}
 }
 
@@ -359,6 +385,39 @@ func TestLiveMissingVerbs(t *testing.T) {
 			t.Errorf("without %s: %+v", missing, wrong)
 		}
 	}
+}
+
+// Who may get and list reads everything, and writes nothing.
+func TestLiveReader(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	p, _, c := liveOpen(t)
+	ctx := t.Context()
+	name, e := record(t, "x", "v", nil)
+	other, f := record(t, "y", "v", nil)
+	for name, e := range map[nebula.Name]*nebula.Envelope{name: e, other: f} {
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	account := s.ServiceAccount(t, c.Namespace)
+	s.Allow(t, c.Namespace, livetest.KubernetesUser(c.Namespace, account), livetest.KubernetesRule{Verbs: []string{"get", "list"}, Resources: []string{"secrets"}})
+	reader := open(t, as(t, s, c.Namespace, s.Token(t, c.Namespace, account, time.Hour)), middleware.Options{})
+	if _, err := reader.Retrieve(ctx, name); err != nil {
+		t.Error(err)
+	}
+	if found, err := reader.Exists(ctx, name); !found || err != nil {
+		t.Error(err)
+	}
+	if entries, err := list(ctx, reader, nebula.Filter{}); len(entries) != 2 || err != nil {
+		t.Error(err)
+	}
+	batch, _ := nebula.As[nebula.BatchRetriever](reader)
+	if results, err := batch.RetrieveBatch(ctx, []nebula.Name{name, other}); err != nil || results[0].Err != nil || results[1].Err != nil {
+		t.Errorf("%+v, %v", results, err)
+	}
+	_, err := reader.Store(ctx, name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied, "verb patch")
+	wants(t, reader.Delete(ctx, name), nebula.ErrPermissionDenied, "verb delete")
 }
 
 // Who is nobody is told so.
