@@ -16,56 +16,95 @@ import (
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// A whole store with the documented role: a fresh process reads record and
-// keyring at once, and nothing is missing.
-func TestLiveStore(t *testing.T) {
+// liveStore is a store with the documented role, in a namespace of its own, and
+// what opens it again as another process would.
+type liveStore struct {
+	*nebula.Store
+	reopen  func() *nebula.Store
+	wire    *recorder
+	config  kubernetes.Config
+	account string
+}
+
+func newLiveStore(t *testing.T) liveStore {
+	t.Helper()
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)
-	account := applyManifest(t, s, namespace)
-	wire := &recorder{inner: transport(t, s)}
-	c := as(t, s, namespace, s.Token(t, namespace, account, time.Hour))
-	c.Transport = wire
+	l := liveStore{wire: &recorder{inner: transport(t, s)}, account: applyManifest(t, s, namespace)}
+	l.config = as(t, s, namespace, s.Token(t, namespace, l.account, time.Hour))
+	l.config.Transport = l.wire
 	keyFile := filepath.Join(t.TempDir(), "key")
 	if err := nebula.CreateKeyFile(keyFile); err != nil {
 		t.Fatal(err)
 	}
 	key := &nebula.KeyFile{Path: keyFile}
-	ctx := t.Context()
-	reopen := func() *nebula.Store {
-		store, err := nebula.Open(ctx, open(t, c, middleware.Options{}), nebula.Options{Keys: []nebula.Key{key}})
+	l.reopen = func() *nebula.Store {
+		store, err := nebula.Open(t.Context(), open(t, l.config, middleware.Options{}), nebula.Options{Keys: []nebula.Key{key}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		wire.since()
+		l.wire.since()
 		return store
 	}
-	if _, err := reopen().Init(ctx, key); err != nil {
+	if _, err := l.reopen().Init(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	store := reopen()
-	v, err := store.Put(ctx, "Token", nebula.NewSecret([]byte("one")), nebula.PutOptions{Tags: map[string]string{"team": "x", "env": "a"}})
+	l.Store = l.reopen()
+	return l
+}
+
+// A fresh process reads record and keyring at once, doctor finds nothing
+// missing, and a purge is a deletion.
+func TestLiveStore(t *testing.T) {
+	l := newLiveStore(t)
+	ctx := t.Context()
+	v, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("one")), nebula.PutOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := reopen().Get(ctx, "Token")
+	got, err := l.reopen().Get(ctx, "Token")
 	if err != nil || string(got.Secret.Reveal()) != "one" || got.Version != v {
 		t.Fatalf("%v, %v", got.Version, err)
 	}
-	if calls, _ := wire.since(); len(calls) != 2 || !slices.ContainsFunc(calls, func(c string) bool { return strings.HasSuffix(c, "--keyring") }) {
+	if calls, _ := l.wire.since(); len(calls) != 2 || !slices.ContainsFunc(calls, func(c string) bool { return strings.HasSuffix(c, "--keyring") }) {
 		t.Errorf("a get of a new process: %q, want record and keyring", calls)
 	}
-	if _, err := store.Put(ctx, "Token", nebula.NewSecret([]byte("two")), nebula.PutOptions{Previous: &got}); err != nil {
+	if _, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("two")), nebula.PutOptions{Previous: &got}); err != nil {
 		t.Fatal(err)
 	}
-	if calls, _ := wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
+	if calls, _ := l.wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
 		t.Errorf("a put over what was got: %q, want one call", calls)
 	}
+	checker, _ := nebula.As[nebula.Checker](open(t, l.config, middleware.Options{}))
+	identified := false
+	for _, f := range checker.Check(ctx) {
+		if f.Severity != nebula.SeverityOK {
+			t.Errorf("doctor: %+v", f)
+		}
+		identified = identified || strings.Contains(f.Message, livetest.KubernetesUser(l.config.Namespace, l.account))
+	}
+	if !identified {
+		t.Error("doctor does not say who asks")
+	}
+	if err := l.Purge(ctx, "Token"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Restore(ctx, "Token"); nebula.KindOf(err) != nebula.ErrNotSupported {
+		t.Errorf("restore: %v", err)
+	}
+}
 
-	// What others put on the Secret stays; of the tags, what is removed goes.
-	object := "api/v1/namespaces/" + namespace + "/secrets/nebula-cred--54oken"
+// What others put on the Secret stays; of the tags, what is removed goes.
+func TestLiveLabelsOfOthers(t *testing.T) {
+	s, l := livetest.Kubernetes(t), newLiveStore(t)
+	ctx := t.Context()
+	if _, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"team": "x", "env": "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	object := "api/v1/namespaces/" + l.config.Namespace + "/secrets/nebula-cred--54oken"
 	s.API(t, http.MethodPatch, object, map[string]any{"metadata": map[string]any{
 		"labels": map[string]any{"argocd.example.com/instance": "x"}, "annotations": map[string]any{"backup.example.com/at": "12:00"}}})
-	if _, err := store.Tag(ctx, "Token", map[string]string{"env": "b"}, []string{"team"}); err != nil {
+	if _, err := l.Tag(ctx, "Token", map[string]string{"env": "b"}, []string{"team"}); err != nil {
 		t.Fatal(err)
 	}
 	metadata, _ := s.API(t, http.MethodGet, object, nil)["metadata"].(map[string]any)
@@ -78,21 +117,26 @@ func TestLiveStore(t *testing.T) {
 	if _, there := labels["tag.nebula-credential/team"]; there {
 		t.Errorf("a removed tag is still a label: %v", labels)
 	}
-	// Where somebody took a tag's label away, or all of them, it comes back.
-	for _, wiped := range []map[string]any{{"tag.nebula-credential/env": nil}, nil} {
-		var patch any
-		if wiped != nil {
-			patch = wiped
-		}
-		s.API(t, http.MethodPatch, object, map[string]any{"metadata": map[string]any{"labels": patch}})
-		if _, err := store.Tag(ctx, "Token", map[string]string{"more": "1"}, []string{"env"}); err != nil {
+}
+
+// Where somebody took a tag's label away, or all labels, they come back.
+func TestLiveLabelsTakenAway(t *testing.T) {
+	s, l := livetest.Kubernetes(t), newLiveStore(t)
+	ctx := t.Context()
+	if _, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"env": "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	object := "api/v1/namespaces/" + l.config.Namespace + "/secrets/nebula-cred--54oken"
+	for _, taken := range []any{map[string]any{"tag.nebula-credential/env": nil}, nil} {
+		s.API(t, http.MethodPatch, object, map[string]any{"metadata": map[string]any{"labels": taken}})
+		if _, err := l.Tag(ctx, "Token", map[string]string{"more": "1"}, []string{"env"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.Tag(ctx, "Token", map[string]string{"env": "b"}, nil); err != nil {
+		if _, err := l.Tag(ctx, "Token", map[string]string{"env": "b"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		var ids []nebula.ID
-		for item, err := range store.List(ctx, nebula.ListOptions{Filter: nebula.Filter{Tags: map[string]string{"env": "b", "more": "1"}}}) {
+		for item, err := range l.List(ctx, nebula.ListOptions{Filter: nebula.Filter{Tags: map[string]string{"env": "b", "more": "1"}}}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,23 +145,6 @@ func TestLiveStore(t *testing.T) {
 		if !slices.Equal(ids, []nebula.ID{"Token"}) {
 			t.Errorf("the list is %v", ids)
 		}
-	}
-	checker, _ := nebula.As[nebula.Checker](open(t, c, middleware.Options{}))
-	identified := false
-	for _, f := range checker.Check(ctx) {
-		if f.Severity != nebula.SeverityOK {
-			t.Errorf("doctor: %+v", f)
-		}
-		identified = identified || strings.Contains(f.Message, livetest.KubernetesUser(namespace, account))
-	}
-	if !identified {
-		t.Error("doctor does not say who asks")
-	}
-	if err := store.Purge(ctx, "Token"); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Restore(ctx, "Token"); nebula.KindOf(err) != nebula.ErrNotSupported {
-		t.Errorf("restore: %v", err)
 	}
 }
 
