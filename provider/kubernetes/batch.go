@@ -18,6 +18,10 @@ import (
 // the URL, of which proxies take 8 KiB.
 const batchSize = 500
 
+// maxBatchAnswer is small enough to come in the time of an attempt, in bytes:
+// 500 records of 4 KiB. The largest record is a third of it.
+const maxBatchAnswer = 4 << 20
+
 // RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 500
 // names, more where their records do not fit an answer, and one for each that
 // is not found.
@@ -92,6 +96,8 @@ func (p *Provider) readEach(ctx context.Context, names []nebula.Name) map[nebula
 	group.SetLimit(atOnce)
 	for i, name := range names {
 		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+			defer cancel()
 			s, err := p.readOurs(ctx, name, acceptJSON, kindSecret)
 			if err == nil {
 				results[i].Record, err = s.record(name)
@@ -115,9 +121,11 @@ func (p *Provider) selectKeys(ctx context.Context, names []nebula.Name) (map[str
 	for i, name := range names {
 		keys[i] = keyOf(name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
 	selector := storeLabel + "=" + p.names.store() + "," + keyLabel + " in (" + strings.Join(keys, ",") + ")"
 	a, err := p.call(ctx, request{method: http.MethodGet, path: p.secrets(), query: url.Values{"labelSelector": {selector}},
-		limit: maxListAnswer, verb: "list", resource: "secrets"})
+		limit: maxBatchAnswer, verb: "list", resource: "secrets"})
 	if err != nil {
 		return nil, err
 	}

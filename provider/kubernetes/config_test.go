@@ -101,56 +101,38 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// in is the environment of these variables, for a pod with that directory.
+func in(serviceAccount string, environ ...string) kubernetes.Config {
+	c := kubernetes.DefaultConfigIn(func(name string) string {
+		for _, variable := range environ {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	})
+	c.ServiceAccount = serviceAccount
+	return c
+}
+
+// host returns that of the configuration's cluster, or what is wrong.
+func host(c kubernetes.Config) string {
+	p, err := kubernetes.New(c)
+	if err != nil {
+		return err.Error()
+	}
+	address, _, _ := strings.Cut(strings.TrimPrefix(p.Describe().Address, "https://"), ":")
+	return address
+}
+
 // The cluster is that of the path, of KUBECONFIG, of the pod, of the home
-// directory, in this order; and where there is none, it is said what was tried.
+// directory, in this order.
 func TestDetection(t *testing.T) {
 	home, pod := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	address := func(c kubernetes.Config) string {
-		t.Helper()
-		p, err := kubernetes.New(c)
-		if err != nil {
-			return err.Error()
-		}
-		address, _, _ := strings.Cut(strings.TrimPrefix(p.Describe().Address, "https://"), ":")
-		return address
-	}
-	config := func(environ ...string) kubernetes.Config {
-		c := kubernetes.DefaultConfigIn(func(name string) string {
-			for _, variable := range environ {
-				if value, ok := strings.CutPrefix(variable, name+"="); ok {
-					return value
-				}
-			}
-			return ""
-		})
-		c.ServiceAccount = pod
-		return c
-	}
-	inPod := []string{"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
-	for _, text := range []string{"no cluster is known", "kubeconfig_path and KUBECONFIG are not set", "KUBERNETES_SERVICE_HOST", filepath.Join(home, ".kube", "config")} {
-		if got := address(config()); !strings.Contains(got, text) {
-			t.Errorf("%q does not say %q", got, text)
-		}
-	}
-	if got := address(config(inPod...)); !strings.Contains(got, "ca.crt") {
-		t.Errorf("a pod without a service account: %s", got)
-	}
-	ca := httptestCA(t)
-	if err := os.WriteFile(filepath.Join(pod, "ca.crt"), ca, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(pod, "ca.crt"), httptestCA(t), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	if got := address(config(inPod...)); got != "10.0.0.1" {
-		t.Errorf("a pod: %s", got)
-	}
-	if got := address(config("KUBERNETES_SERVICE_HOST=fd00::1", "KUBERNETES_SERVICE_PORT=443")); !strings.HasPrefix(got, "[fd00") {
-		t.Errorf("a pod of IPv6: %s", got)
-	}
-	withContext := config(inPod...)
-	withContext.Context = "c"
-	if got := address(withContext); !strings.Contains(got, "no contexts") {
-		t.Errorf("a pod and a context: %s", got)
 	}
 	if err := os.MkdirAll(filepath.Join(home, ".kube"), 0o700); err != nil {
 		t.Fatal(err)
@@ -158,31 +140,51 @@ func TestDetection(t *testing.T) {
 	if err := os.Rename(kubeconfig(t, "https://home.example.com", "x"), filepath.Join(home, ".kube", "config")); err != nil {
 		t.Fatal(err)
 	}
-	if got := address(config()); got != "home.example.com" {
-		t.Errorf("at home: %s", got)
-	}
-	if got := address(withContext); got != "home.example.com" {
-		t.Errorf("a pod and a context: %s", got)
-	}
-	if got := address(config(inPod...)); got != "10.0.0.1" {
-		t.Errorf("a pod, with a home: %s", got)
-	}
+	inPod := []string{"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
 	variable := append(inPod, "KUBECONFIG="+kubeconfig(t, "https://variable.example.com", "x"), "KUBERNETES_NAMESPACE=team")
-	if got := address(config(variable...)); got != "variable.example.com" || config(variable...).Namespace != "team" {
-		t.Errorf("KUBECONFIG: %s", got)
+	path, context := in(pod, variable...), in(pod, inPod...)
+	path.KubeconfigPath, context.Context = kubeconfig(t, "https://path.example.com", "x"), "c"
+	for want, c := range map[string]kubernetes.Config{
+		"path.example.com":     path,
+		"variable.example.com": in(pod, variable...),
+		"10.0.0.1":             in(pod, inPod...),
+		"home.example.com":     in(pod),
+		"[fd00":                in(pod, "KUBERNETES_SERVICE_HOST=fd00::1", "KUBERNETES_SERVICE_PORT=443"),
+	} {
+		if got := host(c); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
-	given := config(variable...)
-	given.KubeconfigPath = kubeconfig(t, "https://path.example.com", "x")
-	if got := address(given); got != "path.example.com" {
-		t.Errorf("the path: %s", got)
+	if got := host(context); got != "home.example.com" {
+		t.Errorf("a pod has no contexts, but %s", got)
 	}
-	given.KubeconfigPath = filepath.Join(home, "missing")
-	if got := address(given); !strings.Contains(got, "missing") {
-		t.Errorf("a path to nothing: %s", got)
+	if c := in(pod, variable...); c.Namespace != "team" {
+		t.Errorf("the namespace is %s", c.Namespace)
 	}
-	given.KubeconfigPath += string(filepath.ListSeparator) + filepath.Join(home, "missing too")
-	if got := address(given); !strings.Contains(got, "none of the files") {
-		t.Errorf("paths to nothing: %s", got)
+}
+
+// Where there is no cluster, it is said what was tried.
+func TestNoCluster(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	inPod := in(home, "KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443")
+	context, path, paths := inPod, inPod, inPod
+	context.Context = "c"
+	path.KubeconfigPath = filepath.Join(home, "missing")
+	paths.KubeconfigPath = path.KubeconfigPath + string(filepath.ListSeparator) + filepath.Join(home, "missing too")
+	const unset = "kubeconfig_path and KUBECONFIG are not set"
+	for _, test := range []struct {
+		config kubernetes.Config
+		texts  []string
+	}{
+		{in(home), []string{"no cluster is known", unset, "KUBERNETES_SERVICE_HOST is not set", filepath.Join(home, ".kube", "config")}},
+		{inPod, []string{"the pod's service account", "ca.crt"}},
+		{context, []string{"no cluster is known", unset, "no contexts", filepath.Join(home, ".kube", "config")}},
+		{path, []string{"missing"}},
+		{paths, []string{"none of the files"}},
+	} {
+		wants(t, test.config.Validate(), nebula.ErrInvalidConfig, test.texts...)
 	}
 }
 

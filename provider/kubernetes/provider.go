@@ -59,11 +59,11 @@ func New(config Config) (*Provider, error) {
 	}, nil
 }
 
-// Policy implements [middleware.Policied]. A credential plugin may ask a person,
-// or a service: connecting has its own limit of time.
+// Policy implements [middleware.Policied]. Connecting has its own limit of time:
+// a credential plugin may ask a person. Of a batch, each call has one.
 func (p *Provider) Policy() middleware.Policy {
 	return middleware.Policy{Retry: p.config.Retry, Timeout: p.config.Timeout, MaxConcurrency: 128,
-		Unbounded: []string{middleware.OpConnect}}
+		Unbounded: []string{middleware.OpConnect, middleware.OpRetrieveBatch}}
 }
 
 // Connect gets the token or certificate: it reads the token's file or runs the
