@@ -2,6 +2,9 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -37,16 +40,26 @@ type running struct {
 	env   map[string]string
 }
 
-// startUp skips the test where the server is not built: building takes minutes.
-func startUp(t *testing.T) *running {
+// addresses names the variable that holds each server's address.
+var addresses = map[string]string{"vault": "VAULT_ADDR", "kubernetes": "NEBULA_TEST_KUBERNETES_ADDR"}
+
+func forEachServer(t *testing.T, test func(t *testing.T, server string)) {
+	for _, name := range names(servers()) {
+		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+// startUp skips the test where a server is not built: building takes minutes.
+// Without a name it starts all.
+func startUp(t *testing.T, names ...string) *running {
 	t.Helper()
-	if out, err := command("where", "vault").CombinedOutput(); err != nil {
+	if out, err := command(append([]string{"where"}, names...)...).CombinedOutput(); err != nil {
 		if os.Getenv("NEBULA_REQUIRE_LIVE") != "1" {
 			t.Skipf("%s", out)
 		}
 		t.Fatalf("%s", out)
 	}
-	cmd := command("up", "vault")
+	cmd := command(append([]string{"up"}, names...)...)
 	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // killed, it leaves its folder
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -77,11 +90,11 @@ func startUp(t *testing.T) *running {
 	return nil
 }
 
-func (r *running) host(t *testing.T) string {
+func (r *running) host(t *testing.T, server string) string {
 	t.Helper()
-	u, err := url.Parse(r.env["VAULT_ADDR"])
+	u, err := url.Parse(r.env[addresses[server]])
 	if err != nil || u.Host == "" {
-		t.Fatalf("VAULT_ADDR is %q, %v", r.env["VAULT_ADDR"], err)
+		t.Fatalf("%s is %q, %v", addresses[server], r.env[addresses[server]], err)
 	}
 	return u.Host
 }
@@ -100,8 +113,8 @@ func gone(t *testing.T, host string) {
 	t.Errorf("%s still listens", host)
 }
 
-func TestLiveUpAnswers(t *testing.T) {
-	r := startUp(t)
+func TestLiveUpVaultAnswers(t *testing.T) {
+	r := startUp(t, "vault")
 	request, err := http.NewRequest(http.MethodGet, r.env["VAULT_ADDR"]+"/v1/secret/config", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -123,48 +136,111 @@ func TestLiveUpAnswers(t *testing.T) {
 	}
 }
 
-func TestLiveUpEndsWithItsInput(t *testing.T) {
-	r := startUp(t)
-	host := r.host(t)
-	_ = r.stdin.Close()
-	if err := r.cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+// With the kubeconfig alone, the secrets of the namespace "default" are open.
+func TestLiveUpKubernetesAnswers(t *testing.T) {
+	r := startUp(t, "kubernetes")
+	data, err := os.ReadFile(r.env["KUBECONFIG"])
+	if err != nil {
+		t.Fatal(err)
 	}
-	if conn, err := net.Dial("tcp", host); err == nil {
-		_ = conn.Close()
-		t.Error("it ended, and the server still listens")
+	var config struct {
+		Clusters []struct {
+			Cluster struct {
+				Server string `json:"server"`
+				CA     string `json:"certificate-authority"`
+			} `json:"cluster"`
+		} `json:"clusters"`
+		Users []struct {
+			User struct {
+				Certificate string `json:"client-certificate"`
+				Key         string `json:"client-key"`
+			} `json:"user"`
+		} `json:"users"`
+	}
+	if err := json.Unmarshal(data, &config); err != nil || len(config.Clusters) != 1 || len(config.Users) != 1 {
+		t.Fatalf("the kubeconfig is %s, %v", data, err)
+	}
+	cluster, user := config.Clusters[0].Cluster, config.Users[0].User
+	pair, err := tls.LoadX509KeyPair(user.Certificate, user.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(cluster.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
+	response, err := client.Get(cluster.Server + "/api/v1/namespaces/default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("the namespace: %s", response.Status)
+	}
+	if r.env["NEBULA_TEST_KUBERNETES_ADDR"] != cluster.Server || r.env["NEBULA_TEST_KUBERNETES_TOKEN"] == "" ||
+		r.env["NEBULA_TEST_KUBERNETES_CACERT"] != cluster.CA {
+		t.Errorf("the live tests would not use it: %v", r.env)
 	}
 }
 
+func TestLiveUpEndsWithItsInput(t *testing.T) {
+	forEachServer(t, func(t *testing.T, server string) {
+		r := startUp(t, server)
+		host := r.host(t, server)
+		_ = r.stdin.Close()
+		if err := r.cmd.Wait(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+		if conn, err := net.Dial("tcp", host); err == nil {
+			_ = conn.Close()
+			t.Error("it ended, and the server still listens")
+		}
+	})
+}
+
+// Without a name it starts all servers, and ends all.
 func TestLiveUpEndsWhenInterrupted(t *testing.T) {
 	r := startUp(t)
-	host := r.host(t)
+	var hosts []string
+	for _, server := range names(servers()) {
+		hosts = append(hosts, r.host(t, server))
+	}
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Skip(err)
 	}
 	if err := r.cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
-	gone(t, host)
+	for _, host := range hosts {
+		gone(t, host)
+	}
 }
 
 // Killed, it cannot stop anything: the server notices by itself.
 func TestLiveUpLeavesNothingWhenKilled(t *testing.T) {
-	r := startUp(t)
-	host := r.host(t)
-	if err := r.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = r.cmd.Wait()
-	gone(t, host)
+	forEachServer(t, func(t *testing.T, server string) {
+		r := startUp(t, server)
+		host := r.host(t, server)
+		if err := r.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = r.cmd.Wait()
+		gone(t, host)
+	})
 }
 
 func TestLiveTwoAtOnce(t *testing.T) {
-	a, b := startUp(t), startUp(t)
-	if a.host(t) == b.host(t) {
-		t.Errorf("both listen at %s", a.host(t))
-	}
-	if a.env["VAULT_TOKEN"] == b.env["VAULT_TOKEN"] {
-		t.Error("both have the same root token")
-	}
+	forEachServer(t, func(t *testing.T, server string) {
+		a, b := startUp(t, server), startUp(t, server)
+		if a.host(t, server) == b.host(t, server) {
+			t.Errorf("both listen at %s", a.host(t, server))
+		}
+		token := "NEBULA_TEST_" + strings.ToUpper(server) + "_TOKEN"
+		if a.env[token] == "" || a.env[token] == b.env[token] {
+			t.Error("both have the same token")
+		}
+	})
 }

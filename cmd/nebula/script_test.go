@@ -74,6 +74,16 @@ func TestLiveScripts(t *testing.T) {
 	})
 }
 
+// The same on a real Kubernetes API server, in a namespace of its own.
+func TestLiveKubernetesScripts(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	runScripts(t, filepath.Join("testdata", "live", "kubernetes"), func(env *testscript.Env) {
+		env.Setenv("NEBULA_STORAGE_PROVIDER", "kubernetes")
+		env.Setenv("KUBERNETES_NAMESPACE", s.Namespace(t))
+		env.Setenv("KUBECONFIG", s.Kubeconfig(t, map[string]any{"token": s.AdminToken}, ""))
+	})
+}
+
 // runScripts runs those of a directory, each in a home of its own.
 func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{

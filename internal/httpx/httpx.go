@@ -22,6 +22,13 @@ type Options struct {
 	// of the system's. nil: the system's.
 	Roots *x509.CertPool
 
+	// TLS is what the server is to see besides: certificates, the name that
+	// is expected of it. nil for none. Verification cannot be turned off by it.
+	TLS *tls.Config
+
+	// Proxy takes the place of the one that the environment names. nil: that.
+	Proxy *url.URL
+
 	// Total is the limit of one exchange, from the dialling to the last byte.
 	Total time.Duration
 
@@ -33,7 +40,7 @@ type Options struct {
 }
 
 // NewClient returns a client with our limits. Proxies are those of HTTPS_PROXY,
-// HTTP_PROXY and NO_PROXY.
+// HTTP_PROXY and NO_PROXY, unless another one is named.
 func NewClient(o Options) *http.Client {
 	inner := o.Transport
 	if inner == nil {
@@ -50,10 +57,14 @@ func NewClient(o Options) *http.Client {
 
 func newTransport(o Options) *http.Transport {
 	dialer := &net.Dialer{Timeout: o.Total, KeepAlive: 30 * time.Second}
+	proxy := http.ProxyFromEnvironment
+	if o.Proxy != nil {
+		proxy = http.ProxyURL(o.Proxy)
+	}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxy,
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
+		TLSClientConfig:        o.tls(),
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  o.Total,
 		IdleConnTimeout:        90 * time.Second,
@@ -65,6 +76,15 @@ func newTransport(o Options) *http.Transport {
 		// what is read.
 		DisableCompression: true,
 	}
+}
+
+func (o Options) tls() *tls.Config {
+	config := new(tls.Config)
+	if o.TLS != nil {
+		config = o.TLS.Clone()
+	}
+	config.MinVersion, config.InsecureSkipVerify, config.RootCAs = tls.VersionTLS12, false, o.Roots
+	return config
 }
 
 // TooLargeError is the failure to read an answer over the limit.

@@ -9,7 +9,9 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,5 +113,55 @@ func TestTotalLimit(t *testing.T) {
 	}
 	if err == nil || time.Since(began) > 2*time.Second {
 		t.Errorf("an endless answer: %v after %v", err, time.Since(began))
+	}
+}
+
+// What TLS is to show besides is shown, and verification stays on whatever it
+// says.
+func TestMoreTLS(t *testing.T) {
+	var shown atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { shown.Store(int32(len(r.TLS.PeerCertificates))) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	more := &tls.Config{Certificates: server.TLS.Certificates, ServerName: "example.com", InsecureSkipVerify: true}
+	get := func(o httpx.Options) error {
+		o.MaxBody, o.Total = 10, 5*time.Second
+		response, err := httpx.NewClient(o).Get(server.URL)
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := get(httpx.Options{Roots: roots, TLS: more}); err != nil || shown.Load() != 1 {
+		t.Errorf("%v, %d certificates were shown", err, shown.Load())
+	}
+	if get(httpx.Options{TLS: more}) == nil {
+		t.Error("verification was turned off")
+	}
+	more.ServerName = "elsewhere.example.org"
+	if get(httpx.Options{Roots: roots, TLS: more}) == nil {
+		t.Error("another name was accepted")
+	}
+}
+
+func TestProxy(t *testing.T) {
+	var asked atomic.Value
+	proxy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked.Store(r.URL.String()) }))
+	defer proxy.Close()
+	address, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := httpx.NewClient(httpx.Options{MaxBody: 10, Total: 5 * time.Second, Proxy: address}).Get("http://somewhere.example.com/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if asked.Load() != "http://somewhere.example.com/x" {
+		t.Errorf("the proxy was asked for %v", asked.Load())
 	}
 }

@@ -1,0 +1,183 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// verbs are those that a store needs on secrets.
+var verbs = []string{"get", "list", "create", "patch", "delete"}
+
+// Check asks the server what it is, who asks, for what that one may do, and
+// whether the namespace takes Secrets. It makes eight calls and changes nothing.
+func (p *Provider) Check(ctx context.Context) []nebula.Finding {
+	x := &examination{p: p}
+	if err := p.life.Enter(ctx); err != nil {
+		x.failed("state", err)
+		return x.findings
+	}
+	defer p.life.Leave()
+	if !x.server(ctx) {
+		return x.findings
+	}
+	x.identity(ctx)
+	if x.permissions(ctx) {
+		x.namespace(ctx)
+	}
+	return x.findings
+}
+
+// examination collects findings.
+type examination struct {
+	p        *Provider
+	findings []nebula.Finding
+}
+
+func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
+	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
+}
+
+func (x *examination) failed(check string, err error) {
+	e := x.p.explain(err)
+	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+}
+
+// server examines whether the API server answers, and its clock. It is free to
+// tell nobody its version.
+func (x *examination) server(ctx context.Context) bool {
+	const check = "server"
+	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	defer cancel()
+	began := x.p.clock.Now()
+	a, err := x.p.call(ctx, request{method: http.MethodGet, path: "version"})
+	if err != nil && !hasStatus(err, http.StatusForbidden) {
+		x.failed(check, err)
+		return false
+	}
+	var version struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	switch {
+	case err != nil:
+		x.add(check, nebula.SeverityOK, x.p.access.server.Host+", of "+x.p.access.source, "")
+	case json.Unmarshal(a.body, &version) != nil || version.GitVersion == "":
+		x.failed(check, errForeignAnswer())
+		return false
+	default:
+		x.add(check, nebula.SeverityOK, x.p.access.server.Host+", Kubernetes "+printable(version.GitVersion)+", of "+x.p.access.source, "")
+	}
+	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
+		if off := at.Sub(began).Abs(); off > time.Minute {
+			x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
+				"set the clock: rotation dates and the life of tokens depend on it")
+		} else {
+			x.add("clock", nebula.SeverityOK, "agrees with the server's", "")
+		}
+	}
+	return true
+}
+
+// printable cuts what a server says to what can be shown.
+func printable(s string) string {
+	const most = 120
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), most)]
+}
+
+// review posts a question about who asks, and reads the answer's status.
+func (x *examination) review(ctx context.Context, group, plural, kind string, spec any, status any) error {
+	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	defer cancel()
+	body := map[string]any{"apiVersion": group + "/v1", "kind": kind}
+	if spec != nil {
+		body["spec"] = spec
+	}
+	a, err := x.p.call(ctx, request{method: http.MethodPost, path: "apis/" + group + "/v1/" + plural, body: body})
+	if err != nil {
+		return err
+	}
+	var answered struct {
+		Kind   string          `json:"kind"`
+		Status json.RawMessage `json:"status"`
+	}
+	if json.Unmarshal(a.body, &answered) != nil || answered.Kind != kind || json.Unmarshal(answered.Status, status) != nil {
+		return errForeignAnswer()
+	}
+	return nil
+}
+
+// identity says as whom the server knows who asks. Servers before 1.28 have no
+// answer to that, which is no fault.
+func (x *examination) identity(ctx context.Context) {
+	var status struct {
+		UserInfo struct {
+			Username string `json:"username"`
+		} `json:"userInfo"`
+	}
+	if err := x.review(ctx, "authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", nil, &status); err == nil {
+		x.add("identity", nebula.SeverityOK, printable(status.UserInfo.Username), "")
+	}
+}
+
+// permissions asks for each verb, and names those that are not granted.
+func (x *examination) permissions(ctx context.Context) bool {
+	const check = "permissions"
+	allowed := make([]bool, len(verbs))
+	group, groupContext := errgroup.WithContext(ctx)
+	for i, verb := range verbs {
+		group.Go(func() error {
+			var status struct {
+				Allowed bool `json:"allowed"`
+			}
+			err := x.review(groupContext, "authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview",
+				map[string]any{"resourceAttributes": map[string]string{"namespace": x.p.names.namespace, "verb": verb, "resource": "secrets"}}, &status)
+			allowed[i] = status.Allowed
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		x.failed(check, err)
+		return false
+	}
+	whole := true
+	for i, verb := range verbs {
+		if !allowed[i] {
+			whole = false
+			x.failed(check, x.p.errForbidden(verb, "secrets"))
+		}
+	}
+	if whole {
+		x.add(check, nebula.SeverityOK, strings.Join(verbs, ", ")+" on secrets in namespace "+x.p.names.namespace, "")
+	}
+	return whole
+}
+
+// namespace has the server try to make a Secret, without making it: RBAC grants
+// rights in namespaces that are not there.
+func (x *examination) namespace(ctx context.Context) {
+	const check = "namespace"
+	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	defer cancel()
+	_, err := x.p.call(ctx, request{method: http.MethodPost, path: x.p.secrets(), query: map[string][]string{"dryRun": {"All"}}, accept: acceptMetadata,
+		body: secret{APIVersion: "v1", Kind: kindSecret, Type: opaque,
+			Metadata: objectMeta{Name: x.p.config.SecretPrefix + "-doctor", Labels: x.p.config.DefaultLabels, Annotations: x.p.config.DefaultAnnotations}},
+		verb: "create", resource: "secrets"})
+	if err != nil && !isTaken(err) {
+		x.failed(check, err)
+		return
+	}
+	x.add(check, nebula.SeverityOK, x.p.names.namespace+" takes Secrets", "")
+}

@@ -1,0 +1,277 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+const providerName = "kubernetes"
+
+// StatusError is the API server's refusal. It is among the causes of an error
+// where the server answered.
+type StatusError struct {
+	Code   int    // of HTTP
+	Reason string // NotFound, Forbidden, …; "" where the answer is none of Kubernetes
+
+	kind     string // what Details speak of: secrets, namespaces
+	causes   []cause
+	message  string // the server's words, which may hold anything: not shown
+	next     string // where a list goes on whose snapshot has expired
+	verb     string // of RBAC: what was asked for
+	resource string
+}
+
+// cause is one of the details of a refusal.
+type cause struct {
+	Reason string `json:"reason"`
+	Field  string `json:"field"`
+}
+
+// Error gives code and reason, and none of the server's words.
+func (e *StatusError) Error() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("the server answered with status %d", e.Code)
+	}
+	return fmt.Sprintf("the server answered with status %d, %s", e.Code, e.Reason)
+}
+
+// parseStatus reads what the server said with a failure. A body that is no
+// Status leaves the code alone.
+func parseStatus(code int, body []byte, r request) *StatusError {
+	e := &StatusError{Code: code, verb: r.verb, resource: r.resource}
+	var status struct {
+		Kind     string `json:"kind"`
+		Reason   string `json:"reason"`
+		Message  string `json:"message"`
+		Metadata struct {
+			Continue string `json:"continue"`
+		} `json:"metadata"`
+		Details struct {
+			Kind   string  `json:"kind"`
+			Causes []cause `json:"causes"`
+		} `json:"details"`
+	}
+	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || !isWord(status.Reason) {
+		return e
+	}
+	e.Reason, e.kind, e.causes = status.Reason, status.Details.Kind, status.Details.Causes
+	e.message, e.next = status.Message, status.Metadata.Continue
+	return e
+}
+
+// isWord reports whether a text can be a reason: it is shown.
+func isWord(s string) bool {
+	return s != "" && len(s) <= 40 && strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	}) < 0
+}
+
+// fail says what err, from anywhere below, means for an operation. This file
+// is the only one that knows the errors of the server.
+func (p *Provider) fail(op string, name nebula.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	located := *p.explain(err)
+	located.Op, located.Provider, located.ID = op, providerName, name.ID()
+	return &located
+}
+
+// explain returns the error that err is, or one that wraps it.
+func (p *Provider) explain(err error) *nebula.Error {
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var answered *StatusError
+	if errors.As(err, &answered) {
+		e = p.explainAnswer(answered)
+	} else {
+		e = remote.Server{Host: p.access.server.Host, Address: p.access.source, Authorities: "certificate-authority of " + p.access.source}.Explain(err)
+	}
+	e.Err = errors.Join(e.Err, err)
+	return e
+}
+
+// explainAnswer is for what the server said.
+func (p *Provider) explainAnswer(s *StatusError) *nebula.Error {
+	switch {
+	case s.Code == http.StatusUnauthorized:
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not accept who asks: the token or certificate is not valid, or has expired",
+			Hint: "look at the user in " + p.access.source}
+	case s.Code == http.StatusForbidden:
+		return p.explainForbidden(s)
+	case s.Code == http.StatusNotFound && s.kind == "namespaces":
+		return p.errNoNamespace()
+	case isMissing(s):
+		return remote.ErrMissing()
+	case s.Code == http.StatusConflict:
+		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
+	case s.Code == http.StatusRequestEntityTooLarge:
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
+	case s.Code == http.StatusUnprocessableEntity && s.Reason != "":
+		return explainInvalid(s)
+	case s.Code >= 300 && s.Code < 400:
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
+			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", s.Code),
+			Hint:    "name the API server itself in " + p.access.source}
+	case s.Code == http.StatusNotFound, s.Code == http.StatusMethodNotAllowed:
+		return errForeignAnswer()
+	}
+	return explainUnavailable(s)
+}
+
+func explainUnavailable(s *StatusError) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("the API server answered with status %d", s.Code)}
+	switch code := s.Code; {
+	case code == http.StatusTooManyRequests:
+		e.Message = "the API server answers no more requests for now (status 429)"
+	case code == http.StatusGone:
+		e.Message = "the API server no longer has the list that was begun (status 410)"
+	case code >= 500:
+		e.Err = middleware.ErrUnclear
+	default:
+		e.Kind = nebula.ErrInternal
+	}
+	return e
+}
+
+// explainForbidden tells the three that say 403: RBAC, a namespace that goes
+// away, and what guards the cluster besides.
+func (p *Provider) explainForbidden(s *StatusError) *nebula.Error {
+	namespace := p.names.namespace
+	switch {
+	case s.hasCause("NamespaceTerminating"):
+		return p.errTerminating()
+	case strings.Contains(s.message, "exceeded quota"):
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up",
+			Hint: "kubectl -n " + namespace + " describe quota"}
+	case s.verb == "":
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the API server refuses the request to whoever asks"}
+	case s.Reason != "" && !strings.Contains(s.message, " cannot "):
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
+			Message: fmt.Sprintf("an admission control of the cluster refuses to %s %s in namespace %s", s.verb, s.resource, namespace),
+			Hint:    "ask who runs the cluster which policy it is"}
+	}
+	return p.errForbidden(s.verb, s.resource)
+}
+
+func (p *Provider) errForbidden(verb, resource string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
+		Message: fmt.Sprintf("the verb %s on %s in namespace %s is not granted", verb, resource, p.names.namespace),
+		Hint:    "add to a Role in that namespace: " + ruleFor(resource, verb)}
+}
+
+// ruleFor returns a rule of a Role.
+func ruleFor(resource string, verbs ...string) string {
+	return fmt.Sprintf(`{apiGroups: [""], resources: [%q], verbs: ["%s"]}`, resource, strings.Join(verbs, `", "`))
+}
+
+// explainInvalid is for what the server does not take as an object.
+func explainInvalid(s *StatusError) *nebula.Error {
+	for _, c := range s.causes {
+		switch {
+		case strings.HasPrefix(c.Field, "metadata.annotations"), strings.HasPrefix(c.Field, "metadata.labels"):
+			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server does not take these tags, or the default labels or annotations",
+				Hint: "all annotations together, those of others too, have 256 KiB at most"}
+		case strings.HasPrefix(c.Field, "data"):
+			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the API server takes"}
+		}
+	}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server does not take the Secret (status 422)"}
+}
+
+func (s *StatusError) hasCause(reason string) bool {
+	return slices.ContainsFunc(s.causes, func(c cause) bool { return c.Reason == reason })
+}
+
+// isMissing reports a 404 of the API itself about a Secret: any server has a
+// page that says 404.
+func isMissing(err error) bool {
+	var s *StatusError
+	return errors.As(err, &s) && s.Code == http.StatusNotFound && s.Reason == "NotFound" && s.kind == "secrets"
+}
+
+func hasStatus(err error, code int) bool {
+	var s *StatusError
+	return errors.As(err, &s) && s.Code == code
+}
+
+// isTaken reports that a creation met an object of that name.
+func isTaken(err error) bool {
+	var s *StatusError
+	return errors.As(err, &s) && s.Code == http.StatusConflict && s.Reason == "AlreadyExists"
+}
+
+// isRaced reports that what was written over, or deleted, was no longer that.
+func isRaced(err error) bool {
+	var s *StatusError
+	return errors.As(err, &s) && s.Code == http.StatusConflict && s.Reason != "AlreadyExists"
+}
+
+// isUnfit reports that a test of a patch failed, or that what would come of it
+// is no Secret that the server takes.
+func isUnfit(err error) bool { return hasStatus(err, http.StatusUnprocessableEntity) }
+
+// isTooLarge reports that an answer was cut off.
+func isTooLarge(err error) bool {
+	var large *httpx.TooLargeError
+	return errors.As(err, &large)
+}
+
+// expiredAt reports that the snapshot of a list has expired, and where the list
+// goes on in a newer one; "" is its beginning.
+func expiredAt(err error) (next string, expired bool) {
+	var s *StatusError
+	if errors.As(err, &s) && s.Code == http.StatusGone {
+		return s.next, true
+	}
+	return "", false
+}
+
+func (p *Provider) errNoNamespace() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no namespace " + strconv.Quote(p.names.namespace),
+		Hint: "look at namespace, or make it: kubectl create namespace " + p.names.namespace}
+}
+
+func (p *Provider) errTerminating() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig,
+		Message: "the namespace " + strconv.Quote(p.names.namespace) + " is being deleted: nothing new can be stored there",
+		Hint:    "wait until it is gone and make it again, or look at namespace"}
+}
+
+// errForeignSecret is for a Secret that somebody else made under the name of
+// one of ours.
+func (p *Provider) errForeignSecret(secret string) *nebula.Error {
+	e := remote.ErrForeign()
+	return &nebula.Error{Kind: e.Kind,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, p.names.namespace),
+		Hint:    "look whose it is: kubectl -n " + p.names.namespace + " describe secret " + secret}
+}
+
+func (p *Provider) errImmutable(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, p.names.namespace),
+		Hint:    "delete the credential, then store it anew"}
+}
+
+func (p *Provider) errFinalizing(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, p.names.namespace),
+		Hint:    "look which: kubectl -n " + p.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
+}
+
+func errForeignAnswer() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not the API server of a Kubernetes cluster",
+		Hint: "look at the server of the cluster in the kubeconfig"}
+}

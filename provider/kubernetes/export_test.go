@@ -1,0 +1,14 @@
+package kubernetes
+
+import "github.com/nebula-credential/nebula"
+
+// SecretName returns the name of a credential's Secret.
+func SecretName(c Config, name nebula.Name) string {
+	return names{namespace: c.Namespace, prefix: c.SecretPrefix}.secret(name)
+}
+
+// Namespace returns that of the provider's Secrets.
+func (p *Provider) Namespace() string { return p.names.namespace }
+
+// MaxRecord is the limit of a record, in bytes.
+const MaxRecord = maxRecord

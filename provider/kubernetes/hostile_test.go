@@ -1,0 +1,267 @@
+package kubernetes_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/kubernetes"
+)
+
+const secretToken = "a-token-that-nobody-may-see"
+
+func httptestCA(t testing.TB) []byte {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+}
+
+func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Name) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.CloseClientConnections)
+	t.Cleanup(server.Close)
+	p := open(t, hostileConfig(t, server.URL), middleware.Options{})
+	name, _ := record(t, "x", "", nil)
+	return p, name
+}
+
+func hostileConfig(t testing.TB, address string) kubernetes.Config {
+	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
+	c.KubeconfigPath, c.Timeout = kubeconfig(t, address, secretToken), time.Second
+	c.Retry.MaxRetries = 0
+	return c
+}
+
+// refuses checks a failure of each operation that reads: its kind, and that it
+// tells nothing of the token.
+func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind) {
+	t.Helper()
+	_, retrieved := p.Retrieve(t.Context(), name)
+	_, exists := p.Exists(t.Context(), name)
+	_, listed := list(t.Context(), p, nebula.Filter{})
+	for op, err := range map[string]error{"retrieve": retrieved, "exists": exists, "list": listed, "delete": p.Delete(t.Context(), name)} {
+		if !errors.Is(err, kind) || strings.Contains(fmt.Sprint(err), secretToken) {
+			t.Errorf("%s: %v, want %q", op, err, kind)
+		}
+	}
+}
+
+func TestSilentServer(t *testing.T) {
+	p, name := hostile(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	_, err := p.Retrieve(t.Context(), name)
+	wants(t, err, nebula.ErrTimeout)
+}
+
+func TestEndlessServer(t *testing.T) {
+	p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"kind":"Secret","data":{"record":"`)
+		for r.Context().Err() == nil {
+			fmt.Fprint(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	_, err := p.Retrieve(t.Context(), name)
+	wants(t, err, nebula.ErrTimeout)
+}
+
+// A redirect is not followed: the other host sees no request, and no token.
+func TestRedirectingServer(t *testing.T) {
+	var seen atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
+	defer other.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+r.URL.Path, status)
+		})
+		refuses(t, p, name, nebula.ErrInvalidConfig)
+		_, e := record(t, "x", "v", nil)
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		wants(t, err, nebula.ErrInvalidConfig, "not followed")
+	}
+	if seen.Load() != 0 {
+		t.Errorf("the other host saw %d requests", seen.Load())
+	}
+}
+
+// 300 MiB are not read, plain or unpacked, declared or not, nor as an error.
+func TestHugeServer(t *testing.T) {
+	const size = 300 << 20
+	chunk := bytes.Repeat([]byte(" "), 1<<20)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	for range size >> 20 {
+		_, _ = z.Write(chunk)
+	}
+	_ = z.Close()
+	send := func(w io.Writer) {
+		for range size >> 20 {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}
+	for what, handler := range map[string]http.HandlerFunc{
+		"undeclared": func(w http.ResponseWriter, _ *http.Request) { send(w) },
+		"declared": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			send(w)
+		},
+		"an error": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden); send(w) },
+	} {
+		p, name := hostile(t, handler)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := p.Retrieve(t.Context(), name)
+		wants(t, err, nebula.ErrTooLarge)
+		runtime.ReadMemStats(&after)
+		// The server in this process allocates little: it sends one chunk.
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
+			t.Errorf("%s: %d MiB were allocated", what, grown>>20)
+		}
+	}
+	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(packed.Bytes())
+	})
+	refuses(t, p, name, nebula.ErrInvalidConfig)
+}
+
+// A page of a list that is too large is asked for in smaller ones, and one that
+// is too large even so is refused.
+func TestLargePages(t *testing.T) {
+	var limits []string
+	large := true
+	p, _ := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+		limits = append(limits, r.URL.Query().Get("limit"))
+		if large || len(limits) < 3 {
+			w.Header().Set("Content-Length", fmt.Sprint(17<<20))
+			return
+		}
+		fmt.Fprint(w, `{"kind":"PartialObjectMetadataList","items":[]}`)
+	})
+	_, err := list(t.Context(), p, nebula.Filter{})
+	wants(t, err, nebula.ErrTooLarge)
+	if got := strings.Join(limits, " "); got != "500 125 31 8" {
+		t.Errorf("pages of %s", got)
+	}
+	large, limits = false, nil
+	if entries, err := list(t.Context(), p, nebula.Filter{}); len(entries) != 0 || err != nil || len(limits) != 3 {
+		t.Errorf("%v, %v after pages of %v", entries, err, limits)
+	}
+}
+
+func TestForeignServer(t *testing.T) {
+	for what, body := range map[string]string{
+		"a page": "<html>hello</html>", "other JSON": `[1]`, "deep JSON": strings.Repeat("[", 100_000),
+		"nothing": "", "an empty object": "{}", "another type": `{"kind":7}`, "another kind": `{"kind":"Pod","apiVersion":"v1"}`,
+		"a Secret of another name": `{"kind":"Secret","metadata":{"name":"y","resourceVersion":"1"}}`,
+		"no version":               `{"kind":"Secret","metadata":{"name":"nebula-cred-x"}}`,
+		"not base64":               `{"kind":"Secret","metadata":{"name":"nebula-cred-x","resourceVersion":"1"},"data":{"record":"?"}}`,
+	} {
+		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+		t.Run(what, func(t *testing.T) { refuses(t, p, name, nebula.ErrInvalidConfig) })
+	}
+	// Any server has a page that says 404: it does not mean that there is no
+	// such credential.
+	for _, body := range []string{"", "404 page not found", `{"error":"not found"}`, `{"kind":"Status","reason":"NotFound"}`} {
+		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound); fmt.Fprint(w, body) })
+		refuses(t, p, name, nebula.ErrInvalidConfig)
+	}
+}
+
+// A list that leads back to itself ends.
+func TestCircularList(t *testing.T) {
+	p, _ := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"kind":"PartialObjectMetadataList","metadata":{"continue":"again"},"items":[]}`)
+	})
+	_, err := list(t.Context(), p, nebula.Filter{})
+	wants(t, err, nebula.ErrInvalidConfig)
+}
+
+// What the server says of itself is kept out of the error's text.
+func TestEchoingServer(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 405, 406, 409, 410, 413, 415, 422, 429, 500, 501, 502, 503, 504} {
+		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			text := r.Header.Get("Authorization")
+			fmt.Fprintf(w, `{"kind":"Status","reason":%q,"message":%q,"details":{"kind":%q,"causes":[{"field":%q}]}}`, text, text, text, text)
+		})
+		_, err := p.Retrieve(t.Context(), name)
+		var e *nebula.Error
+		if !errors.As(err, &e) || strings.Contains(err.Error()+e.Hint, secretToken) {
+			t.Errorf("%d: %v", status, err)
+		}
+		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+			if strings.Contains(cause.Error(), secretToken) {
+				t.Errorf("%d: a cause tells the token: %v", status, cause)
+			}
+		}
+	}
+}
+
+// A certificate of nobody known is refused at once, and not asked for again.
+func TestUnknownCertificate(t *testing.T) {
+	var served atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	c := hostileConfig(t, server.URL)
+	c.Retry.MaxRetries = 5
+	name, _ := record(t, "x", "", nil)
+	_, err := open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+	wants(t, err, nebula.ErrUnavailable, "certificate", "certificate-authority")
+	if served.Load() != 0 {
+		t.Error("a request was sent")
+	}
+}
+
+// When a provider is closed, nothing of it is left running.
+func TestCloseEndsAll(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
+	}))
+	defer server.Close()
+	before := runtime.NumGoroutine()
+	name, _ := record(t, "x", "", nil)
+	for range 5 {
+		bare, err := kubernetes.New(hostileConfig(t, server.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bare.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bare.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotFound) {
+			t.Fatal(err)
+		}
+		if err := bare.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.CloseClientConnections()
+	for range 200 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines became %d", before, runtime.NumGoroutine())
+}

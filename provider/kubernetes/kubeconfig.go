@@ -1,0 +1,352 @@
+package kubernetes
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
+)
+
+// kubeconfig is a kubeconfig file, as far as it is used here. client-go is the
+// measure of what its fields mean.
+type kubeconfig struct {
+	CurrentContext string `json:"current-context"`
+	Clusters       []struct {
+		Name    string  `json:"name"`
+		Cluster cluster `json:"cluster"`
+	} `json:"clusters"`
+	Users []struct {
+		Name string `json:"name"`
+		User user   `json:"user"`
+	} `json:"users"`
+	Contexts []struct {
+		Name    string      `json:"name"`
+		Context userContext `json:"context"`
+	} `json:"contexts"`
+}
+
+type cluster struct {
+	Server                   string          `json:"server"`
+	TLSServerName            string          `json:"tls-server-name"`
+	InsecureSkipTLSVerify    bool            `json:"insecure-skip-tls-verify"`
+	CertificateAuthority     string          `json:"certificate-authority"`
+	CertificateAuthorityData []byte          `json:"certificate-authority-data"`
+	ProxyURL                 string          `json:"proxy-url"`
+	Extensions               []namedDocument `json:"extensions"`
+
+	dir string // of the file that it stands in: paths are relative to it
+}
+
+type namedDocument struct {
+	Name      string `json:"name"`
+	Extension any    `json:"extension"`
+}
+
+type user struct {
+	ClientCertificate     string              `json:"client-certificate"`
+	ClientCertificateData []byte              `json:"client-certificate-data"`
+	ClientKey             string              `json:"client-key"`
+	ClientKeyData         []byte              `json:"client-key-data"`
+	Token                 string              `json:"token"`
+	TokenFile             string              `json:"tokenFile"`
+	As                    string              `json:"as"`
+	AsUID                 string              `json:"as-uid"`
+	AsGroups              []string            `json:"as-groups"`
+	AsUserExtra           map[string][]string `json:"as-user-extra"`
+	Username              string              `json:"username"`
+	Password              string              `json:"password"`
+	AuthProvider          *struct {
+		Name string `json:"name"`
+	} `json:"auth-provider"`
+	Exec *execConfig `json:"exec"`
+
+	dir string
+}
+
+type userContext struct {
+	Cluster string `json:"cluster"`
+	User    string `json:"user"`
+}
+
+// merged is several kubeconfigs as one: what comes first counts.
+type merged struct {
+	current  string
+	clusters map[string]cluster
+	users    map[string]user
+	contexts map[string]userContext
+}
+
+// fromKubeconfig uses a context of the files. Of several, those that are
+// missing are passed over, as kubectl does.
+func (c Config) fromKubeconfig(paths []string) (*access, error) {
+	m := merged{clusters: make(map[string]cluster), users: make(map[string]user), contexts: make(map[string]userContext)}
+	read := 0
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		err := m.add(path)
+		if errors.Is(err, os.ErrNotExist) && len(paths) > 1 {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the kubeconfig %q: %s", path, remote.FileProblem(err))
+		}
+		read++
+	}
+	if read == 0 {
+		return nil, errors.New("kubeconfig_path: there is none of the files " + strconv.Quote(strings.Join(paths, string(filepath.ListSeparator))))
+	}
+	files := strings.Join(paths, string(filepath.ListSeparator))
+	a, err := m.access(c.Context)
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig %q: %w", files, err)
+	}
+	a.source += " " + strconv.Quote(files)
+	return a, nil
+}
+
+// add reads a file. The errors of the parser may show its contents, and are
+// kept back.
+func (m *merged) add(path string) error {
+	data, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	var k kubeconfig
+	if err := yaml.Unmarshal(data, &k); err != nil {
+		return errors.New("is no kubeconfig")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(abs)
+	if m.current == "" {
+		m.current = k.CurrentContext
+	}
+	for _, c := range k.Clusters {
+		c.Cluster.dir = dir
+		addFirst(m.clusters, c.Name, c.Cluster)
+	}
+	for _, u := range k.Users {
+		u.User.dir = dir
+		addFirst(m.users, u.Name, u.User)
+	}
+	for _, c := range k.Contexts {
+		addFirst(m.contexts, c.Name, c.Context)
+	}
+	return nil
+}
+
+func addFirst[T any](m map[string]T, name string, value T) {
+	if _, there := m[name]; !there {
+		m[name] = value
+	}
+}
+
+// access returns what a context stands for; "" is the current one.
+func (m *merged) access(name string) (*access, error) {
+	if name == "" {
+		name = m.current
+	}
+	if name == "" {
+		return nil, errors.New("it has no current context: set context")
+	}
+	context, found := m.contexts[name]
+	if !found {
+		return nil, fmt.Errorf("it has no context %q", name)
+	}
+	cluster, found := m.clusters[context.Cluster]
+	if !found {
+		return nil, fmt.Errorf("it has no cluster %q, which context %q names", context.Cluster, name)
+	}
+	user, found := m.users[context.User]
+	if !found && context.User != "" {
+		return nil, fmt.Errorf("it has no user %q, which context %q names", context.User, name)
+	}
+	a, err := cluster.access()
+	if err != nil {
+		return nil, fmt.Errorf("cluster %q %w", context.Cluster, err)
+	}
+	a.source = "context " + name + " of the kubeconfig"
+	if err := user.identify(a, cluster); err != nil {
+		return nil, fmt.Errorf("user %q %w", context.User, err)
+	}
+	return a, nil
+}
+
+// access says how the server is reached.
+func (c cluster) access() (*access, error) {
+	if c.InsecureSkipTLSVerify {
+		return nil, errors.New("has insecure-skip-tls-verify, which is refused: name its authority in certificate-authority")
+	}
+	server, err := httpx.ParseAddress(c.Server)
+	if err != nil {
+		return nil, fmt.Errorf("has a server that %w", err)
+	}
+	a := &access{server: server}
+	data, err := contents(c.dir, c.CertificateAuthority, c.CertificateAuthorityData)
+	if err != nil {
+		return nil, fmt.Errorf("has a certificate-authority that cannot be read: %w", err)
+	}
+	if data != nil {
+		a.roots = x509.NewCertPool()
+		if !a.roots.AppendCertsFromPEM(data) {
+			return nil, errors.New("has a certificate-authority without a PEM certificate")
+		}
+	}
+	if c.TLSServerName != "" {
+		a.tls = &tls.Config{ServerName: c.TLSServerName}
+	}
+	if c.ProxyURL == "" {
+		return a, nil
+	}
+	a.proxy, err = url.Parse(c.ProxyURL)
+	if err != nil || a.proxy.Host == "" || a.proxy.Scheme != "http" && a.proxy.Scheme != "https" && a.proxy.Scheme != "socks5" {
+		return nil, errors.New("has a proxy-url that is none of http, https or socks5")
+	}
+	return a, nil
+}
+
+// identify says as whom the server is asked. Where several are given, a
+// certificate goes with each, and of the rest the first of: token file, token,
+// password, plugin.
+func (u user) identify(a *access, c cluster) error {
+	if u.AuthProvider != nil {
+		return errors.New("has an auth-provider, which Kubernetes no longer has: use a credential plugin (exec)")
+	}
+	if err := u.addCertificate(a); err != nil {
+		return err
+	}
+	u.actAs(a)
+	token := strings.TrimSpace(u.Token)
+	if token != "" && wrongToken(token) != "" {
+		return errors.New("has a token that " + wrongToken(token))
+	}
+	hasCertificate := a.tls != nil && a.tls.GetClientCertificate != nil
+	switch {
+	case u.TokenFile != "":
+		a.credential = tokenFile{path: resolved(u.dir, u.TokenFile), spare: token}
+	case token != "":
+		a.credential = fixed{bearer(token)}
+	case u.Username != "":
+		a.credential = basic(u.Username, u.Password)
+	case u.Exec != nil && !hasCertificate:
+		plugin, err := newPlugin(u.Exec, u.dir, c)
+		if err != nil {
+			return err
+		}
+		a.credential = plugin
+		if a.tls == nil {
+			a.tls = &tls.Config{}
+		}
+		a.tls.GetClientCertificate = plugin.certificate
+	default:
+		a.credential = fixed{}
+	}
+	return nil
+}
+
+func (u user) addCertificate(a *access) error {
+	certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
+	if err != nil {
+		return fmt.Errorf("has a client-certificate that cannot be read: %w", err)
+	}
+	key, err := contents(u.dir, u.ClientKey, u.ClientKeyData)
+	if err != nil {
+		return fmt.Errorf("has a client-key that cannot be read: %w", err)
+	}
+	if certificate == nil && key == nil {
+		return nil
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return errors.New("has a client-certificate and a client-key that do not make a pair")
+	}
+	if a.tls == nil {
+		a.tls = &tls.Config{}
+	}
+	// Files may be exchanged before the certificate expires.
+	a.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
+		if err != nil {
+			return &pair, nil
+		}
+		key, err := contents(u.dir, u.ClientKey, u.ClientKeyData)
+		if err != nil {
+			return &pair, nil
+		}
+		if newer, err := tls.X509KeyPair(certificate, key); err == nil {
+			return &newer, nil
+		}
+		return &pair, nil // in the middle of an exchange
+	}
+	return nil
+}
+
+// actAs notes whom the user acts for, which the server has to grant it.
+func (u user) actAs(a *access) {
+	if u.As == "" {
+		return
+	}
+	a.headers = http.Header{"Impersonate-User": {u.As}}
+	if u.AsUID != "" {
+		a.headers.Set("Impersonate-Uid", u.AsUID)
+	}
+	if len(u.AsGroups) > 0 {
+		a.headers["Impersonate-Group"] = u.AsGroups
+	}
+	for key, values := range u.AsUserExtra {
+		a.headers["Impersonate-Extra-"+escapeHeader(key)] = values
+	}
+}
+
+// escapeHeader writes a key of extra information as the name of a header: any
+// byte that a name cannot have is a % and two hex digits.
+func escapeHeader(key string) string {
+	var b strings.Builder
+	for _, c := range []byte(key) {
+		if isAlphanumeric(c) || strings.IndexByte("!#$&'*+-.^_`|~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// contents returns what stands in the kubeconfig itself or in the file, and nil
+// where there is neither.
+func contents(dir, path string, data []byte) ([]byte, error) {
+	if len(data) > 0 && path != "" {
+		return nil, errors.New("it is given twice, as a file and as data")
+	}
+	if path == "" {
+		return data, nil
+	}
+	path = resolved(dir, path)
+	data, err := readFile(path)
+	if err != nil {
+		return nil, errors.New(strconv.Quote(path) + ": " + remote.FileProblem(err))
+	}
+	return data, nil
+}
+
+func resolved(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

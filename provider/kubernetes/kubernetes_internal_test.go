@@ -1,0 +1,248 @@
+package kubernetes
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+func unconnected(t testing.TB) *Provider {
+	t.Helper()
+	c := DefaultConfigIn(func(string) string { return "" })
+	c.Namespace = "team"
+	c.KubeconfigPath = write(t, map[string]string{"config": minimal("server: https://k.example.com", "token: x")}) + "/config"
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Every failure of the server has a kind and a hint of its own, and what the
+// server says is not repeated.
+func TestExplainAnswers(t *testing.T) {
+	p := unconnected(t)
+	status := func(reason, message, details string) string {
+		return `{"kind":"Status","status":"Failure","reason":"` + reason + `","message":"canary ` + message + `","details":{` + details + `}}`
+	}
+	const rbac = `secrets is forbidden: User u cannot patch resource secrets`
+	for _, c := range []struct {
+		code    int
+		body    string
+		kind    nebula.Kind
+		text    string
+		unclear bool
+	}{
+		{400, status("BadRequest", "", ""), nebula.ErrInternal, "400", false},
+		{401, status("Unauthorized", "", ""), nebula.ErrUnauthenticated, "context c of the kubeconfig", false},
+		{401, "", nebula.ErrUnauthenticated, "token or certificate", false},
+		{403, status("Forbidden", rbac, `"kind":"secrets"`), nebula.ErrPermissionDenied, `verb patch on secrets in namespace team is not granted`, false},
+		{403, "<html>canary</html>", nebula.ErrPermissionDenied, "verb patch", false},
+		{403, status("Forbidden", "is forbidden: unable to create new content in namespace", `"causes":[{"reason":"NamespaceTerminating"}]`), nebula.ErrInvalidConfig, "being deleted", false},
+		{403, status("Forbidden", "is forbidden: exceeded quota: x", ""), nebula.ErrPermissionDenied, "describe quota", false},
+		{403, status("Forbidden", "admission webhook denied", ""), nebula.ErrPermissionDenied, "admission control", false},
+		{404, status("NotFound", "", `"kind":"secrets"`), nebula.ErrNotFound, "", false},
+		{404, status("NotFound", "", `"kind":"namespaces"`), nebula.ErrInvalidConfig, `no namespace "team"`, false},
+		{404, "404 page not found", nebula.ErrInvalidConfig, "not the API server", false},
+		{404, `{"errors":["canary"]}`, nebula.ErrInvalidConfig, "not the API server", false},
+		{405, "", nebula.ErrInvalidConfig, "not the API server", false},
+		{409, status("Conflict", "", ""), nebula.ErrConflict, "", false},
+		{410, status("Expired", "", ""), nebula.ErrUnavailable, "410", false},
+		{413, status("RequestEntityTooLarge", "", ""), nebula.ErrTooLarge, "", false},
+		{422, status("Invalid", "", `"causes":[{"reason":"FieldValueTooLong","field":"data"}]`), nebula.ErrTooLarge, "", false},
+		{422, status("Invalid", "", `"causes":[{"reason":"FieldValueTooLong","field":"metadata.annotations"}]`), nebula.ErrInvalidMetadata, "256 KiB", false},
+		{422, status("Invalid", "", ""), nebula.ErrInternal, "422", false},
+		{429, status("TooManyRequests", "", ""), nebula.ErrUnavailable, "429", false},
+		{500, status("InternalError", "etcdserver: request timed out", ""), nebula.ErrUnavailable, "500", true},
+		{503, "", nebula.ErrUnavailable, "503", true},
+		{504, status("Timeout", "", ""), nebula.ErrUnavailable, "504", true},
+		{307, "", nebula.ErrInvalidConfig, "not followed", false},
+		{418, status("canary canary", "", ""), nebula.ErrInternal, "418", false},
+	} {
+		cause := parseStatus(c.code, []byte(c.body), request{method: http.MethodPatch, verb: "patch", resource: "secrets"})
+		name, _ := nebula.ID("x").Name()
+		got := p.fail("store", name, cause)
+		var answered *StatusError
+		var e *nebula.Error
+		if !errors.Is(got, c.kind) || !errors.As(got, &answered) || answered.Code != c.code || !errors.As(got, &e) ||
+			!strings.Contains(e.Error()+"\n"+e.Hint, c.text) {
+			t.Errorf("%d %.60s: %v", c.code, c.body, got)
+		}
+		if errors.Is(got, middleware.ErrUnclear) != c.unclear {
+			t.Errorf("%d %.60s: unclear is %v", c.code, c.body, !c.unclear)
+		}
+		if strings.Contains(got.Error()+e.Hint+answered.Error(), "canary") {
+			t.Errorf("%d: the server's words are repeated: %v", c.code, got)
+		}
+	}
+}
+
+func TestProjection(t *testing.T) {
+	p := unconnected(t)
+	name, _ := nebula.ID("x").Name()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
+	m := nebula.Metadata{CreatedAt: at, LastModified: at.Add(time.Hour), LastAccessed: at.Add(2 * time.Hour), CreatedBy: "Zoë 🔑", Scope: "a\u00a0b",
+		RotationPolicy: nebula.RotationPolicy{IntervalDays: 90},
+		Tags:           map[string]string{"empty": "", "e": "=", "k": "v", "a.b_c-d": "X", "sla/sh": "v", "<": "\u2028"}}
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.project(name, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := unproject(s.Metadata)
+	if !ok || !got.CreatedAt.Equal(m.CreatedAt) || !got.LastModified.Equal(m.LastModified) || !got.LastAccessed.Equal(m.LastAccessed) ||
+		got.CreatedBy != m.CreatedBy || got.Scope != m.Scope || got.RotationPolicy != m.RotationPolicy || !maps.Equal(got.Tags, m.Tags) {
+		t.Errorf("%+v became %+v", m, got)
+	}
+	if s.Metadata.digest() != digest(e.Bytes()) || len(s.Metadata.digest()) != 64 {
+		t.Errorf("the digest is %q", s.Metadata.digest())
+	}
+	want := map[string]string{"app.kubernetes.io/name": "nebula-credential", "app.kubernetes.io/component": "credential-storage",
+		"nebula-credential/store": p.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
+	if !maps.Equal(s.Metadata.Labels, want) {
+		t.Errorf("labels %v", s.Metadata.Labels)
+	}
+	for what, annotation := range map[string]string{"none": "", "no JSON": "x", "no time": "{}", "a wrong tag": `{"created_at":"2026-01-02T03:04:05Z","last_modified":"2026-01-02T03:04:05Z","tags":{"a=b":"c"}}`} {
+		s.Metadata.Annotations[metadataAnnotation] = annotation
+		if _, ok := unproject(s.Metadata); ok {
+			t.Errorf("%s: foreign metadata was taken for ours", what)
+		}
+	}
+}
+
+// A patch tests before it writes, and names each key by itself where others'
+// labels are to stay.
+func TestOperations(t *testing.T) {
+	p := unconnected(t)
+	name, _ := nebula.ID("x").Name()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: at, LastModified: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := p.project(name, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range (writing{name: name, object: object, known: true, stale: []string{tagLabel("b"), tagLabel("a")}, version: "7"}).operations() {
+		got = append(got, o.Op+" "+o.Path)
+	}
+	want := []string{
+		"test /metadata/annotations/nebula-credential~1id", "test /type", "test /metadata/deletionTimestamp",
+		"add /data", "replace /metadata/resourceVersion",
+		"add /metadata/annotations/nebula-credential~1id", "add /metadata/annotations/nebula-credential~1metadata",
+		"add /metadata/labels/app.kubernetes.io~1component", "add /metadata/labels/app.kubernetes.io~1name", "add /metadata/labels/nebula-credential~1key",
+		"add /metadata/labels/nebula-credential~1store",
+		"add /metadata/labels/tag.nebula-credential~1a", "remove /metadata/labels/tag.nebula-credential~1a",
+		"add /metadata/labels/tag.nebula-credential~1b", "remove /metadata/labels/tag.nebula-credential~1b",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestRevisions(t *testing.T) {
+	for _, good := range []string{"1", "42", "18446744073709551615"} {
+		if !isRevision(good) {
+			t.Errorf("%q is none", good)
+		}
+	}
+	for _, wrong := range []string{"", "0", "01", "-1", "1 ", "1a", "latest", "999999999999999999999", "\x00"} {
+		if isRevision(wrong) {
+			t.Errorf("%q is one", wrong)
+		}
+	}
+}
+
+// FuzzNames: each id has a name that Kubernetes takes, no two have the same,
+// and what is listed under another's name or prefix is not ours.
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"github_token", "github-token", "GitHub-Token", "a", "keyring", "--keyring", ".keyring", strings.Repeat("X", 128)} {
+		f.Add(s, "other", "nebula-cred-")
+		f.Add(s, strings.Repeat("X", 127), strings.Repeat("p", 199))
+	}
+	f.Fuzz(func(t *testing.T, a, b, prefix string) {
+		one, err := nebula.ID(a).Name()
+		other, err2 := nebula.ID(b).Name()
+		if err != nil || err2 != nil || wrongPrefix(prefix) != "" {
+			return
+		}
+		n := names{namespace: "x", prefix: prefix}
+		for _, name := range []nebula.Name{one, other, nebula.KeyringName()} {
+			if s := n.secret(name); len(s) > maxName || !isSubdomain(s) || !strings.HasPrefix(s, prefix) {
+				t.Fatalf("%q with prefix %q is %q", name, prefix, s)
+			}
+		}
+		if (n.secret(one) == n.secret(other)) != (a == b) || n.secret(one) == n.secret(nebula.KeyringName()) {
+			t.Fatalf("%q and %q are %q and %q", a, b, n.secret(one), n.secret(other))
+		}
+		listed := objectMeta{Name: n.secret(one), Annotations: map[string]string{idAnnotation: a}}
+		if got, ok := n.parse(listed); !ok || got != one {
+			t.Fatalf("%q is listed as %q, %v", a, got, ok)
+		}
+		listed.Annotations[idAnnotation] = b
+		if _, ok := n.parse(listed); ok != (a == b) {
+			t.Fatalf("the Secret of %q is taken for %q", a, b)
+		}
+	})
+}
+
+// FuzzAnnotation: whatever stands in the annotation is read without harm, and
+// what is taken for metadata is metadata.
+func FuzzAnnotation(f *testing.F) {
+	for _, s := range []string{"", "{}", "null", `{"created_at":"2026-01-02T03:04:05Z","last_modified":"2026-01-02T03:04:05Z","tags":{"a":"b"}}`,
+		`{"created_at":"9999-12-31T23:59:59.999999999-14:00"}`, `{"tags":{"":""}}`, strings.Repeat("[", 1000)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m := objectMeta{Annotations: map[string]string{metadataAnnotation: text}}
+		if metadata, ok := unproject(m); ok && metadata.Validate() != nil {
+			t.Fatalf("%q is taken for metadata: %v", text, metadata.Validate())
+		}
+		_ = m.digest()
+	})
+}
+
+// FuzzStatus: whatever a server says with a failure, the error has a kind and
+// repeats nothing but words.
+func FuzzStatus(f *testing.F) {
+	p := unconnected(f)
+	f.Add(404, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
+	f.Add(403, `{"kind":"Status","reason":"Forbidden","message":"\u0000 cannot "}`)
+	f.Add(410, `{"kind":"Status","metadata":{"continue":"x"}}`)
+	f.Add(422, `{"kind":"Status","reason":"I\nx","details":{"causes":[{"field":"data"}]}}`)
+	f.Fuzz(func(t *testing.T, code int, body string) {
+		if code < 300 || code > 599 {
+			return
+		}
+		s := parseStatus(code, []byte(body), request{verb: "get", resource: "secrets"})
+		if s.Reason != "" && !isWord(s.Reason) {
+			t.Fatalf("the reason is %q", s.Reason)
+		}
+		if e := p.explain(s); e.Kind == "" || e.Message == "" {
+			t.Fatalf("%d %q: %+v", code, body, e)
+		}
+	})
+}
+
+// client-go is for tests alone: see the package's documentation.
+func TestLinksNoClientGo(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deps := string(out); strings.Contains(deps, "k8s.io/client-go") || strings.Contains(deps, "k8s.io/api") || !strings.Contains(deps, "sigs.k8s.io/yaml\n") {
+		t.Errorf("it pulls in\n%s", deps)
+	}
+}

@@ -1,0 +1,142 @@
+package kubernetes_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/kubernetes"
+	"github.com/nebula-credential/nebula/providertest"
+)
+
+// liveConfig is for the server's administrator, in a namespace.
+func liveConfig(t testing.TB, s *livetest.KubernetesServer, namespace string) kubernetes.Config {
+	t.Helper()
+	return as(t, s, namespace, s.AdminToken)
+}
+
+// as is liveConfig for whom the token says.
+func as(t testing.TB, s *livetest.KubernetesServer, namespace, token string) kubernetes.Config {
+	t.Helper()
+	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
+	c.Namespace = namespace
+	c.KubeconfigPath = s.Kubeconfig(t, map[string]any{"token": token}, "")
+	return c
+}
+
+// open returns a connected provider with all layers.
+func open(t testing.TB, c kubernetes.Config, o middleware.Options) nebula.Provider {
+	t.Helper()
+	bare, err := kubernetes.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := middleware.Stack(bare, o)
+	life, _ := nebula.As[nebula.Connector](p)
+	if err := life.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = life.Close() })
+	return p
+}
+
+// liveProviders remembers the configurations, for those that open a backend again.
+type liveProviders struct {
+	configs map[nebula.Provider]kubernetes.Config
+	layers  bool // put all of them around
+}
+
+func (l *liveProviders) open(t *testing.T, c kubernetes.Config) nebula.Provider {
+	t.Helper()
+	bare, err := kubernetes.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := nebula.Provider(bare)
+	if l.layers {
+		p = middleware.Stack(p, middleware.Options{})
+	}
+	l.configs[p] = c
+	return p
+}
+
+// few is the number of records of a rule where the same rules run elsewhere
+// with more.
+const few = 60
+
+// liveHarness runs over stores that differ in their prefix.
+func liveHarness(t *testing.T, s *livetest.KubernetesServer, c kubernetes.Config, most int, layers bool) providertest.Harness {
+	l := &liveProviders{configs: make(map[nebula.Provider]kubernetes.Config), layers: layers}
+	return providertest.Harness{
+		New: func(t *testing.T) nebula.Provider {
+			own := c
+			own.SecretPrefix = uniquePrefix()
+			return l.open(t, own)
+		},
+		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider { return l.open(t, l.configs[p]) },
+		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
+			c := l.configs[p]
+			s.API(t, http.MethodPatch, "api/v1/namespaces/"+c.Namespace+"/secrets/"+kubernetes.SecretName(c, name),
+				map[string]any{"data": map[string]any{"record": raw}})
+		},
+		Abilities:     []providertest.Ability{providertest.Connector, providertest.Describer, providertest.BatchRetriever, providertest.Checker},
+		MaxRecordSize: 1 << 20,
+		MaxStores:     most,
+	}
+}
+
+func TestLiveConformanceAdmin(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	providertest.Run(t, liveHarness(t, s, liveConfig(t, s, s.Namespace(t)), 0, false))
+}
+
+// The rights are those of the documentation, given to a service account.
+func TestLiveConformanceRole(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	namespace := s.Namespace(t)
+	account := applyManifest(t, s, namespace)
+	token := s.Token(t, namespace, account, time.Hour)
+	providertest.Run(t, liveHarness(t, s, as(t, s, namespace, token), few, false))
+}
+
+// As a pod: the token is in a file, by the TokenRequest API, and is exchanged
+// all the time.
+func TestLiveConformancePod(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	namespace := s.Namespace(t)
+	account := applyManifest(t, s, namespace)
+	c, exchange := podConfig(t, s, namespace)
+	exchange(s.Token(t, namespace, account, time.Hour))
+	h := liveHarness(t, s, c, few, true)
+	inner := h.New
+	h.New = func(t *testing.T) nebula.Provider {
+		exchange(s.Token(t, namespace, account, time.Hour))
+		return inner(t)
+	}
+	providertest.Run(t, h)
+}
+
+// podConfig is the configuration that a pod gets, and what exchanges its token.
+func podConfig(t *testing.T, s *livetest.KubernetesServer, namespace string) (c kubernetes.Config, exchange func(token string)) {
+	t.Helper()
+	dir := t.TempDir()
+	c = kubernetes.DefaultConfigIn(func(string) string { return "" })
+	c.Namespace, c.ServiceAccount, c.ServiceHost = namespace, dir, hostOf(t, s.Address)
+	write := func(name, text string) {
+		// As kubelet does it: the file is never there in part.
+		draft := filepath.Join(dir, "..draft")
+		if err := os.WriteFile(draft, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(draft, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("ca.crt", string(s.CA))
+	return c, func(token string) { write("token", token+"\n") }
+}

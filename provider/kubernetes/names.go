@@ -1,0 +1,51 @@
+package kubernetes
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/foldname"
+)
+
+// names are those of the Secrets of one store.
+type names struct {
+	namespace string
+	prefix    string
+}
+
+// secret returns the name of a credential's Secret. No two have the same; one
+// that is too long has a hash in it.
+func (n names) secret(name nebula.Name) string {
+	return n.prefix + foldname.Encode(name, maxName-len(n.prefix))
+}
+
+// store returns the value of the label that all Secrets of the prefix have. The
+// prefix itself may be longer than a label, and end with what none ends with.
+func (n names) store() string {
+	sum := sha256.Sum256([]byte(n.prefix))
+	return hex.EncodeToString(sum[:8])
+}
+
+// keyOf returns the value of the label by which a few credentials are selected.
+// Others may have the same: it is short, and what comes is compared.
+func keyOf(name nebula.Name) string {
+	sum := sha256.Sum256([]byte(name.String()))
+	return hex.EncodeToString(sum[:4])
+}
+
+// parse returns the name of the credential that a Secret is, and false for the
+// keyring and for what is not ours.
+func (n names) parse(m objectMeta) (nebula.Name, bool) {
+	id, err := nebula.ParseID(m.Annotations[idAnnotation])
+	if err != nil {
+		return nebula.Name{}, false
+	}
+	name, err := id.Name()
+	return name, err == nil && n.holds(m, name)
+}
+
+// holds reports whether a Secret is that of a credential, or of the keyring.
+func (n names) holds(m objectMeta, name nebula.Name) bool {
+	return name != (nebula.Name{}) && m.Annotations[idAnnotation] == name.String() && m.Name == n.secret(name)
+}

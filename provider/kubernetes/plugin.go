@@ -1,0 +1,348 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+const (
+	// pluginLimit is how long a plugin may take: it may open a browser.
+	pluginLimit = time.Minute
+
+	// maxPluginOutput is far more than any token and certificate, in bytes.
+	maxPluginOutput = 1 << 20
+
+	pluginGroup    = "client.authentication.k8s.io/"
+	clusterPayload = pluginGroup + "exec" // the extension of a cluster for plugins
+)
+
+// execConfig is a credential plugin in a kubeconfig: a program that prints a
+// token or a certificate.
+type execConfig struct {
+	APIVersion string   `json:"apiVersion"`
+	Command    string   `json:"command"`
+	Args       []string `json:"args"`
+	Env        []struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	} `json:"env"`
+	InstallHint        string `json:"installHint"`
+	ProvideClusterInfo bool   `json:"provideClusterInfo"`
+	InteractiveMode    string `json:"interactiveMode"`
+}
+
+// execCredential is what goes to a plugin, in KUBERNETES_EXEC_INFO, and what it
+// prints.
+type execCredential struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	Spec       execSpec    `json:"spec"`
+	Status     *execStatus `json:"status,omitempty"`
+}
+
+type execSpec struct {
+	Cluster     *execCluster `json:"cluster,omitempty"`
+	Interactive bool         `json:"interactive"`
+}
+
+type execCluster struct {
+	Server                   string `json:"server"`
+	TLSServerName            string `json:"tls-server-name,omitempty"`
+	CertificateAuthorityData []byte `json:"certificate-authority-data,omitempty"`
+	ProxyURL                 string `json:"proxy-url,omitempty"`
+	Config                   any    `json:"config,omitempty"`
+}
+
+type execStatus struct {
+	Token                 string     `json:"token,omitempty"`
+	ClientCertificateData string     `json:"clientCertificateData,omitempty"`
+	ClientKeyData         string     `json:"clientKeyData,omitempty"`
+	ExpirationTimestamp   *time.Time `json:"expirationTimestamp,omitempty"`
+}
+
+// plugin runs the program and keeps what it printed until that expires or is
+// refused. Standard input is never the plugin's: a value may come in there.
+type plugin struct {
+	config  *execConfig
+	command string
+	info    string // KUBERNETES_EXEC_INFO
+	stderr  io.Writer
+	clock   middleware.Clock
+	renewed func() // called when there is another certificate: connections have the old one
+
+	flight  singleflight.Group
+	stop    context.Context // ends when the provider is closed
+	end     context.CancelFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	current *issued
+	closed  bool
+}
+
+// issued is what a plugin gave.
+type issued struct {
+	header      string // Authorization; "" where it gave no token
+	certificate *tls.Certificate
+	expires     time.Time // zero: not before it is refused
+}
+
+func newPlugin(c *execConfig, dir string, cluster cluster) (*plugin, error) {
+	version, ok := strings.CutPrefix(c.APIVersion, pluginGroup)
+	switch {
+	case !ok || version != "v1" && version != "v1beta1":
+		return nil, errors.New("has an exec plugin of an apiVersion that is none of " + pluginGroup + "v1 and v1beta1")
+	case c.Command == "":
+		return nil, errors.New("has an exec plugin without a command")
+	case c.InteractiveMode == "Always":
+		return nil, errors.New("has an exec plugin that needs standard input (interactiveMode Always), which is not given to it")
+	case c.InteractiveMode == "" && version == "v1",
+		c.InteractiveMode != "" && c.InteractiveMode != "Never" && c.InteractiveMode != "IfAvailable":
+		return nil, errors.New("has an exec plugin whose interactiveMode is none of Never, IfAvailable and Always")
+	}
+	p := &plugin{config: c, command: c.Command, stderr: os.Stderr, clock: middleware.SystemClock{}, renewed: func() {}}
+	p.stop, p.end = context.WithCancel(context.Background())
+	if strings.ContainsRune(c.Command, filepath.Separator) {
+		p.command = resolved(dir, c.Command)
+	}
+	asked := execCredential{APIVersion: c.APIVersion, Kind: "ExecCredential"}
+	if c.ProvideClusterInfo {
+		ca, err := contents(cluster.dir, cluster.CertificateAuthority, cluster.CertificateAuthorityData)
+		if err != nil {
+			return nil, err
+		}
+		asked.Spec.Cluster = &execCluster{Server: cluster.Server, TLSServerName: cluster.TLSServerName,
+			CertificateAuthorityData: ca, ProxyURL: cluster.ProxyURL}
+		for _, e := range cluster.Extensions {
+			if e.Name == clusterPayload {
+				asked.Spec.Cluster.Config = e.Extension
+			}
+		}
+	}
+	info, err := json.Marshal(asked)
+	p.info = string(info)
+	return p, err
+}
+
+func (p *plugin) authorization(ctx context.Context) (string, error) {
+	i, err := p.get(ctx)
+	if err != nil {
+		return "", err
+	}
+	return i.header, nil
+}
+
+// certificate gives the plugin's certificate to a TLS handshake that asks for
+// one. An empty one is none.
+func (p *plugin) certificate(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	i, err := p.get(request.Context())
+	if err != nil || i.certificate == nil {
+		return &tls.Certificate{}, err
+	}
+	return i.certificate, nil
+}
+
+// replace runs the plugin again. It may print the same once more.
+func (p *plugin) replace(ctx context.Context, refused string) (string, error) {
+	p.mu.Lock()
+	before := p.current
+	if before != nil && before.header == refused {
+		p.current = nil
+	}
+	p.mu.Unlock()
+	i, err := p.get(ctx)
+	if err != nil {
+		return "", err
+	}
+	if before != nil && i.header == refused && sameCertificate(before.certificate, i.certificate) {
+		return "", errNoOther
+	}
+	return i.header, nil
+}
+
+func sameCertificate(a, b *tls.Certificate) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return bytes.Equal(a.Certificate[0], b.Certificate[0])
+}
+
+// get returns what is at hand, or runs the plugin. Of many that ask at once,
+// one runs it, and what it prints is for all of them: it does not end with the
+// context of the one that came first, but with the provider.
+func (p *plugin) get(ctx context.Context) (*issued, error) {
+	if i := p.held(); i != nil {
+		return i, nil
+	}
+	result := p.flight.DoChan("", func() (any, error) {
+		if i := p.held(); i != nil {
+			return i, nil
+		}
+		if !p.begin() {
+			return nil, context.Canceled
+		}
+		defer p.running.Done()
+		ctx, cancel := context.WithTimeout(p.stop, pluginLimit)
+		defer cancel()
+		i, err := p.run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		p.current = i
+		p.mu.Unlock()
+		if i.certificate != nil {
+			p.renewed()
+		}
+		return i, nil
+	})
+	select {
+	case r := <-result:
+		i, _ := r.Val.(*issued)
+		return i, r.Err
+	case <-ctx.Done():
+		return nil, &nebula.Error{Kind: nebula.KindOf(ctx.Err()), Message: p.named() + " did not end in time", Err: ctx.Err()}
+	}
+}
+
+// begin reports whether the plugin may be run: the provider is open.
+func (p *plugin) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.running.Add(1)
+	}
+	return !p.closed
+}
+
+// close ends the plugin and waits for it.
+func (p *plugin) close() {
+	p.mu.Lock()
+	p.closed, p.current = true, nil
+	p.mu.Unlock()
+	p.end()
+	p.running.Wait()
+}
+
+// held returns what the plugin gave last, unless it has expired.
+func (p *plugin) held() *issued {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.current; i != nil && (i.expires.IsZero() || p.clock.Now().Before(i.expires)) {
+		return i
+	}
+	return nil
+}
+
+func (p *plugin) run(ctx context.Context) (*issued, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	command := exec.CommandContext(ctx, p.command, p.config.Args...)
+	command.Env = os.Environ()
+	for _, variable := range p.config.Env {
+		command.Env = append(command.Env, variable.Name+"="+variable.Value)
+	}
+	command.Env = append(command.Env, "KUBERNETES_EXEC_INFO="+p.info)
+	output := capped{exceeded: cancel}
+	command.Stdout, command.Stderr = &output, p.stderr
+	command.WaitDelay = time.Second // what the plugin started may hold its output open
+	if err := command.Run(); err != nil {
+		return nil, p.failed(ctx, err)
+	}
+	i, problem := p.parse(output.kept)
+	if problem != "" {
+		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: p.named() + " " + problem}
+	}
+	return i, nil
+}
+
+func (p *plugin) named() string { return "the credential plugin " + strconv.Quote(p.config.Command) }
+
+// failed says why there is no output. What the plugin had to say, it said on
+// standard error.
+func (p *plugin) failed(ctx context.Context, err error) error {
+	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err, Message: p.named() + " failed"}
+	var exited *exec.ExitError
+	switch {
+	case context.Cause(ctx) == errExceeded:
+		e.Message = p.named() + " " + errExceeded.Error()
+	case ctx.Err() != nil:
+		e.Message = fmt.Sprintf("%s did not end within %v", p.named(), pluginLimit)
+	case errors.As(err, &exited):
+		e.Message = fmt.Sprintf("%s ended with code %d", p.named(), exited.ExitCode())
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		e.Message, e.Hint = p.named()+" is not installed", "install it, or look at the user in the kubeconfig"
+	}
+	return e
+}
+
+// parse reads what the plugin printed, and says what is wrong with it.
+func (p *plugin) parse(output []byte) (i *issued, problem string) {
+	var printed execCredential
+	switch {
+	case json.Unmarshal(output, &printed) != nil || printed.Kind != "ExecCredential":
+		return nil, "printed no ExecCredential"
+	case printed.APIVersion != p.config.APIVersion:
+		return nil, "printed an ExecCredential of another apiVersion than the kubeconfig says"
+	case printed.Status == nil:
+		return nil, "printed an ExecCredential without a status"
+	}
+	s := printed.Status
+	i = new(issued)
+	if s.ExpirationTimestamp != nil {
+		i.expires = *s.ExpirationTimestamp
+	}
+	if s.Token != "" {
+		if wrong := wrongToken(s.Token); wrong != "" {
+			return nil, "printed a token that " + wrong
+		}
+		i.header = bearer(s.Token)
+	}
+	if s.ClientCertificateData != "" || s.ClientKeyData != "" {
+		pair, err := tls.X509KeyPair([]byte(s.ClientCertificateData), []byte(s.ClientKeyData))
+		if err != nil {
+			return nil, "printed a certificate and a key that do not make a pair"
+		}
+		i.certificate = &pair
+	}
+	if i.header == "" && i.certificate == nil {
+		return nil, "printed neither a token nor a certificate"
+	}
+	return i, ""
+}
+
+// capped keeps what is written to it, up to a limit. The buffer is not embedded:
+// its ReadFrom would be used in the place of Write.
+type capped struct {
+	kept     []byte
+	exceeded func(cause error)
+}
+
+var errExceeded = fmt.Errorf("printed more than %d bytes", maxPluginOutput)
+
+// Write calls exceeded over the limit, and keeps no more.
+func (c *capped) Write(data []byte) (int, error) {
+	if len(c.kept)+len(data) > maxPluginOutput {
+		c.exceeded(errExceeded)
+		return 0, errExceeded
+	}
+	c.kept = append(c.kept, data...)
+	return len(data), nil
+}

@@ -1,0 +1,429 @@
+package kubernetes
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// The test binary is the plugin of these tests: it prints what the variable
+// says, and notes that it ran.
+func TestMain(m *testing.M) {
+	if log := os.Getenv("NEBULA_TEST_PLUGIN"); log != "" {
+		pretendPlugin(log)
+	}
+	os.Exit(m.Run())
+}
+
+func pretendPlugin(log string) {
+	file, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		os.Exit(3)
+	}
+	_, _ = fmt.Fprintln(file, os.Getenv("KUBERNETES_EXEC_INFO"))
+	_ = file.Close()
+	var input [1]byte
+	if n, _ := os.Stdin.Read(input[:]); n > 0 {
+		os.Exit(4) // what comes in there is none of its business
+	}
+	printed, err := os.ReadFile(os.Getenv("NEBULA_TEST_PRINTED"))
+	if err != nil {
+		os.Exit(5)
+	}
+	if string(printed) == "waits" {
+		time.Sleep(10 * time.Minute)
+	}
+	if string(printed) == "endless" {
+		for {
+			if _, err := fmt.Print(strings.Repeat("x", 1<<16)); err != nil {
+				os.Exit(6)
+			}
+		}
+	}
+	fmt.Print(string(printed))
+	os.Exit(0)
+}
+
+// pretended is a plugin of these tests, in a kubeconfig.
+type pretended struct {
+	t       testing.TB
+	log     string
+	printed string
+}
+
+func pretend(t testing.TB) *pretended {
+	dir := t.TempDir()
+	return &pretended{t, filepath.Join(dir, "log"), filepath.Join(dir, "printed")}
+}
+
+func (p *pretended) prints(text string) {
+	p.t.Helper()
+	if err := os.WriteFile(p.printed, []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// gives has it print an ExecCredential.
+func (p *pretended) gives(status map[string]any) {
+	p.t.Helper()
+	text, err := json.Marshal(map[string]any{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.prints(string(text))
+}
+
+// ran returns what it was told, one for each time that it ran.
+func (p *pretended) ran() []string {
+	p.t.Helper()
+	data, err := os.ReadFile(p.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		p.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")[:strings.Count(string(data), "\n")]
+}
+
+func (p *pretended) config() map[string]any {
+	p.t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return map[string]any{"apiVersion": "client.authentication.k8s.io/v1", "command": program, "interactiveMode": "IfAvailable",
+		"env": []any{map[string]any{"name": "NEBULA_TEST_PLUGIN", "value": p.log}, map[string]any{"name": "NEBULA_TEST_PRINTED", "value": p.printed}}}
+}
+
+// against is a configuration for a server that asks the plugin.
+func (p *pretended) against(server *httptest.Server, more map[string]any) Config {
+	p.t.Helper()
+	exec := p.config()
+	for key, value := range more {
+		exec[key] = value
+	}
+	cluster := map[string]any{"server": server.URL,
+		"extensions": []any{map[string]any{"name": "client.authentication.k8s.io/exec", "extension": map[string]any{"audience": "x"}}}}
+	text, err := json.Marshal(map[string]any{"current-context": "c",
+		"contexts": []any{map[string]any{"name": "c", "context": map[string]any{"cluster": "k", "user": "u"}}},
+		"clusters": []any{map[string]any{"name": "k", "cluster": cluster}},
+		"users":    []any{map[string]any{"name": "u", "user": map[string]any{"exec": exec}}}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := DefaultConfigIn(func(string) string { return "" })
+	c.KubeconfigPath = filepath.Join(write(p.t, map[string]string{"config": string(text)}), "config")
+	return c
+}
+
+// guarded is a server that knows one token.
+func guarded(t testing.TB, token *atomic.Value) *httptest.Server {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+token.Load().(string) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+type movedClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *movedClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *movedClock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func (*movedClock) Random() float64                                  { return 0.5 }
+func (*movedClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+
+func connected(t testing.TB, c Config) *Provider {
+	t.Helper()
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// A plugin runs once for many, again when what it gave has expired or is
+// refused, and never because others were refused with something older.
+func TestPlugin(t *testing.T) {
+	var token atomic.Value
+	token.Store("one")
+	server := guarded(t, &token)
+	plugin := pretend(t)
+	clock := &movedClock{now: time.Now()}
+	plugin.gives(map[string]any{"token": "one", "expirationTimestamp": clock.Now().Add(time.Hour)})
+	c := plugin.against(server, map[string]any{"provideClusterInfo": true})
+	c.Clock = clock
+	p := connected(t, c)
+	name, _ := nebula.ID("x").Name()
+	asks := func(want nebula.Kind, runs int) {
+		t.Helper()
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != want {
+					t.Errorf("got %v, want %s", err, want)
+				}
+			})
+		}
+		group.Wait()
+		if n := len(plugin.ran()); n != runs {
+			t.Errorf("the plugin ran %d times, want %d", n, runs)
+		}
+	}
+	asks(nebula.ErrNotFound, 1)
+	var told struct {
+		Spec struct {
+			Interactive bool
+			Cluster     struct {
+				Server string
+				Config map[string]string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(plugin.ran()[0]), &told); err != nil || told.Spec.Interactive ||
+		told.Spec.Cluster.Server != server.URL || told.Spec.Cluster.Config["audience"] != "x" {
+		t.Errorf("it was told %s, %v", plugin.ran()[0], err)
+	}
+	clock.move(2 * time.Hour)
+	plugin.gives(map[string]any{"token": "one"})
+	asks(nebula.ErrNotFound, 2)
+	plugin.gives(map[string]any{"token": "two"})
+	token.Store("two")
+	if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrNotFound {
+		t.Errorf("after a refusal: %v", err)
+	}
+	asks(nebula.ErrNotFound, 3)
+	token.Store("three") // which the plugin does not know
+	if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrUnauthenticated {
+		t.Errorf("refused for good: %v", err)
+	}
+	if n := len(plugin.ran()); n != 4 {
+		t.Errorf("the plugin ran %d times, want 4", n)
+	}
+}
+
+// A plugin's certificate is shown, and another one when it gives another one.
+func TestPluginCertificate(t *testing.T) {
+	plugin := pretend(t)
+	certificate, key := keyPair(t)
+	plugin.gives(map[string]any{"clientCertificateData": string(certificate), "clientKeyData": string(key)})
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	p := connected(t, plugin.against(server, nil))
+	shown, err := p.access.tls.GetClientCertificate(new(tls.CertificateRequestInfo))
+	pair, _ := tls.X509KeyPair(certificate, key)
+	if err != nil || string(shown.Certificate[0]) != string(pair.Certificate[0]) {
+		t.Errorf("%v", err)
+	}
+	if header, err := p.access.credential.authorization(t.Context()); header != "" || err != nil {
+		t.Errorf("%q, %v", header, err)
+	}
+	certificate, key = keyPair(t)
+	plugin.gives(map[string]any{"clientCertificateData": string(certificate), "clientKeyData": string(key)})
+	if _, err := p.access.credential.replace(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.access.credential.replace(t.Context(), ""); !errors.Is(err, errNoOther) {
+		t.Errorf("the same once more: %v", err)
+	}
+}
+
+// What is wrong with a plugin is said, and nothing of what it printed.
+func TestPluginFails(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	const head = `{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential"`
+	for printed, want := range map[string]string{
+		"canary":               "printed no ExecCredential",
+		`{"kind":"Secret"}`:    "printed no ExecCredential",
+		head + `}`:             "without a status",
+		head + `,"status":{}}`: "neither a token nor a certificate",
+		head + `,"status":{"token":"canary canary"}}`:                                               "characters that no token has",
+		head + `,"status":{"token":"x","clientCertificateData":"canary","clientKeyData":"canary"}}`: "do not make a pair",
+		strings.Replace(head, "/v1", "/v1beta1", 1) + `,"status":{"token":"x"}}`:                    "another apiVersion",
+		"endless": "printed more than",
+	} {
+		plugin := pretend(t)
+		plugin.prints(printed)
+		p, err := New(plugin.against(server, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Connect(t.Context())
+		if nebula.KindOf(err) != nebula.ErrUnauthenticated || strings.Contains(fmt.Sprint(err), "canary") ||
+			!strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%.40q: %v, want %q", printed, err, want)
+		}
+		if p.State() != nebula.StateConfigured {
+			t.Errorf("%.40q: the provider is %v", printed, p.State())
+		}
+	}
+	plugin := pretend(t) // prints nothing: its file is not there
+	p, err := New(plugin.against(server, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = p.Connect(t.Context()); !strings.Contains(fmt.Sprint(err), "ended with code 5") {
+		t.Error(err)
+	}
+	p, err = New(plugin.against(server, map[string]any{"command": "no-such-plugin"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = p.Connect(t.Context()); nebula.KindOf(err) != nebula.ErrUnauthenticated || !strings.Contains(fmt.Sprint(err), "not installed") {
+		t.Error(err)
+	}
+}
+
+// The token file of a pod is read for each request. One that is refused is read
+// again, once, for it may have been exchanged meanwhile.
+func TestTokenFile(t *testing.T) {
+	var token atomic.Value
+	token.Store("one")
+	var calls atomic.Int32
+	dir := t.TempDir()
+	path := filepath.Join(dir, "token")
+	exchange := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		if r.Header.Get("Authorization") != "Bearer "+token.Load().(string) {
+			exchange(token.Load().(string)) // it comes too late for this request
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
+	}))
+	defer server.Close()
+	exchange("one\n")
+	c := DefaultConfigIn(func(string) string { return "" })
+	c.KubeconfigPath = filepath.Join(write(t, map[string]string{"config": minimal("server: "+server.URL, "tokenFile: "+path)}), "config")
+	p := connected(t, c)
+	name, _ := nebula.ID("x").Name()
+	for _, test := range []struct {
+		next  string
+		calls int32
+	}{{"one", 1}, {"two", 2}, {"two", 1}} {
+		token.Store(test.next)
+		calls.Store(0)
+		if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrNotFound || calls.Load() != test.calls {
+			t.Errorf("token %s: %v after %d calls, want %d", test.next, err, calls.Load(), test.calls)
+		}
+	}
+	for text, want := range map[string]string{"": "is empty", "a b": "no token has"} {
+		exchange(text)
+		if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrUnauthenticated || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrUnauthenticated || !strings.Contains(fmt.Sprint(err), "token file") {
+		t.Errorf("without the file: %v", err)
+	}
+}
+
+// Files of a certificate are read again for each connection, and half of a new
+// pair is not used.
+func TestCertificateFiles(t *testing.T) {
+	first, firstKey := keyPair(t)
+	second, secondKey := keyPair(t)
+	dir := write(t, map[string]string{"cert": string(first), "key": string(firstKey),
+		"config": minimal("server: https://k.example.com", "client-certificate: cert\nclient-key: key")})
+	c := DefaultConfigIn(func(string) string { return "" })
+	c.KubeconfigPath = filepath.Join(dir, "config")
+	a, err := c.access()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := func(want []byte) {
+		t.Helper()
+		pair, _ := tls.X509KeyPair(want, map[bool][]byte{true: firstKey, false: secondKey}[string(want) == string(first)])
+		if got := clientPair(t, a.tls); string(got) != string(pair.Certificate[0]) {
+			t.Error("another certificate is shown")
+		}
+	}
+	shows(first)
+	if err := os.WriteFile(filepath.Join(dir, "cert"), second, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shows(first)
+	if err := os.WriteFile(filepath.Join(dir, "key"), secondKey, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shows(second)
+	if runtime.GOOS != "windows" { // where an open file cannot be removed
+		if err := os.Remove(filepath.Join(dir, "key")); err != nil {
+			t.Fatal(err)
+		}
+		shows(first)
+	}
+}
+
+// A plugin that nobody waits for any more ends with the provider, and runs no
+// more after it.
+func TestPluginEndsWithTheProvider(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	plugin := pretend(t)
+	plugin.prints("waits")
+	p, err := New(plugin.against(server, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	connecting := make(chan error)
+	go func() { connecting <- p.Connect(ctx) }()
+	for len(plugin.ran()) == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	if err := <-connecting; nebula.KindOf(err) != nebula.ErrInterrupted {
+		t.Errorf("connect: %v", err)
+	}
+	if err := p.Close(); err != nil { // which waits for a plugin that would take minutes
+		t.Fatal(err)
+	}
+	if _, err := p.access.credential.authorization(t.Context()); err == nil || len(plugin.ran()) != 1 {
+		t.Errorf("after closing it ran %d times, %v", len(plugin.ran()), err)
+	}
+}
