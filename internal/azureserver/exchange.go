@@ -171,8 +171,8 @@ func badParameter(format string, args ...any) *apiError {
 func notFound(name string) *apiError {
 	return &apiError{status: http.StatusNotFound, code: "SecretNotFound", message: fmt.Sprintf(
 		"No secret with the name or id %s exists in this key vault. Where it was deleted a short time ago, "+
-			"it may be possible to bring it back with the command that recovers deleted secrets of a vault. "+
-			"How that is done, and when it is not possible, is described in the documentation of the key vault.", name)}
+			"it may be possible to bring it back with the command that recovers deleted secrets. "+
+			"The documentation of the key vault tells how.", name)}
 }
 
 func deletedNotFound(name string) *apiError {

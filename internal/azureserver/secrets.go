@@ -167,11 +167,11 @@ func readChange(body []byte) (change, *apiError) {
 		return c, badParameter("The contentType is too long.")
 	}
 	if len(c.Tags) > maxTags {
-		return c, badParameter("A property has an invalid value.")
+		return c, badParameter("A parameter has something that is not accepted.")
 	}
 	for key, value := range c.Tags {
 		if utf8.RuneCountInString(key) > maxTag || utf8.RuneCountInString(value) > maxTag {
-			return c, badParameter("A property has an invalid value.")
+			return c, badParameter("A parameter has something that is not accepted.")
 		}
 	}
 	return c, nil
