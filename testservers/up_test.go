@@ -37,7 +37,8 @@ type running struct {
 	env   map[string]string
 }
 
-// startUp skips the test where the server is not built: building takes minutes.
+// startUp starts Vault. It skips the test where that is not built: building
+// takes minutes.
 func startUp(t *testing.T) *running {
 	t.Helper()
 	if out, err := command("where", "vault").CombinedOutput(); err != nil {
@@ -46,7 +47,12 @@ func startUp(t *testing.T) *running {
 		}
 		t.Fatalf("%s", out)
 	}
-	cmd := command("up", "vault")
+	return startUpOf(t, "vault")
+}
+
+func startUpOf(t *testing.T, server string) *running {
+	t.Helper()
+	cmd := command("up", server)
 	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // killed, it leaves its folder
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

@@ -216,11 +216,15 @@ func (r *replay) needed(op Operation, e *event) state {
 	byInner := map[string]state{"ObjectIsBeingDeleted": beingDeleted, "ObjectIsDeletedButRecoverable": deleted,
 		"ObjectIsBeingRecovered": unwritable, "": beingPurged}
 	byText := absent
-	for text, s := range map[string]state{"being recovered": recovering, "being deleted": beingDeleted,
-		"deleted state": deleted, "being purged": beingPurged} {
-		if e.says(text) {
-			byText = s
-		}
+	switch {
+	case e.says("being recovered"):
+		byText = recovering
+	case e.says("being deleted"):
+		byText = beingDeleted
+	case e.says("being purged"):
+		byText = beingPurged
+	case e.says("deleted state"):
+		byText = deleted
 	}
 	switch {
 	case status == 409 && e.Response.InnerCode == "ObjectIsBeingRecovered" && op != SetSecret:
