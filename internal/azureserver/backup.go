@@ -51,12 +51,13 @@ func (v *Vault) backup(t target) (any, *apiError) {
 	if missing := blobSize*len(out.Versions) - len(data); missing > 0 {
 		data = append(data, bytes.Repeat([]byte(" "), missing)...)
 	}
-	return blobJSON{base64.RawURLEncoding.EncodeToString(v.server.blobs().Seal(nil, nil, data, nil))}, nil
+	return blobJSON{base64.RawURLEncoding.EncodeToString(blobs().Seal(nil, nil, data, nil))}, nil
 }
 
-// blobs encrypts backups, so that nobody reads them but the server.
-func (s *Server) blobs() cipher.AEAD {
-	block, err := aes.NewCipher(s.logins.key[:])
+// blobs encrypts backups, so that only the server reads them.
+func blobs() cipher.AEAD {
+	k := key()
+	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic("azureserver: " + err.Error()) // the key has the right length
 	}
@@ -78,7 +79,7 @@ func (v *Vault) restore(body []byte) (any, *apiError) {
 	if err != nil {
 		return nil, malformed
 	}
-	data, err := v.server.blobs().Open(nil, nil, sealed, nil)
+	data, err := blobs().Open(nil, nil, sealed, nil)
 	if err != nil || json.Unmarshal(data, &in) != nil {
 		return nil, malformed
 	}

@@ -27,8 +27,7 @@ const (
 // to managed identities at an address of the machine.
 type logins struct {
 	server *Server
-	key    [32]byte // signs tokens and encrypts backups
-	header string   // that a request for an identity's token must carry
+	header string // that a request for an identity's token must carry
 
 	mu         sync.Mutex
 	lifetime   time.Duration
@@ -38,10 +37,17 @@ type logins struct {
 	system     bool
 }
 
+// key signs tokens and encrypts backups. All servers of a process have the same
+// one, and so accept each other's tokens: Microsoft's library keeps the tokens of
+// managed identities for the life of the process, whichever server gave them.
+var key = sync.OnceValue(func() (k [32]byte) {
+	_, _ = rand.Read(k[:])
+	return k
+})
+
 func newLogins(s *Server) *logins {
 	l := &logins{server: s, header: rand.Text(), lifetime: s.options.TokenLifetime, system: true,
 		secrets: map[string]string{ClientID: rand.Text()}, identities: map[string]bool{UserIdentity: true}}
-	_, _ = rand.Read(l.key[:])
 	return l
 }
 

@@ -23,8 +23,8 @@ type claims struct {
 	Era      int    `json:"era"` // of RevokeTokens
 }
 
-// header is that of every token: signed by a key that only the server has.
-const header = `{"typ":"JWT","alg":"HS256"}`
+// tokenHeader is that of every token: signed by a key that only the server has.
+const tokenHeader = `{"typ":"JWT","alg":"HS256"}`
 
 // IssueToken makes a token without the login: by its audience, tenant and
 // lifetime it can be one that the vaults refuse.
@@ -54,12 +54,13 @@ func (l *logins) issue(audience, tenant, client string, lifetime time.Duration) 
 	now := l.server.now()
 	body, _ := json.Marshal(claims{Audience: audience, Issuer: "https://sts.windows.net/" + tenant + "/", Tenant: tenant,
 		AppID: client, ObjectID: objectID, IssuedAt: now.Unix(), Expires: now.Add(lifetime).Unix(), Era: era})
-	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(body)
+	text := base64.RawURLEncoding.EncodeToString([]byte(tokenHeader)) + "." + base64.RawURLEncoding.EncodeToString(body)
 	return text + "." + l.sign(text)
 }
 
 func (l *logins) sign(text string) string {
-	mac := hmac.New(sha256.New, l.key[:])
+	k := key()
+	mac := hmac.New(sha256.New, k[:])
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
