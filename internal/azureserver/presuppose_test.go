@@ -154,8 +154,10 @@ func items(e *event) []any {
 
 func isPage(e *event) bool { _, ok := at(e.Response.BodyShape, "value").([]any); return ok }
 
+// refused says that the answer tells nothing about the secret.
 func refused(e *event) bool {
-	return e.Response.Status == 401 || e.Response.Status == 429 || e.Response.Status >= 500
+	status := e.Response.Status
+	return status == 401 || status == 403 && e.Response.InnerCode != "SecretDisabled" || status == 429 || status >= 500
 }
 
 // presuppose prepares the vault for a request. What undo takes back was for
@@ -167,15 +169,15 @@ func (r *replay) presuppose(t *testing.T, i int, e *event) (undo func()) {
 	switch {
 	case want.Status == 401:
 		return undo
-	case refused(e):
-		return r.Inject(Fault{Status: want.Status, Code: want.ErrorCode, Inner: want.InnerCode, RetryAfter: e.header("Retry-After"),
-			about: Throttled().about})
-	case want.Status == 403 && want.InnerCode != "SecretDisabled":
+	case want.Status == 403 && refused(e):
 		if fault, ok := refusal(op, e); ok {
 			return r.Inject(fault)
 		}
 		r.SetPurgeProtection(true)
 		undo = func() { r.SetPurgeProtection(false) }
+	case refused(e):
+		return r.Inject(Fault{Status: want.Status, Code: want.ErrorCode, Inner: want.InnerCode, RetryAfter: e.header("Retry-After"),
+			about: Throttled().about})
 	}
 	if op == RestoreSecret {
 		r.presupposeBackup(t, e)
@@ -444,7 +446,7 @@ func (r *replay) until(from int, now time.Duration, name string, change Operatio
 	usual := map[Operation]time.Duration{DeleteSecret: DefaultDelays().Delete, RecoverSecret: DefaultDelays().Recover,
 		SetSecret: 0, PurgeSecret: DefaultDelays().Purge}[change]
 	for _, e := range r.events[from:] {
-		if refused(e) || r.nameIn(e) != name && !lists(e, name) {
+		if r.nameIn(e) != name && !lists(e, name) {
 			continue
 		}
 		switch shows(change, r.op(e), e) {
@@ -478,6 +480,9 @@ const (
 // written again, PurgeSecret that the name is free.
 func shows(change, op Operation, e *event) evidence {
 	ok, status, inner := e.Response.Status < 300, e.Response.Status, e.Response.InnerCode
+	if _, injected := refusal(op, e); refused(e) && (status != 403 || injected) {
+		return nothing
+	}
 	after := map[bool]evidence{true: reached, false: pending}
 	switch {
 	case change == DeleteSecret && inner == "ObjectIsDeletedButRecoverable":

@@ -79,11 +79,11 @@ func onSecrets(r recording) recording {
 		return r
 	}
 	segments[1] = regexp.MustCompile(`(?i)keys$`).ReplaceAllString(segments[1], "secrets")
-	last, made := segments[len(segments)-1], false
+	last, shown := segments[len(segments)-1], false
 	isOperation := r.Request.Method == "POST" && len(segments) > 3
 	switch {
 	case isOperation && (last == "create" || last == "import" || last == "rotate"):
-		segments, r.Request.Method, made = segments[:len(segments)-1], "PUT", true
+		segments, r.Request.Method, shown = segments[:len(segments)-1], "PUT", true
 		body := map[string]any{"value": "VALUE"}
 		if sent, ok := r.Request.Body.(map[string]any); ok && sent["tags"] != nil {
 			body["tags"] = sent["tags"]
@@ -92,18 +92,20 @@ func onSecrets(r recording) recording {
 	case isOperation && last != "backup" && last != "recover":
 		segments, r.Request.Method, r.Request.Body = segments[:len(segments)-1], "GET", nil
 	case r.Request.Method == "PUT":
-		made = true
+		shown = true
 	}
+	shown = shown || r.Request.Method == "GET" && segments[1] == "secrets"
 	r.Request.Path = strings.Join(segments, "/")
 	code := func(s string) string { return regexp.MustCompile(`^Key`).ReplaceAllString(s, "Secret") }
 	r.Response.ErrorCode, r.Response.InnerCode = code(r.Response.ErrorCode), code(r.Response.InnerCode)
-	r.Response.BodyShape = secretShape(r.Response.BodyShape, segments[min(2, len(segments)-1)], made)
+	r.Response.BodyShape = secretShape(r.Response.BodyShape, segments[min(2, len(segments)-1)], shown)
 	return r
 }
 
 // secretShape turns the shape of a key's answer into that of a secret's: a key
-// has its id within its material, and a secret shows its value when it is made.
-func secretShape(shape any, name string, made bool) any {
+// has its id within its material, and a secret shows its value when it is made
+// or read.
+func secretShape(shape any, name string, shown bool) any {
 	switch s := shape.(type) {
 	case string:
 		s = strings.NewReplacer("/keys", "/secrets", "/deletedkeys", "/deletedsecrets").Replace(s)
@@ -111,7 +113,7 @@ func secretShape(shape any, name string, made bool) any {
 	case []any:
 		out := make([]any, len(s))
 		for i, v := range s {
-			out[i] = secretShape(v, name, made)
+			out[i] = secretShape(v, name, shown)
 		}
 		return out
 	case map[string]any:
@@ -120,13 +122,14 @@ func secretShape(shape any, name string, made bool) any {
 			switch field {
 			case "key":
 				out["id"] = "https://{vault}/secrets/" + name + "/{version1}"
-				if made {
+				if shown {
 					out["value"] = "string"
 				}
+			case "exportable", "hsmPlatform": // of keys alone
 			case "kid":
-				out["id"] = secretShape(v, name, made)
+				out["id"] = secretShape(v, name, shown)
 			default:
-				out[field] = secretShape(v, name, made)
+				out[field] = secretShape(v, name, shown)
 			}
 		}
 		return out

@@ -148,7 +148,7 @@ func (r *replay) compare(e *event, got reply) []error {
 
 // remember keeps what later requests need.
 func (r *replay) remember(e *event, got reply) {
-	if name := r.nameIn(e); name != "" && r.token != "" && got.status != 401 {
+	if name := r.nameIn(e); name != "" && !refused(e) {
 		r.touched[strings.ToUpper(r.value(name))] = true
 	}
 	if strings.HasSuffix(e.Request.Path, "/backup") && got.status == 200 {
