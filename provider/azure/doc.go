@@ -1,0 +1,2 @@
+// Package azure keeps records in Azure Key Vault.
+package azure

@@ -1,0 +1,90 @@
+package azure
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
+)
+
+// List implements [nebula.Provider]. It makes a call for each 25 secrets of the
+// whole vault, whosever they are: Key Vault has no filter. Tags are in the
+// answer, so that no filter costs more.
+func (p *Provider) List(_ context.Context, filter nebula.Filter) nebula.Pager {
+	return &pager{p: p, filter: filter, pages: p.client.NewListSecretPropertiesPager(nil)}
+}
+
+type pager struct {
+	p      *Provider
+	filter nebula.Filter
+
+	mu     sync.Mutex
+	closed bool
+	pages  *runtime.Pager[azsecrets.ListSecretPropertiesResponse]
+}
+
+// NextPage implements [nebula.Pager].
+func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
+	const op = "list"
+	if err := g.p.life.Enter(ctx); err != nil {
+		return nil, g.p.fail(op, nebula.Name{}, err)
+	}
+	defer g.p.life.Leave()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, g.p.fail(op, nebula.Name{}, remote.ErrListClosed())
+	}
+	if !g.pages.More() {
+		return nil, io.EOF
+	}
+	var page azsecrets.ListSecretPropertiesResponse
+	err := g.p.reads(ctx, func(ctx context.Context) (err error) {
+		page, err = g.pages.NextPage(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, g.p.fail(op, nebula.Name{}, err)
+	}
+	var entries []nebula.Entry
+	for _, item := range page.Value {
+		if entry, ok := g.p.entry(item); ok && g.filter.Matches(entry.ID, *entry.Metadata) {
+			entries = append(entries, entry)
+		}
+	}
+	return entries, nil
+}
+
+// Close implements [nebula.Pager].
+func (g *pager) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	return nil
+}
+
+// entry returns the credential that an item of a list is, and false for the
+// keyring and for what others put there.
+func (p *Provider) entry(item *azsecrets.SecretProperties) (nebula.Entry, bool) {
+	if item == nil || item.ID == nil || item.Managed != nil && *item.Managed {
+		return nebula.Entry{}, false
+	}
+	secret, _, ok := parseSecretID(string(*item.ID))
+	if !ok {
+		return nebula.Entry{}, false
+	}
+	l, metadata, ok := unproject(item.Tags)
+	if !ok {
+		return nebula.Entry{}, false
+	}
+	name, ok := p.names.owner(secret, l)
+	if !ok || name.IsKeyring() {
+		return nebula.Entry{}, false
+	}
+	return nebula.Entry{ID: name.ID(), Metadata: &metadata}, true
+}
