@@ -181,6 +181,12 @@ func TestManagedIdentities(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOtherIdentities(t *testing.T) {
+	x := newTester(t)
+	service := x.server.IdentityEndpoint() + "?resource=https://vault.azure.net"
+	header := x.server.IdentityHeader()
 	x.server.SetIdentities(false, ClientID)
 	if r := x.ask(t, service, nil, "X-IDENTITY-HEADER", header); r.status != 400 {
 		t.Errorf("without an identity of the system: %d", r.status)

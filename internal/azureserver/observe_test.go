@@ -90,6 +90,13 @@ func (r *replay) observeMessage(e *event, text, message string, size int) []erro
 			need(strings.FieldsFunc(entry, func(c rune) bool { return c == ' ' || c == ';' })[0])
 		}
 	}
+	return append(all, r.observeRequest(e, text, message, size)...)
+}
+
+// observeRequest checks what an observation says of the message beside the
+// request, and of its size.
+func (r *replay) observeRequest(e *event, text, message string, size int) []error {
+	var all []error
 	if strings.Contains(text, "letter case") && !strings.Contains(message, r.value(r.nameIn(e))) {
 		all = append(all, errors.New("the message has not the name as it was sent"))
 	}

@@ -35,7 +35,7 @@ func (r *replay) fresh(name string) string {
 		}
 		return strings.ToLower(r.value(m[1]))
 	}
-	if base := strings.ToLower(name); base != name && base == strings.ToLower(name) && r.bound[base] != "" {
+	if base := strings.ToLower(name); name == strings.ToUpper(name) && r.bound[base] != "" {
 		return strings.ToUpper(r.bound[base])
 	}
 	if found := sized.FindStringSubmatch(name); found != nil {

@@ -1,7 +1,6 @@
 package livetest
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -45,52 +44,28 @@ func identity(id azidentity.ManagedIDKind) func(policy.ClientOptions) (azcore.To
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // Microsoft's client works with the server as with the service: it logs in,
 // answers the challenge, writes and reads, pages.
 func TestLiveAzureSDK(t *testing.T) {
-	for name, credential := range map[string]func(*AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error){
-		"service principal": func(v *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
+	for name, credential := range map[string]func(*testing.T, *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error){
+		"service principal": func(_ *testing.T, v *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
 			return principal(v, v.Server.ClientSecret())
 		},
-		"system identity of a machine": func(*AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) { return identity(nil) },
-		"user identity of a machine": func(*AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
+		"system identity of a machine": func(*testing.T, *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
+			return identity(nil)
+		},
+		"user identity of a machine": func(*testing.T, *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
 			return identity(azidentity.ClientID(azureserver.UserIdentity))
 		},
-		"identity of App Service": func(v *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
+		"identity of App Service": func(t *testing.T, v *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
 			t.Setenv("IDENTITY_ENDPOINT", v.Server.IdentityEndpoint())
 			t.Setenv("IDENTITY_HEADER", v.Server.IdentityHeader())
 			return identity(nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx := context.Background()
 			vault := NewAzure(t, azureserver.Options{})
-			client := azureClient(t, vault, credential(vault))
-			for _, secret := range []string{"b", "A", "c"} {
-				if _, err := client.SetSecret(ctx, secret, azsecrets.SetSecretParameters{Value: ptr("value of " + secret), Tags: map[string]*string{"k": ptr("v")}}, nil); err != nil {
-					t.Fatal(err)
-				}
-			}
-			got, err := client.GetSecret(ctx, "a", "", nil)
-			if err != nil || *got.Value != "value of A" || *got.Tags["k"] != "v" {
-				t.Errorf("%+v, %v", got.Secret, err)
-			}
-			var listed string
-			vault.SetPages(1, 0)
-			for pager := client.NewListSecretPropertiesPager(nil); pager.More(); {
-				page, err := pager.NextPage(ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, item := range page.Value {
-					listed += item.ID.Name()
-				}
-			}
-			if listed != "Abc" {
-				t.Errorf("listed %s", listed)
-			}
+			useSDK(t, vault, azureClient(t, vault, credential(t, vault)))
 			// One request each, and one challenge for all of them.
 			if sets, challenges := vault.Count(azureserver.SetSecret), vault.Count(azureserver.Challenge); sets != 3 || challenges != 1 {
 				t.Errorf("%d requests to write, %d challenges", sets, challenges)
@@ -104,10 +79,39 @@ func TestLiveAzureSDK(t *testing.T) {
 	}
 }
 
+// useSDK writes three secrets, reads one and lists all.
+func useSDK(t *testing.T, vault *AzureVault, client *azsecrets.Client) {
+	t.Helper()
+	for _, secret := range []string{"b", "A", "c"} {
+		parameters := azsecrets.SetSecretParameters{Value: new("value of " + secret), Tags: map[string]*string{"k": new("v")}}
+		if _, err := client.SetSecret(t.Context(), secret, parameters, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := client.GetSecret(t.Context(), "a", "", nil)
+	if err != nil || *got.Value != "value of A" || *got.Tags["k"] != "v" {
+		t.Errorf("%+v, %v", got.Secret, err)
+	}
+	var listed string
+	vault.SetPages(1, 0)
+	for pager := client.NewListSecretPropertiesPager(nil); pager.More(); {
+		page, err := pager.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range page.Value {
+			listed += item.ID.Name()
+		}
+	}
+	if listed != "Abc" {
+		t.Errorf("listed %s", listed)
+	}
+}
+
 func TestLiveAzureWrongSecret(t *testing.T) {
 	vault := NewAzure(t, azureserver.Options{})
 	client := azureClient(t, vault, principal(vault, "wrong"))
-	_, err := client.GetSecret(context.Background(), "a", "", nil)
+	_, err := client.GetSecret(t.Context(), "a", "", nil)
 	var failed *azidentity.AuthenticationFailedError
 	if !errors.As(err, &failed) || failed.RawResponse.StatusCode != http.StatusUnauthorized {
 		t.Errorf("%v", err)
@@ -126,7 +130,7 @@ func TestLiveAzureForeignChallenge(t *testing.T) {
 		vault := NewAzure(t, azureserver.Options{})
 		vault.SetChallenge(challenge)
 		client := azureClient(t, vault, principal(vault, vault.Server.ClientSecret()))
-		if _, err := client.GetSecret(context.Background(), "a", "", nil); err == nil {
+		if _, err := client.GetSecret(t.Context(), "a", "", nil); err == nil {
 			t.Error("no error")
 		}
 		for _, r := range vault.Requests() {
