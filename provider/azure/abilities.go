@@ -100,9 +100,8 @@ func (p *Provider) Purge(ctx context.Context, name nebula.Name) error {
 		if deleted {
 			expected, until = true, p.clock.Now().Add(unseen)
 		}
-		err = p.writes(ctx, func(ctx context.Context) error {
-			_, err := p.client.PurgeDeletedSecret(ctx, p.names.secret(name), nil)
-			return err
+		_, err = write(ctx, p, name, func(ctx context.Context) (azsecrets.PurgeDeletedSecretResponse, error) {
+			return p.client.PurgeDeletedSecret(ctx, p.names.secret(name), nil)
 		})
 		if isMissing(err) {
 			if expected && p.clock.Now().Before(until) {
@@ -152,7 +151,7 @@ func (p *Provider) history(ctx context.Context, name nebula.Name) ([]nebula.Vers
 	var versions []*azsecrets.SecretProperties
 	group, groupContext := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		current, err = p.read(groupContext, name, "")
+		current, err = p.get(groupContext, name, "")
 		return err
 	})
 	group.Go(func() (err error) {
@@ -174,14 +173,11 @@ func (p *Provider) versions(ctx context.Context, name nebula.Name) ([]*azsecrets
 	pager := p.client.NewListSecretPropertiesVersionsPager(p.names.secret(name), nil)
 	var all []*azsecrets.SecretProperties
 	for pager.More() {
-		err := p.reads(ctx, func(ctx context.Context) error {
-			page, err := pager.NextPage(ctx)
-			all = append(all, page.Value...)
-			return err
-		})
+		page, err := read(ctx, p, pager.NextPage)
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, page.Value...)
 	}
 	return all, nil
 }
@@ -240,7 +236,7 @@ func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebu
 	if !isVersion(string(v)) {
 		return nebula.Record{}, p.fail(op, name, missing)
 	}
-	s, err := p.read(ctx, name, string(v))
+	s, err := p.get(ctx, name, string(v))
 	if isMissing(err) || err == nil && s.version != v {
 		err = missing
 	}

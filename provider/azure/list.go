@@ -43,11 +43,7 @@ func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 	if !g.pages.More() {
 		return nil, io.EOF
 	}
-	var page azsecrets.ListSecretPropertiesResponse
-	err := g.p.reads(ctx, func(ctx context.Context) (err error) {
-		page, err = g.pages.NextPage(ctx)
-		return err
-	})
+	page, err := read(ctx, g.p, g.pages.NextPage)
 	if err != nil {
 		return nil, g.p.fail(op, nebula.Name{}, err)
 	}
@@ -71,20 +67,27 @@ func (g *pager) Close() error {
 // entry returns the credential that an item of a list is, and false for the
 // keyring and for what others put there.
 func (p *Provider) entry(item *azsecrets.SecretProperties) (nebula.Entry, bool) {
-	if item == nil || item.ID == nil || item.Managed != nil && *item.Managed {
-		return nebula.Entry{}, false
-	}
-	secret, _, ok := parseSecretID(string(*item.ID))
-	if !ok {
-		return nebula.Entry{}, false
-	}
-	l, metadata, ok := unproject(item.Tags)
-	if !ok {
-		return nebula.Entry{}, false
-	}
-	name, ok := p.names.owner(secret, l)
-	if !ok || name.IsKeyring() {
+	name, metadata, ours := p.owner(item)
+	if !ours || name.IsKeyring() {
 		return nebula.Entry{}, false
 	}
 	return nebula.Entry{ID: name.ID(), Metadata: &metadata}, true
+}
+
+// owner returns the name whose record an item of a list is, and its metadata,
+// if it is one.
+func (p *Provider) owner(item *azsecrets.SecretProperties) (nebula.Name, nebula.Metadata, bool) {
+	if item == nil || item.ID == nil || item.Managed != nil && *item.Managed {
+		return nebula.Name{}, nebula.Metadata{}, false
+	}
+	secret, _, ok := parseSecretID(string(*item.ID))
+	if !ok {
+		return nebula.Name{}, nebula.Metadata{}, false
+	}
+	l, metadata, ok := unproject(item.Tags)
+	if !ok {
+		return nebula.Name{}, nebula.Metadata{}, false
+	}
+	name, ok := p.names.owner(secret, l)
+	return name, metadata, ok
 }

@@ -28,8 +28,9 @@ type Provider struct {
 	client *azsecrets.Client
 	http   *http.Client // below client
 
-	life   remote.Life
-	memory memory
+	life    remote.Life
+	memory  memory
+	changes changes
 }
 
 var (
@@ -104,6 +105,7 @@ func (p *Provider) State() nebula.State { return p.life.State() }
 // way to give one back.
 func (p *Provider) Close() error {
 	p.life.Close(func(bool) {
+		p.changes.background.Wait()
 		p.auth.close()
 		p.http.CloseIdleConnections()
 	})
@@ -122,7 +124,7 @@ func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Recor
 		return nebula.Record{}, p.fail(op, name, err)
 	}
 	defer p.life.Leave()
-	s, err := p.read(ctx, name, "")
+	s, err := p.get(ctx, name, "")
 	switch {
 	case isMissing(err):
 		p.memory.noteSight(name, "", p.clock.Now())
@@ -145,7 +147,7 @@ func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 		return false, p.fail(op, name, err)
 	}
 	defer p.life.Leave()
-	_, err := p.read(ctx, name, "")
+	_, err := p.get(ctx, name, "")
 	switch {
 	case isMissing(err):
 		return false, nil
@@ -178,9 +180,8 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 
 // remove deletes what stands there. Where nothing does, it succeeds.
 func (p *Provider) remove(ctx context.Context, name nebula.Name) error {
-	err := p.writes(ctx, func(ctx context.Context) error {
-		_, err := p.client.DeleteSecret(ctx, p.names.secret(name), nil)
-		return err
+	_, err := write(ctx, p, name, func(ctx context.Context) (azsecrets.DeleteSecretResponse, error) {
+		return p.client.DeleteSecret(ctx, p.names.secret(name), nil)
 	})
 	if isMissing(err) {
 		return nil

@@ -21,12 +21,10 @@ type secret struct {
 	purgeable bool
 }
 
-// read reads a secret, in that version or, with "", the current one.
-func (p *Provider) read(ctx context.Context, name nebula.Name, version string) (secret, error) {
-	var r azsecrets.GetSecretResponse
-	err := p.reads(ctx, func(ctx context.Context) (err error) {
-		r, err = p.client.GetSecret(ctx, p.names.secret(name), version, nil)
-		return err
+// get reads a secret, in that version or, with "", the current one.
+func (p *Provider) get(ctx context.Context, name nebula.Name, version string) (secret, error) {
+	r, err := read(ctx, p, func(ctx context.Context) (azsecrets.GetSecretResponse, error) {
+		return p.client.GetSecret(ctx, p.names.secret(name), version, nil)
 	})
 	if err != nil {
 		return secret{}, err
@@ -68,7 +66,7 @@ func isPurgeable(a *azsecrets.SecretAttributes) bool {
 // look reads a secret to see what it is. A disabled one cannot be read, but
 // its versions are listed with their tags.
 func (p *Provider) look(ctx context.Context, name nebula.Name) (secret, error) {
-	s, err := p.read(ctx, name, "")
+	s, err := p.get(ctx, name, "")
 	switch {
 	case isMissing(err):
 		return secret{}, nil
@@ -90,10 +88,8 @@ func (p *Provider) look(ctx context.Context, name nebula.Name) (secret, error) {
 // lookDeleted reads a deleted secret to see what it is. It says that there is
 // none for some seconds after a deletion, too.
 func (p *Provider) lookDeleted(ctx context.Context, name nebula.Name) (secret, error) {
-	var r azsecrets.GetDeletedSecretResponse
-	err := p.reads(ctx, func(ctx context.Context) (err error) {
-		r, err = p.client.GetDeletedSecret(ctx, p.names.secret(name), nil)
-		return err
+	r, err := read(ctx, p, func(ctx context.Context) (azsecrets.GetDeletedSecretResponse, error) {
+		return p.client.GetDeletedSecret(ctx, p.names.secret(name), nil)
 	})
 	if isMissing(err) {
 		return secret{}, nil

@@ -39,7 +39,7 @@ func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula
 	record := string(envelope.Bytes())
 	if middleware.IsRepeat(ctx) {
 		// No two seals are alike: if it stands there, an earlier attempt wrote it.
-		if s, err := p.read(ctx, name, ""); err == nil && s.ours && s.value == record {
+		if s, err := p.get(ctx, name, ""); err == nil && s.ours && s.value == record {
 			return s.version, nil
 		}
 	}
@@ -47,7 +47,7 @@ func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula
 		return "", err
 	}
 	parameters := azsecrets.SetSecretParameters{Value: &record, Tags: tags, SecretAttributes: &azsecrets.SecretAttributes{Expires: expiry(name, envelope)}}
-	return p.write(ctx, name, parameters)
+	return p.put(ctx, name, parameters)
 }
 
 // expiry returns when the credential is due for rotation, for Key Vault to
@@ -92,9 +92,9 @@ func (p *Provider) mayWrite(ctx context.Context, name nebula.Name, options nebul
 	return condition.Check(s.version)
 }
 
-// write writes a version. A deleted secret holds its name: it is recovered
+// put writes a version. A deleted secret holds its name: it is recovered
 // first, and what it held can be read from then until the new version stands.
-func (p *Provider) write(ctx context.Context, name nebula.Name, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
+func (p *Provider) put(ctx context.Context, name nebula.Name, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
 	var version nebula.Version
 	err := p.settled(ctx, func(ctx context.Context) error {
 		v, err := p.set(ctx, name, parameters)
@@ -111,10 +111,8 @@ func (p *Provider) write(ctx context.Context, name nebula.Name, parameters azsec
 }
 
 func (p *Provider) set(ctx context.Context, name nebula.Name, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
-	var r azsecrets.SetSecretResponse
-	err := p.writes(ctx, func(ctx context.Context) (err error) {
-		r, err = p.client.SetSecret(ctx, p.names.secret(name), parameters, nil)
-		return err
+	r, err := write(ctx, p, name, func(ctx context.Context) (azsecrets.SetSecretResponse, error) {
+		return p.client.SetSecret(ctx, p.names.secret(name), parameters, nil)
 	})
 	if err != nil {
 		return "", err
@@ -141,9 +139,8 @@ func (p *Provider) recover(ctx context.Context, name nebula.Name) error {
 	case !s.ours:
 		return remote.ErrForeign()
 	}
-	err = p.writes(ctx, func(ctx context.Context) error {
-		_, err := p.client.RecoverDeletedSecret(ctx, p.names.secret(name), nil)
-		return err
+	_, err = write(ctx, p, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
+		return p.client.RecoverDeletedSecret(ctx, p.names.secret(name), nil)
 	})
 	if isMissing(err) || isMoving(err) {
 		return nil

@@ -79,16 +79,10 @@ type wireError struct{ error }
 
 func (e *wireError) Unwrap() error { return e.error }
 
-// reads makes a call that reads, within the limit of time of one.
-func (p *Provider) reads(ctx context.Context, call func(context.Context) error) error {
+// read makes a call that reads, within the limit of time of one, and returns
+// its answer.
+func read[T any](ctx context.Context, p *Provider, call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
-	defer cancel()
-	return call(ctx)
-}
-
-// writes makes a call that writes, within the limit of time of one.
-func (p *Provider) writes(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*p.config.Timeout)
 	defer cancel()
 	return call(ctx)
 }
