@@ -20,7 +20,8 @@ type Fault struct {
 
 	// Delay passes in real time before anything else.
 	Delay time.Duration
-	// CutBefore cuts the connection; nothing was done.
+	// CutBefore cuts the connection; nothing was done. Go's transport sends a
+	// GET again by itself when the connection had served a request before.
 	CutBefore bool
 	// CutAfter lets the request take its effect and cuts the connection instead
 	// of answering.
