@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -118,5 +119,25 @@ func TestSetAndGet(t *testing.T) {
 	r := x.call(t, http.MethodGet, "/secrets/nAME/", nil)
 	if r.status != 200 || r.body["value"] != "v" {
 		t.Errorf("get: %d %s", r.status, r.text)
+	}
+}
+
+// What is added behind the API is what the API shows, and the other way round.
+func TestSeeds(t *testing.T) {
+	x := newTester(t)
+	want := Seed{Name: "Cert", Value: "v", ContentType: "text/plain", Tags: map[string]string{"k": "v"}, Disabled: true,
+		Managed: true, NotBefore: x.clock.Now().Add(-time.Hour), Expires: x.clock.Now().Add(time.Hour)}
+	x.Add(want)
+	if got, err := x.Latest("cert"); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	list := x.call(t, http.MethodGet, "/secrets", nil).body["value"].([]any)
+	if len(list) != 1 || at(list[0], "managed") != true || at(list[0], "tags", "k") != "v" ||
+		at(list[0], "contentType") != "text/plain" || at(list[0], "attributes", "enabled") != false ||
+		at(list[0], "attributes", "exp") != float64(want.Expires.Unix()) {
+		t.Errorf("%v", list)
+	}
+	if _, err := x.Latest("none"); err == nil {
+		t.Error("there is a secret that nobody wrote")
 	}
 }

@@ -233,7 +233,7 @@ func (v *Vault) sorted(in func(state) bool) []*secret {
 	return list
 }
 
-// Seed is a secret to be put into a vault behind its API.
+// Seed is a version of a secret, put into a vault or looked at behind its API.
 type Seed struct {
 	Name        string
 	Value       string
@@ -249,7 +249,7 @@ type Seed struct {
 func (v *Vault) Add(s Seed) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := &version{value: s.Value, enabled: !s.Disabled, tags: s.Tags, nbf: unix(s.NotBefore), exp: unix(s.Expires)}
+	n := &version{value: s.Value, enabled: !s.Disabled, tags: maps.Clone(s.Tags), nbf: unix(s.NotBefore), exp: unix(s.Expires)}
 	if s.ContentType != "" {
 		n.contentType = &s.ContentType
 	}
@@ -288,13 +288,32 @@ func (v *Vault) State(name string) string {
 	return string(s)
 }
 
-// Value is the latest value of a secret, whatever state it is in.
-func (v *Vault) Value(name string) (string, error) {
+// Latest is the latest version of a secret, whatever state it is in.
+func (v *Vault) Latest(name string) (Seed, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c, _ := v.find(name)
 	if c == nil {
-		return "", fmt.Errorf("azureserver: no secret %s", name)
+		return Seed{}, fmt.Errorf("azureserver: no secret %s", name)
 	}
-	return c.latest.value, nil
+	n := c.latest
+	s := Seed{Name: c.name, Value: n.value, Tags: maps.Clone(n.tags), Disabled: !n.enabled, Managed: c.managed,
+		NotBefore: fromUnix(n.nbf), Expires: fromUnix(n.exp)}
+	if n.contentType != nil {
+		s.ContentType = *n.contentType
+	}
+	return s, nil
+}
+
+// Value is the value of Latest.
+func (v *Vault) Value(name string) (string, error) {
+	s, err := v.Latest(name)
+	return s.Value, err
+}
+
+func fromUnix(u *int64) time.Time {
+	if u == nil {
+		return time.Time{}
+	}
+	return time.Unix(*u, 0)
 }
