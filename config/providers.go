@@ -3,6 +3,7 @@ package config
 import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/azure"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/provider/memory"
 	"github.com/nebula-credential/nebula/provider/vault"
@@ -15,6 +16,10 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
+		registerNetworked("azure", azure.DefaultConfigIn, azure.New,
+			func(c *azure.Config, o Outside) { c.Logger = o.Logger },
+			map[string]string{"vault_url": "AZURE_KEYVAULT_URL", "credential.tenant_id": "AZURE_TENANT_ID",
+				"credential.client_id": "AZURE_CLIENT_ID", "credential.federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"}),
 		registerNetworked("vault", vault.DefaultConfigIn, vault.New,
 			func(c *vault.Config, o Outside) { c.OneShot, c.Logger = o.OneShot, o.Logger },
 			map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
