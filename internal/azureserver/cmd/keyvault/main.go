@@ -44,6 +44,9 @@ func run(vault, ca string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	defer server.Close()
+	// A client that reads AZURE_CLIENT_ID asks for an identity with that id when
+	// it is told to use managed identities.
+	server.SetIdentities(true, azureserver.UserIdentity, azureserver.ClientID)
 	if err := os.WriteFile(ca, server.CA(), 0o644); err != nil {
 		return err
 	}
