@@ -28,7 +28,7 @@ func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
 	p.memory.forget(name)
 	err := p.findDeleted(ctx, name)
 	if err == nil {
-		err = p.settled(ctx, func(ctx context.Context) error { return p.recover(ctx, name) })
+		err = p.askToRecover(ctx, name)
 	}
 	if err == nil {
 		err = p.settled(ctx, func(ctx context.Context) error { return p.readable(ctx, name) })
@@ -172,11 +172,16 @@ func (p *Provider) history(ctx context.Context, name nebula.Name) ([]nebula.Vers
 func (p *Provider) versions(ctx context.Context, name nebula.Name) ([]*azsecrets.SecretProperties, error) {
 	pager := p.client.NewListSecretPropertiesVersionsPager(p.names.secret(name), nil)
 	var all []*azsecrets.SecretProperties
+	var next *string
 	for pager.More() {
 		page, err := read(ctx, p, pager.NextPage)
+		if err == nil && isCircle(next, page.NextLink) {
+			err = errForeignAnswer()
+		}
 		if err != nil {
 			return nil, err
 		}
+		next = page.NextLink
 		all = append(all, page.Value...)
 	}
 	return all, nil

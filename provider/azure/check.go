@@ -204,7 +204,7 @@ func (x *examination) contents(items []*azsecrets.SecretProperties) {
 	}
 	if disabled != nil {
 		x.add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(disabled),
-			"az keyvault secret set-attributes --vault-name "+x.p.vault()+" --enabled true --name NAME")
+			x.p.setAttributes("NAME")+" --enabled true")
 	}
 }
 

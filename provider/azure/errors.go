@@ -237,9 +237,9 @@ func (p *Provider) explainDenied(r *azcore.ResponseError) *nebula.Error {
 	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", p.vault(), need.policy)
 	switch innerCode(r) {
 	case secretDisabled:
-		return errDisabled()
+		return p.errDisabled(refusedSecret(r))
 	case "SecretExpired", "SecretNotYetValid":
-		return errNotNow()
+		return p.errNotNow(refusedSecret(r))
 	case "ForbiddenByRbac":
 		return denied(role, p.roleHint())
 	case "AccessDenied", "ForbiddenByPolicy":
@@ -414,16 +414,30 @@ func errForeignAnswer() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url, and at what stands before it"}
 }
 
-// errDisabled is a conflict and no want of permission: who may do everything
-// cannot read it either.
-func errDisabled() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
-		Hint: "enable it: az keyvault secret set-attributes --enabled true"}
+// refusedSecret returns the name of the secret that a call was about.
+func refusedSecret(r *azcore.ResponseError) string {
+	if r.RawResponse == nil || r.RawResponse.Request == nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(strings.TrimPrefix(r.RawResponse.Request.URL.Path, "/"), "/")
+	secret, _, _ := strings.Cut(rest, "/")
+	return secret
 }
 
-func errNotNow() *nebula.Error {
+// errDisabled is a conflict and no want of permission: who may do everything
+// cannot read it either.
+func (p *Provider) errDisabled(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
+		Hint: "enable it: " + p.setAttributes(secret) + " --enabled true"}
+}
+
+func (p *Provider) errNotNow(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret has expired in Key Vault, or is not valid yet",
-		Hint: "look at its dates: az keyvault secret set-attributes --expires, --not-before"}
+		Hint: "change its dates: " + p.setAttributes(secret) + " --expires DATE --not-before DATE"}
+}
+
+func (p *Provider) setAttributes(secret string) string {
+	return "az keyvault secret set-attributes --vault-name " + p.vault() + " --name " + secret
 }
 
 func errProtected() *nebula.Error {

@@ -1,4 +1,4 @@
 package azure
 
-// PollEvery is the time between two looks at what Key Vault is doing.
-const PollEvery = pollEvery
+// ReachLimit is how long a managed identity's endpoint may take to be reached.
+const ReachLimit = reachLimit

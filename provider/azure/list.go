@@ -25,6 +25,7 @@ type pager struct {
 
 	mu     sync.Mutex
 	closed bool
+	next   *string // where the page after the last one is
 	pages  *runtime.Pager[azsecrets.ListSecretPropertiesResponse]
 }
 
@@ -44,9 +45,13 @@ func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 		return nil, io.EOF
 	}
 	page, err := read(ctx, g.p, g.pages.NextPage)
+	if err == nil && isCircle(g.next, page.NextLink) {
+		err = errForeignAnswer()
+	}
 	if err != nil {
 		return nil, g.p.fail(op, nebula.Name{}, err)
 	}
+	g.next = page.NextLink
 	var entries []nebula.Entry
 	for _, item := range page.Value {
 		if entry, ok := g.p.entry(item); ok && g.filter.Matches(entry.ID, *entry.Metadata) {
@@ -54,6 +59,12 @@ func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 		}
 	}
 	return entries, nil
+}
+
+// isCircle reports that a page names itself as the next one. Empty pages in a
+// row are usual, so that nothing else would end the list.
+func isCircle(last, next *string) bool {
+	return last != nil && next != nil && *next != "" && *last == *next
 }
 
 // Close implements [nebula.Pager].

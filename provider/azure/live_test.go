@@ -3,8 +3,6 @@ package azure_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,31 +91,12 @@ func (l *liveProviders) corrupt(t *testing.T, p nebula.Provider, name nebula.Nam
 	host := strings.TrimPrefix(c.VaultURL, "https://")
 	vault := l.r.Server.Vault(strings.TrimSuffix(host, ".vault.azure.net"))
 	secret := c.SecretPrefix + foldname.Encode(name, 127-len(c.SecretPrefix))
-	vault.Add(azureserver.Seed{Name: secret, Value: string(raw), Tags: l.r.tags(t, vault, secret)})
-}
-
-// tags are those of a secret, as the API shows them.
-func (r *rig) tags(t testing.TB, vault *azureserver.Vault, secret string) map[string]string {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, vault.URL()+"/secrets/"+secret+"?api-version=7.6", nil)
+	latest, err := vault.Latest(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+r.Server.IssueToken("https://vault.azure.net", azureserver.TenantID, time.Hour))
-	transport := r.Server.Transport()
-	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var body struct {
-		Tags map[string]string `json:"tags"`
-	}
-	if err := json.NewDecoder(response.Body).Decode(&body); err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("the tags of %s: status %d, %v", secret, response.StatusCode, err)
-	}
-	return body.Tags
+	latest.Value = string(raw)
+	vault.Add(latest)
 }
 
 func liveHarness(r *rig, most int, layers bool, config azure.Config) providertest.Harness {

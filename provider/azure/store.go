@@ -87,7 +87,7 @@ func (p *Provider) mayWrite(ctx context.Context, name nebula.Name, options nebul
 		if condition.IsAbsent() {
 			return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already, which is disabled in Key Vault"}
 		}
-		return errDisabled()
+		return p.errDisabled(p.names.secret(name))
 	}
 	return condition.Check(s.version)
 }
@@ -127,19 +127,21 @@ func (p *Provider) set(ctx context.Context, name nebula.Name, parameters azsecre
 	return nebula.Version(version), nil
 }
 
-// recover asks Key Vault to recover a deleted secret of ours. It succeeds where
-// somebody else did.
+// recover asks Key Vault to recover a deleted secret, if it is one of ours.
 func (p *Provider) recover(ctx context.Context, name nebula.Name) error {
 	s, err := p.lookDeleted(ctx, name)
-	switch {
-	case err != nil:
-		return err
-	case !s.exists:
-		return nil
-	case !s.ours:
+	if err != nil || !s.exists {
+		return err // none: somebody else recovered it, or purged
+	}
+	if !s.ours {
 		return remote.ErrForeign()
 	}
-	_, err = write(ctx, p, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
+	return p.askToRecover(ctx, name)
+}
+
+// askToRecover succeeds where somebody else asked before.
+func (p *Provider) askToRecover(ctx context.Context, name nebula.Name) error {
+	_, err := write(ctx, p, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
 		return p.client.RecoverDeletedSecret(ctx, p.names.secret(name), nil)
 	})
 	if isMissing(err) || isMoving(err) {
