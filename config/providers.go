@@ -3,6 +3,7 @@ package config
 import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/azure"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/provider/memory"
@@ -16,6 +17,10 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
+		registerNetworked("azure", azure.DefaultConfigIn, azure.New,
+			func(c *azure.Config, o Outside) { c.Logger = o.Logger },
+			map[string]string{"vault_url": "AZURE_KEYVAULT_URL", "credential.tenant_id": "AZURE_TENANT_ID",
+				"credential.client_id": "AZURE_CLIENT_ID", "credential.federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"}),
 		registerNetworked("kubernetes", kubernetes.DefaultConfigIn, kubernetes.New,
 			func(c *kubernetes.Config, o Outside) { c.Stderr = o.Stderr },
 			map[string]string{"kubeconfig_path": "KUBECONFIG", "namespace": "KUBERNETES_NAMESPACE"}),

@@ -22,6 +22,8 @@ type binary struct {
 	module string // folder with go.mod and go.sum, seen from testservers
 	pkg    string // folder of the package, seen from module
 	note   string // how long it takes to build
+
+	sources []string // folders of further packages that it consists of, seen from module
 }
 
 // cache keeps what was built, in a folder named by a hash of all that made it.
@@ -75,9 +77,13 @@ func key(ctx context.Context, b binary) (string, error) {
 	}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s%q\n", out, flags())
-	files, err := filepath.Glob(filepath.Join(b.module, b.pkg, "*.go"))
-	if err != nil {
-		return "", err
+	var files []string
+	for _, folder := range append([]string{b.pkg}, b.sources...) {
+		found, err := filepath.Glob(filepath.Join(b.module, folder, "*.go"))
+		if err != nil {
+			return "", err
+		}
+		files = append(files, found...)
 	}
 	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
 	files = append(files, filepath.Join(b.module, "go.mod"), filepath.Join(b.module, "go.sum"))

@@ -85,8 +85,16 @@ func TestBuiltOnceByManyAtOnce(t *testing.T) {
 func TestBuiltAgainWhenItsSourcesChange(t *testing.T) {
 	tools := &cache{dir: t.TempDir(), log: &bytes.Buffer{}}
 	b := program(t, "package main\n\nfunc main() {}\n")
+	b.sources = []string{"part"}
+	part := filepath.Join(b.module, "part", "part.go")
+	if err := os.Mkdir(filepath.Dir(part), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(part, []byte("package part\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	paths := map[string]bool{}
-	for _, change := range []string{"", "main.go", "go.mod", "go.sum"} {
+	for _, change := range []string{"", "main.go", "go.mod", "go.sum", "part/part.go"} {
 		if change != "" {
 			file, err := os.OpenFile(filepath.Join(b.module, change), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {

@@ -22,7 +22,7 @@ type variable struct{ name, value string }
 
 // servers are all that there are, in the order in which they are started.
 func servers() []server {
-	return []server{vaultServer{}, kubernetesServer{}}
+	return []server{vaultServer{}, kubernetesServer{}, azureServer{}}
 }
 
 func names(all []server) []string {

@@ -41,7 +41,7 @@ type running struct {
 }
 
 // addresses names the variable that holds each server's address.
-var addresses = map[string]string{"vault": "VAULT_ADDR", "kubernetes": "NEBULA_TEST_KUBERNETES_ADDR"}
+var addresses = map[string]string{"vault": "VAULT_ADDR", "kubernetes": "NEBULA_TEST_KUBERNETES_ADDR", "azure": "HTTPS_PROXY"}
 
 func forEachServer(t *testing.T, test func(t *testing.T, server string)) {
 	for _, name := range names(servers()) {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/internal/livetest"
+)
+
+// The whole command on a key vault, by nothing but variables of its
+// environment: testdata/live/azure. Changes of state take less time than they
+// do in reality, and more than none.
+func TestLiveScriptsAzure(t *testing.T) {
+	v := livetest.NewAzure(t, azureserver.Options{})
+	v.SetDelays(azureserver.Delays{Delete: 500 * time.Millisecond, Recover: 500 * time.Millisecond,
+		RecoverWrite: 300 * time.Millisecond, Purge: 500 * time.Millisecond})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, v.Server.CA(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runScripts(t, filepath.Join("testdata", "live", "azure"), func(env *testscript.Env) {
+		for name, value := range map[string]string{
+			"NEBULA_STORAGE_PROVIDER":              "azure",
+			"NEBULA_STORAGE_AZURE_VAULT_URL":       v.URL(),
+			"NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE": "service_principal",
+			"AZURE_TENANT_ID":                      azureserver.TenantID,
+			"AZURE_CLIENT_ID":                      azureserver.ClientID,
+			"AZURE_CLIENT_SECRET":                  v.Server.ClientSecret(),
+			"IDENTITY_ENDPOINT":                    v.Server.IdentityEndpoint(),
+			"IDENTITY_HEADER":                      v.Server.IdentityHeader(),
+			"HTTPS_PROXY":                          v.Server.ProxyURL(),
+			"SSL_CERT_FILE":                        ca,
+		} {
+			env.Setenv(name, value)
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package azureserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault makes requests go wrong, after their token was found good and before
+// they do anything. The first fault that fits a request is the one that counts.
+type Fault struct {
+	Operation Operation // "" is every one of the vaults, not those of the login
+	Name      string    // of the secret, ignoring case; "" is every one
+	Vault     string    // host; "" is every one. Vault.Inject sets it
+	After     int       // so many fitting requests are spared first
+	Times     int       // so many requests; 0 is all
+
+	// Delay passes in real time before anything else.
+	Delay time.Duration
+	// CutBefore cuts the connection; nothing was done. Go's transport sends a
+	// GET again by itself when the connection had served a request before.
+	CutBefore bool
+	// CutAfter lets the request take its effect and cuts the connection instead
+	// of answering.
+	CutAfter bool
+	// Status is the answer's, if it is not 0; then the request has no effect.
+	Status     int
+	Code       string // error.code; by the status without it
+	Inner      string // innererror.code
+	Message    string
+	RetryAfter string // the header, as it is to be sent
+	Location   string // the header, with a status of 3xx
+
+	// about makes the message where it names the request.
+	about func(x *exchange, v *Vault) string
+}
+
+// faults are those in force, and how often each was met.
+type faults struct {
+	mu   sync.Mutex
+	list []*injected
+}
+
+type injected struct {
+	Fault
+	met int
+}
+
+// Inject puts a fault in force, until remove is called.
+func (s *Server) Inject(f Fault) (remove func()) {
+	in := &injected{Fault: f}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.list = append(s.faults.list, in)
+	return func() {
+		s.faults.mu.Lock()
+		defer s.faults.mu.Unlock()
+		for i, other := range s.faults.list {
+			if other == in {
+				s.faults.list = append(s.faults.list[:i:i], s.faults.list[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// Inject is Server.Inject for this vault alone.
+func (v *Vault) Inject(f Fault) (remove func()) {
+	f.Vault = v.host
+	return v.server.Inject(f)
+}
+
+func (f *injected) fits(r *Request) bool {
+	return (f.Operation == r.Operation || f.Operation == "" && strings.HasSuffix(r.Host, vaultSuffix)) &&
+		(f.Name == "" || strings.EqualFold(f.Name, r.Name)) && (f.Vault == "" || f.Vault == r.Host)
+}
+
+// meet returns the fault that the request meets, if any.
+func (f *faults) meet(r *Request) *Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, in := range f.list {
+		if !in.fits(r) {
+			continue
+		}
+		in.met++
+		if in.met > in.After && (in.Times == 0 || in.met <= in.After+in.Times) {
+			return &in.Fault
+		}
+	}
+	return nil
+}
+
+// hit applies the fault that the request meets. It reports whether the request
+// is done with. The vault is nil for the login.
+func (x *exchange) hit(v *Vault) bool {
+	f := x.server.faults.meet(&x.entry)
+	if f == nil {
+		return false
+	}
+	pause(x.r.Context(), f.Delay)
+	x.cut = f.CutBefore || f.CutAfter
+	if f.CutBefore {
+		return true
+	}
+	if f.Status == 0 {
+		return false
+	}
+	if f.RetryAfter != "" {
+		x.w.Header().Set("Retry-After", f.RetryAfter)
+	}
+	if f.Location != "" {
+		x.w.Header().Set("Location", f.Location)
+		x.answer(f.Status, nil)
+		return true
+	}
+	e := &apiError{status: f.Status, code: f.Code, inner: f.Inner, message: f.Message}
+	if e.code == "" {
+		e.code = strings.ReplaceAll(http.StatusText(f.Status), " ", "")
+	}
+	if f.about != nil && v != nil {
+		e.message = f.about(x, v)
+	}
+	x.fail(e)
+	return true
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// place is the end of messages about refusals, which names the vault.
+func (v *Vault) place() string {
+	name, _, _ := strings.Cut(v.host, ".")
+	return "Vault: " + name + ";location=westeurope"
+}
+
+const caller = "appid=" + ClientID + ";oid=" + objectID + ";iss=https://sts.windows.net/" + TenantID + "/"
+
+// ForbiddenByRbac refuses an operation for want of a role.
+func ForbiddenByRbac(op Operation) Fault {
+	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "ForbiddenByRbac",
+		about: func(x *exchange, v *Vault) string {
+			name, _, _ := strings.Cut(v.host, ".")
+			return fmt.Sprintf("The caller may not do this on the resource. A role that was given a moment ago may not be in force yet.\r\n"+
+				"Caller: %s\r\nAction: '%s'\r\n"+
+				"Resource: '/subscriptions/%s/resourcegroups/test/providers/microsoft.keyvault/vaults/%s/secrets/%s'\r\n"+
+				"Assignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\n%s\r\n",
+				caller, x.entry.Operation.rbacAction(), TenantID, name, x.entry.Name, v.place())
+		}}
+}
+
+// AccessDenied refuses an operation that the vault's access policies do not
+// grant.
+func AccessDenied(op Operation) Fault {
+	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "AccessDenied",
+		about: func(x *exchange, v *Vault) string {
+			return fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission on key vault '%s'.",
+				caller, x.entry.Operation.permission(), v.place())
+		}}
+}
+
+// ForbiddenByPolicy refuses an operation by the vault's policy.
+func ForbiddenByPolicy(op Operation) Fault {
+	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "ForbiddenByPolicy",
+		about: func(x *exchange, v *Vault) string {
+			return fmt.Sprintf("Operation %s is not allowed by policy for '%s'. %s",
+				x.entry.Operation.permission(), caller, v.place())
+		}}
+}
+
+// ForbiddenByFirewall refuses every operation for the address it comes from.
+func ForbiddenByFirewall() Fault {
+	return Fault{Status: http.StatusForbidden, Code: "Forbidden", Inner: "ForbiddenByFirewall",
+		about: func(_ *exchange, v *Vault) string {
+			return fmt.Sprintf("Client address is not allowed and the caller is not a trusted service.\r\n"+
+				"Client address: 203.0.113.7\r\nCaller: %s\r\n%s", caller, v.place())
+		}}
+}
+
+// Throttled refuses every operation for being one too many. No Retry-After was
+// ever seen on such an answer; RetryAfter can be set.
+func Throttled() Fault {
+	return Fault{Status: http.StatusTooManyRequests, Code: "Throttled",
+		about: func(x *exchange, v *Vault) string {
+			return fmt.Sprintf("The request was not processed because there were too many. Reason: VaultRequestTypeLimitReached. %s", v.place())
+		}}
+}
+
+// Unavailable answers every operation with a status of 5xx.
+func Unavailable(status int) Fault {
+	return Fault{Status: status, Message: "The service cannot answer now."}
+}

@@ -1,0 +1,203 @@
+package azureserver
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// recording is a line of the file: a request and what the service answered.
+type recording struct {
+	Scenario   string  `json:"scenario"`
+	Step       int     `json:"step"`
+	APIVersion *string `json:"api_version"`
+	Request    struct {
+		Method string            `json:"method"`
+		Path   string            `json:"path"`
+		Query  map[string]string `json:"query"`
+		Body   any               `json:"body"`
+	} `json:"request"`
+	Response struct {
+		Status    int               `json:"status"`
+		Headers   map[string]string `json:"headers"`
+		ErrorCode string            `json:"error_code"`
+		InnerCode string            `json:"inner_error_code"`
+		BodyShape any               `json:"body_shape"`
+	} `json:"response"`
+	Repeats  int      `json:"repeats"`
+	Seconds  *float64 `json:"seconds_after_previous_step"`
+	Observed []string `json:"observed"`
+}
+
+// readRecordings returns the scenarios in the order of the file.
+func readRecordings(t *testing.T, path string) (names []string, scenarios map[string][]recording) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenarios = map[string][]recording{}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, 1<<20)
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var r recording
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatalf("%s:%d: %v", path, n, err)
+		}
+		if scenarios[r.Scenario] == nil {
+			names = append(names, r.Scenario)
+		}
+		scenarios[r.Scenario] = append(scenarios[r.Scenario], onSecrets(r))
+	}
+	if err := lines.Err(); err != nil || len(names) == 0 {
+		t.Fatalf("%s: %d scenarios, %v", path, len(names), err)
+	}
+	return names, scenarios
+}
+
+// says returns the first observation that holds the text.
+func (r *recording) says(text string) bool {
+	return strings.Contains(strings.ToLower(strings.Join(r.Observed, "\n")), strings.ToLower(text))
+}
+
+// onSecrets turns a recording about keys into one about secrets: same service,
+// same errors. What makes or imports a key is SetSecret, and what uses one is
+// GetSecret.
+func onSecrets(r recording) recording {
+	segments := strings.Split(r.Request.Path, "/")
+	if len(segments) < 2 || !strings.HasSuffix(strings.ToLower(segments[1]), "keys") {
+		return r
+	}
+	segments[1] = regexp.MustCompile(`(?i)keys$`).ReplaceAllString(segments[1], "secrets")
+	last, shown := segments[len(segments)-1], false
+	isOperation := r.Request.Method == "POST" && len(segments) > 3
+	switch {
+	case isOperation && (last == "create" || last == "import" || last == "rotate"):
+		segments, r.Request.Method, shown = segments[:len(segments)-1], "PUT", true
+		body := map[string]any{"value": "VALUE"}
+		if sent, ok := r.Request.Body.(map[string]any); ok && sent["tags"] != nil {
+			body["tags"] = sent["tags"]
+		}
+		r.Request.Body = body
+	case isOperation && last != "backup" && last != "recover":
+		segments, r.Request.Method, r.Request.Body = segments[:len(segments)-1], "GET", nil
+	case r.Request.Method == "PUT":
+		shown = true
+	}
+	shown = shown || r.Request.Method == "GET" && segments[1] == "secrets"
+	r.Request.Path = strings.Join(segments, "/")
+	code := func(s string) string { return regexp.MustCompile(`^Key`).ReplaceAllString(s, "Secret") }
+	r.Response.ErrorCode, r.Response.InnerCode = code(r.Response.ErrorCode), code(r.Response.InnerCode)
+	r.Response.BodyShape = secretShape(r.Response.BodyShape, segments[min(2, len(segments)-1)], shown)
+	return r
+}
+
+// secretShape turns the shape of a key's answer into that of a secret's: a key
+// has its id within its material, and a secret shows its value when it is made
+// or read.
+func secretShape(shape any, name string, shown bool) any {
+	switch s := shape.(type) {
+	case string:
+		s = strings.NewReplacer("/keys", "/secrets", "/deletedkeys", "/deletedsecrets").Replace(s)
+		return regexp.MustCompile(`^Key`).ReplaceAllString(s, "Secret")
+	case []any:
+		out := make([]any, len(s))
+		for i, v := range s {
+			out[i] = secretShape(v, name, shown)
+		}
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for field, v := range s {
+			switch field {
+			case "key":
+				out["id"] = "https://{vault}/secrets/" + name + "/{version1}"
+				if shown {
+					out["value"] = "string"
+				}
+			case "exportable", "hsmPlatform": // of keys alone
+			case "kid":
+				out["id"] = secretShape(v, name, shown)
+			default:
+				out[field] = secretShape(v, name, shown)
+			}
+		}
+		return out
+	}
+	return shape
+}
+
+// event is one request of a replay: a recording, at one of its repetitions.
+type event struct {
+	*recording
+	index int           // 1 for the first repetition
+	at    time.Duration // since the beginning of the scenario
+}
+
+// label names the event in messages.
+func (e *event) label() string {
+	s := fmt.Sprintf("step %d", e.Step)
+	if e.Repeats > 1 {
+		s += fmt.Sprintf(" (%d of %d)", e.index, e.Repeats)
+	}
+	return s + " " + e.Request.Method + " " + e.Request.Path
+}
+
+var repetitionTimes = regexp.MustCompile(`(\d+) s\b`)
+
+// schedule lays the requests of a scenario out in time. Times were recorded in
+// seconds; within one, each request comes a millisecond after the other.
+func schedule(steps []recording) []*event {
+	var events []*event
+	var now time.Duration
+	for i := range steps {
+		r := &steps[i]
+		var gap time.Duration
+		if r.Seconds != nil {
+			gap = time.Duration(*r.Seconds * float64(time.Second))
+		}
+		// What was updated after it was made was not updated in the same second.
+		if gap == 0 && strings.Contains(fmt.Sprint(r.Response.BodyShape), "unix>created") {
+			gap = time.Second
+		}
+		now += gap
+		offsets := r.offsets()
+		begin := now
+		for n := range max(1, r.Repeats) {
+			if n < len(offsets) {
+				now = max(now, begin+offsets[n])
+			}
+			now += time.Millisecond
+			events = append(events, &event{recording: r, index: n + 1, at: now})
+		}
+	}
+	return events
+}
+
+// offsets are the times of the repetitions where an observation gives them all,
+// such as "polls at 0 s and 2 s".
+func (r *recording) offsets() []time.Duration {
+	for _, text := range r.Observed {
+		found := repetitionTimes.FindAllStringSubmatch(text, -1)
+		if len(found) < 2 || len(found) != r.Repeats {
+			continue
+		}
+		var offsets []time.Duration
+		for _, f := range found {
+			n, _ := strconv.Atoi(f[1])
+			offsets = append(offsets, time.Duration(n)*time.Second)
+		}
+		return offsets
+	}
+	return nil
+}

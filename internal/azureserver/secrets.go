@@ -1,0 +1,364 @@
+package azureserver
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"regexp"
+	"time"
+	"unicode/utf8"
+)
+
+// serviceVersion is that of the newest recording.
+const serviceVersion = "1.9.3449.1"
+
+// apiVersion is what versions of the API look like. All answer alike.
+var apiVersion = regexp.MustCompile(`^(7\.\d|20\d\d-\d\d-\d\d)(-preview(\.\d+)?)?$`)
+
+// serve answers a request to the vault, in the order of the service: the token
+// before the rest, permissions before existence.
+func (v *Vault) serve(x *exchange) {
+	h := x.w.Header()
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Pragma", "no-cache")
+	h.Set("Expires", "-1")
+	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("x-ms-keyvault-region", "westeurope")
+	h.Set("x-ms-keyvault-service-version", serviceVersion)
+	h.Set("x-ms-keyvault-network-info", "conn_type=Ipv4;addr=203.0.113.7;act_addr_fam=InterNetwork;")
+	h.Set("x-ms-request-id", guid())
+	if id := x.r.Header.Get("x-ms-client-request-id"); id != "" {
+		h.Set("x-ms-client-request-id", id)
+	}
+	t, wrong := parse(x.r)
+	x.entry.Operation, x.entry.Name = t.op, t.name
+	if e := x.server.logins.check(x.r); e != nil {
+		h.Set("WWW-Authenticate", v.challengeHeader())
+		x.fail(e)
+		return
+	}
+	if x.hit(v) {
+		return
+	}
+	if wrong == nil && !apiVersion.MatchString(x.r.URL.Query().Get("api-version")) {
+		wrong = badParameter("The api-version is missing or not known.")
+	}
+	if wrong != nil {
+		x.fail(wrong)
+		return
+	}
+	status, body, e := v.do(x, t)
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	x.answer(status, body)
+}
+
+func (v *Vault) challengeHeader() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.challenge != "" {
+		return v.challenge
+	}
+	return `Bearer authorization="https://` + loginHost + "/" + TenantID + `", resource="` + resource + `"`
+}
+
+// do carries the operation out.
+func (v *Vault) do(x *exchange, t target) (int, any, *apiError) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var body any
+	var e *apiError
+	switch t.op {
+	case SetSecret:
+		body, e = v.set(t, x.body)
+	case GetSecret:
+		body, e = v.get(t, x.r.URL.Query().Get("outContentType"))
+	case UpdateSecret:
+		body, e = v.update(t, x.body)
+	case DeleteSecret:
+		body, e = v.delete(t)
+	case GetDeletedSecret:
+		body, e = v.getDeleted(t)
+	case RecoverSecret:
+		body, e = v.recover(t)
+	case PurgeSecret:
+		return http.StatusNoContent, nil, v.purge(t)
+	case BackupSecret:
+		body, e = v.backup(t)
+	case RestoreSecret:
+		body, e = v.restore(x.body)
+	default:
+		body, e = v.list(t, x.r.URL.Query())
+	}
+	return http.StatusOK, body, e
+}
+
+// secretJSON is a bundle, a deleted bundle and an item of a list: each shows
+// what it has.
+type secretJSON struct {
+	RecoveryID         string         `json:"recoveryId,omitempty"`
+	DeletedDate        int64          `json:"deletedDate,omitempty"`
+	ScheduledPurgeDate int64          `json:"scheduledPurgeDate,omitempty"`
+	Value              *string        `json:"value,omitempty"`
+	ContentType        *string        `json:"contentType,omitempty"`
+	ID                 string         `json:"id"`
+	Managed            bool           `json:"managed,omitempty"`
+	Attributes         attributesJSON `json:"attributes"`
+	Tags               *tagsJSON      `json:"tags,omitempty"`
+}
+
+type tagsJSON map[string]string
+
+type attributesJSON struct {
+	Enabled         bool   `json:"enabled"`
+	NotBefore       *int64 `json:"nbf,omitempty"`
+	Expires         *int64 `json:"exp,omitempty"`
+	Created         int64  `json:"created"`
+	Updated         int64  `json:"updated"`
+	RecoveryLevel   string `json:"recoveryLevel"`
+	RecoverableDays int    `json:"recoverableDays"`
+}
+
+// show is the bundle of a version without its value.
+func (v *Vault) show(c *secret, n *version) secretJSON {
+	out := secretJSON{ContentType: n.contentType, ID: v.URL() + "/secrets/" + c.name + "/" + n.id, Managed: c.managed,
+		Attributes: attributesJSON{Enabled: n.enabled, NotBefore: n.nbf, Expires: n.exp, Created: n.created,
+			Updated: n.updated, RecoveryLevel: v.recoveryLevel(), RecoverableDays: v.retention}}
+	if n.tags != nil {
+		tags := tagsJSON(maps.Clone(n.tags))
+		out.Tags = &tags
+	}
+	return out
+}
+
+func (v *Vault) showDeleted(c *secret) secretJSON {
+	out := v.show(c, c.latest)
+	out.RecoveryID = v.URL() + "/deletedsecrets/" + c.name
+	out.DeletedDate, out.ScheduledPurgeDate = c.deletedAt.Unix(), c.purgeAt.Unix()
+	return out
+}
+
+// change is the body of SetSecret and of UpdateSecret.
+type change struct {
+	Value       *string           `json:"value"`
+	ContentType *string           `json:"contentType"`
+	Tags        map[string]string `json:"tags"`
+	Attributes  struct {
+		Enabled   *bool  `json:"enabled"`
+		NotBefore *int64 `json:"nbf"`
+		Expires   *int64 `json:"exp"`
+	} `json:"attributes"`
+}
+
+// readChange checks what the service checks. That too large values, tags and
+// content types get the same answer as too many tags is inferred.
+func readChange(body []byte) (change, *apiError) {
+	var c change
+	if err := json.Unmarshal(body, &c); err != nil {
+		return c, badParameter("The body is not what was expected.")
+	}
+	if c.Value != nil && len(*c.Value) > maxValue {
+		return c, badParameter("The value of the secret is too large.")
+	}
+	if c.ContentType != nil && utf8.RuneCountInString(*c.ContentType) > maxContentType {
+		return c, badParameter("The contentType is too long.")
+	}
+	if len(c.Tags) > maxTags {
+		return c, badParameter("A parameter has something that is not accepted.")
+	}
+	for key, value := range c.Tags {
+		if utf8.RuneCountInString(key) > maxTag || utf8.RuneCountInString(value) > maxTag {
+			return c, badParameter("A parameter has something that is not accepted.")
+		}
+	}
+	return c, nil
+}
+
+func (v *Vault) set(t target, body []byte) (any, *apiError) {
+	change, e := readChange(body)
+	if e != nil {
+		return nil, e
+	}
+	if change.Value == nil {
+		return nil, badParameter("The value is missing.")
+	}
+	old, s := v.find(t.name)
+	switch s {
+	case beingDeleted:
+		return nil, conflict("ObjectIsBeingDeleted", t.name)
+	case deleted:
+		return nil, conflict("ObjectIsDeletedButRecoverable", t.name)
+	case recovering, unwritable:
+		return nil, conflict("ObjectIsBeingRecovered", t.name)
+	case beingPurged: // inferred from that of RestoreSecret
+		return nil, conflict("", t.name)
+	}
+	if old != nil && old.managed {
+		return nil, managedRefused(t)
+	}
+	n := &version{value: *change.Value, contentType: change.ContentType, tags: change.Tags, enabled: true,
+		nbf: change.Attributes.NotBefore, exp: change.Attributes.Expires}
+	if change.Attributes.Enabled != nil {
+		n.enabled = *change.Attributes.Enabled
+	}
+	c := v.write(t.name, n)
+	out := v.show(c, n)
+	out.Value = &n.value
+	return out, nil
+}
+
+// managedRefused: the secret of a certificate changes with the certificate
+// only. That the answer has this form is inferred.
+func managedRefused(t target) *apiError {
+	return &apiError{status: http.StatusForbidden, code: "Forbidden",
+		message: "Operation " + string(t.op) + " is not allowed on a secret that belongs to a certificate."}
+}
+
+// pick returns the version that the target names.
+func (v *Vault) pick(t target) (*secret, *version, *apiError) {
+	c, s := v.find(t.name)
+	if !s.readable() {
+		return nil, nil, notFound(t.name)
+	}
+	n := c.latest
+	if t.version != "" {
+		n = c.versions[t.version]
+	}
+	if n == nil {
+		return nil, nil, notFound(t.name + "/" + t.version)
+	}
+	return c, n, nil
+}
+
+func (v *Vault) get(t target, outContentType string) (any, *apiError) {
+	c, n, e := v.pick(t)
+	if e != nil {
+		return nil, e
+	}
+	if outContentType != "" && !c.managed {
+		return nil, badParameter("outContentType is for secrets that belong to a certificate.")
+	}
+	if !n.enabled {
+		return nil, &apiError{status: http.StatusForbidden, code: "Forbidden", inner: "SecretDisabled",
+			message: "Operation get is not allowed on a disabled secret."}
+	}
+	out := v.show(c, n)
+	out.Value = &n.value
+	return out, nil
+}
+
+func (v *Vault) update(t target, body []byte) (any, *apiError) {
+	change, e := readChange(body)
+	if e != nil {
+		return nil, e
+	}
+	c, n, e := v.pick(t)
+	if e != nil {
+		return nil, e
+	}
+	if c.managed {
+		return nil, managedRefused(t)
+	}
+	if change.ContentType != nil {
+		n.contentType = change.ContentType
+	}
+	if change.Tags != nil {
+		n.tags = change.Tags
+	}
+	if change.Attributes.Enabled != nil {
+		n.enabled = *change.Attributes.Enabled
+	}
+	if change.Attributes.NotBefore != nil {
+		n.nbf = change.Attributes.NotBefore
+	}
+	if change.Attributes.Expires != nil {
+		n.exp = change.Attributes.Expires
+	}
+	n.updated = v.server.now().Unix()
+	return v.show(c, n), nil
+}
+
+func (v *Vault) delete(t target) (any, *apiError) {
+	c, s := v.find(t.name)
+	if s == recovering { // inferred
+		return nil, conflict("ObjectIsBeingRecovered", t.name)
+	}
+	if !s.readable() {
+		return nil, notFound(t.name)
+	}
+	if c.managed {
+		return nil, managedRefused(t)
+	}
+	v.startDelete(c)
+	return v.showDeleted(c), nil
+}
+
+func (v *Vault) startDelete(c *secret) {
+	now := v.server.now()
+	c.asked, c.done, c.deletedAt = deleted, now.Add(v.delays.Delete), now
+	c.purgeAt = now.Truncate(time.Second).Add(time.Duration(v.retention) * 24 * time.Hour)
+}
+
+// getDeleted has two answers for what is not there: one where the name is on
+// its way to a state or from one, and one where there is nothing.
+func (v *Vault) getDeleted(t target) (any, *apiError) {
+	c, s := v.find(t.name)
+	switch s {
+	case deleted:
+		return v.showDeleted(c), nil
+	case beingDeleted, recovering, unwritable: // the latter inferred
+		return nil, deletedNotFound(t.name)
+	}
+	return nil, notFound(t.name)
+}
+
+// recover: only the answer for a deleted secret and the one for none are
+// recorded; the others are those of a purge.
+func (v *Vault) recover(t target) (any, *apiError) {
+	c, e := v.findDeleted(t)
+	if e != nil {
+		return nil, e
+	}
+	v.startRecover(c)
+	return v.show(c, c.latest), nil
+}
+
+func (v *Vault) startRecover(c *secret) {
+	c.asked, c.done = recovering, v.server.now().Add(v.delays.Recover)
+	c.writable = c.done.Add(v.delays.RecoverWrite)
+}
+
+func (v *Vault) findDeleted(t target) (*secret, *apiError) {
+	c, s := v.find(t.name)
+	switch s {
+	case deleted:
+		return c, nil
+	case beingDeleted:
+		return nil, conflict("ObjectIsBeingDeleted", t.name)
+	case recovering:
+		return nil, conflict("ObjectIsBeingRecovered", t.name)
+	case beingPurged:
+		return nil, conflict("", t.name)
+	}
+	return nil, notFound(t.name)
+}
+
+func (v *Vault) purge(t target) *apiError {
+	c, e := v.findDeleted(t)
+	if e != nil {
+		return e
+	}
+	if v.protected {
+		return &apiError{status: http.StatusForbidden, code: "Forbidden",
+			message: "Operation purge not allowed: the vault protects what was deleted until its time is over. " + v.place()}
+	}
+	v.startPurge(c)
+	return nil
+}
+
+func (v *Vault) startPurge(c *secret) {
+	c.asked, c.done = beingPurged, v.server.now().Add(v.delays.Purge)
+}

@@ -1,0 +1,308 @@
+package azure
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+func testProvider(t *testing.T) *Provider {
+	t.Helper()
+	c := DefaultConfigIn(func(string) string { return "" })
+	c.VaultURL = "https://team.vault.azure.net"
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// answered is the SDK's error for an answer of the vault.
+func answered(method, path string, status int, code, inner string) error {
+	body := fmt.Sprintf(`{"error":{"code":%q,"message":"canary"}}`, code)
+	if inner != "" {
+		body = fmt.Sprintf(`{"error":{"code":%q,"message":"canary","innererror":{"code":%q}}}`, code, inner)
+	}
+	u := &url.URL{Scheme: "https", Host: "team.vault.azure.net", Path: path}
+	return runtime.NewResponseError(&http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: &http.Request{Method: method, URL: u}})
+}
+
+// Every failure of the vault has a kind and a hint of its own, and shows none
+// of what the vault said.
+func TestExplainAnswers(t *testing.T) {
+	p := testProvider(t)
+	const x, deleted = "/secrets/nebula-credentials-x", "/deletedsecrets/nebula-credentials-x"
+	for _, c := range []struct {
+		method, path string
+		status       int
+		code, inner  string
+		kind         nebula.Kind
+		text         string
+	}{
+		{"GET", x + "/", 404, "SecretNotFound", "", nebula.ErrNotFound, ""},
+		{"GET", x + "/", 404, "NotFound", "", nebula.ErrInvalidConfig, "not Azure Key Vault"},
+		{"GET", x + "/", 401, "Unauthorized", "", nebula.ErrUnauthenticated, "status 401, Unauthorized"},
+		{"GET", x + "/", 403, "Forbidden", "SecretDisabled", nebula.ErrConflict, "--vault-name team --name nebula-credentials-x --enabled true"},
+		{"GET", x + "/", 403, "Forbidden", "SecretExpired", nebula.ErrConflict, "has expired"},
+		{"GET", x + "/", 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "Microsoft.KeyVault/vaults/secrets/getSecret/action on the vault team"},
+		{"PUT", x, 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, `secrets/setSecret/action on the vault team; az role assignment create --role "Key Vault Secrets Officer"`},
+		{"DELETE", x, 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "secrets/delete on"},
+		{"GET", "/secrets", 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "secrets/readMetadata/action"},
+		{"GET", x + "/versions", 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "secrets/readMetadata/action"},
+		{"GET", deleted, 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "secrets/readMetadata/action"},
+		{"POST", deleted + "/recover", 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "secrets/recover/action"},
+		{"DELETE", deleted, 403, "Forbidden", "ForbiddenByRbac", nebula.ErrPermissionDenied, "secrets/purge/action"},
+		{"GET", x + "/", 403, "Forbidden", "AccessDenied", nebula.ErrPermissionDenied, `lacks the secret permission "get"`},
+		{"GET", "/secrets", 403, "Forbidden", "AccessDenied", nebula.ErrPermissionDenied, "--secret-permissions list"},
+		{"PUT", x, 403, "Forbidden", "ForbiddenByPolicy", nebula.ErrPermissionDenied, "--secret-permissions set"},
+		{"POST", deleted + "/recover", 403, "Forbidden", "AccessDenied", nebula.ErrPermissionDenied, "--secret-permissions recover"},
+		{"GET", x + "/", 403, "Forbidden", "ForbiddenByFirewall", nebula.ErrPermissionDenied, "az keyvault network-rule add --name team"},
+		{"DELETE", deleted, 403, "Forbidden", "", nebula.ErrNotSupported, "purge protection"},
+		{"GET", x + "/", 403, "Forbidden", "", nebula.ErrPermissionDenied, `or its access policy the secret permission "get"`},
+		{"PUT", x, 409, "Conflict", "ObjectIsBeingDeleted", nebula.ErrConflict, "is being deleted"},
+		{"PUT", x, 409, "Conflict", "ObjectIsDeletedButRecoverable", nebula.ErrConflict, "is deleted"},
+		{"PUT", x, 409, "Conflict", "ObjectIsBeingRecovered", nebula.ErrConflict, "is being recovered"},
+		{"PUT", x, 409, "Conflict", "", nebula.ErrConflict, "just purged"},
+		{"PUT", x, 409, "Conflict", "Other", nebula.ErrConflict, "a state that does not allow this"},
+		{"PUT", x, 400, "BadParameter", "", nebula.ErrInternal, "status 400, BadParameter"},
+		{"PUT", x, 413, "RequestEntityTooLarge", "", nebula.ErrTooLarge, ""},
+		{"GET", x + "/", 429, "Throttled", "", nebula.ErrUnavailable, "429"},
+		{"GET", x + "/", 500, "InternalServerError", "", nebula.ErrUnavailable, "500"},
+		{"GET", x + "/", 503, "ServiceUnavailable", "", nebula.ErrUnavailable, "503"},
+		{"GET", x + "/", 307, "", "", nebula.ErrInvalidConfig, "elsewhere"},
+	} {
+		name, _ := nebula.ID("x").Name()
+		got := p.fail("retrieve", name, answered(c.method, c.path, c.status, c.code, c.inner))
+		var sdk *azcore.ResponseError
+		if !errors.Is(got, c.kind) || nebula.KindOf(got) != c.kind || !errors.As(got, &sdk) || !strings.Contains(got.Error(), c.text) ||
+			strings.Contains(got.Error(), "canary") {
+			t.Errorf("%s %s %d %s/%s: %v", c.method, c.path, c.status, c.code, c.inner, got)
+		}
+		if unclear := errors.Is(got, middleware.ErrUnclear); unclear != (c.status == 500) {
+			t.Errorf("%d: whether it was done is unclear: %v", c.status, unclear)
+		}
+	}
+}
+
+func TestMoving(t *testing.T) {
+	for inner, want := range map[string]bool{"ObjectIsBeingDeleted": true, "ObjectIsBeingRecovered": true, "": true,
+		"ObjectIsDeletedButRecoverable": false, "Other": false} {
+		if got := isMoving(answered("PUT", "/secrets/x", 409, "Conflict", inner)); got != want {
+			t.Errorf("%q: %v", inner, got)
+		}
+	}
+	if isMoving(answered("PUT", "/secrets/x", 404, "SecretNotFound", "")) || isMoving(errors.New("x")) || isMoving(nil) {
+		t.Error("something else passes for a conflict")
+	}
+}
+
+func sealed(t *testing.T, id string, m nebula.Metadata) (nebula.Name, *nebula.Envelope) {
+	t.Helper()
+	name, err := nebula.ID(id).Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, e
+}
+
+func TestProjection(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
+	m := nebula.Metadata{CreatedAt: at, LastModified: at.Add(time.Hour), CreatedBy: "Zoë 🔑", Scope: strings.Repeat("ü🔑", 200),
+		RotationPolicy: nebula.RotationPolicy{IntervalDays: 90}, Tags: map[string]string{"empty": "", "nebula": "x", "Nebula": "y"}}
+	name, e := sealed(t, strings.Repeat("x", 128), m)
+	tags, err := project(name, e, map[string]string{"env": "prod", "nebula": "other"}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range tags {
+		if length(key) > maxTagKey || length(*value) > maxTagValue {
+			t.Errorf("%q: %d characters", key, length(*value))
+		}
+	}
+	l, got, ok := unproject(tags)
+	if !ok || l.ID != name.String() || l.Stored != at.UnixMicro() || !got.CreatedAt.Equal(m.CreatedAt) || !got.LastModified.Equal(m.LastModified) ||
+		got.CreatedBy != m.CreatedBy || got.Scope != m.Scope || got.RotationPolicy != m.RotationPolicy || !maps.Equal(got.Tags, m.Tags) {
+		t.Errorf("%+v became %+v", m, got)
+	}
+	if _, _, ok := unproject(map[string]*string{"k": new(string), "nebula-": nil}); ok {
+		t.Error("foreign tags were taken for ours")
+	}
+	m.Scope = strings.Repeat("s", 4000)
+	name, e = sealed(t, "x", m)
+	if _, err := project(name, e, nil, at); !errors.Is(err, nebula.ErrInvalidMetadata) {
+		t.Errorf("a scope over all limits: %v", err)
+	}
+}
+
+// As many tags as Key Vault keeps, with those of our own.
+func TestTagCount(t *testing.T) {
+	tags := make(map[string]string)
+	for i := range 14 {
+		tags[fmt.Sprint("t", i)] = "x"
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		id    string
+		scope string
+		works bool
+	}{{"x", "", true}, {strings.Repeat("x", 128), "", true}, {"x", strings.Repeat("s", 300), false}} {
+		name, e := sealed(t, c.id, nebula.Metadata{CreatedAt: at, LastModified: at, Scope: c.scope, Tags: tags})
+		got, err := project(name, e, nil, at)
+		if (err == nil) != c.works || err == nil && len(got) != maxTags || err != nil && !errors.Is(err, nebula.ErrInvalidMetadata) {
+			t.Errorf("id of %d, scope of %d: %d tags, %v", len(c.id), len(c.scope), len(got), err)
+		}
+	}
+}
+
+// Of versions of one second the current one is the newest, then our own time
+// tells; what is no version is left out.
+func TestOrder(t *testing.T) {
+	second := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	version := func(digit string, created time.Time, stored string) *azsecrets.SecretProperties {
+		id := azsecrets.ID("https://h/secrets/x/" + strings.Repeat(digit, 32))
+		text := `{"id":"x","stored":` + stored + `}`
+		return &azsecrets.SecretProperties{ID: &id, Attributes: &azsecrets.SecretAttributes{Created: &created}, Tags: map[string]*string{"nebula-": &text}}
+	}
+	nonsense := azsecrets.ID("x")
+	got := order([]*azsecrets.SecretProperties{nil, {}, {ID: &nonsense, Attributes: &azsecrets.SecretAttributes{Created: &second}},
+		version("0", second, "1"), version("1", second, "3"), version("2", second, "2"), version("3", second.Add(-time.Hour), "9")},
+		nebula.Version(strings.Repeat("2", 32)))
+	var digits string
+	for _, v := range got {
+		digits += string(v.Version[:1])
+	}
+	if digits != "2103" || !got[0].Current || got[1].Current {
+		t.Errorf("%s: %+v", digits, got)
+	}
+}
+
+// A sight serves one write, for a moment; the memory of names is bounded.
+func TestMemory(t *testing.T) {
+	var m memory
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	name, _ := nebula.ID("a").Name()
+	m.noteSight(name, "1", now)
+	if v, ok := m.takeSight(name, now.Add(sightHolds-1)); !ok || v != "1" {
+		t.Errorf("%q, %v", v, ok)
+	}
+	if _, ok := m.takeSight(name, now); ok {
+		t.Error("a sight serves twice")
+	}
+	for _, late := range []time.Duration{sightHolds, -1} {
+		m.noteSight(name, "1", now)
+		if _, ok := m.takeSight(name, now.Add(late)); ok {
+			t.Errorf("a sight serves after %v", late)
+		}
+	}
+	for i := range mostRemembered + 1 {
+		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.noteSight(other, "1", now)
+		m.noteOurs(other)
+	}
+	if len(m.sights) > mostRemembered || len(m.ours) > mostRemembered {
+		t.Errorf("%d and %d are kept", len(m.sights), len(m.ours))
+	}
+}
+
+// FuzzNames: a name is one that Key Vault takes, no two are alike whatever the
+// case, and only the id whose place it is owns it.
+func FuzzNames(f *testing.F) {
+	seeds := []string{"github_token", "github-token", "GitHub-Token", "a", "A", "_", "2dx", "credentials-x", "checked", strings.Repeat("X", 128), strings.Repeat("x", 127)}
+	if len(seeds) == 0 {
+		f.Fatal("no seeds")
+	}
+	for _, s := range seeds {
+		f.Add(s, "other", "nebula-credentials-")
+		f.Add(s, strings.ToLower(s)+"_", strings.Repeat("p", maxPrefix))
+	}
+	f.Fuzz(func(t *testing.T, a, b, prefix string) {
+		if len(prefix) > maxPrefix || !isName(prefix) {
+			return
+		}
+		one, err := nebula.ID(a).Name()
+		if err != nil {
+			return
+		}
+		n := names{prefix: strings.ToLower(prefix)}
+		secret := n.secret(one)
+		if len(secret) > maxName || !isName(secret) || secret != strings.ToLower(secret) {
+			t.Fatalf("%q stands at %q", a, secret)
+		}
+		if got, ok := n.owner(strings.ToUpper(secret), listed{ID: a}); !ok || got != one {
+			t.Fatalf("%q does not own %q", a, secret)
+		}
+		if _, version, ok := parseSecretID("https://h/secrets/" + secret + "/0123456789abcdef0123456789abcdef"); !ok || version == "" {
+			t.Fatalf("the id of %q is not read", secret)
+		}
+		other, err := nebula.ID(b).Name()
+		if err != nil || a == b {
+			return
+		}
+		if n.secret(other) == secret {
+			t.Fatalf("%q and %q stand at the same place", a, b)
+		}
+		if _, ok := n.owner(secret, listed{ID: b}); ok {
+			t.Fatalf("%q owns the place of %q", b, a)
+		}
+	})
+}
+
+// FuzzForeign: nothing that a server sends is more than refused.
+func FuzzForeign(f *testing.F) {
+	seeds := []string{"", "https://h/secrets/x/0123456789abcdef0123456789abcdef", "https://h/secrets//", "://secrets/", `{"id":"x"}`,
+		`{"error":{"innererror":{"code":"SecretDisabled"}}}`, `{"error":null}`, `Bearer authorization="https://login.microsoftonline.com/3f2a7c1e-5b0d-4e8a-9c46-7d1b2e3f4a50", resource="https://vault.azure.net"`,
+		"Bearer authorization", "Bearer =,=,", `bearer authorization=https:///, resource=`}
+	if len(seeds) == 0 {
+		f.Fatal("no seeds")
+	}
+	for _, s := range seeds {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if secret, version, ok := parseSecretID(a); ok && (!isName(secret) || version != "" && !isVersion(version)) {
+			t.Fatalf("%q was read as %q, %q", a, secret, version)
+		}
+		if c, ok := parseChallenge(a); ok && (!isGUID(c.tenant) || c.login == "" || c.resource == "") {
+			t.Fatalf("%q was read as %+v", a, c)
+		}
+		_ = parseInnerCode([]byte(a))
+		l, m, ok := unproject(map[string]*string{"nebula-": &a, "nebula-2-": &b, "k": &b})
+		if ok && (l.ID == "" || m.Tags["nebula-"] != "" || m.Tags["nebula-2-"] != "") {
+			t.Fatalf("%q and %q were read as %+v, %+v", a, b, l, m)
+		}
+		if host, _, err := parseVaultURL(a); err == nil && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(a)), "https://"+host) {
+			t.Fatalf("%q leads to %q", a, host)
+		}
+		parts := split(a)
+		if strings.Join(parts, "") != a {
+			t.Fatalf("%q was split into %q", a, parts)
+		}
+		for _, part := range parts {
+			if length(part) > maxTagValue {
+				t.Fatalf("a part of %q has %d characters", a, length(part))
+			}
+		}
+	})
+}

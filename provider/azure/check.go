@@ -1,0 +1,219 @@
+package azure
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Check asks for a token, for the first page of the list, and with each call
+// that credentials take for one that cannot be there. It makes seven calls and
+// changes nothing.
+func (p *Provider) Check(ctx context.Context) []nebula.Finding {
+	x := &examination{p: p}
+	if err := p.life.Enter(ctx); err != nil {
+		x.failed("state", err)
+		return x.findings
+	}
+	defer p.life.Leave()
+	if !x.identity(ctx) {
+		return x.findings
+	}
+	x.vault(ctx)
+	return x.findings
+}
+
+// examination collects findings.
+type examination struct {
+	p        *Provider
+	findings []nebula.Finding
+}
+
+func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
+	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
+}
+
+func (x *examination) failed(check string, err error) {
+	e := x.p.explain(err)
+	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+}
+
+// identity examines whether there is a token to be had.
+func (x *examination) identity(ctx context.Context) bool {
+	const check = "identity"
+	if _, err := x.p.auth.bearer(ctx, ""); err != nil {
+		x.failed(check, err)
+		return false
+	}
+	c := x.p.config.Credential
+	who := map[string]string{
+		TypeManagedIdentity:  "the managed identity " + c.ClientID,
+		TypeServicePrincipal: "the service principal " + c.ClientID,
+		TypeWorkloadIdentity: "the workload identity " + c.ClientID,
+		TypeDeveloperTools:   "who is logged in with az or azd",
+	}[c.Type]
+	if c.Type == TypeManagedIdentity && c.ClientID == "" {
+		who = "the managed identity of the system"
+	}
+	x.add(check, nebula.SeverityOK, who, "")
+	return true
+}
+
+// vault examines whether the vault answers, what it holds and what is allowed.
+func (x *examination) vault(ctx context.Context) {
+	const check = "vault"
+	began := x.p.clock.Now()
+	pager := x.p.client.NewListSecretPropertiesPager(nil)
+	var response *http.Response
+	page, err := read(ctx, x.p, func(ctx context.Context) (azsecrets.ListSecretPropertiesResponse, error) {
+		return pager.NextPage(policy.WithCaptureResponse(ctx, &response))
+	})
+	var answered *azcore.ResponseError
+	if err != nil && !errors.As(err, &answered) || hasStatus(err, http.StatusUnauthorized) || innerCode(err) == "ForbiddenByFirewall" {
+		x.failed(check, err)
+		return
+	}
+	x.add(check, nebula.SeverityOK, x.p.host, "")
+	x.clock(began, response)
+	x.permissions(ctx, err)
+	x.contents(page.Value)
+}
+
+// clock compares with the server's, which has whole seconds.
+func (x *examination) clock(began time.Time, response *http.Response) {
+	if response == nil {
+		return
+	}
+	at, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return
+	}
+	if off := at.Sub(began).Abs(); off > time.Minute {
+		x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
+			"set the clock: rotation dates and the life of tokens depend on it")
+		return
+	}
+	x.add("clock", nebula.SeverityOK, "agrees with the server's", "")
+}
+
+// probe is a call that can change nothing, and is refused where the right to it
+// is missing.
+type probe struct {
+	right    string
+	without  string // what does not work without it
+	optional bool
+	call     func(context.Context) error
+}
+
+// probes are about a secret that is not there: its name is random, and none
+// that a credential can have (see package foldname). Setting it has no value to
+// set.
+func (p *Provider) probes() []probe {
+	name := p.names.prefix + "--check-" + strings.ToLower(rand.Text())
+	return []probe{
+		{"get", "reading", false, func(ctx context.Context) error {
+			_, err := p.client.GetSecret(ctx, name, "", nil)
+			return err
+		}},
+		{"set", "storing", false, func(ctx context.Context) error {
+			_, err := p.client.SetSecret(ctx, name, azsecrets.SetSecretParameters{}, nil)
+			return err
+		}},
+		{"delete", "deleting", false, func(ctx context.Context) error {
+			_, err := p.client.DeleteSecret(ctx, name, nil)
+			return err
+		}},
+		{"get (deleted)", "restoring, and storing over what was deleted,", false, func(ctx context.Context) error {
+			_, err := p.client.GetDeletedSecret(ctx, name, nil)
+			return err
+		}},
+		{"recover", "restoring, and storing over what was deleted,", false, func(ctx context.Context) error {
+			_, err := p.client.RecoverDeletedSecret(ctx, name, nil)
+			return err
+		}},
+		{"purge", "purging", true, func(ctx context.Context) error {
+			_, err := p.client.PurgeDeletedSecret(ctx, name, nil)
+			return err
+		}},
+	}
+}
+
+// permissions names each right that is missing. The list was asked for already.
+func (x *examination) permissions(ctx context.Context, listed error) {
+	const check = "permissions"
+	probes := append([]probe{{"list", "listing", false, func(context.Context) error { return listed }}}, x.p.probes()...)
+	whole := true
+	for _, q := range probes {
+		_, err := read(ctx, x.p, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.call(ctx) })
+		refused := hasStatus(err, http.StatusForbidden)
+		switch {
+		case err == nil, isMissing(err), hasStatus(err, http.StatusBadRequest), hasStatus(err, http.StatusConflict):
+			continue
+		case refused && q.optional:
+			e := x.p.explain(err)
+			x.add(check, nebula.SeverityWarning, e.Message+": "+q.without+" does not work", e.Hint)
+		case refused:
+			e := x.p.explain(err)
+			x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError,
+				Message: e.Message + ": " + q.without + " does not work", Fix: e.Hint})
+		default:
+			x.failed(check, err)
+		}
+		whole = false
+	}
+	if whole {
+		x.add(check, nebula.SeverityOK, "the identity may do all that is needed", "")
+	}
+}
+
+// contents warns of what the first page of the list shows to be in the way.
+func (x *examination) contents(items []*azsecrets.SecretProperties) {
+	var foreign, disabled []string
+	protected := false
+	for _, item := range items {
+		if item == nil || item.ID == nil {
+			continue
+		}
+		protected = protected || !isPurgeable(item.Attributes)
+		secret, _, ok := parseSecretID(string(*item.ID))
+		if !ok || !strings.HasPrefix(strings.ToLower(secret), x.p.names.prefix) {
+			continue
+		}
+		if _, _, ours := x.p.owner(item); !ours {
+			foreign = append(foreign, secret)
+		} else if item.Attributes != nil && item.Attributes.Enabled != nil && !*item.Attributes.Enabled {
+			disabled = append(disabled, secret)
+		}
+	}
+	if protected {
+		x.add("purge protection", nebula.SeverityOK, "on: what is deleted stays until its time of retention is over, and cannot be purged", "")
+	}
+	if foreign != nil && x.p.names.prefix != "" {
+		x.add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(foreign), "move them away, or set another secret_prefix")
+	}
+	if disabled != nil {
+		x.add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(disabled),
+			x.p.setAttributes("NAME")+" --enabled true")
+	}
+}
+
+// some shows the first of many.
+func some(names []string) string {
+	const most = 5
+	slices.Sort(names)
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

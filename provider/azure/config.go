@@ -1,0 +1,248 @@
+package azure
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/foldname"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// The types of [Credential].
+const (
+	TypeManagedIdentity  = "managed_identity"
+	TypeServicePrincipal = "service_principal"
+	TypeDeveloperTools   = "developer_tools"
+	TypeWorkloadIdentity = "workload_identity"
+)
+
+// Config says where the records are and how to get at them. Begin with
+// [DefaultConfig].
+type Config struct {
+	// VaultURL is https://NAME.vault.azure.net, or NAME below the suffix of a
+	// sovereign cloud: .vault.azure.cn, .vault.usgovcloudapi.net,
+	// .vault.microsoftazure.de. There is no default.
+	VaultURL string `koanf:"vault_url"`
+
+	// SecretPrefix begins the names of all secrets: letters, digits and
+	// hyphens, at most 73 characters. Case makes no difference.
+	SecretPrefix string `koanf:"secret_prefix"`
+
+	// Timeout of a call that reads, 1 to 60 s; one that writes has twice that.
+	// Waiting for Azure between calls is not counted.
+	Timeout time.Duration `koanf:"timeout"`
+
+	// DefaultTags are put on every secret that is written, unless the
+	// credential has a tag with that key itself. No credential shows them.
+	DefaultTags map[string]string `koanf:"default_tags"`
+
+	Credential Credential             `koanf:"credential"`
+	Retry      middleware.RetryPolicy `koanf:"retry"`
+
+	Logger    *slog.Logger      // of tokens that could not be refreshed in time; nil for none
+	Clock     middleware.Clock  // nil: the system's
+	Transport http.RoundTripper // nil: one with our limits
+}
+
+// Credential says who asks.
+type Credential struct {
+	// Type is managed_identity, service_principal, developer_tools (what "az
+	// login" or "azd auth login" left) or workload_identity.
+	Type string `koanf:"type"`
+
+	// ClientID of a service principal or a workload identity; of a user
+	// assigned managed identity, where "" is the one assigned by the system.
+	ClientID string `koanf:"client_id"`
+
+	// TenantID of a service principal or a workload identity. Developer tools
+	// ask in the tenant of the vault where it is "".
+	TenantID string `koanf:"tenant_id"`
+
+	// ClientSecretFile holds the secret of a service principal and is read for
+	// each token. Where it is "", ClientSecret is used.
+	ClientSecretFile string `koanf:"client_secret_file"`
+	ClientSecret     nebula.Secret
+
+	// FederatedTokenFile holds the token of a workload identity.
+	FederatedTokenFile string `koanf:"federated_token_file"`
+}
+
+// DefaultConfig returns the configuration for the vault of AZURE_KEYVAULT_URL,
+// with AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and
+// AZURE_FEDERATED_TOKEN_FILE, by the managed identity of the machine.
+func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
+
+// DefaultConfigIn is [DefaultConfig] in another environment than the process's.
+func DefaultConfigIn(getenv func(variable string) string) Config {
+	c := Config{
+		VaultURL:     getenv("AZURE_KEYVAULT_URL"),
+		SecretPrefix: "nebula-credentials-",
+		Timeout:      5 * time.Second,
+		Credential: Credential{
+			Type:               TypeManagedIdentity,
+			ClientID:           getenv("AZURE_CLIENT_ID"),
+			TenantID:           getenv("AZURE_TENANT_ID"),
+			FederatedTokenFile: getenv("AZURE_FEDERATED_TOKEN_FILE"),
+		},
+		Retry: middleware.DefaultRetryPolicy(),
+	}
+	if secret := getenv("AZURE_CLIENT_SECRET"); secret != "" {
+		c.Credential.ClientSecret = nebula.NewSecret([]byte(secret))
+	}
+	return c
+}
+
+// maxPrefix leaves room for the longest id, which is shortened to no less.
+const maxPrefix = maxName - foldname.MinLength
+
+// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
+// asks no server.
+func (c Config) Validate() error {
+	var problems []string
+	note := func(setting, reason string) {
+		if reason != "" {
+			problems = append(problems, setting+" "+reason)
+		}
+	}
+	if _, _, err := parseVaultURL(c.VaultURL); err != nil {
+		note("vault_url", err.Error())
+	}
+	switch {
+	case len(c.SecretPrefix) > maxPrefix:
+		note("secret_prefix", fmt.Sprintf("has %d characters, %d are allowed: of the %d of a name an id takes up to %d",
+			len(c.SecretPrefix), maxPrefix, maxName, foldname.MinLength))
+	case !isName(c.SecretPrefix):
+		note("secret_prefix", strconv.Quote(c.SecretPrefix)+" holds a character that is not allowed in a name: use letters, digits and -")
+	}
+	if c.Timeout < time.Second || c.Timeout > time.Minute {
+		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
+	}
+	if len(c.DefaultTags) >= maxTags {
+		note("default_tags", fmt.Sprintf("are %d, Key Vault keeps %d, and one of them is taken", len(c.DefaultTags), maxTags))
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.DefaultTags)) {
+		note("default_tags: tag "+strconv.Quote(key), wrongTag(key, c.DefaultTags[key]))
+	}
+	c.Credential.validate(note)
+	var retry *nebula.Error
+	if errors.As(c.Retry.Validate(), &retry) {
+		problems = append(problems, retry.Message)
+	}
+	if problems == nil {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+}
+
+func (a Credential) validate(note func(setting, reason string)) {
+	optional := func(setting, id string) {
+		if id != "" && !isGUID(id) {
+			note(setting, strconv.Quote(id)+" is not a GUID")
+		}
+	}
+	needed := func(setting, id string) {
+		if id == "" {
+			note(setting, "is not set")
+		}
+		optional(setting, id)
+	}
+	switch a.Type {
+	case TypeManagedIdentity:
+		optional("credential.client_id", a.ClientID)
+	case TypeDeveloperTools:
+		optional("credential.tenant_id", a.TenantID)
+	case TypeServicePrincipal:
+		needed("credential.tenant_id", a.TenantID)
+		needed("credential.client_id", a.ClientID)
+		if a.ClientSecretFile == "" && len(a.ClientSecret.Reveal()) == 0 {
+			note("credential.client_secret_file", "is not set, nor is AZURE_CLIENT_SECRET")
+		}
+	case TypeWorkloadIdentity:
+		needed("credential.tenant_id", a.TenantID)
+		needed("credential.client_id", a.ClientID)
+		if a.FederatedTokenFile == "" {
+			note("credential.federated_token_file", "is not set")
+		}
+	default:
+		note("credential.type", strconv.Quote(a.Type)+" is not one of managed_identity, service_principal, developer_tools, workload_identity")
+	}
+}
+
+// isGUID reports whether s has the form 00000000-0000-0000-0000-000000000000.
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// azureCloud is one of Azure's: where its vaults are, and who gives tokens for
+// them.
+type azureCloud struct {
+	suffix   string // of the host of a vault
+	login    string // host that gives tokens
+	resource string // that tokens are for
+}
+
+func azureClouds() []azureCloud {
+	return []azureCloud{
+		{".vault.azure.net", "login.microsoftonline.com", "https://vault.azure.net"},
+		{".vault.azure.cn", "login.chinacloudapi.cn", "https://vault.azure.cn"},
+		{".vault.usgovcloudapi.net", "login.microsoftonline.us", "https://vault.usgovcloudapi.net"},
+		{".vault.microsoftazure.de", "login.microsoftonline.de", "https://vault.microsoftazure.de"},
+	}
+}
+
+// parseVaultURL returns the host of a vault in lower case, and its cloud. Tokens
+// go to that host, so it has to be one of Azure's.
+func parseVaultURL(text string) (host string, in azureCloud, err error) {
+	u, err := httpx.ParseAddress(text)
+	if err != nil {
+		return "", azureCloud{}, err
+	}
+	host = strings.ToLower(u.Hostname())
+	switch {
+	case u.Scheme != "https":
+		return "", azureCloud{}, errors.New("must begin with https://")
+	case u.Path != "":
+		return "", azureCloud{}, errors.New("has a path, which a vault has not")
+	case u.Port() != "" && u.Port() != "443":
+		return "", azureCloud{}, errors.New("has a port, which a vault has not")
+	}
+	var suffixes []string
+	for _, c := range azureClouds() {
+		if name, ok := strings.CutSuffix(host, c.suffix); ok && name != "" && isName(name) {
+			return host, c, nil
+		}
+		suffixes = append(suffixes, "https://NAME"+c.suffix)
+	}
+	return "", azureCloud{}, errors.New("must be one of " + strings.Join(suffixes, ", "))
+}
+
+// vaultURL is the address of a vault as the SDK takes it.
+func vaultURL(host string) string {
+	return (&url.URL{Scheme: "https", Host: host}).String()
+}

@@ -1,0 +1,357 @@
+package azure_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/azure"
+)
+
+// recorder is a transport that notes each request on its way to the server.
+type recorder struct {
+	mu    sync.Mutex
+	calls []string
+	inner http.RoundTripper
+	after func(*http.Request) error // once the answer is here
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	r.calls = append(r.calls, request.Method+" "+request.URL.Path)
+	r.mu.Unlock()
+	response, err := r.inner.RoundTrip(request)
+	if err == nil && r.after != nil {
+		if lost := r.after(request); lost != nil {
+			response.Body.Close()
+			return nil, lost
+		}
+	}
+	return response, err
+}
+
+// since returns the calls made since the last time.
+func (r *recorder) since() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := r.calls
+	r.calls = nil
+	return calls
+}
+
+func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
+	t.Helper()
+	name, err := nebula.ID(id).Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte(value)),
+		nebula.Metadata{CreatedAt: at, LastModified: at, Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, e
+}
+
+// open returns a connected provider with all layers.
+func open(t testing.TB, c azure.Config) nebula.Provider {
+	t.Helper()
+	return openWith(t, c, middleware.Options{Clock: c.Clock})
+}
+
+func openWith(t testing.TB, c azure.Config, o middleware.Options) nebula.Provider {
+	t.Helper()
+	bare, err := azure.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := middleware.Stack(bare, o)
+	life, _ := nebula.As[nebula.Connector](p)
+	if err := life.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = life.Close() })
+	return p
+}
+
+func wants(t *testing.T, err error, kind nebula.Kind, texts ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("%v, want %v", err, kind)
+		return
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("%v does not say %q", err, text)
+		}
+	}
+}
+
+func pages(ctx context.Context, p nebula.Provider, f nebula.Filter) error {
+	pager := p.List(ctx, f)
+	defer pager.Close()
+	for {
+		if _, err := pager.NextPage(ctx); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *rig) recorded() (azure.Config, *recorder) {
+	wire := &recorder{inner: r.Server.Transport()}
+	c := r.principal()
+	c.Transport = wire
+	return c, wire
+}
+
+// counted checks what calls were made since the last time.
+func counted(t *testing.T, wire *recorder) func(what string, err error, want ...string) {
+	return func(what string, err error, want ...string) {
+		t.Helper()
+		got := wire.since()
+		slices.Sort(got)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, calls\n%q, want\n%q", what, err, got, want)
+		}
+	}
+}
+
+// What each operation costs on the wire: the table of docs/providers/azure.md.
+func TestLiveCalls(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	p := open(t, c)
+	ctx := t.Context()
+	costs := counted(t, wire)
+	login := "/" + azureserver.TenantID + "/"
+	costs("connect", nil, "GET "+login+"v2.0/.well-known/openid-configuration", "POST "+login+"oauth2/v2.0/token")
+	const a = "/secrets/nebula-credentials-a"
+	const deleted = "/deletedsecrets/nebula-credentials-a"
+	store := func(value string, options nebula.StoreOptions) (nebula.Version, error) {
+		name, e := record(t, "a", value, map[string]string{"team": value})
+		return p.Store(ctx, name, e, options)
+	}
+	name, previous := record(t, "a", "", nil)
+	_, err := p.Retrieve(ctx, name)
+	wants(t, err, nebula.ErrNotFound)
+	costs("retrieve none", nil, "GET "+a+"/")
+	_, err = store("1", nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	costs("store new, of what was found to be absent", err, "PUT "+a)
+	v, err := store("2", nebula.StoreOptions{})
+	costs("store again", err, "PUT "+a)
+	_, err = p.Retrieve(ctx, name)
+	costs("retrieve", err, "GET "+a+"/")
+	_, err = store("3", nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: previous})
+	costs("store over what was read", err, "PUT "+a)
+	_, err = store("4", nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: previous})
+	wants(t, err, nebula.ErrConflict)
+	costs("a conflict", nil, "GET "+a+"/")
+	_, err = store("4", nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	wants(t, err, nebula.ErrAlreadyExists)
+	costs("store if absent, over one", nil, "GET "+a+"/")
+	_, err = p.Exists(ctx, name)
+	costs("exists", err, "GET "+a+"/")
+	costs("list", pages(ctx, p, nebula.Filter{}), "GET /secrets")
+	costs("list with a filter", pages(ctx, p, nebula.Filter{Tags: map[string]string{"team": "3"}}), "GET /secrets")
+	historian, _ := nebula.As[nebula.Historian](p)
+	_, err = historian.History(ctx, name)
+	costs("history", err, "GET "+a+"/", "GET "+a+"/versions")
+	retriever, _ := nebula.As[nebula.VersionRetriever](p)
+	_, err = retriever.RetrieveVersion(ctx, name, v)
+	costs("retrieve a version", err, "GET "+a+"/"+string(v))
+	costs("delete", p.Delete(ctx, name), "DELETE "+a)
+	r.clock.ahead.Add(int64(time.Minute))
+	restorer, _ := nebula.As[nebula.Restorer](p)
+	costs("restore", restorer.Restore(ctx, name), "GET "+deleted, "POST "+deleted+"/recover", "GET "+a+"/", "GET "+a+"/", "GET "+a+"/", "GET "+a+"/")
+	r.clock.ahead.Add(int64(time.Minute))
+	costs("delete unseen", p.Delete(ctx, name), "GET "+a+"/", "DELETE "+a)
+	r.clock.ahead.Add(int64(time.Minute))
+	purger, _ := nebula.As[nebula.Purger](p)
+	costs("purge", purger.Purge(ctx, name), "GET "+a+"/", "GET "+deleted, "DELETE "+deleted)
+	stranger := open(t, c)
+	wire.since()
+	r.clock.ahead.Add(int64(time.Minute))
+	_, e := record(t, "a", "5", nil)
+	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{})
+	costs("store, knowing nothing", err, "GET "+a+"/", "PUT "+a)
+}
+
+// A put of the store reads once, to keep the metadata, and writes once.
+func TestLiveCallsOfStore(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	bare, err := azure.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := &nebula.KeyFile{Path: filepath.Join(t.TempDir(), "key")}
+	if err := nebula.CreateKeyFile(key.Path); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	s, err := nebula.Open(ctx, middleware.Stack(bare, middleware.Options{Clock: c.Clock}), nebula.Options{Keys: []nebula.Key{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Init(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	wire.since()
+	costs := counted(t, wire)
+	const a = "/secrets/nebula-credentials-a"
+	_, err = s.Put(ctx, "a", nebula.NewSecret([]byte("one")), nebula.PutOptions{})
+	costs("put new", err, "GET "+a+"/", "PUT "+a)
+	_, err = s.Put(ctx, "a", nebula.NewSecret([]byte("two")), nebula.PutOptions{})
+	costs("put again", err, "GET "+a+"/", "PUT "+a)
+	_, err = s.Get(ctx, "a")
+	costs("get", err, "GET "+a+"/")
+}
+
+// n credentials are n/25 calls, and pages may be empty.
+func TestLiveListCalls(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	p := open(t, c)
+	ctx := t.Context()
+	for i := range 60 {
+		name, e := record(t, fmt.Sprintf("n%02d", i), "v", nil)
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Add(azureserver.Seed{Name: "other", Value: "x"})
+	r.Add(azureserver.Seed{Name: "nebula-credentials-certificate", Value: "x", Managed: true, Tags: map[string]string{"nebula-": `{"id":"certificate"}`}})
+	r.Add(azureserver.Seed{Name: "nebula-credentials-untagged", Value: "x"})
+	r.Add(azureserver.Seed{Name: "nebula-credentials-misplaced", Value: "x", Tags: map[string]string{"nebula-": `{"id":"n01"}`}})
+	list := func() (ids []nebula.ID, calls int) {
+		t.Helper()
+		wire.since()
+		pager := p.List(ctx, nebula.Filter{})
+		defer pager.Close()
+		for {
+			entries, err := pager.NextPage(ctx)
+			if err == io.EOF {
+				return ids, len(wire.since())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				ids = append(ids, e.ID)
+			}
+		}
+	}
+	if ids, calls := list(); len(ids) != 60 || calls != 3 {
+		t.Errorf("%d are listed in %d calls, want 60 in 3", len(ids), calls)
+	}
+	r.SetPages(0, 0, 1, 0)
+	if ids, calls := list(); len(ids) != 60 || calls < 6 {
+		t.Errorf("%d are listed in %d calls, want 60 with empty pages among them", len(ids), calls)
+	}
+}
+
+// An answer that is lost on the way leaves it unclear whether the write was
+// done. It is repeated, and ends as one version and as a success.
+func TestLiveLostAnswers(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	p := open(t, c)
+	ctx := t.Context()
+	historian, _ := nebula.As[nebula.Historian](p)
+	name, first := record(t, "lost", "first", nil)
+	v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, condition := range []func() nebula.Precondition{
+		func() nebula.Precondition { return nebula.Precondition{} },
+		func() nebula.Precondition { return nebula.IfVersion(v) },
+		func() nebula.Precondition { return nebula.IfAbsent() },
+	} {
+		if condition() == nebula.IfAbsent() {
+			purger, _ := nebula.As[nebula.Purger](p)
+			if err := purger.Purge(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+			r.clock.ahead.Add(int64(time.Minute))
+		}
+		lost := 0
+		wire.after = func(request *http.Request) error {
+			if request.Method == http.MethodPut && lost < 2 {
+				lost++
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		_, e := record(t, "lost", fmt.Sprint("value ", i), map[string]string{"i": fmt.Sprint(i)})
+		before, _ := historian.History(ctx, name)
+		v, err = p.Store(ctx, name, e, nebula.StoreOptions{Precondition: condition()})
+		wire.after = nil
+		if err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+		after, err := historian.History(ctx, name)
+		if err != nil || len(after) != len(before)+1 || after[0].Version != v || lost != 1 {
+			t.Errorf("%d: %d versions became %d, the last %v, told %q; %d lost; %v", i, len(before), len(after), after[0], v, lost, err)
+		}
+		got, err := p.Retrieve(ctx, name)
+		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// Answers to deletions, recoveries and purges may be lost as well.
+func TestLiveLostAnswersOfStates(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	p := open(t, c)
+	ctx := t.Context()
+	name, e := record(t, "lost", "v", nil)
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	restorer, _ := nebula.As[nebula.Restorer](p)
+	purger, _ := nebula.As[nebula.Purger](p)
+	for _, step := range []struct {
+		what, method string
+		call         func() error
+		exists       bool
+	}{
+		{"delete", http.MethodDelete, func() error { return p.Delete(ctx, name) }, false},
+		{"restore", http.MethodPost, func() error { return restorer.Restore(ctx, name) }, true},
+		{"purge", http.MethodDelete, func() error { return purger.Purge(ctx, name) }, false},
+	} {
+		lost := 0
+		wire.after = func(request *http.Request) error {
+			if request.Method == step.method && lost == 0 {
+				lost++
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		if err := step.call(); err != nil || lost != 1 {
+			t.Errorf("%s: %v, %d lost", step.what, err, lost)
+		}
+		wire.after = nil
+		if found, err := p.Exists(ctx, name); err != nil || found != step.exists {
+			t.Errorf("after %s it exists: %v, %v", step.what, found, err)
+		}
+	}
+}

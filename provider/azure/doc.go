@@ -1,0 +1,43 @@
+// Package azure keeps records in Azure Key Vault, as secrets.
+//
+// # What stands where
+//
+// A credential is the secret PREFIX and its id, in which a-z and 0-9 stand for
+// themselves and any other character is a hyphen and two hex digits: Key Vault
+// takes letters, digits and hyphens, and does not tell upper from lower case.
+// What would be longer than 127 characters ends in a hash. The record is the
+// secret's value.
+//
+// Tags are projected one to one. The tag "nebula-" holds the id, and what lists
+// are filtered by; where that is more than 256 characters, "nebula-2-" and so on
+// hold the rest. Together they are at most 15. The date on which a credential is
+// due for rotation is the secret's expiry; nobody is kept from reading by it.
+//
+// # Secrets of others
+//
+// A secret without our tag, with that of another id, or of a certificate is not
+// ours. It is not listed, and refused by everything else: a write or a deletion
+// reads first, where neither its caller nor this provider read that name before.
+// What was found to be ours is taken for ours from then on: who deletes it,
+// purges it and puts a secret of his own there is written over, and finds his
+// value among the versions, which Key Vault keeps.
+//
+// # What is not atomic
+//
+// Key Vault compares nothing when it writes. A precondition is checked by a read
+// before the write, or by that of the caller, if it was less than 2 s before.
+// Two writers that come between the one's read and its write both succeed; both
+// versions are kept, and the later one is the current.
+//
+// # Deletion
+//
+// Delete is Key Vault's soft deletion. From then on the credential is not
+// found, but for some seconds its name is busy. Store, Restore and Purge wait
+// for that, asking once a second, as long as the deadline allows and ten minutes
+// at most.
+//
+// A deleted secret keeps its name. A Store over it recovers it first; for the
+// seconds from then until the new version is written, the old one can be read.
+// Purge ends when Key Vault has purged. It refuses the name to others for some
+// seconds more, for which Store waits too.
+package azure

@@ -1,0 +1,446 @@
+package azure
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+const providerName = "azure"
+
+// The inner codes of Key Vault's errors that are told apart. The outer code is
+// no more than the status in words.
+const (
+	beingDeleted     = "ObjectIsBeingDeleted"
+	deletedCanReturn = "ObjectIsDeletedButRecoverable"
+	beingRecovered   = "ObjectIsBeingRecovered"
+	secretDisabled   = "SecretDisabled"
+)
+
+// fail says what err, from anywhere below, means for an operation. This file
+// is the only one that knows the errors of the SDK and of the server.
+func (p *Provider) fail(op string, name nebula.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	located := *p.explain(err)
+	located.Op, located.Provider, located.ID = op, providerName, name.ID()
+	return &located
+}
+
+// explain returns the error that err is, or one that wraps it.
+func (p *Provider) explain(err error) *nebula.Error {
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var login *loginError
+	var answered *azcore.ResponseError
+	var wire *wireError
+	switch {
+	case errors.As(err, &login):
+		e = p.explainLogin(login)
+	case errors.As(err, &answered):
+		e = p.explainAnswer(answered)
+	case errors.As(err, &wire), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		e = remote.Server{Host: p.host, Address: "vault_url", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
+	default:
+		e = errForeignAnswer()
+	}
+	e.Err = errors.Join(e.Err, err)
+	return e
+}
+
+// explainAnswer is for what the vault said.
+func (p *Provider) explainAnswer(r *azcore.ResponseError) *nebula.Error {
+	switch code := r.StatusCode; {
+	case code == http.StatusBadRequest:
+		return &nebula.Error{Kind: nebula.ErrInternal, Message: "Key Vault refused the request (status 400" + said(r) + ")"}
+	case code == http.StatusUnauthorized:
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token (status 401" + said(r) + ")",
+			Hint: p.identityHint()}
+	case code == http.StatusForbidden:
+		return p.explainDenied(r)
+	case code == http.StatusNotFound:
+		return p.explainNotFound(r)
+	case code == http.StatusConflict:
+		return explainConflict(r)
+	case code == http.StatusRequestEntityTooLarge:
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than Key Vault takes"}
+	case code >= 300 && code < 400:
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
+			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", code),
+			Hint:    "look at vault_url, and at what stands before " + p.host}
+	}
+	e := explainStatus(r.StatusCode, "Key Vault")
+	if r.RawResponse != nil {
+		if after := remote.RetryAfter(r.RawResponse.Header, p.clock.Now()); after != nil {
+			e.Err = errors.Join(e.Err, after)
+		}
+	}
+	return e
+}
+
+// explainStatus is for the statuses of a server that cannot answer.
+func explainStatus(code int, server string) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("%s answered with status %d", server, code)}
+	switch {
+	case code == http.StatusTooManyRequests:
+		e.Message = server + " answers no more requests for now (status 429)"
+	case code == http.StatusRequestTimeout, code == http.StatusServiceUnavailable:
+	case code >= 500:
+		e.Err = middleware.ErrUnclear
+	default:
+		e.Kind = nebula.ErrInternal
+	}
+	return e
+}
+
+// explainNotFound tells a missing secret from another server's 404.
+func (p *Provider) explainNotFound(r *azcore.ResponseError) *nebula.Error {
+	if r.ErrorCode != "SecretNotFound" {
+		return errForeignAnswer()
+	}
+	return remote.ErrMissing()
+}
+
+func explainConflict(r *azcore.ResponseError) *nebula.Error {
+	doing := map[string]string{
+		beingDeleted:     "is being deleted",
+		deletedCanReturn: "is deleted, and its name taken until it is recovered or purged",
+		beingRecovered:   "is being recovered",
+		"":               "is in the way for now: it was just purged",
+	}[innerCode(r)]
+	if doing == "" {
+		doing = "is in a state that does not allow this"
+	}
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret " + doing}
+}
+
+// isMoving reports that Key Vault is doing something to the name, and that the
+// same call will have another answer when it is done. After a purge it says so
+// without an inner code.
+func isMoving(err error) bool {
+	inner := innerCode(err)
+	return hasStatus(err, http.StatusConflict) && (inner == "" || inner == beingDeleted || inner == beingRecovered)
+}
+
+func isDeleted(err error) bool {
+	return hasStatus(err, http.StatusConflict) && innerCode(err) == deletedCanReturn
+}
+
+// isMissing reports a 404 that says that there is no such secret.
+func isMissing(err error) bool {
+	var r *azcore.ResponseError
+	return errors.As(err, &r) && r.StatusCode == http.StatusNotFound && r.ErrorCode == "SecretNotFound"
+}
+
+func isDisabled(err error) bool {
+	return hasStatus(err, http.StatusForbidden) && innerCode(err) == secretDisabled
+}
+
+func hasStatus(err error, status int) bool {
+	var r *azcore.ResponseError
+	return errors.As(err, &r) && r.StatusCode == status
+}
+
+// innerCode returns error.innererror.code, which the SDK leaves in the body,
+// and "" where there is none.
+func innerCode(err error) string {
+	var r *azcore.ResponseError
+	if !errors.As(err, &r) || r.RawResponse == nil {
+		return ""
+	}
+	body, err := runtime.Payload(r.RawResponse)
+	if err != nil {
+		return ""
+	}
+	return parseInnerCode(body)
+}
+
+func parseInnerCode(body []byte) string {
+	var answer struct {
+		Error struct {
+			Inner struct {
+				Code string `json:"code"`
+			} `json:"innererror"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return ""
+	}
+	return answer.Error.Inner.Code
+}
+
+// said returns the code of an error where it is a known one: what a server says
+// is not repeated otherwise.
+func said(r *azcore.ResponseError) string {
+	if slices.Contains([]string{"BadParameter", "Unauthorized", "Throttled", "Forbidden", "Conflict"}, r.ErrorCode) {
+		return ", " + r.ErrorCode
+	}
+	return ""
+}
+
+// right is what a call takes.
+type right struct {
+	action string // of a role, below Microsoft.KeyVault/vaults/secrets/
+	policy string // of an access policy: get, list, set, …
+}
+
+// needed returns what a refused call takes.
+func needed(r *azcore.ResponseError) right {
+	if r.RawResponse == nil || r.RawResponse.Request == nil {
+		return right{}
+	}
+	request := r.RawResponse.Request
+	path := strings.Trim(request.URL.Path, "/")
+	deleted := strings.HasPrefix(path, "deletedsecrets/")
+	switch {
+	case request.Method == http.MethodPut:
+		return right{"setSecret/action", "set"}
+	case request.Method == http.MethodPost && deleted:
+		return right{"recover/action", "recover"}
+	case request.Method == http.MethodDelete && deleted:
+		return right{"purge/action", "purge"}
+	case request.Method == http.MethodDelete:
+		return right{"delete", "delete"}
+	case deleted:
+		return right{"readMetadata/action", "get"}
+	case path == "secrets", strings.HasSuffix(path, "/versions"):
+		return right{"readMetadata/action", "list"}
+	}
+	return right{"getSecret/action", "get"}
+}
+
+// explainDenied tells apart who may not, from where one may not, and what
+// nobody may.
+func (p *Provider) explainDenied(r *azcore.ResponseError) *nebula.Error {
+	need := needed(r)
+	denied := func(message, hint string) *nebula.Error {
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
+	}
+	role := fmt.Sprintf("the identity lacks the action Microsoft.KeyVault/vaults/secrets/%s on the vault %s", need.action, p.vault())
+	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", p.vault(), need.policy)
+	switch innerCode(r) {
+	case secretDisabled:
+		return p.errDisabled(refusedSecret(r))
+	case "SecretExpired", "SecretNotYetValid":
+		return p.errNotNow(refusedSecret(r))
+	case "ForbiddenByRbac":
+		return denied(role, p.roleHint())
+	case "AccessDenied", "ForbiddenByPolicy":
+		return denied(policy, p.policyHint(need.policy))
+	case "ForbiddenByFirewall", "ForbiddenByConnection":
+		return denied("the firewall of the vault "+p.vault()+" does not let this machine in",
+			"allow its address: az keyvault network-rule add --name "+p.vault()+" --ip-address ADDRESS")
+	}
+	if need.policy == "purge" {
+		return errProtected()
+	}
+	return denied(role+", or its access policy the secret permission "+strconv.Quote(need.policy), p.roleHint())
+}
+
+func (p *Provider) roleHint() string {
+	return `az role assignment create --role "Key Vault Secrets Officer" --assignee IDENTITY --scope "$(az keyvault show --name ` +
+		p.vault() + ` --query id --output tsv)"`
+}
+
+func (p *Provider) policyHint(permissions string) string {
+	return "add to those that it has: az keyvault set-policy --name " + p.vault() + " --object-id IDENTITY --secret-permissions " + permissions
+}
+
+// vault returns the vault's name, as the commands of az take it.
+func (p *Provider) vault() string {
+	name, _, _ := strings.Cut(p.host, ".")
+	return name
+}
+
+// loginError is a failure to get a token.
+type loginError struct {
+	status  int   // of the last answer; 0 where none came
+	failure error // on the way, where none came
+	ended   error // of the limit of time
+	err     error // the SDK's
+}
+
+func (e *loginError) Error() string { return "getting a token: " + e.err.Error() }
+
+// Unwrap returns the causes.
+func (e *loginError) Unwrap() []error { return []error{e.err, e.failure, e.ended} }
+
+// errUnreached is why connecting was given up.
+var errUnreached = errors.New("nothing answers")
+
+// explainLogin is for failures to get a token.
+func (p *Provider) explainLogin(l *loginError) *nebula.Error {
+	c := p.config.Credential
+	switch {
+	case errors.Is(l.ended, context.Canceled):
+		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider was closed while it got a token"}
+	case c.Type == TypeDeveloperTools:
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: p.identityHint()}
+	case l.status == http.StatusTooManyRequests, l.status >= 500, l.status == http.StatusGone && c.Type == TypeManagedIdentity:
+		e := explainStatus(l.status, "what gives tokens")
+		e.Kind, e.Err = nebula.ErrUnavailable, nil
+		return e
+	case c.Type == TypeManagedIdentity:
+		return p.explainMachine(l)
+	case l.failure != nil:
+		e := remote.Server{Host: p.cloud.login, Address: "credential", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
+		e.Err = nil // nothing was asked of the vault
+		return e
+	case l.ended != nil:
+		return &nebula.Error{Kind: nebula.ErrTimeout, Message: p.cloud.login + " gave no token in time"}
+	case l.status >= 300 && l.status < 400:
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
+			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", p.cloud.login, l.status)}
+	}
+	return p.explainPrincipal(l)
+}
+
+// explainMachine is for managed identities.
+func (p *Provider) explainMachine(l *loginError) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: p.identityHint()}
+	id := p.config.Credential.ClientID
+	switch {
+	case l.failure != nil || l.ended != nil:
+		e.Message = "this machine has no managed identity: nothing gives tokens here"
+	case l.status == http.StatusBadRequest && id != "":
+		e.Message = "the managed identity " + id + " is not assigned to this machine"
+	case l.status == http.StatusBadRequest:
+		e.Message = "no managed identity of the system is assigned to this machine"
+	default:
+		e.Message = fmt.Sprintf("this machine has no managed identity: what should give tokens answered with status %d", l.status)
+	}
+	return e
+}
+
+// explainPrincipal is for service principals and workload identities.
+func (p *Provider) explainPrincipal(l *loginError) *nebula.Error {
+	c := p.config.Credential
+	message := "the login of " + c.ClientID + " was refused"
+	why := map[int]string{
+		90002:   "there is no tenant " + c.TenantID,
+		700016:  "the tenant " + c.TenantID + " has no application " + c.ClientID,
+		7000215: "the secret of the application is wrong: it has to be the secret's value, not its id",
+		7000222: "the secret of the application has expired",
+		700213:  "no federated credential of the application fits the token of this workload",
+		700024:  "the token of this workload has expired",
+		53003:   "a conditional access policy does not allow it",
+	}
+	for _, code := range loginCodes(l.err) {
+		if words := why[code]; words != "" {
+			message += fmt.Sprintf(": %s (AADSTS%d)", words, code)
+			break
+		}
+	}
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: message, Hint: p.identityHint()}
+}
+
+// loginCodes returns the numbers of the login's error.
+func loginCodes(err error) []int {
+	var failed *azidentity.AuthenticationFailedError
+	if !errors.As(err, &failed) || failed.RawResponse == nil || failed.RawResponse.Body == nil {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(failed.RawResponse.Body, maxAnswer))
+	if err != nil {
+		return nil
+	}
+	var answer struct {
+		Codes []int `json:"error_codes"`
+	}
+	_ = json.Unmarshal(body, &answer)
+	return answer.Codes
+}
+
+// identityHint says where to look where the identity is what is wrong.
+func (p *Provider) identityHint() string {
+	switch p.config.Credential.Type {
+	case TypeServicePrincipal:
+		return "look at credential.tenant_id, client_id and client_secret_file"
+	case TypeWorkloadIdentity:
+		return "look at credential.tenant_id, client_id and federated_token_file"
+	case TypeDeveloperTools:
+		return "log in: az login, or azd auth login"
+	}
+	return "assign one, or set credential.type to service_principal or developer_tools"
+}
+
+func errSecretFile(path string, cause error) *nebula.Error {
+	reason := "is empty"
+	if cause != nil {
+		reason = remote.FileProblem(cause)
+	}
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "credential.client_secret_file " + strconv.Quote(path) + ": " + reason, Err: cause}
+}
+
+func errSameToken() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token, and there is no other"}
+}
+
+func errForeignChallenge() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
+		Message: "the vault does not accept the token, and asks for one of another login or for another service: it is given none",
+		Hint:    "look at vault_url, and at what stands before the vault"}
+}
+
+// errOtherTenant is given ids that were found to be GUIDs.
+func errOtherTenant(vault, ours string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
+		Message: "the vault is of the tenant " + vault + ", the identity of " + ours, Hint: "look at credential.tenant_id and vault_url"}
+}
+
+func errElsewhere() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the list goes on at another server, which is not followed",
+		Hint: "look at what stands before the vault"}
+}
+
+func errForeignAnswer() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url, and at what stands before it"}
+}
+
+// refusedSecret returns the name of the secret that a call was about.
+func refusedSecret(r *azcore.ResponseError) string {
+	if r.RawResponse == nil || r.RawResponse.Request == nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(strings.TrimPrefix(r.RawResponse.Request.URL.Path, "/"), "/")
+	secret, _, _ := strings.Cut(rest, "/")
+	return secret
+}
+
+// errDisabled is a conflict and no want of permission: who may do everything
+// cannot read it either.
+func (p *Provider) errDisabled(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
+		Hint: "enable it: " + p.setAttributes(secret) + " --enabled true"}
+}
+
+func (p *Provider) errNotNow(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret has expired in Key Vault, or is not valid yet",
+		Hint: "change its dates: " + p.setAttributes(secret) + " --expires DATE --not-before DATE"}
+}
+
+func (p *Provider) setAttributes(secret string) string {
+	return "az keyvault secret set-attributes --vault-name " + p.vault() + " --name " + secret
+}
+
+func errProtected() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: "the vault has purge protection: nothing can be purged before its time of retention is over",
+		Hint: "delete it, and wait for that time"}
+}

@@ -1,0 +1,59 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Key Vault deletes, recovers and purges at leisure, and says nothing when it
+// is done. Recorded were 2 to 10 s.
+const (
+	pollEvery = time.Second
+
+	// longestWait bounds waiting where the caller has no deadline.
+	longestWait = 10 * time.Minute
+
+	// unseen is how long a deletion by somebody else may not be visible yet,
+	// while the credential is gone already.
+	unseen = 10 * time.Second
+)
+
+// moving is the failure of a call that has to be made again, once Key Vault is
+// done with what it is doing.
+type moving struct{}
+
+func (moving) Error() string { return "Key Vault is not done yet" }
+
+func errMoving() error { return moving{} }
+
+// settled makes the call until Key Vault is done with what it is doing to the
+// name, as long as the deadline allows.
+func (p *Provider) settled(ctx context.Context, call func(context.Context) error) error {
+	end := p.clock.Now().Add(longestWait)
+	for {
+		err := call(ctx)
+		if !isMoving(err) && !errors.Is(err, moving{}) {
+			return err
+		}
+		if p.clock.Now().After(end) {
+			return &nebula.Error{Kind: nebula.ErrConflict, Err: err,
+				Message: "Key Vault was not done with the secret after " + longestWait.String()}
+		}
+		if ended := p.clock.Sleep(ctx, pollEvery); ended != nil {
+			return errStillMoving(ended, err)
+		}
+	}
+}
+
+// errStillMoving is for a context that ended first.
+func errStillMoving(ended, cause error) error {
+	kind := nebula.KindOf(ended)
+	message := "Key Vault is still deleting, recovering or purging the secret"
+	if kind == nebula.ErrInterrupted {
+		message = "cancelled while " + message
+	}
+	return &nebula.Error{Kind: kind, Message: message, Hint: "allow more time: up to a minute is usual", Err: errors.Join(ended, cause)}
+}

@@ -1,0 +1,357 @@
+package azure_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/provider/azure"
+)
+
+// abilities are those that the tests of this file use.
+type abilities struct {
+	nebula.Provider
+	nebula.Restorer
+	nebula.Purger
+	nebula.Historian
+}
+
+func (r *rig) all(t *testing.T, c azure.Config) abilities {
+	t.Helper()
+	p := open(t, c)
+	a := abilities{Provider: p}
+	a.Restorer, _ = nebula.As[nebula.Restorer](p)
+	a.Purger, _ = nebula.As[nebula.Purger](p)
+	a.Historian, _ = nebula.As[nebula.Historian](p)
+	return a
+}
+
+// Delete, store, delete, restore, purge, store in a row, each right after the
+// one before, with the shortest, the usual and the longest delays that were
+// recorded, and by another process each time: always the documented result.
+func TestLiveStatesInARow(t *testing.T) {
+	for what, delays := range map[string]azureserver.Delays{
+		"short": {Delete: 2 * time.Second, Recover: 2 * time.Second, RecoverWrite: time.Second, Purge: time.Second},
+		"usual": azureserver.DefaultDelays(),
+		"long":  {Delete: 9 * time.Second, Recover: 10 * time.Second, RecoverWrite: 30 * time.Second, Purge: 10 * time.Second},
+	} {
+		for _, processes := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, each its own process %v", what, processes), func(t *testing.T) {
+				r := newRig(t)
+				r.SetDelays(delays)
+				p := r.all(t, r.principal())
+				statesInARow(t, func() abilities {
+					if processes {
+						return r.all(t, r.principal())
+					}
+					return p
+				})
+			})
+		}
+	}
+}
+
+func statesInARow(t *testing.T, process func() abilities) {
+	ctx := t.Context()
+	name, first := record(t, "row", "first", nil)
+	_, second := record(t, "row", "second", nil)
+	_, third := record(t, "row", "third", nil)
+	do := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	holds := func(e *nebula.Envelope) {
+		t.Helper()
+		got, err := process().Retrieve(ctx, name)
+		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
+			t.Fatalf("another record stands there, or none: %v", err)
+		}
+	}
+	gone := func() {
+		t.Helper()
+		_, err := process().Retrieve(ctx, name)
+		wants(t, err, nebula.ErrNotFound)
+	}
+	store := func(e *nebula.Envelope) error {
+		_, err := process().Store(ctx, name, e, nebula.StoreOptions{})
+		return err
+	}
+	do("store", store(first))
+	do("delete", process().Delete(ctx, name))
+	gone()
+	do("store over the deleted", store(second))
+	holds(second)
+	do("delete again", process().Delete(ctx, name))
+	gone()
+	do("restore", process().Restore(ctx, name))
+	holds(second)
+	do("purge", process().Purge(ctx, name))
+	gone()
+	do("store over the purged", store(third))
+	holds(third)
+	history, err := process().History(ctx, name)
+	if err != nil || len(history) != 1 {
+		t.Errorf("after a purge the history is %v, %v", history, err)
+	}
+	do("delete the last", process().Delete(ctx, name))
+	do("purge the deleted", process().Purge(ctx, name))
+	wants(t, process().Restore(ctx, name), nebula.ErrNotFound, "nothing to restore")
+}
+
+// Waiting ends with the deadline, and says what for.
+func TestLiveWaitingEnds(t *testing.T) {
+	r := newRig(t)
+	r.SetDelays(azureserver.Delays{Delete: time.Hour})
+	p := r.all(t, r.principal())
+	name, e := record(t, "slow", "v", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Delete(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	c := r.principal()
+	c.Clock = ending{r.clock}
+	impatient := r.all(t, c)
+	_, err := impatient.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrTimeout, "still deleting")
+	began := r.clock.Now()
+	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrConflict, "10m0s")
+	if waited := r.clock.Now().Sub(began); waited < 10*time.Minute || waited > 11*time.Minute {
+		t.Errorf("it waited %v", waited)
+	}
+}
+
+// ending is a clock by which the deadline passes while one sleeps.
+type ending struct{ *clock }
+
+func (ending) Sleep(context.Context, time.Duration) error { return context.DeadlineExceeded }
+
+// With purge protection nothing is purged, and nothing is deleted either.
+func TestLivePurgeProtection(t *testing.T) {
+	r := newRig(t)
+	p := r.all(t, r.principal())
+	ctx := t.Context()
+	name, e := record(t, "kept", "v", nil)
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.SetPurgeProtection(true)
+	wants(t, p.Purge(ctx, name), nebula.ErrNotSupported, "purge protection")
+	if found, err := p.Exists(ctx, name); err != nil || !found {
+		t.Errorf("the refused purge deleted: %v, %v", found, err)
+	}
+	if err := p.Delete(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.ahead.Add(int64(time.Minute))
+	wants(t, p.Purge(ctx, name), nebula.ErrNotSupported, "purge protection")
+	if err := p.Restore(ctx, name); err != nil {
+		t.Error(err)
+	}
+}
+
+// A disabled secret is there, cannot be read, and says so: it is no want of
+// permission. It can be written over and deleted.
+func TestLiveDisabled(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	name, e := record(t, "off", "v", nil)
+	p := r.all(t, r.principal())
+	disable := func() {
+		t.Helper()
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		latest, err := r.Latest("nebula-credentials-off")
+		if err != nil {
+			t.Fatal(err)
+		}
+		latest.Disabled = true
+		r.Add(latest)
+	}
+	disable()
+	stranger := r.all(t, r.principal())
+	_, err := stranger.Retrieve(ctx, name)
+	wants(t, err, nebula.ErrConflict, "disabled", "--name nebula-credentials-off --enabled true")
+	if found, err := stranger.Exists(ctx, name); err != nil || !found {
+		t.Errorf("it exists: %v, %v", found, err)
+	}
+	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	wants(t, err, nebula.ErrAlreadyExists, "disabled")
+	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion("0123456789abcdef0123456789abcdef")})
+	wants(t, err, nebula.ErrConflict, "disabled")
+	if _, err := stranger.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Error(err)
+	}
+	disable()
+	if err := r.all(t, r.principal()).Delete(ctx, name); err != nil {
+		t.Error(err)
+	}
+	if err := r.all(t, r.principal()).Restore(ctx, name); err != nil {
+		t.Error(err)
+	}
+	if err := r.all(t, r.principal()).Purge(ctx, name); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is due for rotation is marked as expiring in Key Vault, and read as ever.
+func TestLiveExpiry(t *testing.T) {
+	r := newRig(t)
+	p := r.all(t, r.principal())
+	name, err := nebula.ID("old").Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")),
+		nebula.Metadata{CreatedAt: at, LastModified: at, RotationPolicy: nebula.RotationPolicy{IntervalDays: 30}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	latest, err := r.Latest("nebula-credentials-old")
+	if want := at.AddDate(0, 0, 30); err != nil || !latest.Expires.Equal(want) {
+		t.Errorf("it expires at %v, want %v; %v", latest.Expires, want, err)
+	}
+	if _, err := p.Retrieve(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+}
+
+// What others put under our names is left as it is, live or deleted.
+func TestLiveForeign(t *testing.T) {
+	for what, seed := range map[string]azureserver.Seed{
+		"without a tag":     {Name: "nebula-credentials-taken", Value: "theirs"},
+		"of another id":     {Name: "nebula-credentials-taken", Value: "theirs", Tags: map[string]string{"nebula-": `{"id":"other"}`}},
+		"with a broken tag": {Name: "nebula-credentials-taken", Value: "theirs", Tags: map[string]string{"nebula-": `{`}},
+		"a certificate's":   {Name: "nebula-credentials-taken", Value: "theirs", Managed: true, Tags: map[string]string{"nebula-": `{"id":"taken"}`}},
+		"disabled":          {Name: "nebula-credentials-taken", Value: "theirs", Disabled: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t)
+			r.Add(seed)
+			ctx := t.Context()
+			name, e := record(t, "taken", "ours", nil)
+			fresh := func() abilities { return r.all(t, r.principal()) }
+			kind := nebula.ErrCorrupted
+			_, err := fresh().Retrieve(ctx, name)
+			if seed.Disabled {
+				wants(t, err, nebula.ErrConflict)
+			} else {
+				wants(t, err, kind, "no record of nebula")
+			}
+			for _, options := range []nebula.StoreOptions{{}, {Precondition: nebula.IfAbsent()}, {Precondition: nebula.IfVersion("v")}} {
+				_, err = fresh().Store(ctx, name, e, options)
+				wants(t, err, kind)
+			}
+			again := fresh()
+			_, _ = again.Retrieve(ctx, name)
+			_, err = again.Store(ctx, name, e, nebula.StoreOptions{})
+			wants(t, err, kind)
+			wants(t, fresh().Delete(ctx, name), kind)
+			wants(t, fresh().Purge(ctx, name), kind)
+			wants(t, fresh().Restore(ctx, name), nebula.ErrConflict)
+			if value, err := r.Value(seed.Name); err != nil || value != "theirs" || r.State(seed.Name) != "live" {
+				t.Errorf("it is %q now, %s, %v", value, r.State(seed.Name), err)
+			}
+		})
+	}
+}
+
+// A deleted secret of others is not recovered to be written over.
+func TestLiveForeignDeleted(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	c := r.principal()
+	c.SecretPrefix = "nebula-"
+	other := r.all(t, c)
+	theirName, theirs := record(t, "credentials-x", "theirs", nil) // nebula-credentials-2dx
+	if _, err := other.Store(ctx, theirName, theirs, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	name, e := record(t, "2dx", "ours", nil)
+	p := r.all(t, r.principal())
+	_, err := p.Store(ctx, name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrCorrupted)
+	if err := other.Delete(ctx, theirName); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Store(ctx, name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrCorrupted)
+	wants(t, p.Restore(ctx, name), nebula.ErrCorrupted)
+	wants(t, p.Purge(ctx, name), nebula.ErrCorrupted)
+	if state := r.State("nebula-credentials-2dx"); state != "deleted" {
+		t.Errorf("it is %s", state)
+	}
+	if err := other.Restore(ctx, theirName); err != nil {
+		t.Error(err)
+	}
+}
+
+// Tags of the configuration stand on every secret and are no credential's own.
+func TestLiveDefaultTags(t *testing.T) {
+	r := newRig(t)
+	c := r.principal()
+	c.DefaultTags = map[string]string{"env": "prod", "team": "platform"}
+	p := r.all(t, c)
+	ctx := t.Context()
+	name, e := record(t, "tagged", "v", map[string]string{"team": "mine"})
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	latest, err := r.Latest("nebula-credentials-tagged")
+	if err != nil || latest.Tags["env"] != "prod" || latest.Tags["team"] != "mine" {
+		t.Errorf("the tags are %v, %v", latest.Tags, err)
+	}
+	pager := p.List(ctx, nebula.Filter{})
+	defer pager.Close()
+	entries, err := pager.NextPage(ctx)
+	if err != nil || len(entries) != 1 || len(entries[0].Metadata.Tags) != 1 || entries[0].Metadata.Tags["team"] != "mine" {
+		t.Errorf("the list is %+v, %v", entries, err)
+	}
+	many := make(map[string]string)
+	for i := range 13 {
+		many[fmt.Sprint("t", i)] = "x"
+	}
+	name, e = record(t, "many", "v", many)
+	_, err = p.Store(ctx, name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrInvalidMetadata, "16 tags would be needed", "Key Vault keeps 15")
+}
+
+// The three that some stores take for one.
+func TestLiveAlike(t *testing.T) {
+	r := newRig(t)
+	p := r.all(t, r.principal())
+	ctx := t.Context()
+	for _, id := range []string{"github_token", "github-token", "GitHub-Token"} {
+		name, e := record(t, id, id, nil)
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfAbsent()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen int
+	for _, id := range []string{"github_token", "github-token", "GitHub-Token"} {
+		name, _ := record(t, id, "", nil)
+		if _, err := p.Retrieve(ctx, name); err != nil {
+			t.Error(err)
+		}
+	}
+	pager := p.List(ctx, nebula.Filter{})
+	defer pager.Close()
+	if entries, err := pager.NextPage(ctx); err == nil {
+		seen = len(entries)
+	}
+	if seen != 3 {
+		t.Errorf("%d are listed", seen)
+	}
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+)
+
+// azureServer is Nebula's own Key Vault server for tests: none is to be had.
+type azureServer struct{}
+
+func (azureServer) name() string { return "azure" }
+
+func (azureServer) binaries() []binary {
+	return []binary{{name: "azure", module: "..", pkg: "internal/azureserver/cmd/keyvault",
+		sources: []string{"internal/azureserver"}, note: "some seconds"}}
+}
+
+func (a azureServer) start(ctx context.Context, s *session) ([]variable, error) {
+	path, err := s.tools.ensure(ctx, a.binaries()[0])
+	if err != nil {
+		return nil, err
+	}
+	line, err := s.startAndReadLine(ctx, "azure", path, "-ca", filepath.Join(s.dir, "azure-ca.pem"))
+	if err != nil {
+		return nil, err
+	}
+	var ready struct {
+		VaultURL         string `json:"vault_url"`
+		Proxy            string `json:"proxy"`
+		CAFile           string `json:"ca_file"`
+		TenantID         string `json:"tenant_id"`
+		ClientID         string `json:"client_id"`
+		ClientSecret     string `json:"client_secret"`
+		IdentityEndpoint string `json:"identity_endpoint"`
+		IdentityHeader   string `json:"identity_header"`
+		UserIdentity     string `json:"user_identity"`
+	}
+	if err := json.Unmarshal(line, &ready); err != nil {
+		return nil, fmt.Errorf("what it printed: %w", err)
+	}
+	return []variable{
+		// What leads a process here by the real addresses.
+		{"HTTPS_PROXY", ready.Proxy},
+		{"SSL_CERT_FILE", ready.CAFile},
+		{"AZURE_TENANT_ID", ready.TenantID},
+		{"AZURE_CLIENT_ID", ready.ClientID},
+		{"AZURE_CLIENT_SECRET", ready.ClientSecret},
+		{"NEBULA_STORAGE_AZURE_VAULT_URL", ready.VaultURL},
+		{"NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE", "service_principal"},
+		// What a managed identity is found by, for NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE=managed_identity.
+		{"IDENTITY_ENDPOINT", ready.IdentityEndpoint},
+		{"IDENTITY_HEADER", ready.IdentityHeader},
+		{"NEBULA_TESTSERVER_AZURE_USER_IDENTITY", ready.UserIdentity},
+	}, nil
+}
