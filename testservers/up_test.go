@@ -37,16 +37,26 @@ type running struct {
 	env   map[string]string
 }
 
-// startUp skips the test where the server is not built: building takes minutes.
-func startUp(t *testing.T) *running {
+// addresses names the variable that holds each server's address.
+var addresses = map[string]string{"vault": "VAULT_ADDR", "aws": "NEBULA_TEST_AWS_ENDPOINT"}
+
+func forEachServer(t *testing.T, test func(t *testing.T, server string)) {
+	for _, name := range names(servers()) {
+		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+// startUp skips the test where a server is not built: building takes minutes.
+// Without a name it starts all.
+func startUp(t *testing.T, names ...string) *running {
 	t.Helper()
-	if out, err := command("where", "vault").CombinedOutput(); err != nil {
+	if out, err := command(append([]string{"where"}, names...)...).CombinedOutput(); err != nil {
 		if os.Getenv("NEBULA_REQUIRE_LIVE") != "1" {
 			t.Skipf("%s", out)
 		}
 		t.Fatalf("%s", out)
 	}
-	cmd := command("up", "vault")
+	cmd := command(append([]string{"up"}, names...)...)
 	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // killed, it leaves its folder
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -77,11 +87,11 @@ func startUp(t *testing.T) *running {
 	return nil
 }
 
-func (r *running) host(t *testing.T) string {
+func (r *running) host(t *testing.T, server string) string {
 	t.Helper()
-	u, err := url.Parse(r.env["VAULT_ADDR"])
+	u, err := url.Parse(r.env[addresses[server]])
 	if err != nil || u.Host == "" {
-		t.Fatalf("VAULT_ADDR is %q, %v", r.env["VAULT_ADDR"], err)
+		t.Fatalf("%s is %q, %v", addresses[server], r.env[addresses[server]], err)
 	}
 	return u.Host
 }
@@ -100,8 +110,8 @@ func gone(t *testing.T, host string) {
 	t.Errorf("%s still listens", host)
 }
 
-func TestLiveUpAnswers(t *testing.T) {
-	r := startUp(t)
+func TestLiveUpVaultAnswers(t *testing.T) {
+	r := startUp(t, "vault")
 	request, err := http.NewRequest(http.MethodGet, r.env["VAULT_ADDR"]+"/v1/secret/config", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -123,48 +133,89 @@ func TestLiveUpAnswers(t *testing.T) {
 	}
 }
 
-func TestLiveUpEndsWithItsInput(t *testing.T) {
-	r := startUp(t)
-	host := r.host(t)
-	_ = r.stdin.Close()
-	if err := r.cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+func TestLiveUpAWSAnswers(t *testing.T) {
+	r := startUp(t, "aws")
+	endpoint := r.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"]
+	request, err := http.NewRequest(http.MethodPost, endpoint, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if conn, err := net.Dial("tcp", host); err == nil {
-		_ = conn.Close()
-		t.Error("it ended, and the server still listens")
+	request.Header.Set("X-Amz-Target", "secretsmanager.ListSecrets")
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+r.env["AWS_ACCESS_KEY_ID"]+"/20260101/"+r.env["AWS_REGION"]+
+		"/secretsmanager/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), `"SecretList": []`) {
+		t.Errorf("the list: %s %s", response.Status, body)
+	}
+	// The user's own profile and files come into it only where these are unset.
+	for _, name := range []string{"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_SESSION_TOKEN"} {
+		if value, ok := r.env[name]; !ok || value != "" && value != os.DevNull {
+			t.Errorf("%s is %q, set: %v", name, value, ok)
+		}
 	}
 }
 
+func TestLiveUpEndsWithItsInput(t *testing.T) {
+	forEachServer(t, func(t *testing.T, server string) {
+		r := startUp(t, server)
+		host := r.host(t, server)
+		_ = r.stdin.Close()
+		if err := r.cmd.Wait(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+		if conn, err := net.Dial("tcp", host); err == nil {
+			_ = conn.Close()
+			t.Error("it ended, and the server still listens")
+		}
+	})
+}
+
+// Without a name it starts all servers, and ends all.
 func TestLiveUpEndsWhenInterrupted(t *testing.T) {
 	r := startUp(t)
-	host := r.host(t)
+	var hosts []string
+	for _, server := range names(servers()) {
+		hosts = append(hosts, r.host(t, server))
+	}
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Skip(err)
 	}
 	if err := r.cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
-	gone(t, host)
+	for _, host := range hosts {
+		gone(t, host)
+	}
 }
 
 // Killed, it cannot stop anything: the server notices by itself.
 func TestLiveUpLeavesNothingWhenKilled(t *testing.T) {
-	r := startUp(t)
-	host := r.host(t)
-	if err := r.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = r.cmd.Wait()
-	gone(t, host)
+	forEachServer(t, func(t *testing.T, server string) {
+		r := startUp(t, server)
+		host := r.host(t, server)
+		if err := r.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = r.cmd.Wait()
+		gone(t, host)
+	})
 }
 
 func TestLiveTwoAtOnce(t *testing.T) {
-	a, b := startUp(t), startUp(t)
-	if a.host(t) == b.host(t) {
-		t.Errorf("both listen at %s", a.host(t))
-	}
-	if a.env["VAULT_TOKEN"] == b.env["VAULT_TOKEN"] {
-		t.Error("both have the same root token")
-	}
+	forEachServer(t, func(t *testing.T, server string) {
+		a, b := startUp(t, server), startUp(t, server)
+		if a.host(t, server) == b.host(t, server) {
+			t.Errorf("both listen at %s", a.host(t, server))
+		}
+		// moto takes any credentials.
+		token := "NEBULA_TEST_" + strings.ToUpper(server) + "_TOKEN"
+		if server != "aws" && (a.env[token] == "" || a.env[token] == b.env[token]) {
+			t.Error("both have the same token")
+		}
+	})
 }

@@ -1,16 +1,11 @@
 package livetest
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestLiveVaultIsShared(t *testing.T) {
@@ -80,14 +75,6 @@ func TestLiveVaultStopsAndStarts(t *testing.T) {
 	}
 }
 
-// rerun runs one test of this binary in a process of its own.
-func rerun(t *testing.T, test string, env ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^"+test+"$")
-	cmd.Env = append(os.Environ(), env...)
-	return cmd
-}
-
 func TestLiveExistingVault(t *testing.T) {
 	server := NewVault(t, VaultOptions{})
 	out, err := rerun(t, "TestLiveVaultAppRole",
@@ -130,44 +117,6 @@ func TestWithoutServerFailsWhereRequired(t *testing.T) {
 	}
 }
 
-// A test binary that is killed runs no clean-up.
 func TestLiveVaultEndsWithTheTestBinary(t *testing.T) {
-	if os.Getenv("NEBULA_TEST_HOLD") != "" {
-		fmt.Printf("address %s\n", Vault(t).Address)
-		time.Sleep(time.Minute)
-		return
-	}
-	Vault(t) // or skip
-	cmd := rerun(t, "TestLiveVaultEndsWithTheTestBinary", "NEBULA_TEST_HOLD=1", "NEBULA_TEST_VAULT_ADDR=")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var host string
-	for lines := bufio.NewScanner(stdout); host == "" && lines.Scan(); {
-		if address, ok := strings.CutPrefix(lines.Text(), "address "); ok {
-			u, err := url.Parse(address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			host = u.Host
-		}
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	if host == "" {
-		t.Fatal("the other process has no server")
-	}
-	for range 100 {
-		conn, err := net.Dial("tcp", host)
-		if err != nil {
-			return
-		}
-		_ = conn.Close()
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Errorf("%s still listens", host)
+	endsWithTheTestBinary(t, func() string { return Vault(t).Address })
 }
