@@ -175,15 +175,12 @@ func (w *world) create(name string, shape map[string]any) {
 	}
 	stages, _ := shape["stages"].(map[string]any)
 	if !slices.ContainsFunc(slices.Collect(maps.Values(stages)), func(list any) bool { return has(list, "AWSCURRENT") }) {
-		stages = maps.Clone(stages)
-		if stages == nil {
-			stages = map[string]any{}
+		added := map[string]any{"{version1}": []any{"AWSCURRENT"}}
+		if w.bound["{version1}"] != "" || len(stages) > 0 {
+			added = map[string]any{"{version0}": []any{"AWSCURRENT"}}
 		}
-		stages["{version1}"] = []any{"AWSCURRENT"}
-		if w.bound["{version1}"] != "" || len(stages) > 1 {
-			delete(stages, "{version1}")
-			stages["{version0}"] = []any{"AWSCURRENT"}
-		}
+		maps.Copy(added, stages)
+		stages = added
 	}
 	rank := func(list any) int {
 		switch {
@@ -444,6 +441,7 @@ func (w *world) arrangeRefusal(e *exchange, name string, withToken bool) {
 	version, byVersion := e.Input["VersionId"].(string)
 	stage, byStage := e.Input["VersionStage"].(string)
 	switch {
+	case w.secrets[name] != nil && w.secrets[name].replicas && e.Operation == "DeleteSecret":
 	case !withToken && e.Operation == "CreateSecret", name == "", e.Input["SecretId"] == "{absent}":
 	case byVersion && byStage && w.secrets[name] == nil:
 		stages := map[string]any{version: []any{"AWSPREVIOUS"}, "{version0}": []any{"AWSCURRENT"}}
@@ -491,12 +489,13 @@ func (w *world) remember(e *exchange, in map[string]any) {
 		s.policy = e.Operation == "PutResourcePolicy"
 	case "RotateSecret":
 		s.rotates = true
-	case "RemoveRegionsFromReplication", "ReplicateSecretToRegions":
-		s.replicas = e.Operation == "ReplicateSecretToRegions"
+	case "RemoveRegionsFromReplication":
+		s.replicas = false
 	case "UpdateSecret":
 		s.key = s.key || in["KmsKeyId"] != nil
 		s.described = s.described || in["Description"] != nil
 	}
+	s.replicas = s.replicas || in["AddReplicaRegions"] != nil
 	s.rememberTags(in)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"strconv"
@@ -35,6 +36,10 @@ var uncovered = map[string]string{}
 
 const recordings = "testdata/exchanges.jsonl"
 
+// documented are exchanges of the same form that nobody recorded: what the
+// service's documentation says.
+const documented = "testdata/documented.jsonl"
+
 func readExchanges(t *testing.T, path string) []*exchange {
 	t.Helper()
 	file, err := os.Open(path)
@@ -61,26 +66,84 @@ func readExchanges(t *testing.T, path string) []*exchange {
 // A scenario is replayed on a server of its own.
 func TestReplay(t *testing.T) {
 	known := readExchanges(t, recordings)
-	replayed := known
+	replayed := append(readExchanges(t, documented), known...)
 	if path := os.Getenv("NEBULA_TEST_AWS_EXCHANGES"); path != "" {
 		replayed = readExchanges(t, path)
 		known = append(known, replayed...)
 	}
+	forEachScenario(replayed, func(name string, exchanges []*exchange) {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, known)
+			for _, e := range exchanges {
+				w.check(e)
+			}
+		})
+	})
+}
+
+// An answer that differs in its status, its code or any field is reported.
+func TestReplayNoticesDifferences(t *testing.T) {
+	known := readExchanges(t, recordings)
+	changes := 0
+	forEachScenario(known, func(name string, exchanges []*exchange) {
+		w := newWorld(t, known)
+		w.answered = func(e *exchange, in map[string]any, got answer) {
+			for what, changed := range differences(e, got) {
+				changes++
+				bound := maps.Clone(w.bound)
+				if len(w.compare(e, in, changed)) == 0 {
+					t.Errorf("%s, step %d: %s is not noticed in %s", name, e.Step, what, got.raw)
+				}
+				w.bound = bound
+			}
+		}
+		for _, e := range exchanges {
+			w.check(e)
+		}
+	})
+	if changes < 1000 {
+		t.Errorf("only %d answers were changed", changes)
+	}
+}
+
+// differences are answers that differ from a right one in one thing.
+func differences(e *exchange, got answer) map[string]answer {
+	all := map[string]answer{}
+	change := func(what string, f func(*answer)) {
+		other := got
+		other.body = maps.Clone(got.body)
+		f(&other)
+		all[what] = other
+	}
+	change("the status", func(a *answer) { a.status++ })
+	if e.ErrorCode != "" {
+		change("the code", func(a *answer) { a.body["__type"] = "OtherException" })
+	}
+	if e.Output["includes"] != nil {
+		return all // says nothing of fields
+	}
+	change("a field more", func(a *answer) { a.body["Other"] = "x" })
+	for field := range got.body {
+		if e.Output[field] == nil {
+			continue // one that only newer recordings have, or with two names
+		}
+		change("without "+field, func(a *answer) { delete(a.body, field) })
+		change("another type of "+field, func(a *answer) { a.body[field] = []any{true} })
+	}
+	return all
+}
+
+func forEachScenario(all []*exchange, f func(name string, exchanges []*exchange)) {
 	scenarios := map[string][]*exchange{}
 	var order []string
-	for _, e := range replayed {
+	for _, e := range all {
 		if scenarios[e.Scenario] == nil {
 			order = append(order, e.Scenario)
 		}
 		scenarios[e.Scenario] = append(scenarios[e.Scenario], e)
 	}
 	for _, name := range order {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, known)
-			for _, e := range scenarios[name] {
-				w.check(e)
-			}
-		})
+		f(name, scenarios[name])
 	}
 }
 
@@ -98,6 +161,8 @@ type world struct {
 	changed float64        // LastChangedDate of the description before this exchange
 	seen    float64        // and of the last one
 	before  map[string]any // the item that "as above" means
+
+	answered func(e *exchange, in map[string]any, got answer) // if set, sees every answer that is as recorded
 }
 
 func newWorld(t *testing.T, known []*exchange) *world {
@@ -147,6 +212,9 @@ func (w *world) replay(e *exchange) []string {
 			first = got.raw
 		}
 		problems = append(problems, w.compare(e, in, got)...)
+		if w.answered != nil && len(problems) == 0 {
+			w.answered(e, in, got)
+		}
 		problems = append(problems, w.observe(e, in, got, first)...)
 	}
 	w.remember(e, in)
