@@ -16,6 +16,7 @@ import (
 type state struct {
 	name, arn string
 	deleted   bool
+	forced    bool
 	described bool
 	read      map[string]bool // versions by id, and "" for the secret
 	tags      map[string]string
@@ -63,7 +64,9 @@ func (w *world) arrange(e *exchange) {
 		return
 	}
 	switch e.Operation {
-	case "CreateSecret", "GetRandomPassword":
+	case "GetRandomPassword":
+	case "CreateSecret":
+		w.waitForDeletion(e)
 	case "ListSecrets":
 		w.arrangeList(e)
 	case "BatchGetSecretValue":
@@ -110,8 +113,10 @@ func stagesOf(output map[string]any) map[string]any {
 	stages := map[string]any{}
 	versions, _ := output["Versions"].([]any)
 	for _, v := range versions {
-		entry := v.(map[string]any)
-		stages[entry["VersionId"].(string)] = entry["VersionStages"]
+		entry, _ := v.(map[string]any)
+		if id, ok := entry["VersionId"].(string); ok {
+			stages[id] = entry["VersionStages"]
+		}
 	}
 	if id, ok := output["VersionId"].(string); ok && output["CreatedDate"] != nil {
 		stages[id] = output["VersionStages"]
@@ -251,8 +256,9 @@ func (w *world) describe(name string, output map[string]any) {
 	}
 	versions, _ := output["Versions"].([]any)
 	for _, v := range versions {
-		entry := v.(map[string]any)
-		if id := w.bound[entry["VersionId"].(string)]; entry["LastAccessedDate"] != nil && !s.read[id] {
+		entry, _ := v.(map[string]any)
+		version, _ := entry["VersionId"].(string)
+		if id := w.bound[version]; entry["LastAccessedDate"] != nil && !s.read[id] {
 			w.read(s, id)
 		}
 	}
@@ -402,6 +408,7 @@ func (w *world) arrangeError(e *exchange) {
 	case "InvalidRequestException", "InvalidParameterException":
 		w.arrangeRefusal(e, name, withToken)
 	case "ResourceNotFoundException":
+		w.waitForDeletion(e)
 		_, byVersion := e.Input["VersionId"]
 		_, byStage := e.Input["VersionStage"]
 		if (byVersion || byStage) && e.Input["SecretId"] != "{absent}" {
@@ -418,11 +425,19 @@ func (w *world) arrangeError(e *exchange) {
 			w.secret(name)
 		}
 	default: // throttling, states of keys, credentials: nothing of the request
-		w.server.Inject(awsserver.Fault{Operation: e.Operation, Times: e.Repeats, Error: &awsserver.Error{Status: e.Status, Code: e.ErrorCode}})
+		w.server.Inject(awsserver.Fault{Operation: e.Operation, Times: e.Repeats, Error: &awsserver.Error{Status: e.Status, Code: e.ErrorCode, Message: "presupposed"}})
 	}
 }
 
 var validNames = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
+
+// waitForDeletion: a forced deletion takes 5 s. Where the recording says no time,
+// it waited for that.
+func (w *world) waitForDeletion(e *exchange) {
+	if s := w.secrets[w.subject(e)]; s != nil && s.forced && e.Seconds == nil {
+		w.now = w.now.Add(5 * time.Second)
+	}
+}
 
 // arrangeExisting: the name is taken, or the token is.
 func (w *world) arrangeExisting(e *exchange, name string) {
@@ -479,7 +494,7 @@ func (w *world) remember(e *exchange, in map[string]any) {
 	}
 	switch e.Operation {
 	case "DeleteSecret":
-		s.deleted = true
+		s.deleted, s.forced = true, s.forced || in["ForceDeleteWithoutRecovery"] == true
 	case "RestoreSecret":
 		s.deleted = false
 	case "GetSecretValue":

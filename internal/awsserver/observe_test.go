@@ -85,7 +85,8 @@ var observations = []observation{
 	when(`AWSCURRENT not moved`, func(w *world, in map[string]any, got answer, _ string) string {
 		now := send(w.t, w.server, "DescribeSecret", map[string]any{"SecretId": in["SecretId"]})
 		stages, _ := now.body["VersionIdsToStages"].(map[string]any)
-		if len(stages) < 2 || has(stages[got.body["VersionId"].(string)], "AWSCURRENT") {
+		id, _ := got.body["VersionId"].(string)
+		if len(stages) < 2 || has(stages[id], "AWSCURRENT") {
 			return "it is on the new version"
 		}
 		return ""
@@ -97,13 +98,14 @@ var observations = []observation{
 		return ""
 	}),
 	when(`DeletionDate in the future|scheduled with the default window`, func(w *world, _ map[string]any, got answer, _ string) string {
-		if days := (got.body["DeletionDate"].(float64) - float64(w.now.Unix())) / 86400; days < 7 || days > 31 {
+		date, _ := got.body["DeletionDate"].(float64)
+		if days := (date - float64(w.now.Unix())) / 86400; days < 7 || days > 31 {
 			return fmt.Sprintf("it is %.1f days away", days)
 		}
 		return ""
 	}),
 	when(`LastChangedDate moved`, func(w *world, _ map[string]any, got answer, _ string) string {
-		if got.body["LastChangedDate"].(float64) <= w.changed {
+		if date, _ := got.body["LastChangedDate"].(float64); date <= w.changed {
 			return "it did not"
 		}
 		return ""
@@ -115,16 +117,20 @@ var observations = []observation{
 		return ""
 	}),
 	when(`differs from the secret's by ms`, func(w *world, in map[string]any, got answer, _ string) string {
-		of := send(w.t, w.server, "DescribeSecret", map[string]any{"SecretId": in["SecretId"]}).body["CreatedDate"].(float64)
-		if d := got.body["CreatedDate"].(float64) - of; d <= 0 || d > 1 {
+		of, _ := send(w.t, w.server, "DescribeSecret", map[string]any{"SecretId": in["SecretId"]}).body["CreatedDate"].(float64)
+		date, _ := got.body["CreatedDate"].(float64)
+		if d := date - of; d <= 0 || d > 1 {
 			return fmt.Sprintf("it does by %f s", d)
 		}
 		return ""
 	}),
 	when(`order not by name`, func(_ *world, _ map[string]any, got answer, _ string) string {
 		var names []string
-		for _, item := range got.body["SecretList"].([]any) {
-			names = append(names, item.(map[string]any)["Name"].(string))
+		list, _ := got.body["SecretList"].([]any)
+		for _, item := range list {
+			object, _ := item.(map[string]any)
+			name, _ := object["Name"].(string)
+			names = append(names, name)
 		}
 		if slices.IsSorted(names) {
 			return "it is: " + strings.Join(names, " ")

@@ -24,7 +24,8 @@ type exchange struct {
 	Input     map[string]any
 	Status    int
 	ErrorCode string         `json:"error_code"`
-	Output    map[string]any `json:"output_shape"`
+	Shape     any            `json:"output_shape"`
+	Output    map[string]any `json:"-"` // the shape, where it is an object
 	Observed  []string
 	Repeats   int
 	Seconds   *float64 `json:"seconds_after_previous_step"`
@@ -55,6 +56,7 @@ func readExchanges(t *testing.T, path string) []*exchange {
 		if err := json.Unmarshal(lines.Bytes(), e); err != nil {
 			t.Fatalf("%s, line %d: %v", path, len(all)+1, err)
 		}
+		e.Output, _ = e.Shape.(map[string]any)
 		all = append(all, e)
 	}
 	if err := lines.Err(); err != nil || len(all) == 0 {
@@ -258,7 +260,7 @@ func (w *world) subject(e *exchange) string {
 		return ""
 	}
 	id, ok := e.Input[field].(string)
-	if !ok || strings.Contains(id, "ARN") && !strings.Contains(id, ":") {
+	if !ok || arnWords.MatchString(id) {
 		id = "{name1}"
 	}
 	return w.fill(id)
@@ -315,6 +317,9 @@ func (w *world) hasValue(e *exchange) bool {
 
 const policyText = `{"Version":"2012-10-17","Statement":[]}`
 
+// arnWords are those for the ARN of the secret, such as "full ARN".
+var arnWords = regexp.MustCompile(`^(full |partial )?ARN( [^:]*)?$`)
+
 var characters = regexp.MustCompile(`^(\d+) characters`)
 
 // resolve is a recorded input as it is sent, nil where it was not.
@@ -343,12 +348,14 @@ func (w *world) resolveText(e *exchange, text string) any {
 		length, _ := strconv.Atoi(n[1])
 		return strings.Repeat("x", length)
 	}
-	switch text {
-	case "full ARN":
-		return w.secret(w.subject(e)).arn
-	case "ARN without the random suffix":
+	if arnWords.MatchString(text) {
 		arn := w.secret(w.subject(e)).arn
-		return arn[:len(arn)-len("-xxxxxx")]
+		if strings.Contains(text, "without") {
+			return arn[:len(arn)-len("-xxxxxx")]
+		}
+		return arn
+	}
+	switch text {
 	case "JSON text":
 		return policyText
 	case "base64":
