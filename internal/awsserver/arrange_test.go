@@ -88,7 +88,8 @@ func (w *world) exist(name string, e *exchange) {
 	if w.secrets[name] != nil {
 		return
 	}
-	shape := maps.Clone(e.Output)
+	shape := map[string]any{}
+	maps.Copy(shape, e.Output)
 	stages := stagesOf(e.Output)
 	if e.Operation == "UpdateSecretVersionStage" {
 		stages = stagesToMove(e.Input)
@@ -239,10 +240,7 @@ func (w *world) describe(name string, output map[string]any) {
 		w.do("UpdateSecret", map[string]any{"SecretId": name, "KmsKeyId": keyARN})
 	}
 	if output["RotationEnabled"] == true && !s.rotates {
-		s.rotates = true
-		w.server.AddRotationFunction("arn:aws:lambda:us-east-1:123456789012:function:rotate")
-		w.do("RotateSecret", map[string]any{"SecretId": name, "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:rotate",
-			"RotationRules": map[string]any{"AutomaticallyAfterDays": 30}, "RotateImmediately": output["LastRotatedDate"] != nil})
+		w.rotate(s, output["LastRotatedDate"] != nil)
 	}
 	if output["PrimaryRegion"] != nil && !s.replicas {
 		w.replicate(s, "eu-west-1")
@@ -265,6 +263,14 @@ func (w *world) describe(name string, output map[string]any) {
 	if output["DeletedDate"] != nil && !s.deleted {
 		w.schedule(name)
 	}
+}
+
+func (w *world) rotate(s *state, now bool) {
+	const function = "arn:aws:lambda:us-east-1:123456789012:function:rotate"
+	s.rotates = true
+	w.server.AddRotationFunction(function)
+	w.do("RotateSecret", map[string]any{"SecretId": s.name, "RotationLambdaARN": function,
+		"RotationRules": map[string]any{"AutomaticallyAfterDays": 30}, "RotateImmediately": now})
 }
 
 func (w *world) replicate(s *state, region string) {
@@ -323,6 +329,9 @@ func (w *world) arrangeRest(e *exchange) {
 	if function, ok := e.Input["RotationLambdaARN"].(string); ok {
 		w.server.AddRotationFunction(w.fill(function))
 	}
+	if s := w.secret(w.subject(e)); e.Operation == "CancelRotateSecret" && !s.rotates {
+		w.rotate(s, false)
+	}
 	if regions, ok := e.Input["RemoveReplicaRegions"].([]any); ok {
 		for _, region := range regions {
 			w.replicate(w.secret(w.subject(e)), w.fill(region.(string)))
@@ -355,7 +364,10 @@ func (w *world) arrangeList(e *exchange) {
 	list = w.expand(list)
 	// Created in this order, they are not in that of their names.
 	for i, item := range slices.Backward(list) {
-		shape := maps.Clone(item.(map[string]any))
+		shape := map[string]any{}
+		if object, ok := item.(map[string]any); ok {
+			maps.Copy(shape, object)
+		}
 		name, ok := shape["Name"].(string)
 		if !ok {
 			name = fmt.Sprintf("{name#%d}", i)

@@ -156,7 +156,7 @@ type replica struct {
 	Region        string
 	KmsKeyId      string
 	Status        string
-	StatusMessage string
+	StatusMessage string `json:",omitempty"`
 }
 
 type replicateInput struct {
@@ -184,6 +184,16 @@ func (one *secret) addReplicas(added []replicaInput) {
 	}
 }
 
+// starting is what is answered while a replica is made: it takes the service a
+// moment, and none here.
+func starting(replicas []replica) []replica {
+	out := slices.Clone(replicas)
+	for i := range out {
+		out[i].Status, out[i].StatusMessage = "InProgress", ""
+	}
+	return out
+}
+
 func (c *call) replicate(in *replicateInput) (any, *Error) {
 	one, err := c.live(in.SecretId)
 	if err != nil {
@@ -194,9 +204,11 @@ func (c *call) replicate(in *replicateInput) (any, *Error) {
 			return nil, invalid("Invalid replica region: " + r.Region)
 		}
 	}
+	before := len(one.replicas)
 	one.addReplicas(in.AddReplicaRegions)
 	one.changed = date(c.now)
-	return &replicationOutput{ARN: one.arn, ReplicationStatus: slices.Clone(one.replicas)}, nil
+	status := append(slices.Clone(one.replicas[:before]), starting(one.replicas[before:])...)
+	return &replicationOutput{ARN: one.arn, ReplicationStatus: status}, nil
 }
 
 func (c *call) removeRegions(in *removeInput) (any, *Error) {

@@ -42,10 +42,11 @@ func (in *valueInput) value() (*value, *Error) {
 
 // written is what operations that write answer.
 type written struct {
-	ARN           string
-	Name          string
-	VersionId     string   `json:",omitempty"`
-	VersionStages []string `json:",omitempty"`
+	ARN               string
+	Name              string
+	VersionId         string    `json:",omitempty"`
+	VersionStages     []string  `json:",omitempty"`
+	ReplicationStatus []replica `json:",omitempty"`
 }
 
 type replicaInput struct {
@@ -96,7 +97,7 @@ func (c *call) create(in *createInput) (any, *Error) {
 	}
 	c.server.secrets[in.Name] = one
 	one.addReplicas(in.AddReplicaRegions)
-	out := &written{ARN: one.arn, Name: one.name}
+	out := &written{ARN: one.arn, Name: one.name, ReplicationStatus: starting(one.replicas)}
 	if value != nil {
 		// The service writes the version a moment after the secret.
 		one.addVersion(in.ClientRequestToken, value, c.now.Add(5*time.Millisecond), []string{current})
