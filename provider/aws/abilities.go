@@ -172,7 +172,7 @@ func (p *Provider) versions(ctx context.Context, name nebula.Name) ([]nebula.Ver
 		}
 		for _, v := range out.Versions {
 			current := slices.Contains(v.VersionStages, stageCurrent)
-			if v.VersionId == nil || v.CreatedDate == nil || !current && slices.Contains(v.VersionStages, stagePending) {
+			if v.VersionId == nil || v.CreatedDate == nil || !current && slices.ContainsFunc(v.VersionStages, isPendingStage) {
 				continue
 			}
 			history = append(history, nebula.VersionInfo{Version: nebula.Version(*v.VersionId), CreatedAt: v.CreatedDate.UTC(), Current: current})

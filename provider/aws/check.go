@@ -97,7 +97,7 @@ type need struct {
 // nobody has.
 func (p *Provider) needs() []need {
 	client, id := p.client(), p.config.SecretPrefix+"nebula_check_"+newToken()
-	token, value, stage, size, days := newToken(), "-", stagePending, int32(1), int64(p.config.RecoveryWindowDays)
+	token, value, stage, size, days := newToken(), "-", stagePending+"check", int32(1), int64(p.config.RecoveryWindowDays)
 	return []need{
 		{"GetSecretValue", func(ctx context.Context) error {
 			_, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})

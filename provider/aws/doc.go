@@ -38,8 +38,8 @@
 // who restores it in that very moment is overwritten.
 //
 // A conditional write that loses against another one leaves its record among the
-// old versions, and one that crashes leaves it under the stage NEBULA_PENDING
-// until the next conditional write.
+// old versions, and one that crashes leaves it under a stage that begins with
+// NEBULA_PENDING. History does not show that one.
 //
 // Lists may be late by minutes. Reads are not.
 package aws

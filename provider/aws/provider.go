@@ -114,11 +114,15 @@ func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Recor
 // read reads the version, or with nil the current one.
 func (p *Provider) read(ctx context.Context, name nebula.Name, version *string) (nebula.Record, error) {
 	id := p.secretID(name)
-	out, err := p.client().GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id, VersionId: version})
-	if err != nil {
-		return nebula.Record{}, p.ofDeleted(ctx, name, err)
+	for round := 1; ; round++ {
+		out, err := p.client().GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id, VersionId: version})
+		if err == nil {
+			return record(name, out.SecretString, out.VersionId)
+		}
+		if err = p.ofDeleted(ctx, name, err); !isMoved(err) || round == mostRounds {
+			return nebula.Record{}, err
+		}
 	}
-	return record(name, out.SecretString, out.VersionId)
 }
 
 // record reads what stands in a secret.
@@ -138,16 +142,17 @@ func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 
 // ofDeleted returns what it means that AWS refused to act on a secret in the
 // state that it is in. Of the causes a deletion is asked for: there is no code
-// of its own for it.
+// of its own for it. Where the secret is not deleted, or no longer, that is an
+// errMoved.
 func (p *Provider) ofDeleted(ctx context.Context, name nebula.Name, err error) error {
 	if !hasCode(err, codeInvalidRequest) {
 		return err
 	}
 	s, failed := p.describe(ctx, name)
-	if failed == nil && s.live() {
-		return err
-	}
-	if failed == nil || isMissing(failed) {
+	switch {
+	case failed == nil && s.live():
+		return movedError{err}
+	case failed == nil:
 		return remote.ErrMissing()
 	}
 	return failed
@@ -176,20 +181,30 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 		return p.fail(op, name, err)
 	}
 	defer p.life.Leave()
-	s, err := p.describe(ctx, name)
-	switch {
-	case err == nil && !s.live():
-	case err == nil && !s.ours():
-		err = remote.ErrForeign()
-	case err == nil:
-		if err = p.schedule(ctx, name); err != nil {
-			err = p.ofDeleted(ctx, name, err)
-		}
+	err := p.remove(ctx, name)
+	for round := 1; isMoved(err) && round < mostRounds; round++ {
+		err = p.remove(ctx, name)
 	}
 	if isMissing(err) {
 		err = nil
 	}
 	return p.fail(op, name, err)
+}
+
+func (p *Provider) remove(ctx context.Context, name nebula.Name) error {
+	s, err := p.describe(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case !s.live():
+		return nil
+	case !s.ours():
+		return remote.ErrForeign()
+	}
+	if err = p.schedule(ctx, name); err != nil {
+		return p.ofDeleted(ctx, name, err)
+	}
+	return nil
 }
 
 func (p *Provider) schedule(ctx context.Context, name nebula.Name) error {

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -13,9 +14,16 @@ import (
 
 // The stages of versions that matter here.
 const (
-	stageCurrent = "AWSCURRENT"
-	stagePending = "NEBULA_PENDING" // of a conditional write under way
+	stageCurrent  = "AWSCURRENT"
+	stagePrevious = "AWSPREVIOUS"
+	stagePending  = "NEBULA_PENDING_" // of a conditional write under way, and its token
 )
+
+// pendingStage returns the stage of a conditional write: one of its own, since
+// a stage that two writes put would be taken from the first.
+func pendingStage(token string) string { return stagePending + token }
+
+func isPendingStage(stage string) bool { return strings.HasPrefix(stage, stagePending) }
 
 // secret is what AWS keeps beside the values.
 type secret struct {
@@ -63,7 +71,7 @@ func (s secret) ours() bool { return s.tags[reservedKey] != "" }
 // has reports whether that version is the current one, or was just before.
 func (s secret) has(version string) bool {
 	labels := s.stages[version]
-	return slices.Contains(labels, stageCurrent) || slices.Contains(labels, "AWSPREVIOUS")
+	return slices.Contains(labels, stageCurrent) || slices.Contains(labels, stagePrevious)
 }
 
 const (

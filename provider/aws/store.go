@@ -32,16 +32,15 @@ func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula
 	if err != nil {
 		return "", p.fail(op, name, err)
 	}
-	token := p.writes.begin(ctx, envelope)
-	w := &write{p: p, name: name, id: p.secretID(name), record: string(envelope.Bytes()), token: token, tags: tags, condition: options.Precondition}
+	w := &write{p: p, name: name, id: p.secretID(name), record: string(envelope.Bytes()), token: p.writes.begin(ctx, envelope), tags: tags, condition: options.Precondition}
 	if options.Previous != nil {
 		// Where AWS would not keep these tags, it is looked what stands there.
 		w.before, _ = p.config.project(name, options.Previous.Metadata())
 	}
-	if err = w.run(ctx); err != nil {
-		err = p.fail(op, name, err)
-	}
-	p.writes.end(ctx, envelope, token, err)
+	err = w.run(ctx)
+	w.settle(ctx, err)
+	err = p.fail(op, name, err)
+	p.writes.end(ctx, envelope, w.token, err)
 	if err != nil {
 		return "", err
 	}
@@ -60,6 +59,10 @@ type write struct {
 
 	// before are the tags of the secret, where they are known without a look.
 	before map[string]string
+
+	// restored is the version that stood in a secret that was restored to be
+	// written over. That is to be undone where the write fails.
+	restored *string
 }
 
 // errMoved says that others changed what stood there, between a look and a call.
@@ -70,6 +73,8 @@ type movedError struct{ error }
 
 func (movedError) Is(target error) bool { return target == errMoved }
 func (m movedError) Unwrap() error      { return m.error }
+
+func isMoved(err error) bool { return errors.Is(err, errMoved) }
 
 const (
 	// mostRounds bounds how often others may come between.
@@ -88,7 +93,9 @@ func (w *write) run(ctx context.Context) error {
 		if round == mostRounds {
 			return moved.error
 		}
-		w.before = nil
+		// What AWS refused leaves nothing to repeat, or a version that was never
+		// the current one.
+		w.before, w.token = nil, newToken()
 		if err := w.p.clock.Sleep(ctx, min(5*time.Millisecond<<round, longestPause)); err != nil {
 			return err
 		}
@@ -143,21 +150,23 @@ func (w *write) missing(ctx context.Context) error {
 	return ofState(w.create(ctx))
 }
 
-// absent writes where there is none, or a deleted one.
+// absent writes where there is none, or a deleted one. Where an attempt before
+// restored a deleted one and got no further, it does not create: AWS would take
+// that for the repetition of a write that was done.
 func (w *write) absent(ctx context.Context) error {
-	err := w.create(ctx)
-	exists := hasCode(err, codeExists)
-	if !exists && !hasCode(err, codeInvalidRequest) {
-		return err
-	}
-	restored, ours := w.p.writes.restoredVersion(w.name)
-	if exists && !ours && !middleware.IsRepeat(ctx) {
-		return err
+	restored, begun := w.p.writes.restoredVersion(w.name)
+	var err error
+	if !begun {
+		err = w.create(ctx)
+		if exists := hasCode(err, codeExists); exists && !middleware.IsRepeat(ctx) || !exists && !hasCode(err, codeInvalidRequest) {
+			return err
+		}
 	}
 	s, failed := w.p.describe(ctx, w.name)
 	switch {
 	case isMissing(failed):
-		return movedError{err}
+		w.p.writes.settled(w.name)
+		return movedError{failed}
 	case failed != nil:
 		return failed
 	case s.has(w.token):
@@ -166,10 +175,11 @@ func (w *write) absent(ctx context.Context) error {
 		return w.awaitGone(ctx)
 	case !s.live():
 		return w.overDeleted(ctx, s)
-	case ours && s.current == restored:
-		return w.overRestored(ctx, s) // an earlier attempt got that far
-	case exists:
-		return err
+	case begun && s.current == restored:
+		return w.overRestored(ctx, s)
+	case begun, hasCode(err, codeExists):
+		w.p.writes.settled(w.name)
+		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err}
 	}
 	return movedError{err}
 }
@@ -191,7 +201,7 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 		return remote.ErrExpected(v, nil)
 	}
 	err := w.replace(ctx, string(v))
-	if errors.Is(err, errMoved) {
+	if isMoved(err) {
 		if now, failed := w.p.describe(ctx, w.name); failed == nil && now.live() && now.current == string(v) {
 			return errors.Unwrap(err)
 		}
@@ -206,13 +216,13 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 // replace makes the record the current version in the place of that one, and
 // returns errMoved where that is not the current one.
 func (w *write) replace(ctx context.Context, expected string) error {
-	if err := ofState(w.put(ctx, stagePending)); err != nil {
+	if err := ofState(w.put(ctx, pendingStage(w.token))); err != nil {
 		return err
 	}
 	stage := stageCurrent
 	_, err := w.p.client().UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: &expected, MoveToVersionId: &w.token})
-	if refused := ofState(err); errors.Is(refused, errMoved) || hasCode(err, codeInvalidParameter) {
+	if refused := ofState(err); isMoved(refused) || hasCode(err, codeInvalidParameter) {
 		if s, failed := w.p.describe(ctx, w.name); failed == nil && s.live() && s.current == w.token {
 			err = nil // an earlier attempt did it
 		} else {
@@ -224,12 +234,11 @@ func (w *write) replace(ctx context.Context, expected string) error {
 }
 
 // removeStage takes the stage away that a version had until it was the current
-// one, also where the caller no longer waits. What cannot be taken away now, the
-// next conditional write takes.
+// one, also where the caller no longer waits.
 func (w *write) removeStage(ctx context.Context) {
 	ctx, cancel := w.p.afterwards(ctx)
 	defer cancel()
-	stage := stagePending
+	stage := pendingStage(w.token)
 	_, _ = w.p.client().UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: &w.token})
 }
@@ -246,6 +255,7 @@ func (w *write) overDeleted(ctx context.Context, s secret) error {
 	if !s.ours() {
 		return remote.ErrForeign()
 	}
+	w.restored = &s.current
 	w.p.writes.restoring(w.name, s.current)
 	if err := w.p.unschedule(ctx, w.name); err != nil {
 		return ofState(err)
@@ -254,29 +264,39 @@ func (w *write) overDeleted(ctx context.Context, s secret) error {
 }
 
 // overRestored writes over the version of a secret that was restored for it.
-// Where that fails the secret is deleted again, so that the old value does not
-// stay.
 func (w *write) overRestored(ctx context.Context, s secret) error {
+	w.restored = &s.current
 	var err error
 	if w.condition.IsAbsent() && s.current != "" {
 		err = w.replace(ctx, s.current)
 	} else {
 		err = ofState(w.put(ctx))
 	}
-	if err == nil {
-		w.p.writes.settled(w.name)
-		return w.setTags(ctx, s.tags)
+	if err != nil {
+		return err
 	}
-	cleanup, cancel := w.p.afterwards(ctx)
-	defer cancel()
-	now, failed := w.p.describe(cleanup, w.name)
-	if failed == nil && now.live() && now.current == s.current {
-		failed = w.p.schedule(cleanup, w.name)
+	return w.setTags(ctx, s.tags)
+}
+
+// settle ends what a write that restored a secret began. Where it failed and
+// nobody else wrote since, the secret is deleted again: the old value does not
+// stay. Where that fails too, a repetition of the write goes on from there.
+func (w *write) settle(ctx context.Context, err error) {
+	if w.restored == nil {
+		return
 	}
-	if failed == nil {
-		w.p.writes.settled(w.name)
+	if err != nil {
+		ctx, cancel := w.p.afterwards(ctx)
+		defer cancel()
+		s, failed := w.p.describe(ctx, w.name)
+		if failed == nil && s.live() && s.current == *w.restored {
+			failed = w.p.schedule(ctx, w.name)
+		}
+		if failed != nil && !isMissing(failed) {
+			return
+		}
 	}
-	return err
+	w.p.writes.settled(w.name)
 }
 
 // create makes the secret, with all tags at once.
