@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/remote"
@@ -121,8 +120,8 @@ func (w *write) awaitGone(ctx context.Context) error {
 	return movedError{remote.ErrMissing()}
 }
 
-// History implements [nebula.Historian]. It makes two calls at the same time,
-// and one more for each 100 versions.
+// History implements [nebula.Historian]. It makes two calls, and one more for
+// each 100 versions.
 func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
 	const op = "history"
 	if err := p.life.EnterFor(ctx, name); err != nil {
@@ -134,23 +133,21 @@ func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.Vers
 }
 
 func (p *Provider) history(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
-	var s secret
-	var history []nebula.VersionInfo
-	group, groupContext := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		s, err = p.describe(groupContext, name)
-		return err
-	})
-	group.Go(func() (err error) {
-		history, err = p.versions(groupContext, name)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return nil, p.ofDeleted(ctx, name, err)
+	s, err := p.describe(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	if !s.live() || len(history) == 0 {
+	var history []nebula.VersionInfo
+	if s.live() {
+		if history, err = p.versions(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	if len(history) == 0 {
 		return nil, remote.ErrMissing()
 	}
+	// AWS's order is that of creation where it has one.
+	slices.Reverse(history)
 	slices.SortStableFunc(history, func(a, b nebula.VersionInfo) int {
 		if a.Current != b.Current {
 			return map[bool]int{true: -1, false: 1}[a.Current]

@@ -71,8 +71,11 @@ func (p *Provider) explain(name nebula.Name, err error) *nebula.Error {
 		e = p.explainCode(call{operation(err), name, api, response.HTTPStatusCode()})
 	case errors.As(err, &api):
 		e = p.explainCode(call{operation(err), name, api, 0})
-	case answered && response.HTTPStatusCode() < 300 && errors.As(err, &undecoded) && !p.isCutOff(err):
+	case answered && errors.As(err, &undecoded) && !p.isCutOff(err):
 		e = errForeignAnswer()
+		if status := response.HTTPStatusCode(); status >= 300 {
+			e = explainUnavailable(call{operation(err), name, &smithy.GenericAPIError{}, status})
+		}
 	default:
 		e = p.server().Explain(err)
 	}

@@ -114,8 +114,12 @@ func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Recor
 // read reads the version, or with nil the current one.
 func (p *Provider) read(ctx context.Context, name nebula.Name, version *string) (nebula.Record, error) {
 	id := p.secretID(name)
+	in := &secretsmanager.GetSecretValueInput{SecretId: &id, VersionId: version}
+	if stage := stageCurrent; version == nil {
+		in.VersionStage = &stage
+	}
 	for round := 1; ; round++ {
-		out, err := p.client().GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id, VersionId: version})
+		out, err := p.client().GetSecretValue(ctx, in)
 		if err == nil {
 			return record(name, out.SecretString, out.VersionId)
 		}

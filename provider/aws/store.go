@@ -158,7 +158,7 @@ func (w *write) absent(ctx context.Context) error {
 	var err error
 	if !begun {
 		err = w.create(ctx)
-		if exists := hasCode(err, codeExists); exists && !middleware.IsRepeat(ctx) || !exists && !hasCode(err, codeInvalidRequest) {
+		if !hasCode(err, codeExists) && !hasCode(err, codeInvalidRequest) {
 			return err
 		}
 	}
