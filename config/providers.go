@@ -3,6 +3,7 @@ package config
 import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/provider/memory"
 	"github.com/nebula-credential/nebula/provider/vault"
@@ -15,6 +16,7 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
+		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, Outside) {}, map[string]string{"region": "AWS_REGION"}),
 		registerNetworked("vault", vault.DefaultConfigIn, vault.New,
 			func(c *vault.Config, o Outside) { c.OneShot, c.Logger = o.OneShot, o.Logger },
 			map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
