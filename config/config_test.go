@@ -69,7 +69,7 @@ func TestProblems(t *testing.T) {
 		"unknown key":         {text: "[storage]\nprovidr = \"local\"", want: []string{"storage.providr: unknown key; did you mean provider?"}},
 		"key elsewhere":       {text: "base_path = \"/x\"", want: []string{"base_path: unknown key; did you mean storage.local.base_path?"}},
 		"not yet built":       {text: "[storage.gcp]\nproject = \"x\"", want: []string{"storage.gcp: unknown key"}},
-		"unknown provider":    {text: "[storage]\nprovider = \"gcp\"", want: []string{`storage.provider = "gcp": must be one of local, memory, azure, kubernetes, vault`}},
+		"unknown provider":    {text: "[storage]\nprovider = \"gcp\"", want: []string{`storage.provider = "gcp": must be one of local, memory, aws, azure, kubernetes, vault`}},
 		"value for section":   {text: "storage = 1", want: []string{"storage = 1: must be a section, [storage]"}},
 		"list of tables":      {text: "[[storage]]\n", want: []string{"storage = a list: must be a section"}},
 		"section for value":   {text: "[storage.provider]\n", want: []string{"storage.provider = a table: must be a string in quotes"}},

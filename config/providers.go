@@ -3,6 +3,7 @@ package config
 import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/provider/azure"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 	"github.com/nebula-credential/nebula/provider/local"
@@ -17,6 +18,7 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
+		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, Outside) {}, map[string]string{"region": "AWS_REGION"}),
 		registerNetworked("azure", azure.DefaultConfigIn, azure.New,
 			func(c *azure.Config, o Outside) { c.Logger = o.Logger },
 			map[string]string{"vault_url": "AZURE_KEYVAULT_URL", "credential.tenant_id": "AZURE_TENANT_ID",

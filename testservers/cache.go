@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,11 +15,12 @@ import (
 	"time"
 )
 
-// binary is a Go program that a server consists of.
+// binary is a program that a server consists of, in Go or in Python.
 type binary struct {
 	name   string
 	module string // folder with go.mod and go.sum, seen from testservers
 	pkg    string // folder of the package, seen from module
+	python string // instead of these: folder with serve.py and requirements.txt
 	note   string // how long it takes to build
 
 	sources []string // folders of further packages that it consists of, seen from module
@@ -51,10 +51,18 @@ func flags() []string { return []string{"-trimpath", "-buildvcs=false", "-ldflag
 
 func environment() []string { return append(os.Environ(), "CGO_ENABLED=0") }
 
-// path is where the binary is or will be.
+// path is where the binary is or will be. That of a Python program is the
+// interpreter of its environment.
 func (c *cache) path(ctx context.Context, b binary) (string, error) {
 	if !exists(filepath.Join(b.module, "go.mod")) || !exists("server.go") {
 		return "", errors.New("this is not the folder testservers: use go -C testservers run")
+	}
+	if b.python != "" {
+		key, err := pythonKey(ctx, b)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", b.name, err)
+		}
+		return filepath.Join(c.dir, key, b.name, inEnvironment()), nil
 	}
 	key, err := key(ctx, b)
 	if err != nil {
@@ -88,13 +96,9 @@ func key(ctx context.Context, b binary) (string, error) {
 	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
 	files = append(files, filepath.Join(b.module, "go.mod"), filepath.Join(b.module, "go.sum"))
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
+		if err := hashFile(hash, file); err != nil {
 			return "", err
 		}
-		// A checkout on Windows may end its lines otherwise.
-		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-		fmt.Fprintf(hash, "%s %d\n%s", filepath.ToSlash(file), len(data), data)
 	}
 	platform := strings.Fields(string(out))
 	return platform[1] + "-" + platform[2] + "-" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
@@ -107,10 +111,15 @@ func (c *cache) ensure(ctx context.Context, b binary) (string, error) {
 	if err != nil || exists(path) {
 		return path, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	// What is made: the file, or the folder of the environment.
+	made := path
+	if b.python != "" {
+		made = filepath.Dir(filepath.Dir(path))
+	}
+	if err := os.MkdirAll(filepath.Dir(made), 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(ctx, filepath.Dir(path)+".lock")
+	unlock, err := lock(ctx, filepath.Dir(made)+".lock")
 	if err != nil {
 		return "", fmt.Errorf("lock: %w", err)
 	}
@@ -118,34 +127,69 @@ func (c *cache) ensure(ctx context.Context, b binary) (string, error) {
 	if exists(path) {
 		return path, nil
 	}
-	return path, c.compile(ctx, b, path)
+	return path, c.make(ctx, b, made)
 }
 
-// compile builds beside the place and renames: what is there is always whole.
-func (c *cache) compile(ctx context.Context, b binary, path string) error {
+// make builds beside the place and renames: what is there is always whole.
+func (c *cache) make(ctx context.Context, b binary, place string) error {
 	fmt.Fprintf(c.log, "building %s, once (%s)\n", b.name, b.note)
 	begin := time.Now()
-	temporary := path + ".new"
+	temporary := place + ".new"
+	// One that was interrupted may have left something.
+	if err := os.RemoveAll(temporary); err != nil {
+		return err
+	}
+	build := c.compile
+	if b.python != "" {
+		build = c.install
+	}
+	if err := build(ctx, b, temporary); err != nil {
+		_ = os.RemoveAll(temporary)
+		return err
+	}
+	if err := os.RemoveAll(place); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, place); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.log, "built %s in %s, %d MB\n", b.name, time.Since(begin).Round(time.Second), size(place)/1e6)
+	return nil
+}
+
+func (c *cache) compile(ctx context.Context, b binary, file string) error {
 	args := append([]string{"build"}, flags()...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", temporary, "./"+b.pkg)...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", file, "./"+b.pkg)...)
 	cmd.Dir, cmd.Env = b.module, environment()
-	cmd.Stdout, cmd.Stderr = c.log, c.log
-	// Interrupted, go ends its compilers; killed, it would leave them.
-	cmd.Cancel = func() error { return interrupt(cmd.Process) }
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Run(); err != nil {
-		_ = os.Remove(temporary)
+	if err := c.run(cmd); err != nil {
 		return fmt.Errorf("go build: %w", err)
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(c.log, "built %s in %s, %d MB\n", b.name, time.Since(begin).Round(time.Second), info.Size()/1e6)
 	return nil
+}
+
+// run runs a tool. Interrupted, it ends what it started; killed, it would leave
+// that.
+func (c *cache) run(cmd *exec.Cmd) error {
+	cmd.Stdout, cmd.Stderr = c.log, c.log
+	cmd.Cancel = func() error { return interrupt(cmd.Process) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd.Run()
+}
+
+// size is that of a file, or of all files in a folder.
+func size(path string) int64 {
+	var total int64
+	_ = filepath.WalkDir(path, func(_ string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	return total
 }
 
 func exists(path string) bool {

@@ -126,3 +126,80 @@ func TestWhatDoesNotCompileLeavesNothing(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// pythonProgram is one that takes seconds to install.
+func pythonProgram(t *testing.T, requirements string) binary {
+	t.Helper()
+	python, err := findPython()
+	if err == nil {
+		err = exec.Command(python, "-c", "import venv, ensurepip").Run()
+	}
+	if err != nil && os.Getenv("NEBULA_REQUIRE_LIVE") != "1" {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"requirements.txt": requirements, "serve.py": "print(1)\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return binary{name: "x", python: dir, note: "no time"}
+}
+
+func TestPythonIsInstalledWhole(t *testing.T) {
+	var log tail
+	tools := &cache{dir: t.TempDir(), log: &log}
+	b := pythonProgram(t, "# nothing\n")
+	path, err := tools.path(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An installation that was killed before it was complete.
+	folder := filepath.Dir(filepath.Dir(path))
+	if err := os.MkdirAll(filepath.Join(folder+".new", filepath.Dir(inEnvironment())), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			python, err := tools.ensure(t.Context(), b)
+			if err != nil {
+				t.Errorf("%v\n%s", err, log.String())
+			} else if out, err := exec.Command(python, script(python)).CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "1" {
+				t.Errorf("it printed %q, %v", out, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(log.String(), "building x"); n != 1 || exists(folder+".new") {
+		t.Errorf("it was installed %d times, left: %v\n%s", n, exists(folder+".new"), log.String())
+	}
+	if err := os.WriteFile(filepath.Join(b.python, "requirements.txt"), []byte("# changed\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := tools.path(t.Context(), b); err != nil || again == path {
+		t.Errorf("other pins are not seen: %s, %v", again, err)
+	}
+}
+
+func TestPythonThatCannotBeInstalledLeavesNothing(t *testing.T) {
+	var log tail
+	tools := &cache{dir: t.TempDir(), log: &log}
+	b := pythonProgram(t, "./serve.py\n")
+	path, err := tools.ensure(t.Context(), b)
+	if err == nil || exists(path) {
+		t.Fatalf("it was installed, %v", err)
+	}
+	left, _ := filepath.Glob(filepath.Dir(filepath.Dir(path)) + "*")
+	if len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestWithoutPythonItSaysWhatIsNeeded(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	err := run(t.Context(), []string{"where", "aws"}, strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "Python 3.11") || !strings.Contains(err.Error(), "python3-venv") {
+		t.Errorf("it says %v", err)
+	}
+}

@@ -10,7 +10,7 @@ import (
 // server is one backend for tests. A new one is one file and one line below.
 type server interface {
 	name() string
-	// binaries are the Go programs that it consists of.
+	// binaries are the programs that it consists of.
 	binaries() []binary
 	// start starts it with fresh state, through the session, and returns when
 	// it answers. The variables are what clients need.
@@ -22,7 +22,7 @@ type variable struct{ name, value string }
 
 // servers are all that there are, in the order in which they are started.
 func servers() []server {
-	return []server{vaultServer{}, kubernetesServer{}, azureServer{}}
+	return []server{vaultServer{}, kubernetesServer{}, awsServer{}, azureServer{}}
 }
 
 func names(all []server) []string {

@@ -41,7 +41,15 @@ type running struct {
 }
 
 // addresses names the variable that holds each server's address.
-var addresses = map[string]string{"vault": "VAULT_ADDR", "kubernetes": "NEBULA_TEST_KUBERNETES_ADDR", "azure": "HTTPS_PROXY"}
+var addresses = map[string]string{
+	"vault": "VAULT_ADDR", "kubernetes": "NEBULA_TEST_KUBERNETES_ADDR", "aws": "NEBULA_TEST_AWS_ENDPOINT", "azure": "HTTPS_PROXY",
+}
+
+// secrets names the variable that holds what a server lets its clients in by.
+// moto takes any credentials.
+var secrets = map[string]string{
+	"vault": "NEBULA_TEST_VAULT_TOKEN", "kubernetes": "NEBULA_TEST_KUBERNETES_TOKEN", "azure": "AZURE_CLIENT_SECRET",
+}
 
 func forEachServer(t *testing.T, test func(t *testing.T, server string)) {
 	for _, name := range names(servers()) {
@@ -186,6 +194,33 @@ func TestLiveUpKubernetesAnswers(t *testing.T) {
 	}
 }
 
+func TestLiveUpAWSAnswers(t *testing.T) {
+	r := startUp(t, "aws")
+	endpoint := r.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"]
+	request, err := http.NewRequest(http.MethodPost, endpoint, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Amz-Target", "secretsmanager.ListSecrets")
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+r.env["AWS_ACCESS_KEY_ID"]+"/20260101/"+r.env["AWS_REGION"]+
+		"/secretsmanager/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), `"SecretList": []`) {
+		t.Errorf("the list: %s %s", response.Status, body)
+	}
+	// The user's own profile and files come into it only where these are unset.
+	for _, name := range []string{"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_SESSION_TOKEN"} {
+		if value, ok := r.env[name]; !ok || value != "" && value != os.DevNull {
+			t.Errorf("%s is %q, set: %v", name, value, ok)
+		}
+	}
+}
+
 func TestLiveUpEndsWithItsInput(t *testing.T) {
 	forEachServer(t, func(t *testing.T, server string) {
 		r := startUp(t, server)
@@ -238,9 +273,8 @@ func TestLiveTwoAtOnce(t *testing.T) {
 		if a.host(t, server) == b.host(t, server) {
 			t.Errorf("both listen at %s", a.host(t, server))
 		}
-		token := "NEBULA_TEST_" + strings.ToUpper(server) + "_TOKEN"
-		if a.env[token] == "" || a.env[token] == b.env[token] {
-			t.Error("both have the same token")
+		if secret := secrets[server]; secret != "" && (a.env[secret] == "" || a.env[secret] == b.env[secret]) {
+			t.Error("both have the same secret")
 		}
 	})
 }

@@ -31,7 +31,7 @@ func startProcess(cmd *exec.Cmd) (*process, []byte, error) {
 	cmd.Stderr = stderr
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		// What is set for the tests and the client is not for the server.
-		return strings.HasPrefix(v, "GODEBUG=") || strings.HasPrefix(v, "VAULT_")
+		return strings.HasPrefix(v, "GODEBUG=") || strings.HasPrefix(v, "VAULT_") || strings.HasPrefix(v, "AWS_")
 	})
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -31,7 +31,7 @@ func endsWithTheTestBinary(t *testing.T, address func() string) {
 		return
 	}
 	address() // or skip
-	cmd := rerun(t, t.Name(), "NEBULA_TEST_HOLD=1", "NEBULA_TEST_VAULT_ADDR=", "NEBULA_TEST_KUBERNETES_ADDR=")
+	cmd := rerun(t, t.Name(), "NEBULA_TEST_HOLD=1", "NEBULA_TEST_VAULT_ADDR=", "NEBULA_TEST_KUBERNETES_ADDR=", "NEBULA_TEST_AWS_ENDPOINT=")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,124 @@
+package awsserver
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is what goes wrong with some calls: those of an operation, on a secret,
+// a number of times or for a while, whichever ends first. Of several that match
+// a call, the first injected one is used up.
+//
+//	server.Inject(awsserver.Fault{Operation: "GetSecretValue", Times: 2, Error: awsserver.Throttled})
+//	server.Inject(awsserver.Fault{For: 10 * time.Second, Error: awsserver.Throttled})
+//	server.Inject(awsserver.Fault{Operation: "PutSecretValue", Times: 1, Cut: awsserver.CutAfter})
+//	stop := server.Inject(awsserver.Fault{Operation: "DescribeSecret", Secret: "app/*", Deny: true})
+//
+// One for GetSecretValue with an Error or Deny holds for the items of a batch as
+// well: the batch succeeds and names the error of the item. An item counts as a
+// time. Deny for TagResource also refuses CreateSecret with tags, and for
+// ListSecrets a batch by filters, as IAM does.
+type Fault struct {
+	Operation string        // empty: any
+	Secret    string        // a name, or its beginning and "*"; empty: any call
+	Skip      int           // so many calls pass first
+	Times     int           // 0: without limit
+	For       time.Duration // by the server's clock, from Inject on; 0: without limit
+
+	Delay time.Duration // real time to wait first; shorter if the client goes away
+	Cut   Cut           // the connection ends without an answer
+	Error *Error        // answered instead of acting
+	Deny  bool          // IAM refuses: an AccessDeniedException with action and resource
+}
+
+// Cut is when a connection is cut.
+type Cut int
+
+const (
+	NoCut     Cut = iota
+	CutBefore     // nothing was done
+	CutAfter      // it was done, and the answer is lost
+)
+
+type activeFault struct {
+	Fault
+	until time.Time // zero without limit
+}
+
+// Inject adds a fault. stop ends it; it may be called more than once.
+func (s *Server) Inject(f Fault) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	active := &activeFault{Fault: f}
+	if f.For > 0 {
+		active.until = s.now().Add(f.For)
+	}
+	s.faults = append(s.faults, active)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.faults = slices.DeleteFunc(s.faults, func(one *activeFault) bool { return one == active })
+	}
+}
+
+// ClearFaults ends all faults.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+var noFault = &Fault{}
+
+// takeFault is the fault for a call, counted, or one that does nothing.
+func (s *Server) takeFault(operation, id string) *Fault {
+	return s.take(func(f *Fault) bool { return f.matches(operation, id) })
+}
+
+// innerFault is that for an action which another operation needs too.
+func (s *Server) innerFault(operation, id string) *Error {
+	f := s.take(func(f *Fault) bool {
+		return f.Operation == operation && (f.Error != nil || f.Deny) && f.matches(operation, id)
+	})
+	if f.Deny {
+		return s.denied(operation, id)
+	}
+	return f.Error
+}
+
+func (s *Server) take(match func(*Fault) bool) *Fault {
+	now := s.now()
+	s.faults = slices.DeleteFunc(s.faults, func(f *activeFault) bool { return !f.until.IsZero() && !now.Before(f.until) })
+	for i, f := range s.faults {
+		if !match(&f.Fault) {
+			continue
+		}
+		if f.Skip > 0 {
+			f.Skip--
+			continue
+		}
+		found := f.Fault
+		if f.Times == 1 {
+			s.faults = slices.Delete(s.faults, i, i+1)
+		} else if f.Times > 1 {
+			f.Times--
+		}
+		return &found
+	}
+	return noFault
+}
+
+func (f *Fault) matches(operation, id string) bool {
+	if f.Operation != "" && f.Operation != operation {
+		return false
+	}
+	if f.Secret == "" {
+		return true
+	}
+	name := nameOf(id)
+	if prefix, ok := strings.CutSuffix(f.Secret, "*"); ok {
+		return strings.HasPrefix(name, prefix)
+	}
+	return name == f.Secret
+}

@@ -1,0 +1,298 @@
+// Package awsserver is an AWS Secrets Manager for tests. It answers as the real
+// service does, which a test replays recordings of it for, and it can be told to
+// fail: see Fault.
+//
+// What the recordings are silent on follows the service's documentation. It
+// keeps everything in memory and verifies no signature, only its form.
+package awsserver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody is more than the largest request: 20 names, or 65,536 bytes of value
+// of which each is escaped.
+const maxBody = 1 << 20
+
+// Options are those of New. The zero value works.
+type Options struct {
+	Region      string // "us-east-1"; another one in the signature is refused
+	Account     string // 12 digits, "123456789012"
+	AccessKeyID string // another one in the signature is refused; empty: any will do
+
+	// Now is the clock for all that the service keeps: dates, windows, quotas,
+	// the duration of faults. time.Now if nil. It must be safe for several
+	// goroutines. Signatures and the Date header go by the real time.
+	Now func() time.Time
+
+	// ForcedDeletion is how long a secret is still there after a forced
+	// deletion. 5 s if zero, as measured.
+	ForcedDeletion time.Duration
+}
+
+// Server is one account in one region. All methods are safe for several
+// goroutines.
+type Server struct {
+	options  Options
+	listener net.Listener
+	http     *http.Server
+
+	mu        sync.Mutex
+	secrets   map[string]*secret // by name
+	gone      []*secret          // deleted ones that lists may still show
+	sequence  int
+	faults    []*activeFault
+	requests  []Request
+	listDelay time.Duration
+	pageSize  int
+	skew      time.Duration
+	functions map[string]bool // rotation functions that can be invoked
+}
+
+// New starts a server on a free port of the loopback interface.
+func New(o Options) (*Server, error) {
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	if o.Account == "" {
+		o.Account = "123456789012"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.ForcedDeletion == 0 {
+		o.ForcedDeletion = 5 * time.Second
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, listener: listener, secrets: map[string]*secret{}, functions: map[string]bool{}}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	go func() { _ = s.http.Serve(listener) }()
+	return s, nil
+}
+
+// URL is the endpoint, without a slash at its end.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Region is what the client must sign for.
+func (s *Server) Region() string { return s.options.Region }
+
+// Close ends the server and cuts all connections.
+func (s *Server) Close() error { return s.http.Close() }
+
+// SetListDelay makes lists late by this: newer secrets are missing in them, and
+// deleted ones are still there. The service's documentation allows 5 minutes.
+func (s *Server) SetListDelay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listDelay = d
+}
+
+// SetPageSize makes every page of lists end after so many items, if the client
+// does not ask for fewer. 0 is the service's own limit.
+func (s *Server) SetPageSize(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pageSize = n
+}
+
+// SetClockSkew is how far the server's time is ahead of ours: in the Date header
+// and when it judges the time of signatures, of which it bears 5 minutes.
+func (s *Server) SetClockSkew(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.skew = d
+}
+
+// AddRotationFunction makes RotateSecret accept this function. It rotates at
+// once, to a value of its own. All others cannot be invoked.
+func (s *Server) AddRotationFunction(arn string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.functions[arn] = true
+}
+
+// Versions is how many versions of the secret exist, deprecated ones included,
+// and 0 for one that does not exist. One that is to be deleted exists.
+func (s *Server) Versions(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	if found := s.secrets[name]; found != nil {
+		return len(found.versions)
+	}
+	return 0
+}
+
+// Names are all secrets that exist, also those that are to be deleted, in the
+// order in which they were created.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	var names []string
+	for _, one := range s.inOrder() {
+		names = append(names, one.name)
+	}
+	return names
+}
+
+// call is one request on its way through the server.
+type call struct {
+	server    *Server
+	operation string
+	now       time.Time
+}
+
+// operation decodes its input and acts, with the server locked.
+type operation func(c *call, body []byte) (any, *Error)
+
+// handle makes an operation of a function with an input of its own.
+func handle[I any](f func(*call, *I) (any, *Error)) operation {
+	return func(c *call, body []byte) (any, *Error) {
+		var in I
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, fail("SerializationException", "the body is not the JSON of this operation")
+		}
+		return f(c, &in)
+	}
+}
+
+var operations = map[string]operation{
+	"BatchGetSecretValue":          handle((*call).batchGet),
+	"CancelRotateSecret":           handle((*call).cancelRotation),
+	"CreateSecret":                 handle((*call).create),
+	"DeleteResourcePolicy":         handle((*call).deletePolicy),
+	"DeleteSecret":                 handle((*call).delete),
+	"DescribeSecret":               handle((*call).describe),
+	"GetRandomPassword":            handle((*call).randomPassword),
+	"GetResourcePolicy":            handle((*call).getPolicy),
+	"GetSecretValue":               handle((*call).get),
+	"ListSecretVersionIds":         handle((*call).listVersions),
+	"ListSecrets":                  handle((*call).list),
+	"PutResourcePolicy":            handle((*call).putPolicy),
+	"PutSecretValue":               handle((*call).put),
+	"RemoveRegionsFromReplication": handle((*call).removeRegions),
+	"ReplicateSecretToRegions":     handle((*call).replicate),
+	"RestoreSecret":                handle((*call).restore),
+	"RotateSecret":                 handle((*call).rotate),
+	"TagResource":                  handle((*call).tag),
+	"UntagResource":                handle((*call).untag),
+	"UpdateSecret":                 handle((*call).update),
+	"UpdateSecretVersionStage":     handle((*call).moveStage),
+	"ValidateResourcePolicy":       handle((*call).validatePolicy),
+}
+
+// ServeHTTP answers one request of the X-Amz-JSON 1.1 protocol.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client is gone, or is none
+	}
+	entry := newRequest(r, body)
+	fault := s.begin(entry)
+	if fault.wait(r.Context()) != nil || fault.Cut == CutBefore {
+		s.finish(entry, 0, "", 0)
+		panic(http.ErrAbortHandler)
+	}
+	out, failure := s.answer(r, entry, body, fault)
+	status, code := http.StatusOK, ""
+	if failure != nil {
+		status, code, out = failure.status(), failure.Code, failure.body()
+	}
+	data, err := json.Marshal(out)
+	if err != nil {
+		panic(err) // an output type of ours that has no JSON
+	}
+	if fault.Cut == CutAfter {
+		s.finish(entry, 0, code, 0)
+		panic(http.ErrAbortHandler)
+	}
+	s.finish(entry, status, code, len(data))
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-Requestid", entry.RequestID)
+	w.Header().Set("Date", s.realTime().UTC().Format(http.TimeFormat))
+	w.WriteHeader(status)
+	_, _ = w.Write(data)
+}
+
+// answer is the output of the operation, or what AWS answers instead.
+func (s *Server) answer(r *http.Request, entry *Request, body []byte, fault *Fault) (any, *Error) {
+	run, ok := operations[entry.Operation]
+	if r.Method != http.MethodPost || !ok {
+		return nil, fail("UnknownOperationException", "")
+	}
+	if err := s.checkSignature(r); err != nil {
+		return nil, err
+	}
+	if fault.Error != nil {
+		return nil, fault.Error
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	if fault.Deny {
+		return nil, s.denied(entry.Operation, entry.Secret)
+	}
+	return run(&call{server: s, operation: entry.Operation, now: s.now()}, body)
+}
+
+// now is the service's clock, in the milliseconds that it keeps.
+func (s *Server) now() time.Time { return s.options.Now().UTC().Truncate(time.Millisecond) }
+
+func (s *Server) realTime() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.skew)
+}
+
+// wait is the fault's delay. It fails when the client goes away.
+func (f *Fault) wait(ctx context.Context) error {
+	if f.Delay <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(f.Delay)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return errors.New("the client went away")
+	case <-timer.C:
+		return nil
+	}
+}
+
+// uuid is a random one, version 4.
+func uuid() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// random is n characters of the alphabet, which is ASCII.
+func random(n int, alphabet string) string {
+	var text strings.Builder
+	var b [1]byte
+	limit := 256 - 256%len(alphabet) // beyond it, some would come more often
+	for text.Len() < n {
+		_, _ = rand.Read(b[:])
+		if int(b[0]) < limit {
+			text.WriteByte(alphabet[int(b[0])%len(alphabet)])
+		}
+	}
+	return text.String()
+}

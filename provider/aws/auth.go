@@ -1,0 +1,196 @@
+package aws
+
+import (
+	"context"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
+)
+
+// maxAnswer is the greatest answer, in bytes: a page of 100 secrets with 50
+// tags each of the greatest length, in four bytes a character, is 8 MB.
+const maxAnswer = 16 << 20
+
+// metadataLimit bounds each of the two requests that find out whether this is
+// an instance of EC2. There, they take milliseconds.
+const metadataLimit = 900 * time.Millisecond
+
+// session is a client, and what was found out about who it is for.
+type session struct {
+	client   *secretsmanager.Client
+	http     *http.Client
+	region   string
+	endpoint string // "" is the region's own
+	host     string // for messages
+	identity aws.Credentials
+}
+
+// connect finds region and credentials. It makes calls only where a method of
+// getting them needs some.
+func (p *Provider) connect(ctx context.Context) (*session, error) {
+	sdk, err := p.loadConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{region: sdk.Region}
+	if sdk.Credentials == nil {
+		return nil, errNoCredentials(nil)
+	}
+	// What is cached is renewed when it expires, by one of all that wait for it.
+	if s.identity, err = sdk.Credentials.Retrieve(ctx); err != nil {
+		return nil, errNoCredentials(err)
+	}
+	s.http = p.httpClient(sdk)
+	s.client = secretsmanager.NewFromConfig(sdk, func(o *secretsmanager.Options) {
+		// Here, and not in the configuration: getting credentials is retried.
+		o.Retryer = aws.NopRetryer{}
+		o.HTTPClient = s.http
+		o.ClientLogMode, o.Logger = 0, logging.Nop{}
+		if p.config.EndpointURL != "" {
+			o.BaseEndpoint = &p.config.EndpointURL
+		}
+	})
+	return s, s.setEndpoint()
+}
+
+// loadConfig reads the environment and the files of AWS's tools.
+func (p *Provider) loadConfig(ctx context.Context) (aws.Config, error) {
+	metadata := imds.New(imds.Options{Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Timeout: metadataLimit}})
+	sdk, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(p.config.Region),
+		config.WithLogger(logging.Nop{}),
+		config.WithClientLogMode(0),
+		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = metadata }))
+	if err != nil {
+		return aws.Config{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Err: err,
+			Message: "the settings of AWS's own tools cannot be used" + profileProblem(err),
+			Hint:    "look at AWS_PROFILE and the other AWS_ variables, ~/.aws/config and ~/.aws/credentials"}
+	}
+	if sdk.Region == "" {
+		answer, err := metadata.GetRegion(ctx, nil)
+		if err != nil {
+			return aws.Config{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Err: err,
+				Message: "no region is known: looked at region, AWS_REGION, AWS_DEFAULT_REGION, profile " + profileName() + ", and whether this is an instance of EC2",
+				Hint:    "set region or AWS_REGION"}
+		}
+		sdk.Region = answer.Region
+	}
+	return sdk, nil
+}
+
+// profileProblem says what is wrong where it is the profile.
+func profileProblem(err error) string {
+	var missing config.SharedConfigProfileNotExistError
+	if errors.As(err, &missing) {
+		return fmt.Sprintf(": there is no profile %.64q", missing.Profile)
+	}
+	return ""
+}
+
+func profileName() string {
+	if name := os.Getenv("AWS_PROFILE"); name != "" {
+		return fmt.Sprintf("%.64q", name)
+	}
+	return `"default"`
+}
+
+// httpClient returns a client with our limits. It trusts whom the SDK does, with
+// AWS_CA_BUNDLE or the profile's ca_bundle.
+func (p *Provider) httpClient(sdk aws.Config) *http.Client {
+	o := httpx.Options{Transport: p.config.Transport, MaxBody: maxAnswer, Total: 2 * p.config.Timeout}
+	if built, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
+		if tls := built.GetTransport().TLSClientConfig; tls != nil {
+			o.Roots = tls.RootCAs
+		}
+	}
+	return httpx.NewClient(o)
+}
+
+// setEndpoint refuses an endpoint that the configuration would refuse: it may
+// come from a variable or a profile.
+func (s *session) setEndpoint() error {
+	s.host = "Secrets Manager in " + s.region
+	base := s.client.Options().BaseEndpoint
+	if base == nil || *base == "" {
+		return nil
+	}
+	u, err := httpx.ParseAddress(*base)
+	if err != nil {
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the endpoint for Secrets Manager " + err.Error(),
+			Hint: "look at endpoint_url, AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL and the profile"}
+	}
+	s.host = u.Host
+	if !isAmazon(u) {
+		s.endpoint = u.Scheme + "://" + strings.ToLower(u.Host) + u.Path
+	}
+	return nil
+}
+
+// isAmazon reports whether an endpoint is another way to the region's own.
+func isAmazon(u *url.URL) bool {
+	host := "." + strings.ToLower(u.Hostname())
+	for _, domain := range []string{".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"} {
+		if strings.HasSuffix(host, domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// address names the backend: account, region and prefix, behind the endpoint
+// where that is not AWS's own.
+func (s *session) address(prefix string) string {
+	return strings.TrimPrefix(s.endpoint+"/"+s.region+"/"+accountOf(s.identity)+"/"+prefix, "/")
+}
+
+var keyIDForm = regexp.MustCompile(`^A[KS]IA[A-Z2-7]{16}$`)
+
+// accountOf returns the account of credentials, or "" where it cannot be told
+// without a call. The ids of access keys hold it since 2019, when their fifth
+// character became Q or one after it: 40 bits from bit 1 on of what is base32
+// there.
+func accountOf(c aws.Credentials) string {
+	if c.AccountID != "" {
+		return c.AccountID
+	}
+	if !keyIDForm.MatchString(c.AccessKeyID) || c.AccessKeyID[4] < 'Q' || c.AccessKeyID[4] > 'Z' {
+		return ""
+	}
+	raw, err := base32.StdEncoding.DecodeString(c.AccessKeyID[4:])
+	if err != nil {
+		return ""
+	}
+	var bits uint64
+	for _, b := range raw[:6] {
+		bits = bits<<8 | uint64(b)
+	}
+	return fmt.Sprintf("%012d", bits&0x7fffffffff80>>7)
+}
+
+// errNoCredentials says where credentials were looked for.
+func errNoCredentials(cause error) error {
+	if cause != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded)) {
+		kind := nebula.KindOf(cause)
+		return &nebula.Error{Kind: kind, Message: "ended while looking for AWS credentials", Err: cause}
+	}
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: cause,
+		Message: "there are no AWS credentials: looked at AWS_ACCESS_KEY_ID, web identity, profile " + profileName() + ", container, and instance metadata",
+		Hint:    "aws configure, aws sso login, or set AWS_PROFILE; doctor says more"}
+}

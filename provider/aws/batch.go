@@ -1,0 +1,127 @@
+package aws
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+const (
+	// batchSize is how many secrets AWS reads in a call.
+	batchSize = 20
+	// batchesAtOnce is how many of these calls are under way. AWS allows 100 of
+	// them a second, in account and region.
+	batchesAtOnce = 8
+)
+
+// RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 20
+// names.
+func (p *Provider) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+	if err := p.life.Enter(ctx); err != nil {
+		return nil, p.fail(middleware.OpRetrieveBatch, nebula.Name{}, err)
+	}
+	defer p.life.Leave()
+	b := &batch{p: p, places: make(map[string][]int, len(names)), names: names, results: make([]nebula.BatchResult, len(names))}
+	var ids []string
+	for i, name := range names {
+		if name == (nebula.Name{}) {
+			b.results[i].Err = p.fail(middleware.OpRetrieveBatch, name, &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is of no credential"})
+			continue
+		}
+		id := p.secretID(name)
+		if b.places[id] == nil {
+			ids = append(ids, id)
+		}
+		b.places[id] = append(b.places[id], i)
+	}
+	var group errgroup.Group
+	group.SetLimit(batchesAtOnce)
+	for part := range slices.Chunk(ids, batchSize) {
+		group.Go(func() error { b.readAll(ctx, part); return nil })
+	}
+	_ = group.Wait()
+	return b.results, nil
+}
+
+// batch collects results. No two goroutines have the same secret.
+type batch struct {
+	p       *Provider
+	names   []nebula.Name
+	places  map[string][]int // where each secret's result belongs
+	results []nebula.BatchResult
+}
+
+// readAll reads these secrets, in one call, and in more where AWS leaves some
+// out of its answer.
+func (b *batch) readAll(ctx context.Context, ids []string) {
+	for len(ids) > 0 {
+		left, err := b.read(ctx, ids)
+		if err == nil && len(left) == len(ids) {
+			err = errForeignAnswer()
+		}
+		if err != nil {
+			for _, id := range left {
+				b.set(id, nebula.Record{}, err)
+			}
+			return
+		}
+		ids = left
+	}
+}
+
+// read makes one call, and returns those of which the answer says nothing.
+func (b *batch) read(ctx context.Context, ids []string) (left []string, err error) {
+	out, err := b.p.client().BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: ids})
+	if err != nil {
+		return ids, err
+	}
+	said := make(map[string]bool, len(ids))
+	for _, v := range out.SecretValues {
+		if v.Name == nil || !slices.Contains(ids, *v.Name) {
+			continue
+		}
+		said[*v.Name] = true
+		r, err := record(b.nameOf(*v.Name), v.SecretString, v.VersionId)
+		b.set(*v.Name, r, err)
+	}
+	for _, e := range out.Errors {
+		if e.SecretId == nil || !slices.Contains(ids, *e.SecretId) {
+			continue
+		}
+		said[*e.SecretId] = true
+		b.set(*e.SecretId, nebula.Record{}, b.itemError(ctx, *e.SecretId, e))
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return said[id] }), nil
+}
+
+func (b *batch) nameOf(id string) nebula.Name { return b.names[b.places[id][0]] }
+
+// itemError is what AWS says of one secret, as GetSecretValue would say it.
+func (b *batch) itemError(ctx context.Context, id string, e types.APIErrorType) error {
+	said := &smithy.GenericAPIError{}
+	if e.ErrorCode != nil {
+		said.Code = *e.ErrorCode
+	}
+	if e.Message != nil {
+		said.Message = *e.Message
+	}
+	err := &smithy.OperationError{ServiceID: secretsmanager.ServiceID, OperationName: "GetSecretValue", Err: said}
+	return b.p.ofDeleted(ctx, b.nameOf(id), err)
+}
+
+func (b *batch) set(id string, r nebula.Record, err error) {
+	if err == nil && r.Envelope == nil {
+		err = remote.ErrForeign()
+	}
+	for _, place := range b.places[id] {
+		b.results[place] = nebula.BatchResult{Record: r, Err: b.p.fail(middleware.OpRetrieveBatch, b.names[place], err)}
+	}
+}

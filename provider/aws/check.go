@@ -1,0 +1,181 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// maxSkew is how far AWS lets the time of a request be off.
+const maxSkew = 5 * time.Minute
+
+// Check tells who asks and where, and tries each permission on a secret that is
+// not there: IAM decides before AWS looks for it. It makes eleven calls and
+// changes nothing. CreateSecret cannot be tried so, nor the use of the KMS key.
+func (p *Provider) Check(ctx context.Context) []nebula.Finding {
+	x := &examination{p: p}
+	if err := p.life.Enter(ctx); err != nil {
+		x.failed("state", err)
+		return x.findings
+	}
+	defer p.life.Leave()
+	s := p.session.Load()
+	account := accountOf(s.identity)
+	if account == "" {
+		account = "not known without asking"
+	}
+	x.add("identity", nebula.SeverityOK, "credentials from "+source(s.identity.Source)+", account "+account, "")
+	x.add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
+	if x.server(ctx) {
+		x.permissions(ctx)
+	}
+	return x.findings
+}
+
+// source returns the SDK's word for where credentials come from, cut to one.
+func source(s string) string {
+	name, _, _ := strings.Cut(s, ":")
+	if name == "" {
+		return "an unnamed source"
+	}
+	return name
+}
+
+// examination collects findings.
+type examination struct {
+	p        *Provider
+	findings []nebula.Finding
+}
+
+func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
+	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
+}
+
+func (x *examination) failed(check string, err error) {
+	e := x.p.explain(nebula.Name{}, err)
+	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+}
+
+// server examines whether AWS answers to these credentials, and the clock.
+func (x *examination) server(ctx context.Context) bool {
+	const check = "server"
+	began := x.p.clock.Now()
+	s, err := x.p.describe(ctx, nebula.KeyringName())
+	if err != nil && !isMissing(err) && !hasCode(err, codeDenied) {
+		x.failed(check, err)
+		return false
+	}
+	x.add(check, nebula.SeverityOK, "answers", "")
+	if err != nil {
+		return true
+	}
+	if off := s.now.Sub(began).Abs(); off > maxSkew/2 {
+		x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and AWS's differ by %v, and AWS refuses requests from 5m on", off.Round(time.Second)),
+			"set the clock")
+	} else {
+		x.add("clock", nebula.SeverityOK, "agrees with AWS's", "")
+	}
+	return true
+}
+
+// need is an action, and a call that IAM refuses without it and that changes
+// nothing.
+type need struct {
+	action string
+	call   func(context.Context) error
+}
+
+// needs returns the actions that operations take, on a secret whose random name
+// nobody has.
+func (p *Provider) needs() []need {
+	client, id := p.client(), p.config.SecretPrefix+"nebula_check_"+newToken()
+	token, value, stage, size, days := newToken(), "-", stagePending+"check", int32(1), int64(p.config.RecoveryWindowDays)
+	return []need{
+		{"GetSecretValue", func(ctx context.Context) error {
+			_, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+			return err
+		}},
+		{"DescribeSecret", func(ctx context.Context) error {
+			_, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+			return err
+		}},
+		{"ListSecretVersionIds", func(ctx context.Context) error {
+			_, err := client.ListSecretVersionIds(ctx, &secretsmanager.ListSecretVersionIdsInput{SecretId: &id})
+			return err
+		}},
+		{"ListSecrets", func(ctx context.Context) error {
+			_, err := client.ListSecrets(ctx, &secretsmanager.ListSecretsInput{MaxResults: &size})
+			return err
+		}},
+		{"BatchGetSecretValue", func(ctx context.Context) error {
+			_, err := client.BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: []string{id}})
+			return err
+		}},
+		{"PutSecretValue", func(ctx context.Context) error {
+			_, err := client.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: &value, ClientRequestToken: &token})
+			return err
+		}},
+		{"UpdateSecretVersionStage", func(ctx context.Context) error {
+			_, err := client.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{SecretId: &id, VersionStage: &stage, RemoveFromVersionId: &token})
+			return err
+		}},
+		{"TagResource", func(ctx context.Context) error {
+			_, err := client.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: []types.Tag{newTag("k", "v")}})
+			return err
+		}},
+		{"UntagResource", func(ctx context.Context) error {
+			_, err := client.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &id, TagKeys: []string{"k"}})
+			return err
+		}},
+		{"DeleteSecret", func(ctx context.Context) error {
+			_, err := client.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
+			return err
+		}},
+		{"RestoreSecret", func(ctx context.Context) error {
+			_, err := client.RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &id})
+			return err
+		}},
+	}
+}
+
+// checksAtOnce is how many of the calls are under way.
+const checksAtOnce = 4
+
+// permissions names each action that is refused.
+func (x *examination) permissions(ctx context.Context) {
+	const check = "permissions"
+	needs := x.p.needs()
+	errs := make([]error, len(needs))
+	var group errgroup.Group
+	group.SetLimit(checksAtOnce)
+	for i, n := range needs {
+		group.Go(func() error { errs[i] = n.call(ctx); return nil })
+	}
+	_ = group.Wait()
+	begun := len(x.findings)
+	for i, err := range errs {
+		switch {
+		case hasCode(err, codeDenied):
+			resource := x.p.secretARN(nebula.Name{}) + "*"
+			if slices.Contains([]string{"ListSecrets", "BatchGetSecretValue"}, needs[i].action) {
+				resource = "*"
+			}
+			action := "secretsmanager:" + needs[i].action
+			x.findings = append(x.findings, nebula.Finding{Check: check, Kind: nebula.ErrPermissionDenied, Severity: nebula.SeverityError,
+				Message: action + " on " + resource + " is not allowed", Fix: "add to the policy: " + statement(resource, action)})
+		case err != nil && !isMissing(err):
+			x.add(check, nebula.SeverityWarning, "whether secretsmanager:"+needs[i].action+" is allowed could not be tried: "+x.p.explain(nebula.Name{}, err).Message, "")
+		}
+	}
+	if len(x.findings) == begun {
+		x.add(check, nebula.SeverityOK, fmt.Sprintf("%d actions are allowed; CreateSecret and the KMS key cannot be tried without a change", len(needs)), "")
+	}
+}

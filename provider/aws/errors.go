@@ -1,0 +1,318 @@
+package aws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+const providerName = "aws"
+
+// The codes that operations ask for.
+const (
+	codeMissing          = "ResourceNotFoundException"
+	codeExists           = "ResourceExistsException"
+	codeInvalidRequest   = "InvalidRequestException"
+	codeInvalidParameter = "InvalidParameterException"
+	codeDenied           = "AccessDeniedException"
+	codeLimit            = "LimitExceededException"
+)
+
+// hasCode reports whether AWS answered with that code. Most have no type of
+// their own in the SDK.
+func hasCode(err error, code string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == code
+}
+
+// isMissing reports that there is no such secret, version or value.
+func isMissing(err error) bool {
+	return hasCode(err, codeMissing) || nebula.KindOf(err) == nebula.ErrNotFound
+}
+
+// fail says what err, from anywhere below, means for an operation. This file is
+// the only one that knows the errors of the SDK and of the server.
+func (p *Provider) fail(op string, name nebula.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	located := *p.explain(name, err)
+	located.Op, located.Provider, located.ID = op, providerName, name.ID()
+	return &located
+}
+
+// explain returns the error that err is, or one that wraps it.
+func (p *Provider) explain(name nebula.Name, err error) *nebula.Error {
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var api smithy.APIError
+	var response *awshttp.ResponseError
+	var undecoded *smithy.DeserializationError
+	answered := errors.As(err, &response) && response.Response != nil && response.Response.Response != nil
+	switch {
+	case answered && response.HTTPStatusCode() >= 300 && response.HTTPStatusCode() < 400:
+		e = &nebula.Error{Kind: nebula.ErrInvalidConfig,
+			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", response.HTTPStatusCode()),
+			Hint:    "set endpoint_url to where Secrets Manager itself answers"}
+	case answered && errors.As(err, &api):
+		e = p.explainCode(call{operation(err), name, api, response.HTTPStatusCode()})
+	case errors.As(err, &api):
+		e = p.explainCode(call{operation(err), name, api, 0})
+	case answered && errors.As(err, &undecoded) && !p.isCutOff(err):
+		e = errForeignAnswer()
+		if status := response.HTTPStatusCode(); status >= 300 {
+			e = explainUnavailable(call{operation(err), name, &smithy.GenericAPIError{}, status})
+		}
+	default:
+		e = p.server().Explain(err)
+	}
+	e.Err = errors.Join(e.Err, err)
+	if answered {
+		if after := remote.RetryAfter(response.Response.Header, p.clock.Now()); after != nil {
+			e.Err = errors.Join(e.Err, after)
+		}
+	}
+	return e
+}
+
+func (p *Provider) server() remote.Server {
+	host := "Secrets Manager"
+	if s := p.session.Load(); s != nil {
+		host = s.host
+	}
+	return remote.Server{Host: host, Address: "region and endpoint_url", Authorities: "AWS_CA_BUNDLE"}
+}
+
+// operation returns the name of the operation that failed, "" where none was
+// begun.
+func operation(err error) string {
+	var o *smithy.OperationError
+	if errors.As(err, &o) {
+		return o.OperationName
+	}
+	return ""
+}
+
+// call is one that AWS refused.
+type call struct {
+	operation string
+	name      nebula.Name
+	api       smithy.APIError
+	status    int
+}
+
+func (c call) says(text string) bool { return strings.Contains(c.api.ErrorMessage(), text) }
+
+// explainCode is for what AWS said, by the code.
+func (p *Provider) explainCode(c call) *nebula.Error {
+	switch c.api.ErrorCode() {
+	case codeMissing:
+		return remote.ErrMissing()
+	case codeExists:
+		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already"}
+	case codeDenied, "AccessDenied", "UnauthorizedOperation", "NotAuthorized":
+		return p.explainDenied(c)
+	case codeLimit:
+		return explainLimit(c)
+	case "DecryptionFailure", "EncryptionFailure", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException":
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
+			Message: "AWS cannot use the KMS key of the secret: it is disabled, being deleted or missing (" + c.api.ErrorCode() + ")",
+			Hint:    "enable the key, or cancel its deletion; look at kms_key_id"}
+	case codeInvalidRequest, "PreconditionNotMetException":
+		return &nebula.Error{Kind: nebula.ErrConflict,
+			Message: "the state of the secret does not allow this (" + c.api.ErrorCode() + "): it may be managed by another service, have replicas, or just have changed",
+			Hint:    "look at it: aws secretsmanager describe-secret --secret-id " + p.config.SecretPrefix + c.name.String()}
+	case codeInvalidParameter, "ValidationException", "ValidationError", "InvalidParameterValue", "SerializationException":
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "AWS does not take this request (" + c.api.ErrorCode() + ")",
+			Hint: "look at secret_prefix, kms_key_id and default_tags"}
+	case "UnknownOperationException", "NotFoundException":
+		return errForeignAnswer()
+	case "InvalidNextTokenException":
+		return &nebula.Error{Kind: nebula.ErrConflict, Message: "AWS no longer knows where the list stood", Hint: "list again"}
+	}
+	if e := explainSignature(c); e != nil {
+		return e
+	}
+	return explainUnavailable(c)
+}
+
+// explainSignature is for who asks, rather than for what; else it returns nil.
+func explainSignature(c call) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnauthenticated}
+	switch c.api.ErrorCode() {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		e.Message, e.Hint = "the AWS credentials have expired", "log in again: aws sso login, or renew the session token"
+	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidToken":
+		e.Message, e.Hint = "AWS does not know the access key or session token", "look at the credentials, and at the region: some have to be enabled"
+	case "OptInRequired", "SubscriptionRequiredException":
+		e.Message, e.Hint = "the account may not use this region or service", "enable the region in the account"
+	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
+		return errClock()
+	case "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure":
+		if c.says("Signature expired") || c.says("Signature not yet current") {
+			return errClock()
+		}
+		e.Message, e.Hint = "AWS does not accept the signature", "look at the secret access key, and at region where endpoint_url is set"
+	case "IncompleteSignature", "IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
+		e.Message, e.Hint = "AWS does not accept the form of the signature", "look at the access key and what stands before "+"the endpoint"
+	default:
+		return nil
+	}
+	return e
+}
+
+func errClock() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
+		Message: "AWS does not accept the time of the request: this machine's clock is off by more than 5 minutes",
+		Hint:    "set the clock"}
+}
+
+// isThrottle reports that AWS did nothing, since there are too many requests.
+func isThrottle(code string) bool {
+	switch code {
+	case "ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+		"TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded", "SlowDown", "PriorRequestNotComplete",
+		"ProvisionedThroughputExceededException", "TransactionInProgressException", "EC2ThrottledException":
+		return true
+	}
+	return false
+}
+
+// explainUnavailable is for what may pass, and for all that is not known. The
+// text of unknown codes is not shown: a server may put anything there.
+func explainUnavailable(c call) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("the server answered with status %d", c.status)}
+	switch code := c.api.ErrorCode(); {
+	case isThrottle(code) || c.status == http.StatusTooManyRequests:
+		e.Message, e.Hint = "AWS answers no more requests for now", "make fewer at once; AWS limits them by account and region"
+	case code == "InternalServiceError", code == "InternalFailure", code == "InternalServerError", code == "ServiceUnavailable",
+		code == "ServiceUnavailableException", code == "RequestTimeout", code == "RequestTimeoutException":
+		e.Message, e.Err = "the service is not available ("+code+")", middleware.ErrUnclear
+	case c.status >= 500:
+		e.Err = middleware.ErrUnclear
+	case c.status == http.StatusForbidden:
+		e.Kind, e.Hint = nebula.ErrPermissionDenied, "look at what stands before the endpoint"
+	case c.status == http.StatusNotFound:
+		return errForeignAnswer()
+	case c.status == http.StatusRequestEntityTooLarge:
+		e.Kind, e.Message = nebula.ErrTooLarge, "the request is larger than the server takes"
+	default:
+		e.Kind = nebula.ErrInternal
+	}
+	return e
+}
+
+// explainLimit is for quotas. They do not pass by waiting for seconds.
+func explainLimit(c call) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrTooLarge}
+	switch c.operation {
+	case "PutSecretValue", "UpdateSecretVersionStage":
+		e.Message = "the quota of versions of a secret is used up: AWS keeps about 100 and removes none that is younger than 24 hours"
+		e.Hint = "store this credential less often, at most every 10 minutes on average, or wait until the oldest versions are a day old"
+	case "CreateSecret":
+		e.Message = "the quota of secrets of this account and region is used up"
+		e.Hint = "purge credentials that are not needed, or have the quota raised in Service Quotas"
+	default:
+		e.Message = "a quota of AWS is used up"
+		e.Hint = "look at the quotas of Secrets Manager in Service Quotas"
+	}
+	return e
+}
+
+// deniedAction is where AWS names the action that was refused: that may be
+// another one than the operation, TagResource in a CreateSecret for example.
+var deniedAction = regexp.MustCompile(`not authorized to perform: ((?:secretsmanager|kms):[A-Za-z]{1,40})\b`)
+
+// explainDenied names the action and the resource, and tells the key's
+// permissions from those of the secret.
+func (p *Provider) explainDenied(c call) *nebula.Error {
+	action := "secretsmanager:" + c.operation
+	if found := deniedAction.FindStringSubmatch(c.api.ErrorMessage()); found != nil {
+		action = found[1]
+	} else if c.says("Access to KMS is not allowed") {
+		action = "kms:Decrypt"
+		if c.operation == "CreateSecret" || c.operation == "PutSecretValue" {
+			action = "kms:GenerateDataKey"
+		}
+	}
+	resource := p.secretARN(c.name)
+	switch {
+	case strings.HasPrefix(action, "kms:"):
+		resource = p.keyARN()
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the KMS key of the secret may not be used: " + action + " on " + resource + " is not allowed",
+			Hint: fmt.Sprintf("allow it in the policy of the caller and in the key's: %s", statement(resource, "kms:Decrypt", "kms:GenerateDataKey"))}
+	case c.operation == "ListSecrets", c.operation == "BatchGetSecretValue" && strings.HasSuffix(action, ":BatchGetSecretValue"):
+		resource = "*" // neither is of a resource
+	}
+	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: action + " on " + resource + " is not allowed",
+		Hint: "add to the policy: " + statement(p.policyResource(resource), action)}
+}
+
+// statement returns a statement of a policy.
+func statement(resource string, actions ...string) string {
+	return fmt.Sprintf(`{"Effect": "Allow", "Action": ["%s"], "Resource": "%s"}`, strings.Join(actions, `", "`), resource)
+}
+
+// secretARN returns the ARN of a secret, without its random end. With the zero
+// name it is that of all credentials.
+func (p *Provider) secretARN(name nebula.Name) string {
+	s := p.session.Load()
+	if s == nil {
+		s = &session{region: p.config.Region}
+	}
+	account := accountOf(s.identity)
+	if account == "" {
+		account = "*"
+	}
+	return "arn:" + partition(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + p.config.SecretPrefix + name.String()
+}
+
+// policyResource returns the resource of a policy for all credentials.
+func (p *Provider) policyResource(resource string) string {
+	if resource == "*" {
+		return resource
+	}
+	return p.secretARN(nebula.Name{}) + "*"
+}
+
+func (p *Provider) keyARN() string {
+	if p.config.KMSKeyID != "" {
+		return p.config.KMSKeyID
+	}
+	return "the key of the secret"
+}
+
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// isCutOff reports a failure of the connection in the midst of an answer, rather
+// than an answer that cannot be read.
+func (p *Provider) isCutOff(err error) bool {
+	var network net.Error
+	e := p.server().Explain(err)
+	return e.Kind != nebula.ErrUnavailable || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func errForeignAnswer() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not AWS Secrets Manager", Hint: "look at endpoint_url and AWS_ENDPOINT_URL"}
+}
