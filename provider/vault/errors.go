@@ -1,14 +1,13 @@
 package vault
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/hashicorp/vault/api"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/remote"
@@ -16,6 +15,40 @@ import (
 )
 
 const providerName = "vault"
+
+// ResponseError is Vault's refusal. It is among the causes of an error of this
+// package: see [errors.As].
+type ResponseError struct {
+	Method string
+	Path   string // as in a policy, without /v1/
+	Status int
+
+	// Errors are Vault's own words. They may repeat what was sent, and belong
+	// in no message or log.
+	Errors []string
+
+	list bool // a list was asked for
+}
+
+// Error gives the status alone.
+func (e *ResponseError) Error() string { return fmt.Sprintf("Vault answered with status %d", e.Status) }
+
+// responseError reads a refusal. A body of another form than Vault's has no words.
+func responseError(r request, status int, body []byte) *ResponseError {
+	e := &ResponseError{Method: r.method, Path: r.path, Status: status, list: r.query.Get("list") == "true"}
+	var said struct {
+		Errors []string `json:"errors"`
+	}
+	if json.Unmarshal(body, &said) == nil {
+		e.Errors = said.Errors
+	}
+	return e
+}
+
+// says reports whether Vault's words hold a text.
+func (e *ResponseError) says(text string) bool {
+	return slices.ContainsFunc(e.Errors, func(line string) bool { return strings.Contains(line, text) })
+}
 
 // fail says what err, from anywhere below, means for an operation. This file
 // is the only one that knows the errors of the SDK and of the server.
@@ -34,7 +67,7 @@ func (p *Provider) explain(err error) *nebula.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	var answered *api.ResponseError
+	var answered *ResponseError
 	if errors.As(err, &answered) {
 		e = p.explainAnswer(answered)
 	} else {
@@ -45,8 +78,8 @@ func (p *Provider) explain(err error) *nebula.Error {
 }
 
 // explainAnswer is for what the server said.
-func (p *Provider) explainAnswer(r *api.ResponseError) *nebula.Error {
-	switch r.StatusCode {
+func (p *Provider) explainAnswer(r *ResponseError) *nebula.Error {
+	switch r.Status {
 	case http.StatusBadRequest:
 		return p.explainBadRequest(r)
 	case http.StatusForbidden, http.StatusUnauthorized:
@@ -59,25 +92,25 @@ func (p *Provider) explainAnswer(r *api.ResponseError) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
 	case http.StatusInternalServerError:
 		// The two that do not pass.
-		if says(r, "JSON string value exceeds") || says(r, "value being too large") || says(r, "exceeds maximum") {
+		if r.says("JSON string value exceeds") || r.says("value being too large") || r.says("exceeds maximum") {
 			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the server takes",
 				Hint: "store less, or have the server's limits raised"}
 		}
 	}
-	if r.StatusCode >= 300 && r.StatusCode < 400 {
+	if r.Status >= 300 && r.Status < 400 {
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", r.StatusCode),
+			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", r.Status),
 			Hint:    "set address to where Vault itself answers"}
 	}
 	return explainUnavailable(r)
 }
 
-func explainUnavailable(r *api.ResponseError) *nebula.Error {
-	e := &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("the server answered with status %d", r.StatusCode)}
-	switch code := r.StatusCode; {
+func explainUnavailable(r *ResponseError) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("the server answered with status %d", r.Status)}
+	switch code := r.Status; {
 	case code == http.StatusTooManyRequests:
 		e.Message = "the server answers no more requests for now (status 429)"
-	case code == http.StatusServiceUnavailable && says(r, "sealed"):
+	case code == http.StatusServiceUnavailable && r.says("sealed"):
 		e.Message, e.Hint = "Vault is sealed", "unseal it: vault operator unseal"
 	case code == http.StatusNotImplemented:
 		e.Message, e.Hint = "Vault is not initialised", "vault operator init"
@@ -94,15 +127,15 @@ func explainUnavailable(r *api.ResponseError) *nebula.Error {
 	return e
 }
 
-func (p *Provider) explainBadRequest(r *api.ResponseError) *nebula.Error {
-	login := strings.Contains(r.URL, "/login")
+func (p *Provider) explainBadRequest(r *ResponseError) *nebula.Error {
+	login := strings.HasSuffix(r.Path, "/login")
 	switch {
-	case login || says(r, "invalid role") || says(r, "invalid secret"):
+	case login || r.says("invalid role") || r.says("invalid secret"):
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the AppRole login was refused: role id or secret id is not valid",
 			Hint: "look at auth.role_id and auth.secret_id_file; a secret id may have been used up or have expired"}
-	case says(r, "missing client token"):
+	case r.says("missing client token"):
 		return errNoToken()
-	case says(r, "custom_metadata validation failed"):
+	case r.says("custom_metadata validation failed"):
 		return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "Vault does not take these tags"}
 	case isMismatch(r):
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
@@ -111,80 +144,68 @@ func (p *Provider) explainBadRequest(r *api.ResponseError) *nebula.Error {
 }
 
 func isMismatch(err error) bool {
-	var r *api.ResponseError
-	return errors.As(err, &r) && r.StatusCode == http.StatusBadRequest && says(r, "did not match the current version")
+	var r *ResponseError
+	return errors.As(err, &r) && r.Status == http.StatusBadRequest && r.says("did not match the current version")
 }
 
 func isConditionRequired(err error) bool {
-	var r *api.ResponseError
-	return errors.As(err, &r) && r.StatusCode == http.StatusBadRequest && says(r, "check-and-set parameter required")
+	var r *ResponseError
+	return errors.As(err, &r) && r.Status == http.StatusBadRequest && r.says("check-and-set parameter required")
 }
 
 func hasStatus(err error, status int) bool {
-	var r *api.ResponseError
-	return errors.As(err, &r) && r.StatusCode == status
+	var r *ResponseError
+	return errors.As(err, &r) && r.Status == status
 }
 
 // isMissing reports a 404 that says that nothing is there, rather than that
 // there is no such mount.
 func isMissing(err error) bool {
-	var r *api.ResponseError
-	return errors.As(err, &r) && r.StatusCode == http.StatusNotFound && !isNoMount(r)
+	var r *ResponseError
+	return errors.As(err, &r) && r.Status == http.StatusNotFound && !isNoMount(r)
 }
 
-func isNoMount(r *api.ResponseError) bool {
-	return says(r, "no handler for route") || says(r, "unsupported path")
+func isNoMount(r *ResponseError) bool {
+	return r.says("no handler for route") || r.says("unsupported path")
 }
 
 // isInvalidToken reports that the token itself was refused. Older servers say
 // "permission denied" alone.
 func isInvalidToken(err error) bool {
-	var r *api.ResponseError
-	return errors.As(err, &r) && (r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusUnauthorized) &&
-		(says(r, "invalid token") || says(r, "bad token"))
+	var r *ResponseError
+	return errors.As(err, &r) && (r.Status == http.StatusForbidden || r.Status == http.StatusUnauthorized) &&
+		(r.says("invalid token") || r.says("bad token"))
 }
 
-func (p *Provider) explainDenied(r *api.ResponseError) *nebula.Error {
+func (p *Provider) explainDenied(r *ResponseError) *nebula.Error {
 	if isInvalidToken(r) {
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the token is not valid: it expired, was revoked or used up",
 			Hint: p.auth.hint()}
 	}
-	if says(r, "missing client token") {
+	if r.says("missing client token") {
 		return errNoToken()
 	}
-	path, capability := p.needed(r)
-	if path == "" {
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the token may not do this"}
-	}
+	capability := p.needed(r)
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
-		Message: fmt.Sprintf("the token lacks the capability %s on %s", capability, path),
-		Hint:    "add to its policy: " + p.policyLine(path, capability)}
+		Message: fmt.Sprintf("the token lacks the capability %s on %s", capability, r.Path),
+		Hint:    "add to its policy: " + p.policyLine(r.Path, capability)}
 }
 
-// needed returns the path that was refused and the capability that it takes.
-func (p *Provider) needed(r *api.ResponseError) (path, capability string) {
-	u, err := url.Parse(r.URL)
-	if err != nil {
-		return "", ""
+// needed returns the capability that was refused.
+func (p *Provider) needed(r *ResponseError) string {
+	switch {
+	case r.list:
+		return "list"
+	case r.Method == http.MethodGet:
+		return "read"
+	case r.Method == http.MethodPatch:
+		return "patch"
+	case r.Method == http.MethodDelete:
+		return "delete"
+	case strings.HasPrefix(r.Path, p.paths.mount+"/data/"):
+		return "create and update"
 	}
-	path = strings.TrimPrefix(strings.TrimPrefix(u.Path, p.wire.address.Path), "/v1/")
-	switch r.HTTPMethod {
-	case http.MethodGet:
-		capability = "read"
-		if u.Query().Get("list") == "true" {
-			capability = "list"
-		}
-	case http.MethodPatch:
-		capability = "patch"
-	case http.MethodDelete:
-		capability = "delete"
-	default:
-		capability = "update"
-		if strings.HasPrefix(path, p.paths.mount+"/data/") {
-			capability = "create and update"
-		}
-	}
-	return path, capability
+	return "update"
 }
 
 // policyLine returns the line for a policy, for all credentials where the path
@@ -199,7 +220,7 @@ func (p *Provider) policyLine(path, capability string) string {
 	return fmt.Sprintf(`path %q { capabilities = ["%s"] }`, path, quoted)
 }
 
-func (p *Provider) explainNotFound(r *api.ResponseError) *nebula.Error {
+func (p *Provider) explainNotFound(r *ResponseError) *nebula.Error {
 	if isNoMount(r) {
 		return p.errMount()
 	}

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/remote"
 )
@@ -83,11 +81,11 @@ func TestExplainAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := "http://127.0.0.1:8200/v1/secret/data/nebula/credentials/x"
+	data := "secret/data/nebula/credentials/x"
 	for _, c := range []struct {
 		status int
 		method string
-		url    string
+		path   string
 		said   string
 		kind   nebula.Kind
 		text   string
@@ -96,7 +94,7 @@ func TestExplainAnswers(t *testing.T) {
 		{403, "PATCH", data, "permission denied", nebula.ErrPermissionDenied, `path "secret/data/nebula/credentials/*" { capabilities = ["patch"] }`},
 		{403, "POST", data, "permission denied", nebula.ErrPermissionDenied, `capabilities = ["create", "update"]`},
 		{403, "GET", data, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n", nebula.ErrUnauthenticated, "expired"},
-		{400, "POST", "http://127.0.0.1:8200/v1/auth/approle/login", "invalid role or secret ID", nebula.ErrUnauthenticated, "secret id"},
+		{400, "POST", "auth/approle/login", "invalid role or secret ID", nebula.ErrUnauthenticated, "secret id"},
 		{400, "POST", data, "check-and-set parameter did not match the current version", nebula.ErrConflict, ""},
 		{404, "GET", data, "", nebula.ErrNotFound, ""},
 		{404, "POST", data, `no handler for route "secret/data/x". route entry not found.`, nebula.ErrInvalidConfig, "vault secrets enable"},
@@ -109,11 +107,11 @@ func TestExplainAnswers(t *testing.T) {
 		{500, "POST", data, "internal error", nebula.ErrUnavailable, ""},
 		{503, "GET", data, "Vault is sealed", nebula.ErrUnavailable, "unseal"},
 	} {
-		cause := &api.ResponseError{HTTPMethod: c.method, URL: c.url, StatusCode: c.status, Errors: []string{c.said}}
+		cause := &ResponseError{Method: c.method, Path: c.path, Status: c.status, Errors: []string{c.said}}
 		name, _ := nebula.ID("x").Name()
 		got := p.fail("store", name, cause)
-		var sdk *api.ResponseError
-		if !errors.Is(got, c.kind) || !errors.As(got, &sdk) || !strings.Contains(got.Error(), c.text) {
+		var answered *ResponseError
+		if !errors.Is(got, c.kind) || !errors.As(got, &answered) || !strings.Contains(got.Error(), c.text) {
 			t.Errorf("%d %s %q: %v", c.status, c.method, c.said, got)
 		}
 	}

@@ -7,9 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-
-	"github.com/hashicorp/vault/api"
 
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
@@ -22,9 +19,16 @@ const (
 	maxErrorAnswer = 1 << 20
 )
 
-// wire speaks the HTTP API. The SDK's own client is left out: it reads a dozen
-// variables of the environment and sends its token to where a redirect leads.
-// Its errors are those that callers get.
+// The headers of Vault.
+const (
+	headerToken     = "X-Vault-Token"
+	headerNamespace = "X-Vault-Namespace"
+	headerRequest   = "X-Vault-Request"
+)
+
+// wire speaks the HTTP API. Vault's own client is left out: it reads a dozen
+// variables of the environment, sends its token to where a redirect leads, and
+// linking it alone takes a third of a millisecond of each start.
 type wire struct {
 	http      *http.Client
 	address   *url.URL
@@ -49,7 +53,7 @@ type answer struct {
 	body   []byte
 }
 
-// do makes the call once. Its errors are *api.ResponseError, or those of the
+// do makes the call once. Its errors are *ResponseError, or those of the
 // way there.
 func (w *wire) do(ctx context.Context, r request) (*answer, error) {
 	if err := ctx.Err(); err != nil {
@@ -79,17 +83,7 @@ func (w *wire) do(ctx context.Context, r request) (*answer, error) {
 	if response.StatusCode < 300 {
 		return a, nil
 	}
-	return a, responseError(response, body)
-}
-
-// responseError returns the SDK's error, and one for redirects, which it takes
-// for a success.
-func responseError(response *http.Response, body []byte) error {
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	if err := (&api.Response{Response: response}).Error(); err != nil {
-		return err
-	}
-	return &api.ResponseError{HTTPMethod: response.Request.Method, URL: response.Request.URL.String(), StatusCode: response.StatusCode}
+	return a, responseError(r, response.StatusCode, body)
 }
 
 func (w *wire) build(ctx context.Context, r request) (*http.Request, error) {
@@ -110,12 +104,12 @@ func (w *wire) build(ctx context.Context, r request) (*http.Request, error) {
 	}
 	// Vault asks for it where it is to be safe from requests that a browser or
 	// a proxy was tricked into.
-	request.Header.Set(api.RequestHeaderName, "true")
+	request.Header.Set(headerRequest, "true")
 	if r.token != "" {
-		request.Header.Set(api.AuthHeaderName, r.token)
+		request.Header.Set(headerToken, r.token)
 	}
 	if w.namespace != "" && !r.root {
-		request.Header.Set(api.NamespaceHeaderName, w.namespace)
+		request.Header.Set(headerNamespace, w.namespace)
 	}
 	switch {
 	case r.method == http.MethodPatch:
@@ -135,14 +129,4 @@ func decode[T any](a *answer) (T, error) {
 		return envelope.Data, errForeignAnswer()
 	}
 	return envelope.Data, nil
-}
-
-// says reports whether the server's error holds a text.
-func says(e *api.ResponseError, text string) bool {
-	for _, line := range e.Errors {
-		if strings.Contains(line, text) {
-			return true
-		}
-	}
-	return false
 }
