@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/nebula-credential/nebula/internal/livetest"
 )
 
 // keepTerminal, when set in its environment, lets the command under test have
@@ -58,30 +56,6 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("only %d scripts in %s: %v", len(files), dir, err)
 	}
 	runScripts(t, dir, nil)
-}
-
-// The whole command on a real server: testdata/live.
-func TestLiveScripts(t *testing.T) {
-	s := livetest.Vault(t)
-	runScripts(t, filepath.Join("testdata", "live"), func(env *testscript.Env) {
-		env.Setenv("NEBULA_STORAGE_PROVIDER", "vault")
-		env.Setenv("NEBULA_STORAGE_VAULT_MOUNT_PATH", s.Mount(t, 2))
-		env.Setenv("VAULT_ADDR", s.Address)
-		env.Setenv("VAULT_TOKEN", s.RootToken)
-		if s.CAFile != "" {
-			env.Setenv("NEBULA_STORAGE_VAULT_CA_CERT", s.CAFile)
-		}
-	})
-}
-
-// The same on a real Kubernetes API server, in a namespace of its own.
-func TestLiveKubernetesScripts(t *testing.T) {
-	s := livetest.Kubernetes(t)
-	runScripts(t, filepath.Join("testdata", "live", "kubernetes"), func(env *testscript.Env) {
-		env.Setenv("NEBULA_STORAGE_PROVIDER", "kubernetes")
-		env.Setenv("KUBERNETES_NAMESPACE", s.Namespace(t))
-		env.Setenv("KUBECONFIG", s.Kubeconfig(t, map[string]any{"token": s.AdminToken}, ""))
-	})
 }
 
 // runScripts runs those of a directory, each in a home of its own.

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nebula-credential/nebula/internal/livetest"
+)
+
+// The command on a real Kubernetes API server, in a namespace of its own.
+func TestLiveScriptsKubernetes(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	runScripts(t, filepath.Join("testdata", "live", "kubernetes"), func(env *testscript.Env) {
+		env.Setenv("NEBULA_STORAGE_PROVIDER", "kubernetes")
+		env.Setenv("KUBERNETES_NAMESPACE", s.Namespace(t))
+		env.Setenv("KUBECONFIG", s.Kubeconfig(t, map[string]any{"token": s.AdminToken}, ""))
+	})
+}
