@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
@@ -45,17 +46,23 @@ func (a *access) identity() string {
 	return a.server.Scheme + "://" + host + ":" + port + a.server.Path
 }
 
-// credential is what a request shows of who asks, besides a certificate.
+// credential is who asks.
 type credential interface {
-	// authorization returns the value of that header, "" for none.
-	authorization(ctx context.Context) (string, error)
+	// authorization returns what a request shows.
+	authorization(ctx context.Context) (shown, error)
 
-	// replace returns another one than was refused, or errNoOther.
-	replace(ctx context.Context, refused string) (string, error)
+	// replace returns something else than was refused, or errNoOther.
+	replace(ctx context.Context, refused shown) (shown, error)
+}
+
+// shown is what the server sees of who asks.
+type shown struct {
+	header      string           // Authorization; "" for none
+	certificate *tls.Certificate // of new connections; nil for none
 }
 
 // errNoOther says that what was refused is all that is at hand.
-var errNoOther = errors.New("there is no other token")
+var errNoOther = errors.New("there is no other token or certificate")
 
 // access finds the cluster: kubeconfig_path, which is KUBECONFIG unless it is
 // set, then the pod's service account, then ~/.kube/config. Its errors give no
@@ -102,8 +109,8 @@ func (c Config) fromPod() (*access, error) {
 // fixed is a header that stays: that of a token or a password, or none.
 type fixed struct{ header string }
 
-func (f fixed) authorization(context.Context) (string, error)   { return f.header, nil }
-func (f fixed) replace(context.Context, string) (string, error) { return "", errNoOther }
+func (f fixed) authorization(context.Context) (shown, error)  { return shown{header: f.header}, nil }
+func (f fixed) replace(context.Context, shown) (shown, error) { return shown{}, errNoOther }
 
 func basic(user, password string) fixed {
 	return fixed{"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}
@@ -116,21 +123,76 @@ type tokenFile struct {
 	spare string // the token that is used where the file cannot be read; "" for none
 }
 
-func (f tokenFile) authorization(context.Context) (string, error) {
+func (f tokenFile) authorization(context.Context) (shown, error) {
 	token, err := readToken(f.path)
 	if err != nil && f.spare != "" {
 		token, err = f.spare, nil
 	}
-	return bearer(token), err
+	return shown{header: bearer(token)}, err
 }
 
 // replace is for a token that was exchanged between reading it and its use.
-func (f tokenFile) replace(ctx context.Context, refused string) (string, error) {
+func (f tokenFile) replace(ctx context.Context, refused shown) (shown, error) {
 	other, err := f.authorization(ctx)
-	if err == nil && other == refused {
+	if err == nil && other.header == refused.header {
 		err = errNoOther
 	}
 	return other, err
+}
+
+// certificateFiles are those of a user's certificate, or the same in the
+// kubeconfig itself. Files may be exchanged before the certificate expires, so
+// they are read for each connection, and when the server refuses who asks.
+type certificateFiles struct {
+	credential // of the header
+	user       user
+	renewed    func() // called when there is another certificate
+
+	mu   sync.Mutex
+	pair *tls.Certificate // the last that could be read
+}
+
+func (f *certificateFiles) whenRenewed(renewed func()) { f.renewed = renewed }
+
+func (f *certificateFiles) authorization(ctx context.Context) (shown, error) {
+	s, err := f.credential.authorization(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.certificate = f.pair
+	return s, err
+}
+
+func (f *certificateFiles) replace(ctx context.Context, refused shown) (shown, error) {
+	s, err := f.credential.replace(ctx, refused)
+	s.certificate = f.read()
+	if errors.Is(err, errNoOther) && s.certificate != refused.certificate {
+		s.header, err = refused.header, nil
+	}
+	return s, err
+}
+
+func (f *certificateFiles) handshake(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return f.read(), nil
+}
+
+// read returns the pair that is there now, and the one before in the middle of
+// an exchange.
+func (f *certificateFiles) read() *tls.Certificate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	certificate, err := contents(f.user.dir, f.user.ClientCertificate, f.user.ClientCertificateData)
+	if err != nil {
+		return f.pair
+	}
+	key, err := contents(f.user.dir, f.user.ClientKey, f.user.ClientKeyData)
+	if err != nil {
+		return f.pair
+	}
+	if pair, err := tls.X509KeyPair(certificate, key); err == nil && !sameCertificate(&pair, f.pair) {
+		f.pair = &pair
+		f.renewed() // under the lock: who is told of it finds new connections
+	}
+	return f.pair
 }
 
 func bearer(token string) string { return "Bearer " + token }

@@ -146,11 +146,16 @@ func explainUnavailable(s *StatusError) *nebula.Error {
 	return e
 }
 
-// explainForbidden tells the three that say 403: RBAC, a namespace that goes
-// away, and what guards the cluster besides.
+// explainForbidden tells those that say 403: RBAC, to somebody and to nobody, a
+// namespace that goes away, and what guards the cluster besides.
 func (p *Provider) explainForbidden(s *StatusError) *nebula.Error {
 	namespace := p.names.namespace
 	switch {
+	case strings.Contains(s.message, `User "system:anonymous"`):
+		// Nothing of what was shown is of a kind that this server takes: a
+		// certificate of another authority is as good as none.
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know who asks: to it this is system:anonymous",
+			Hint: "look at the user in " + p.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
 		return p.errTerminating()
 	case strings.Contains(s.message, "exceeded quota"):

@@ -215,6 +215,36 @@ func TestEchoingServer(t *testing.T) {
 	}
 }
 
+// What doctor cannot examine is no fault of the store's.
+func TestDoctorIsRefused(t *testing.T) {
+	const refusal = `{"kind":"Status","reason":%q,"message":"the request is refused"}`
+	for refused, want := range map[string]string{"selfsubjectaccessreviews": "system:basic-user", "secrets": "does not support dry runs"} {
+		p, _ := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+			plural := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+			switch {
+			case plural == refused && plural == "secrets":
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprintf(w, refusal, "BadRequest")
+			case plural == refused:
+				w.WriteHeader(http.StatusForbidden)
+				fmt.Fprintf(w, refusal, "Forbidden")
+			case plural == "version":
+				fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
+			case plural == "selfsubjectreviews":
+				fmt.Fprint(w, `{"kind":"SelfSubjectReview","status":{"userInfo":{"username":"alice"}}}`)
+			default:
+				fmt.Fprint(w, `{"kind":"SelfSubjectAccessReview","status":{"allowed":true}}`)
+			}
+		})
+		checker, _ := nebula.As[nebula.Checker](p)
+		findings := checker.Check(t.Context())
+		last := findings[len(findings)-1]
+		if kind, message := worst(findings); kind != "" || last.Severity != nebula.SeverityWarning || !strings.Contains(last.Message+last.Fix, want) {
+			t.Errorf("%s: %s, %+v", refused, message, last)
+		}
+	}
+}
+
 // A certificate of nobody known is refused at once, and not asked for again.
 func TestUnknownCertificate(t *testing.T) {
 	var served atomic.Int32

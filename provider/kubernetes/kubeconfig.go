@@ -3,6 +3,8 @@ package kubernetes
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -126,7 +128,7 @@ func (m *merged) add(path string) error {
 	}
 	var k kubeconfig
 	if err := yaml.Unmarshal(data, &k); err != nil {
-		return errors.New("is no kubeconfig")
+		return notKubeconfig(err)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -150,6 +152,20 @@ func (m *merged) add(path string) error {
 	return nil
 }
 
+// notKubeconfig says what is wrong with a file, as far as that shows nothing of
+// what stands in it.
+func notKubeconfig(err error) error {
+	var encoding base64.CorruptInputError
+	var other *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &encoding):
+		return errors.New("one of certificate-authority-data, client-certificate-data and client-key-data is not base64")
+	case errors.As(err, &other) && other.Field != "":
+		return errors.New(other.Field + " is not what it is in a kubeconfig")
+	}
+	return errors.New("is no kubeconfig")
+}
+
 func addFirst[T any](m map[string]T, name string, value T) {
 	if _, there := m[name]; !there {
 		m[name] = value
@@ -166,7 +182,7 @@ func (m *merged) access(name string) (*access, error) {
 	}
 	context, found := m.contexts[name]
 	if !found {
-		return nil, fmt.Errorf("it has no context %q", name)
+		return nil, fmt.Errorf("it has no context %q (kubectl config get-contexts lists them)", name)
 	}
 	cluster, found := m.clusters[context.Cluster]
 	if !found {
@@ -227,15 +243,18 @@ func (u user) identify(a *access, c cluster) error {
 	if u.AuthProvider != nil {
 		return errors.New("has an auth-provider, which Kubernetes no longer has: use a credential plugin (exec)")
 	}
-	if err := u.addCertificate(a); err != nil {
-		return err
+	if u.As == "" && (u.AsUID != "" || len(u.AsGroups) > 0 || len(u.AsUserExtra) > 0) {
+		return errors.New("has as-uid, as-groups or as-user-extra without as: it would not be acted as anybody")
 	}
 	u.actAs(a)
 	token := strings.TrimSpace(u.Token)
 	if token != "" && wrongToken(token) != "" {
 		return errors.New("has a token that " + wrongToken(token))
 	}
-	hasCertificate := a.tls != nil && a.tls.GetClientCertificate != nil
+	certificate, err := u.certificate()
+	if err != nil {
+		return err
+	}
 	switch {
 	case u.TokenFile != "":
 		a.credential = tokenFile{path: resolved(u.dir, u.TokenFile), spare: token}
@@ -243,57 +262,50 @@ func (u user) identify(a *access, c cluster) error {
 		a.credential = fixed{bearer(token)}
 	case u.Username != "":
 		a.credential = basic(u.Username, u.Password)
-	case u.Exec != nil && !hasCertificate:
+	case u.Exec != nil && certificate == nil:
 		plugin, err := newPlugin(u.Exec, u.dir, c)
 		if err != nil {
 			return err
 		}
 		a.credential = plugin
-		if a.tls == nil {
-			a.tls = &tls.Config{}
-		}
-		a.tls.GetClientCertificate = plugin.certificate
+		a.show(plugin.certificate)
 	default:
 		a.credential = fixed{}
+	}
+	if certificate != nil {
+		certificate.credential = a.credential
+		a.credential = certificate
+		a.show(certificate.handshake)
 	}
 	return nil
 }
 
-func (u user) addCertificate(a *access) error {
-	certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
-	if err != nil {
-		return fmt.Errorf("has a client-certificate that cannot be read: %w", err)
-	}
-	key, err := contents(u.dir, u.ClientKey, u.ClientKeyData)
-	if err != nil {
-		return fmt.Errorf("has a client-key that cannot be read: %w", err)
-	}
-	if certificate == nil && key == nil {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return errors.New("has a client-certificate and a client-key that do not make a pair")
-	}
+// show has connections show a certificate.
+func (a *access) show(certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) {
 	if a.tls == nil {
 		a.tls = &tls.Config{}
 	}
-	// Files may be exchanged before the certificate expires.
-	a.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
-		if err != nil {
-			return &pair, nil
-		}
-		key, err := contents(u.dir, u.ClientKey, u.ClientKeyData)
-		if err != nil {
-			return &pair, nil
-		}
-		if newer, err := tls.X509KeyPair(certificate, key); err == nil {
-			return &newer, nil
-		}
-		return &pair, nil // in the middle of an exchange
+	a.tls.GetClientCertificate = certificate
+}
+
+// certificate returns nil where the user has none.
+func (u user) certificate() (*certificateFiles, error) {
+	certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
+	if err != nil {
+		return nil, fmt.Errorf("has a client-certificate that cannot be read: %w", err)
 	}
-	return nil
+	key, err := contents(u.dir, u.ClientKey, u.ClientKeyData)
+	if err != nil {
+		return nil, fmt.Errorf("has a client-key that cannot be read: %w", err)
+	}
+	if certificate == nil && key == nil {
+		return nil, nil
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, errors.New("has a client-certificate and a client-key that do not make a pair")
+	}
+	return &certificateFiles{user: u, pair: &pair, renewed: func() {}}, nil
 }
 
 // actAs notes whom the user acts for, which the server has to grant it.

@@ -189,8 +189,8 @@ func sameAccess(t *testing.T, got *access, want *rest.Config) {
 		t.Fatal(err)
 	}
 	ours := make(http.Header)
-	if authorization != "" {
-		ours.Set("Authorization", authorization)
+	if authorization.header != "" {
+		ours.Set("Authorization", authorization.header)
 	}
 	maps.Copy(ours, got.headers)
 	if !maps.EqualFunc(canonical(ours), canonical(shown), slices.Equal) {
@@ -239,7 +239,10 @@ func TestKubeconfigRefused(t *testing.T) {
 	for what, test := range map[string]struct{ config, context, want string }{
 		"not YAML":         {config: "\t: canary", want: "is no kubeconfig"},
 		"other YAML":       {config: "[canary]", want: "is no kubeconfig"},
-		"a wrong type":     {config: "clusters: canary", want: "is no kubeconfig"},
+		"a wrong type":     {config: "clusters: canary", want: "clusters is not what it is"},
+		"no base64":        {config: minimal(server+"certificate-authority-data: \"canary%\"", ""), want: "is not base64"},
+		"a wrong field":    {config: minimal(server, "token: [canary]"), want: "users.user.token is not"},
+		"acting as nobody": {config: minimal(server, "token: canary\nas-groups: [canary]"), want: "as-groups or as-user-extra without as"},
 		"empty":            {config: "", want: "no current context"},
 		"no context":       {config: minimal(server, ""), context: "other", want: `no context "other"`},
 		"no cluster":       {config: strings.Replace(minimal(server, ""), "name: k", "name: x", 1), want: `no cluster "k"`},

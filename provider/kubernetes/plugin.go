@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,9 +100,8 @@ type plugin struct {
 
 // issued is what a plugin gave.
 type issued struct {
-	header      string // Authorization; "" where it gave no token
-	certificate *tls.Certificate
-	expires     time.Time // zero: not before it is refused
+	shown
+	expires time.Time // zero: not before it is refused
 }
 
 func newPlugin(c *execConfig, dir string, cluster cluster) (*plugin, error) {
@@ -141,13 +141,15 @@ func newPlugin(c *execConfig, dir string, cluster cluster) (*plugin, error) {
 	return p, err
 }
 
-func (p *plugin) authorization(ctx context.Context) (string, error) {
+func (p *plugin) authorization(ctx context.Context) (shown, error) {
 	i, err := p.get(ctx)
 	if err != nil {
-		return "", err
+		return shown{}, err
 	}
-	return i.header, nil
+	return i.shown, nil
 }
+
+func (p *plugin) whenRenewed(renewed func()) { p.renewed = renewed }
 
 // certificate gives the plugin's certificate to a TLS handshake that asks for
 // one. An empty one is none.
@@ -159,22 +161,22 @@ func (p *plugin) certificate(request *tls.CertificateRequestInfo) (*tls.Certific
 	return i.certificate, nil
 }
 
-// replace runs the plugin again. It may print the same once more.
-func (p *plugin) replace(ctx context.Context, refused string) (string, error) {
+// replace runs the plugin again, unless it has run since what was refused. It
+// may print the same once more.
+func (p *plugin) replace(ctx context.Context, refused shown) (shown, error) {
 	p.mu.Lock()
-	before := p.current
-	if before != nil && before.header == refused {
+	if p.current != nil && p.current.shown == refused {
 		p.current = nil
 	}
 	p.mu.Unlock()
 	i, err := p.get(ctx)
 	if err != nil {
-		return "", err
+		return shown{}, err
 	}
-	if before != nil && i.header == refused && sameCertificate(before.certificate, i.certificate) {
-		return "", errNoOther
+	if i.header == refused.header && sameCertificate(refused.certificate, i.certificate) {
+		return shown{}, errNoOther
 	}
-	return i.header, nil
+	return i.shown, nil
 }
 
 func sameCertificate(a, b *tls.Certificate) bool {
@@ -206,10 +208,10 @@ func (p *plugin) get(ctx context.Context) (*issued, error) {
 			return nil, err
 		}
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.current = i
-		p.mu.Unlock()
 		if i.certificate != nil {
-			p.renewed()
+			p.renewed() // under the lock: who is told of it finds new connections
 		}
 		return i, nil
 	})
@@ -255,7 +257,7 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	command := exec.CommandContext(ctx, p.command, p.config.Args...)
-	command.Env = os.Environ()
+	command.Env = withoutKeys(os.Environ())
 	for _, variable := range p.config.Env {
 		command.Env = append(command.Env, variable.Name+"="+variable.Value)
 	}
@@ -271,6 +273,15 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: p.named() + " " + problem}
 	}
 	return i, nil
+}
+
+// withoutKeys leaves out of an environment what opens a store: it is none of a
+// plugin's business.
+func withoutKeys(environ []string) []string {
+	return slices.DeleteFunc(environ, func(entry string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(entry), "=")
+		return name == "NEBULA_KEY_FILE" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") || strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE")
+	})
 }
 
 func (p *plugin) named() string { return "the credential plugin " + strconv.Quote(p.config.Command) }
@@ -289,6 +300,9 @@ func (p *plugin) failed(ctx context.Context, err error) error {
 		e.Message = fmt.Sprintf("%s ended with code %d", p.named(), exited.ExitCode())
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
 		e.Message, e.Hint = p.named()+" is not installed", "install it, or look at the user in the kubeconfig"
+		if hint := strings.TrimSpace(p.config.InstallHint); hint != "" {
+			e.Hint += "; the kubeconfig says: " + printable(hint)
+		}
 	}
 	return e
 }

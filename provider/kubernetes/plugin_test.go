@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,6 +37,9 @@ func pretendPlugin(log string) {
 	}
 	_, _ = fmt.Fprintln(file, os.Getenv("KUBERNETES_EXEC_INFO"))
 	_ = file.Close()
+	if os.Getenv("NEBULA_PASSPHRASE") != "" {
+		os.Exit(7) // nor is what opens the store
+	}
 	var input [1]byte
 	if n, _ := os.Stdin.Read(input[:]); n > 0 {
 		os.Exit(4) // what comes in there is none of its business
@@ -114,7 +118,7 @@ func (p *pretended) against(server *httptest.Server, more map[string]any) Config
 	for key, value := range more {
 		exec[key] = value
 	}
-	cluster := map[string]any{"server": server.URL,
+	cluster := map[string]any{"server": server.URL, "certificate-authority-data": authority(server),
 		"extensions": []any{map[string]any{"name": "client.authentication.k8s.io/exec", "extension": map[string]any{"audience": "x"}}}}
 	text, err := json.Marshal(map[string]any{"current-context": "c",
 		"contexts": []any{map[string]any{"name": "c", "context": map[string]any{"cluster": "k", "user": "u"}}},
@@ -126,6 +130,14 @@ func (p *pretended) against(server *httptest.Server, more map[string]any) Config
 	c := DefaultConfigIn(func(string) string { return "" })
 	c.KubeconfigPath = filepath.Join(write(p.t, map[string]string{"config": string(text)}), "config")
 	return c
+}
+
+// authority returns that of a server, in PEM; nil where it has no TLS.
+func authority(server *httptest.Server) []byte {
+	if server.TLS == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }
 
 // guarded is a server that knows one token.
@@ -178,6 +190,7 @@ func connected(t testing.TB, c Config) *Provider {
 // A plugin runs once for many, again when what it gave has expired or is
 // refused, and never because others were refused with something older.
 func TestPlugin(t *testing.T) {
+	t.Setenv("NEBULA_PASSPHRASE", "canary")
 	var token atomic.Value
 	token.Store("one")
 	server := guarded(t, &token)
@@ -248,15 +261,20 @@ func TestPluginCertificate(t *testing.T) {
 	if err != nil || string(shown.Certificate[0]) != string(pair.Certificate[0]) {
 		t.Errorf("%v", err)
 	}
-	if header, err := p.access.credential.authorization(t.Context()); header != "" || err != nil {
-		t.Errorf("%q, %v", header, err)
+	first, err := p.access.credential.authorization(t.Context())
+	if first.header != "" || err != nil {
+		t.Errorf("%q, %v", first.header, err)
 	}
 	certificate, key = keyPair(t)
 	plugin.gives(map[string]any{"clientCertificateData": string(certificate), "clientKeyData": string(key)})
-	if _, err := p.access.credential.replace(t.Context(), ""); err != nil {
+	second, err := p.access.credential.replace(t.Context(), first)
+	if err != nil {
 		t.Error(err)
 	}
-	if _, err := p.access.credential.replace(t.Context(), ""); !errors.Is(err, errNoOther) {
+	if again, err := p.access.credential.replace(t.Context(), first); err != nil || again != second || len(plugin.ran()) != 2 {
+		t.Errorf("what was refused is older than the last run: %d runs, %v", len(plugin.ran()), err)
+	}
+	if _, err := p.access.credential.replace(t.Context(), second); !errors.Is(err, errNoOther) {
 		t.Errorf("the same once more: %v", err)
 	}
 }
@@ -299,12 +317,15 @@ func TestPluginFails(t *testing.T) {
 	if err = p.Connect(t.Context()); !strings.Contains(fmt.Sprint(err), "ended with code 5") {
 		t.Error(err)
 	}
-	p, err = New(plugin.against(server, map[string]any{"command": "no-such-plugin"}))
+	p, err = New(plugin.against(server, map[string]any{"command": "no-such-plugin", "installHint": "see example.com\x1b"}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err = p.Connect(t.Context()); nebula.KindOf(err) != nebula.ErrUnauthenticated || !strings.Contains(fmt.Sprint(err), "not installed") {
-		t.Error(err)
+	err = p.Connect(t.Context())
+	var e *nebula.Error
+	if !errors.As(err, &e) || e.Kind != nebula.ErrUnauthenticated || !strings.Contains(e.Message, "not installed") ||
+		!strings.HasSuffix(e.Hint, "says: see example.com?") {
+		t.Errorf("%v, %q", err, e.Hint)
 	}
 }
 
@@ -395,7 +416,104 @@ func TestCertificateFiles(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "key")); err != nil {
 			t.Fatal(err)
 		}
-		shows(first)
+		shows(second)
+	}
+}
+
+// watched is a server of HTTP/2 that knows one certificate. It keeps a request
+// for the Secret of "slow" until it may go on.
+type watched struct {
+	*httptest.Server
+	known atomic.Value // the certificate, in DER
+	came  chan struct{}
+	goOn  chan struct{}
+}
+
+func watch(t *testing.T) *watched {
+	w := &watched{came: make(chan struct{}), goOn: make(chan struct{})}
+	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(response http.ResponseWriter, r *http.Request) {
+		if string(r.TLS.PeerCertificates[0].Raw) != w.known.Load().(string) {
+			response.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if strings.HasSuffix(r.URL.Path, "slow") {
+			close(w.came)
+			<-w.goOn
+		}
+		response.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(response, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
+	}))
+	w.EnableHTTP2 = true
+	w.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	w.StartTLS()
+	t.Cleanup(w.Close)
+	return w
+}
+
+// accepts has the server know the certificate of that pair and no other.
+func (w *watched) accepts(t *testing.T, certificate, key []byte) {
+	t.Helper()
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.known.Store(string(pair.Certificate[0]))
+}
+
+// A connection that is never idle keeps its certificate as long as it is there.
+// When that is refused, there is another one for the certificate of now, and
+// nobody notices, however many ask at once.
+func TestCertificateChangesUnderLoad(t *testing.T) {
+	plugin := pretend(t)
+	byPlugin := func(server *httptest.Server) (Config, func(certificate, key []byte)) {
+		return plugin.against(server, nil), func(certificate, key []byte) {
+			plugin.gives(map[string]any{"clientCertificateData": string(certificate), "clientKeyData": string(key)})
+		}
+	}
+	byFiles := func(server *httptest.Server) (Config, func(certificate, key []byte)) {
+		dir := write(t, map[string]string{"ca": string(authority(server)),
+			"config": minimal("server: "+server.URL+"\ncertificate-authority: ca", "client-certificate: cert\nclient-key: key")})
+		c := DefaultConfigIn(func(string) string { return "" })
+		c.KubeconfigPath = filepath.Join(dir, "config")
+		return c, func(certificate, key []byte) {
+			for name, data := range map[string][]byte{"cert": certificate, "key": key} {
+				if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	for what, by := range map[string]func(*httptest.Server) (Config, func(certificate, key []byte)){"plugin": byPlugin, "files": byFiles} {
+		t.Run(what, func(t *testing.T) {
+			server := watch(t)
+			c, exchange := by(server.Server)
+			certificate, key := keyPair(t)
+			exchange(certificate, key)
+			server.accepts(t, certificate, key)
+			p := connected(t, c)
+			var group sync.WaitGroup
+			asks := func(id nebula.ID) {
+				name, _ := id.Name()
+				if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrNotFound {
+					t.Errorf("%s: %v", id, err)
+				}
+			}
+			group.Go(func() { asks("slow") })
+			<-server.came
+			certificate, key = keyPair(t)
+			exchange(certificate, key)
+			server.accepts(t, certificate, key)
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() { asks("x") })
+			}
+			all.Wait()
+			close(server.goOn)
+			group.Wait()
+		})
+	}
+	if n := len(plugin.ran()); n != 2 {
+		t.Errorf("the plugin ran %d times, want 2", n)
 	}
 }
 

@@ -42,10 +42,13 @@ func New(config Config) (*Provider, error) {
 	if config.Clock == nil {
 		config.Clock = middleware.SystemClock{}
 	}
-	client := httpx.NewClient(httpx.Options{Roots: a.roots, TLS: a.tls, Proxy: a.proxy, Transport: config.Transport,
-		MaxBody: maxListAnswer, Total: 2 * config.Timeout})
+	w := newWire(httpx.Options{Roots: a.roots, TLS: a.tls, Proxy: a.proxy, Transport: config.Transport,
+		MaxBody: maxListAnswer, Total: 2 * config.Timeout}, a)
+	if c, ok := a.credential.(interface{ whenRenewed(renewed func()) }); ok {
+		c.whenRenewed(w.renew)
+	}
 	if plugin, ok := a.credential.(*plugin); ok {
-		plugin.clock, plugin.renewed = config.Clock, client.CloseIdleConnections
+		plugin.clock = config.Clock
 		if config.Stderr != nil {
 			plugin.stderr = config.Stderr
 		}
@@ -55,7 +58,7 @@ func New(config Config) (*Provider, error) {
 		names:  names{namespace: config.Namespace, prefix: config.SecretPrefix},
 		clock:  config.Clock,
 		access: a,
-		wire:   &wire{http: client, address: a.server, headers: a.headers},
+		wire:   w,
 	}, nil
 }
 
@@ -85,7 +88,7 @@ func (p *Provider) Close() error {
 		if plugin, ok := p.access.credential.(*plugin); ok {
 			plugin.close()
 		}
-		p.wire.http.CloseIdleConnections()
+		p.wire.close()
 	})
 	return nil
 }
@@ -102,17 +105,16 @@ func (p *Provider) secrets() string { return "api/v1/namespaces/" + p.names.name
 // call makes a call as whom the configuration says. Where that is refused and
 // there is another token or certificate to be had, it is made again with that.
 func (p *Provider) call(ctx context.Context, r request) (*answer, error) {
-	authorization, err := p.access.credential.authorization(ctx)
+	who, err := p.access.credential.authorization(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a, err := p.wire.do(ctx, r, authorization)
+	a, err := p.wire.do(ctx, r, who.header)
 	if hasStatus(err, http.StatusUnauthorized) {
-		p.wire.http.CloseIdleConnections() // a new one shows the certificate of now
-		other, failed := p.access.credential.replace(ctx, authorization)
+		other, failed := p.access.credential.replace(ctx, who)
 		switch {
 		case failed == nil:
-			a, err = p.wire.do(ctx, r, other)
+			a, err = p.wire.do(ctx, r, other.header)
 		case !errors.Is(failed, errNoOther):
 			return nil, failed
 		}

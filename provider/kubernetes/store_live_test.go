@@ -462,6 +462,15 @@ func TestLiveUnauthenticated(t *testing.T) {
 	if kind, _ := worst(checker.Check(t.Context())); kind != nebula.ErrUnauthenticated {
 		t.Errorf("doctor: %s", kind)
 	}
+	// Who shows something that the server passes over is anonymous to it.
+	c.KubeconfigPath = s.Kubeconfig(t, map[string]any{"username": "alice", "password": "canary"}, "")
+	p = open(t, c, middleware.Options{})
+	_, err = p.Retrieve(t.Context(), name)
+	wants(t, err, nebula.ErrUnauthenticated, "system:anonymous", "no password")
+	checker, _ = nebula.As[nebula.Checker](p)
+	if kind, _ := worst(checker.Check(t.Context())); kind != nebula.ErrUnauthenticated {
+		t.Errorf("doctor: %s", kind)
+	}
 }
 
 // Of writers with the same precondition exactly one wins, many times.

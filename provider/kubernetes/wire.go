@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
@@ -38,9 +39,45 @@ const fieldManager = "nebula"
 
 // wire speaks the HTTP API.
 type wire struct {
-	http    *http.Client
+	options httpx.Options
 	address *url.URL
 	headers http.Header // on each request
+
+	mu     sync.Mutex
+	http   *http.Client
+	before *http.Client // whose last requests may be under way; nil for none
+}
+
+func newWire(o httpx.Options, a *access) *wire {
+	return &wire{options: o, address: a.server, headers: a.headers, http: httpx.NewClient(o)}
+}
+
+func (w *wire) client() *http.Client {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.http
+}
+
+// renew has all further requests go over new connections: a connection keeps the
+// certificate that it began with, and one that is always in use never ends.
+func (w *wire) renew() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.before != nil {
+		w.before.CloseIdleConnections()
+	}
+	w.before, w.http = w.http, httpx.NewClient(w.options)
+	w.before.CloseIdleConnections()
+}
+
+// close ends all connections. No request may be under way.
+func (w *wire) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.http.CloseIdleConnections()
+	if w.before != nil {
+		w.before.CloseIdleConnections()
+	}
 }
 
 // request is one call.
@@ -74,7 +111,7 @@ func (w *wire) do(ctx context.Context, r request, authorization string) (*answer
 	if err != nil {
 		return nil, err
 	}
-	response, err := w.http.Do(httpRequest)
+	response, err := w.client().Do(httpRequest)
 	if err != nil {
 		return nil, err
 	}
