@@ -132,6 +132,18 @@ func (r *replay) versionIn(e *event) string {
 	return version
 }
 
+// versionAsked is the placeholder of the version in the path.
+func (e *event) versionAsked() string {
+	segments := strings.Split(e.Request.Path, "/")
+	if len(segments) < 4 {
+		return ""
+	}
+	if m := placeholder.FindStringSubmatch(segments[3]); m != nil {
+		return number(m[1], e.index)
+	}
+	return ""
+}
+
 // idIn returns the placeholders of the name and version in an id.
 func idIn(shape any, index int) (name, version string) {
 	id, _ := at(shape, "id").(string)
@@ -248,8 +260,12 @@ func (r *replay) needed(op Operation, e *event) state {
 // seed puts a name into a state, with the fields that the answers show.
 func (r *replay) seed(i int, name string, s state) {
 	r.touched[strings.ToUpper(r.value(name))] = true
-	shape, versions := r.shown(i, name)
+	shapes, versions := r.shown(i, name)
 	for _, version := range versions {
+		shape := shapes[version]
+		if shape == nil {
+			shape = shapes[""]
+		}
 		r.add(name, version, shape)
 	}
 	e := r.events[i]
@@ -277,22 +293,27 @@ func (r *replay) seed(i int, name string, s state) {
 	}
 }
 
-// shown returns the first shape that an answer gives of the name, and the
-// placeholders of the versions that are there before the scenario makes one,
-// the latest last.
-func (r *replay) shown(from int, name string) (shape any, versions []string) {
-	latest := ""
+// shown returns the first shape that an answer gives of each version of the
+// name, and of the name under "", and the placeholders of the versions that are
+// there before the scenario makes one, the latest last.
+func (r *replay) shown(from int, name string) (shapes map[string]any, versions []string) {
+	shapes, latest := map[string]any{}, ""
 	for _, e := range r.events[from:] {
 		if r.op(e) == SetSecret && r.nameIn(e) == name && e.Response.Status == 200 {
 			break
+		}
+		if v := e.versionAsked(); v != "" && r.nameIn(e) == name && e.Response.Status != 404 && !slices.Contains(versions, v) {
+			versions = append(versions, v)
 		}
 		for _, s := range append(items(e), e.Response.BodyShape) {
 			n, version := idIn(s, e.index)
 			if n != name {
 				continue
 			}
-			if shape == nil {
-				shape = s
+			for _, v := range []string{"", version} {
+				if shapes[v] == nil {
+					shapes[v] = s
+				}
 			}
 			if version != "" && !slices.Contains(versions, version) {
 				versions = append(versions, version)
@@ -308,10 +329,10 @@ func (r *replay) shown(from int, name string) (shape any, versions []string) {
 	if len(versions) == 0 {
 		versions = []string{""}
 	}
-	if shape == nil {
-		shape = r.events[from].seedShape()
+	if shapes[""] == nil {
+		shapes[""] = r.events[from].seedShape()
 	}
-	return shape, versions
+	return shapes, versions
 }
 
 // seedShape is what an error tells about the secret.

@@ -70,20 +70,34 @@ func (r *recording) says(text string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(r.Observed, "\n")), strings.ToLower(text))
 }
 
-// onSecrets turns a recording about keys into one about secrets: same service,
-// same errors. What makes or imports a key is SetSecret, and what uses one is
-// GetSecret.
+var (
+	ofOthers = regexp.MustCompile(`(?i)(keys|certificates)$`)
+	ofCode   = regexp.MustCompile(`^(Key|Certificate)`)
+	// What a remark says of the operation on a key is not so on a secret.
+	ofKeys = regexp.MustCompile(`Microsoft\.KeyVault/vaults/(keys|certificates)/[\w/]+|\((keys|certificates) [^)]*\)|names operation \w+`)
+)
+
+// onSecrets turns a recording about keys or certificates into one about
+// secrets: same service, same errors. What makes or imports a key is SetSecret,
+// and what uses one is GetSecret.
 func onSecrets(r recording) recording {
 	segments := strings.Split(r.Request.Path, "/")
-	if len(segments) < 2 || !strings.HasSuffix(strings.ToLower(segments[1]), "keys") {
+	if len(segments) < 2 || !ofOthers.MatchString(segments[1]) {
 		return r
 	}
-	segments[1] = regexp.MustCompile(`(?i)keys$`).ReplaceAllString(segments[1], "secrets")
+	segments[1] = ofOthers.ReplaceAllString(segments[1], "secrets")
+	for i, text := range r.Observed {
+		r.Observed[i] = ofKeys.ReplaceAllString(text, "")
+	}
 	last, shown := segments[len(segments)-1], false
 	isOperation := r.Request.Method == "POST" && len(segments) > 3
+	isMade := isOperation && (last == "create" || last == "import" || last == "rotate")
+	if isMade {
+		segments = segments[:len(segments)-1]
+	}
 	switch {
-	case isOperation && (last == "create" || last == "import" || last == "rotate"):
-		segments, r.Request.Method, shown = segments[:len(segments)-1], "PUT", true
+	case isMade, r.Request.Method == "PUT":
+		r.Request.Method, shown = "PUT", true
 		body := map[string]any{"value": "VALUE"}
 		if sent, ok := r.Request.Body.(map[string]any); ok && sent["tags"] != nil {
 			body["tags"] = sent["tags"]
@@ -91,12 +105,10 @@ func onSecrets(r recording) recording {
 		r.Request.Body = body
 	case isOperation && last != "backup" && last != "recover":
 		segments, r.Request.Method, r.Request.Body = segments[:len(segments)-1], "GET", nil
-	case r.Request.Method == "PUT":
-		shown = true
 	}
 	shown = shown || r.Request.Method == "GET" && segments[1] == "secrets"
 	r.Request.Path = strings.Join(segments, "/")
-	code := func(s string) string { return regexp.MustCompile(`^Key`).ReplaceAllString(s, "Secret") }
+	code := func(s string) string { return ofCode.ReplaceAllString(s, "Secret") }
 	r.Response.ErrorCode, r.Response.InnerCode = code(r.Response.ErrorCode), code(r.Response.InnerCode)
 	r.Response.BodyShape = secretShape(r.Response.BodyShape, segments[min(2, len(segments)-1)], shown)
 	return r
@@ -108,8 +120,9 @@ func onSecrets(r recording) recording {
 func secretShape(shape any, name string, shown bool) any {
 	switch s := shape.(type) {
 	case string:
-		s = strings.NewReplacer("/keys", "/secrets", "/deletedkeys", "/deletedsecrets").Replace(s)
-		return regexp.MustCompile(`^Key`).ReplaceAllString(s, "Secret")
+		s = strings.NewReplacer("/keys", "/secrets", "/deletedkeys", "/deletedsecrets",
+			"/certificates", "/secrets", "/deletedcertificates", "/deletedsecrets").Replace(s)
+		return ofCode.ReplaceAllString(s, "Secret")
 	case []any:
 		out := make([]any, len(s))
 		for i, v := range s {

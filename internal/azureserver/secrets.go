@@ -108,6 +108,7 @@ type secretJSON struct {
 	Managed            bool           `json:"managed,omitempty"`
 	Attributes         attributesJSON `json:"attributes"`
 	Tags               *tagsJSON      `json:"tags,omitempty"`
+	KeyID              string         `json:"kid,omitempty"`
 }
 
 type tagsJSON map[string]string
@@ -247,6 +248,9 @@ func (v *Vault) get(t target, outContentType string) (any, *apiError) {
 	}
 	out := v.show(c, n)
 	out.Value = &n.value
+	if c.managed { // the certificate's key has the same version; lists do not show it
+		out.KeyID = v.URL() + "/keys/" + c.name + "/" + n.id
+	}
 	return out, nil
 }
 
