@@ -65,20 +65,23 @@ type shown struct {
 var errNoOther = errors.New("there is no other token or certificate")
 
 // access finds the cluster: kubeconfig_path, which is KUBECONFIG unless it is
-// set, then the pod's service account, then ~/.kube/config. Its errors give no
-// contents of files.
+// set, then the pod's service account, if one is mounted, then ~/.kube/config.
+// Its errors give no contents of files.
 func (c Config) access() (*access, error) {
 	if c.KubeconfigPath != "" {
 		return c.fromKubeconfig(filepath.SplitList(c.KubeconfigPath))
 	}
-	if c.ServiceHost != "" && c.Context == "" {
-		return c.fromPod()
-	}
 	tried := "kubeconfig_path and KUBECONFIG are not set"
-	if c.ServiceHost == "" {
+	token := filepath.Join(c.ServiceAccount, "token")
+	switch _, err := os.Stat(token); {
+	case c.ServiceHost == "":
 		tried += ", this is no pod (KUBERNETES_SERVICE_HOST is not set)"
-	} else {
+	case c.Context != "":
 		tried += ", the pod's service account has no contexts"
+	case errors.Is(err, os.ErrNotExist): // automountServiceAccountToken: false
+		tried += ", the pod has no service account (there is no " + token + ")"
+	default:
+		return c.fromPod()
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {

@@ -24,7 +24,8 @@ type Config struct {
 	Namespace string `koanf:"namespace"`
 
 	// KubeconfigPath is a kubeconfig file, or several as in KUBECONFIG. Where
-	// it is "", the service account of the pod is used, else ~/.kube/config.
+	// it is "", the service account of the pod is used, if one is mounted, else
+	// ~/.kube/config.
 	KubeconfigPath string `koanf:"kubeconfig_path"`
 
 	// Context of the kubeconfig; "" is its current one.

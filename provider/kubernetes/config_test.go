@@ -131,8 +131,10 @@ func TestDetection(t *testing.T) {
 	home, pod := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	if err := os.WriteFile(filepath.Join(pod, "ca.crt"), httptestCA(t), 0o600); err != nil {
-		t.Fatal(err)
+	for name, data := range map[string][]byte{"ca.crt": httptestCA(t), "token": []byte("x")} {
+		if err := os.WriteFile(filepath.Join(pod, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.MkdirAll(filepath.Join(home, ".kube"), 0o700); err != nil {
 		t.Fatal(err)
@@ -155,6 +157,9 @@ func TestDetection(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
+	if got := host(in(t.TempDir(), inPod...)); got != "home.example.com" {
+		t.Errorf("a pod without a service account has none, but %s", got)
+	}
 	if got := host(context); got != "home.example.com" {
 		t.Errorf("a pod has no contexts, but %s", got)
 	}
@@ -169,6 +174,11 @@ func TestNoCluster(t *testing.T) {
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
 	inPod := in(home, "KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443")
+	half := inPod
+	half.ServiceAccount = t.TempDir()
+	if err := os.WriteFile(filepath.Join(half.ServiceAccount, "token"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	context, path, paths := inPod, inPod, inPod
 	context.Context = "c"
 	path.KubeconfigPath = filepath.Join(home, "missing")
@@ -179,7 +189,8 @@ func TestNoCluster(t *testing.T) {
 		texts  []string
 	}{
 		{in(home), []string{"no cluster is known", unset, "KUBERNETES_SERVICE_HOST is not set", filepath.Join(home, ".kube", "config")}},
-		{inPod, []string{"the pod's service account", "ca.crt"}},
+		{inPod, []string{"no cluster is known", unset, "the pod has no service account", filepath.Join(home, "token")}},
+		{half, []string{"the pod's service account", "ca.crt"}},
 		{context, []string{"no cluster is known", unset, "no contexts", filepath.Join(home, ".kube", "config")}},
 		{path, []string{"missing"}},
 		{paths, []string{"none of the files"}},
