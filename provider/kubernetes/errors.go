@@ -163,7 +163,11 @@ func (p *Provider) explainForbidden(s *StatusError) *nebula.Error {
 			Hint: "kubectl -n " + namespace + " describe quota"}
 	case s.verb == "":
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the API server refuses the request to whoever asks"}
-	case s.Reason != "" && !strings.Contains(s.message, " cannot "):
+	case s.Reason == "":
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
+			Message: fmt.Sprintf("something before the API server refuses to %s %s in namespace %s (status 403, which is none of Kubernetes)", s.verb, s.resource, namespace),
+			Hint:    "look at what stands before " + p.access.server.Host + ": a proxy, a gateway"}
+	case !strings.Contains(s.message, " cannot "):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("an admission control of the cluster refuses to %s %s in namespace %s", s.verb, s.resource, namespace),
 			Hint:    "ask who runs the cluster which policy it is"}
