@@ -3,6 +3,7 @@
 package httpx
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -55,6 +56,15 @@ func NewClient(o Options) *http.Client {
 	}
 }
 
+// ProxyError says that a proxy did not lead to the server.
+type ProxyError struct {
+	Status int // of the proxy's answer
+}
+
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("the proxy does not lead there (status %d)", e.Status)
+}
+
 func newTransport(o Options) *http.Transport {
 	dialer := &net.Dialer{Timeout: o.Total, KeepAlive: 30 * time.Second}
 	proxy := http.ProxyFromEnvironment
@@ -62,7 +72,13 @@ func newTransport(o Options) *http.Transport {
 		proxy = http.ProxyURL(o.Proxy)
 	}
 	return &http.Transport{
-		Proxy:                  proxy,
+		Proxy: proxy,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, r *http.Response) error {
+			if r.StatusCode != http.StatusOK {
+				return &ProxyError{Status: r.StatusCode}
+			}
+			return nil
+		},
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        o.tls(),
 		TLSHandshakeTimeout:    10 * time.Second,

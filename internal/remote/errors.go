@@ -31,6 +31,7 @@ func (s Server) Explain(err error) *nebula.Error {
 	var encoded *httpx.EncodedError
 	var unknown *net.DNSError
 	var network *net.OpError
+	var proxy *httpx.ProxyError
 	var certificate *tls.CertificateVerificationError
 	var timeout interface{ Timeout() bool }
 	unavailable := func(message, hint string) *nebula.Error {
@@ -39,6 +40,10 @@ func (s Server) Explain(err error) *nebula.Error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled"}
+	case errors.As(err, &proxy):
+		return unavailable(fmt.Sprintf("the proxy does not lead to %s (status %d)", s.Host, proxy.Status), "look at "+s.Address+", HTTPS_PROXY and NO_PROXY")
+	case errors.As(err, &network) && network.Op == "proxyconnect" && !network.Timeout():
+		return unavailable("the proxy that leads to "+s.Host+" cannot be reached", "look at HTTPS_PROXY and NO_PROXY")
 	case errors.As(err, &unknown) && !unknown.IsTimeout:
 		return unavailable("the server's name "+strconv.Quote(unknown.Name)+" is not known", "look at "+s.Address)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -177,6 +178,32 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q: %v", value, got)
 		case want >= 0 && (got == nil || got.Delay != want):
 			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}
+
+// A proxy's failure is not the server's.
+func TestExplainProxy(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer refusing.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for address, want := range map[string]string{
+		refusing.URL: "the proxy does not lead to example.com (status 403); look at address, HTTPS_PROXY and NO_PROXY",
+		gone.URL:     "the proxy that leads to example.com cannot be reached; look at HTTPS_PROXY and NO_PROXY",
+	} {
+		proxy, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := httpx.NewClient(httpx.Options{Total: 10 * time.Second, MaxBody: 1000, Proxy: proxy}).Get("https://example.com")
+		if err == nil {
+			_ = response.Body.Close()
+			t.Fatal("it answered")
+		}
+		e := Server{Host: "example.com", Address: "address", Authorities: "ca_cert"}.Explain(err)
+		if e.Kind != nebula.ErrUnavailable || errors.Is(e, middleware.ErrUnclear) || e.Error() != want {
+			t.Errorf("%v\nis: %v\nnot: %s", err, e, want)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func TestExplainAnswers(t *testing.T) {
 		name, _ := nebula.ID("x").Name()
 		got := p.fail("retrieve", name, answered(c.method, c.path, c.status, c.code, c.inner))
 		var sdk *azcore.ResponseError
-		if !errors.Is(got, c.kind) || nebula.KindOf(got) != c.kind || !errors.As(got, &sdk) || !strings.Contains(got.Error(), c.text) ||
+		if !errors.Is(got, c.kind) || nebula.KindOf(got) != c.kind || errors.As(got, &sdk) || !strings.Contains(got.Error(), c.text) ||
 			strings.Contains(got.Error(), "canary") {
 			t.Errorf("%s %s %d %s/%s: %v", c.method, c.path, c.status, c.code, c.inner, got)
 		}

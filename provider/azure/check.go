@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func (x *examination) vault(ctx context.Context) {
 		return pager.NextPage(policy.WithCaptureResponse(ctx, &response))
 	})
 	var answered *azcore.ResponseError
-	if err != nil && !errors.As(err, &answered) || hasStatus(err, http.StatusUnauthorized) || innerCode(err) == "ForbiddenByFirewall" {
+	if err != nil && !errors.As(err, &answered) || hasStatus(err, http.StatusUnauthorized) || isShutOut(err) {
 		x.failed(check, err)
 		return
 	}
@@ -117,17 +118,21 @@ type probe struct {
 }
 
 // probes are about a secret that is not there: its name is random, and none
-// that a credential can have (see package foldname). Setting it has no value to
-// set.
+// that a credential can have (see package foldname). Setting it is refused for
+// two reasons: it has no value, and one tag more than Key Vault keeps.
 func (p *Provider) probes() []probe {
 	name := p.names.prefix + "--check-" + strings.ToLower(rand.Text())
+	tooMany := make(map[string]*string)
+	for i := range maxTags + 1 {
+		tooMany["check"+strconv.Itoa(i)] = new(string)
+	}
 	return []probe{
 		{"get", "reading", false, func(ctx context.Context) error {
 			_, err := p.client.GetSecret(ctx, name, "", nil)
 			return err
 		}},
 		{"set", "storing", false, func(ctx context.Context) error {
-			_, err := p.client.SetSecret(ctx, name, azsecrets.SetSecretParameters{}, nil)
+			_, err := p.client.SetSecret(ctx, name, azsecrets.SetSecretParameters{Tags: tooMany}, nil)
 			return err
 		}},
 		{"delete", "deleting", false, func(ctx context.Context) error {

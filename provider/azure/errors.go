@@ -29,6 +29,8 @@ const (
 	deletedCanReturn = "ObjectIsDeletedButRecoverable"
 	beingRecovered   = "ObjectIsBeingRecovered"
 	secretDisabled   = "SecretDisabled"
+	byFirewall       = "ForbiddenByFirewall"
+	byConnection     = "ForbiddenByConnection"
 )
 
 // fail says what err, from anywhere below, means for an operation. This file
@@ -60,6 +62,13 @@ func (p *Provider) explain(err error) *nebula.Error {
 		e = remote.Server{Host: p.host, Address: "vault_url", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
 	default:
 		e = errForeignAnswer()
+	}
+	// The SDK's own errors hold the request with its token, and the body.
+	switch {
+	case login != nil:
+		err = errors.Join(login.failure, login.ended)
+	case answered != nil:
+		err = nil
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
@@ -153,6 +162,12 @@ func isDisabled(err error) bool {
 	return hasStatus(err, http.StatusForbidden) && innerCode(err) == secretDisabled
 }
 
+// isShutOut reports that the vault does not take requests from this machine.
+func isShutOut(err error) bool {
+	inner := innerCode(err)
+	return inner == byFirewall || inner == byConnection
+}
+
 func hasStatus(err error, status int) bool {
 	var r *azcore.ResponseError
 	return errors.As(err, &r) && r.StatusCode == status
@@ -244,7 +259,7 @@ func (p *Provider) explainDenied(r *azcore.ResponseError) *nebula.Error {
 		return denied(role, p.roleHint())
 	case "AccessDenied", "ForbiddenByPolicy":
 		return denied(policy, p.policyHint(need.policy))
-	case "ForbiddenByFirewall", "ForbiddenByConnection":
+	case byFirewall, byConnection:
 		return denied("the firewall of the vault "+p.vault()+" does not let this machine in",
 			"allow its address: az keyvault network-rule add --name "+p.vault()+" --ip-address ADDRESS")
 	}
@@ -300,7 +315,7 @@ func (p *Provider) explainLogin(l *loginError) *nebula.Error {
 	case c.Type == TypeManagedIdentity:
 		return p.explainMachine(l)
 	case l.failure != nil:
-		e := remote.Server{Host: p.cloud.login, Address: "credential", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
+		e := remote.Server{Host: p.cloud.login, Address: "the network", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
 		e.Err = nil // nothing was asked of the vault
 		return e
 	case l.ended != nil:

@@ -30,7 +30,7 @@ type Provider struct {
 
 	life    remote.Life
 	memory  memory
-	changes changes
+	changes remote.Changes
 }
 
 var (
@@ -105,7 +105,7 @@ func (p *Provider) State() nebula.State { return p.life.State() }
 // way to give one back.
 func (p *Provider) Close() error {
 	p.life.Close(func(bool) {
-		p.changes.background.Wait()
+		p.changes.Wait()
 		p.auth.close()
 		p.http.CloseIdleConnections()
 	})
@@ -147,12 +147,14 @@ func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 		return false, p.fail(op, name, err)
 	}
 	defer p.life.Leave()
-	_, err := p.get(ctx, name, "")
+	s, err := p.get(ctx, name, "")
 	switch {
 	case isMissing(err):
 		return false, nil
 	case isDisabled(err):
 		return true, nil
+	case err == nil && !s.ours:
+		err = remote.ErrForeign()
 	}
 	return err == nil, p.fail(op, name, err)
 }

@@ -38,9 +38,11 @@ func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula
 func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, tags map[string]*string, options nebula.StoreOptions) (nebula.Version, error) {
 	record := string(envelope.Bytes())
 	if middleware.IsRepeat(ctx) {
-		// No two seals are alike: if it stands there, an earlier attempt wrote it.
-		if s, err := p.get(ctx, name, ""); err == nil && s.ours && s.value == record {
-			return s.version, nil
+		// No two seals are alike: if it stands there, an earlier attempt wrote
+		// it. What cannot be told must not be taken for somebody else's write.
+		s, err := p.look(ctx, name)
+		if err != nil || s.ours && s.value == record {
+			return s.version, err
 		}
 	}
 	if err := p.mayWrite(ctx, name, options); err != nil {

@@ -10,7 +10,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // maxAnswer is the limit of an answer, in bytes. A page of 25 secrets with 15
@@ -85,6 +87,14 @@ func read[T any](ctx context.Context, p *Provider, call func(context.Context) (T
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
 	return call(ctx)
+}
+
+// write makes a call that changes what stands under a name, within the limit of
+// time of one, and returns its answer.
+func write[T any](ctx context.Context, p *Provider, name nebula.Name, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*p.config.Timeout)
+	defer cancel()
+	return remote.Change(ctx, &p.changes, name, call)
 }
 
 // newTransport returns a client for vaults.

@@ -33,7 +33,7 @@ type Provider struct {
 	background  sync.WaitGroup
 	stopRenewal context.CancelFunc
 
-	abandoned abandoned
+	changes   remote.Changes
 	sights    sights
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
@@ -112,6 +112,7 @@ func (p *Provider) State() nebula.State { return p.life.State() }
 func (p *Provider) Close() error {
 	p.life.Close(func(connected bool) {
 		p.stopRenewal()
+		p.changes.Wait()
 		p.background.Wait()
 		if connected {
 			p.auth.revoke(context.Background())
@@ -186,6 +187,11 @@ func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 // version. It makes one call.
 func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 	return p.remove(ctx, "delete", "data", name)
+}
+
+// change makes a call that changes what stands under a name.
+func (p *Provider) change(ctx context.Context, name nebula.Name, r request) (*answer, error) {
+	return remote.Change(ctx, &p.changes, name, func(ctx context.Context) (*answer, error) { return p.call(ctx, r) })
 }
 
 // remove deletes in one of the engine's trees.
