@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -157,10 +156,15 @@ func isAmazon(u *url.URL) bool {
 // address names the backend: account, region and prefix, behind the endpoint
 // where that is not AWS's own.
 func (s *session) address(prefix string) string {
-	return strings.TrimPrefix(s.endpoint+"/"+s.region+"/"+accountOf(s.identity)+"/"+prefix, "/")
+	parts := []string{s.region, prefix}
+	if account := accountOf(s.identity); account != "" {
+		parts = []string{s.region, account, prefix}
+	}
+	if s.endpoint != "" {
+		parts = append([]string{s.endpoint}, parts...)
+	}
+	return strings.Join(parts, "/")
 }
-
-var keyIDForm = regexp.MustCompile(`^A[KS]IA[A-Z2-7]{16}$`)
 
 // accountOf returns the account of credentials, or "" where it cannot be told
 // without a call. The ids of access keys hold it since 2019, when their fifth
@@ -170,10 +174,11 @@ func accountOf(c aws.Credentials) string {
 	if c.AccountID != "" {
 		return c.AccountID
 	}
-	if !keyIDForm.MatchString(c.AccessKeyID) || c.AccessKeyID[4] < 'Q' || c.AccessKeyID[4] > 'Z' {
+	id := c.AccessKeyID
+	if len(id) != 20 || id[:4] != "AKIA" && id[:4] != "ASIA" || id[4] < 'Q' || id[4] > 'Z' {
 		return ""
 	}
-	raw, err := base32.StdEncoding.DecodeString(c.AccessKeyID[4:])
+	raw, err := base32.StdEncoding.DecodeString(id[4:])
 	if err != nil {
 		return ""
 	}

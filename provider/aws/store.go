@@ -150,13 +150,14 @@ func (w *write) missing(ctx context.Context) error {
 	return ofState(w.create(ctx))
 }
 
-// absent writes where there is none, or a deleted one. Where an attempt before
-// restored a deleted one and got no further, it does not create: AWS would take
-// that for the repetition of a write that was done.
+// absent writes where there is none, or a deleted one. A repetition looks first:
+// AWS would say of a version that an attempt before put there that it was
+// created now, whether it got to be the current one or not.
 func (w *write) absent(ctx context.Context) error {
 	restored, begun := w.p.writes.restoredVersion(w.name)
+	looksFirst := begun || middleware.IsRepeat(ctx)
 	var err error
-	if !begun {
+	if !looksFirst {
 		err = w.create(ctx)
 		if !hasCode(err, codeExists) && !hasCode(err, codeInvalidRequest) {
 			return err
@@ -164,8 +165,10 @@ func (w *write) absent(ctx context.Context) error {
 	}
 	s, failed := w.p.describe(ctx, w.name)
 	switch {
-	case isMissing(failed):
+	case isMissing(failed) && looksFirst:
 		w.p.writes.settled(w.name)
+		return ofState(w.create(ctx))
+	case isMissing(failed):
 		return movedError{failed}
 	case failed != nil:
 		return failed
@@ -177,7 +180,7 @@ func (w *write) absent(ctx context.Context) error {
 		return w.overDeleted(ctx, s)
 	case begun && s.current == restored:
 		return w.overRestored(ctx, s)
-	case begun, hasCode(err, codeExists):
+	case looksFirst, hasCode(err, codeExists):
 		w.p.writes.settled(w.name)
 		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err}
 	}
