@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -50,17 +51,17 @@ func (p *Provider) connect(ctx context.Context) (*session, error) {
 	}
 	s := &session{region: sdk.Region}
 	if sdk.Credentials == nil {
-		return nil, errNoCredentials(nil)
+		return nil, errNoCredentials(ctx, nil)
 	}
 	// What is cached is renewed when it expires, by one of all that wait for it.
 	if s.identity, err = sdk.Credentials.Retrieve(ctx); err != nil {
-		return nil, errNoCredentials(err)
+		return nil, errNoCredentials(ctx, err)
 	}
 	s.http = p.httpClient(sdk)
 	s.client = secretsmanager.NewFromConfig(sdk, func(o *secretsmanager.Options) {
 		// Here, and not in the configuration: getting credentials is retried.
 		o.Retryer = aws.NopRetryer{}
-		o.HTTPClient = s.http
+		o.HTTPClient = wire{s.http}
 		o.ClientLogMode, o.Logger = 0, logging.Nop{}
 		if p.config.EndpointURL != "" {
 			o.BaseEndpoint = &p.config.EndpointURL
@@ -120,6 +121,22 @@ func (p *Provider) httpClient(sdk aws.Config) *http.Client {
 		}
 	}
 	return httpx.NewClient(o)
+}
+
+// wire is the client as the SDK takes it.
+type wire struct{ *http.Client }
+
+// Do sends a request whose body has no WriteTo. The SDK closes the body when the
+// answer begins, and its WriteTo fails from then on: where that is before
+// net/http has seen the end of the body, it closes the connection in the midst
+// of the answer. Read says that the end is there.
+func (w wire) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return w.Client.Do(r)
+	}
+	sent := *r
+	sent.Body = struct{ io.ReadCloser }{r.Body}
+	return w.Client.Do(&sent)
 }
 
 // setEndpoint refuses an endpoint that the configuration would refuse: it may
@@ -190,12 +207,11 @@ func accountOf(c aws.Credentials) string {
 }
 
 // errNoCredentials says where credentials were looked for.
-func errNoCredentials(cause error) error {
-	if cause != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded)) {
-		kind := nebula.KindOf(cause)
-		return &nebula.Error{Kind: kind, Message: "ended while looking for AWS credentials", Err: cause}
+func errNoCredentials(ctx context.Context, cause error) error {
+	if ended := ctx.Err(); ended != nil {
+		return &nebula.Error{Kind: nebula.KindOf(ended), Message: "ended while looking for AWS credentials", Err: errors.Join(ended, cause)}
 	}
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: cause,
 		Message: "there are no AWS credentials: looked at AWS_ACCESS_KEY_ID, web identity, profile " + profileName() + ", container, and instance metadata",
-		Hint:    "aws configure, aws sso login, or set AWS_PROFILE; doctor says more"}
+		Hint:    "aws configure, aws sso login, or set AWS_PROFILE"}
 }
