@@ -16,10 +16,10 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
-		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, Outside) {}, map[string]string{"region": "AWS_REGION"}),
 		registerNetworked("vault", vault.DefaultConfigIn, vault.New,
 			func(c *vault.Config, o Outside) { c.OneShot, c.Logger = o.OneShot, o.Logger },
 			map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
+		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, Outside) {}, map[string]string{"region": "AWS_REGION"}),
 	}
 }
 
