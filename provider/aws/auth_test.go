@@ -51,7 +51,7 @@ func TestNativeSettings(t *testing.T) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 			t.Setenv("AWS_PROFILE", "work")
-			text := "[profile work]\nregion = eu-central-1\nendpoint_url = " + s.URL() + "\naws_access_key_id = " + testKeyID + "\naws_secret_access_key = x\n"
+			text := "[profile work]\nregion = eu-central-1\nendpoint_url = " + s.URL() + "\naws_access_key_id = " + testKeyID + "\naws_secret_access_key = " + testSecret + "\n"
 			if err := os.WriteFile(os.Getenv("AWS_CONFIG_FILE"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestInstance(t *testing.T) {
 		case strings.HasSuffix(r.URL.Path, "/security-credentials/"):
 			_, _ = w.Write([]byte("role"))
 		case strings.HasSuffix(r.URL.Path, "/security-credentials/role"):
-			_, _ = w.Write([]byte(`{"Code":"Success","AccessKeyId":"` + accountKeyID + `","SecretAccessKey":"x","Token":"y","Expiration":"2099-01-01T00:00:00Z"}`))
+			_, _ = w.Write([]byte(`{"Code":"Success","AccessKeyId":"` + accountKeyID + `","SecretAccessKey":"` + testSecret + `","Token":"y","Expiration":"2099-01-01T00:00:00Z"}`))
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
