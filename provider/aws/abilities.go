@@ -2,8 +2,8 @@ package aws
 
 import (
 	"context"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -181,10 +181,11 @@ func (p *Provider) versions(ctx context.Context, name nebula.Name) ([]nebula.Ver
 	}
 }
 
-var versionForm = regexp.MustCompile(`^[!-~]{32,64}$`)
-
-// isVersionID reports whether AWS could have a version of that id.
-func isVersionID(v string) bool { return versionForm.MatchString(v) }
+// isVersionID reports whether AWS could have a version of that id: 32 to 64
+// characters.
+func isVersionID(v string) bool {
+	return len(v) >= 32 && len(v) <= 64 && strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
 
 // RetrieveVersion implements [nebula.VersionRetriever]. It makes one call.
 func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {

@@ -5,10 +5,10 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -51,17 +51,17 @@ func (p *Provider) connect(ctx context.Context) (*session, error) {
 	}
 	s := &session{region: sdk.Region}
 	if sdk.Credentials == nil {
-		return nil, errNoCredentials(nil)
+		return nil, errNoCredentials(ctx, nil)
 	}
 	// What is cached is renewed when it expires, by one of all that wait for it.
 	if s.identity, err = sdk.Credentials.Retrieve(ctx); err != nil {
-		return nil, errNoCredentials(err)
+		return nil, errNoCredentials(ctx, err)
 	}
 	s.http = p.httpClient(sdk)
 	s.client = secretsmanager.NewFromConfig(sdk, func(o *secretsmanager.Options) {
 		// Here, and not in the configuration: getting credentials is retried.
 		o.Retryer = aws.NopRetryer{}
-		o.HTTPClient = s.http
+		o.HTTPClient = wire{s.http}
 		o.ClientLogMode, o.Logger = 0, logging.Nop{}
 		if p.config.EndpointURL != "" {
 			o.BaseEndpoint = &p.config.EndpointURL
@@ -123,6 +123,22 @@ func (p *Provider) httpClient(sdk aws.Config) *http.Client {
 	return httpx.NewClient(o)
 }
 
+// wire is the client as the SDK takes it.
+type wire struct{ *http.Client }
+
+// Do sends a request whose body has no WriteTo. The SDK closes the body when the
+// answer begins, and its WriteTo fails from then on: where that is before
+// net/http has seen the end of the body, it closes the connection in the midst
+// of the answer. Read says that the end is there.
+func (w wire) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return w.Client.Do(r)
+	}
+	sent := *r
+	sent.Body = struct{ io.ReadCloser }{r.Body}
+	return w.Client.Do(&sent)
+}
+
 // setEndpoint refuses an endpoint that the configuration would refuse: it may
 // come from a variable or a profile.
 func (s *session) setEndpoint() error {
@@ -157,10 +173,15 @@ func isAmazon(u *url.URL) bool {
 // address names the backend: account, region and prefix, behind the endpoint
 // where that is not AWS's own.
 func (s *session) address(prefix string) string {
-	return strings.TrimPrefix(s.endpoint+"/"+s.region+"/"+accountOf(s.identity)+"/"+prefix, "/")
+	parts := []string{s.region, prefix}
+	if account := accountOf(s.identity); account != "" {
+		parts = []string{s.region, account, prefix}
+	}
+	if s.endpoint != "" {
+		parts = append([]string{s.endpoint}, parts...)
+	}
+	return strings.Join(parts, "/")
 }
-
-var keyIDForm = regexp.MustCompile(`^A[KS]IA[A-Z2-7]{16}$`)
 
 // accountOf returns the account of credentials, or "" where it cannot be told
 // without a call. The ids of access keys hold it since 2019, when their fifth
@@ -170,10 +191,11 @@ func accountOf(c aws.Credentials) string {
 	if c.AccountID != "" {
 		return c.AccountID
 	}
-	if !keyIDForm.MatchString(c.AccessKeyID) || c.AccessKeyID[4] < 'Q' || c.AccessKeyID[4] > 'Z' {
+	id := c.AccessKeyID
+	if len(id) != 20 || id[:4] != "AKIA" && id[:4] != "ASIA" || id[4] < 'Q' || id[4] > 'Z' {
 		return ""
 	}
-	raw, err := base32.StdEncoding.DecodeString(c.AccessKeyID[4:])
+	raw, err := base32.StdEncoding.DecodeString(id[4:])
 	if err != nil {
 		return ""
 	}
@@ -185,12 +207,11 @@ func accountOf(c aws.Credentials) string {
 }
 
 // errNoCredentials says where credentials were looked for.
-func errNoCredentials(cause error) error {
-	if cause != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded)) {
-		kind := nebula.KindOf(cause)
-		return &nebula.Error{Kind: kind, Message: "ended while looking for AWS credentials", Err: cause}
+func errNoCredentials(ctx context.Context, cause error) error {
+	if ended := ctx.Err(); ended != nil {
+		return &nebula.Error{Kind: nebula.KindOf(ended), Message: "ended while looking for AWS credentials", Err: errors.Join(ended, cause)}
 	}
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: cause,
 		Message: "there are no AWS credentials: looked at AWS_ACCESS_KEY_ID, web identity, profile " + profileName() + ", container, and instance metadata",
-		Hint:    "aws configure, aws sso login, or set AWS_PROFILE; doctor says more"}
+		Hint:    "aws configure, aws sso login, or set AWS_PROFILE"}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"regexp"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -167,7 +166,7 @@ func explainSignature(c call) *nebula.Error {
 		}
 		e.Message, e.Hint = "AWS does not accept the signature", "look at the secret access key, and at region where endpoint_url is set"
 	case "IncompleteSignature", "IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
-		e.Message, e.Hint = "AWS does not accept the form of the signature", "look at the access key and what stands before "+"the endpoint"
+		e.Message, e.Hint = "AWS does not accept the form of the signature", "look at the access key and what stands before the endpoint"
 	default:
 		return nil
 	}
@@ -232,16 +231,26 @@ func explainLimit(c call) *nebula.Error {
 	return e
 }
 
-// deniedAction is where AWS names the action that was refused: that may be
-// another one than the operation, TagResource in a CreateSecret for example.
-var deniedAction = regexp.MustCompile(`not authorized to perform: ((?:secretsmanager|kms):[A-Za-z]{1,40})\b`)
+// deniedAction returns the action that AWS says was refused: that may be another
+// one than the operation, TagResource in a CreateSecret for example. It is ""
+// where AWS names none.
+func deniedAction(message string) string {
+	_, rest, _ := strings.Cut(message, "not authorized to perform: ")
+	action, _, _ := strings.Cut(rest, " ")
+	service, verb, _ := strings.Cut(action, ":")
+	isLetter := func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
+	if service != "secretsmanager" && service != "kms" || verb == "" || len(verb) > 40 || strings.TrimFunc(verb, isLetter) != "" {
+		return ""
+	}
+	return action
+}
 
 // explainDenied names the action and the resource, and tells the key's
 // permissions from those of the secret.
 func (p *Provider) explainDenied(c call) *nebula.Error {
 	action := "secretsmanager:" + c.operation
-	if found := deniedAction.FindStringSubmatch(c.api.ErrorMessage()); found != nil {
-		action = found[1]
+	if said := deniedAction(c.api.ErrorMessage()); said != "" {
+		action = said
 	} else if c.says("Access to KMS is not allowed") {
 		action = "kms:Decrypt"
 		if c.operation == "CreateSecret" || c.operation == "PutSecretValue" {

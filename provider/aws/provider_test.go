@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -112,7 +113,7 @@ func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name
 func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 	t.Helper()
 	if nebula.KindOf(err) != kind {
-		t.Errorf("%v: kind %q, want %q", err, nebula.KindOf(err), kind)
+		t.Errorf("%v: kind %q, want %q (%v)", err, nebula.KindOf(err), kind, errors.Unwrap(err))
 		return
 	}
 	for _, text := range texts {

@@ -2,11 +2,7 @@ package aws
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -150,13 +146,14 @@ func (w *write) missing(ctx context.Context) error {
 	return ofState(w.create(ctx))
 }
 
-// absent writes where there is none, or a deleted one. Where an attempt before
-// restored a deleted one and got no further, it does not create: AWS would take
-// that for the repetition of a write that was done.
+// absent writes where there is none, or a deleted one. A repetition looks first:
+// AWS would say of a version that an attempt before put there that it was
+// created now, whether it got to be the current one or not.
 func (w *write) absent(ctx context.Context) error {
 	restored, begun := w.p.writes.restoredVersion(w.name)
+	looksFirst := begun || middleware.IsRepeat(ctx)
 	var err error
-	if !begun {
+	if !looksFirst {
 		err = w.create(ctx)
 		if !hasCode(err, codeExists) && !hasCode(err, codeInvalidRequest) {
 			return err
@@ -164,8 +161,10 @@ func (w *write) absent(ctx context.Context) error {
 	}
 	s, failed := w.p.describe(ctx, w.name)
 	switch {
-	case isMissing(failed):
+	case isMissing(failed) && looksFirst:
 		w.p.writes.settled(w.name)
+		return ofState(w.create(ctx))
+	case isMissing(failed):
 		return movedError{failed}
 	case failed != nil:
 		return failed
@@ -177,7 +176,7 @@ func (w *write) absent(ctx context.Context) error {
 		return w.overDeleted(ctx, s)
 	case begun && s.current == restored:
 		return w.overRestored(ctx, s)
-	case begun, hasCode(err, codeExists):
+	case looksFirst, hasCode(err, codeExists):
 		w.p.writes.settled(w.name)
 		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err}
 	}
@@ -205,7 +204,7 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 		if now, failed := w.p.describe(ctx, w.name); failed == nil && now.live() && now.current == string(v) {
 			return errors.Unwrap(err)
 		}
-		return remote.ErrExpected(v, err)
+		return remote.ErrExpected(v, errors.Unwrap(err))
 	}
 	if err != nil {
 		return err
@@ -336,82 +335,4 @@ func (w *write) setTags(ctx context.Context, current map[string]string) error {
 	said := *w.p.explain(w.name, err)
 	said.Message = "the value was stored, its tags for lists were not: " + said.Message
 	return &said
-}
-
-// writes remembers what repetitions of writes need of the attempt before.
-type writes struct {
-	mu sync.Mutex
-
-	// tokens are those of writes of which it is not clear whether they were
-	// done, by the SHA-256 of the record: no two seals are alike.
-	tokens map[[sha256.Size]byte]string
-
-	// restored are the versions that were restored to be written over, as long
-	// as that was not done nor undone.
-	restored map[nebula.Name]string
-}
-
-// mostWrites bounds the memory that they take.
-const mostWrites = 1024
-
-// begin returns the token of a write: in a repetition that of the attempt
-// before, so that AWS does it once, else a new one.
-func (w *writes) begin(ctx context.Context, e *nebula.Envelope) string {
-	if middleware.IsRepeat(ctx) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if token, ok := w.tokens[sha256.Sum256(e.Bytes())]; ok {
-			return token
-		}
-	}
-	return newToken()
-}
-
-// end keeps the token of a write that may be repeated.
-func (w *writes) end(ctx context.Context, e *nebula.Envelope, token string, err error) {
-	repeat := middleware.IsRepeat(ctx)
-	keep := err != nil && (repeat || errors.Is(err, middleware.ErrUnclear))
-	if !keep && !repeat {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !keep {
-		delete(w.tokens, sha256.Sum256(e.Bytes()))
-		return
-	}
-	if w.tokens == nil || len(w.tokens) >= mostWrites {
-		w.tokens = make(map[[sha256.Size]byte]string)
-	}
-	w.tokens[sha256.Sum256(e.Bytes())] = token
-}
-
-func (w *writes) restoring(name nebula.Name, version string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.restored == nil || len(w.restored) >= mostWrites {
-		w.restored = make(map[nebula.Name]string)
-	}
-	w.restored[name] = version
-}
-
-func (w *writes) settled(name nebula.Name) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.restored, name)
-}
-
-func (w *writes) restoredVersion(name nebula.Name) (string, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	version, ok := w.restored[name]
-	return version, ok
-}
-
-// newToken returns a random UUID, as AWS makes them.
-func newToken() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -167,16 +167,18 @@ func (l listed) keys(tags map[string]string) []string {
 	return keys
 }
 
-// encodeListed returns five fields with "/" between them, which none holds:
-// time, days, scope, author, marks.
+// encodeListed returns "@" and five fields with "/" between them, which none
+// holds: time, days, scope, author, marks. Few tags have a value that begins
+// with "@": AWS filters by the beginnings of values, this one among them.
 func encodeListed(l listed) string {
-	return strings.Join([]string{l.createdAt.UTC().Format(time.RFC3339Nano), strconv.FormatUint(uint64(l.days), 10),
+	return "@" + strings.Join([]string{l.createdAt.UTC().Format(time.RFC3339Nano), strconv.FormatUint(uint64(l.days), 10),
 		escape(l.scope, isFieldRune), escape(l.createdBy, isFieldRune), l.own}, "/")
 }
 
 func decodeListed(text string) (listed, bool) {
-	fields := strings.Split(text, "/")
-	if len(fields) != 5 {
+	inner, ok := strings.CutPrefix(text, "@")
+	fields := strings.Split(inner, "/")
+	if !ok || len(fields) != 5 {
 		return listed{}, false
 	}
 	at, err := time.Parse(time.RFC3339Nano, fields[0])

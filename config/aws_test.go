@@ -1,0 +1,47 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/aws"
+)
+
+// Every key of [storage.aws], from the file and from variables.
+func TestAWSSettings(t *testing.T) {
+	const file = `[storage]
+provider = "aws"
+[storage.aws]
+region = "eu-central-1"
+endpoint_url = "https://vpce.example.com"
+secret_prefix = "app/"
+timeout = "7s"
+kms_key_id = "alias/nebula"
+recovery_window_days = 9
+default_tags = { team = "web" }
+[storage.aws.retry]
+max_retries = 1
+`
+	c, err := load(t, file, "NEBULA_STORAGE_AWS_DEFAULT_TAGS=team=api,cost=7", "AWS_REGION=us-west-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.stores[DefaultStore].sections["aws"].(*aws.Config)
+	if got.Region != "eu-central-1" || got.EndpointURL != "https://vpce.example.com" || got.SecretPrefix != "app/" || got.Timeout.Seconds() != 7 ||
+		got.KMSKeyID != "alias/nebula" || got.RecoveryWindowDays != 9 || got.DefaultTags["team"] != "api" || got.DefaultTags["cost"] != "7" || got.Retry.MaxRetries != 1 {
+		t.Errorf("%+v", got)
+	}
+	c, err = load(t, "[storage]\nprovider = \"aws\"\n", "AWS_REGION=us-west-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := setting(t, c, "storage.aws.region"); s.Value != "us-west-2" || s.Source != "AWS_REGION" {
+		t.Errorf("region is %v from %s", s.Value, s.Source)
+	}
+	_, err = load(t, "[storage]\nprovider = \"aws\"\n[storage.aws]\nrecovery_window_days = 31\nsecret_prefix = \"a b\"\n")
+	if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), "recovery_window_days") || !strings.Contains(err.Error(), "secret_prefix") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,386 @@
+package aws_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/middleware"
+)
+
+// sleepClock is a clock that goes on by what is slept, at once.
+type sleepClock struct {
+	mu    sync.Mutex
+	now   time.Time
+	slept time.Duration
+}
+
+func (c *sleepClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *sleepClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	c.slept += d
+	return ctx.Err()
+}
+
+func (c *sleepClock) Random() float64 { return 0.5 }
+
+// A purge takes the time that AWS takes, and so does a store meanwhile. A
+// scheduled deletion is not waited for.
+func TestForcedDeletion(t *testing.T) {
+	environment(t)
+	clock := &sleepClock{now: time.Now()}
+	s := newServer(t, awsserver.Options{Now: clock.Now, ForcedDeletion: 5 * time.Second})
+	c := configFor(s)
+	c.Clock = clock
+	p := open(t, c, middleware.Options{Clock: clock})
+	ctx := t.Context()
+	name, e := record(t, "a", "v", nil)
+	store := func(condition nebula.Precondition) {
+		t.Helper()
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: condition}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store(nebula.Precondition{})
+	purger, _ := nebula.As[nebula.Purger](p)
+	if err := purger.Purge(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if clock.slept < 4*time.Second || clock.slept > 8*time.Second {
+		t.Errorf("the purge waited for %v", clock.slept)
+	}
+	id, force := c.SecretPrefix+"a", true
+	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+		store(nebula.IfAbsent())
+		if _, err := directClient(c).DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force}); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := p.Exists(ctx, name); found || err != nil {
+			t.Errorf("exists: %v, %v", found, err)
+		}
+		restorer, _ := nebula.As[nebula.Restorer](p)
+		wants(t, restorer.Restore(ctx, name), nebula.ErrNotFound)
+		clock.slept = 0
+		store(condition)
+		if clock.slept < 4*time.Second || clock.slept > 10*time.Second {
+			t.Errorf("the store waited for %v", clock.slept)
+		}
+		if n := s.Versions(id); n != 1 {
+			t.Errorf("%d versions after a purge", n)
+		}
+		if err := p.Delete(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		clock.slept = 0
+		store(condition)
+		if clock.slept > 0 {
+			t.Errorf("it waited for %v after a plain deletion", clock.slept)
+		}
+		if err := purger.Purge(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A purge that AWS never ends is given up, after a minute or at the deadline.
+func TestEndlessPurge(t *testing.T) {
+	environment(t)
+	clock := &sleepClock{now: time.Now()}
+	s := newServer(t, awsserver.Options{Now: clock.Now, ForcedDeletion: time.Hour})
+	c := configFor(s)
+	c.Clock, c.Retry.MaxRetries = clock, 0
+	p := open(t, c, middleware.Options{Clock: clock})
+	name, e := record(t, "a", "v", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	purger, _ := nebula.As[nebula.Purger](p)
+	wants(t, purger.Purge(t.Context(), name), nebula.ErrTimeout, "still deleting")
+	if clock.slept > 2*time.Minute {
+		t.Errorf("it waited for %v", clock.slept)
+	}
+}
+
+// The recovery window is the configured one.
+func TestRecoveryWindow(t *testing.T) {
+	environment(t)
+	clock := &sleepClock{now: time.Now()}
+	s := newServer(t, awsserver.Options{Now: clock.Now})
+	c := configFor(s)
+	c.RecoveryWindowDays = 7
+	p := open(t, c, middleware.Options{})
+	ctx := t.Context()
+	name, e := record(t, "a", "v", nil)
+	restorer, _ := nebula.As[nebula.Restorer](p)
+	for _, days := range []time.Duration{6, 8} {
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Delete(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		_ = clock.Sleep(ctx, days*24*time.Hour)
+		err := restorer.Restore(ctx, name)
+		if days == 6 && err != nil || days == 8 && !errors.Is(err, nebula.ErrNotFound) {
+			t.Errorf("after %d days: %v", days, err)
+		}
+	}
+}
+
+// What others put below the prefix is not ours to list, delete or write over.
+func TestForeignSecrets(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	c := configFor(s)
+	p := open(t, c, middleware.Options{})
+	ctx := t.Context()
+	direct := directClient(c)
+	value := "in the clear, and of others"
+	for _, id := range []string{"theirs", "the.irs", "deeper/x"} {
+		id = c.SecretPrefix + id
+		if _, err := direct.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &id, SecretString: &value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name, e := record(t, "theirs", "v", nil)
+	purger, _ := nebula.As[nebula.Purger](p)
+	_, stored := p.Store(ctx, name, e, nebula.StoreOptions{})
+	_, absent := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	_, read := p.Retrieve(ctx, name)
+	wants(t, stored, nebula.ErrCorrupted, "no record of nebula")
+	wants(t, absent, nebula.ErrAlreadyExists)
+	wants(t, read, nebula.ErrCorrupted)
+	wants(t, p.Delete(ctx, name), nebula.ErrCorrupted, "no record of nebula")
+	wants(t, purger.Purge(ctx, name), nebula.ErrCorrupted, "no record of nebula")
+	if strings.Contains(read.Error(), value[:8]) {
+		t.Errorf("the value is told: %v", read)
+	}
+	page, err := p.List(ctx, nebula.Filter{}).NextPage(ctx)
+	if err != nil || len(page) != 0 {
+		t.Errorf("%v are listed, %v", page, err)
+	}
+	if len(s.Names()) != 3 {
+		t.Errorf("%v are left", s.Names())
+	}
+}
+
+// Of two that write over the same version one wins. No stage of ours is left, on
+// either version, nor after a failure.
+func TestNoStageIsLeft(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	c := configFor(s)
+	c.Retry.BaseDelayMS = 10
+	p := open(t, c, middleware.Options{})
+	ctx := t.Context()
+	name, first := record(t, "a", "v", nil)
+	v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		_, e := record(t, "a", "w", nil)
+		group.Go(func() {
+			_, errs[i] = p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first})
+		})
+	}
+	group.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else {
+			wants(t, err, nebula.ErrConflict)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d won", won)
+	}
+	got, err := p.Retrieve(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Inject(awsserver.Fault{Operation: "UpdateSecretVersionStage", Times: 1, Deny: true})
+	_, e := record(t, "a", "x", nil)
+	_, err = p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version)})
+	wants(t, err, nebula.ErrPermissionDenied)
+	id, deprecated := c.SecretPrefix+"a", true
+	out, err := directClient(c).ListSecretVersionIds(ctx, &secretsmanager.ListSecretVersionIdsInput{SecretId: &id, IncludeDeprecated: &deprecated})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range out.Versions {
+		for _, stage := range version.VersionStages {
+			if !slices.Contains([]string{"AWSCURRENT", "AWSPREVIOUS"}, stage) {
+				t.Errorf("stage %s is left", stage)
+			}
+		}
+	}
+}
+
+// The tags of others stay, and what is stored after a crash between value and
+// tags puts ours in order.
+func TestTagsOfOthers(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	c := configFor(s)
+	c.Retry.MaxRetries = 0
+	p := open(t, c, middleware.Options{})
+	ctx := t.Context()
+	name, e := record(t, "a", "v", map[string]string{"old": "1"})
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	id := c.SecretPrefix + "a"
+	tagTheirs(t, directClient(c), id)
+	stop := s.Inject(awsserver.Fault{Operation: "UntagResource", Error: awsserver.InternalError})
+	_, next := record(t, "a", "w", map[string]string{"new": "1"})
+	_, err := p.Store(ctx, name, next, nebula.StoreOptions{Previous: e})
+	wants(t, err, nebula.ErrUnavailable, "value was stored", "tags")
+	stop()
+	if _, err := p.Store(ctx, name, next, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := directClient(c).DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, tag := range out.Tags {
+		keys = append(keys, *tag.Key)
+	}
+	slices.Sort(keys)
+	if !slices.Equal(keys, []string{"nebula=", "new", "owner"}) {
+		t.Errorf("the tags are %v", keys)
+	}
+	page, err := p.List(ctx, nebula.Filter{}).NextPage(ctx)
+	if err != nil || len(page) != 1 || len(page[0].Metadata.Tags) != 1 || page[0].Metadata.Tags["new"] != "1" {
+		t.Errorf("listed is %+v, %v", page, err)
+	}
+}
+
+// One item of a batch that cannot be read is its own error.
+func TestBatchErrors(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	p := open(t, configFor(s), middleware.Options{})
+	ctx := t.Context()
+	var names []nebula.Name
+	for _, id := range []string{"denied", "kms", "throttled", "deleted", "missing", "good"} {
+		name, e := record(t, id, "v", nil)
+		names = append(names, name)
+		if id == "missing" {
+			continue
+		}
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Delete(ctx, names[3]); err != nil {
+		t.Fatal(err)
+	}
+	fault := func(id string, f awsserver.Fault) {
+		f.Operation, f.Secret = "GetSecretValue", "nebula/credentials/"+id
+		s.Inject(f)
+	}
+	fault("denied", awsserver.Fault{Deny: true})
+	fault("kms", awsserver.Fault{Error: awsserver.KMSDenied})
+	fault("throttled", awsserver.Fault{Error: awsserver.Throttled})
+	b, _ := nebula.As[nebula.BatchRetriever](p)
+	results, err := b.RetrieveBatch(ctx, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, results[0].Err, nebula.ErrPermissionDenied, "secretsmanager:GetSecretValue", "denied")
+	wants(t, results[1].Err, nebula.ErrPermissionDenied, "kms:Decrypt")
+	wants(t, results[2].Err, nebula.ErrUnavailable)
+	wants(t, results[3].Err, nebula.ErrNotFound)
+	wants(t, results[4].Err, nebula.ErrNotFound)
+	if results[5].Err != nil {
+		t.Error(results[5].Err)
+	}
+}
+
+// Doctor names each action that is missing, and all is as it was after it.
+func TestCheck(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	p := open(t, configFor(s), middleware.Options{})
+	checker, _ := nebula.As[nebula.Checker](p)
+	for _, action := range []string{"GetSecretValue", "DescribeSecret", "ListSecrets", "BatchGetSecretValue", "ListSecretVersionIds", "PutSecretValue",
+		"UpdateSecretVersionStage", "TagResource", "UntagResource", "DeleteSecret", "RestoreSecret"} {
+		stop := s.Inject(awsserver.Fault{Operation: action, Deny: true})
+		found := false
+		for _, f := range checker.Check(t.Context()) {
+			if f.Severity != nebula.SeverityError {
+				continue
+			}
+			if !strings.HasPrefix(f.Message, "secretsmanager:"+action+" on ") || !strings.Contains(f.Fix, `"Action": ["secretsmanager:`+action) {
+				t.Errorf("without %s: %+v", action, f)
+			}
+			found = true
+		}
+		if !found {
+			t.Errorf("that %s is missing was not found", action)
+		}
+		stop()
+	}
+	if names := s.Names(); len(names) != 0 {
+		t.Errorf("%v are left", names)
+	}
+}
+
+// After Close nothing of the provider runs on.
+func TestCloseEndsAll(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	before := runtime.NumGoroutine()
+	for range 5 {
+		p := open(t, configFor(s), middleware.Options{})
+		name, _ := record(t, "x", "", nil)
+		_, _ = p.Retrieve(t.Context(), name)
+		life, _ := nebula.As[nebula.Connector](p)
+		if err := life.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		if runtime.NumGoroutine() <= before+5 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines became %d", before, runtime.NumGoroutine())
+}
+
+func tagTheirs(t *testing.T, client *secretsmanager.Client, id string) {
+	t.Helper()
+	in := &secretsmanager.TagResourceInput{SecretId: &id, Tags: theirTags()}
+	if _, err := client.TagResource(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func theirTags() []types.Tag {
+	key, value := "owner", "platform"
+	return []types.Tag{{Key: &key, Value: &value}}
+}

@@ -1,0 +1,228 @@
+package aws_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/aws"
+)
+
+// Each code of AWS, as a failure to read: its kind, whether it is repeated,
+// whether a write may have been done, and words of the message.
+func TestErrorCodes(t *testing.T) {
+	environment(t)
+	for _, c := range []struct {
+		code, message string
+		status        int
+		kind          nebula.Kind
+		unclear       bool
+		words         string
+	}{
+		{"ResourceNotFoundException", "", 400, nebula.ErrNotFound, false, "no such credential"},
+		{"ResourceExistsException", "", 400, nebula.ErrAlreadyExists, false, "there is one already"},
+		{"AccessDeniedException", "", 400, nebula.ErrPermissionDenied, false, "secretsmanager:GetSecretValue on arn:aws:secretsmanager:us-east-1:*:secret:nebula/credentials/x"},
+		{"AccessDeniedException", "User: u is not authorized to perform: secretsmanager:TagResource on resource: r", 400, nebula.ErrPermissionDenied, false, "secretsmanager:TagResource on arn:"},
+		{"AccessDeniedException", "not authorized to perform: evil:Thing<script> on", 400, nebula.ErrPermissionDenied, false, "secretsmanager:GetSecretValue"},
+		{"AccessDeniedException", "Access to KMS is not allowed", 400, nebula.ErrPermissionDenied, false, "kms:Decrypt"},
+		{"AccessDeniedException", "User: u is not authorized to perform: kms:GenerateDataKey on this resource", 400, nebula.ErrPermissionDenied, false, "kms:GenerateDataKey"},
+		{"ExpiredToken", "", 400, nebula.ErrUnauthenticated, false, "expired"},
+		{"ExpiredTokenException", "", 400, nebula.ErrUnauthenticated, false, "expired"},
+		{"UnrecognizedClientException", "", 400, nebula.ErrUnauthenticated, false, "does not know"},
+		{"InvalidClientTokenId", "", 403, nebula.ErrUnauthenticated, false, "does not know"},
+		{"InvalidSignatureException", "", 400, nebula.ErrUnauthenticated, false, "signature"},
+		{"InvalidSignatureException", "Signature expired: 1 is now earlier than 2", 400, nebula.ErrUnauthenticated, false, "clock"},
+		{"InvalidSignatureException", "Signature not yet current: 1 is still later than 2", 400, nebula.ErrUnauthenticated, false, "clock"},
+		{"SignatureDoesNotMatch", "", 403, nebula.ErrUnauthenticated, false, "signature"},
+		{"RequestTimeTooSkewed", "", 403, nebula.ErrUnauthenticated, false, "clock"},
+		{"IncompleteSignatureException", "", 400, nebula.ErrUnauthenticated, false, "form of the signature"},
+		{"MissingAuthenticationTokenException", "", 400, nebula.ErrUnauthenticated, false, "form of the signature"},
+		{"OptInRequired", "", 403, nebula.ErrUnauthenticated, false, "region"},
+		{"ThrottlingException", "", 400, nebula.ErrUnavailable, false, "no more requests"},
+		{"Throttling", "", 400, nebula.ErrUnavailable, false, "no more requests"},
+		{"TooManyRequestsException", "", 429, nebula.ErrUnavailable, false, "no more requests"},
+		{"RequestLimitExceeded", "", 503, nebula.ErrUnavailable, false, "no more requests"},
+		{"LimitExceededException", "", 400, nebula.ErrTooLarge, false, "quota"},
+		{"InternalServiceError", "", 500, nebula.ErrUnavailable, true, "InternalServiceError"},
+		{"InternalFailure", "", 500, nebula.ErrUnavailable, true, "InternalFailure"},
+		{"ServiceUnavailableException", "", 503, nebula.ErrUnavailable, true, "ServiceUnavailableException"},
+		{"NobodyKnows", "", 502, nebula.ErrUnavailable, true, "status 502"},
+		{"NobodyKnows", "", 400, nebula.ErrInternal, false, "status 400"},
+		{"DecryptionFailure", "", 400, nebula.ErrInvalidConfig, false, "KMS key"},
+		{"EncryptionFailure", "", 400, nebula.ErrInvalidConfig, false, "KMS key"},
+		{"InvalidParameterException", "", 400, nebula.ErrInvalidConfig, false, "does not take"},
+		{"ValidationException", "", 400, nebula.ErrInvalidConfig, false, "does not take"},
+		{"PreconditionNotMetException", "", 400, nebula.ErrConflict, false, "state of the secret"},
+		{"UnknownOperationException", "", 400, nebula.ErrInvalidConfig, false, "not AWS Secrets Manager"},
+		{"InvalidNextTokenException", "", 400, nebula.ErrConflict, false, "list again"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(c.status)
+			fmt.Fprintf(w, `{"__type":%q,"message":%q}`, c.code, c.message)
+		}))
+		config := aws.DefaultConfig()
+		config.Region, config.EndpointURL, config.Retry.MaxRetries = "us-east-1", server.URL, 0
+		p := open(t, config, middleware.Options{})
+		name, _ := record(t, "x", "", nil)
+		_, err := p.Retrieve(t.Context(), name)
+		wants(t, err, c.kind, c.words)
+		if errors.Is(err, middleware.ErrUnclear) != c.unclear {
+			t.Errorf("%s %q: unclear is %v", c.code, c.message, !c.unclear)
+		}
+		if middleware.Transient(err) != (c.kind == nebula.ErrUnavailable) {
+			t.Errorf("%s: transient is %v", c.code, middleware.Transient(err))
+		}
+		var api smithy.APIError
+		if !errors.As(err, &api) || api.ErrorCode() != c.code {
+			t.Errorf("%s: the SDK's error cannot be reached in %v", c.code, err)
+		}
+		if strings.Contains(err.Error(), "script") || strings.Contains(err.Error(), "NobodyKnows") {
+			t.Errorf("the server's own words are shown: %v", err)
+		}
+		server.Close()
+	}
+}
+
+// The quota of versions is named where it is met, and what to do.
+func TestQuotas(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	p := open(t, configFor(s), middleware.Options{})
+	name, e := record(t, "x", "v", nil)
+	version, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		operation, words string
+		condition        nebula.Precondition
+		id               string
+	}{
+		{"PutSecretValue", "24 hours", nebula.Precondition{}, "x"},
+		{"PutSecretValue", "24 hours", nebula.IfVersion(version), "x"},
+		{"CreateSecret", "secrets of this account", nebula.IfAbsent(), "y"},
+	} {
+		stop := s.Inject(awsserver.Fault{Operation: c.operation, Error: awsserver.QuotaExceeded})
+		s.ResetLog()
+		name, e := record(t, c.id, "w", nil)
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: c.condition})
+		wants(t, err, nebula.ErrTooLarge, "quota", c.words)
+		if n := s.Count(c.operation); n != 1 {
+			t.Errorf("%s: %d attempts", c.operation, n)
+		}
+		stop()
+	}
+}
+
+// A permission that is missing is named, for each action and each operation
+// that takes it: these are the policies of docs/providers/aws.md.
+func TestPermissions(t *testing.T) {
+	environment(t)
+	for operation, actions := range map[string][]string{
+		"retrieve": {"GetSecretValue"}, "exists": {"DescribeSecret"}, "list": {"ListSecrets"},
+		"batch": {"BatchGetSecretValue"}, "history": {"DescribeSecret", "ListSecretVersionIds"}, "version": {"GetSecretValue"},
+		"new": {"CreateSecret", "TagResource", "DescribeSecret"}, "absent": {"CreateSecret", "TagResource"},
+		"again":  {"DescribeSecret", "PutSecretValue", "TagResource", "UntagResource"},
+		"over":   {"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"},
+		"delete": {"DescribeSecret", "DeleteSecret"}, "restore": {"DescribeSecret", "RestoreSecret"}, "purge": {"DescribeSecret", "DeleteSecret"},
+	} {
+		for _, action := range actions {
+			t.Run(operation+"/"+action, func(t *testing.T) {
+				s := newServer(t, awsserver.Options{})
+				p := open(t, configFor(s), middleware.Options{})
+				call := prepared(t, p, operation)
+				s.Inject(awsserver.Fault{Operation: action, Deny: true})
+				s.ResetLog()
+				err := call()
+				wants(t, err, nebula.ErrPermissionDenied, "secretsmanager:"+action+" on ", "add to the policy")
+				if resource := "secret:nebula/credentials/"; action != "ListSecrets" && action != "BatchGetSecretValue" {
+					wants(t, err, nebula.ErrPermissionDenied, resource)
+				}
+			})
+		}
+		t.Run(operation+"/no more", func(t *testing.T) {
+			s := newServer(t, awsserver.Options{})
+			p := open(t, configFor(s), middleware.Options{})
+			call := prepared(t, p, operation)
+			s.ResetLog()
+			if err := call(); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range s.Requests() {
+				if !strings.Contains(strings.Join(actions, " "), r.Operation) {
+					t.Errorf("it takes %s, which the list does not have", r.Operation)
+				}
+			}
+		})
+	}
+}
+
+// prepared returns an operation that meets what it needs to succeed.
+func prepared(t *testing.T, p nebula.Provider, operation string) func() error {
+	t.Helper()
+	ctx := t.Context()
+	name, e := record(t, "a", "value", map[string]string{"old": "1"})
+	var version nebula.Version
+	if operation != "new" && operation != "absent" {
+		var err error
+		if version, err = p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if operation == "restore" {
+		if err := p.Delete(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := func(o nebula.StoreOptions, tags map[string]string) func() error {
+		_, e := record(t, "a", "next", tags)
+		return func() error { _, err := p.Store(ctx, name, e, o); return err }
+	}
+	switch operation {
+	case "retrieve":
+		return func() error { _, err := p.Retrieve(ctx, name); return err }
+	case "exists":
+		return func() error { _, err := p.Exists(ctx, name); return err }
+	case "list":
+		return func() error { return pages(ctx, p, nebula.Filter{}) }
+	case "batch":
+		return func() error {
+			b, _ := nebula.As[nebula.BatchRetriever](p)
+			results, err := b.RetrieveBatch(ctx, []nebula.Name{name})
+			return errors.Join(err, results[0].Err)
+		}
+	case "history":
+		return func() error { h, _ := nebula.As[nebula.Historian](p); _, err := h.History(ctx, name); return err }
+	case "version":
+		return func() error {
+			v, _ := nebula.As[nebula.VersionRetriever](p)
+			_, err := v.RetrieveVersion(ctx, name, version)
+			return err
+		}
+	case "new":
+		return store(nebula.StoreOptions{}, nil)
+	case "absent":
+		return store(nebula.StoreOptions{Precondition: nebula.IfAbsent()}, nil)
+	case "again":
+		return store(nebula.StoreOptions{}, map[string]string{"new": "2"})
+	case "over":
+		return store(nebula.StoreOptions{Precondition: nebula.IfVersion(version)}, map[string]string{"old": "1"})
+	case "delete":
+		return func() error { return p.Delete(ctx, name) }
+	case "restore":
+		return func() error { r, _ := nebula.As[nebula.Restorer](p); return r.Restore(ctx, name) }
+	case "purge":
+		return func() error { r, _ := nebula.As[nebula.Purger](p); return r.Purge(ctx, name) }
+	}
+	t.Fatal(operation)
+	return nil
+}
