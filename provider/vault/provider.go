@@ -33,8 +33,8 @@ type Provider struct {
 	background  sync.WaitGroup
 	stopRenewal context.CancelFunc
 
-	changes   remote.Changes
-	sights    sights
+	changes remote.Changes
+	sights  sights
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later
