@@ -25,7 +25,8 @@ type Provider interface {
 	// Errors: ErrAlreadyExists and ErrConflict (the precondition does not
 	// hold; a deleted record counts as absent), ErrTooLarge, ErrInvalidMetadata
 	// (a limit of this provider), ErrNotSupported (the precondition cannot be
-	// checked atomically).
+	// checked). Between its check and the write no other writer comes, but
+	// where the provider's documentation says that the backend cannot compare.
 	Store(ctx context.Context, name Name, envelope *Envelope, options StoreOptions) (Version, error)
 
 	// Retrieve returns the current record. Errors: ErrNotFound; ErrCorrupted

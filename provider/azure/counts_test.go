@@ -317,6 +317,39 @@ func TestLiveLostAnswers(t *testing.T) {
 	}
 }
 
+// A write whose answer was lost, and that could not be read back at once, is no
+// conflict with itself.
+func TestLiveLostAnswerAndRead(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	p := open(t, c)
+	ctx := t.Context()
+	name, first := record(t, "lost", "first", nil)
+	v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, failed := false, false
+	wire.after = func(request *http.Request) error {
+		cut := request.Method == http.MethodPut && !lost || request.Method == http.MethodGet && lost && !failed
+		lost, failed = lost || request.Method == http.MethodPut, failed || lost && request.Method == http.MethodGet
+		if cut {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	_, second := record(t, "lost", "second", nil)
+	now, err := p.Store(ctx, name, second, nebula.StoreOptions{Precondition: nebula.IfVersion(v)})
+	wire.after = nil
+	if err != nil || now == v || !lost || !failed {
+		t.Fatalf("version %q, lost %v, not read %v: %v", now, lost, failed, err)
+	}
+	historian, _ := nebula.As[nebula.Historian](p)
+	if history, err := historian.History(ctx, name); err != nil || len(history) != 2 || history[0].Version != now {
+		t.Errorf("%v, %v", history, err)
+	}
+}
+
 // Answers to deletions, recoveries and purges may be lost as well.
 func TestLiveLostAnswersOfStates(t *testing.T) {
 	r := newRig(t)

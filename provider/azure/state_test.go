@@ -249,6 +249,8 @@ func TestLiveForeign(t *testing.T) {
 				wants(t, err, nebula.ErrConflict)
 			} else {
 				wants(t, err, kind, "no record of nebula")
+				_, err = fresh().Exists(ctx, name)
+				wants(t, err, kind, "no record of nebula")
 			}
 			for _, options := range []nebula.StoreOptions{{}, {Precondition: nebula.IfAbsent()}, {Precondition: nebula.IfVersion("v")}} {
 				_, err = fresh().Store(ctx, name, e, options)
