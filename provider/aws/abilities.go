@@ -47,8 +47,10 @@ func (p *Provider) restore(ctx context.Context, name nebula.Name) error {
 
 func (p *Provider) unschedule(ctx context.Context, name nebula.Name) error {
 	id := p.secretID(name)
-	_, err := p.client().RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &id})
-	return err
+	return p.changes.Do(ctx, name, func(ctx context.Context) error {
+		_, err := p.client().RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &id})
+		return err
+	})
 }
 
 const (
@@ -83,7 +85,10 @@ func (p *Provider) purge(ctx context.Context, name nebula.Name) error {
 		return remote.ErrForeign()
 	}
 	id, force := p.secretID(name), true
-	_, err = p.client().DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
+	err = p.changes.Do(ctx, name, func(ctx context.Context) error {
+		_, err := p.client().DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
+		return err
+	})
 	if err != nil && !isMissing(err) {
 		return err
 	}

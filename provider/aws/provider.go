@@ -28,6 +28,7 @@ type Provider struct {
 
 	life    remote.Life
 	session atomic.Pointer[session] // from Connect on
+	changes remote.Changes
 	writes  writes
 }
 
@@ -80,6 +81,7 @@ func (p *Provider) State() nebula.State { return p.life.State() }
 // Close waits for the operations under way.
 func (p *Provider) Close() error {
 	p.life.Close(func(connected bool) {
+		p.changes.Wait()
 		if connected {
 			p.session.Load().http.CloseIdleConnections()
 		}
@@ -213,6 +215,8 @@ func (p *Provider) remove(ctx context.Context, name nebula.Name) error {
 
 func (p *Provider) schedule(ctx context.Context, name nebula.Name) error {
 	id, days := p.secretID(name), int64(p.config.RecoveryWindowDays)
-	_, err := p.client().DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
-	return err
+	return p.changes.Do(ctx, name, func(ctx context.Context) error {
+		_, err := p.client().DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
+		return err
+	})
 }
