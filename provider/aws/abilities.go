@@ -47,8 +47,7 @@ func (p *Provider) restore(ctx context.Context, name nebula.Name) error {
 
 func (p *Provider) unschedule(ctx context.Context, name nebula.Name) error {
 	id := p.secretID(name)
-	_, err := p.client().RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &id})
-	return err
+	return change(ctx, p, name, p.client().RestoreSecret, &secretsmanager.RestoreSecretInput{SecretId: &id})
 }
 
 const (
@@ -83,7 +82,7 @@ func (p *Provider) purge(ctx context.Context, name nebula.Name) error {
 		return remote.ErrForeign()
 	}
 	id, force := p.secretID(name), true
-	_, err = p.client().DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
+	err = change(ctx, p, name, p.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
 	if err != nil && !isMissing(err) {
 		return err
 	}

@@ -28,6 +28,7 @@ type Provider struct {
 
 	life    remote.Life
 	session atomic.Pointer[session] // from Connect on
+	changes remote.Changes
 	writes  writes
 }
 
@@ -80,6 +81,7 @@ func (p *Provider) State() nebula.State { return p.life.State() }
 // Close waits for the operations under way.
 func (p *Provider) Close() error {
 	p.life.Close(func(connected bool) {
+		p.changes.Wait()
 		if connected {
 			p.session.Load().http.CloseIdleConnections()
 		}
@@ -213,6 +215,13 @@ func (p *Provider) remove(ctx context.Context, name nebula.Name) error {
 
 func (p *Provider) schedule(ctx context.Context, name nebula.Name) error {
 	id, days := p.secretID(name), int64(p.config.RecoveryWindowDays)
-	_, err := p.client().DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
+	return change(ctx, p, name, p.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
+}
+
+// change makes a call of the client that changes a secret, after those before
+// it: see [remote.Change].
+func change[In, Out any](ctx context.Context, p *Provider, name nebula.Name,
+	call func(context.Context, In, ...func(*secretsmanager.Options)) (Out, error), in In) error {
+	_, err := remote.Change(ctx, &p.changes, name, func(ctx context.Context) (Out, error) { return call(ctx, in) })
 	return err
 }

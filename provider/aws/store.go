@@ -218,9 +218,7 @@ func (w *write) replace(ctx context.Context, expected string) error {
 	if err := ofState(w.put(ctx, pendingStage(w.token))); err != nil {
 		return err
 	}
-	stage := stageCurrent
-	_, err := w.p.client().UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: &expected, MoveToVersionId: &w.token})
+	err := w.moveStage(ctx, stageCurrent, &expected, &w.token)
 	if refused := ofState(err); isMoved(refused) || hasCode(err, codeInvalidParameter) {
 		if s, failed := w.p.describe(ctx, w.name); failed == nil && s.live() && s.current == w.token {
 			err = nil // an earlier attempt did it
@@ -237,9 +235,13 @@ func (w *write) replace(ctx context.Context, expected string) error {
 func (w *write) removeStage(ctx context.Context) {
 	ctx, cancel := w.p.afterwards(ctx)
 	defer cancel()
-	stage := pendingStage(w.token)
-	_, _ = w.p.client().UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: &w.token})
+	_ = w.moveStage(ctx, pendingStage(w.token), &w.token, nil)
+}
+
+// moveStage moves a stage from one version to another, or with nil takes it away.
+func (w *write) moveStage(ctx context.Context, stage string, from, to *string) error {
+	return change(ctx, w.p, w.name, w.p.client().UpdateSecretVersionStage, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: from, MoveToVersionId: to})
 }
 
 // afterwards returns a context for what puts things in order after a call whose
@@ -304,15 +306,13 @@ func (w *write) create(ctx context.Context) error {
 	if w.p.config.KMSKeyID != "" {
 		in.KmsKeyId = &w.p.config.KMSKeyID
 	}
-	_, err := w.p.client().CreateSecret(ctx, in)
-	return err
+	return change(ctx, w.p, w.name, w.p.client().CreateSecret, in)
 }
 
 // put adds a version: without stages the current one.
 func (w *write) put(ctx context.Context, stages ...string) error {
-	_, err := w.p.client().PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	return change(ctx, w.p, w.name, w.p.client().PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, VersionStages: stages})
-	return err
 }
 
 // setTags makes the tags of the secret the wanted ones. Those that go, go first:
@@ -321,10 +321,10 @@ func (w *write) setTags(ctx context.Context, current map[string]string) error {
 	set, unset := tagChanges(current, w.tags)
 	var err error
 	if len(unset) > 0 {
-		_, err = w.p.client().UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &w.id, TagKeys: unset})
+		err = change(ctx, w.p, w.name, w.p.client().UntagResource, &secretsmanager.UntagResourceInput{SecretId: &w.id, TagKeys: unset})
 	}
 	if err == nil && len(set) > 0 {
-		_, err = w.p.client().TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &w.id, Tags: set})
+		err = change(ctx, w.p, w.name, w.p.client().TagResource, &secretsmanager.TagResourceInput{SecretId: &w.id, Tags: set})
 	}
 	if err == nil {
 		return nil
