@@ -14,7 +14,8 @@ import (
 // The language of the recordings. A body shape has the fields of the answer.
 // Strings in it stand for:
 //
-//	string                      any string
+//	string                      any string; what follows after a space or a
+//	                            comma, here and with unix, is a remark
 //	unix                        a time in seconds; also "unix>created" for one that
 //	                            is greater than that field, "unix, in the future"
 //	deletedDate+7*86400         a number computed from fields of the same object or
@@ -31,6 +32,7 @@ var (
 	placeholder = regexp.MustCompile(`\{([^{}]+)\}`)
 	numbered    = regexp.MustCompile(`^(.*[a-z])N$`)
 	unixPattern = regexp.MustCompile(`^unix(?:([<>]=?|=)(\w+)|, in the (future|past))?$`)
+	remarked    = regexp.MustCompile(`^(string|unix)[ ,(].*$`)
 	expression  = regexp.MustCompile(`^\w+([*+-]\w+)+$`)
 	sized       = regexp.MustCompile(`(?i)(\d[\d,]*)(?: ?- ?(\d+))? ?(bytes|kB|characters|entries)`)
 )
@@ -166,6 +168,8 @@ func (m *matcher) leaf(s string, got, parent any, index int) error {
 		return nil
 	case unixPattern.MatchString(s):
 		return m.unix(s, got, parent)
+	case remarked.MatchString(s):
+		return m.leaf(remarked.FindStringSubmatch(s)[1], got, parent, index)
 	case expression.MatchString(s) && !isText:
 		if want, err := compute(s, parent); err != nil || got != want {
 			return fmt.Errorf("is %v, recorded %s = %v %v", got, s, want, err)
@@ -280,9 +284,9 @@ func (m *matcher) request(field string, recorded any, secret, blob string, index
 	case string:
 		found := sized.FindStringSubmatch(v)
 		switch {
-		case v == "VALUE":
+		case strings.HasPrefix(v, "VALUE"):
 			return secret
-		case v == "BLOB":
+		case strings.HasPrefix(v, "BLOB"):
 			return blob
 		case strings.HasPrefix(v, "base64 of"):
 			return base64.StdEncoding.EncodeToString([]byte(v))
