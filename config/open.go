@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -168,7 +169,8 @@ func (c *Config) Check(ctx context.Context, name string) []nebula.Finding {
 		return nil
 	}
 	if checker, ok := nebula.As[nebula.Checker](s.provider); ok {
-		return checker.Check(ctx)
+		// That it is not connected is what the failure to open said already.
+		return slices.DeleteFunc(checker.Check(ctx), func(f nebula.Finding) bool { return f.Kind == nebula.ErrClosed })
 	}
 	return nil
 }
