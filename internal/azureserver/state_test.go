@@ -229,3 +229,21 @@ func TestRetentionAndProtection(t *testing.T) {
 		}
 	}
 }
+
+// A secret that belongs to a certificate names the certificate's key, where its
+// value is shown and nowhere else.
+func TestManagedSecretNamesItsKey(t *testing.T) {
+	x := newTester(t)
+	x.Add(Seed{Name: "cert", Value: "v", Managed: true})
+	x.Add(Seed{Name: "plain", Value: "v"})
+	got := x.call(t, "GET", "/secrets/cert/", nil)
+	version, _ := got.body["id"].(string)
+	if want := strings.Replace(version, "/secrets/", "/keys/", 1); got.body["kid"] != want || want == "" {
+		t.Errorf("kid is %v, want %s", got.body["kid"], want)
+	}
+	for _, path := range []string{"/secrets/plain/", "/secrets", "/secrets/cert/versions"} {
+		if got := x.call(t, "GET", path, nil); got.status != 200 || strings.Contains(string(got.text), `"kid"`) {
+			t.Errorf("%s: %s", path, got.text)
+		}
+	}
+}
