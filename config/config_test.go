@@ -200,14 +200,6 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-func TestChildEnvironment(t *testing.T) {
-	got := Child([]string{"PATH=/bin", "NEBULA_PASSPHRASE=x", "NEBULA_PASSPHRASE_FILE=x", "NEBULA_NEW_PASSPHRASE=x",
-		"NEBULA_NEW_PASSPHRASE_FILE=x", "NEBULA_KEY_FILE=x", "nebula_passphrase=x", "NEBULA_CONFIG=c"})
-	if !slices.Equal(got, []string{"PATH=/bin", "NEBULA_CONFIG=c"}) {
-		t.Errorf("got %v", got)
-	}
-}
-
 func TestTrimLine(t *testing.T) {
 	for text, want := range map[string]string{"x": "x", "x\n": "x", "x\r\n": "x", "x\n\n": "x\n", "x\r": "x\r", "\n": "", " x ": " x "} {
 		if got := string(trimLine([]byte(text))); got != want {

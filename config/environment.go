@@ -94,18 +94,3 @@ func (e environment) expand(path string) string {
 	}
 	return path
 }
-
-// Child returns the environment for a child process: without what opens a
-// store.
-func Child(environ []string) []string {
-	var kept []string
-	for _, entry := range environ {
-		name, _, _ := strings.Cut(strings.ToUpper(entry), "=")
-		if name == "NEBULA_KEY_FILE" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") ||
-			strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE") {
-			continue
-		}
-		kept = append(kept, entry)
-	}
-	return kept
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/shlex"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/process"
 )
 
 // The variables that hold or name the default store's passphrase.
@@ -211,7 +212,7 @@ func runPassphrase(ctx context.Context, command string, outside Outside) ([]byte
 	defer cancel()
 	out := &limitedBuffer{stop: cancel}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = Child(outside.Environ)
+	cmd.Env = process.ChildEnvironment(outside.Environ)
 	cmd.Stdout, cmd.Stderr = out, outside.Stderr
 	cmd.WaitDelay = time.Second // for children of its own that keep the pipe
 	err = cmd.Run()

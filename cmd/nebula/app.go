@@ -13,6 +13,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/process"
 )
 
 // app is what the commands need of the world, so that a test can give them
@@ -50,6 +51,7 @@ func run() int {
 		stderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		openConsole:      openConsole,
 	}
+	process.Forget()
 	return a.run(ctx, os.Args[1:])
 }
 

@@ -1,3 +1,3 @@
-// Package process keeps what a process holds in memory out of reach of others.
-// It is for programs, never for the library: it changes the whole process.
+// Package process keeps what a process knows out of reach of others: what it
+// holds in memory, and what its environment says.
 package process

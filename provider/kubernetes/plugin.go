@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/process"
 	"github.com/nebula-credential/nebula/middleware"
 )
 
@@ -257,7 +257,7 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	command := exec.CommandContext(ctx, p.command, p.config.Args...)
-	command.Env = withoutKeys(os.Environ())
+	command.Env = process.ChildEnvironment(os.Environ())
 	for _, variable := range p.config.Env {
 		command.Env = append(command.Env, variable.Name+"="+variable.Value)
 	}
@@ -273,15 +273,6 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: p.named() + " " + problem}
 	}
 	return i, nil
-}
-
-// withoutKeys leaves out of an environment what opens a store: it is none of a
-// plugin's business.
-func withoutKeys(environ []string) []string {
-	return slices.DeleteFunc(environ, func(entry string) bool {
-		name, _, _ := strings.Cut(strings.ToUpper(entry), "=")
-		return name == "NEBULA_KEY_FILE" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") || strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE")
-	})
 }
 
 func (p *plugin) named() string { return "the credential plugin " + strconv.Quote(p.config.Command) }
