@@ -25,7 +25,7 @@ const (
 )
 
 // environment leaves of AWS's variables and files what a test sets.
-func environment(t *testing.T) {
+func environment(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
 		"AWS_SESSION_TOKEN", "AWS_MAX_ATTEMPTS", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ACCOUNT_ID",
