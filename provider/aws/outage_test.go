@@ -2,9 +2,12 @@ package aws_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -268,5 +271,102 @@ func TestThrottled(t *testing.T) {
 	}
 	if n := s.Count(""); n > callers*attempts || n <= callers {
 		t.Errorf("%d attempts", n)
+	}
+}
+
+// overtaking writes over a secret after the answer to a call was lost, and
+// before it is repeated.
+type overtaking struct {
+	http.RoundTripper
+	operation string
+	write     func() error
+}
+
+func (o *overtaking) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := o.RoundTripper.RoundTrip(r)
+	if err != nil && o.write != nil && strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+o.operation) {
+		write := o.write
+		o.write = nil
+		err = errors.Join(err, write())
+	}
+	return response, err
+}
+
+// A write that was done, and written over by another before the repetition, is
+// no conflict with itself. The tags are those of the last one.
+func TestOvertaken(t *testing.T) {
+	environment(t)
+	for _, given := range []bool{false, true} {
+		s := newServer(t, awsserver.Options{})
+		c := configFor(s)
+		c.Retry.BaseDelayMS = 10
+		other := open(t, c, middleware.Options{})
+		between := &overtaking{RoundTripper: http.DefaultTransport.(*http.Transport).Clone(), operation: "UpdateSecretVersionStage"}
+		c.Transport = between
+		p := open(t, c, middleware.Options{})
+		ctx := t.Context()
+		name, first := record(t, "a", "first", map[string]string{"by": "first"})
+		v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, second := record(t, "a", "second", map[string]string{"by": "second"})
+		_, third := record(t, "a", "third", map[string]string{"by": "third"})
+		between.write = func() error {
+			_, err := other.Store(ctx, name, third, nebula.StoreOptions{})
+			return err
+		}
+		o := nebula.StoreOptions{Precondition: nebula.IfVersion(v)}
+		if given {
+			o.Previous = first
+		}
+		s.Inject(awsserver.Fault{Operation: "UpdateSecretVersionStage", Times: 2, Cut: awsserver.CutAfter})
+		if _, err := p.Store(ctx, name, second, o); err != nil {
+			t.Errorf("previous given: %v: %v", given, err)
+		}
+		if between.write != nil {
+			t.Error("nothing came between")
+		}
+		got, err := p.Retrieve(ctx, name)
+		if err != nil || string(got.Envelope.Bytes()) != string(third.Bytes()) {
+			t.Errorf("not the last write stands: %v", err)
+		}
+		page, err := p.List(ctx, nebula.Filter{Tags: map[string]string{"by": "third"}}).NextPage(ctx)
+		if err != nil || len(page) != 1 {
+			t.Errorf("the tags are not those of the last write: %+v, %v", page, err)
+		}
+	}
+}
+
+// What AWS does not allow of a live secret, as with replicas, is told after a
+// few calls.
+func TestLastingRefusals(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	p := open(t, configFor(s), middleware.Options{})
+	ctx := t.Context()
+	name, e := record(t, "a", "v", nil)
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	store := func(o nebula.StoreOptions) error { _, err := p.Store(ctx, name, e, o); return err }
+	for what, refused := range map[string]struct {
+		operation string
+		act       func() error
+	}{
+		"store":                {"PutSecretValue", func() error { return store(nebula.StoreOptions{}) }},
+		"store with previous":  {"PutSecretValue", func() error { return store(nebula.StoreOptions{Previous: e}) }},
+		"store where there is": {"CreateSecret", func() error { return store(nebula.StoreOptions{Precondition: nebula.IfAbsent()}) }},
+		"delete":               {"DeleteSecret", func() error { return p.Delete(ctx, name) }},
+		"retrieve":             {"GetSecretValue", func() error { _, err := p.Retrieve(ctx, name); return err }},
+	} {
+		stop := s.Inject(awsserver.Fault{Operation: refused.operation, Error: &awsserver.Error{Code: "InvalidRequestException", Message: "no"}})
+		s.ResetLog()
+		err := refused.act()
+		stop()
+		wants(t, err, nebula.ErrConflict, "InvalidRequestException")
+		if n := s.Count(""); n > 9 {
+			t.Errorf("%s: %d calls", what, n)
+		}
 	}
 }

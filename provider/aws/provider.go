@@ -125,7 +125,7 @@ func (p *Provider) read(ctx context.Context, name nebula.Name, version *string) 
 		if err == nil {
 			return record(name, out.SecretString, out.VersionId)
 		}
-		if err = p.ofDeleted(ctx, name, err); !isMoved(err) || round == mostRounds {
+		if err = p.ofDeleted(ctx, name, err); !isMoved(err) || round == mostRefusals {
 			return nebula.Record{}, err
 		}
 	}
@@ -188,7 +188,7 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 	}
 	defer p.life.Leave()
 	err := p.remove(ctx, name)
-	for round := 1; isMoved(err) && round < mostRounds; round++ {
+	for round := 1; isMoved(err) && round < mostRefusals; round++ {
 		err = p.remove(ctx, name)
 	}
 	if isMissing(err) {

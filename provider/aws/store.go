@@ -56,6 +56,13 @@ type write struct {
 	// before are the tags of the secret, where they are known without a look.
 	before map[string]string
 
+	// live is what the last look said.
+	live bool
+
+	// overtaken says that others wrote since an earlier attempt did this write:
+	// the tags are theirs.
+	overtaken bool
+
 	// restored is the version that stood in a secret that was restored to be
 	// written over. That is to be undone where the write fails.
 	restored *string
@@ -75,18 +82,26 @@ func isMoved(err error) bool { return errors.Is(err, errMoved) }
 const (
 	// mostRounds bounds how often others may come between.
 	mostRounds = 20
+	// mostRefusals bounds how often in a row AWS may refuse to act on a secret
+	// that looks live before and after: then nobody came between, and it is AWS
+	// that does not allow it, of replicas for example.
+	mostRefusals = 3
 	// longestPause is between two rounds.
 	longestPause = 500 * time.Millisecond
 )
 
 func (w *write) run(ctx context.Context) error {
+	refusals := 0
 	for round := 1; ; round++ {
 		err := w.try(ctx)
 		var moved movedError
 		if !errors.As(err, &moved) {
 			return err
 		}
-		if round == mostRounds {
+		if refusals++; !w.live || !hasCode(moved.error, codeInvalidRequest) {
+			refusals = 0
+		}
+		if round == mostRounds || refusals == mostRefusals {
 			return moved.error
 		}
 		// What AWS refused leaves nothing to repeat, or a version that was never
@@ -105,7 +120,9 @@ func (w *write) try(ctx context.Context) error {
 	s := secret{tags: w.before}
 	if w.before == nil {
 		var err error
-		if s, err = w.p.describe(ctx, w.name); err != nil && !isMissing(err) {
+		s, err = w.p.describe(ctx, w.name)
+		w.live = err == nil && s.live()
+		if err != nil && !isMissing(err) {
 			return err
 		} else if err != nil {
 			return w.missing(ctx)
@@ -160,6 +177,7 @@ func (w *write) absent(ctx context.Context) error {
 		}
 	}
 	s, failed := w.p.describe(ctx, w.name)
+	w.live = failed == nil && s.live()
 	switch {
 	case isMissing(failed) && looksFirst:
 		w.p.writes.settled(w.name)
@@ -168,8 +186,8 @@ func (w *write) absent(ctx context.Context) error {
 		return movedError{failed}
 	case failed != nil:
 		return failed
-	case s.has(w.token):
-		return w.setTags(ctx, s.tags) // an earlier attempt did it
+	case w.did(s):
+		return w.setTags(ctx, s.tags)
 	case s.ending():
 		return w.awaitGone(ctx)
 	case !s.live():
@@ -189,7 +207,7 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 		switch {
 		case !s.live():
 			return w.condition.Check("")
-		case s.has(w.token) && middleware.IsRepeat(ctx):
+		case middleware.IsRepeat(ctx) && w.did(s):
 			w.removeStage(ctx)
 			return w.setTags(ctx, s.tags)
 		case s.current != string(v):
@@ -212,6 +230,12 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 	return w.setTags(ctx, s.tags)
 }
 
+// did reports whether an earlier attempt did the write.
+func (w *write) did(s secret) bool {
+	w.overtaken = s.has(w.token) && s.current != w.token
+	return s.has(w.token)
+}
+
 // replace makes the record the current version in the place of that one, and
 // returns errMoved where that is not the current one.
 func (w *write) replace(ctx context.Context, expected string) error {
@@ -220,8 +244,8 @@ func (w *write) replace(ctx context.Context, expected string) error {
 	}
 	err := w.moveStage(ctx, stageCurrent, &expected, &w.token)
 	if refused := ofState(err); isMoved(refused) || hasCode(err, codeInvalidParameter) {
-		if s, failed := w.p.describe(ctx, w.name); failed == nil && s.live() && s.current == w.token {
-			err = nil // an earlier attempt did it
+		if s, failed := w.p.describe(ctx, w.name); failed == nil && s.live() && w.did(s) {
+			err = nil
 		} else {
 			err = movedError{err}
 		}
@@ -318,6 +342,9 @@ func (w *write) put(ctx context.Context, stages ...string) error {
 // setTags makes the tags of the secret the wanted ones. Those that go, go first:
 // both together may be more than AWS keeps.
 func (w *write) setTags(ctx context.Context, current map[string]string) error {
+	if w.overtaken {
+		return nil
+	}
 	set, unset := tagChanges(current, w.tags)
 	var err error
 	if len(unset) > 0 {
