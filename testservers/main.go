@@ -69,17 +69,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return fmt.Errorf("no command %q; there are: up, build, where", args[0])
 }
 
+// build goes on where one cannot be built: the others are of use without it.
 func build(ctx context.Context, chosen []server, tools *cache, stdout io.Writer) error {
+	var failed error
 	for _, s := range chosen {
 		for _, b := range s.binaries() {
 			path, err := tools.ensure(ctx, b)
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.name(), err)
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name(), err))
+				continue
 			}
 			fmt.Fprintln(stdout, b.name, path)
 		}
 	}
-	return nil
+	return failed
 }
 
 func where(ctx context.Context, chosen []server, tools *cache, stdout io.Writer) error {

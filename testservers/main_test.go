@@ -203,3 +203,33 @@ func TestWithoutPythonItSaysWhatIsNeeded(t *testing.T) {
 		t.Errorf("it says %v", err)
 	}
 }
+
+// fakeServer is one that is only built.
+type fakeServer struct {
+	server
+	b binary
+}
+
+func (s fakeServer) name() string       { return s.b.name }
+func (s fakeServer) binaries() []binary { return []binary{s.b} }
+
+func TestBuildGoesOnWhereOneFails(t *testing.T) {
+	module := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module good\n", "go.sum": "", "main.go": "package main\n\nfunc main() {}\n"} {
+		if err := os.WriteFile(filepath.Join(module, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	tools := &cache{dir: t.TempDir(), log: &bytes.Buffer{}}
+	err := build(t.Context(), []server{
+		fakeServer{b: binary{name: "bad", module: filepath.Join(module, "nowhere")}},
+		fakeServer{b: binary{name: "good", module: module, pkg: "."}},
+	}, tools, &out)
+	if err == nil || !strings.HasPrefix(err.Error(), "bad: ") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.HasPrefix(out.String(), "good "+tools.dir) {
+		t.Errorf("printed %q", out.String())
+	}
+}
