@@ -67,6 +67,9 @@ func (w *world) arrange(e *exchange) {
 	case "GetRandomPassword":
 	case "CreateSecret":
 		w.waitForDeletion(e)
+		if made, _ := e.Output["VersionId"].(string); !w.mentioned[made] {
+			delete(w.bound, made) // it was a presupposed secret's, of before
+		}
 	case "ListSecrets":
 		w.arrangeList(e)
 	case "BatchGetSecretValue":
@@ -138,11 +141,37 @@ func stagesToMove(in map[string]any) map[string]any {
 	}
 	if from, ok := in["RemoveFromVersionId"].(string); ok {
 		stages[from] = []any{in["VersionStage"]}
+		to, _ := in["MoveToVersionId"].(string)
+		if in["VersionStage"] == "AWSCURRENT" && isBefore(to, from) {
+			stages[to] = []any{"AWSPREVIOUS"}
+		}
+	}
+	return stages
+}
+
+// stagesElsewhere are those where the version that is to lose the stage does not
+// have it.
+func stagesElsewhere(in map[string]any) map[string]any {
+	stages := stagesToMove(in)
+	from, ok := in["RemoveFromVersionId"].(string)
+	if !ok {
+		return stages
+	}
+	stages["{version0}"] = []any{in["VersionStage"]}
+	stages[from] = []any{"AWSPREVIOUS"}
+	if in["VersionStage"] != "AWSCURRENT" && in["MoveToVersionId"] == nil {
+		stages[from] = []any{"AWSCURRENT"}
 	}
 	return stages
 }
 
 var numbered = regexp.MustCompile(`^\{(version|v)(\d+)\}$`)
+
+// isBefore reports whether two versions are numbered, and this order.
+func isBefore(a, b string) bool {
+	x, y := numbered.FindStringSubmatch(a), numbered.FindStringSubmatch(b)
+	return x != nil && y != nil && (len(x[2]) < len(y[2]) || len(x[2]) == len(y[2]) && x[2] < y[2])
+}
 
 // chain are the versions before the one that was made.
 func chain(made string) map[string]any {
@@ -424,7 +453,7 @@ func (w *world) arrangeError(e *exchange) {
 		_, byVersion := e.Input["VersionId"]
 		_, byStage := e.Input["VersionStage"]
 		if (byVersion || byStage) && e.Input["SecretId"] != "{absent}" {
-			w.exist(name, e)
+			w.exist(name, withoutMissing(e))
 		}
 	case "AccessDeniedException":
 		if e.Operation == "RotateSecret" {
@@ -439,6 +468,23 @@ func (w *world) arrangeError(e *exchange) {
 	default: // throttling, states of keys, credentials: nothing of the request
 		w.server.Inject(awsserver.Fault{Operation: e.Operation, Times: e.Repeats, Error: &awsserver.Error{Status: e.Status, Code: e.ErrorCode, Message: "presupposed"}})
 	}
+}
+
+// withoutMissing is the exchange without the version that was not found: of a
+// move the one that is to get the stage, unless only the other has no number.
+func withoutMissing(e *exchange) *exchange {
+	if e.Operation != "UpdateSecretVersionStage" {
+		return e
+	}
+	missing := "MoveToVersionId"
+	from, _ := e.Input["RemoveFromVersionId"].(string)
+	if to, ok := e.Input[missing].(string); !ok || numbered.MatchString(to) && from != "" && !numbered.MatchString(from) {
+		missing = "RemoveFromVersionId"
+	}
+	one := *e
+	one.Input = maps.Clone(e.Input)
+	delete(one.Input, missing)
+	return &one
 }
 
 var validNames = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
@@ -477,7 +523,7 @@ func (w *world) arrangeRefusal(e *exchange, name string, withToken bool) {
 		}
 		w.create(name, map[string]any{"stages": stages})
 	case byStage && w.secrets[name] == nil:
-		w.create(name, map[string]any{"stages": stagesToMove(e.Input)})
+		w.create(name, map[string]any{"stages": stagesElsewhere(e.Input)})
 	case !withToken || byStage || e.ErrorCode == "InvalidParameterException":
 		w.secret(name)
 	default:

@@ -152,11 +152,14 @@ func forEachScenario(all []*exchange, f func(name string, exchanges []*exchange)
 // world is a server while a scenario is replayed on it, and what the recordings
 // alone say about its state: the server is not asked, or it could not be wrong.
 type world struct {
-	t       *testing.T
-	server  *awsserver.Server
-	now     time.Time
-	known   []*exchange
-	bound   map[string]string // what stands for a placeholder
+	t      *testing.T
+	server *awsserver.Server
+	now    time.Time
+	known  []*exchange
+	bound  map[string]string // what stands for a placeholder
+	// mentioned are the placeholders of the exchanges before.
+	mentioned map[string]bool
+
 	values  map[string]string // by version, as JSON of the value that was sent
 	secrets map[string]*state // by name
 	tokens  int
@@ -169,7 +172,7 @@ type world struct {
 
 func newWorld(t *testing.T, known []*exchange) *world {
 	w := &world{t: t, known: known, now: time.Date(2026, 1, 15, 10, 0, 0, 123e6, time.UTC),
-		bound: map[string]string{}, values: map[string]string{}, secrets: map[string]*state{}}
+		bound: map[string]string{}, mentioned: map[string]bool{}, values: map[string]string{}, secrets: map[string]*state{}}
 	w.server = newServer(t, awsserver.Options{Now: func() time.Time { return w.now }})
 	w.bound["{region}"], w.bound["{region2}"], w.bound["{account}"] = "us-east-1", "eu-west-1", "123456789012"
 	return w
@@ -220,6 +223,9 @@ func (w *world) replay(e *exchange) []string {
 		problems = append(problems, w.observe(e, in, got, first)...)
 	}
 	w.remember(e, in)
+	for _, p := range placeholder.FindAllString(fmt.Sprint(e.Input, e.Shape), -1) {
+		w.mentioned[p] = true
+	}
 	return problems
 }
 
