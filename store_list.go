@@ -113,15 +113,16 @@ func (s *Store) detail(ctx context.Context, page []Entry, options ListOptions) [
 }
 
 func (s *Store) complete(ctx context.Context, e *Entry, name Name, r Record, verify bool) {
-	m := r.Envelope.metadata.clone()
 	if verify {
-		c, err := s.open(ctx, name, r, &prefetch{}, currentRecord)
+		c, newest, err := s.openNewest(ctx, name, r, &prefetch{}, func(Record) error { return nil })
 		if err != nil {
 			e.Err = s.locate(err, "retrieve", e.ID)
 			return
 		}
 		c.Secret.Wipe()
+		r = newest
 	}
+	m := r.Envelope.metadata.clone()
 	e.Version, e.Metadata = r.Version, &m
 }
 

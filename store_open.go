@@ -15,19 +15,25 @@ const (
 	anyRecord     openRule = true  // retired ones too: an old version
 )
 
-// retrieve reads a record and opens it. Between the two another process may
-// have written a newer one, and marked that: then the newer one is read.
+// retrieve reads a record that accept accepts, and opens it.
 func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
 	record, err := s.provider.Retrieve(ctx, name)
+	if err != nil {
+		return Credential{}, record, err
+	}
+	return s.openNewest(ctx, name, record, pre, accept)
+}
+
+// openNewest opens a record that was just read. Since then another process may
+// have written a newer one and marked that, or ended a rotation: then the newer
+// one is read.
+func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
 	for {
-		if err == nil {
-			err = accept(record)
-		}
-		if err != nil {
+		if err := accept(record); err != nil {
 			return Credential{}, record, err
 		}
 		c, err := s.open(ctx, name, record, pre, currentRecord)
-		if !errors.Is(err, ErrRolledBack) {
+		if !errors.Is(err, ErrRolledBack) && !errors.Is(err, errRetired) && !errors.Is(err, ErrWrongKey) {
 			return c, record, err
 		}
 		newer, failed := s.provider.Retrieve(ctx, name)
@@ -78,8 +84,12 @@ func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, ru
 	}, nil
 }
 
-// errDamaged marks a record that is not authentic.
-var errDamaged = errors.New("the record is not authentic")
+// errDamaged marks a record that is not authentic, errRetired one under a key
+// that is no longer in use.
+var (
+	errDamaged = errors.New("the record is not authentic")
+	errRetired = errors.New("the key is retired")
+)
 
 func damagedRecord(cause error) error {
 	return &Error{Kind: ErrCorrupted, Err: errors.Join(errDamaged, cause),
@@ -110,7 +120,7 @@ func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, erro
 	case key == k.current, rule == anyRecord, k.rotating && key == k.retired[0]:
 		return key, nil
 	}
-	return nil, &Error{Kind: ErrCorrupted, Message: "the record is sealed under a retired key",
+	return nil, &Error{Kind: ErrCorrupted, Err: errRetired, Message: "the record is sealed under a retired key",
 		Hint: "it is a copy of an older state; if you put it back from a backup, seal it anew with: nebula restore ID"}
 }
 

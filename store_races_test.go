@@ -496,3 +496,44 @@ func TestPinsThatFailAfterTheWrite(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Between reading a record and opening it, a rotation may end, and its old key
+// be destroyed: the record that was read is none of today's, the one that is
+// there is.
+func TestRotationEndsWhileARecordIsRead(t *testing.T) {
+	for _, destroyed := range []bool{false, true} {
+		r := newRemote()
+		admin, key := r.initialised(t)
+		s := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+		put(t, s, "x", "v", nebula.PutOptions{})
+		put(t, s, "y", "v", nebula.PutOptions{})
+		once := true
+		r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+			if name.ID() != "x" || !once {
+				return nil
+			}
+			once = false
+			before, err := admin.Keys(t.Context())
+			if err == nil {
+				_, err = admin.Rotate(t.Context(), nebula.RotateOptions{})
+			}
+			if err == nil && destroyed {
+				err = admin.DestroyKey(t.Context(), before.ID)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			get(t, s, "y") // the keyring is read anew
+			return nil
+		}
+		if c, err := s.Get(t.Context(), "x"); err != nil || string(c.Secret.Reveal()) != "v" {
+			t.Errorf("destroyed %t: %v", destroyed, err)
+		}
+		once = true
+		for e, err := range s.List(t.Context(), nebula.ListOptions{Verify: true}) {
+			if err != nil || e.Err != nil {
+				t.Errorf("destroyed %t: the list shows %s, %v, %v", destroyed, e.ID, e.Err, err)
+			}
+		}
+	}
+}
