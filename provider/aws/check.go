@@ -67,6 +67,8 @@ func (x *examination) failed(check string, err error) {
 // server examines whether AWS answers to these credentials, and the clock.
 func (x *examination) server(ctx context.Context) bool {
 	const check = "server"
+	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	defer cancel()
 	began := x.p.clock.Now()
 	s, err := x.p.describe(ctx, nebula.KeyringName())
 	if err != nil && !isMissing(err) && !hasCode(err, codeDenied) {

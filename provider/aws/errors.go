@@ -200,12 +200,12 @@ func explainUnavailable(c call) *nebula.Error {
 	case code == "InternalServiceError", code == "InternalFailure", code == "InternalServerError", code == "ServiceUnavailable",
 		code == "ServiceUnavailableException", code == "RequestTimeout", code == "RequestTimeoutException":
 		e.Message, e.Err = "the service is not available ("+code+")", middleware.ErrUnclear
+	case c.status == http.StatusNotFound, c.status == http.StatusMethodNotAllowed, c.status == http.StatusNotImplemented:
+		return errForeignAnswer() // of any other server that is asked for a POST of /
 	case c.status >= 500:
 		e.Err = middleware.ErrUnclear
 	case c.status == http.StatusForbidden:
 		e.Kind, e.Hint = nebula.ErrPermissionDenied, "look at what stands before the endpoint"
-	case c.status == http.StatusNotFound:
-		return errForeignAnswer()
 	case c.status == http.StatusRequestEntityTooLarge:
 		e.Kind, e.Message = nebula.ErrTooLarge, "the request is larger than the server takes"
 	default:

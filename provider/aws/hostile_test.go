@@ -178,6 +178,22 @@ func TestEchoingServer(t *testing.T) {
 	}
 }
 
+// Another server, that knows no POST, is told from an outage: nothing is repeated.
+func TestOtherServers(t *testing.T) {
+	for _, status := range []int{404, 405, 501} {
+		var seen atomic.Int32
+		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+			seen.Add(1)
+			http.Error(w, "<html>", status)
+		})
+		_, err := p.Retrieve(t.Context(), name)
+		wants(t, err, nebula.ErrInvalidConfig, "not AWS Secrets Manager", "endpoint_url")
+		if n := seen.Load(); n != 1 {
+			t.Errorf("%d: %d attempts", status, n)
+		}
+	}
+}
+
 // What AWS asks for is obeyed: a wait beyond the policy is no further attempt.
 func TestRetryAfter(t *testing.T) {
 	environment(t)
