@@ -115,6 +115,17 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// A setting that another provider has is no help.
+func TestNoOtherProvidersKeyIsMeant(t *testing.T) {
+	for _, section := range []string{"storage.local", "stores.x.local", "storage.vault.auth"} {
+		_, err := load(t, "["+section+"]\nkms_key_id = \"x\"")
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), section+".kms_key_id: unknown key") ||
+			strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("[%s]: %v", section, err)
+		}
+	}
+}
+
 func TestSensitiveValueIsNotRepeated(t *testing.T) {
 	_, err := load(t, "[stores.x.key]\npassphrase_command = [\"canary\"]")
 	if !errors.Is(err, nebula.ErrInvalidConfig) || strings.Contains(err.Error(), "canary") {

@@ -144,9 +144,28 @@ func (l *loader) meant(section, name string) string {
 		return text
 	}
 	for _, f := range l.fields.order {
-		if leaf(f.key) == name {
+		if leaf(f.key) == name && !areRivals(section, f.key) {
 			return "; did you mean " + f.key + "?"
 		}
+	}
+	return ""
+}
+
+// areRivals reports whether a section is one provider's and a key another's,
+// where the key does not help.
+func areRivals(section, key string) bool {
+	a, b := providerOf(section), providerOf(key)
+	return a != "" && b != "" && a != b
+}
+
+// providerOf returns the provider whose settings a key or section is of, or "".
+func providerOf(key string) string {
+	parts := strings.Split(key, ".")
+	if parts[0] == "stores" {
+		parts = parts[1:]
+	}
+	if len(parts) > 1 && slices.Contains(driverNames(), parts[1]) {
+		return parts[1]
 	}
 	return ""
 }
