@@ -239,6 +239,10 @@ type Description struct {
 
 	// ListLag is how long a list may show what was.
 	ListLag time.Duration
+
+	// SlowStore says that Store may take minutes: the backend keeps the name
+	// of what was deleted a moment ago.
+	SlowStore bool
 }
 
 // VersionInfo describes a version of a credential.

@@ -89,7 +89,6 @@ func (a *app) openWith(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	a.slowBackend(c.Provider(a.global.store))
 	opened, err := open(c, ctx, a.global.store, a.outside())
 	if err != nil {
 		return nil, err

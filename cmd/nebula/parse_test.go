@@ -153,6 +153,19 @@ func TestDeadlineOfAParent(t *testing.T) {
 	}
 }
 
+// Only where the backend is slow, and nobody said how long.
+func TestAllowSlowStore(t *testing.T) {
+	for _, test := range []struct{ slow, said, longer bool }{{true, false, true}, {true, true, false}, {false, false, false}} {
+		a := &app{clock: newDeadline(t.Context(), time.Hour)}
+		before, _ := a.clock.Deadline()
+		a.global.limitIsOn = test.said
+		a.allowSlowStore(nebula.Description{SlowStore: test.slow})
+		if after, _ := a.clock.Deadline(); !after.Equal(before) != test.longer {
+			t.Errorf("%+v: from %v to %v", test, before, after)
+		}
+	}
+}
+
 func TestReadLimited(t *testing.T) {
 	for _, size := range []int{0, 1, 4095, 4096, 4097, 10000} {
 		got, err := readLimited(strings.NewReader(strings.Repeat("x", size)), 10000)

@@ -115,6 +115,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 			return &nebula.Error{Kind: nebula.ErrUsage, ID: o.id, Op: "put", Message: "the value is empty, and nothing was stored",
 				Hint: "did the command before the pipe fail? to store an empty value: --allow-empty"}
 		}
+		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
 		if err != nil {
 			return err

@@ -164,10 +164,10 @@ func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error
 	return nil
 }
 
-// slowBackend gives a put more time where storing after a deletion has to wait
-// for the backend.
-func (a *app) slowBackend(provider string) {
-	if provider == "azure" && !a.global.limitIsOn && a.clock != nil {
+// allowSlowStore gives a put more time where storing after a deletion has to
+// wait for the backend.
+func (a *app) allowSlowStore(d nebula.Description) {
+	if d.SlowStore && !a.global.limitIsOn {
 		a.global.limit = slowTimeout
 		a.clock.extend(slowTimeout)
 	}

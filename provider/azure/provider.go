@@ -114,7 +114,7 @@ func (p *Provider) Close() error {
 
 // Describe returns the vault's address with the prefix.
 func (p *Provider) Describe() nebula.Description {
-	return nebula.Description{Provider: providerName, Address: vaultURL(p.host) + "/" + p.names.prefix, MaxRecordSize: maxRecord}
+	return nebula.Description{Provider: providerName, Address: vaultURL(p.host) + "/" + p.names.prefix, MaxRecordSize: maxRecord, SlowStore: true}
 }
 
 // Retrieve implements [nebula.Provider]. It makes one call.
