@@ -15,8 +15,8 @@ func deleteCommand(run func(context.Context, selection) error) *cobra.Command {
 		Aliases: []string{"rm"},
 		Short:   "Delete credentials; some backends can restore them",
 		Long: `Delete credentials. Named ids are deleted without asking, and it is no error
-where there is none. Backends with a soft delete can bring them back with
-restore; the local one cannot.
+where there is none. aws, azure and vault can bring them back with
+restore; local and kubernetes cannot.
 
 What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 --yes is needed.`,
