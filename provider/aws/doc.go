@@ -38,8 +38,9 @@
 // who restores it in that very moment is overwritten.
 //
 // A conditional write that loses against another one leaves its record among the
-// old versions, and one that crashes leaves it under a stage that begins with
-// NEBULA_PENDING. History does not show that one.
+// old versions. One that crashes, or is given up after its first call was lost,
+// leaves it under a stage that begins with NEBULA_PENDING, which History does not
+// show.
 //
 // Lists may be late by minutes. Reads are not.
 package aws
