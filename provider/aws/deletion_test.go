@@ -3,6 +3,7 @@ package aws_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/awsserver"
 	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider/aws"
 )
 
 // sleepClock is a clock that goes on by what is slept, at once.
@@ -383,4 +385,35 @@ func tagTheirs(t *testing.T, client *secretsmanager.Client, id string) {
 func theirTags() []types.Tag {
 	key, value := "owner", "platform"
 	return []types.Tag{{Key: &key, Value: &value}}
+}
+
+// deadlines notes the latest deadline of the requests.
+type deadlines struct {
+	http.RoundTripper
+	latest time.Time
+}
+
+func (d *deadlines) RoundTrip(r *http.Request) (*http.Response, error) {
+	at, ok := r.Context().Deadline()
+	if !ok {
+		at = time.Now().Add(24 * time.Hour)
+	}
+	if at.After(d.latest) {
+		d.latest = at
+	}
+	return nil, errors.New("no network")
+}
+
+// Doctor waits for a server that does not answer no longer than a read does.
+func TestCheckEnds(t *testing.T) {
+	environment(t)
+	c := aws.DefaultConfig()
+	d := &deadlines{}
+	c.Region, c.Timeout, c.Transport = "us-east-1", 3*time.Second, d
+	p := open(t, c, middleware.Options{})
+	checker, _ := nebula.As[nebula.Checker](p)
+	checker.Check(t.Context())
+	if end := time.Now().Add(c.Timeout); d.latest.IsZero() || d.latest.After(end) {
+		t.Errorf("a request ends at %v, later than %v", d.latest, end)
+	}
 }
