@@ -124,6 +124,11 @@ func TestNoOtherProvidersKeyIsMeant(t *testing.T) {
 			t.Errorf("[%s]: %v", section, err)
 		}
 	}
+	_, err := load(t, "", "NEBULA_STORAGE_LOCAL_TIMEOUT=5s")
+	if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), "NEBULA_STORAGE_LOCAL_TIMEOUT: unknown variable") ||
+		strings.Contains(err.Error(), "_TIMEOUT?") {
+		t.Error(err)
+	}
 }
 
 func TestSensitiveValueIsNotRepeated(t *testing.T) {

@@ -235,7 +235,7 @@ func (l *loader) readVariables(environ []string) {
 		TransformFunc: func(name, value string) (string, any) {
 			key, ok := byName[name]
 			if !ok && isSetting(name) {
-				l.problems.add(name, "unknown variable%s", suggest(name, slices.Collect(maps.Keys(byName))))
+				l.problems.add(name, "unknown variable%s", suggest(name, settingsLike(name, byName)))
 			}
 			return key, value
 		},
@@ -244,6 +244,24 @@ func (l *loader) readVariables(environ []string) {
 		l.set(l.fields.byKey[key], layer.Get(key), variable(key))
 	}
 	l.config.CompleteIDs = l.complete.IDs
+}
+
+// settingsLike returns the variables that may be meant by a name: where that is
+// one of a provider's, those of no other one.
+func settingsLike(name string, byName map[string]string) []string {
+	section := ""
+	for _, d := range drivers() {
+		if strings.HasPrefix(name, variable("storage."+d.name)+"_") {
+			section = "storage." + d.name
+		}
+	}
+	var names []string
+	for candidate, key := range byName {
+		if !areRivals(section, key) {
+			names = append(names, candidate)
+		}
+	}
+	return names
 }
 
 // checkStores checks what holds for every store, and has the selected one's
