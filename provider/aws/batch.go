@@ -114,7 +114,7 @@ func (b *batch) itemError(ctx context.Context, id string, e types.APIErrorType) 
 		said.Message = *e.Message
 	}
 	err := &smithy.OperationError{ServiceID: secretsmanager.ServiceID, OperationName: "GetSecretValue", Err: said}
-	return b.p.ofDeleted(ctx, b.nameOf(id), err)
+	return b.p.ofDeleted(ctx, b.nameOf(id), err, new(refusals))
 }
 
 func (b *batch) set(id string, r nebula.Record, err error) {

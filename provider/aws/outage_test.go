@@ -365,7 +365,7 @@ func TestLastingRefusals(t *testing.T) {
 		err := refused.act()
 		stop()
 		wants(t, err, nebula.ErrConflict, "InvalidRequestException")
-		if n := s.Count(""); n > 9 {
+		if n := s.Count(""); n > 20 {
 			t.Errorf("%s: %d calls", what, n)
 		}
 	}

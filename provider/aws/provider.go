@@ -120,12 +120,13 @@ func (p *Provider) read(ctx context.Context, name nebula.Name, version *string) 
 	if stage := stageCurrent; version == nil {
 		in.VersionStage = &stage
 	}
+	var looks refusals
 	for round := 1; ; round++ {
 		out, err := p.client().GetSecretValue(ctx, in)
 		if err == nil {
 			return record(name, out.SecretString, out.VersionId)
 		}
-		if err = p.ofDeleted(ctx, name, err); !isMoved(err) || round == mostRefusals {
+		if err = p.ofDeleted(ctx, name, err, &looks); !isMoved(err) || round == mostRounds || looks.last() {
 			return nebula.Record{}, err
 		}
 	}
@@ -150,11 +151,12 @@ func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 // state that it is in. Of the causes a deletion is asked for: there is no code
 // of its own for it. Where the secret is not deleted, or no longer, that is an
 // errMoved.
-func (p *Provider) ofDeleted(ctx context.Context, name nebula.Name, err error) error {
+func (p *Provider) ofDeleted(ctx context.Context, name nebula.Name, err error, looks *refusals) error {
 	if !hasCode(err, codeInvalidRequest) {
 		return err
 	}
 	s, failed := p.describe(ctx, name)
+	looks.look(s)
 	switch {
 	case failed == nil && s.live():
 		return movedError{err}
@@ -187,9 +189,10 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 		return p.fail(op, name, err)
 	}
 	defer p.life.Leave()
-	err := p.remove(ctx, name)
-	for round := 1; isMoved(err) && round < mostRefusals; round++ {
-		err = p.remove(ctx, name)
+	var looks refusals
+	err := p.remove(ctx, name, &looks)
+	for round := 1; isMoved(err) && round < mostRounds && !looks.last(); round++ {
+		err = p.remove(ctx, name, &looks)
 	}
 	if isMissing(err) {
 		err = nil
@@ -197,7 +200,7 @@ func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
 	return p.fail(op, name, err)
 }
 
-func (p *Provider) remove(ctx context.Context, name nebula.Name) error {
+func (p *Provider) remove(ctx context.Context, name nebula.Name, looks *refusals) error {
 	s, err := p.describe(ctx, name)
 	switch {
 	case err != nil:
@@ -208,7 +211,7 @@ func (p *Provider) remove(ctx context.Context, name nebula.Name) error {
 		return remote.ErrForeign()
 	}
 	if err = p.schedule(ctx, name); err != nil {
-		return p.ofDeleted(ctx, name, err)
+		return p.ofDeleted(ctx, name, err, looks)
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type secret struct {
 	current string // version id, "" where the secret never had a value
 	stages  map[string][]string
 	tags    map[string]string
+	changed time.Time
 	deleted time.Time // zero where it is live; else the date that AWS gives
 	now     time.Time // of the server
 }
@@ -45,6 +46,9 @@ func (p *Provider) describe(ctx context.Context, name nebula.Name) (secret, erro
 		return secret{}, errForeignAnswer()
 	}
 	s := secret{current: currentOf(out.VersionIdsToStages), stages: out.VersionIdsToStages, tags: tagMap(out.Tags), now: p.clock.Now()}
+	if out.LastChangedDate != nil {
+		s.changed = *out.LastChangedDate
+	}
 	if out.DeletedDate != nil {
 		s.deleted = *out.DeletedDate
 	}

@@ -56,8 +56,7 @@ type write struct {
 	// before are the tags of the secret, where they are known without a look.
 	before map[string]string
 
-	// live is what the last look said.
-	live bool
+	refusals refusals
 
 	// overtaken says that others wrote since an earlier attempt did this write:
 	// the tags are theirs.
@@ -79,29 +78,44 @@ func (m movedError) Unwrap() error      { return m.error }
 
 func isMoved(err error) bool { return errors.Is(err, errMoved) }
 
+// refusals counts the looks in a row at a secret that is live and that nobody
+// changed.
+type refusals struct {
+	changed time.Time
+	current string
+	alike   int
+}
+
+// look takes what a look showed; of one that failed, the zero secret.
+func (r *refusals) look(s secret) {
+	if !s.live() || s.current != r.current || !s.changed.Equal(r.changed) {
+		r.alike = 0
+	}
+	r.alike, r.current, r.changed = r.alike+1, s.current, s.changed
+}
+
+// last reports whether another attempt would end no otherwise.
+func (r *refusals) last() bool { return r.alike >= mostRefusals }
+
 const (
 	// mostRounds bounds how often others may come between.
 	mostRounds = 20
 	// mostRefusals bounds how often in a row AWS may refuse to act on a secret
-	// that looks live before and after: then nobody came between, and it is AWS
-	// that does not allow it, of replicas for example.
-	mostRefusals = 3
+	// that looks live, and just as it did before: then nobody came between, and
+	// it is AWS that does not allow it, of replicas for example.
+	mostRefusals = 6
 	// longestPause is between two rounds.
 	longestPause = 500 * time.Millisecond
 )
 
 func (w *write) run(ctx context.Context) error {
-	refusals := 0
 	for round := 1; ; round++ {
 		err := w.try(ctx)
 		var moved movedError
 		if !errors.As(err, &moved) {
 			return err
 		}
-		if refusals++; !w.live || !hasCode(moved.error, codeInvalidRequest) {
-			refusals = 0
-		}
-		if round == mostRounds || refusals == mostRefusals {
+		if round == mostRounds || w.refusals.last() && hasCode(moved.error, codeInvalidRequest) {
 			return moved.error
 		}
 		// What AWS refused leaves nothing to repeat, or a version that was never
@@ -121,7 +135,7 @@ func (w *write) try(ctx context.Context) error {
 	if w.before == nil {
 		var err error
 		s, err = w.p.describe(ctx, w.name)
-		w.live = err == nil && s.live()
+		w.refusals.look(s)
 		if err != nil && !isMissing(err) {
 			return err
 		} else if err != nil {
@@ -177,7 +191,7 @@ func (w *write) absent(ctx context.Context) error {
 		}
 	}
 	s, failed := w.p.describe(ctx, w.name)
-	w.live = failed == nil && s.live()
+	w.refusals.look(s)
 	switch {
 	case isMissing(failed) && looksFirst:
 		w.p.writes.settled(w.name)
@@ -356,7 +370,7 @@ func (w *write) setTags(ctx context.Context, current map[string]string) error {
 	if err == nil {
 		return nil
 	}
-	if err = w.p.ofDeleted(ctx, w.name, err); isMissing(err) {
+	if err = w.p.ofDeleted(ctx, w.name, err, &w.refusals); isMissing(err) {
 		return nil // the value was stored, and deleted since
 	}
 	said := *w.p.explain(w.name, err)
