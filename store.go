@@ -254,7 +254,7 @@ func (s *Store) History(ctx context.Context, id ID) ([]VersionInfo, error) {
 // GetVersion returns one version of the credential, or fails with
 // ErrNotSupported where the backend keeps none.
 func (s *Store) GetVersion(ctx context.Context, id ID, v Version) (Credential, error) {
-	const op = "retrieve"
+	const op = "retrieve_version"
 	name, scope, err := s.prepare(ctx, id)
 	if err != nil {
 		return Credential{}, s.locate(err, op, id)
