@@ -2,10 +2,12 @@ package config
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsserver"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
@@ -43,5 +45,33 @@ max_retries = 1
 	_, err = load(t, "[storage]\nprovider = \"aws\"\n[storage.aws]\nrecovery_window_days = 31\nsecret_prefix = \"a b\"\n")
 	if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), "recovery_window_days") || !strings.Contains(err.Error(), "secret_prefix") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The region may be known from AWS's own files alone, and the account from the
+// credentials: both are part of the address, from when the provider is connected.
+func TestAWSAddressIsTheConnectedOne(t *testing.T) {
+	server, err := awsserver.New(awsserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	for name, value := range map[string]string{
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true", "AWS_PROFILE": "",
+		"AWS_REGION": server.Region(), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a secret key",
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := load(t, "[storage]\nprovider = \"aws\"\n[storage.aws]\nendpoint_url = \""+server.URL()+"\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.OpenWithoutKeys(t.Context(), "", Outside{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if place := s.Keys.Place(); !strings.Contains(place, server.Region()) || !strings.HasSuffix(place, s.Describe().Address) {
+		t.Errorf("the place is %s, the provider's address %s", place, s.Describe().Address)
 	}
 }

@@ -113,6 +113,7 @@ func (c *Config) open(ctx context.Context, name string, outside Outside, withKey
 	if err != nil {
 		return nil, err
 	}
+	keys.description = describe(s.provider) // connecting may have completed the address
 	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
 }
 
