@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // maxSkew is how far AWS lets the time of a request be off.
@@ -23,8 +24,8 @@ const maxSkew = 5 * time.Minute
 func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{p: p}
 	if err := p.life.Enter(ctx); err != nil {
-		x.failed("state", err)
-		return x.findings
+		x.Failed("state", x.p.explain(nebula.Name{}, err))
+		return x.Findings
 	}
 	defer p.life.Leave()
 	s := p.session.Load()
@@ -32,12 +33,12 @@ func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	if account == "" {
 		account = "not known without asking"
 	}
-	x.add("identity", nebula.SeverityOK, "credentials from "+source(s.identity.Source)+", account "+account, "")
-	x.add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
+	x.Add("identity", nebula.SeverityOK, "credentials from "+source(s.identity.Source)+", account "+account, "")
+	x.Add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
 	if x.server(ctx) {
 		x.permissions(ctx)
 	}
-	return x.findings
+	return x.Findings
 }
 
 // source returns the SDK's word for where credentials come from, cut to one.
@@ -51,17 +52,8 @@ func source(s string) string {
 
 // examination collects findings.
 type examination struct {
-	p        *Provider
-	findings []nebula.Finding
-}
-
-func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
-	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
-}
-
-func (x *examination) failed(check string, err error) {
-	e := x.p.explain(nebula.Name{}, err)
-	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+	p *Provider
+	remote.Findings
 }
 
 // server examines whether AWS answers to these credentials, and the clock.
@@ -72,18 +64,18 @@ func (x *examination) server(ctx context.Context) bool {
 	began := x.p.clock.Now()
 	s, err := x.p.describe(ctx, nebula.KeyringName())
 	if err != nil && !isMissing(err) && !hasCode(err, codeDenied) {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(nebula.Name{}, err))
 		return false
 	}
-	x.add(check, nebula.SeverityOK, "answers", "")
+	x.Add(check, nebula.SeverityOK, "answers", "")
 	if err != nil {
 		return true
 	}
 	if off := s.now.Sub(began).Abs(); off > maxSkew/2 {
-		x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and AWS's differ by %v, and AWS refuses requests from 5m on", off.Round(time.Second)),
+		x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and AWS's differ by %v, and AWS refuses requests from 5m on", off.Round(time.Second)),
 			"set the clock")
 	} else {
-		x.add("clock", nebula.SeverityOK, "agrees with AWS's", "")
+		x.Add("clock", nebula.SeverityOK, "agrees with AWS's", "")
 	}
 	return true
 }
@@ -162,7 +154,7 @@ func (x *examination) permissions(ctx context.Context) {
 		group.Go(func() error { errs[i] = n.call(ctx); return nil })
 	}
 	_ = group.Wait()
-	begun := len(x.findings)
+	begun := len(x.Findings)
 	for i, err := range errs {
 		switch {
 		case hasCode(err, codeDenied):
@@ -171,13 +163,13 @@ func (x *examination) permissions(ctx context.Context) {
 				resource = "*"
 			}
 			action := "secretsmanager:" + needs[i].action
-			x.findings = append(x.findings, nebula.Finding{Check: check, Kind: nebula.ErrPermissionDenied, Severity: nebula.SeverityError,
+			x.Findings = append(x.Findings, nebula.Finding{Check: check, Kind: nebula.ErrPermissionDenied, Severity: nebula.SeverityError,
 				Message: action + " on " + resource + " is not allowed", Fix: "add to the policy: " + statement(resource, action)})
 		case err != nil && !isMissing(err):
-			x.add(check, nebula.SeverityWarning, "whether secretsmanager:"+needs[i].action+" is allowed could not be tried: "+x.p.explain(nebula.Name{}, err).Message, "")
+			x.Add(check, nebula.SeverityWarning, "whether secretsmanager:"+needs[i].action+" is allowed could not be tried: "+x.p.explain(nebula.Name{}, err).Message, "")
 		}
 	}
-	if len(x.findings) == begun {
-		x.add(check, nebula.SeverityOK, fmt.Sprintf("%d actions are allowed; CreateSecret and the KMS key cannot be tried without a change", len(needs)), "")
+	if len(x.Findings) == begun {
+		x.Add(check, nebula.SeverityOK, fmt.Sprintf("%d actions are allowed; CreateSecret and the KMS key cannot be tried without a change", len(needs)), "")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // Check asks for a token, for the first page of the list, and with each call
@@ -24,37 +25,28 @@ import (
 func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{p: p}
 	if err := p.life.Enter(ctx); err != nil {
-		x.failed("state", err)
-		return x.findings
+		x.Failed("state", x.p.explain(err))
+		return x.Findings
 	}
 	defer p.life.Leave()
 	if !x.identity(ctx) {
-		return x.findings
+		return x.Findings
 	}
 	x.vault(ctx)
-	return x.findings
+	return x.Findings
 }
 
 // examination collects findings.
 type examination struct {
-	p        *Provider
-	findings []nebula.Finding
-}
-
-func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
-	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
-}
-
-func (x *examination) failed(check string, err error) {
-	e := x.p.explain(err)
-	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+	p *Provider
+	remote.Findings
 }
 
 // identity examines whether there is a token to be had.
 func (x *examination) identity(ctx context.Context) bool {
 	const check = "identity"
 	if _, err := x.p.auth.bearer(ctx, ""); err != nil {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return false
 	}
 	c := x.p.config.Credential
@@ -67,7 +59,7 @@ func (x *examination) identity(ctx context.Context) bool {
 	if c.Type == TypeManagedIdentity && c.ClientID == "" {
 		who = "the managed identity of the system"
 	}
-	x.add(check, nebula.SeverityOK, who, "")
+	x.Add(check, nebula.SeverityOK, who, "")
 	return true
 }
 
@@ -82,10 +74,10 @@ func (x *examination) vault(ctx context.Context) {
 	})
 	var answered *azcore.ResponseError
 	if err != nil && !errors.As(err, &answered) || hasStatus(err, http.StatusUnauthorized) || isShutOut(err) {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return
 	}
-	x.add(check, nebula.SeverityOK, x.p.host, "")
+	x.Add(check, nebula.SeverityOK, x.p.host, "")
 	x.clock(began, response)
 	x.permissions(ctx, err)
 	x.contents(page.Value)
@@ -101,11 +93,11 @@ func (x *examination) clock(began time.Time, response *http.Response) {
 		return
 	}
 	if off := at.Sub(began).Abs(); off > time.Minute {
-		x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
+		x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
 			"set the clock: rotation dates and the life of tokens depend on it")
 		return
 	}
-	x.add("clock", nebula.SeverityOK, "agrees with the server's", "")
+	x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
 }
 
 // probe is a call that can change nothing, and is refused where the right to it
@@ -167,18 +159,18 @@ func (x *examination) permissions(ctx context.Context, listed error) {
 			continue
 		case refused && q.optional:
 			e := x.p.explain(err)
-			x.add(check, nebula.SeverityWarning, e.Message+": "+q.without+" does not work", e.Hint)
+			x.Add(check, nebula.SeverityWarning, e.Message+": "+q.without+" does not work", e.Hint)
 		case refused:
 			e := x.p.explain(err)
-			x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError,
+			x.Findings = append(x.Findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError,
 				Message: e.Message + ": " + q.without + " does not work", Fix: e.Hint})
 		default:
-			x.failed(check, err)
+			x.Failed(check, x.p.explain(err))
 		}
 		whole = false
 	}
 	if whole {
-		x.add(check, nebula.SeverityOK, "the identity may do all that is needed", "")
+		x.Add(check, nebula.SeverityOK, "the identity may do all that is needed", "")
 	}
 }
 
@@ -202,13 +194,13 @@ func (x *examination) contents(items []*azsecrets.SecretProperties) {
 		}
 	}
 	if protected {
-		x.add("purge protection", nebula.SeverityOK, "on: what is deleted stays until its time of retention is over, and cannot be purged", "")
+		x.Add("purge protection", nebula.SeverityOK, "on: what is deleted stays until its time of retention is over, and cannot be purged", "")
 	}
 	if foreign != nil && x.p.names.prefix != "" {
-		x.add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(foreign), "move them away, or set another secret_prefix")
+		x.Add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(foreign), "move them away, or set another secret_prefix")
 	}
 	if disabled != nil {
-		x.add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(disabled),
+		x.Add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(disabled),
 			x.p.setAttributes("NAME")+" --enabled true")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/remote"
@@ -34,7 +32,8 @@ const (
 )
 
 // fail says what err, from anywhere below, means for an operation. This file
-// is the only one that knows the errors of the SDK and of the server.
+// alone knows the errors of the SDK and of the server; those of the login have
+// the file beside it.
 func (p *Provider) fail(op string, name nebula.Name, err error) error {
 	if err == nil {
 		return nil
@@ -282,142 +281,6 @@ func (p *Provider) policyHint(permissions string) string {
 func (p *Provider) vault() string {
 	name, _, _ := strings.Cut(p.host, ".")
 	return name
-}
-
-// loginError is a failure to get a token.
-type loginError struct {
-	status  int   // of the last answer; 0 where none came
-	failure error // on the way, where none came
-	ended   error // of the limit of time
-	err     error // the SDK's
-}
-
-func (e *loginError) Error() string { return "getting a token: " + e.err.Error() }
-
-// Unwrap returns the causes.
-func (e *loginError) Unwrap() []error { return []error{e.err, e.failure, e.ended} }
-
-// errUnreached is why connecting was given up.
-var errUnreached = errors.New("nothing answers")
-
-// explainLogin is for failures to get a token.
-func (p *Provider) explainLogin(l *loginError) *nebula.Error {
-	c := p.config.Credential
-	switch {
-	case errors.Is(l.ended, context.Canceled):
-		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider was closed while it got a token"}
-	case c.Type == TypeDeveloperTools:
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: p.identityHint()}
-	case l.status == http.StatusTooManyRequests, l.status >= 500, l.status == http.StatusGone && c.Type == TypeManagedIdentity:
-		e := explainStatus(l.status, "what gives tokens")
-		e.Kind, e.Err = nebula.ErrUnavailable, nil
-		return e
-	case c.Type == TypeManagedIdentity:
-		return p.explainMachine(l)
-	case l.failure != nil:
-		e := remote.Server{Host: p.cloud.login, Address: "the network", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
-		e.Err = nil // nothing was asked of the vault
-		return e
-	case l.ended != nil:
-		return &nebula.Error{Kind: nebula.ErrTimeout, Message: p.cloud.login + " gave no token in time"}
-	case l.status >= 300 && l.status < 400:
-		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", p.cloud.login, l.status)}
-	}
-	return p.explainPrincipal(l)
-}
-
-// explainMachine is for managed identities.
-func (p *Provider) explainMachine(l *loginError) *nebula.Error {
-	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: p.identityHint()}
-	id := p.config.Credential.ClientID
-	switch {
-	case l.failure != nil || l.ended != nil:
-		e.Message = "this machine has no managed identity: nothing gives tokens here"
-	case l.status == http.StatusBadRequest && id != "":
-		e.Message = "the managed identity " + id + " is not assigned to this machine"
-	case l.status == http.StatusBadRequest:
-		e.Message = "no managed identity of the system is assigned to this machine"
-	default:
-		e.Message = fmt.Sprintf("this machine has no managed identity: what should give tokens answered with status %d", l.status)
-	}
-	return e
-}
-
-// explainPrincipal is for service principals and workload identities.
-func (p *Provider) explainPrincipal(l *loginError) *nebula.Error {
-	c := p.config.Credential
-	message := "the login of " + c.ClientID + " was refused"
-	why := map[int]string{
-		90002:   "there is no tenant " + c.TenantID,
-		700016:  "the tenant " + c.TenantID + " has no application " + c.ClientID,
-		7000215: "the secret of the application is wrong: it has to be the secret's value, not its id",
-		7000222: "the secret of the application has expired",
-		700213:  "no federated credential of the application fits the token of this workload",
-		700024:  "the token of this workload has expired",
-		53003:   "a conditional access policy does not allow it",
-	}
-	for _, code := range loginCodes(l.err) {
-		if words := why[code]; words != "" {
-			message += fmt.Sprintf(": %s (AADSTS%d)", words, code)
-			break
-		}
-	}
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: message, Hint: p.identityHint()}
-}
-
-// loginCodes returns the numbers of the login's error.
-func loginCodes(err error) []int {
-	var failed *azidentity.AuthenticationFailedError
-	if !errors.As(err, &failed) || failed.RawResponse == nil || failed.RawResponse.Body == nil {
-		return nil
-	}
-	body, err := io.ReadAll(io.LimitReader(failed.RawResponse.Body, maxAnswer))
-	if err != nil {
-		return nil
-	}
-	var answer struct {
-		Codes []int `json:"error_codes"`
-	}
-	_ = json.Unmarshal(body, &answer)
-	return answer.Codes
-}
-
-// identityHint says where to look where the identity is what is wrong.
-func (p *Provider) identityHint() string {
-	switch p.config.Credential.Type {
-	case TypeServicePrincipal:
-		return "look at credential.tenant_id, client_id and client_secret_file"
-	case TypeWorkloadIdentity:
-		return "look at credential.tenant_id, client_id and federated_token_file"
-	case TypeDeveloperTools:
-		return "log in: az login, or azd auth login"
-	}
-	return "assign one, or set credential.type to service_principal or developer_tools"
-}
-
-func errSecretFile(path string, cause error) *nebula.Error {
-	reason := "is empty"
-	if cause != nil {
-		reason = remote.FileProblem(cause)
-	}
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "credential.client_secret_file " + strconv.Quote(path) + ": " + reason, Err: cause}
-}
-
-func errSameToken() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token, and there is no other"}
-}
-
-func errForeignChallenge() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
-		Message: "the vault does not accept the token, and asks for one of another login or for another service: it is given none",
-		Hint:    "look at vault_url, and at what stands before the vault"}
-}
-
-// errOtherTenant is given ids that were found to be GUIDs.
-func errOtherTenant(vault, ours string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
-		Message: "the vault is of the tenant " + vault + ", the identity of " + ours, Hint: "look at credential.tenant_id and vault_url"}
 }
 
 func errElsewhere() *nebula.Error {

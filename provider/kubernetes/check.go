@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // verbs are those that a store needs on secrets.
@@ -21,33 +22,24 @@ var verbs = []string{"get", "list", "create", "patch", "delete"}
 func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{p: p}
 	if err := p.life.Enter(ctx); err != nil {
-		x.failed("state", err)
-		return x.findings
+		x.Failed("state", x.p.explain(err))
+		return x.Findings
 	}
 	defer p.life.Leave()
 	if !x.server(ctx) {
-		return x.findings
+		return x.Findings
 	}
 	x.identity(ctx)
 	if x.permissions(ctx) {
 		x.namespace(ctx)
 	}
-	return x.findings
+	return x.Findings
 }
 
 // examination collects findings.
 type examination struct {
-	p        *Provider
-	findings []nebula.Finding
-}
-
-func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
-	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
-}
-
-func (x *examination) failed(check string, err error) {
-	e := x.p.explain(err)
-	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+	p *Provider
+	remote.Findings
 }
 
 // server examines whether the API server answers, and its clock. It is free to
@@ -59,7 +51,7 @@ func (x *examination) server(ctx context.Context) bool {
 	began := x.p.clock.Now()
 	a, err := x.p.call(ctx, request{method: http.MethodGet, path: "version"})
 	if err != nil && !hasStatus(err, http.StatusForbidden) {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return false
 	}
 	var version struct {
@@ -67,19 +59,19 @@ func (x *examination) server(ctx context.Context) bool {
 	}
 	switch {
 	case err != nil:
-		x.add(check, nebula.SeverityOK, x.p.access.server.Host+", of "+x.p.access.source, "")
+		x.Add(check, nebula.SeverityOK, x.p.access.server.Host+", of "+x.p.access.source, "")
 	case json.Unmarshal(a.body, &version) != nil || version.GitVersion == "":
-		x.failed(check, errForeignAnswer())
+		x.Failed(check, errForeignAnswer())
 		return false
 	default:
-		x.add(check, nebula.SeverityOK, x.p.access.server.Host+", Kubernetes "+printable(version.GitVersion)+", of "+x.p.access.source, "")
+		x.Add(check, nebula.SeverityOK, x.p.access.server.Host+", Kubernetes "+printable(version.GitVersion)+", of "+x.p.access.source, "")
 	}
 	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
 		if off := at.Sub(began).Abs(); off > time.Minute {
-			x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
+			x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
 				"set the clock: rotation dates and the life of tokens depend on it")
 		} else {
-			x.add("clock", nebula.SeverityOK, "agrees with the server's", "")
+			x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
 		}
 	}
 	return true
@@ -128,7 +120,7 @@ func (x *examination) identity(ctx context.Context) {
 		} `json:"userInfo"`
 	}
 	if err := x.review(ctx, "authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", nil, &status); err == nil {
-		x.add("identity", nebula.SeverityOK, printable(status.UserInfo.Username), "")
+		x.Add("identity", nebula.SeverityOK, printable(status.UserInfo.Username), "")
 	}
 }
 
@@ -149,22 +141,22 @@ func (x *examination) permissions(ctx context.Context) bool {
 		})
 	}
 	if err := group.Wait(); hasStatus(err, http.StatusForbidden) && x.p.explain(err).Kind == nebula.ErrPermissionDenied {
-		x.add(check, nebula.SeverityWarning, "cannot be examined: the verb create on selfsubjectaccessreviews is not granted",
+		x.Add(check, nebula.SeverityWarning, "cannot be examined: the verb create on selfsubjectaccessreviews is not granted",
 			"bind the ClusterRole system:basic-user, which everybody has by default")
 		return false
 	} else if err != nil {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return false
 	}
 	whole := true
 	for i, verb := range verbs {
 		if !allowed[i] {
 			whole = false
-			x.failed(check, x.p.errForbidden(verb, "secrets"))
+			x.Failed(check, x.p.errForbidden(verb, "secrets"))
 		}
 	}
 	if whole {
-		x.add(check, nebula.SeverityOK, strings.Join(verbs, ", ")+" on secrets in namespace "+x.p.names.namespace, "")
+		x.Add(check, nebula.SeverityOK, strings.Join(verbs, ", ")+" on secrets in namespace "+x.p.names.namespace, "")
 	}
 	return whole
 }
@@ -183,11 +175,11 @@ func (x *examination) namespace(ctx context.Context) {
 	case hasStatus(err, http.StatusBadRequest):
 		// The server tries nothing for which it would have to ask a webhook
 		// that may act on it.
-		x.add(check, nebula.SeverityWarning, "cannot be examined: an admission webhook of the cluster does not support dry runs", "")
+		x.Add(check, nebula.SeverityWarning, "cannot be examined: an admission webhook of the cluster does not support dry runs", "")
 		return
 	case err != nil && !isTaken(err):
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return
 	}
-	x.add(check, nebula.SeverityOK, x.p.names.namespace+" takes Secrets", "")
+	x.Add(check, nebula.SeverityOK, x.p.names.namespace+" takes Secrets", "")
 }

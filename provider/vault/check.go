@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // Check asks the server how it is, whether the engine is the right one, and for
@@ -17,33 +18,24 @@ import (
 func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{p: p}
 	if err := p.life.Enter(ctx); err != nil {
-		x.failed("state", err)
-		return x.findings
+		x.Failed("state", x.p.explain(err))
+		return x.Findings
 	}
 	defer p.life.Leave()
 	if !x.server(ctx) {
-		return x.findings
+		return x.Findings
 	}
 	if x.permissions(ctx) {
 		x.engine(ctx)
 		x.lifetimes(ctx)
 	}
-	return x.findings
+	return x.Findings
 }
 
 // examination collects findings.
 type examination struct {
-	p        *Provider
-	findings []nebula.Finding
-}
-
-func (x *examination) add(check string, severity nebula.Severity, message, fix string) {
-	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
-}
-
-func (x *examination) failed(check string, err error) {
-	e := x.p.explain(err)
-	x.findings = append(x.findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError, Message: e.Message, Fix: e.Hint})
+	p *Provider
+	remote.Findings
 }
 
 func serverVersion(a *answer) (string, error) {
@@ -61,21 +53,21 @@ func (x *examination) server(ctx context.Context) bool {
 	a, err := x.p.wire.do(ctx, request{method: http.MethodGet, path: "sys/health", root: true,
 		query: map[string][]string{"standbyok": {"true"}, "perfstandbyok": {"true"}}})
 	if err != nil {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return false
 	}
 	version, err := serverVersion(a)
 	if err != nil {
-		x.failed(check, errForeignAnswer())
+		x.Failed(check, errForeignAnswer())
 		return false
 	}
-	x.add(check, nebula.SeverityOK, x.p.wire.address.Host+", Vault "+version, "")
+	x.Add(check, nebula.SeverityOK, x.p.wire.address.Host+", Vault "+version, "")
 	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
 		if off := at.Sub(began).Abs(); off > time.Minute {
-			x.add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
+			x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
 				"set the clock: rotation dates and the life of tokens depend on it")
 		} else {
-			x.add("clock", nebula.SeverityOK, "agrees with the server's", "")
+			x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
 		}
 	}
 	return true
@@ -112,12 +104,12 @@ func (x *examination) permissions(ctx context.Context) bool {
 	}
 	a, err := x.p.call(ctx, request{method: http.MethodPost, path: "sys/capabilities-self", body: map[string][]string{"paths": asked}})
 	if err != nil {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return false
 	}
 	granted, err := decode[map[string]any](a)
 	if err != nil {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return false
 	}
 	whole := true
@@ -132,10 +124,10 @@ func (x *examination) permissions(ctx context.Context) bool {
 			severity = nebula.SeverityWarning
 			message += ": a write on condition of a version takes a call more"
 		}
-		x.add(check, severity, message, n.policy())
+		x.Add(check, severity, message, n.policy())
 	}
 	if whole {
-		x.add(check, nebula.SeverityOK, "the token may do all that is needed", "")
+		x.Add(check, nebula.SeverityOK, "the token may do all that is needed", "")
 	}
 	return true
 }
@@ -169,11 +161,11 @@ func (x *examination) engine(ctx context.Context) {
 	const check = "engine"
 	a, err := x.p.call(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + x.p.paths.mount})
 	if hasStatus(err, http.StatusForbidden) || hasStatus(err, http.StatusNotFound) || hasStatus(err, http.StatusBadRequest) {
-		x.failed(check, x.p.errMount())
+		x.Failed(check, x.p.errMount())
 		return
 	}
 	if err != nil {
-		x.failed(check, err)
+		x.Failed(check, x.p.explain(err))
 		return
 	}
 	mount, err := decode[struct {
@@ -181,10 +173,10 @@ func (x *examination) engine(ctx context.Context) {
 		Options map[string]string `json:"options"`
 	}](a)
 	if err != nil || mount.Type != "kv" || mount.Options["version"] != "2" {
-		x.failed(check, x.p.errMount())
+		x.Failed(check, x.p.errMount())
 		return
 	}
-	x.add(check, nebula.SeverityOK, "KV version 2 at "+x.p.paths.mount, "")
+	x.Add(check, nebula.SeverityOK, "KV version 2 at "+x.p.paths.mount, "")
 }
 
 // lifetimes warns where the engine deletes versions by itself. A token that may
@@ -201,7 +193,7 @@ func (x *examination) lifetimes(ctx context.Context) {
 	if err != nil || wrong != nil || after <= 0 {
 		return
 	}
-	x.add("lifetimes", nebula.SeverityWarning,
+	x.Add("lifetimes", nebula.SeverityWarning,
 		fmt.Sprintf("the engine deletes every version after %v, and plain lists leave such credentials out", after),
 		"vault write "+x.p.paths.mount+"/config delete_version_after=0s")
 }
