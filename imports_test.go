@@ -50,6 +50,31 @@ func TestProvidersKnowOnlyTheCore(t *testing.T) {
 	}
 }
 
+// What the tests are made of is no part of the product.
+func TestProductKnowsNoTestApparatus(t *testing.T) {
+	const apparatus = "github.com/nebula-credential/nebula/internal/testing"
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if strings.HasPrefix(pkg, apparatus+"/") {
+			found = true
+			continue
+		}
+		for _, dep := range strings.Fields(imports) {
+			if strings.HasPrefix(dep, apparatus) {
+				t.Errorf("%s imports %s", pkg, dep)
+			}
+		}
+	}
+	if !found {
+		t.Errorf("there is nothing in %s", apparatus)
+	}
+}
+
 func hasAnyPrefix(s string, prefixes []string) bool {
 	for _, p := range prefixes {
 		if strings.HasPrefix(s, p) {

@@ -13,8 +13,8 @@ type azureServer struct{}
 func (azureServer) name() string { return "azure" }
 
 func (azureServer) binaries() []binary {
-	return []binary{{name: "azure", module: "..", pkg: "internal/azureserver/cmd/keyvault",
-		sources: []string{"internal/azureserver"}, note: "some seconds"}}
+	return []binary{{name: "azure", module: "..", pkg: "internal/testing/azureserver/cmd/keyvault",
+		sources: []string{"internal/testing/azureserver"}, note: "some seconds"}}
 }
 
 func (a azureServer) start(ctx context.Context, s *session) ([]variable, error) {

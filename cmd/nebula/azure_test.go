@@ -8,8 +8,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/nebula-credential/nebula/internal/azureserver"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
 // The whole command on a key vault, by nothing but variables of its

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/middleware"
 )
 

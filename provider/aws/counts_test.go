@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/middleware"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/aws"
 )

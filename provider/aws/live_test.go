@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/providertest"
 )

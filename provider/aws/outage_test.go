@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/middleware"
 )
 

@@ -11,9 +11,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/azureserver"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/middleware"
 )
 

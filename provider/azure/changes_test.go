@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
 // A write whose caller went away is still under way. The next one of that name

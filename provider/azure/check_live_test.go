@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
 // findings are those of severity other than ok, and all in words.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/azure"
 )

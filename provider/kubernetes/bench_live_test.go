@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )

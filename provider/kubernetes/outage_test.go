@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/middleware"
 )
 

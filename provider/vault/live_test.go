@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/vault"
 	"github.com/nebula-credential/nebula/providertest"

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/vault"
 )

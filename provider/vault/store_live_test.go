@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/middleware"
 )
 

@@ -1,9 +1,9 @@
 // Command vectors prints the test vectors of the record format, one JSON
 // object a line:
 //
-//	go run ./internal/vectors > testdata/format/vectors.jsonl
-//	go run ./internal/vectors -example
-//	go run ./internal/vectors -derived > internal/seal/testdata/derived.jsonl
+//	go run ./internal/testing/vectors > testdata/format/vectors.jsonl
+//	go run ./internal/testing/vectors -example
+//	go run ./internal/testing/vectors -derived > internal/seal/testdata/derived.jsonl
 //
 // It is written from docs/format.md and shares no code with the packages that
 // it tests: it builds every text and every input of a hash by hand, naively.

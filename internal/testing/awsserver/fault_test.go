@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
 func create(t *testing.T, server *awsserver.Server, name string) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
 // state is what a scenario says of a secret up to now.

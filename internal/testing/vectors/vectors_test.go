@@ -13,8 +13,8 @@ import (
 func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
 	skipInFIPSMode(t)
 	for path, print := range map[string]func(io.Writer) error{
-		"../../testdata/format/vectors.jsonl":        func(w io.Writer) error { return write(w, generate()) },
-		"../../internal/seal/testdata/derived.jsonl": writeDerived,
+		"../../../testdata/format/vectors.jsonl": func(w io.Writer) error { return write(w, generate()) },
+		"../../seal/testdata/derived.jsonl":      writeDerived,
 	} {
 		stored, err := os.ReadFile(path)
 		if err != nil {
@@ -40,12 +40,12 @@ func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
 // What docs/format.md shows byte by byte is what the generator computes.
 func TestDocumentHasTheExample(t *testing.T) {
 	skipInFIPSMode(t)
-	text, err := os.ReadFile("../../docs/format.md")
+	text, err := os.ReadFile("../../../docs/format.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(text), example()) {
-		t.Error("the example in docs/format.md is not what go run ./internal/vectors -example prints")
+		t.Error("the example in docs/format.md is not what go run ./internal/testing/vectors -example prints")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
 // exchange is one line of a file of recordings: see testdata/README.md.

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/nebula-credential/nebula/internal/azureserver"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
 // AzureVault is an empty key vault for one test, on a server for tests that

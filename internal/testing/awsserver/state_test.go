@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
 func clocked(t *testing.T) (*awsserver.Server, *time.Time) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nebula-credential/nebula/internal/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
 func newServer(t *testing.T, o awsserver.Options) *awsserver.Server {
