@@ -66,7 +66,7 @@ func TestAWSAddressIsTheConnectedOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.OpenWithoutKeys(t.Context(), "", Outside{})
+	s, err := c.OpenWithoutKeys(t.Context(), "", OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

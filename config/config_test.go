@@ -152,7 +152,7 @@ func TestNamedStores(t *testing.T) {
 	if s := setting(t, c, "stores.work.key.passphrase_command"); s.Value != Redacted {
 		t.Errorf("shown: %v", s.Value)
 	}
-	if _, err := c.Open(t.Context(), "wrok", Outside{}); !errors.Is(err, nebula.ErrUsage) || !strings.Contains(err.Error(), "did you mean work?") {
+	if _, err := c.Open(t.Context(), "wrok", OpenOptions{}); !errors.Is(err, nebula.ErrUsage) || !strings.Contains(err.Error(), "did you mean work?") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -230,11 +230,11 @@ func TestPassphraseIsAskedForWithoutASource(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked string
-	outside := Outside{Ask: func(_ context.Context, question string) ([]byte, error) {
+	options := OpenOptions{Ask: func(_ context.Context, question string) ([]byte, error) {
 		asked = question
 		return []byte("typed"), nil
 	}}
-	s, err := c.Open(t.Context(), "", outside)
+	s, err := c.Open(t.Context(), "", options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +242,8 @@ func TestPassphraseIsAskedForWithoutASource(t *testing.T) {
 	if err != nil || !bytes.Equal(text, []byte("typed")) || !strings.HasPrefix(asked, "Passphrase for memory") {
 		t.Errorf("%q, %v, %q", text, err, asked)
 	}
-	outside.Ask = func(context.Context, string) ([]byte, error) { return nil, ErrNoTerminal }
-	if s, err = c.Open(t.Context(), "", outside); err != nil {
+	options.Ask = func(context.Context, string) ([]byte, error) { return nil, ErrNoTerminal }
+	if s, err = c.Open(t.Context(), "", options); err != nil {
 		t.Fatal(err)
 	}
 	var e *nebula.Error

@@ -14,7 +14,7 @@ import (
 type Keys struct {
 	store       *store
 	env         environment
-	outside     Outside
+	options     OpenOptions
 	description nebula.Description
 }
 
@@ -113,7 +113,7 @@ func (k *Keys) firstKey(ctx context.Context) (nebula.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.outside.Tell("new store: " + k.Place() + "\n" + key.Explain())
+	k.options.Tell("new store: " + k.Place() + "\n" + key.Explain())
 	return key.Key, nil
 }
 

@@ -76,7 +76,7 @@ func TestKubernetesLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := new(strings.Builder)
-	s, err := c.OpenWithoutKeys(context.Background(), "", Outside{Stderr: said})
+	s, err := c.OpenWithoutKeys(context.Background(), "", OpenOptions{Stderr: said})
 	if err == nil {
 		_, err = s.Get(t.Context(), "a")
 		_ = s.Close()

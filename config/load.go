@@ -287,7 +287,7 @@ func (l *loader) checkStores(selected string) {
 		if selected != "*" && orDefault(selected) != name {
 			continue
 		}
-		if err := s.construct(Outside{}); err != nil {
+		if err := s.construct(OpenOptions{}); err != nil {
 			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
 			continue
 		}
@@ -340,7 +340,7 @@ func (l *loader) whereSection(section string) string {
 
 // construct makes the store's provider, without a network call. One that
 // depends on the process that opens it is made anew.
-func (s *store) construct(outside Outside) error {
+func (s *store) construct(options OpenOptions) error {
 	for _, d := range drivers() {
 		if d.name != s.shared.Provider {
 			continue
@@ -349,7 +349,7 @@ func (s *store) construct(outside Outside) error {
 			return nil
 		}
 		if d.adapt != nil {
-			d.adapt(s.sections[d.name], outside)
+			d.adapt(s.sections[d.name], options)
 		}
 		p, err := d.open(s.sections[d.name])
 		if err != nil {

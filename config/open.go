@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/knownstores"
 )
 
-// Outside is what opening needs of the world.
-type Outside struct {
+// OpenOptions goes with [Config.Open]: what opening a store needs of the process.
+type OpenOptions struct {
 	// Ask asks a person at the controlling terminal for something hidden. It
 	// fails with ErrNoTerminal where nobody can be asked.
 	Ask func(ctx context.Context, question string) ([]byte, error)
@@ -65,51 +65,51 @@ func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 }
 
 // Open opens a store by its name; "" is the default one.
-func (c *Config) Open(ctx context.Context, name string, outside Outside) (*Opened, error) {
-	return c.open(ctx, name, outside, true)
+func (c *Config) Open(ctx context.Context, name string, options OpenOptions) (*Opened, error) {
+	return c.open(ctx, name, options, true)
 }
 
 // OpenWithoutKeys opens a store to look at it or to initialise it: nothing
 // sealed can be read, and nobody is asked for a passphrase.
-func (c *Config) OpenWithoutKeys(ctx context.Context, name string, outside Outside) (*Opened, error) {
-	return c.open(ctx, name, outside, false)
+func (c *Config) OpenWithoutKeys(ctx context.Context, name string, options OpenOptions) (*Opened, error) {
+	return c.open(ctx, name, options, false)
 }
 
-func (c *Config) open(ctx context.Context, name string, outside Outside, withKeys bool) (*Opened, error) {
+func (c *Config) open(ctx context.Context, name string, options OpenOptions, withKeys bool) (*Opened, error) {
 	s, err := c.find(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.construct(outside); err != nil {
+	if err := s.construct(options); err != nil {
 		return nil, err
 	}
-	keys := &Keys{store: s, env: c.env, outside: outside, description: describe(s.provider)}
+	keys := &Keys{store: s, env: c.env, options: options, description: describe(s.provider)}
 	if path := keys.file(); keys.fileIsNamed() || Exists(path) {
 		if err := keys.checkPlace(path); err != nil {
 			return nil, err
 		}
 	}
-	options := nebula.Options{
+	storeOptions := nebula.Options{
 		Scope:          s.shared.Scope,
 		CreatedBy:      s.shared.CreatedBy,
 		TrackAccess:    s.shared.TrackAccess,
 		MaxConcurrency: s.shared.MaxConcurrency,
 		TrustedKey:     s.trusted,
-		Logger:         outside.Logger,
+		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
-		options.Pins = knownstores.New(dir)
+		storeOptions.Pins = knownstores.New(dir)
 	}
 	if path := s.shared.RollbackGuard; path != "" {
-		options.RollbackGuard = guardfile.New(path)
+		storeOptions.RollbackGuard = guardfile.New(path)
 	}
 	if withKeys {
-		options.Keys = keys.all()
+		storeOptions.Keys = keys.all()
 		if s.name == DefaultStore && s.shared.Provider == "local" {
-			options.FirstKey = keys.firstKey
+			storeOptions.FirstKey = keys.firstKey
 		}
 	}
-	opened, err := nebula.Open(ctx, s.provider, options)
+	opened, err := nebula.Open(ctx, s.provider, storeOptions)
 	if err != nil {
 		return nil, err
 	}

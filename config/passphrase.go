@@ -56,7 +56,7 @@ func (k *Keys) Passphrase(ctx context.Context) ([]byte, error) {
 	if s := k.source(); s != nil {
 		return s.passphrase(ctx)
 	}
-	text, err := k.outside.Ask(ctx, "Passphrase for "+k.Place()+": ")
+	text, err := k.options.Ask(ctx, "Passphrase for "+k.Place()+": ")
 	if errors.Is(err, ErrNoTerminal) {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err,
 			Message: "no key is at hand, and there is no terminal to ask for a passphrase at", Hint: k.Where()}
@@ -117,7 +117,7 @@ func (k *Keys) fileSource(name, path string) *source {
 
 func (k *Keys) commandSource(name, command string) *source {
 	return &source{name, func(ctx context.Context) ([]byte, error) {
-		text, err := runPassphrase(ctx, command, k.outside)
+		text, err := runPassphrase(ctx, command, k.options)
 		return trimLine(text), err
 	}}
 }
@@ -200,7 +200,7 @@ func readLimited(r io.Reader) ([]byte, error) {
 }
 
 // runPassphrase runs a command, without a shell, and returns what it prints.
-func runPassphrase(ctx context.Context, command string, outside Outside) ([]byte, error) {
+func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]byte, error) {
 	args, err := shlex.Split(command)
 	if err != nil {
 		return nil, errors.New("its quotes do not match")
@@ -212,8 +212,8 @@ func runPassphrase(ctx context.Context, command string, outside Outside) ([]byte
 	defer cancel()
 	out := &limitedBuffer{stop: cancel}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = process.ChildEnvironment(outside.Environ)
-	cmd.Stdout, cmd.Stderr = out, outside.Stderr
+	cmd.Env = process.ChildEnvironment(options.Environ)
+	cmd.Stdout, cmd.Stderr = out, options.Stderr
 	cmd.WaitDelay = time.Second // for children of its own that keep the pipe
 	err = cmd.Run()
 	switch {

@@ -18,16 +18,16 @@ func drivers() []driver {
 	return []driver{
 		register("local", local.DefaultConfig, local.New),
 		register("memory", memory.DefaultConfig, memory.New),
-		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, Outside) {}, map[string]string{"region": "AWS_REGION"}),
+		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, OpenOptions) {}, map[string]string{"region": "AWS_REGION"}),
 		registerNetworked("azure", azure.DefaultConfigIn, azure.New,
-			func(c *azure.Config, o Outside) { c.Logger = o.Logger },
+			func(c *azure.Config, o OpenOptions) { c.Logger = o.Logger },
 			map[string]string{"vault_url": "AZURE_KEYVAULT_URL", "credential.tenant_id": "AZURE_TENANT_ID",
 				"credential.client_id": "AZURE_CLIENT_ID", "credential.federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"}),
 		registerNetworked("kubernetes", kubernetes.DefaultConfigIn, kubernetes.New,
-			func(c *kubernetes.Config, o Outside) { c.Stderr = o.Stderr },
+			func(c *kubernetes.Config, o OpenOptions) { c.Stderr = o.Stderr },
 			map[string]string{"kubeconfig_path": "KUBECONFIG", "namespace": "KUBERNETES_NAMESPACE"}),
 		registerNetworked("vault", vault.DefaultConfigIn, vault.New,
-			func(c *vault.Config, o Outside) { c.OneShot, c.Logger = o.OneShot, o.Logger },
+			func(c *vault.Config, o OpenOptions) { c.OneShot, c.Logger = o.OneShot, o.Logger },
 			map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
 	}
 }
@@ -38,7 +38,7 @@ type driver struct {
 	defaults func(getenv func(string) string) any // a pointer to its configuration
 	open     func(any) (nebula.Provider, error)   // takes such a pointer
 
-	adapt  func(any, Outside) // to the process that opens the store; nil where nothing depends on it
+	adapt  func(any, OpenOptions) // to the process that opens the store; nil where nothing depends on it
 	native map[string]string  // the backend's own variables that the defaults obey, by key
 }
 
@@ -58,10 +58,10 @@ func register[C any, P nebula.Provider](name string, defaults func() C, open fun
 
 // registerNetworked is register for a provider that depends on more of the world.
 func registerNetworked[C any, P nebula.Provider](name string, defaults func(getenv func(string) string) C, open func(C) (P, error),
-	adapt func(*C, Outside), native map[string]string) driver {
+	adapt func(*C, OpenOptions), native map[string]string) driver {
 	d := register(name, func() C { return defaults(func(string) string { return "" }) }, open)
 	d.defaults = func(getenv func(string) string) any { c := defaults(getenv); return &c }
-	d.adapt = func(c any, o Outside) { adapt(c.(*C), o) }
+	d.adapt = func(c any, o OpenOptions) { adapt(c.(*C), o) }
 	d.native = native
 	return d
 }

@@ -72,7 +72,7 @@ func TestLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.OpenWithoutKeys(t.Context(), "", Outside{OneShot: true})
+	s, err := c.OpenWithoutKeys(t.Context(), "", OpenOptions{OneShot: true})
 	if err == nil {
 		_, err = s.Get(t.Context(), "a")
 		_ = s.Close()
@@ -86,7 +86,7 @@ func TestLayers(t *testing.T) {
 	if _, ok := c.stores[DefaultStore].provider.(nebula.Unwrapper); !ok {
 		t.Error("nothing is around the networked provider")
 	}
-	if _, err := c.OpenWithoutKeys(context.Background(), "here", Outside{}); err != nil {
+	if _, err := c.OpenWithoutKeys(context.Background(), "here", OpenOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	p := c.stores["here"].provider

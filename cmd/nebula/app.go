@@ -84,12 +84,12 @@ func (a *app) openWithoutKeys(ctx context.Context) (*config.Opened, error) {
 }
 
 func (a *app) openWith(ctx context.Context,
-	open func(*config.Config, context.Context, string, config.Outside) (*config.Opened, error)) (*config.Opened, error) {
+	open func(*config.Config, context.Context, string, config.OpenOptions) (*config.Opened, error)) (*config.Opened, error) {
 	c, err := a.load()
 	if err != nil {
 		return nil, err
 	}
-	opened, err := open(c, ctx, a.global.store, a.outside())
+	opened, err := open(c, ctx, a.global.store, a.options())
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func (a *app) openWith(ctx context.Context,
 	return opened, nil
 }
 
-func (a *app) outside() config.Outside {
-	return config.Outside{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ,
+func (a *app) options() config.OpenOptions {
+	return config.OpenOptions{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ,
 		OneShot: !a.global.long, Logger: slog.New(warnings{a})}
 }
 

@@ -72,7 +72,7 @@ func (a *app) completeIDs(prefix string) []cobra.Completion {
 	if err != nil || !c.CompleteIDs || c.Provider(a.global.store) != "local" {
 		return nil
 	}
-	s, err := c.OpenWithoutKeys(ctx, a.global.store, config.Outside{Stderr: io.Discard, Tell: func(string) {}})
+	s, err := c.OpenWithoutKeys(ctx, a.global.store, config.OpenOptions{Stderr: io.Discard, Tell: func(string) {}})
 	if err != nil {
 		return nil
 	}

@@ -240,7 +240,7 @@ func TestLongCommands(t *testing.T) {
 		if err := a.before(cmd, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := a.outside().OneShot; got != oneShot {
+		if got := a.options().OneShot; got != oneShot {
 			t.Errorf("nebula %s: one shot is %v", args, got)
 		}
 		a.clock.stop()
