@@ -39,7 +39,7 @@ type driver struct {
 	open     func(any) (nebula.Provider, error)   // takes such a pointer
 
 	adapt  func(any, OpenOptions) // to the process that opens the store; nil where nothing depends on it
-	native map[string]string  // the backend's own variables that the defaults obey, by key
+	native map[string]string      // the backend's own variables that the defaults obey, by key
 }
 
 func register[C any, P nebula.Provider](name string, defaults func() C, open func(C) (P, error)) driver {
