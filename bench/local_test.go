@@ -85,9 +85,10 @@ func secret() nebula.Secret {
 	return nebula.NewSecret(value)
 }
 
-func check(b *testing.B, err error) {
+func check(tb testing.TB, err error) {
 	if err != nil {
-		b.Fatal(err)
+		tb.Helper()
+		tb.Fatal(err)
 	}
 }
 

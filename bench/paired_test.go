@@ -1,50 +1,88 @@
-// Package bench compares nebula with the bare operations it is made of, and
-// the command with an empty Go program. docs/performance.md has the figures
-// and the command that repeats them.
+// Package bench compares nebula with what it is made of: the bare file
+// operations, the SDKs of the backends, an empty Go program. It also compares
+// what kubeconfigs mean to nebula and to client-go. A module of its own keeps
+// the SDKs that only comparisons need out of the product's requirements.
+// docs/performance.md has the figures and the commands that repeat them.
 package bench
 
 import (
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// cost is what one operation took: time, and CPU of this process in user and
+// kernel mode. A server in another process adds nothing to the CPU.
+type cost struct{ time, cpu time.Duration }
 
 // paired times two operations in turn, in rounds of several of each, and
 // reports the median of each and of their ratio. The machine may be noisy:
 // what slows a round slows both.
 func paired(b *testing.B, perRound int, bare, ours func(i int)) {
 	b.Helper()
-	var bareTimes, ourTimes, ratios []float64
+	alternate(b, perRound, bare, ours)
+}
+
+// compare is paired for an operation of a provider, with all its layers, beside
+// the same call of the backend's SDK. It reports the CPU, too.
+func compare(b *testing.B, what string, bare, ours func() error) {
+	b.Run(what, func(b *testing.B) {
+		call := func(f func() error) func(int) { return func(int) { check(b, f()) } }
+		bareCosts, ourCosts := alternate(b, 10, call(bare), call(ours))
+		cpu := func(c cost) float64 { return float64(c.cpu) }
+		b.ReportMetric(median(bareCosts, cpu), "bare-cpu-ns")
+		b.ReportMetric(median(ourCosts, cpu), "nebula-cpu-ns")
+	})
+}
+
+func alternate(b *testing.B, perRound int, bare, ours func(i int)) (bareCosts, ourCosts []cost) {
+	b.Helper()
+	var ratios []float64
 	n := 0
 	for b.Loop() {
 		from := n
 		n += perRound
-		bareTime, ourTime := time.Duration(0), time.Duration(0)
+		var bareCost, ourCost cost
 		// Who goes first alternates: the first may warm a cache for the second.
 		if len(ratios)%2 == 0 {
-			bareTime, ourTime = timed(bare, from, n), timed(ours, from, n)
+			bareCost, ourCost = measure(b, bare, from, n), measure(b, ours, from, n)
 		} else {
-			ourTime, bareTime = timed(ours, from, n), timed(bare, from, n)
+			ourCost, bareCost = measure(b, ours, from, n), measure(b, bare, from, n)
 		}
-		bareTimes = append(bareTimes, float64(bareTime)/float64(perRound))
-		ourTimes = append(ourTimes, float64(ourTime)/float64(perRound))
-		ratios = append(ratios, float64(ourTime)/float64(bareTime))
+		bareCosts = append(bareCosts, bareCost)
+		ourCosts = append(ourCosts, ourCost)
+		ratios = append(ratios, float64(ourCost.time)/float64(bareCost.time))
 	}
+	elapsed := func(c cost) float64 { return float64(c.time) }
 	b.ReportMetric(0, "ns/op") // a round of both says nothing
-	b.ReportMetric(median(bareTimes), "bare-ns")
-	b.ReportMetric(median(ourTimes), "nebula-ns")
-	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(median(bareCosts, elapsed), "bare-ns")
+	b.ReportMetric(median(ourCosts, elapsed), "nebula-ns")
+	b.ReportMetric(median(ratios, func(r float64) float64 { return r }), "ratio")
+	return bareCosts, ourCosts
 }
 
-func timed(f func(int), from, to int) time.Duration {
-	start := time.Now()
+// measure returns the cost of one operation, as the mean of several.
+func measure(b *testing.B, f func(int), from, to int) cost {
+	used, start := processCPU(b), time.Now()
 	for i := from; i < to; i++ {
 		f(i)
 	}
-	return time.Since(start)
+	elapsed, n := time.Since(start), time.Duration(to-from)
+	return cost{elapsed / n, (processCPU(b) - used) / n}
 }
 
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
+func processCPU(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func median[T any](all []T, of func(T) float64) float64 {
+	values := make([]float64, len(all))
+	for i, v := range all {
+		values[i] = of(v)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
 }
