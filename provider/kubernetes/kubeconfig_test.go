@@ -76,17 +76,20 @@ func TestKubeconfigRead(t *testing.T) {
 	const server = "server: https://k.example.com:6443\n"
 	certificate, key := keyPair(t)
 	files := map[string]string{"ca.pem": string(certificate), "sub/cert.pem": string(certificate), "sub/key.pem": string(key)}
+	authority := x509.NewCertPool()
+	authority.AppendCertsFromPEM(certificate)
 	acting := http.Header{"Impersonate-User": {"bob"}, "Impersonate-Uid": {"7"}, "Impersonate-Group": {"a", "b"}, "Impersonate-Extra-Example.com%2FReason": {"one", "two"}}
 	for what, test := range map[string]struct {
 		config, more  string // of the files in KUBECONFIG
 		authorization string
 		headers       http.Header
 		proxy         string
-		trusts, shows bool // an authority, a certificate
+		roots         *x509.CertPool
+		shows         bool // a certificate
 	}{
 		"token":       {config: minimal(server, "token: abc"), authorization: "Bearer abc"},
 		"password":    {config: minimal(server, "username: alice\npassword: \"a:b\""), authorization: "Basic YWxpY2U6YTpi"},
-		"certificate": {config: minimal(server+"certificate-authority: ca.pem", "client-certificate: sub/cert.pem\nclient-key: sub/key.pem"), trusts: true, shows: true},
+		"certificate": {config: minimal(server+"certificate-authority: ca.pem", "client-certificate: sub/cert.pem\nclient-key: sub/key.pem"), roots: authority, shows: true},
 		"proxy":       {config: minimal(server+"proxy-url: http://proxy.example.com:3128", "token: x"), authorization: "Bearer x", proxy: "http://proxy.example.com:3128"},
 		"acting as": {config: minimal(server, "token: x\nas: bob\nas-uid: \"7\"\nas-groups: [a, b]\nas-user-extra: {Example.com/Reason: [one, two]}"),
 			authorization: "Bearer x", headers: acting},
@@ -110,7 +113,8 @@ func TestKubeconfigRead(t *testing.T) {
 			if a.proxy != nil {
 				proxy = a.proxy.String()
 			}
-			if a.server.Host != "k.example.com:6443" || proxy != test.proxy || (a.roots != nil) != test.trusts || (a.tls != nil && clientPair(t, a.tls) != nil) != test.shows {
+			shows := a.tls != nil && clientPair(t, a.tls) != nil
+			if a.server.Host != "k.example.com:6443" || proxy != test.proxy || !a.roots.Equal(test.roots) || shows != test.shows {
 				t.Errorf("it reaches the server as %+v", a)
 			}
 		})

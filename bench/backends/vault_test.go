@@ -1,4 +1,4 @@
-package bench
+package backends
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
@@ -22,17 +23,17 @@ func BenchmarkVault(b *testing.B) {
 	sdk := vaultSDK(b, s)
 	kv, path := sdk.KVv2(c.MountPath), c.PathPrefix+"/timed"
 	data := map[string]any{"record": string(e.Bytes())}
-	compare(b, "retrieve",
+	paired.Calls(b, "retrieve",
 		func() error { _, err := kv.Get(ctx, path); return err },
 		func() error { _, err := p.Retrieve(ctx, name); return err })
-	compare(b, "store again",
+	paired.Calls(b, "store again",
 		func() error { _, err := kv.Put(ctx, path, data); return err },
 		func() error { _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); return err })
-	compare(b, "exists",
+	paired.Calls(b, "exists",
 		func() error { _, err := kv.GetMetadata(ctx, path); return err },
 		func() error { _, err := p.Exists(ctx, name); return err })
 	query := map[string][]string{"list": {"true"}, "exclude_deleted": {"true"}}
-	compare(b, "list of 100 names",
+	paired.Calls(b, "list of 100 names",
 		func() error {
 			_, err := sdk.Logical().ReadWithDataWithContext(ctx, c.MountPath+"/metadata/"+c.PathPrefix+"/", query)
 			return err

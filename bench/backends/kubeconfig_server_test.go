@@ -1,13 +1,15 @@
-package bench
+package backends
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -25,7 +27,7 @@ import (
 type arrived struct {
 	Proxied     string // the address that a proxy was asked for; "" without one
 	ServerName  string // of the TLS handshake
-	Certificate string // of the client, in DER
+	Certificate string // of the client: the digest
 	Resource    string // path of the kind of resource
 	Header      http.Header
 }
@@ -73,7 +75,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	a := arrived{Proxied: s.proxied, ServerName: r.TLS.ServerName, Resource: path.Dir(r.URL.Path), Header: make(http.Header)}
 	if len(r.TLS.PeerCertificates) > 0 {
-		a.Certificate = string(r.TLS.PeerCertificates[0].Raw)
+		a.Certificate = fmt.Sprintf("%x", sha256.Sum256(r.TLS.PeerCertificates[0].Raw))
 	}
 	for key, values := range r.Header {
 		if key == "Authorization" || strings.HasPrefix(key, "Impersonate-") {

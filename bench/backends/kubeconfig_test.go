@@ -1,4 +1,4 @@
-package bench
+package backends
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package bench
+package backends
 
 import (
 	"path/filepath"
@@ -7,11 +7,12 @@ import (
 	"time"
 
 	sdkaws "github.com/aws/aws-sdk-go-v2/aws"
-	sdkcredentials "github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
@@ -29,21 +30,21 @@ func BenchmarkAWS(b *testing.B) {
 	p := connect(b, bare)
 	name, e := storeTimed(b, p, 99)
 	sdk := secretsmanager.New(secretsmanager.Options{Region: c.Region, BaseEndpoint: &c.EndpointURL,
-		Credentials: sdkcredentials.NewStaticCredentialsProvider(awsKeyID, awsSecret, "")})
+		Credentials: credentials.NewStaticCredentialsProvider(awsKeyID, awsSecret, "")})
 	id, text := c.SecretPrefix+"timed", string(e.Bytes())
-	compare(b, "retrieve",
+	paired.Calls(b, "retrieve",
 		func() error {
 			_, err := sdk.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id, VersionStage: sdkaws.String("AWSCURRENT")})
 			return err
 		},
 		func() error { _, err := p.Retrieve(ctx, name); return err })
-	compare(b, "exists",
+	paired.Calls(b, "exists",
 		func() error {
 			_, err := sdk.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 			return err
 		},
 		func() error { _, err := p.Exists(ctx, name); return err })
-	compare(b, "list of 100",
+	paired.Calls(b, "list of 100",
 		func() error {
 			_, err := sdk.ListSecrets(ctx, &secretsmanager.ListSecretsInput{MaxResults: sdkaws.Int32(100),
 				Filters: []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{c.SecretPrefix}}}})
@@ -51,7 +52,7 @@ func BenchmarkAWS(b *testing.B) {
 		},
 		func() error { return listAll(ctx, p) })
 	again := nebula.StoreOptions{Previous: e}
-	compare(b, "store again",
+	paired.Calls(b, "store again",
 		func() error {
 			_, err := sdk.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: &text})
 			return err

@@ -1,9 +1,6 @@
-// Package bench compares nebula with what it is made of: the bare file
-// operations, the SDKs of the backends, an empty Go program. It also compares
-// what kubeconfigs mean to nebula and to client-go. A module of its own keeps
-// the SDKs that only comparisons need out of the product's requirements.
-// docs/performance.md has the figures and the commands that repeat them.
-package bench
+// Package paired is for benchmarks that compare two implementations of the same
+// operation.
+package paired
 
 import (
 	"slices"
@@ -16,19 +13,25 @@ import (
 // kernel mode. A server in another process adds nothing to the CPU.
 type cost struct{ time, cpu time.Duration }
 
-// paired times two operations in turn, in rounds of several of each, and
-// reports the median of each and of their ratio. The machine may be noisy:
-// what slows a round slows both.
-func paired(b *testing.B, perRound int, bare, ours func(i int)) {
+// Run times two operations in turn, in rounds of several of each, and reports
+// the median of each and of their ratio. The machine may be noisy: what slows a
+// round slows both.
+func Run(b *testing.B, perRound int, bare, ours func(i int)) {
 	b.Helper()
 	alternate(b, perRound, bare, ours)
 }
 
-// compare is paired for an operation of a provider, with all its layers, beside
-// the same call of the backend's SDK. It reports the CPU, too.
-func compare(b *testing.B, what string, bare, ours func() error) {
+// Calls is Run for calls of a server, ten of each in a round, as a benchmark of
+// its own. It reports the CPU, too.
+func Calls(b *testing.B, what string, bare, ours func() error) {
 	b.Run(what, func(b *testing.B) {
-		call := func(f func() error) func(int) { return func(int) { check(b, f()) } }
+		call := func(f func() error) func(int) {
+			return func(int) {
+				if err := f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
 		bareCosts, ourCosts := alternate(b, 10, call(bare), call(ours))
 		cpu := func(c cost) float64 { return float64(c.cpu) }
 		b.ReportMetric(median(bareCosts, cpu), "bare-cpu-ns")
@@ -74,7 +77,9 @@ func measure(b *testing.B, f func(int), from, to int) cost {
 
 func processCPU(b *testing.B) time.Duration {
 	var usage syscall.Rusage
-	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 

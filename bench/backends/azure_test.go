@@ -1,4 +1,4 @@
-package bench
+package backends
 
 import (
 	"testing"
@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
@@ -34,10 +35,10 @@ func BenchmarkAzure(b *testing.B) {
 		tags[key] = &value
 	}
 	sdk, text := azureSDK(b, s), string(e.Bytes())
-	compare(b, "retrieve",
+	paired.Calls(b, "retrieve",
 		func() error { _, err := sdk.GetSecret(ctx, secret, "", nil); return err },
 		func() error { _, err := p.Retrieve(ctx, name); return err })
-	compare(b, "store again",
+	paired.Calls(b, "store again",
 		func() error {
 			_, err := sdk.SetSecret(ctx, secret, azsecrets.SetSecretParameters{Value: &text, Tags: tags}, nil)
 			return err

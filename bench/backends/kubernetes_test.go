@@ -1,4 +1,4 @@
-package bench
+package backends
 
 import (
 	"strings"
@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
@@ -35,13 +36,13 @@ func BenchmarkKubernetes(b *testing.B) {
 	read := func() error {
 		return sdk.Get().Namespace(c.Namespace).Resource("secrets").Name(stored.Items[0].Name).Do(ctx).Into(new(corev1.Secret))
 	}
-	compare(b, "retrieve", read, func() error { _, err := p.Retrieve(ctx, name); return err })
-	compare(b, "store", updateOther(b, sdk, stored.Items[0]), func() error {
+	paired.Calls(b, "retrieve", read, func() error { _, err := p.Retrieve(ctx, name); return err })
+	paired.Calls(b, "store", updateOther(b, sdk, stored.Items[0]), func() error {
 		_, e := record(b, "timed", strings.Repeat("v", 1024))
 		_, err := p.Store(ctx, name, e, nebula.StoreOptions{})
 		return err
 	})
-	compare(b, "exists", read, func() error { _, err := p.Exists(ctx, name); return err })
+	paired.Calls(b, "exists", read, func() error { _, err := p.Exists(ctx, name); return err })
 }
 
 // updateOther returns an update of another Secret like this one. Of the same
