@@ -3,9 +3,13 @@
 package atomicfile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -119,7 +123,7 @@ func TestCreateOverALink(t *testing.T) {
 func TestWaysToCreate(t *testing.T) {
 	d := open(t)
 	for name, way := range map[string]func(*Staged, string) error{
-		"rename": (*Staged).renameNew, "reserve": (*Staged).reserve,
+		"rename": (*Staged).renameNew, "reserve": (*Staged).renameReserved,
 	} {
 		s, err := d.Stage([]byte(name))
 		if err != nil {
@@ -142,6 +146,98 @@ func TestWaysToCreate(t *testing.T) {
 			}
 		}
 		again.Discard()
+	}
+}
+
+// TestManyReserve: on a file system with neither links nor a rename that
+// replaces nothing, one of many makes the file, and nobody sees it empty.
+func TestManyReserve(t *testing.T) {
+	for range 20 {
+		d := open(t)
+		done := make(chan struct{})
+		var reading, writing sync.WaitGroup
+		reading.Go(func() {
+			for {
+				data, _, err := d.Read("file", 100)
+				if err == nil && string(data) != "whole" || err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("a reader sees %q, %v", data, err)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+		var made atomic.Int32
+		for range 8 {
+			writing.Go(func() {
+				s, err := d.Stage([]byte("whole"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer s.file.close()
+				switch err := s.renameReserved("file"); {
+				case err == nil:
+					made.Add(1)
+				case !errors.Is(err, fs.ErrExist):
+					t.Error(err)
+				default:
+					_ = d.Remove(s.name)
+				}
+			})
+		}
+		writing.Wait()
+		close(done)
+		reading.Wait()
+		if made.Load() != 1 {
+			t.Errorf("%d made it", made.Load())
+		}
+		alone(t, d.Path(), "file")
+	}
+}
+
+// TestLeftReservation: it is named, and not taken over.
+func TestLeftReservation(t *testing.T) {
+	d := open(t)
+	left := filepath.Join(d.Path(), "file"+reservedSuffix)
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Stage(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Discard()
+	var reserved *ReservedError
+	if err := s.renameReserved("file"); !errors.As(err, &reserved) || reserved.Path != left {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestProbeLock: it leaves nothing, and says when there is nothing to try.
+func TestProbeLock(t *testing.T) {
+	d := open(t)
+	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {
+		t.Errorf("without files: %v, %v", known, err)
+	}
+	if entries, err := os.ReadDir(d.Path()); len(entries) != 0 || err != nil {
+		t.Errorf("it made %v, %v", entries, err)
+	}
+	if err := os.WriteFile(filepath.Join(d.Path(), "file"), nil, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {
+		t.Errorf("a file that may be read alone: %v, %v", known, err)
+	}
+	if err := os.Symlink("file", filepath.Join(d.Path(), ".lock")); err != nil {
+		t.Fatal(err)
+	}
+	var special *NotRegularError
+	if _, err := d.ProbeLock(".lock", "file"); !errors.As(err, &special) || IsLockError(err) {
+		t.Errorf("a link: %v", err)
 	}
 }
 
