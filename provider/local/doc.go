@@ -19,6 +19,10 @@
 // no lock. Versions are the first 16 bytes of the SHA-256 of the record, in
 // hexadecimal: two equal records have the same version. Deletion is final.
 //
+// The directory may be moved away or replaced while it is in use. Store, Delete
+// and List go to the directory that the path leads to when they begin; Retrieve
+// and Exists to one that it led to within the last 10 milliseconds.
+//
 // # What is refused
 //
 // A directory that the group or others may write, or that belongs to somebody

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -103,6 +104,48 @@ func TestReplacedDirectory(t *testing.T) {
 	}
 	s.holds("id", record)
 	s.put("id", "again")
+}
+
+// TestReplacedDirectoryIsNoticed: readers do not go on with a directory that
+// was moved away, whether another one took its place or none.
+func TestReplacedDirectoryIsNoticed(t *testing.T) {
+	keptInPlace(t)
+	s, other := newStore(t), newStore(t)
+	s.put("id", "old")
+	record := other.put("id", "new")
+	if err := os.Rename(s.dir, s.dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory that was moved away is not read", func() bool {
+		_, err := s.Retrieve(t.Context(), named("id"))
+		found, failed := s.Exists(t.Context(), named("id"))
+		return errors.Is(err, nebula.ErrNotFound) && !found && failed == nil
+	})
+	if err := os.Rename(other.dir, s.dir); err != nil {
+		t.Fatal(err)
+	}
+	s.holds("id", record)
+	if err := os.Rename(s.dir, other.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.dir+".away", s.dir); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory in its place is read", func() bool {
+		r, err := s.Retrieve(t.Context(), named("id"))
+		return err == nil && !bytes.Equal(r.Envelope.Bytes(), record)
+	})
+}
+
+// soon waits, for much longer than it should take, until something holds.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	const limit, pause = 10 * time.Second, 2 * time.Millisecond
+	for end := time.Now().Add(limit); !holds(); time.Sleep(pause) {
+		if time.Now().After(end) {
+			t.Fatalf("it never happens: %s", what)
+		}
+	}
 }
 
 func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
