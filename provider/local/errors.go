@@ -52,9 +52,8 @@ func (p *Provider) explain(err error) *nebula.Error {
 			Hint:    "look where it comes from, and remove it or move it away"}
 	case errors.As(err, &tooLarge):
 		return errTooLarge(tooLarge.Size)
-	case errors.Is(err, atomicfile.ErrNoLocks):
-		return &nebula.Error{Kind: nebula.ErrNotSupported, Message: p.address() + ": " + atomicfile.ErrNoLocks.Error(),
-			Hint: "use a local file system, or set enable_locking = false where only one process writes"}
+	case atomicfile.IsLockError(err):
+		return p.errNotLocked(path, err)
 	case atomicfile.IsFull(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable,
 			Message: path + ": no space left on the device; what was stored before stands",
@@ -70,6 +69,28 @@ func (p *Provider) explain(err error) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + atomicfile.Reason(err)}
 	}
 	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + atomicfile.Reason(err)}
+}
+
+// errNotLocked says that the file system is to blame, and no mode of a file.
+func (p *Provider) errNotLocked(path string, err error) *nebula.Error {
+	where := "the file system"
+	if b := p.bases.current.Load(); b != nil {
+		if network := b.NetworkFileSystem(); network != "" {
+			where += " (" + network + ")"
+		}
+	}
+	const without = "if only one process at a time writes, set enable_locking = false: init, put and delete then work, " +
+		"conditions and changes of the keyring do not"
+	switch {
+	case errors.Is(err, atomicfile.ErrNoLocks):
+		return &nebula.Error{Kind: nebula.ErrNotSupported, Message: path + ": " + where + " does not lock files",
+			Hint: "use a file system that does; or, " + without}
+	case errors.Is(err, fs.ErrPermission):
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
+			Message: path + ": " + where + " refuses to lock it: " + atomicfile.Reason(err),
+			Hint:    "see whether the mount, the server's export or a security module forbids locks; or, " + without}
+	}
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": it could not be locked: " + atomicfile.Reason(err)}
 }
 
 // errDenied names the mode that stands in the way: the file's if it is a
@@ -151,7 +172,7 @@ func errTooLarge(size int64) *nebula.Error {
 
 func errNeedsLocks(what string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: what + " needs locks, and enable_locking is false",
-		Hint: "set enable_locking = true"}
+		Hint: "set enable_locking = true; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
 func errTwin(twin string) *nebula.Error {

@@ -161,10 +161,16 @@ func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
 
 func TestWithoutLocks(t *testing.T) {
 	s := newStore(t, withoutLocks)
+	keyring := nebula.KeyringName()
 	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	fails(t, err, nebula.ErrNotSupported, "store", "enable_locking")
-	_, err = s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{})
-	fails(t, err, nebula.ErrNotSupported, "store", "keyring")
+	for _, condition := range []nebula.Precondition{{}, nebula.IfVersion("1")} {
+		_, err = s.Store(t.Context(), keyring, providertest.Keyring(), nebula.StoreOptions{Precondition: condition})
+		fails(t, err, nebula.ErrNotSupported, "store", "enable_locking = true", "copy it back")
+	}
+	if found, err := s.Exists(t.Context(), keyring); found || err != nil {
+		t.Errorf("a keyring was written: %v, %v", found, err)
+	}
 	record := s.put("id", "v")
 	s.holds("id", record)
 	if err := s.Delete(t.Context(), named("id")); err != nil {
@@ -172,6 +178,35 @@ func TestWithoutLocks(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(s.dir, ".lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is a lock file: %v", err)
+	}
+}
+
+// TestKeyringIsMadeWithoutLocks: one of many makes it, and it is not replaced.
+func TestKeyringIsMadeWithoutLocks(t *testing.T) {
+	s := newStore(t, withoutLocks)
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() {
+			p := openStore(t, s.dir, withoutLocks)
+			_, errs[i] = p.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(),
+				nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		})
+	}
+	all.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+			continue
+		}
+		fails(t, err, nebula.ErrAlreadyExists, "store")
+	}
+	if made != 1 {
+		t.Errorf("%d made the keyring", made)
+	}
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
