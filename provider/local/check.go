@@ -95,11 +95,15 @@ func (x *examination) lock() {
 			"enable_locking is false: preconditions and changes of the keyring are not supported", "set enable_locking = true")
 		return
 	}
-	if err := x.base.ProbeLock(lockName); err != nil {
+	known, err := x.base.ProbeLock(lockName, keyringFile(x.provider.naming))
+	switch {
+	case err != nil:
 		x.failed("lock", err)
-		return
+	case known:
+		x.add("lock", nebula.SeverityOK, "files can be locked", "")
+	default:
+		x.add("lock", nebula.SeverityOK, "whether files can be locked shows at the first write", "")
 	}
-	x.add("lock", nebula.SeverityOK, "files can be locked", "")
 }
 
 func (x *examination) fileSystem() {
@@ -204,7 +208,7 @@ func (t troubles) names() string {
 // restrict returns the command that takes others' access to them away.
 func (t troubles) restrict(dir string) string {
 	if t.count > len(t.first) {
-		return atomicfile.Restrict(filepath.Join(dir, "*"))
+		return atomicfile.RestrictAll(dir)
 	}
 	var paths []string
 	for _, name := range t.first {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -64,6 +65,7 @@ func New(config Config) (*Provider, error) {
 	}
 	path := resolve(config.BasePath)
 	p.bases.path.Store(&path)
+	p.bases.started = time.Now()
 	return p, nil
 }
 

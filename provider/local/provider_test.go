@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -105,6 +106,48 @@ func TestReplacedDirectory(t *testing.T) {
 	s.put("id", "again")
 }
 
+// TestReplacedDirectoryIsNoticed: readers do not go on with a directory that
+// was moved away, whether another one took its place or none.
+func TestReplacedDirectoryIsNoticed(t *testing.T) {
+	keptInPlace(t)
+	s, other := newStore(t), newStore(t)
+	s.put("id", "old")
+	record := other.put("id", "new")
+	if err := os.Rename(s.dir, s.dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory that was moved away is not read", func() bool {
+		_, err := s.Retrieve(t.Context(), named("id"))
+		found, failed := s.Exists(t.Context(), named("id"))
+		return errors.Is(err, nebula.ErrNotFound) && !found && failed == nil
+	})
+	if err := os.Rename(other.dir, s.dir); err != nil {
+		t.Fatal(err)
+	}
+	s.holds("id", record)
+	if err := os.Rename(s.dir, other.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.dir+".away", s.dir); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory in its place is read", func() bool {
+		r, err := s.Retrieve(t.Context(), named("id"))
+		return err == nil && !bytes.Equal(r.Envelope.Bytes(), record)
+	})
+}
+
+// soon waits, for much longer than it should take, until something holds.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	const limit, pause = 10 * time.Second, 2 * time.Millisecond
+	for end := time.Now().Add(limit); !holds(); time.Sleep(pause) {
+		if time.Now().After(end) {
+			t.Fatalf("it never happens: %s", what)
+		}
+	}
+}
+
 func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
 	keptInPlace(t)
 	dir := t.TempDir()
@@ -118,10 +161,16 @@ func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
 
 func TestWithoutLocks(t *testing.T) {
 	s := newStore(t, withoutLocks)
+	keyring := nebula.KeyringName()
 	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	fails(t, err, nebula.ErrNotSupported, "store", "enable_locking")
-	_, err = s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{})
-	fails(t, err, nebula.ErrNotSupported, "store", "keyring")
+	for _, condition := range []nebula.Precondition{{}, nebula.IfVersion("1")} {
+		_, err = s.Store(t.Context(), keyring, providertest.Keyring(), nebula.StoreOptions{Precondition: condition})
+		fails(t, err, nebula.ErrNotSupported, "store", "enable_locking = true", "copy it back")
+	}
+	if found, err := s.Exists(t.Context(), keyring); found || err != nil {
+		t.Errorf("a keyring was written: %v, %v", found, err)
+	}
 	record := s.put("id", "v")
 	s.holds("id", record)
 	if err := s.Delete(t.Context(), named("id")); err != nil {
@@ -129,6 +178,35 @@ func TestWithoutLocks(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(s.dir, ".lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is a lock file: %v", err)
+	}
+}
+
+// TestKeyringIsMadeWithoutLocks: one of many makes it, and it is not replaced.
+func TestKeyringIsMadeWithoutLocks(t *testing.T) {
+	s := newStore(t, withoutLocks)
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() {
+			p := openStore(t, s.dir, withoutLocks)
+			_, errs[i] = p.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(),
+				nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		})
+	}
+	all.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+			continue
+		}
+		fails(t, err, nebula.ErrAlreadyExists, "store")
+	}
+	if made != 1 {
+		t.Errorf("%d made the keyring", made)
+	}
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

@@ -10,13 +10,17 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider/local"
+	"github.com/nebula-credential/nebula/providertest"
 )
 
 // play is what the test binary does as another process.
 func play(role string) error {
 	// Calls are counted by thread where they are made to fail.
 	runtime.LockOSThread()
-	p, err := local.New(config(os.Getenv("NEBULA_TEST_DIR")))
+	become(os.Getenv)
+	c := config(os.Getenv("NEBULA_TEST_DIR"))
+	c.EnableLocking = os.Getenv("NEBULA_TEST_LOCKING") != "false"
+	p, err := local.New(c)
 	if err != nil {
 		return err
 	}
@@ -30,6 +34,8 @@ func play(role string) error {
 		_, err = p.Store(ctx, named("id"), sealed("id", "new", nil), nebula.StoreOptions{})
 	case "delete":
 		err = p.Delete(ctx, named("id"))
+	case "init":
+		_, err = p.Store(ctx, nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	case "stores":
 		err = storeForever(ctx, p)
 	case "turns":
