@@ -38,49 +38,49 @@ func parseNumber(text string) (number int64, ok bool) {
 }
 
 const (
-	// sightHolds is how long a version that was read is taken for one of the
+	// recentFor is how long a version that was read is taken for one of the
 	// secret that is there: a change is made of what was just read.
-	sightHolds = 2 * time.Second
-	// mostSights bounds the memory that they take.
-	mostSights = 1024
+	recentFor = 2 * time.Second
+	// maxRecent bounds the memory that they take.
+	maxRecent = 1024
 )
 
-// sights are the versions that were the current ones a moment ago. Whether one
-// still is, Vault compares by its number; this spares the look whether the
+// recentVersions are the versions that were the current ones a moment ago. Vault
+// compares by number whether one still is; this spares the look whether the
 // number is of the same secret.
-type sights struct {
+type recentVersions struct {
 	mu   sync.Mutex
-	last map[nebula.Name]sight
+	last map[nebula.Name]recentVersion
 }
 
-type sight struct {
+type recentVersion struct {
 	version nebula.Version
 	at      time.Time
 }
 
-func (s *sights) note(name nebula.Name, v nebula.Version, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == nil {
-		s.last = make(map[nebula.Name]sight)
+func (r *recentVersions) note(name nebula.Name, v nebula.Version, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.last = make(map[nebula.Name]recentVersion)
 	}
-	if len(s.last) >= mostSights {
-		clear(s.last)
+	if len(r.last) >= maxRecent {
+		clear(r.last)
 	}
-	s.last[name] = sight{v, now}
+	r.last[name] = recentVersion{v, now}
 }
 
-func (s *sights) forget(name nebula.Name) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.last, name)
+func (r *recentVersions) forget(name nebula.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, name)
 }
 
 // has reports whether that version was the current one a moment ago.
-func (s *sights) has(name nebula.Name, v nebula.Version, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last, ok := s.last[name]
+func (r *recentVersions) has(name nebula.Name, v nebula.Version, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, ok := r.last[name]
 	age := now.Sub(last.at)
-	return ok && last.version == v && age >= 0 && age < sightHolds
+	return ok && last.version == v && age >= 0 && age < recentFor
 }
