@@ -41,6 +41,11 @@ type Harness struct {
 	// Preconditions says how they are kept.
 	Preconditions Preconditions
 
+	// SharedDeletions says that of several deletions of one version at the
+	// same time more than one may succeed: the backend does not say which of
+	// them removed it.
+	SharedDeletions bool
+
 	// MaxRecordSize is the greatest size of a record in bytes, and 0 where no
 	// limit is known. Describe must say the same.
 	MaxRecordSize int

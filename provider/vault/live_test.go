@@ -70,10 +70,11 @@ func liveHarness(s *livetest.VaultServer, maxStores int, configure func(*testing
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
 			providertest.Historian, providertest.VersionRetriever, providertest.Checker,
 		},
-		MaxRecordSize: 1_000_000,
-		MaxTags:       63,
-		AcceptsTag:    vault.AcceptsTag,
-		MaxStores:     maxStores,
+		MaxRecordSize:   1_000_000,
+		SharedDeletions: true,
+		MaxTags:         63,
+		AcceptsTag:      vault.AcceptsTag,
+		MaxStores:       maxStores,
 	}
 }
 
