@@ -37,7 +37,7 @@ func TestVariants(t *testing.T) {
 	})
 	t.Run("few tags", func(t *testing.T) {
 		h := variant(defect{config: small(), store: fewTags})
-		h.MaxTags, h.AcceptsTag = mostTags, plainTag
+		h.MaxTags, h.AcceptsTag = maxTags, plainTag
 		providertest.Run(t, h)
 	})
 	t.Run("late lists", func(t *testing.T) {
@@ -92,7 +92,7 @@ func folding(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o n
 	}
 }
 
-const mostTags = 15
+const maxTags = 15
 
 func plainTag(key, value string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9 _.:/=+@-]*$`).MatchString(key + value)
@@ -101,7 +101,7 @@ func plainTag(key, value string) bool {
 func fewTags(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	tags := e.Metadata().Tags
 	for key, value := range tags {
-		if len(tags) > mostTags || !plainTag(key, value) && ctx.Err() == nil {
+		if len(tags) > maxTags || !plainTag(key, value) && ctx.Err() == nil {
 			return "", storeError(nebula.ErrInvalidMetadata, n)
 		}
 	}
