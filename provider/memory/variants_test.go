@@ -30,6 +30,11 @@ func TestVariants(t *testing.T) {
 		h.Preconditions = providertest.Racy
 		providertest.Run(t, h)
 	})
+	t.Run("racy deletions", func(t *testing.T) {
+		h := variant(defect{config: small(), remove: racyDelete})
+		h.RacyDeletions = true
+		providertest.Run(t, h)
+	})
 	t.Run("folds case", func(t *testing.T) {
 		h := variant(defect{config: small(), store: folding})
 		h.FoldsCase = true
@@ -68,6 +73,16 @@ func refusingDelete(p full, ctx context.Context, n nebula.Name, c nebula.Precond
 		return false, &nebula.Error{Kind: nebula.ErrNotSupported, Op: "delete", Provider: "memory", ID: n.ID()}
 	}
 	return p.Delete(ctx, n, c)
+}
+
+// racyDelete checks the condition some time before it deletes.
+func racyDelete(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+	history, err := p.History(ctx, n)
+	if err != nil || c.Check(history[0].Version) != nil {
+		return p.Delete(ctx, n, c)
+	}
+	time.Sleep(5 * time.Millisecond)
+	return p.Delete(ctx, n, nebula.Precondition{})
 }
 
 func refusing(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
