@@ -45,7 +45,7 @@ func (d *driver) setDeleted(ctx context.Context, name nebula.Name, tree string, 
 // Purge implements [nebula.Purger]: it deletes the secret's metadata, and with
 // it every version. It makes two calls, or one if there is nothing.
 func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
-	d.recent.forget(name)
+	d.recent.Forget(name)
 	_, err := d.readMetadata(ctx, name)
 	if isMissing(err) {
 		return false, nil

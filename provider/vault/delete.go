@@ -17,7 +17,7 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 	if err != nil && !isMissing(err) {
 		return false, err
 	}
-	d.recent.forget(name)
+	d.recent.Forget(name)
 	current := m.current()
 	if current == "" && (condition.IsZero() || provider.IsRepeat(ctx)) {
 		return false, nil

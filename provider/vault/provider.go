@@ -43,6 +43,7 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 		config: config, options: o, address: config.identity(r), paths: r.paths, wire: w,
 		auth:        &authenticator{config: config.Auth, wire: w, clock: o.Clock, limit: config.Timeout},
 		stopRenewal: func() {},
+		recent:      provider.NewRecent[nebula.Name, nebula.Version](o.Clock, maxRecent, recentFor),
 	}, nil
 }
 
@@ -59,7 +60,7 @@ type driver struct {
 	stopRenewal context.CancelFunc
 
 	changes provider.Changes
-	recent  recentVersions
+	recent  *provider.Recent[nebula.Name, nebula.Version] // see recentFor
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later

@@ -47,7 +47,7 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	if err != nil {
 		return nebula.Record{}, err
 	}
-	d.recent.note(name, s.version(), d.options.Clock.Now())
+	d.recent.Note(name, s.version())
 	return s.record(name)
 }
 

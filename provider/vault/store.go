@@ -36,7 +36,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		}
 	}
 	v := formatVersion(w.Version, w.CreatedTime)
-	d.recent.note(name, v, d.options.Clock.Now())
+	d.recent.Note(name, v)
 	return v, nil
 }
 
@@ -145,7 +145,7 @@ func (d *driver) writeOver(ctx context.Context, name nebula.Name, record string,
 	var w written
 	var err error
 	patches, looked := !d.unpatched.Load(), false
-	if !patches || !d.recent.has(name, v, d.options.Clock.Now()) {
+	if seen, _ := d.recent.Get(name); !patches || seen != v {
 		err, looked = d.look(ctx, name, cas, condition), true
 	}
 	if err == nil && patches {

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -27,34 +26,6 @@ func TestVersions(t *testing.T) {
 		if n, ok := parseVersion(wrong); ok {
 			t.Errorf("%q is read as %d", wrong, n)
 		}
-	}
-}
-
-// A version counts as seen for a moment, and the memory of them is bounded.
-func TestRecentVersions(t *testing.T) {
-	var s recentVersions
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	name, err := nebula.ID("a").Name()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.note(name, "1", now)
-	if !s.has(name, "1", now.Add(recentFor-1)) || s.has(name, "1", now.Add(recentFor)) || s.has(name, "2", now) || s.has(name, "1", now.Add(-1)) {
-		t.Error("a version counts as recent for too long, or not long enough")
-	}
-	s.forget(name)
-	if s.has(name, "1", now) {
-		t.Error("what was forgotten is known")
-	}
-	for i := range maxRecent + 1 {
-		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.note(other, "1", now)
-	}
-	if len(s.last) > maxRecent {
-		t.Errorf("%d are kept", len(s.last))
 	}
 }
 

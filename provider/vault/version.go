@@ -3,7 +3,6 @@ package vault
 import (
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nebula-credential/nebula"
@@ -37,50 +36,11 @@ func parseNumber(text string) (number int64, ok bool) {
 	return n, err == nil && n > 0 && strconv.FormatInt(n, 10) == text
 }
 
+// The versions that were the current ones a moment ago are remembered: at most
+// maxRecent of them, each for recentFor. Vault compares by number whether one
+// still is; that spares the look whether the number is of the same secret, since
+// a change is often made of what was just read.
 const (
-	// recentFor is how long a version that was read is taken for one of the
-	// secret that is there: a change is made of what was just read.
-	recentFor = 2 * time.Second
-	// maxRecent bounds the memory that they take.
 	maxRecent = 1024
+	recentFor = 2 * time.Second
 )
-
-// recentVersions are the versions that were the current ones a moment ago. Vault
-// compares by number whether one still is; this spares the look whether the
-// number is of the same secret.
-type recentVersions struct {
-	mu   sync.Mutex
-	last map[nebula.Name]recentVersion
-}
-
-type recentVersion struct {
-	version nebula.Version
-	at      time.Time
-}
-
-func (r *recentVersions) note(name nebula.Name, v nebula.Version, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.last == nil {
-		r.last = make(map[nebula.Name]recentVersion)
-	}
-	if len(r.last) >= maxRecent {
-		clear(r.last)
-	}
-	r.last[name] = recentVersion{v, now}
-}
-
-func (r *recentVersions) forget(name nebula.Name) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.last, name)
-}
-
-// has reports whether that version was the current one a moment ago.
-func (r *recentVersions) has(name nebula.Name, v nebula.Version, now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	last, ok := r.last[name]
-	age := now.Sub(last.at)
-	return ok && last.version == v && age >= 0 && age < recentFor
-}
