@@ -17,7 +17,6 @@ import (
 	client "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/observe/prometheus"
 	"github.com/nebula-credential/nebula/provider"

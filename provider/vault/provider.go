@@ -94,7 +94,7 @@ func (d *driver) Open(ctx context.Context) error {
 func (d *driver) startRenewal(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.stopRenewal = cancel
-	r := &renewer{auth: d.auth, clock: d.options.Clock, logger: d.options.Logger, threshold: d.config.TokenRenewalThreshold,
+	r := &renewer{auth: d.auth, clock: d.options.Clock, logger: d.options.Warnings, threshold: d.config.TokenRenewalThreshold,
 		limit: d.config.Timeout, explain: d.Explain}
 	d.background.Go(func() { r.run(ctx) })
 }

@@ -153,7 +153,5 @@ func (r *renewer) mayPass(err error) bool {
 }
 
 func (r *renewer) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	if r.logger != nil {
-		r.logger.LogAttrs(ctx, level, message, append(attrs, slog.String("provider", providerName))...)
-	}
+	r.logger.LogAttrs(ctx, level, message, append(attrs, slog.String("provider", providerName))...)
 }
