@@ -187,7 +187,7 @@ func TestRollbackGuardAfterTheOldKeyIsDestroyed(t *testing.T) {
 	if m := guard.marks["memory: x"]; m.KeyID != result.KeyID {
 		t.Errorf("the mark is still under %v", m.KeyID)
 	}
-	wantKind(t, s.DestroyKey(t.Context(), old.ID), "")
+	wantKind(t, s.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), "")
 	get(t, s, "x")
 	put(t, s, "gone", "2", nebula.PutOptions{})
 }

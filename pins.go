@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"time"
 )
 
 // ParseKeyID reads 32 lower-case hexadecimal digits.
@@ -23,6 +24,11 @@ func ParseKeyID(s string) (KeyID, error) {
 type Pin struct {
 	KeyID      KeyID  // of the data key
 	Generation uint64 // the highest one seen of the keyring
+
+	// SeenAt is when that data key was first seen as the current one, by the
+	// clock of this machine: a rotation that is resumed counts its waiting from
+	// there. Zero where it is not known.
+	SeenAt time.Time
 }
 
 // Pins remember the data key of each store, as SSH remembers the keys of hosts.
@@ -63,10 +69,10 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 		return &Error{Kind: ErrUntrustedKey, Message: fmt.Sprintf("the store's data key is %v, not %v", got, id)}
 	}
 	err = s.options.Pins.Update(s.pinned(), func(Pin, bool) (Pin, bool) {
-		return Pin{KeyID: id, Generation: ring.generation}, true
+		return Pin{KeyID: id, Generation: ring.generation, SeenAt: s.now()}, true
 	})
 	if err == nil {
-		s.hold(&heldKeyring{ring, begun, s.turns.Add(1)})
+		s.hold(ring, begun, s.turns.Add(1))
 	}
 	return err
 }
@@ -132,13 +138,16 @@ func (s *Store) remember(ring *keyring) error {
 	if address == "" {
 		return nil
 	}
-	seen := Pin{KeyID(ring.current.ID()), ring.generation}
-	if pin, found, err := s.options.Pins.Load(address); err == nil && found && pin == seen {
+	seen := Pin{KeyID: KeyID(ring.current.ID()), Generation: ring.generation, SeenAt: s.now()}
+	if pin, found, err := s.options.Pins.Load(address); err == nil && found && pin.KeyID == seen.KeyID && pin.Generation == seen.Generation {
 		return nil
 	}
 	err := s.options.Pins.Update(address, func(pin Pin, found bool) (Pin, bool) {
 		if found && pin.Generation >= seen.Generation {
 			return pin, true
+		}
+		if found && pin.KeyID == seen.KeyID {
+			seen.SeenAt = pin.SeenAt
 		}
 		return seen, true
 	})
@@ -149,6 +158,20 @@ func (s *Store) remember(ring *keyring) error {
 		return nil
 	}
 	return err
+}
+
+// pinnedSince returns when this machine first saw the keyring's current key, or
+// the zero time.
+func (s *Store) pinnedSince(ring *keyring) time.Time {
+	address := s.pinned()
+	if address == "" {
+		return time.Time{}
+	}
+	pin, found, err := s.options.Pins.Load(address)
+	if err != nil || !found || pin.KeyID != KeyID(ring.current.ID()) {
+		return time.Time{}
+	}
+	return pin.SeenAt
 }
 
 func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {

@@ -192,7 +192,7 @@ func TestPinFollowsARotation(t *testing.T) {
 	// The configuration may still name the key of before.
 	get(t, f.pinned(t, nebula.Options{TrustedKey: &old.ID}), "x")
 	// Once it is destroyed, the keyring proves nothing for it.
-	if err := f.DestroyKey(t.Context(), old.ID); err != nil {
+	if err := f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = f.pinned(t, nebula.Options{TrustedKey: &old.ID}).Get(t.Context(), "x")

@@ -3,6 +3,7 @@ package nebula_test
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type remote struct {
 	storeCtx    func(context.Context)
 	retrieved   func(name nebula.Name, r *nebula.Record) error // after each
 	listed      func(context.Context) error                    // before each page
+	strangers   []nebula.Entry                                 // in lists, beside the records
 }
 
 func newRemote() *remote {
@@ -130,7 +132,7 @@ func (r *remote) Exists(_ context.Context, name nebula.Name) (bool, error) {
 func (r *remote) List(context.Context, nebula.Filter) nebula.Pager {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := &remotePager{remote: r}
+	p := &remotePager{remote: r, entries: slices.Clone(r.strangers)}
 	for name := range r.records {
 		late := r.clock.now().Sub(r.born[name]) < r.description.ListLag
 		if !name.IsKeyring() && !late {

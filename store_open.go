@@ -124,6 +124,19 @@ func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, erro
 		Hint: "it is a copy of an older state; if you put it back from a backup, seal it anew with: nebula restore ID"}
 }
 
+// keyThatFits returns the key of keyFor if the record's commitment is of it, so
+// that the record depends on no other key.
+func (k *keyring) keyThatFits(name Name, e *Envelope, rule openRule) (*seal.Key, error) {
+	key, err := k.keyFor(name, e, rule)
+	switch {
+	case err != nil:
+		return nil, err
+	case key.Fits(name.s, e.sealed):
+		return key, nil
+	}
+	return nil, damagedRecord(seal.ErrCommitment)
+}
+
 // whyUnknown tells a damaged key id from the record of another store.
 func (k *keyring) whyUnknown(name Name, e *Envelope) error {
 	for _, key := range k.all() {

@@ -108,8 +108,8 @@ func TestRotateOnARemoteBackend(t *testing.T) {
 	put(t, writer, "again", "v", nebula.PutOptions{})
 	wrote := false
 	var waited []time.Duration
-	result, err := admin.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(d time.Duration) {
-		waited = append(waited, d)
+	result, err := admin.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(w nebula.RotateWait) {
+		waited = append(waited, w.Duration)
 		if wrote {
 			return
 		}
@@ -144,7 +144,7 @@ func TestResumeWithAnotherClock(t *testing.T) {
 		r.clock.advance(-ahead)
 		var waited time.Duration
 		s := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
-		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true, Waiting: func(d time.Duration) { waited += d }}); err != nil {
+		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true, Waiting: func(w nebula.RotateWait) { waited += w.Duration }}); err != nil {
 			t.Fatal(err)
 		}
 		if waited != 2*time.Minute {
@@ -254,7 +254,7 @@ func TestDestroyWhileRotating(t *testing.T) {
 	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, f.DestroyKey(t.Context(), old.ID), nebula.ErrUsage)
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), nebula.ErrUsage)
 }
 
 // oddKey makes slots that nobody could read again.
@@ -518,7 +518,7 @@ func TestRotationEndsWhileARecordIsRead(t *testing.T) {
 				_, err = admin.Rotate(t.Context(), nebula.RotateOptions{})
 			}
 			if err == nil && destroyed {
-				err = admin.DestroyKey(t.Context(), before.ID)
+				err = admin.DestroyKey(t.Context(), before.ID, nebula.DestroyOptions{})
 			}
 			if err != nil {
 				t.Error(err)

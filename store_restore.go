@@ -76,7 +76,7 @@ func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (seal
 	if err != nil || !guarded && keyring.Envelope.keyID == record.Envelope.keyID {
 		return false, err
 	}
-	ring, err := s.reloadKeyring(ctx)
+	ring, err := s.reloadHeld(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -89,5 +89,5 @@ func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (seal
 			return false, err
 		}
 	}
-	return key != ring.current, s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
+	return key != ring.current, s.setMark(name, record.Envelope, ring.keyring, func(Mark) bool { return false })
 }

@@ -9,6 +9,7 @@ package knownstores
 import (
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/statefile"
@@ -24,9 +25,10 @@ func New(dir string) *File {
 }
 
 type line struct {
-	Address    string `json:"address"`
-	KeyID      string `json:"key_id"`
-	Generation uint64 `json:"generation"`
+	Address    string     `json:"address"`
+	KeyID      string     `json:"key_id"`
+	Generation uint64     `json:"generation"`
+	SeenAt     *time.Time `json:"seen_at,omitempty"`
 }
 
 func (l line) key() (string, error) {
@@ -39,7 +41,11 @@ func (l line) key() (string, error) {
 
 func (l line) pin() nebula.Pin {
 	id, _ := nebula.ParseKeyID(l.KeyID) // checked by key
-	return nebula.Pin{KeyID: id, Generation: l.Generation}
+	pin := nebula.Pin{KeyID: id, Generation: l.Generation}
+	if l.SeenAt != nil {
+		pin.SeenAt = *l.SeenAt
+	}
+	return pin
 }
 
 // Load implements [nebula.Pins].
@@ -59,6 +65,10 @@ func (f *File) Update(address string, change func(nebula.Pin, bool) (nebula.Pin,
 		if !keep {
 			return nil
 		}
-		return &line{address, pin.KeyID.String(), pin.Generation}
+		changed := &line{Address: address, KeyID: pin.KeyID.String(), Generation: pin.Generation}
+		if !pin.SeenAt.IsZero() {
+			changed.SeenAt = &pin.SeenAt
+		}
+		return changed
 	})
 }
