@@ -153,6 +153,47 @@ func TestResumeWithAnotherClock(t *testing.T) {
 	}
 }
 
+// A rotation that is resumed on the same machine waits for what is left of the
+// time. On another one it waits anew, unless the clocks would have to differ by
+// more than an hour for the time not to have passed.
+func TestResumeDoesNotWaitAnew(t *testing.T) {
+	pins := &heldPins{}
+	for _, resumed := range []struct {
+		pins         nebula.Pins
+		after, waits time.Duration
+	}{
+		{pins, 90 * time.Second, 30 * time.Second},
+		{pins, 5 * time.Minute, 0},
+		{nil, 5 * time.Minute, 2 * time.Minute},
+		{nil, 63 * time.Minute, 0},
+	} {
+		pins.pins = nil
+		r := newRemote()
+		key := newKeyFile(t)
+		options := nebula.Options{Keys: []nebula.Key{key}, Pins: pins}
+		s := r.open(t, options)
+		if _, err := s.Init(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := s.Rotate(ctx, nebula.RotateOptions{Waiting: func(w nebula.RotateWait) {
+			if w.Duration != 2*time.Minute || !strings.Contains(w.Reason, "writers") {
+				t.Errorf("it waits %+v", w)
+			}
+			cancel()
+		}})
+		wantKind(t, err, nebula.ErrInterrupted)
+		r.clock.advance(resumed.after - 2*time.Minute) // which the waiting that was cut short has passed
+		options.Pins = resumed.pins
+		var waited time.Duration
+		_, err = r.open(t, options).Rotate(t.Context(), nebula.RotateOptions{
+			ResumeOnly: true, Waiting: func(w nebula.RotateWait) { waited += w.Duration }})
+		if err != nil || waited != resumed.waits {
+			t.Errorf("after %v, with pins %t, it waited %v, %v", resumed.after, resumed.pins != nil, waited, err)
+		}
+	}
+}
+
 func TestRotateLosesNoWriteThatComesBetween(t *testing.T) {
 	r := newRemote()
 	admin, key := r.initialised(t)
