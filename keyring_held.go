@@ -167,10 +167,7 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
 	record, err := s.provider.Retrieve(ctx, KeyringName())
 	if errors.Is(err, ErrNotFound) {
-		if err := s.wantNoPin(); err != nil {
-			return Record{}, err
-		}
-		return Record{}, notInitialised(err)
+		return Record{}, s.whyNoKeyring(err)
 	}
 	return record, err
 }

@@ -187,8 +187,16 @@ func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
 }
 
-// wantNoPin fails where a keyring was seen before, and none is there now.
-func (s *Store) wantNoPin() error {
+// wantUnknown fails where a keyring is known of, by a pin or by TrustedKey, and
+// none is there. What looks like a new store is then a lost one: a volume that
+// is not mounted must not become a store under another key.
+func (s *Store) wantUnknown() error {
+	if id := s.options.TrustedKey; id != nil {
+		return &Error{Kind: ErrCorrupted,
+			Message: fmt.Sprintf("the keyring is not there; the configuration names its data key, %v", *id),
+			Hint: "look whether this is the right place: a volume that is not mounted, another prefix or namespace. " +
+				"To make a new store here, first remove id from [key], or NEBULA_KEY_ID"}
+	}
 	address := s.pinned()
 	if address == "" {
 		return nil
@@ -199,5 +207,6 @@ func (s *Store) wantNoPin() error {
 	}
 	return &Error{Kind: ErrCorrupted,
 		Message: fmt.Sprintf("the keyring is gone; it held the data key %v when it was last seen", pin.KeyID),
-		Hint:    "restore it from a backup; or, to make a new store there, first run: nebula key trust --forget"}
+		Hint: "look whether this is the right place: a volume that is not mounted, a directory that was moved. " +
+			"Else restore it from a backup; or, to make a new store here, first run: nebula key trust --forget"}
 }

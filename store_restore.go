@@ -23,11 +23,14 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	} else if found, err := s.provider.Exists(ctx, name); err != nil {
 		return s.locate(err, op, id)
 	} else if !found {
+		if missing := s.wantStore(ctx); missing != nil {
+			return s.locate(missing, op, id)
+		}
 		return restored
 	}
 	live := !ok || errors.Is(restored, ErrConflict)
 	if restored != nil && !live {
-		return s.locate(restored, op, id)
+		return s.locate(s.explainAbsence(ctx, restored), op, id)
 	}
 	if scope != "" {
 		// Only now can its scope be told.

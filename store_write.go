@@ -115,7 +115,7 @@ func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions
 				return "", s.locate(err, op, id)
 			}
 		case options.asked() || !errors.Is(err, errRaced):
-			return "", s.locate(err, op, id)
+			return "", s.locate(s.explainAbsence(ctx, err), op, id)
 		}
 		if err := attempt.next(ctx, err); err != nil {
 			return "", s.locate(err, op, id)
@@ -207,7 +207,13 @@ func (s *Store) before(ctx context.Context, name Name, scope string, options Put
 	case err == nil:
 		return existing{found, record.Envelope, condition}, nil
 	case record.Envelope == nil && errors.Is(err, ErrNotFound):
-		return existing{condition: condition}, asked.Check("")
+		err := asked.Check("")
+		if err != nil {
+			if missing := s.wantPrefetched(ctx, pre); missing != nil {
+				err = missing
+			}
+		}
+		return existing{condition: condition}, err
 	case options.Force && isUnreadable(err) && record.Envelope == nil:
 		return existing{condition: asked}, nil // not even its version is known
 	case options.Force && isUnreadable(err):
