@@ -54,3 +54,6 @@ func PassTime(s *Store, pass func(time.Duration)) {
 
 // KeysForTest returns the keys that the store was opened with.
 func (s *Store) KeysForTest() []Key { return s.options.Keys }
+
+// LimitGuard makes a guard hold fewer marks, by another clock.
+func LimitGuard(f *GuardFile, marks int, now func() time.Time) { f.maxMarks, f.now = marks, now }

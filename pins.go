@@ -68,6 +68,9 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 	if got := KeyID(ring.current.ID()); got != id {
 		return &Error{Kind: ErrUntrustedKey, Message: fmt.Sprintf("the store's data key is %v, not %v", got, id)}
 	}
+	if err := s.checkConfigured(ring); err != nil {
+		return err
+	}
 	err = s.options.Pins.Update(s.pinned(), func(Pin, bool) (Pin, bool) {
 		return Pin{KeyID: id, Generation: ring.generation, SeenAt: s.now()}, true
 	})
@@ -88,48 +91,88 @@ func (s *Store) Forget() error {
 }
 
 func noPins() error {
-	return &Error{Kind: ErrNotSupported, Message: "nothing is remembered of this store: the configuration or NEBULA_KEY_ID names its key, or it ends with the process",
-		Hint: "change id in [key], or NEBULA_KEY_ID"}
+	return &Error{Kind: ErrNotSupported, Message: "nothing is remembered of this store: there is no place for it, or the store ends with the process",
+		Hint: "name its key with id in [key], or NEBULA_KEY_ID"}
 }
 
 // pinned returns the address under which the store is remembered, "" where it
 // is not.
 func (s *Store) pinned() string {
 	d := s.description
-	if s.options.Pins == nil || s.options.TrustedKey != nil || d.Address == "" {
+	if s.options.Pins == nil || d.Address == "" {
 		return ""
 	}
 	return d.Provider + ":" + d.Address
 }
 
-// checkTrust holds a keyring that was opened against what is known of the
+// Who says which key a store must have.
+const (
+	byConfiguration = "The configuration"
+	byPin           = "The file known_stores"
+	byProcess       = "This process"
+)
+
+// checkTrust holds a keyring that was opened against all that is known of the
 // store, and remembers it.
 func (s *Store) checkTrust(ring *keyring) error {
-	if id := s.options.TrustedKey; id != nil {
-		if ring.keyByID(*id) == nil {
-			return s.untrusted(*id, ring, "The configuration")
-		}
-		return nil
+	if err := s.checkConfigured(ring); err != nil {
+		return err
 	}
+	if err := s.checkHeld(ring); err != nil {
+		return err
+	}
+	if err := s.checkPin(ring); err != nil {
+		return err
+	}
+	return s.remember(ring)
+}
+
+func (s *Store) checkConfigured(ring *keyring) error {
+	if id := s.options.TrustedKey; id != nil && ring.keyByID(*id) == nil {
+		return s.untrusted(*id, ring, byConfiguration)
+	}
+	return nil
+}
+
+// checkHeld holds a keyring against the one that this process has used until
+// now: it must be a later state of it.
+func (s *Store) checkHeld(ring *keyring) error {
+	held := s.ring.Load()
+	switch {
+	case held == nil:
+	case !ring.continues(held.keyring):
+		return s.untrusted(KeyID(held.current.ID()), ring, byProcess)
+	case ring.generation < held.generation:
+		return rolledBackKeyring(ring, held.generation)
+	}
+	return nil
+}
+
+// checkPin holds a keyring against the pin. Where the configuration names its
+// key, that wins over another one that is remembered, but an older state is one.
+func (s *Store) checkPin(ring *keyring) error {
 	address := s.pinned()
 	if address == "" {
 		return nil
 	}
 	pin, found, err := s.options.Pins.Load(address)
-	if err != nil {
+	if err != nil || !found {
 		return err
 	}
-	switch {
-	case !found:
-	case ring.keyByID(pin.KeyID) == nil:
-		return s.untrusted(pin.KeyID, ring, "The file known_stores")
-	case ring.generation < pin.Generation:
-		return &Error{Kind: ErrRolledBack,
-			Message: fmt.Sprintf("the keyring is of generation %d, and %d was seen before: an older copy was put in its place",
-				ring.generation, pin.Generation),
-			Hint: fmt.Sprintf("if you restored a backup, accept it with: nebula key trust %v", KeyID(ring.current.ID()))}
+	if ring.keyByID(pin.KeyID) == nil && s.options.TrustedKey == nil {
+		return s.untrusted(pin.KeyID, ring, byPin)
 	}
-	return s.remember(ring)
+	if ring.generation < pin.Generation {
+		return rolledBackKeyring(ring, pin.Generation)
+	}
+	return nil
+}
+
+func rolledBackKeyring(ring *keyring, seen uint64) error {
+	return &Error{Kind: ErrRolledBack,
+		Message: fmt.Sprintf("the keyring is of generation %d, and %d was seen before: an older copy was put in its place",
+			ring.generation, seen),
+		Hint: fmt.Sprintf("if you restored a backup, accept it with: nebula key trust %v", KeyID(ring.current.ID()))}
 }
 
 // remember pins a keyring, unless a later one is pinned.
@@ -143,7 +186,8 @@ func (s *Store) remember(ring *keyring) error {
 		return nil
 	}
 	err := s.options.Pins.Update(address, func(pin Pin, found bool) (Pin, bool) {
-		if found && pin.Generation >= seen.Generation {
+		later := pin.Generation > seen.Generation || pin.Generation == seen.Generation && ring.keyByID(pin.KeyID) != nil
+		if found && later {
 			return pin, true
 		}
 		if found && pin.KeyID == seen.KeyID {
@@ -176,14 +220,17 @@ func (s *Store) pinnedSince(ring *keyring) time.Time {
 
 func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 	got := KeyID(ring.current.ID())
-	how := fmt.Sprintf("accept it with: nebula key trust %v", got)
-	if s.options.TrustedKey != nil {
+	names, how := "names", fmt.Sprintf("accept it with: nebula key trust %v", got)
+	switch source {
+	case byConfiguration:
 		how = fmt.Sprintf("set id in [key], or NEBULA_KEY_ID, to %v", got)
+	case byProcess:
+		names, how = "has used", "start it again"
 	}
 	return &Error{Kind: ErrUntrustedKey,
-		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s names the key %v, and the keyring of %s %s now holds %v. "+
+		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s %s the key %v, and the keyring of %s %s now holds %v. "+
 			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
-			"Nothing was read or written", source, want, s.description.Provider, s.description.Address, got),
+			"Nothing was read or written", source, names, want, s.description.Provider, s.description.Address, got),
 		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
 }
 

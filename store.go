@@ -25,6 +25,7 @@ type Store struct {
 	seen    atomic.Bool   // that there is a keyring, which need not be held
 
 	warnOnce sync.Once // about pins
+	warnFull sync.Once // about the rollback guard
 
 	sleep func(context.Context, time.Duration) error // tests pass the time
 }
@@ -49,7 +50,8 @@ type Options struct {
 	TrackAccess bool
 
 	// TrustedKey is the data key that the store must have, now or before it was
-	// rotated. It takes the place of Pins.
+	// rotated. It wins over another key that Pins remember; an older state of
+	// the keyring than they remember is refused all the same.
 	TrustedKey *KeyID
 
 	// Pins remember the data key of each store between processes; nil: nothing
@@ -252,7 +254,11 @@ func (s *Store) remove(ctx context.Context, op string, id ID, remove func(contex
 			return false, s.locate(err, op, id)
 		}
 	}
+	acknowledged := s.beginDeletion(name)
 	existed, err := remove(ctx, name)
+	if err == nil {
+		acknowledged()
+	}
 	if missed := err == nil && !existed || KindOf(err) == ErrConflict; missed {
 		if missing := s.wantStore(ctx); missing != nil {
 			err = missing
