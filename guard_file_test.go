@@ -63,9 +63,9 @@ func TestGuardFileThatIsFull(t *testing.T) {
 	wantKind(t, err, nebula.ErrUsage)
 	put(t, s, "x", "2", nebula.PutOptions{})
 
-	wantKind(t, s.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	name, _ := nebula.ID("y").Name()
-	if err := f.memory.Delete(t.Context(), name); err != nil { // it vanishes
+	if _, err := f.memory.Delete(t.Context(), name, nebula.Precondition{}); err != nil { // it vanishes
 		t.Fatal(err)
 	}
 	clock.advance(399 * 24 * time.Hour)

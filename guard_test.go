@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // heldGuard remembers in memory.
@@ -253,14 +253,14 @@ func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 		other := f.open(t, nebula.Options{RollbackGuard: guard})
 		s := f.open(t, nebula.Options{RollbackGuard: guard})
 		once := true
-		f.calls.step(func(c middleware.Call) {
+		f.calls.step(func(c provider.Call) {
 			if c.Op != "store" || !once {
 				return
 			}
 			once = false
 			f.clock.advance(behind + time.Second)
 			put(t, other, "x", "theirs", nebula.PutOptions{})
-			wantKind(t, other.Delete(t.Context(), "x"), "")
+			wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 			f.clock.advance(-behind)
 		})
 		v := put(t, s, "x", "ours", nebula.PutOptions{})
@@ -350,7 +350,7 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 	deleted := func() bool { return !guard.marks["memory: x"].DeletedAt.IsZero() }
 	put(t, s, "x", "1", nebula.PutOptions{})
 	name, _ := nebula.ID("x").Name()
-	if err := f.memory.Delete(t.Context(), name); err != nil {
+	if _, err := f.memory.Delete(t.Context(), name, nebula.Precondition{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Get(t.Context(), "x")
@@ -359,7 +359,7 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 		t.Error("a credential that vanished counts as deleted")
 	}
 	wantKind(t, f.Restore(t.Context(), "x"), "")
-	wantKind(t, s.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	if !deleted() {
 		t.Error("an acknowledged deletion is not noted")
 	}
@@ -368,11 +368,11 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 	if deleted() {
 		t.Error("a credential that is there counts as deleted")
 	}
-	wantKind(t, s.Purge(t.Context(), "x"), "")
+	wantKind(t, failure(s.Purge(t.Context(), "x")), "")
 	if !deleted() {
 		t.Error("an acknowledged purge is not noted")
 	}
-	wantKind(t, s.Purge(t.Context(), "never"), "")
+	wantKind(t, failure(s.Purge(t.Context(), "never")), "")
 	if _, found := guard.marks["memory: never"]; found {
 		t.Error("a deletion made a mark")
 	}

@@ -18,8 +18,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
-	"github.com/nebula-credential/nebula/provider/memory"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // longTests, in the environment, makes the tests of histories run for minutes.
@@ -97,7 +96,7 @@ func (h *history) use(ctx context.Context, t *testing.T, client int, open func()
 		pace(func() {
 			switch {
 			case a.write && rand.IntN(20) == 0:
-				err = s.Delete(context.Background(), a.id)
+				_, err = s.Delete(context.Background(), a.id, nebula.DeleteOptions{})
 			case a.write:
 				a.value = fmt.Sprint(client, ".", n)
 				_, err = s.Put(context.Background(), a.id, value(a.value), nebula.PutOptions{})
@@ -206,10 +205,13 @@ func wantOneKey(t *testing.T, s *nebula.Store) {
 	}
 }
 
-// killed lets no call through once the process is killed, and at times lets the
+// killing lets no call through once the process is killed, and at times lets the
 // one under way take effect before.
-func killed(p nebula.Provider, kill *atomic.Bool) nebula.Provider {
-	return middleware.Wrap(p, func(ctx context.Context, _ middleware.Call, next func(context.Context) error) error {
+func killing(kill *atomic.Bool) provider.Interceptor {
+	return func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
+		if c.Op == provider.OpConnect {
+			return next(ctx)
+		}
 		time.Sleep(rand.N(200 * time.Microsecond)) // others come between
 		if kill.Load() {
 			return errKilled
@@ -219,30 +221,45 @@ func killed(p nebula.Provider, kill *atomic.Bool) nebula.Provider {
 			return errKilled
 		}
 		return err
+	}
+}
+
+// killable is the remote backend as a process that may be killed has it.
+type killable struct {
+	*remote
+	kill *atomic.Bool
+}
+
+func (k killable) Store(ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (v nebula.Version, err error) {
+	err = killing(k.kill)(ctx, provider.Call{}, func(ctx context.Context) (err error) {
+		v, err = k.remote.Store(ctx, n, e, o)
+		return err
 	})
+	return v, err
+}
+
+func (k killable) Retrieve(ctx context.Context, n nebula.Name) (r nebula.Record, err error) {
+	err = killing(k.kill)(ctx, provider.Call{}, func(ctx context.Context) (err error) {
+		r, err = k.remote.Retrieve(ctx, n)
+		return err
+	})
+	return r, err
 }
 
 // Three processes rotate at once and are killed at random, while others write,
 // read and delete, on a backend that compares the keyring. At no time is a
 // record unreadable or stale.
 func TestRotateHistoriesWhereTheKeyringIsCompared(t *testing.T) {
-	m, err := memory.New(memory.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := newKeyFile(t)
-	open := func(p nebula.Provider) *nebula.Store {
-		s, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{key}})
+	f := newFixture(t)
+	open := func(options ...provider.Option) *nebula.Store {
+		s, err := nebula.Open(t.Context(), f.connect(t, options...), nebula.Options{Keys: []nebula.Key{f.key}})
 		if err != nil {
 			t.Error(err)
 		}
 		return s
 	}
-	if _, err := open(m).Init(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	r := &rotator{open: func(kill *atomic.Bool) *nebula.Store { return open(killed(m, kill)) }}
-	endure(t, r, rotations(150, 1000), func() *nebula.Store { return open(m) }, func(do func()) { do() })
+	r := &rotator{open: func(kill *atomic.Bool) *nebula.Store { return open(provider.WithInterceptors(killing(kill))) }}
+	endure(t, r, rotations(150, 1000), func() *nebula.Store { return open() }, func(do func()) { do() })
 }
 
 // The same where the backend does not compare: writers hold a keyring for up
@@ -272,7 +289,7 @@ func TestRotateHistoriesWhereTheKeyringIsNotCompared(t *testing.T) {
 	if _, err := open(backend).Init(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	r := &rotator{open: func(kill *atomic.Bool) *nebula.Store { return open(killed(backend, kill)) }}
+	r := &rotator{open: func(kill *atomic.Bool) *nebula.Store { return open(killable{backend, kill}) }}
 	endure(t, r, rotations(60, 1000), func() *nebula.Store { return open(backend) }, func(do func()) {
 		passing.RLock()
 		defer passing.RUnlock()

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // everyReading is what finds nothing in a store that is not there.
@@ -27,7 +27,7 @@ func everyReading(t *testing.T, open func() *nebula.Store) map[string]error {
 	}
 	return map[string]error{
 		"get": get, "exists": exists, "tag": tag, "version": version, "history": history, "list": listed, "put": put,
-		"delete": open().Delete(ctx, "x"), "purge": open().Purge(ctx, "x"), "restore": open().Restore(ctx, "x"),
+		"delete": failure(open().Delete(ctx, "x", nebula.DeleteOptions{})), "purge": failure(open().Purge(ctx, "x")), "restore": open().Restore(ctx, "x"),
 	}
 }
 
@@ -106,12 +106,12 @@ func TestKeyringThatCannotBeLookedAt(t *testing.T) {
 		nebula.ErrUnavailable:      nebula.ErrUnavailable,
 	} {
 		f := newFixture(t)
-		p := middleware.Wrap(f.memory, func(ctx context.Context, c middleware.Call, next func(context.Context) error) error {
+		p := f.connect(t, provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
 			if c.Name.IsKeyring() {
 				return &nebula.Error{Kind: kind, Message: "the keyring"}
 			}
 			return next(ctx)
-		})
+		}))
 		s, err := nebula.Open(t.Context(), p, nebula.Options{})
 		if err != nil {
 			t.Fatal(err)
