@@ -180,13 +180,14 @@ type keyring struct {
 	generation uint64
 	rotating   bool
 	switchedAt time.Time // while rotating
+	openedBy   Slot      // that gave the current key; zero where this process made the key
 }
 
 // openKeyring opens the keyring's record with the first of the keys that fits
 // a slot. The order of checks, and so of errors, is that of docs/format.md.
 func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, error) {
 	e := record.Envelope
-	current, err := unwrap(ctx, e.slots.slots, keys)
+	current, openedBy, err := unwrap(ctx, e.slots.slots, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +205,7 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 		createdAt: e.metadata.CreatedAt,
 		slots:     e.slots.slots,
 		current:   current,
+		openedBy:  openedBy,
 	}
 	if !k.readValue(plaintext) {
 		return nil, damagedKeyring("its sealed value is not valid", nil)
@@ -211,8 +213,8 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 	return k, nil
 }
 
-// unwrap returns the data key from the first slot that one of the keys opens.
-func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
+// unwrap returns the data key, and the first slot that one of the keys opens.
+func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
 	tried := false
 	var absent error
 	for _, key := range keys {
@@ -221,7 +223,7 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 				continue
 			}
 			if err := ctx.Err(); err != nil {
-				return nil, err // deriving a secret cannot be stopped
+				return nil, Slot{}, err // deriving a secret cannot be stopped
 			}
 			secret, err := key.Secret(ctx, s.Slot)
 			notHere := errors.Is(err, ErrUnauthenticated)
@@ -233,7 +235,7 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return nil, Slot{}, err
 			}
 			tried = true
 			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
@@ -241,9 +243,9 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 				continue
 			}
 			if err != nil {
-				return nil, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
+				return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
 			}
-			return dataKey, nil
+			return dataKey, s.Slot, nil
 		}
 	}
 	if tried {
@@ -251,13 +253,13 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 		if errors.Is(absent, ErrNotSupported) {
 			message += ", of which those of Argon2id cannot be tried in FIPS mode"
 		}
-		return nil, &Error{Kind: ErrWrongKey, Message: message,
+		return nil, Slot{}, &Error{Kind: ErrWrongKey, Message: message,
 			Hint: "look at the slots with: nebula key list"}
 	}
 	if absent != nil {
-		return nil, absent
+		return nil, Slot{}, absent
 	}
-	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+	return nil, Slot{}, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
 }
 
 func kinds(slots []slotRecord) string {
@@ -366,6 +368,20 @@ func (k *keyring) without(ids []string) ([]slotRecord, error) {
 			Hint: "add another one first: nebula key add"}
 	}
 	return rest, nil
+}
+
+// continues reports whether k is a later state of the same store as before: it
+// holds the key of that, or it was opened by one of the slots of that. Whoever
+// does not know the secret of such a slot cannot wrap another key for it; its
+// key may have been destroyed, and is then no longer there.
+func (k *keyring) continues(before *keyring) bool {
+	if k.keyByID(KeyID(before.current.ID())) != nil {
+		return true
+	}
+	by := k.openedBy
+	return hasNoData(by.Kind) && slices.ContainsFunc(before.slots, func(s slotRecord) bool {
+		return s.ID == by.ID && s.Kind == by.Kind && s.Salt == by.Salt
+	})
 }
 
 func (k *keyring) hasSlot(id string) bool {

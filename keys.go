@@ -24,9 +24,9 @@ const MinPassphraseLength = 12
 
 // Kinds of slots that this package makes.
 const (
-	SlotArgon2id = seal.KindArgon2id // passphrase
-	SlotPBKDF2   = seal.KindPBKDF2   // passphrase, for FIPS mode
-	SlotKeyFile  = seal.KindKeyFile
+	SlotArgon2id = "argon2id"      // passphrase
+	SlotPBKDF2   = "pbkdf2-sha256" // passphrase, for FIPS mode
+	SlotKeyFile  = "key-file"
 )
 
 // What a new passphrase slot costs to open: the second choice of RFC 9106,
@@ -39,7 +39,7 @@ const (
 )
 
 // KeyID identifies a data key and discloses nothing of it.
-type KeyID [seal.KeyIDSize]byte
+type KeyID [16]byte
 
 // String returns 32 lower-case hexadecimal digits.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
@@ -50,7 +50,7 @@ func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 type Slot struct {
 	ID     string // 8 characters of a-z2-7, given when the slot is made
 	Kind   string
-	Salt   [seal.SaltSize]byte
+	Salt   [16]byte
 	Memory uint32
 	Passes uint32
 	Lanes  uint32
@@ -71,7 +71,7 @@ type Key interface {
 	Secret(ctx context.Context, slot Slot) ([]byte, error)
 
 	// NewSlot returns a slot for this key, without id; salt is a fresh one.
-	NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error)
+	NewSlot(ctx context.Context, salt [16]byte) (Slot, error)
 }
 
 // Passphrase is a [Key] that is typed or read. It is asked for once, when it
@@ -127,7 +127,7 @@ func (p *Passphrase) Secret(ctx context.Context, slot Slot) ([]byte, error) {
 
 // NewSlot returns a slot of the kind that KDF says, if the passphrase is not
 // too weak.
-func (p *Passphrase) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error) {
+func (p *Passphrase) NewSlot(ctx context.Context, salt [16]byte) (Slot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.ask(ctx); err != nil {
@@ -210,7 +210,7 @@ func (k *KeyFile) Secret(context.Context, Slot) ([]byte, error) {
 }
 
 // NewSlot returns a slot of SlotKeyFile, if the file can be read.
-func (k *KeyFile) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error) {
+func (k *KeyFile) NewSlot(ctx context.Context, salt [16]byte) (Slot, error) {
 	_, err := k.Secret(ctx, Slot{})
 	return Slot{Kind: SlotKeyFile, Salt: salt}, err
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/guardfile"
-	"github.com/nebula-credential/nebula/internal/knownstores"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -95,7 +93,7 @@ func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 		return nebula.Finding{}, false
 	}
 	f := nebula.Finding{Check: "rollback guard", Severity: nebula.SeverityOK, Message: o.guard}
-	_, _, err := guardfile.New(o.guard).Load(o.Keys.description.Address, "")
+	_, _, err := nebula.NewGuardFile(o.guard).Load(o.Keys.description.Address, "")
 	var e *nebula.Error
 	switch {
 	case errors.As(err, &e):
@@ -142,10 +140,10 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
-		storeOptions.Pins = knownstores.New(dir)
+		storeOptions.Pins = nebula.NewPinFile(filepath.Join(dir, "known_stores"))
 	}
 	if path := s.shared.RollbackGuard; path != "" {
-		storeOptions.RollbackGuard = guardfile.New(path)
+		storeOptions.RollbackGuard = nebula.NewGuardFile(path)
 	}
 	if withKeys {
 		storeOptions.Keys = keys.all()
