@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -26,9 +28,12 @@ func play(role string) error {
 		return err
 	}
 	ctx := context.Background()
-	if role == "check" {
+	switch role {
+	case "check":
 		tell(os.Stderr, p.Check(ctx))
 		return nil
+	case "create":
+		return atomicfile.Create(filepath.Join(c.BasePath, "private"), []byte("text"))
 	}
 	if err := p.Connect(ctx); err != nil {
 		return err
