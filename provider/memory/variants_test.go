@@ -61,7 +61,7 @@ func storeError(kind nebula.Kind, n nebula.Name) error {
 }
 
 func refusing(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
-	if !o.Precondition.IsZero() {
+	if !o.Precondition.IsZero() && !(n.IsKeyring() && o.Precondition == nebula.IfAbsent()) {
 		return "", storeError(nebula.ErrNotSupported, n)
 	}
 	return p.Store(ctx, n, e, o)
