@@ -102,7 +102,7 @@ func TestRollbackGuardAfterADeletion(t *testing.T) {
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
 	put(t, s, "x", "1", nebula.PutOptions{})
 	old := f.record(t, "x")
-	wantKind(t, s.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	f.clock.advance(-time.Hour)
 	put(t, s, "x", "2", nebula.PutOptions{})
 	get(t, s, "x")
@@ -117,7 +117,7 @@ func TestRollbackGuardAllowsWhatIsAskedFor(t *testing.T) {
 	s := f.open(t, nebula.Options{RollbackGuard: guard})
 	put(t, s, "x", "1", nebula.PutOptions{})
 	put(t, s, "x", "2", nebula.PutOptions{})
-	wantKind(t, s.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	wantKind(t, s.Restore(t.Context(), "x"), "")
 	get(t, s, "x")
 	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
@@ -137,7 +137,7 @@ func TestRollbackGuardOfEqualTimes(t *testing.T) {
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
 	put(t, f.Store, "x", "1", nebula.PutOptions{})
 	one := f.record(t, "x")
-	wantKind(t, f.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	put(t, f.Store, "x", "2", nebula.PutOptions{}) // the clock stands
 	get(t, s, "x")
 	f.putBack(t, "x", one)
@@ -168,7 +168,7 @@ func TestRollbackGuardAfterAnotherProcessRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, b, "y", "1", nebula.PutOptions{})
-	wantKind(t, b.Delete(t.Context(), "y"), "")
+	wantKind(t, failure(b.Delete(t.Context(), "y", nebula.DeleteOptions{})), "")
 	put(t, a, "y", "2", nebula.PutOptions{})
 }
 
@@ -178,7 +178,7 @@ func TestRollbackGuardAfterTheOldKeyIsDestroyed(t *testing.T) {
 	s := f.open(t, nebula.Options{RollbackGuard: guard})
 	put(t, s, "x", "1", nebula.PutOptions{})
 	put(t, s, "gone", "1", nebula.PutOptions{})
-	wantKind(t, s.Delete(t.Context(), "gone"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "gone", nebula.DeleteOptions{})), "")
 	old, _ := s.Keys(t.Context())
 	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
 	if err != nil {
@@ -213,7 +213,7 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 	backup := get(t, s, "x")
 	f.clock.advance(time.Hour)
 	put(t, s, "x", "2", nebula.PutOptions{})
-	wantKind(t, s.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	if _, err := s.Adopt(t.Context(), backup); err != nil { // asked for by name
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ func TestImportFence(t *testing.T) {
 		"github.com/nebula-credential/nebula",
 		"golang.org/x/crypto/", "golang.org/x/sync/", "golang.org/x/sys/", "golang.org/x/text/",
 	}
-	for _, pkg := range []string{".", "./provider/local", "./provider/memory", "./middleware", "./providertest"} {
+	for _, pkg := range []string{".", "./provider/local", "./provider/memory", "./provider", "./providertest"} {
 		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", pkg, err)

@@ -34,9 +34,13 @@ type Provider interface {
 	Retrieve(ctx context.Context, name Name) (Record, error)
 
 	// Delete removes a credential, for good or until it is restored (see
-	// [Restorer]). It succeeds where there is none, and is refused for the
-	// keyring, with ErrUsage.
-	Delete(ctx context.Context, name Name) error
+	// [Restorer]), and reports whether there was one. It succeeds if there is
+	// none. After an attempt whose outcome is unclear, one that is gone counts
+	// as deleted. A condition on the version can be given: [ErrConflict] says
+	// that it does not hold, also if there is none. Between its check and the
+	// deletion no other writer comes, unless the provider's documentation says
+	// that the backend cannot compare. The keyring is refused, with ErrUsage.
+	Delete(ctx context.Context, name Name, condition Precondition) (existed bool, err error)
 
 	// List returns the credentials that match, a page at a time and in no
 	// order, never the keyring nor deleted ones. It fetches no values and does
@@ -57,8 +61,8 @@ type StoreOptions struct {
 	Previous *Envelope
 }
 
-// Precondition is what must hold for a record to be written. The zero value
-// asks for nothing.
+// Precondition is what must hold for a record to be written or deleted. The
+// zero value asks for nothing.
 type Precondition struct {
 	absent  bool
 	version Version
@@ -98,7 +102,7 @@ func (p Precondition) Check(current Version) error {
 
 // Version tells the states of one credential apart. It is opaque: the
 // backend's own where it has versions, else derived from the record's bytes. A
-// version never comes back for a name, be it after a purge, unless the bytes
+// version never comes back for a name, even after a purge, unless the bytes
 // are the same: a backend that counts from 1 again adds what tells the times
 // apart.
 type Version string
@@ -162,7 +166,7 @@ func (s State) String() string {
 // with [As], never with a type assertion: a wrapper has the methods of all of
 // them and cannot have what the provider inside lacks.
 type (
-	// Connector has a life. Providers without one are always connected.
+	// Connector has a life. A provider without one is always connected.
 	Connector interface {
 		// Connect makes the provider ready and authenticates where the method
 		// needs a call. The context governs the connecting only. A second call
@@ -187,10 +191,11 @@ type (
 	}
 
 	// Purger removes a credential for good, live or deleted, with all its
-	// versions. It returns when the name is free, and succeeds where there was
-	// nothing.
+	// versions.
 	Purger interface {
-		Purge(ctx context.Context, name Name) error
+		// Purge returns when the name is free, and reports whether there was
+		// anything. It succeeds if there was nothing.
+		Purge(ctx context.Context, name Name) (existed bool, err error)
 	}
 
 	// Historian lists the versions of a credential, the newest first.
@@ -279,31 +284,28 @@ type Finding struct {
 	Fix      string   `json:"fix,omitempty"` // what to do, with commands where there are some
 }
 
-// Unwrapper is a provider around another one, to retry or observe it.
-//
-// A wrapper has the methods of every ability and passes each on in the way it
-// passes on the five: then [As] hands out the wrapped form.
-type Unwrapper interface {
-	Unwrap() Provider
+// Wrapper is a provider that has the methods of every ability, whatever is
+// inside of it, and says itself which of them work. [As] asks it.
+type Wrapper interface {
+	Provider
+
+	// Has calls ask with what is inside, one part after the other, until ask
+	// reports that it found the ability, and returns whether it did.
+	Has(ask func(part any) bool) bool
 }
 
-// As returns p as T, if the provider at the bottom of its wrappers has that
-// ability. What it returns goes through the wrappers.
+// As returns p as T, if p has that ability. A [Wrapper] decides itself, and what
+// As returns then goes through the wrapper.
 func As[T any](p Provider) (T, bool) {
-	bottom := p
-	for {
-		wrapper, ok := bottom.(Unwrapper)
-		if !ok {
-			break
-		}
-		bottom = wrapper.Unwrap()
+	ability, ok := p.(T)
+	if w, wraps := p.(Wrapper); ok && wraps {
+		ok = w.Has(func(part any) bool { _, has := part.(T); return has })
 	}
-	if _, able := bottom.(T); !able {
+	if !ok {
 		var none T
 		return none, false
 	}
-	ability, ok := p.(T)
-	return ability, ok
+	return ability, true
 }
 
 // describeProvider returns the provider's description, if it has one.

@@ -112,11 +112,12 @@ func (r *remote) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	return record, nil
 }
 
-func (r *remote) Delete(_ context.Context, name nebula.Name) error {
+func (r *remote) Delete(_ context.Context, name nebula.Name, _ nebula.Precondition) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	_, existed := r.records[name]
 	delete(r.records, name)
-	return nil
+	return existed, nil
 }
 
 func (r *remote) Exists(_ context.Context, name nebula.Name) (bool, error) {

@@ -180,23 +180,36 @@ func (s *Store) Exists(ctx context.Context, id ID) (bool, error) {
 	return found, s.locate(err, op, id)
 }
 
-// Delete removes the credential. It succeeds where there is none. Backends
-// with a soft delete can bring it back, see [Store.Restore].
-func (s *Store) Delete(ctx context.Context, id ID) error {
-	return s.remove(ctx, "delete", id, s.provider.Delete)
+// DeleteOptions goes with [Store.Delete].
+type DeleteOptions struct {
+	// IfVersion deletes on condition that the current version is that one, else
+	// Delete fails with ErrConflict. "" deletes any.
+	IfVersion Version
+}
+
+// Delete removes the credential and reports whether there was one. It succeeds
+// if there was none. Backends with a soft delete can bring it back, see
+// [Store.Restore].
+func (s *Store) Delete(ctx context.Context, id ID, options DeleteOptions) (existed bool, err error) {
+	return s.remove(ctx, "delete", id, func(ctx context.Context, name Name) (bool, error) {
+		return s.provider.Delete(ctx, name, IfVersion(options.IfVersion))
+	})
 }
 
 // Purge removes the credential for good, live or deleted, and returns when
-// nothing of it can be read or restored and the id is free.
+// nothing of it can be read or restored and the id is free. It reports whether
+// there was anything.
 //
 // In a store with a scope it fails with ErrNotSupported for a credential that
 // is deleted and could be restored: its scope cannot be told.
-func (s *Store) Purge(ctx context.Context, id ID) error {
+func (s *Store) Purge(ctx context.Context, id ID) (existed bool, err error) {
 	const op = "purge"
 	p, ok := As[Purger](s.provider)
 	if !ok {
-		// Where nothing is kept of what is deleted, deleting is purging.
-		return s.remove(ctx, op, id, s.provider.Delete)
+		// If nothing is kept of what is deleted, deleting is purging.
+		return s.remove(ctx, op, id, func(ctx context.Context, name Name) (bool, error) {
+			return s.provider.Delete(ctx, name, Precondition{})
+		})
 	}
 	name, scope, err := s.prepare(ctx, id)
 	if err == nil && scope != "" {
@@ -207,23 +220,24 @@ func (s *Store) Purge(ctx context.Context, id ID) error {
 		}
 	}
 	if err != nil {
-		return s.locate(err, op, id)
+		return false, s.locate(err, op, id)
 	}
 	return s.remove(ctx, op, id, p.Purge)
 }
 
-func (s *Store) remove(ctx context.Context, op string, id ID, remove func(context.Context, Name) error) error {
+func (s *Store) remove(ctx context.Context, op string, id ID, remove func(context.Context, Name) (bool, error)) (bool, error) {
 	name, scope, err := s.prepare(ctx, id)
 	if err != nil {
-		return s.locate(err, op, id)
+		return false, s.locate(err, op, id)
 	}
 	if scope != "" {
 		mine, err := s.inScope(ctx, name, scope)
 		if err != nil || !mine {
-			return s.locate(err, op, id)
+			return false, s.locate(err, op, id)
 		}
 	}
-	return s.locate(remove(ctx, name), op, id)
+	existed, err := remove(ctx, name)
+	return existed, s.locate(err, op, id)
 }
 
 // History lists the versions of the credential, the newest first, or fails

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 func TestInit(t *testing.T) {
@@ -241,7 +241,7 @@ func TestCallsOfAFreshProcess(t *testing.T) {
 		{func() { put(t, s, "x", "2", nebula.PutOptions{}) }, "[retrieve x store x]"},
 		{func() { put(t, s, "y", "1", nebula.PutOptions{IfAbsent: true}) }, "[store y]"},
 		{func() { _, _ = s.Exists(t.Context(), "x") }, "[exists x]"},
-		{func() { _ = s.Delete(t.Context(), "x") }, "[delete x]"},
+		{func() { _, _ = s.Delete(t.Context(), "x", nebula.DeleteOptions{}) }, "[delete x]"},
 		{func() { list(t, s, nebula.ListOptions{}) }, "[list list]"},
 	} {
 		step.do()
@@ -263,7 +263,7 @@ func TestKeyringIsFetchedBesideTheRecord(t *testing.T) {
 	s := f.open(t, nebula.Options{})
 	var both sync.WaitGroup
 	both.Add(2)
-	f.calls.step(func(middleware.Call) {
+	f.calls.step(func(provider.Call) {
 		both.Done()
 		both.Wait() // each waits until the other has begun
 	})

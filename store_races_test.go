@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 func value(s string) nebula.Secret { return nebula.NewSecret([]byte(s)) }
@@ -231,7 +231,7 @@ func TestResumeDropsSlots(t *testing.T) {
 	}
 	both := f.open(t, nebula.Options{Keys: []nebula.Key{f.key, lost}})
 	ctx, cancel := context.WithCancel(t.Context())
-	f.calls.step(func(c middleware.Call) {
+	f.calls.step(func(c provider.Call) {
 		if c.Op == "list" {
 			cancel()
 		}
@@ -372,15 +372,15 @@ func TestScopeOfDeletedCredentials(t *testing.T) {
 	f := newFixture(t)
 	team, other := f.open(t, nebula.Options{Scope: "team"}), f.open(t, nebula.Options{Scope: "other"})
 	put(t, team, "x", "v", nebula.PutOptions{})
-	wantKind(t, team.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(team.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	// It cannot be told whose it is: nothing is acknowledged that is not done.
-	wantKind(t, team.Purge(t.Context(), "x"), nebula.ErrNotSupported)
+	wantKind(t, failure(team.Purge(t.Context(), "x")), nebula.ErrNotSupported)
 	wantKind(t, other.Restore(t.Context(), "x"), nebula.ErrNotFound)
 	if found, _ := f.Exists(t.Context(), "x"); found {
 		t.Error("a store of another scope brought it back")
 	}
 	wantKind(t, team.Restore(t.Context(), "x"), "")
-	wantKind(t, team.Purge(t.Context(), "x"), "")
+	wantKind(t, failure(team.Purge(t.Context(), "x")), "")
 	wantKind(t, f.Restore(t.Context(), "x"), nebula.ErrNotFound)
 }
 
@@ -389,12 +389,12 @@ func TestScopeOfDeletedCredentials(t *testing.T) {
 func TestRestoreIsResumed(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
-	wantKind(t, f.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	name, _ := nebula.ID("x").Name()
-	if err := f.memory.Restore(t.Context(), name); err != nil {
+	if err := f.memory.(nebula.Restorer).Restore(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, f.Restore(t.Context(), "x"), "")

@@ -33,7 +33,7 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 		// Only now can its scope be told.
 		mine, err := s.inScope(ctx, name, scope)
 		if err == nil && !mine && !live {
-			err = s.provider.Delete(ctx, name)
+			_, err = s.provider.Delete(ctx, name, Precondition{})
 		}
 		if err == nil && !mine {
 			err = notFound()

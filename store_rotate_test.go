@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // wantAllUnder reads every record from the backend and checks its key id.
@@ -116,7 +116,10 @@ func TestRotateKilledAtEveryStep(t *testing.T) {
 			reader := f.open(t, nebula.Options{})
 			get(t, reader, "x0")
 			var calls atomic.Int32
-			killer := middleware.Wrap(f.memory, func(ctx context.Context, call middleware.Call, next func(context.Context) error) error {
+			killer := f.connect(t, provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
+				if c.Op == provider.OpConnect {
+					return next(ctx)
+				}
 				switch n := int(calls.Add(1)); {
 				case n < step:
 					return next(ctx)
@@ -124,7 +127,7 @@ func TestRotateKilledAtEveryStep(t *testing.T) {
 					_ = next(ctx)
 				}
 				return errKilled
-			})
+			}))
 			dying, err := nebula.Open(t.Context(), killer, nebula.Options{Keys: []nebula.Key{f.key}, MaxConcurrency: 1})
 			if err == nil {
 				_, err = dying.Rotate(t.Context(), nebula.RotateOptions{})
@@ -224,7 +227,7 @@ func TestRotateLeavesWhatItCannotRead(t *testing.T) {
 func TestRestoreAfterRotation(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
-	wantKind(t, f.Delete(t.Context(), "x"), "")
+	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
 	if err != nil {
 		t.Fatal(err)

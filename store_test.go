@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
@@ -32,10 +32,10 @@ func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
 type calls struct {
 	mu     sync.Mutex
 	made   []string
-	before func(middleware.Call)
+	before func(provider.Call)
 }
 
-func (c *calls) intercept(ctx context.Context, call middleware.Call, next func(context.Context) error) error {
+func (c *calls) intercept(ctx context.Context, call provider.Call, next func(context.Context) error) error {
 	c.mu.Lock()
 	c.made = append(c.made, strings.TrimSpace(call.Op+" "+call.Name.String()))
 	before := c.before
@@ -56,7 +56,7 @@ func (c *calls) take() []string {
 	return made
 }
 
-func (c *calls) step(f func(middleware.Call)) {
+func (c *calls) step(f func(provider.Call)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.before = f
@@ -66,10 +66,27 @@ func (c *calls) step(f func(middleware.Call)) {
 type fixture struct {
 	*nebula.Store
 	provider nebula.Provider // counted
-	memory   *memory.Provider
+	memory   nebula.Provider // not counted, over the same backend
+	backend  *memory.Backend
 	calls    *calls
 	clock    *clock
 	key      *nebula.KeyFile
+}
+
+// connect returns one more provider over the fixture's backend, as another
+// process would have it.
+func (f *fixture) connect(t *testing.T, options ...provider.Option) nebula.Provider {
+	t.Helper()
+	config := memory.DefaultConfig()
+	config.Backend = f.backend
+	p, err := memory.New(config, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.(nebula.Connector).Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -84,12 +101,9 @@ func newFixture(t *testing.T) *fixture {
 
 func newEmptyFixture(t *testing.T) *fixture {
 	t.Helper()
-	m, err := memory.New(memory.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fixture{memory: m, calls: &calls{}, clock: newClock(), key: newKeyFile(t)}
-	f.provider = middleware.Wrap(m, f.calls.intercept)
+	f := &fixture{backend: memory.NewBackend(), calls: &calls{}, clock: newClock(), key: newKeyFile(t)}
+	f.memory = f.connect(t)
+	f.provider = f.connect(t, provider.WithInterceptors(f.calls.intercept))
 	f.Store = f.open(t, nebula.Options{})
 	t.Cleanup(func() { f.Close() })
 	return f
@@ -127,6 +141,9 @@ func get(t *testing.T, s *nebula.Store, id nebula.ID) nebula.Credential {
 	}
 	return c
 }
+
+// failure drops what a call reports beside its error.
+func failure(_ bool, err error) error { return err }
 
 func wantKind(t *testing.T, err error, want nebula.Kind) {
 	t.Helper()
@@ -213,7 +230,7 @@ func TestPutRetriesWhenAnotherWriterCameFirst(t *testing.T) {
 	other := f.open(t, nebula.Options{})
 	put(t, other, "x", "0", nebula.PutOptions{})
 	races := 0
-	f.calls.step(func(call middleware.Call) {
+	f.calls.step(func(call provider.Call) {
 		if call.Op != "store" || races == 3 {
 			return
 		}
@@ -275,7 +292,7 @@ func TestHostileIDsReachNoProvider(t *testing.T) {
 		_, err4 := f.Tag(ctx, id, nil, nil)
 		_, err5 := f.History(ctx, id)
 		_, err6 := f.GetVersion(ctx, id, "v")
-		for _, err := range []error{err1, err2, err3, err4, err5, err6, f.Delete(ctx, id), f.Purge(ctx, id), f.Restore(ctx, id)} {
+		for _, err := range []error{err1, err2, err3, err4, err5, err6, failure(f.Delete(ctx, id, nebula.DeleteOptions{})), failure(f.Purge(ctx, id)), f.Restore(ctx, id)} {
 			wantKind(t, err, nebula.ErrInvalidID)
 		}
 	}
@@ -296,8 +313,8 @@ func TestScopes(t *testing.T) {
 	if found, err := blue.Exists(ctx, "x"); found || err != nil {
 		t.Errorf("blue sees red's: %v", err)
 	}
-	wantKind(t, blue.Delete(ctx, "x"), "")
-	wantKind(t, blue.Purge(ctx, "x"), "")
+	wantKind(t, failure(blue.Delete(ctx, "x", nebula.DeleteOptions{})), "")
+	wantKind(t, failure(blue.Purge(ctx, "x")), "")
 	_, err = blue.Put(ctx, "x", nebula.NewSecret([]byte("v")), nebula.PutOptions{})
 	wantKind(t, err, nebula.ErrConflict)
 	_, err = blue.Put(ctx, "x", nebula.NewSecret([]byte("v")), nebula.PutOptions{IfAbsent: true})
@@ -322,7 +339,7 @@ func TestScopes(t *testing.T) {
 	if m := get(t, blue, "hers").Metadata; m.CreatedBy != "ada" || m.Scope != "blue" {
 		t.Errorf("the caller's put left %+v", m)
 	}
-	wantKind(t, red.Delete(ctx, "x"), "")
+	wantKind(t, failure(red.Delete(ctx, "x", nebula.DeleteOptions{})), "")
 	if found, _ := f.Exists(ctx, "x"); found {
 		t.Error("red could not delete its own")
 	}
@@ -436,7 +453,7 @@ func TestTrackAccess(t *testing.T) {
 		t.Error("the version returned is not the one that was written")
 	}
 	// A write between reading and noting wins, and the read still succeeds.
-	f.calls.step(func(call middleware.Call) {
+	f.calls.step(func(call provider.Call) {
 		if call.Op == "store" {
 			f.calls.step(nil)
 			put(t, f.Store, "x", "theirs", nebula.PutOptions{})
@@ -462,13 +479,13 @@ func TestSoftDeleteThroughTheStore(t *testing.T) {
 		t.Errorf("the history is %+v, %v", versions, err)
 	}
 	wantKind(t, f.Restore(ctx, "x"), nebula.ErrConflict)
-	wantKind(t, f.Delete(ctx, "x"), "")
+	wantKind(t, failure(f.Delete(ctx, "x", nebula.DeleteOptions{})), "")
 	_, err := f.Get(ctx, "x")
 	wantKind(t, err, nebula.ErrNotFound)
 	wantKind(t, f.Restore(ctx, "x"), "")
 	if c := get(t, f.Store, "x"); string(c.Secret.Reveal()) != "2" {
 		t.Errorf("restoring gave %q", c.Secret.Reveal())
 	}
-	wantKind(t, f.Purge(ctx, "x"), "")
+	wantKind(t, failure(f.Purge(ctx, "x")), "")
 	wantKind(t, f.Restore(ctx, "x"), nebula.ErrNotFound)
 }

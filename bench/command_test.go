@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/nebula-credential/nebula/bench/paired"
 )
 
 // command is the program as it is released, and a Go program that does nothing.
@@ -58,7 +60,7 @@ func BenchmarkCommandGet(b *testing.B) {
 	c := newCommand(b)
 	c.run(b, strings.Repeat("x", 1024), c.nebula, "put", "x")
 	var most int64
-	paired(b, 1,
+	paired.Run(b, 1,
 		func(int) { c.run(b, "", c.empty) },
 		func(int) { most = max(most, c.run(b, "", c.nebula, "get", "x")) })
 	c.report(b, most)
@@ -70,7 +72,7 @@ func BenchmarkCommandPut(b *testing.B) {
 	value := strings.Repeat("x", 1024)
 	c.run(b, value, c.nebula, "put", "x")
 	var most int64
-	paired(b, 1,
+	paired.Run(b, 1,
 		func(int) { c.run(b, "", c.empty) },
 		func(int) { most = max(most, c.run(b, value, c.nebula, "put", "x")) })
 	c.report(b, most)

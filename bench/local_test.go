@@ -1,3 +1,9 @@
+// Package bench compares the local store with the bare operations it is made of,
+// and the command with an empty Go program. docs/performance.md has the figures
+// and the commands that repeat them.
+//
+// It links no SDK of a backend: what the test binary has in memory when it
+// starts the command is in the command's peak memory, too.
 package bench
 
 import (
@@ -13,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
@@ -95,7 +102,7 @@ func BenchmarkRetrieve(b *testing.B) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})
 	path := s.path(id(0))
-	paired(b, 200,
+	paired.Run(b, 200,
 		func(int) { _, err := os.ReadFile(path); check(b, err) },
 		func(int) { _, err := s.Get(ctx, id(0)); check(b, err) })
 	b.ReportMetric(testing.AllocsPerRun(100, func() { _, err := s.Get(ctx, id(0)); check(b, err) }), "nebula-allocs")
@@ -105,7 +112,7 @@ func BenchmarkExists(b *testing.B) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})
 	path := s.path(id(0))
-	paired(b, 500,
+	paired.Run(b, 500,
 		func(int) { _, err := os.Lstat(path); check(b, err) },
 		func(int) { _, err := s.Exists(ctx, id(0)); check(b, err) })
 }
@@ -167,7 +174,7 @@ func benchmarkStore(b *testing.B, writers int, fresh bool) {
 	}
 	const perRound = 32
 	next := 0
-	paired(b, 1,
+	paired.Run(b, 1,
 		func(i int) {
 			for j := range perRound {
 				bareStore(b, dir, filepath.Join(dir.Name(), string(at(i*perRound+j))+".enc.json"), record)
@@ -200,7 +207,7 @@ func benchmarkStore(b *testing.B, writers int, fresh bool) {
 func BenchmarkListIDs(b *testing.B) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})
-	paired(b, 4,
+	paired.Run(b, 4,
 		func(int) { readNames(b, s.dir) },
 		func(int) { wantEntries(b, s, nebula.ListOptions{}, credentials) })
 }
@@ -211,7 +218,7 @@ func BenchmarkListByTagWarm(b *testing.B) {
 	s.fill(b, many, nebula.PutOptions{Tags: map[string]string{"env": "prod"}})
 	byTag := nebula.ListOptions{Filter: nebula.Filter{Tags: map[string]string{"env": "prod"}}}
 	wantEntries(b, s, byTag, many)
-	paired(b, 1,
+	paired.Run(b, 1,
 		func(int) {
 			for _, name := range readNames(b, s.dir) {
 				_, err := os.Lstat(filepath.Join(s.dir, name))

@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // together runs f for 0 to n-1 at once and reports what fails.
@@ -205,7 +205,7 @@ func (r *rig) oneWins(make func(i int) record) {
 	for i, err := range failures {
 		switch {
 		case err != nil:
-			r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, entrants[i].name)
+			r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, entrants[i].name)
 		case winner >= 0:
 			r.Errorf("%d and %d both won", winner, i)
 		default:
@@ -234,7 +234,7 @@ func concurrentDelete(r *rig) {
 			case 0, 1:
 				_, err = p.Store(r.ctx, e.name, e.Envelope, nebula.StoreOptions{})
 			case 2:
-				err = p.Delete(r.ctx, e.name)
+				_, err = p.Delete(r.ctx, e.name, nebula.Precondition{})
 			case 3:
 				_, err = p.Retrieve(r.ctx, e.name)
 				if errors.Is(err, nebula.ErrNotFound) {

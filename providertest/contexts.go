@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // contextCancelled: no operation begins under a cancelled context, and nothing
@@ -53,7 +53,7 @@ func contextOfList(r *rig) {
 	pager := r.p.List(r.ctx, nebula.Filter{})
 	defer pager.Close()
 	_, err := pager.NextPage(ctx)
-	r.fails(err, nebula.ErrTimeout, middleware.OpList, nebula.Name{})
+	r.fails(err, nebula.ErrTimeout, provider.OpList, nebula.Name{})
 	r.wantList(nebula.Filter{}, "listed")
 }
 
@@ -72,7 +72,7 @@ func contextDuring(r *rig) {
 			}
 			continue
 		}
-		r.fails(err, nebula.ErrTimeout, middleware.OpStore, next.name)
+		r.fails(err, nebula.ErrTimeout, provider.OpStore, next.name)
 		got, err := r.p.Retrieve(r.ctx, old.name)
 		r.ok(err, "retrieve after a store that was ended")
 		if string(got.Envelope.Bytes()) != string(old.Bytes()) {
@@ -86,16 +86,16 @@ func contextDuring(r *rig) {
 func errorsLocated(r *rig) {
 	missing := r.named("missing")
 	_, err := r.p.Retrieve(r.ctx, missing)
-	r.fails(err, nebula.ErrNotFound, middleware.OpRetrieve, missing)
+	r.fails(err, nebula.ErrNotFound, provider.OpRetrieve, missing)
 	if e := new(nebula.Error); !errors.As(err, &e) || e.Error() == "" || errors.Is(err, nebula.ErrConflict) {
 		r.Errorf("a poor error: %v", err)
 	}
-	r.fails(r.p.Delete(r.ctx, nebula.KeyringName()), nebula.ErrUsage, middleware.OpDelete, nebula.KeyringName())
+	r.fails(r.deletion(nebula.KeyringName()), nebula.ErrUsage, provider.OpDelete, nebula.KeyringName())
 	e := r.seal("located", "a value that is private", metadata())
 	r.store(e)
 	if r.h.Preconditions == Refused {
 		return
 	}
 	_, err = r.tryStore(e, nebula.IfVersion("no such version"))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, e.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, e.name)
 }

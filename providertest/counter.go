@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // counter is an interceptor that counts the calls by operation.
@@ -13,7 +13,7 @@ type counter struct {
 	counts map[string]int
 }
 
-func (c *counter) count(ctx context.Context, call middleware.Call, next func(context.Context) error) error {
+func (c *counter) count(ctx context.Context, call provider.Call, next func(context.Context) error) error {
 	c.mu.Lock()
 	if c.counts == nil {
 		c.counts = make(map[string]int)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // damages returns what can become of the bytes of a record.
@@ -33,7 +33,7 @@ func damageRetrieve(r *rig) {
 		r.store(e)
 		r.corrupt(e.name, raw)
 		_, err := r.p.Retrieve(r.ctx, e.name)
-		r.fails(err, nebula.ErrCorrupted, middleware.OpRetrieve, e.name)
+		r.fails(err, nebula.ErrCorrupted, provider.OpRetrieve, e.name)
 		if found, err := r.p.Exists(r.ctx, e.name); err != nil || !found {
 			r.Errorf("%s: exists: %v, %v, want true", what, found, err)
 		}
@@ -59,9 +59,9 @@ func damageNotAbsent(r *rig) {
 	r.store(e)
 	r.corrupt(e.name, []byte("damaged record"))
 	_, err := r.tryStore(r.record("there"), nebula.IfAbsent())
-	r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, e.name)
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, e.name)
 	_, err = r.p.Retrieve(r.ctx, e.name)
-	r.fails(err, nebula.ErrCorrupted, middleware.OpRetrieve, e.name)
+	r.fails(err, nebula.ErrCorrupted, provider.OpRetrieve, e.name)
 }
 
 // damageListed: a list shows a damaged record. Where a filter has to read it,
@@ -99,7 +99,7 @@ func damageListed(r *rig) {
 func (r *rig) saysWhy(entry nebula.Entry, filter nebula.Filter) {
 	r.Helper()
 	if entry.Err != nil {
-		r.fails(entry.Err, nebula.ErrCorrupted, middleware.OpList, r.named(string(entry.ID)))
+		r.fails(entry.Err, nebula.ErrCorrupted, provider.OpList, r.named(string(entry.ID)))
 		return
 	}
 	if entry.Metadata == nil || !filter.Matches(entry.ID, *entry.Metadata) {
@@ -123,7 +123,7 @@ func damageOthers(r *rig) {
 	if len(results) != 2 {
 		r.Fatalf("%d results, want 2", len(results))
 	}
-	r.fails(results[0].Err, nebula.ErrCorrupted, middleware.OpRetrieveBatch, damaged.name)
+	r.fails(results[0].Err, nebula.ErrCorrupted, provider.OpRetrieveBatch, damaged.name)
 	r.ok(results[1].Err, "the good one of the batch")
 	r.same(results[1].Record, good)
 }
@@ -142,7 +142,7 @@ func damageForeign(r *rig) {
 		r.store(e)
 		r.corrupt(e.name, []byte(raw))
 		_, err := r.p.Retrieve(r.ctx, e.name)
-		r.fails(err, nebula.ErrUnsupportedVersion, middleware.OpRetrieve, e.name)
+		r.fails(err, nebula.ErrUnsupportedVersion, provider.OpRetrieve, e.name)
 		r.wantList(nebula.Filter{}, "foreign")
 		if found, err := r.p.Exists(r.ctx, e.name); err != nil || !found {
 			r.Errorf("exists: %v, %v, want true", found, err)
@@ -157,7 +157,7 @@ func damageKeyring(r *rig) {
 	for _, raw := range damages(first.Bytes()) {
 		r.corrupt(first.name, raw)
 		_, err := r.p.Retrieve(r.ctx, first.name)
-		r.fails(err, nebula.ErrCorrupted, middleware.OpRetrieve, first.name)
+		r.fails(err, nebula.ErrCorrupted, provider.OpRetrieve, first.name)
 		r.wantList(nebula.Filter{})
 		r.store(second)
 		r.holds(second)

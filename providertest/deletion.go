@@ -2,7 +2,7 @@ package providertest
 
 import (
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // restoreDeleted: what was deleted comes back as it was, and is listed again.
@@ -28,11 +28,11 @@ func restoreLive(r *rig) {
 	a := need[nebula.Restorer](r)
 	e := r.record("live")
 	r.store(e)
-	r.fails(a.Restore(r.ctx, e.name), nebula.ErrConflict, middleware.OpRestore, e.name)
+	r.fails(a.Restore(r.ctx, e.name), nebula.ErrConflict, provider.OpRestore, e.name)
 	r.remove(e.name)
 	next := r.record("live")
 	r.store(next)
-	r.fails(a.Restore(r.ctx, e.name), nebula.ErrConflict, middleware.OpRestore, e.name)
+	r.fails(a.Restore(r.ctx, e.name), nebula.ErrConflict, provider.OpRestore, e.name)
 	r.holds(next)
 }
 
@@ -40,17 +40,17 @@ func restoreLive(r *rig) {
 func restoreNothing(r *rig) {
 	a := need[nebula.Restorer](r)
 	name := r.named("nothing")
-	r.fails(a.Restore(r.ctx, name), nebula.ErrNotFound, middleware.OpRestore, name)
+	r.fails(a.Restore(r.ctx, name), nebula.ErrNotFound, provider.OpRestore, name)
 	r.remove(name)
-	r.fails(a.Restore(r.ctx, name), nebula.ErrNotFound, middleware.OpRestore, name)
+	r.fails(a.Restore(r.ctx, name), nebula.ErrNotFound, provider.OpRestore, name)
 	p, ok := nebula.As[nebula.Purger](r.p)
 	if !ok {
 		return
 	}
 	r.store(r.record("nothing"))
 	r.remove(name)
-	r.ok(p.Purge(r.ctx, name), "purge")
-	r.fails(a.Restore(r.ctx, name), nebula.ErrNotFound, middleware.OpRestore, name)
+	r.ok(r.purged(p, name), "purge")
+	r.fails(a.Restore(r.ctx, name), nebula.ErrNotFound, provider.OpRestore, name)
 	r.absent(name)
 }
 
@@ -93,7 +93,7 @@ func purgeFrees(r *rig) {
 		if i%2 == 1 {
 			r.remove(e.name)
 		}
-		r.ok(a.Purge(r.ctx, e.name), "purge")
+		r.ok(r.purged(a, e.name), "purge")
 		r.absent(e.name)
 		r.wantList(nebula.Filter{}, "stays")
 	}
@@ -117,10 +117,10 @@ func (r *rig) storeFree(e record) {
 func purgeTwice(r *rig) {
 	a := need[nebula.Purger](r)
 	e := r.record("twice")
-	r.ok(a.Purge(r.ctx, e.name), "purge nothing")
+	r.ok(r.purged(a, e.name), "purge nothing")
 	r.store(e)
-	r.ok(a.Purge(r.ctx, e.name), "purge")
-	r.ok(a.Purge(r.ctx, e.name), "purge again")
+	r.ok(r.purged(a, e.name), "purge")
+	r.ok(r.purged(a, e.name), "purge again")
 	r.absent(e.name)
 }
 
@@ -130,7 +130,7 @@ func purgeVersions(r *rig) {
 	first, second := r.record("versions"), r.record("versions")
 	v1 := r.store(first)
 	r.store(second)
-	r.ok(a.Purge(r.ctx, first.name), "purge")
+	r.ok(r.purged(a, first.name), "purge")
 	last := r.record("versions")
 	r.store(last)
 	if v, ok := nebula.As[nebula.VersionRetriever](r.p); ok {
@@ -140,7 +140,7 @@ func purgeVersions(r *rig) {
 			// the new record's.
 			r.same(got, last)
 		} else {
-			r.fails(err, nebula.ErrNotFound, middleware.OpRetrieveVersion, first.name)
+			r.fails(err, nebula.ErrNotFound, provider.OpRetrieveVersion, first.name)
 		}
 	}
 	if h, ok := nebula.As[nebula.Historian](r.p); ok {

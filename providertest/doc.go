@@ -4,15 +4,14 @@
 //
 //	func TestConformance(t *testing.T) {
 //		providertest.Run(t, providertest.Harness{
-//			New:           func(t *testing.T) nebula.Provider { … },
+//			New:           func(t *testing.T, o ...provider.Option) nebula.Provider { … },
 //			Abilities:     []providertest.Ability{providertest.Connector, …},
 //			MaxRecordSize: 64 << 10,
 //		})
 //	}
 //
-// The suite runs twice: over the provider as it is ("Direct"), and over the
-// provider wrapped by package middleware ("Wrapped"), where it also checks that
-// the wrapper hides no ability, invents none and passes none by.
+// The suite observes the provider as its users do, by the options of its New:
+// every call of every rule goes through an interceptor and is counted.
 //
 // A [Harness] says what the backend cannot do. Nothing in it makes a rule
 // weaker that the backend could keep: a rule that does not apply is skipped

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/memory"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -12,8 +13,8 @@ import (
 func ExampleRun() {
 	testConformance := func(t *testing.T) {
 		providertest.Run(t, providertest.Harness{
-			New: func(t *testing.T) nebula.Provider {
-				p, err := memory.New(memory.DefaultConfig())
+			New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+				p, err := memory.New(memory.DefaultConfig(), options...)
 				if err != nil {
 					t.Fatal(err)
 				}

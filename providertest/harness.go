@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // Harness says how to get at a provider and what its backend cannot do. Only
@@ -14,7 +15,8 @@ type Harness struct {
 	// yet connected. It is called several times in a test, each time for
 	// another backend. The suite connects and closes the provider; what else
 	// there is to clean up goes to t.Cleanup.
-	New func(t *testing.T) nebula.Provider
+	// The options have to reach the New of the provider.
+	New func(t *testing.T, options ...provider.Option) nebula.Provider
 
 	// Reopen returns one more provider over the backend of p, not yet
 	// connected, as another process would have it. It is called while p is
@@ -116,7 +118,7 @@ func able[T any](p nebula.Provider) bool {
 	return ok
 }
 
-// Run checks every rule, over the provider as it is and over the wrapped one.
+// Run checks every rule, each in a subtest of its name.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	if h.New == nil {
@@ -128,12 +130,7 @@ func Run(t *testing.T, h Harness) {
 	if h.MaxStores < 20 {
 		t.Fatal("providertest: Harness.MaxStores is less than 20")
 	}
-	t.Run("Direct", func(t *testing.T) { runAll(t, h, rules(), false) })
-	t.Run("Wrapped", func(t *testing.T) { runAll(t, h, append(rules(), wrapperRules()...), true) })
-}
-
-func runAll(t *testing.T, h Harness, rules []rule, wrapped bool) {
-	for _, rule := range rules {
-		t.Run(rule.name, func(t *testing.T) { rule.check(newRig(t, h, wrapped)) })
+	for _, rule := range rules() {
+		t.Run(rule.name, func(t *testing.T) { rule.check(newRig(t, h)) })
 	}
 }

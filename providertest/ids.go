@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // idsHostile: what could leave the place where records are kept is no id, so
@@ -35,7 +35,7 @@ func idsZero(r *rig) {
 	kept := r.record("kept")
 	r.store(kept)
 	for _, o := range r.operations(r.p, record{nebula.Name{}, kept.Envelope}) {
-		if o.op == middleware.OpList || o.op == middleware.OpRetrieveBatch {
+		if o.op == provider.OpList || o.op == provider.OpRetrieveBatch {
 			continue // they take no name, or several
 		}
 		r.fails(o.call(r.ctx), nebula.ErrUsage, o.op, nebula.Name{})
@@ -101,7 +101,7 @@ func idsFolded(r *rig) {
 	first, twin := r.record("github_token"), r.record("GitHub_Token")
 	version := r.store(first)
 	_, err := r.tryStore(twin, nebula.Precondition{})
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, twin.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, twin.name)
 	r.absent(twin.name)
 	// Deleting what is not there succeeds, and deletes nothing else.
 	r.remove(twin.name)

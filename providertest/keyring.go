@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // keyringStored: the keyring is kept under its name like any record.
@@ -38,12 +38,12 @@ func keyringHidden(r *rig) {
 // keyringKept: neither Delete nor Purge takes it away.
 func keyringKept(r *rig) {
 	first, _ := keyrings()
-	r.fails(r.p.Delete(r.ctx, first.name), nebula.ErrUsage, middleware.OpDelete, first.name)
+	r.fails(r.deletion(first.name), nebula.ErrUsage, provider.OpDelete, first.name)
 	r.store(first)
-	r.fails(r.p.Delete(r.ctx, first.name), nebula.ErrUsage, middleware.OpDelete, first.name)
+	r.fails(r.deletion(first.name), nebula.ErrUsage, provider.OpDelete, first.name)
 	r.holds(first)
 	if p, ok := nebula.As[nebula.Purger](r.p); ok {
-		r.fails(p.Purge(r.ctx, first.name), nebula.ErrUsage, middleware.OpPurge, first.name)
+		r.fails(r.purged(p, first.name), nebula.ErrUsage, provider.OpPurge, first.name)
 		r.holds(first)
 	}
 }
@@ -73,11 +73,11 @@ func keyringPreconditions(r *rig) {
 	first, second := keyrings()
 	version := r.storeIf(first, nebula.IfAbsent())
 	_, err := r.tryStore(second, nebula.IfAbsent())
-	r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, first.name)
 	r.holds(first)
 	next := r.storeIf(second, nebula.IfVersion(version))
 	_, err = r.tryStore(first, nebula.IfVersion(version))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, first.name)
 	r.holds(second)
 	r.storeIf(first, nebula.IfVersion(next))
 }
@@ -110,7 +110,7 @@ func keyringCompared(r *rig) {
 	for range 2 {
 		for _, e := range []record{foreign("new"), foreign("fits"), foreign("early")} {
 			_, err := r.tryStore(e, nebula.Precondition{})
-			r.fails(err, nebula.ErrConflict, middleware.OpStore, e.name)
+			r.fails(err, nebula.ErrConflict, provider.OpStore, e.name)
 			if !errors.Is(err, nebula.ErrKeyChanged) {
 				r.Errorf("the error does not wrap ErrKeyChanged: %v", err)
 			}
@@ -139,7 +139,7 @@ func keyringComparedLive(r *rig) {
 	_, err := other.Store(r.ctx, first.name, first.Envelope, nebula.StoreOptions{})
 	r.ok(err, "store the keyring by the other handle")
 	_, err = r.tryStore(e, nebula.Precondition{})
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, e.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, e.name)
 	if !errors.Is(err, nebula.ErrKeyChanged) {
 		r.Errorf("the error does not wrap ErrKeyChanged: %v", err)
 	}

@@ -5,13 +5,13 @@ import (
 	"errors"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // lifecycleUnconnected: before Connect every operation fails with ErrClosed.
 func lifecycleUnconnected(r *rig) {
 	need[nebula.Connector](r)
-	p, _ := r.fresh()
+	p := r.fresh()
 	c, _ := nebula.As[nebula.Connector](p)
 	if got := c.State(); got != nebula.StateConfigured {
 		r.Errorf("the state is %v, want configured", got)
@@ -42,9 +42,9 @@ func lifecycleClosed(r *rig) {
 	for _, o := range r.operations(r.p, e) {
 		r.fails(o.call(r.ctx), nebula.ErrClosed, o.op, o.name)
 	}
-	r.fails(c.Connect(r.ctx), nebula.ErrClosed, middleware.OpConnect, nebula.Name{})
+	r.fails(c.Connect(r.ctx), nebula.ErrClosed, provider.OpConnect, nebula.Name{})
 	_, err := pager.NextPage(r.ctx)
-	r.fails(err, nebula.ErrClosed, middleware.OpList, nebula.Name{})
+	r.fails(err, nebula.ErrClosed, provider.OpList, nebula.Name{})
 	r.ok(pager.Close(), "close the list")
 }
 
@@ -65,22 +65,22 @@ func lifecycleCloseTwice(r *rig) {
 	c := need[nebula.Connector](r)
 	r.ok(c.Close(), "close")
 	r.ok(c.Close(), "close again")
-	p, _ := r.fresh()
+	p := r.fresh()
 	unconnected, _ := nebula.As[nebula.Connector](p)
 	r.ok(unconnected.Close(), "close without connect")
-	r.fails(unconnected.Connect(r.ctx), nebula.ErrClosed, middleware.OpConnect, nebula.Name{})
+	r.fails(unconnected.Connect(r.ctx), nebula.ErrClosed, provider.OpConnect, nebula.Name{})
 }
 
 // lifecycleConnectContext: the context of Connect governs the connecting only,
 // and a cancelled one connects nothing.
 func lifecycleConnectContext(r *rig) {
 	need[nebula.Connector](r)
-	p, _ := r.fresh()
+	p := r.fresh()
 	c, _ := nebula.As[nebula.Connector](p)
 	ctx, cancel := context.WithCancel(r.ctx)
 	cancel()
 	if err := c.Connect(ctx); err != nil {
-		r.fails(err, nebula.ErrInterrupted, middleware.OpConnect, nebula.Name{})
+		r.fails(err, nebula.ErrInterrupted, provider.OpConnect, nebula.Name{})
 		if got := c.State(); got != nebula.StateConfigured {
 			r.Errorf("after a failed Connect the state is %v, want configured", got)
 		}
@@ -119,7 +119,7 @@ func lifecycleReopen(r *rig) {
 func lifecycleIsolated(r *rig) {
 	e := r.record("mine")
 	r.store(e)
-	other, _ := r.fresh()
+	other := r.fresh()
 	r.connect(other)
 	if found, err := other.Exists(r.ctx, e.name); err != nil || found {
 		r.Fatalf("another backend has the record: %v, %v", found, err)
@@ -146,7 +146,7 @@ func lifecycleDescribe(r *rig) {
 	if r.h.Lag > 0 && got.ListLag == 0 {
 		r.Error("the harness says that lists are late, the description does not")
 	}
-	p, _ := r.fresh()
+	p := r.fresh()
 	early, _ := nebula.As[nebula.Describer](p)
 	before := early.Describe()
 	r.connect(p)
@@ -170,4 +170,34 @@ func lifecycleAbilities(r *rig) {
 	for a := range declared {
 		r.Errorf("the provider is no %s, which Harness.Abilities names", a)
 	}
+}
+
+// lifecycleCloseDuring: Close lets what is under way end and nothing else begin.
+func lifecycleCloseDuring(r *rig) {
+	c := need[nebula.Connector](r)
+	e := r.record("during")
+	r.store(e)
+	closed := make(chan struct{})
+	r.together(9, func(i int) error {
+		if i == 8 {
+			defer close(closed)
+			return c.Close()
+		}
+		for ended := false; !ended; {
+			select {
+			case <-closed:
+				ended = true
+			default:
+			}
+			got, err := r.p.Retrieve(r.ctx, e.name)
+			if errors.Is(err, nebula.ErrClosed) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			r.same(got, e)
+		}
+		return errors.New("an operation succeeded after Close had returned")
+	})
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 func idsOf(records map[nebula.ID]record) []string {
@@ -156,12 +156,12 @@ func listCancelled(r *rig) {
 	cancel()
 	r.eventually(func() error {
 		l := r.reader(nebula.Filter{})
-		r.fails(l.page(cancelled), nebula.ErrInterrupted, middleware.OpList, nebula.Name{})
+		r.fails(l.page(cancelled), nebula.ErrInterrupted, provider.OpList, nebula.Name{})
 		for !l.ended {
 			r.ok(l.page(r.ctx), "list after a cancelled page")
 			// At the end there may be nothing left to be cancelled.
 			if err := l.page(cancelled); err != nil {
-				r.fails(err, nebula.ErrInterrupted, middleware.OpList, nebula.Name{})
+				r.fails(err, nebula.ErrInterrupted, provider.OpList, nebula.Name{})
 			}
 		}
 		return l.eachOnce(all)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // fullMetadata has every field set.
@@ -67,7 +67,7 @@ func metadataTags(r *rig) {
 		e := r.record(fmt.Sprint("tag", i), tag[0], tag[1])
 		if !r.accepts(tag) {
 			_, err := r.tryStore(e, nebula.Precondition{})
-			r.fails(err, nebula.ErrInvalidMetadata, middleware.OpStore, e.name)
+			r.fails(err, nebula.ErrInvalidMetadata, provider.OpStore, e.name)
 			r.absent(e.name)
 			continue
 		}
@@ -86,7 +86,7 @@ func metadataTagsRefused(r *rig) {
 		old := r.record("old", "plain", "x")
 		version := r.store(old)
 		_, err := r.tryStore(r.record("old", tag[0], tag[1]), nebula.Precondition{})
-		r.fails(err, nebula.ErrInvalidMetadata, middleware.OpStore, old.name)
+		r.fails(err, nebula.ErrInvalidMetadata, provider.OpStore, old.name)
 		if got := r.holds(old); got != version {
 			r.Errorf("the refused record left version %q, want %q", got, version)
 		}
@@ -115,7 +115,7 @@ func metadataManyTags(r *rig) {
 	r.wantList(nebula.Filter{Tags: map[string]string{last: fmt.Sprint("value ", most-1)}}, "many")
 	if r.h.MaxTags > 0 {
 		_, err := r.tryStore(r.record("many", tags(most+1)...), nebula.Precondition{})
-		r.fails(err, nebula.ErrInvalidMetadata, middleware.OpStore, e.name)
+		r.fails(err, nebula.ErrInvalidMetadata, provider.OpStore, e.name)
 		if got := r.holds(e); got != version {
 			r.Errorf("the refused record left version %q, want %q", got, version)
 		}

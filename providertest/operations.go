@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // operation is one call that a provider can get.
@@ -18,14 +18,14 @@ type operation struct {
 // not among them, nor Check, which returns no error.
 func (r *rig) operations(p nebula.Provider, e record) []operation {
 	all := []operation{
-		{middleware.OpStore, e.name, func(ctx context.Context) error {
+		{provider.OpStore, e.name, func(ctx context.Context) error {
 			_, err := p.Store(ctx, e.name, e.Envelope, nebula.StoreOptions{})
 			return err
 		}},
-		{middleware.OpRetrieve, e.name, func(ctx context.Context) error { _, err := p.Retrieve(ctx, e.name); return err }},
-		{middleware.OpExists, e.name, func(ctx context.Context) error { _, err := p.Exists(ctx, e.name); return err }},
-		{middleware.OpDelete, e.name, func(ctx context.Context) error { return p.Delete(ctx, e.name) }},
-		{middleware.OpList, nebula.Name{}, func(ctx context.Context) error {
+		{provider.OpRetrieve, e.name, func(ctx context.Context) error { _, err := p.Retrieve(ctx, e.name); return err }},
+		{provider.OpExists, e.name, func(ctx context.Context) error { _, err := p.Exists(ctx, e.name); return err }},
+		{provider.OpDelete, e.name, func(ctx context.Context) error { _, err := p.Delete(ctx, e.name, nebula.Precondition{}); return err }},
+		{provider.OpList, nebula.Name{}, func(ctx context.Context) error {
 			pager := p.List(ctx, nebula.Filter{})
 			defer pager.Close()
 			_, err := pager.NextPage(ctx)
@@ -38,23 +38,23 @@ func (r *rig) operations(p nebula.Provider, e record) []operation {
 func abilityOperations(p nebula.Provider, name nebula.Name) []operation {
 	var all []operation
 	if a, ok := nebula.As[nebula.Restorer](p); ok {
-		all = append(all, operation{middleware.OpRestore, name,
+		all = append(all, operation{provider.OpRestore, name,
 			func(ctx context.Context) error { return a.Restore(ctx, name) }})
 	}
 	if a, ok := nebula.As[nebula.Purger](p); ok {
-		all = append(all, operation{middleware.OpPurge, name,
-			func(ctx context.Context) error { return a.Purge(ctx, name) }})
+		all = append(all, operation{provider.OpPurge, name,
+			func(ctx context.Context) error { _, err := a.Purge(ctx, name); return err }})
 	}
 	if a, ok := nebula.As[nebula.Historian](p); ok {
-		all = append(all, operation{middleware.OpHistory, name,
+		all = append(all, operation{provider.OpHistory, name,
 			func(ctx context.Context) error { _, err := a.History(ctx, name); return err }})
 	}
 	if a, ok := nebula.As[nebula.VersionRetriever](p); ok {
-		all = append(all, operation{middleware.OpRetrieveVersion, name,
+		all = append(all, operation{provider.OpRetrieveVersion, name,
 			func(ctx context.Context) error { _, err := a.RetrieveVersion(ctx, name, "0"); return err }})
 	}
 	if a, ok := nebula.As[nebula.BatchRetriever](p); ok {
-		all = append(all, operation{middleware.OpRetrieveBatch, nebula.Name{},
+		all = append(all, operation{provider.OpRetrieveBatch, nebula.Name{},
 			func(ctx context.Context) error { _, err := a.RetrieveBatch(ctx, []nebula.Name{name}); return err }})
 	}
 	return all

@@ -2,7 +2,7 @@ package providertest
 
 import (
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // preconditionIfAbsent: IfAbsent writes where there is nothing, and else fails
@@ -12,10 +12,10 @@ func preconditionIfAbsent(r *rig) {
 	first, second := r.record("absent"), r.record("absent")
 	version := r.storeIf(first, nebula.IfAbsent())
 	_, err := r.tryStore(second, nebula.IfAbsent())
-	r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, first.name)
 	// The very same record is there already, too.
 	_, err = r.tryStore(first, nebula.IfAbsent())
-	r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, first.name)
 	if got := r.holds(first); got != version {
 		r.Errorf("the refused store left version %q, want %q", got, version)
 	}
@@ -44,7 +44,7 @@ func preconditionIfVersion(r *rig) {
 		r.Errorf("both have version %q", v1)
 	}
 	_, err := r.tryStore(third, nebula.IfVersion(v1))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, first.name)
 	if got := r.holds(second); got != v2 {
 		r.Errorf("the refused store left version %q, want %q", got, v2)
 	}
@@ -61,7 +61,7 @@ func preconditionIfVersionMissing(r *rig) {
 	other, e := r.record("other"), r.record("missing")
 	version := r.store(other)
 	_, err := r.tryStore(e, nebula.IfVersion(version))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, e.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, e.name)
 	r.absent(e.name)
 }
 
@@ -73,11 +73,11 @@ func preconditionIfVersionDeleted(r *rig) {
 	v1 := r.store(first)
 	r.remove(first.name)
 	_, err := r.tryStore(second, nebula.IfVersion(v1))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, first.name)
 	r.absent(first.name)
 	v2 := r.store(second)
 	_, err = r.tryStore(third, nebula.IfVersion(v1))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, first.name)
 	r.holds(second)
 	r.storeIf(third, nebula.IfVersion(v2))
 	r.holds(third)
@@ -91,11 +91,11 @@ func preconditionOtherHandle(r *rig) {
 	first, second, third := r.record("handles"), r.record("handles"), r.record("handles")
 	v1 := r.storeIf(first, nebula.IfAbsent())
 	_, err := other.Store(r.ctx, second.name, second.Envelope, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
-	r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, first.name)
 	v2, err := other.Store(r.ctx, second.name, second.Envelope, nebula.StoreOptions{Precondition: nebula.IfVersion(v1)})
 	r.ok(err, "store of the other handle")
 	_, err = r.tryStore(third, nebula.IfVersion(v1))
-	r.fails(err, nebula.ErrConflict, middleware.OpStore, first.name)
+	r.fails(err, nebula.ErrConflict, provider.OpStore, first.name)
 	r.holds(second)
 	r.storeIf(third, nebula.IfVersion(v2))
 	r.holdsIn(other, third)
@@ -110,17 +110,17 @@ func preconditionRefused(r *rig) {
 	e := r.record("refused")
 	for _, condition := range []nebula.Precondition{nebula.IfAbsent(), nebula.IfVersion("1")} {
 		_, err := r.tryStore(e, condition)
-		r.fails(err, nebula.ErrNotSupported, middleware.OpStore, e.name)
+		r.fails(err, nebula.ErrNotSupported, provider.OpStore, e.name)
 		r.absent(e.name)
 	}
 	version := r.store(e)
 	_, err := r.tryStore(r.record("refused"), nebula.IfVersion(version))
-	r.fails(err, nebula.ErrNotSupported, middleware.OpStore, e.name)
+	r.fails(err, nebula.ErrNotSupported, provider.OpStore, e.name)
 	r.holds(e)
 
 	keyring, other := keyrings()
 	r.storeIf(keyring, nebula.IfAbsent())
 	_, err = r.tryStore(other, nebula.IfAbsent())
-	r.fails(err, nebula.ErrAlreadyExists, middleware.OpStore, keyring.name)
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, keyring.name)
 	r.holds(keyring)
 }

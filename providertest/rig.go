@@ -10,48 +10,41 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // rig is what a rule works with: a test and a connected provider over a backend
-// of its own.
+// of its own, whose calls are observed.
 type rig struct {
 	*testing.T
-	h    Harness
-	ctx  context.Context
-	p    nebula.Provider
-	bare nebula.Provider // p without the wrapper, for the harness
+	h   Harness
+	ctx context.Context
+	p   nebula.Provider
 
-	wrapped bool
-	calls   *counter // of the wrapped provider
-
+	calls   *counter
+	metrics *provider.StorageMetrics
 	private *privateTexts
 }
 
-func newRig(t *testing.T, h Harness, wrapped bool) *rig {
-	r := &rig{T: t, h: h, ctx: t.Context(), wrapped: wrapped, calls: &counter{}, private: &privateTexts{}}
-	r.p, r.bare = r.fresh()
+func newRig(t *testing.T, h Harness) *rig {
+	r := &rig{T: t, h: h, ctx: t.Context(), calls: &counter{}, metrics: &provider.StorageMetrics{}, private: &privateTexts{}}
+	r.p = r.fresh(provider.WithInterceptors(r.calls.count), provider.WithMetrics(r.metrics))
 	r.connect(r.p)
 	return r
 }
 
-// fresh returns an unconnected provider over a new backend, as the rule is to
-// see it and bare.
-func (r *rig) fresh() (p, bare nebula.Provider) {
+// fresh returns an unconnected provider over a new backend.
+func (r *rig) fresh(options ...provider.Option) nebula.Provider {
 	r.Helper()
-	bare = r.h.New(r.T)
-	if bare == nil {
+	p := r.h.New(r.T, options...)
+	if p == nil {
 		r.Fatal("Harness.New returned nil")
 	}
-	return r.adopt(bare), bare
+	return r.closing(p)
 }
 
-// adopt wraps where the rule runs wrapped, and closes at the end of the test.
-func (r *rig) adopt(bare nebula.Provider) nebula.Provider {
-	p := bare
-	if r.wrapped {
-		p = middleware.Wrap(bare, r.calls.count)
-	}
+// closing closes a provider at the end of the test.
+func (r *rig) closing(p nebula.Provider) nebula.Provider {
 	if c, ok := nebula.As[nebula.Connector](p); ok {
 		r.Cleanup(func() {
 			if err := c.Close(); err != nil {
@@ -75,7 +68,7 @@ func (r *rig) reopen() nebula.Provider {
 	if r.h.Reopen == nil {
 		r.Skip("the harness cannot reopen: the records live in the provider")
 	}
-	p := r.adopt(r.h.Reopen(r.T, r.bare))
+	p := r.closing(r.h.Reopen(r.T, r.p))
 	r.connect(p)
 	return p
 }
@@ -97,7 +90,7 @@ func (r *rig) corrupt(name nebula.Name, raw []byte) {
 		r.Skip("the harness cannot damage records")
 	}
 	r.private.add(string(raw))
-	r.h.Corrupt(r.T, r.bare, name, raw)
+	r.h.Corrupt(r.T, r.p, name, raw)
 }
 
 // need returns the ability, or skips.
@@ -126,8 +119,8 @@ func (r *rig) needAtomic() {
 	}
 }
 
-// provider returns the name that errors must give, "" where it is not known.
-func (r *rig) provider() string {
+// providerName is what errors must name, "" if it is not known.
+func (r *rig) providerName() string {
 	if d, ok := nebula.As[nebula.Describer](r.p); ok {
 		return d.Describe().Provider
 	}
@@ -158,7 +151,7 @@ func (r *rig) fails(err error, kind nebula.Kind, op string, name nebula.Name) {
 	if e.Op != op {
 		r.Errorf("%s of %q: the error's Op is %q: %v", op, name, e.Op, err)
 	}
-	if want := r.provider(); e.Provider == "" || want != "" && e.Provider != want {
+	if want := r.providerName(); e.Provider == "" || want != "" && e.Provider != want {
 		r.Errorf("%s of %q: the error's Provider is %q, want %q", op, name, e.Provider, want)
 	}
 	if e.ID != name.ID() {
@@ -217,7 +210,7 @@ func (r *rig) same(got nebula.Record, want record) {
 func (r *rig) absent(name nebula.Name) {
 	r.Helper()
 	_, err := r.p.Retrieve(r.ctx, name)
-	r.fails(err, nebula.ErrNotFound, middleware.OpRetrieve, name)
+	r.fails(err, nebula.ErrNotFound, provider.OpRetrieve, name)
 	if found, err := r.p.Exists(r.ctx, name); err != nil || found {
 		r.Fatalf("exists %s: %v, %v, want false", name, found, err)
 	}
@@ -225,7 +218,19 @@ func (r *rig) absent(name nebula.Name) {
 
 func (r *rig) remove(name nebula.Name) {
 	r.Helper()
-	r.ok(r.p.Delete(r.ctx, name), "delete "+name.String())
+	r.ok(r.deletion(name), "delete "+name.String())
+}
+
+// deletion deletes, and leaves out whether there was one.
+func (r *rig) deletion(name nebula.Name) error {
+	_, err := r.p.Delete(r.ctx, name, nebula.Precondition{})
+	return err
+}
+
+// purged purges, and leaves out whether there was anything.
+func (r *rig) purged(p nebula.Purger, name nebula.Name) error {
+	_, err := p.Purge(r.ctx, name)
+	return err
 }
 
 // eventually tries check until it passes or the harness's lag is over.

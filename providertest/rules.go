@@ -15,6 +15,7 @@ func rules() []rule {
 		{"lifecycleConnectTwice", lifecycleConnectTwice},
 		{"lifecycleCloseTwice", lifecycleCloseTwice},
 		{"lifecycleConnectContext", lifecycleConnectContext},
+		{"lifecycleCloseDuring", lifecycleCloseDuring},
 		{"lifecycleReopen", lifecycleReopen},
 		{"lifecycleIsolated", lifecycleIsolated},
 		{"lifecycleDescribe", lifecycleDescribe},
@@ -32,6 +33,11 @@ func rules() []rule {
 		{"deleteRemoves", deleteRemoves},
 		{"deleteTwice", deleteTwice},
 		{"storeAfterDelete", storeAfterDelete},
+		{"deleteReports", deleteReports},
+		{"deleteIfVersion", deleteIfVersion},
+		{"deleteIfVersionMissing", deleteIfVersionMissing},
+		{"deleteIfAbsent", deleteIfAbsent},
+		{"deleteRefused", deleteRefused},
 
 		{"preconditionIfAbsent", preconditionIfAbsent},
 		{"preconditionIfAbsentDeleted", preconditionIfAbsentDeleted},
@@ -94,6 +100,7 @@ func rules() []rule {
 		{"concurrentIfAbsent", concurrentIfAbsent},
 		{"concurrentIfAbsentDeleted", concurrentIfAbsentDeleted},
 		{"concurrentDelete", concurrentDelete},
+		{"concurrentDeleteIfVersion", concurrentDeleteIfVersion},
 		{"concurrentIDs", concurrentIDs},
 
 		{"contextCancelled", contextCancelled},
@@ -109,6 +116,7 @@ func rules() []rule {
 		{"restoreOne", restoreOne},
 		{"purgeFrees", purgeFrees},
 		{"purgeTwice", purgeTwice},
+		{"purgeReports", purgeReports},
 		{"purgeVersions", purgeVersions},
 
 		{"historyOrder", historyOrder},
@@ -120,14 +128,9 @@ func rules() []rule {
 		{"batchSmall", batchSmall},
 		{"checkChangesNothing", checkChangesNothing},
 		{"checkClosed", checkClosed},
-	}
-}
 
-// wrapperRules are for the wrapped provider only.
-func wrapperRules() []rule {
-	return []rule{
-		{"wrapperAbilities", wrapperAbilities},
-		{"wrapperCounts", wrapperCounts},
-		{"wrapperPages", wrapperPages},
+		{"callsObserved", callsObserved},
+		{"callsCounted", callsCounted},
+		{"pagesObserved", pagesObserved},
 	}
 }

@@ -13,7 +13,7 @@ import (
 // look like a check and be none.
 func TestRulesAreComplete(t *testing.T) {
 	listed := make(map[string]bool)
-	for _, rule := range append(rules(), wrapperRules()...) {
+	for _, rule := range rules() {
 		if listed[rule.name] {
 			t.Errorf("%s is listed twice", rule.name)
 		}
@@ -35,7 +35,7 @@ func TestRulesAreComplete(t *testing.T) {
 	}
 	// Raise it with each new rule: one that is taken away with its line in
 	// rules.go is noticed here.
-	const known = 100
+	const known = 108
 	if found < known {
 		t.Errorf("%d rules were found, there were %d", found, known)
 	}
@@ -84,7 +84,7 @@ func TestRuleNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rule := range append(rules(), wrapperRules()...) {
+	for _, rule := range rules() {
 		if !strings.Contains(string(source), `{"`+rule.name+`", `+rule.name+`}`) {
 			t.Errorf("%s is not the name of its function", rule.name)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // storeRetrieve: what is retrieved is byte for byte what was stored, whatever
@@ -67,7 +67,7 @@ func storeTooLarge(r *rig) {
 	for _, size := range []int{limit + 1, limit + limit/3} {
 		e := r.sized("large", size)
 		_, err := r.tryStore(e, nebula.Precondition{})
-		r.fails(err, nebula.ErrTooLarge, middleware.OpStore, e.name)
+		r.fails(err, nebula.ErrTooLarge, provider.OpStore, e.name)
 		for _, number := range []int{size, limit} {
 			if !strings.Contains(err.Error(), strconv.Itoa(number)) {
 				r.Errorf("the error does not say %d: %v", number, err)
@@ -78,7 +78,7 @@ func storeTooLarge(r *rig) {
 	old := r.record("large")
 	version := r.store(old)
 	_, err := r.tryStore(r.sized("large", limit+1), nebula.Precondition{})
-	r.fails(err, nebula.ErrTooLarge, middleware.OpStore, old.name)
+	r.fails(err, nebula.ErrTooLarge, provider.OpStore, old.name)
 	if got := r.holds(old); got != version {
 		r.Errorf("the refused record left version %q, want %q", got, version)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // historyIs says what is wrong with a history that should have n versions.
@@ -86,11 +86,11 @@ func historyMissing(r *rig) {
 	h := need[nebula.Historian](r)
 	e := r.record("missing")
 	_, err := h.History(r.ctx, e.name)
-	r.fails(err, nebula.ErrNotFound, middleware.OpHistory, e.name)
+	r.fails(err, nebula.ErrNotFound, provider.OpHistory, e.name)
 	r.store(e)
 	r.remove(e.name)
 	_, err = h.History(r.ctx, e.name)
-	r.fails(err, nebula.ErrNotFound, middleware.OpHistory, e.name)
+	r.fails(err, nebula.ErrNotFound, provider.OpHistory, e.name)
 }
 
 // versionRetrieve: each version is read as it was stored, old or current.
@@ -119,7 +119,7 @@ func versionMissing(r *rig) {
 	missing := func(name nebula.Name, v nebula.Version) {
 		r.Helper()
 		_, err := a.RetrieveVersion(r.ctx, name, v)
-		r.fails(err, nebula.ErrNotFound, middleware.OpRetrieveVersion, name)
+		r.fails(err, nebula.ErrNotFound, provider.OpRetrieveVersion, name)
 	}
 	missing(e.name, "1")
 	version := r.store(e)
@@ -157,7 +157,7 @@ func batchRetrieve(r *rig) {
 	for i, result := range results {
 		e, stored := want[names[i]]
 		if !stored {
-			r.fails(result.Err, nebula.ErrNotFound, middleware.OpRetrieveBatch, names[i])
+			r.fails(result.Err, nebula.ErrNotFound, provider.OpRetrieveBatch, names[i])
 			continue
 		}
 		r.ok(result.Err, "retrieve "+e.name.String())
@@ -184,7 +184,7 @@ func batchSmall(r *rig) {
 	if len(results) != 1 {
 		r.Fatalf("%d results for one name", len(results))
 	}
-	r.fails(results[0].Err, nebula.ErrNotFound, middleware.OpRetrieveBatch, e.name)
+	r.fails(results[0].Err, nebula.ErrNotFound, provider.OpRetrieveBatch, e.name)
 }
 
 // checkChangesNothing: an examination finds nothing wrong with the backend of a

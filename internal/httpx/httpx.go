@@ -65,6 +65,14 @@ func (e *ProxyError) Error() string {
 	return fmt.Sprintf("the proxy does not lead there (status %d)", e.Status)
 }
 
+// A connection over which nothing came for pingAfter is asked whether it lives,
+// and is closed if it says nothing for pingTimeout. Together they are less than
+// the limit of one attempt by default, 5 s.
+const (
+	pingAfter   = 2 * time.Second
+	pingTimeout = 2 * time.Second
+)
+
 func newTransport(o Options) *http.Transport {
 	dialer := &net.Dialer{Timeout: o.Total, KeepAlive: 30 * time.Second}
 	proxy := http.ProxyFromEnvironment
@@ -88,6 +96,10 @@ func newTransport(o Options) *http.Transport {
 		MaxIdleConnsPerHost:    64,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
+		// A connection that died without a word, because a router forgot it,
+		// carries every further HTTP/2 request into the void. An unanswered ping
+		// ends it, so that the next attempt takes another one.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		// Nothing is asked for in compressed form, so that what is counted is
 		// what is read.
 		DisableCompression: true,

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,13 +15,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -74,142 +70,56 @@ func minimal(cluster, user string) string {
 		"clusters:\n- name: k\n  cluster:\n" + indent(cluster) + "\nusers:\n- name: u\n  user:\n" + indent(user) + "\n"
 }
 
-// Each kubeconfig means here what it means to client-go.
-func TestKubeconfigAsClientGo(t *testing.T) {
-	certificate, key := keyPair(t)
-	b64 := base64.StdEncoding.EncodeToString
+// What a context says is used. That it means the same to client-go is compared
+// in the module bench.
+func TestKubeconfigRead(t *testing.T) {
 	const server = "server: https://k.example.com:6443\n"
-	extra := map[string]string{"ca.pem": string(certificate), "sub/cert.pem": string(certificate), "sub/key.pem": string(key),
-		"sub/token": " from-the-file\n", "bin/plugin": "#!/bin/sh\n"}
+	certificate, key := keyPair(t)
+	files := map[string]string{"ca.pem": string(certificate), "sub/cert.pem": string(certificate), "sub/key.pem": string(key)}
+	authority := x509.NewCertPool()
+	authority.AppendCertsFromPEM(certificate)
+	acting := http.Header{"Impersonate-User": {"bob"}, "Impersonate-Uid": {"7"}, "Impersonate-Group": {"a", "b"}, "Impersonate-Extra-Example.com%2FReason": {"one", "two"}}
 	for what, test := range map[string]struct {
-		files   map[string]string // config, and more in KUBECONFIG
-		order   string
-		context string
+		config, more  string // of the files in KUBECONFIG
+		authorization string
+		headers       http.Header
+		proxy         string
+		roots         *x509.CertPool
+		shows         bool // a certificate
 	}{
-		"token":          {files: map[string]string{"config": minimal(server+"certificate-authority: ca.pem", "token: abc")}},
-		"inline":         {files: map[string]string{"config": minimal(server+"certificate-authority-data: "+b64(certificate), "client-certificate-data: "+b64(certificate)+"\nclient-key-data: "+b64(key))}},
-		"files":          {files: map[string]string{"config": minimal(server+"certificate-authority: ca.pem", "client-certificate: sub/cert.pem\nclient-key: sub/key.pem")}},
-		"token file":     {files: map[string]string{"config": minimal(server, "tokenFile: sub/token")}},
-		"file and token": {files: map[string]string{"config": minimal(server, "tokenFile: sub/token\ntoken: spare")}},
-		"no file, token": {files: map[string]string{"config": minimal(server, "tokenFile: sub/nothing\ntoken: spare")}},
-		"password":       {files: map[string]string{"config": minimal(server, "username: alice\npassword: \"a:b\"")}},
-		"acting as": {files: map[string]string{"config": minimal(server+"tls-server-name: other.example.com\nproxy-url: http://proxy.example.com:3128",
-			"token: x\nas: bob\nas-uid: \"7\"\nas-groups: [a, b]\nas-user-extra: {Example.com/Reason: [one, two]}")}},
-		"nobody":                  {files: map[string]string{"config": minimal(server, "token: x")}, context: "nobody"},
-		"plugin":                  {files: map[string]string{"config": minimal(server, "exec: {apiVersion: client.authentication.k8s.io/v1, command: bin/plugin, interactiveMode: Never}")}},
-		"plugin in PATH":          {files: map[string]string{"config": minimal(server, "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: plugin}")}},
-		"certificate over plugin": {files: map[string]string{"config": minimal(server, "client-certificate: sub/cert.pem\nclient-key: sub/key.pem\nexec: {apiVersion: client.authentication.k8s.io/v1, command: bin/plugin, interactiveMode: Never}")}},
-		"merged": {order: "missing:config:more", files: map[string]string{
-			"config": minimal(server, "token: first"),
-			"more":   strings.ReplaceAll(minimal("server: https://second.example.com", "token: second"), "current-context: c", "current-context: nobody")}},
-		"merged, other dir": {order: "empty:sub/config", files: map[string]string{
-			"empty": "", "sub/config": minimal(server+"certificate-authority: ../ca.pem", "client-certificate: cert.pem\nclient-key: key.pem")}},
-		"JSON": {files: map[string]string{"config": `{"current-context":"c","contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}],` +
-			`"clusters":[{"name":"k","cluster":{"server":"https://k.example.com"}}],"users":[{"name":"u","user":{"token":"x"}}]}`}},
+		"token":       {config: minimal(server, "token: abc"), authorization: "Bearer abc"},
+		"password":    {config: minimal(server, "username: alice\npassword: \"a:b\""), authorization: "Basic YWxpY2U6YTpi"},
+		"certificate": {config: minimal(server+"certificate-authority: ca.pem", "client-certificate: sub/cert.pem\nclient-key: sub/key.pem"), roots: authority, shows: true},
+		"proxy":       {config: minimal(server+"proxy-url: http://proxy.example.com:3128", "token: x"), authorization: "Bearer x", proxy: "http://proxy.example.com:3128"},
+		"acting as": {config: minimal(server, "token: x\nas: bob\nas-uid: \"7\"\nas-groups: [a, b]\nas-user-extra: {Example.com/Reason: [one, two]}"),
+			authorization: "Bearer x", headers: acting},
+		"merged": {config: minimal(server, "token: first"), more: minimal("server: https://second.example.com", "token: second"), authorization: "Bearer first"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			files := maps.Clone(extra)
-			maps.Copy(files, test.files)
+			files := maps.Clone(files)
+			files["config"], files["more"] = test.config, test.more
 			dir := write(t, files)
-			if test.order == "" {
-				test.order = "config"
-			}
-			var paths []string
-			for name := range strings.SplitSeq(test.order, ":") {
-				paths = append(paths, filepath.Join(dir, name))
-			}
-			rules := &clientcmd.ClientConfigLoadingRules{Precedence: paths}
-			want, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: test.context}).ClientConfig()
-			if err != nil {
-				t.Fatal(err)
-			}
 			c := DefaultConfigIn(func(string) string { return "" })
-			c.KubeconfigPath, c.Context = strings.Join(paths, string(filepath.ListSeparator)), test.context
-			got, err := c.access()
+			c.KubeconfigPath = filepath.Join(dir, "config") + string(filepath.ListSeparator) + filepath.Join(dir, "more")
+			a, err := c.access()
 			if err != nil {
 				t.Fatal(err)
 			}
-			sameAccess(t, got, want)
+			shown, err := a.credential.authorization(t.Context())
+			if err != nil || shown.header != test.authorization || !reflect.DeepEqual(a.headers, test.headers) {
+				t.Errorf("it shows %q and %v, %v", shown.header, a.headers, err)
+			}
+			proxy := ""
+			if a.proxy != nil {
+				proxy = a.proxy.String()
+			}
+			shows := a.tls != nil && clientPair(t, a.tls) != nil
+			if a.server.Host != "k.example.com:6443" || proxy != test.proxy || !a.roots.Equal(test.roots) || shows != test.shows {
+				t.Errorf("it reaches the server as %+v", a)
+			}
 		})
 	}
 }
-
-func sameAccess(t *testing.T, got *access, want *rest.Config) {
-	t.Helper()
-	if got.server.String() != want.Host {
-		t.Errorf("the server is %s, want %s", got.server, want.Host)
-	}
-	wantTLS, err := rest.TLSConfigFor(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if wantTLS == nil {
-		wantTLS = &tls.Config{}
-	}
-	gotTLS := got.tls
-	if gotTLS == nil {
-		gotTLS = &tls.Config{}
-	}
-	if gotTLS.ServerName != wantTLS.ServerName || (got.roots == nil) != (wantTLS.RootCAs == nil) || got.roots != nil && !got.roots.Equal(wantTLS.RootCAs) {
-		t.Errorf("another server is trusted: %+v", got)
-	}
-	if want.Proxy != nil {
-		request, _ := http.NewRequest(http.MethodGet, want.Host, nil)
-		if proxy, err := want.Proxy(request); err != nil || got.proxy == nil || proxy.String() != got.proxy.String() {
-			t.Errorf("the proxy is %v, want %v", got.proxy, proxy)
-		}
-	}
-	if plugin, ok := got.credential.(*plugin); ok {
-		// To compare what it gives it would have to run.
-		if want.ExecProvider == nil || plugin.command != want.ExecProvider.Command {
-			t.Errorf("the plugin is %q, want %v", plugin.command, want.ExecProvider)
-		}
-		return
-	}
-	if gotPair, wantPair := clientPair(t, gotTLS), clientPair(t, wantTLS); !bytes.Equal(gotPair, wantPair) {
-		t.Error("another certificate is shown")
-	}
-	want.ExecProvider = nil // where there is a certificate, it is not asked
-	// What a request shows, as client-go's own round trippers set it.
-	shown := make(http.Header)
-	wrapped, err := rest.HTTPWrappersForConfig(want, roundTripper(func(r *http.Request) (*http.Response, error) {
-		shown = r.Header
-		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, _ := http.NewRequest(http.MethodGet, want.Host, nil)
-	if _, err := wrapped.RoundTrip(request); err != nil {
-		t.Fatal(err)
-	}
-	shown.Del("User-Agent")
-	authorization, err := got.credential.authorization(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours := make(http.Header)
-	if authorization.header != "" {
-		ours.Set("Authorization", authorization.header)
-	}
-	maps.Copy(ours, got.headers)
-	if !maps.EqualFunc(canonical(ours), canonical(shown), slices.Equal) {
-		t.Errorf("a request shows %v, want %v", ours, shown)
-	}
-}
-
-// canonical is what a header is on the wire, whose names have no case.
-func canonical(h http.Header) map[string][]string {
-	c := make(map[string][]string)
-	for key, values := range h {
-		c[strings.ToLower(key)] = values
-	}
-	return c
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // clientPair returns the certificate that a server is shown, nil for none.
 func clientPair(t *testing.T, c *tls.Config) []byte {

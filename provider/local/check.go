@@ -10,15 +10,14 @@ import (
 )
 
 // Check examines directory, modes, owners, locks, what was left behind and
-// the file system, and changes nothing. It works before Connect too, which
-// refuses a directory that is not safe to use.
-func (p *Provider) Check(ctx context.Context) []nebula.Finding {
-	path := resolve(p.config.BasePath)
-	x := &examination{provider: p, path: path}
-	if p.State() == nebula.StateClosed {
-		x.failed("directory", errClosed())
-		return x.findings
-	}
+// the file system, and changes nothing.
+func (d *driver) Check(ctx context.Context) []nebula.Finding { return d.CheckEarly(ctx) }
+
+// CheckEarly implements [provider.EarlyChecker]: opening refuses a directory
+// that is not safe to use, and the examination says why.
+func (d *driver) CheckEarly(ctx context.Context) []nebula.Finding {
+	path := resolve(d.config.BasePath)
+	x := &examination{driver: d, path: path}
 	stat, err := atomicfile.StatPath(path)
 	if isMissing(err) {
 		x.missing()
@@ -47,7 +46,7 @@ func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 
 // examination collects findings.
 type examination struct {
-	provider *Provider
+	driver   *driver
 	path     string
 	base     *base
 	locks    bool // files can be locked
@@ -61,13 +60,13 @@ func (x *examination) add(check string, severity nebula.Severity, message, fix s
 func (x *examination) failed(check string, err error) {
 	var e *nebula.Error
 	if !errors.As(err, &e) {
-		e = x.provider.explain(err)
+		e = x.driver.explain(nebula.Name{}, err)
 	}
 	x.add(check, nebula.SeverityError, e.Message, e.Hint)
 }
 
 func (x *examination) missing() {
-	if !x.provider.config.CreateDir {
+	if !x.driver.config.CreateDir {
 		x.add("directory", nebula.SeverityError, x.path+" does not exist, and create_dir is false", atomicfile.MakeDir(x.path))
 		return
 	}
@@ -79,13 +78,13 @@ func (x *examination) missing() {
 		x.add("directory", nebula.SeverityOK, x.path+" does not exist yet: the first write makes it", "")
 		return
 	}
-	why := x.provider.explain(&fs.PathError{Op: "mkdir", Path: x.path, Err: err})
+	why := x.driver.explain(nebula.Name{}, &fs.PathError{Op: "mkdir", Path: x.path, Err: err})
 	x.add("directory", nebula.SeverityError, "it does not exist and cannot be made: "+why.Message, why.Hint)
 }
 
 func (x *examination) directory(stat atomicfile.Stat) {
 	if err := atomicfile.MayWrite(x.path); err != nil {
-		why := x.provider.explain(err)
+		why := x.driver.explain(nebula.Name{}, err)
 		x.add("directory", nebula.SeverityWarning, "it can be read, and not written: "+why.Message, why.Hint)
 	} else {
 		x.add("directory", nebula.SeverityOK, x.path, "")
@@ -99,10 +98,10 @@ func (x *examination) directory(stat atomicfile.Stat) {
 
 func (x *examination) lock() {
 	const check = "lock"
-	known, err := x.base.ProbeLock(lockName, keyringFile(x.provider.naming))
+	known, err := x.base.ProbeLock(lockName, keyringFile(x.driver.naming))
 	x.locks = known && err == nil
 	switch {
-	case !x.provider.config.EnableLocking:
+	case !x.driver.config.EnableLocking:
 		fix := "set enable_locking = true"
 		if err != nil {
 			fix = "" // it would not help
@@ -127,7 +126,7 @@ func (x *examination) fileSystem() {
 	} else {
 		x.add(check, nebula.SeverityOK, "not known to be a network file system", "")
 	}
-	folds, err := x.base.foldsCase(x.provider.naming)
+	folds, err := x.base.foldsCase(x.driver.naming)
 	switch {
 	case err != nil:
 		x.failed("case", err)

@@ -44,7 +44,7 @@ func (x *examination) files(ctx context.Context) {
 		"look like what a tool that synchronises makes when two machines wrote; one may hold the newer value",
 		"compare each with its original before you remove one; let no tool synchronise the directory from several machines")
 	x.report("other files", s.stray, nebula.SeverityWarning, "are none of the store's: not listed, not read, not removed",
-		"look where they come from, and move them away; a record has the name ID."+x.provider.config.FileExtension)
+		"look where they come from, and move them away; a record has the name ID."+x.driver.config.FileExtension)
 	if s.sound > 0 && s.special.count+s.foreign.count+s.wide.count+s.linked.count == 0 {
 		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")
 	}
@@ -63,7 +63,7 @@ type survey struct {
 const maxWriting = time.Hour
 
 func (x *examination) note(s *survey, name string) {
-	naming := x.provider.naming
+	naming := x.driver.naming
 	if _, ok := naming.id(name); ok || name == keyringFile(naming) || name == lockName {
 		x.noteOwn(s, name)
 		return
@@ -115,7 +115,7 @@ func (x *examination) isOtherKeyring(name string) bool {
 	if err != nil || stat.Size == 0 {
 		return false
 	}
-	current, _, err := x.base.Read(keyringFile(x.provider.naming), maxRecord)
+	current, _, err := x.base.Read(keyringFile(x.driver.naming), maxRecord)
 	if err == nil && bytes.Equal(current, data) {
 		return false // one of the two is one too many
 	}
@@ -136,7 +136,7 @@ func isConflict(name string) bool {
 
 // sweeping says how files that were left go away.
 func (x *examination) sweeping() string {
-	if x.locks && x.provider.config.EnableLocking {
+	if x.locks && x.driver.config.EnableLocking {
 		return "nebula list removes them"
 	}
 	return "remove them while no process writes"

@@ -34,7 +34,7 @@ func TestSweep(t *testing.T) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	findings(t, s.Provider, "temporary files", nebula.SeverityWarning, "1 ", filepath.Base(dead))
+	findings(t, s.full, "temporary files", nebula.SeverityWarning, "1 ", filepath.Base(dead))
 	s.list(nebula.Filter{})
 	if left := s.temps(); len(left) != 2 {
 		t.Errorf("the list left %v", left)
@@ -66,7 +66,7 @@ func TestLockFileRemoved(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	s := newStore(t)
-	findings(t, s.Provider, "directory", nebula.SeverityOK, "first write")
+	findings(t, s.full, "directory", nebula.SeverityOK, "first write")
 	s.put("linked", "v")
 	s.put("wide", "v")
 	for _, f := range s.Check(t.Context()) {
@@ -82,10 +82,10 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	findings(t, s.Provider, "hard links", nebula.SeverityWarning, "linked.enc.json")
-	findings(t, s.Provider, "mode", nebula.SeverityWarning, "others may read", "wide.enc.json")
-	findings(t, s.Provider, "special files", nebula.SeverityError, "dir.enc.json")
-	findings(t, s.Provider, "lock", nebula.SeverityOK)
+	findings(t, s.full, "hard links", nebula.SeverityWarning, "linked.enc.json")
+	findings(t, s.full, "mode", nebula.SeverityWarning, "others may read", "wide.enc.json")
+	findings(t, s.full, "special files", nebula.SeverityError, "dir.enc.json")
+	findings(t, s.full, "lock", nebula.SeverityOK)
 }
 
 type checker interface {
@@ -126,7 +126,7 @@ func TestOtherFilesAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	findings(t, s.Provider, "other files", nebula.SeverityWarning, "3 ", "id.enc.json.bak", "notes.txt", ".DS_Store")
+	findings(t, s.full, "other files", nebula.SeverityWarning, "3 ", "id.enc.json.bak", "notes.txt", ".DS_Store")
 	s.list(nebula.Filter{})
 	if _, err := os.Stat(filepath.Join(s.dir, "notes.txt")); err != nil {
 		t.Error(err)
@@ -150,8 +150,8 @@ func TestCopiesOfSynchronisingTools(t *testing.T) {
 	write("id.enc (1).json", []byte("{}"))
 	write("notes (old).txt", []byte("notes"))
 	write("keyring.bak", keyring) // the same: it may go
-	findings(t, s.Provider, "conflict copies", nebula.SeverityWarning, "2 ", "newer", `"id.enc (1).json"`)
-	findings(t, s.Provider, "other files", nebula.SeverityWarning, "2 ", "keyring.bak", "notes (old).txt")
+	findings(t, s.full, "conflict copies", nebula.SeverityWarning, "2 ", "newer", `"id.enc (1).json"`)
+	findings(t, s.full, "other files", nebula.SeverityWarning, "2 ", "keyring.bak", "notes (old).txt")
 
 	other := otherKeyring(t)
 	for _, name := range []string{
@@ -160,7 +160,7 @@ func TestCopiesOfSynchronisingTools(t *testing.T) {
 		"old keyring.json",
 	} {
 		write(name, other)
-		findings(t, s.Provider, "keyring copies", nebula.SeverityWarning, "1 ", "only one that opens", "keep")
+		findings(t, s.full, "keyring copies", nebula.SeverityWarning, "1 ", "only one that opens", "keep")
 		for _, f := range s.Check(t.Context()) {
 			if strings.Contains(f.Message, name) && strings.Contains(f.Fix, "move") {
 				t.Errorf("somebody is told to move %s away: %+v", name, f)

@@ -90,7 +90,7 @@ type cutWriter struct {
 	id, pending string
 }
 
-func (w *cutWriter) write(t *testing.T, p *local.Provider) {
+func (w *cutWriter) write(t *testing.T, p full) {
 	w.acknowledged, w.id = 0, ""
 	for {
 		id := w.ids[w.random.IntN(len(w.ids))]
@@ -98,7 +98,7 @@ func (w *cutWriter) write(t *testing.T, p *local.Provider) {
 		var err error
 		if w.stands[id] != "" && w.random.IntN(2) == 0 {
 			w.id, w.pending = id, ""
-			err = p.Delete(t.Context(), named(id))
+			_, err = p.Delete(t.Context(), named(id), nebula.Precondition{})
 		} else {
 			envelope := sealed(id, "value", nil)
 			w.id, w.pending = id, versionOf(envelope)
@@ -113,7 +113,7 @@ func (w *cutWriter) write(t *testing.T, p *local.Provider) {
 	}
 }
 
-func (w *cutWriter) check(t *testing.T, p *local.Provider) {
+func (w *cutWriter) check(t *testing.T, p full) {
 	t.Helper()
 	for _, id := range w.ids {
 		found := ""
@@ -196,12 +196,13 @@ func (d *disk) unmount() {
 	d.mounted = false
 }
 
-func (d *disk) open() *local.Provider {
+func (d *disk) open() full {
 	d.Helper()
-	p, err := local.New(config(filepath.Join(d.dir, "credentials")))
+	bare, err := local.New(config(filepath.Join(d.dir, "credentials")))
 	if err != nil {
 		d.Fatal(err)
 	}
+	p := bare.(full)
 	if err := p.Connect(d.Context()); err != nil {
 		d.Fatal(err)
 	}

@@ -23,10 +23,11 @@ func play(role string) error {
 	become(os.Getenv)
 	c := config(os.Getenv("NEBULA_TEST_DIR"))
 	c.EnableLocking = os.Getenv("NEBULA_TEST_LOCKING") != "false"
-	p, err := local.New(c)
+	bare, err := local.New(c)
 	if err != nil {
 		return err
 	}
+	p := bare.(full)
 	ctx := context.Background()
 	switch role {
 	case "check":
@@ -43,7 +44,7 @@ func play(role string) error {
 	case "store":
 		_, err = p.Store(ctx, named("id"), sealed("id", "new", nil), nebula.StoreOptions{})
 	case "delete":
-		err = p.Delete(ctx, named("id"))
+		err = deleted(p.Delete(ctx, named("id"), nebula.Precondition{}))
 	case "retrieve":
 		_, err = p.Retrieve(ctx, named("id"))
 	case "reads":
@@ -61,7 +62,7 @@ func play(role string) error {
 }
 
 // readOnly reads in every way, is refused to write, and tells how.
-func readOnly(ctx context.Context, p *local.Provider) error {
+func readOnly(ctx context.Context, p full) error {
 	if _, err := p.Retrieve(ctx, named("id")); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func readOnly(ctx context.Context, p *local.Provider) error {
 	if !errors.Is(err, nebula.ErrPermissionDenied) {
 		return fmt.Errorf("store: %w", err)
 	}
-	if err := p.Delete(ctx, named("id")); !errors.Is(err, nebula.ErrPermissionDenied) {
+	if _, err := p.Delete(ctx, named("id"), nebula.Precondition{}); !errors.Is(err, nebula.ErrPermissionDenied) {
 		return fmt.Errorf("delete: %w", err)
 	}
 	return nil
@@ -92,7 +93,7 @@ func tell(w io.Writer, findings []nebula.Finding) {
 }
 
 // storeForever writes until the process is killed, and tells each success.
-func storeForever(ctx context.Context, p *local.Provider) error {
+func storeForever(ctx context.Context, p full) error {
 	for i := 0; ; i++ {
 		version, err := p.Store(ctx, named("id"), sealed("id", strconv.Itoa(i), nil), nebula.StoreOptions{})
 		if err != nil {
@@ -104,7 +105,7 @@ func storeForever(ctx context.Context, p *local.Provider) error {
 
 // takeTurns stores on condition that nothing changed since it read, and tells
 // from which version to which.
-func takeTurns(ctx context.Context, p *local.Provider) error {
+func takeTurns(ctx context.Context, p full) error {
 	count, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
 	if err != nil {
 		return err

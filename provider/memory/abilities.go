@@ -5,34 +5,29 @@ import (
 	"slices"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // All of them, so that the suite's rules for each are tried somewhere.
 var _ interface {
-	nebula.Provider
-	nebula.Connector
-	nebula.Describer
+	provider.Driver
 	nebula.Restorer
 	nebula.Purger
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.Checker
-} = (*Provider)(nil)
+} = (*driver)(nil)
 
 // Restore implements [nebula.Restorer].
-func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
-	const op = "restore"
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.readyFor(ctx, name); err != nil {
-		return located(err, op, name)
-	}
-	switch c := p.credentials[name]; {
+func (d *driver) Restore(_ context.Context, name nebula.Name) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch c := d.credentials[name]; {
 	case c == nil:
-		return located(&nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing to restore"}, op, name)
+		return provider.NothingToRestore()
 	case !c.deleted:
-		return located(&nebula.Error{Kind: nebula.ErrConflict, Message: "the credential is not deleted"}, op, name)
+		return provider.NotDeleted()
 	default:
 		c.deleted = false
 		return nil
@@ -40,27 +35,21 @@ func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
 }
 
 // Purge implements [nebula.Purger].
-func (p *Provider) Purge(ctx context.Context, name nebula.Name) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.readyToRemove(ctx, name); err != nil {
-		return located(err, "purge", name)
-	}
-	delete(p.credentials, name)
-	return nil
+func (d *driver) Purge(_ context.Context, name nebula.Name) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, existed := d.credentials[name]
+	delete(d.credentials, name)
+	return existed, nil
 }
 
 // History implements [nebula.Historian].
-func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
-	const op = "history"
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if err := p.readyFor(ctx, name); err != nil {
-		return nil, located(err, op, name)
-	}
-	c := p.live(name)
+func (d *driver) History(_ context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	c := d.live(name)
 	if c == nil {
-		return nil, located(errNotFound(), op, name)
+		return nil, provider.NotFound()
 	}
 	history := make([]nebula.VersionInfo, 0, len(c.versions))
 	for _, v := range slices.Backward(c.versions) {
@@ -70,39 +59,29 @@ func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.Vers
 }
 
 // RetrieveVersion implements [nebula.VersionRetriever].
-func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
-	record, err := p.retrieveVersion(ctx, name, v)
-	return record, located(err, "retrieve_version", name)
-}
-
-func (p *Provider) retrieveVersion(ctx context.Context, name nebula.Name, id nebula.Version) (nebula.Record, error) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if err := p.readyFor(ctx, name); err != nil {
-		return nebula.Record{}, err
-	}
-	if c := p.live(name); c != nil {
+func (d *driver) RetrieveVersion(_ context.Context, name nebula.Name, id nebula.Version) (nebula.Record, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if c := d.live(name); c != nil {
 		for _, v := range c.versions {
 			if v.id == id {
 				return v.record()
 			}
 		}
 	}
-	return nebula.Record{}, &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such version"}
+	return nebula.Record{}, provider.NoSuchVersion()
 }
 
 // RetrieveBatch implements [nebula.BatchRetriever].
-func (p *Provider) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
-	p.mu.RLock()
-	err := p.ready(ctx)
-	p.mu.RUnlock()
-	if err != nil {
-		return nil, located(err, "retrieve_batch", nebula.Name{})
-	}
+func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
 	results := make([]nebula.BatchResult, len(names))
 	for i, name := range names {
-		record, err := p.retrieve(ctx, name)
-		results[i] = nebula.BatchResult{Record: record, Err: located(err, "retrieve_batch", name)}
+		results[i].Record, results[i].Err = d.Retrieve(ctx, name)
 	}
 	return results, nil
+}
+
+// Check implements [nebula.Checker]. There is nothing that could be missing.
+func (d *driver) Check(context.Context) []nebula.Finding {
+	return []nebula.Finding{{Check: "state", Severity: nebula.SeverityOK, Message: "connected"}}
 }

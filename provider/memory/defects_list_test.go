@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/provider/memory"
 )
 
 func dropFirst(entries []nebula.Entry) []nebula.Entry {
@@ -52,29 +51,29 @@ func listDefects() map[string]defect {
 			return buffer
 		})},
 		"ignores tags": {rule: "filterTags",
-			list: func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+			list: func(p full, ctx context.Context, f nebula.Filter) nebula.Pager {
 				f.Tags = nil
 				return p.List(ctx, f)
 			}},
 		"ignores the prefix": {rule: "listPrefix",
-			list: func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+			list: func(p full, ctx context.Context, f nebula.Filter) nebula.Pager {
 				f.Prefix = ""
 				return p.List(ctx, f)
 			}},
 		"ignores the scope": {rule: "filterScope",
-			list: func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+			list: func(p full, ctx context.Context, f nebula.Filter) nebula.Pager {
 				f.Scope = ""
 				return p.List(ctx, f)
 			}},
 		"created after or at": {rule: "filterCreated",
-			list: func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+			list: func(p full, ctx context.Context, f nebula.Filter) nebula.Pager {
 				if !f.CreatedAfter.IsZero() {
 					f.CreatedAfter = f.CreatedAfter.Add(-1)
 				}
 				return p.List(ctx, f)
 			}},
 		"end said once": {rule: "listEmpty",
-			list: func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+			list: func(p full, ctx context.Context, f nebula.Filter) nebula.Pager {
 				ended := false
 				return brokenPager{p.List(ctx, f), func(inner nebula.Pager, ctx context.Context) ([]nebula.Entry, error) {
 					if ended {
@@ -86,7 +85,7 @@ func listDefects() map[string]defect {
 				}}
 			}},
 		"cancelled page is lost": {rule: "listCancelled",
-			list: func(p *memory.Provider, ctx context.Context, f nebula.Filter) nebula.Pager {
+			list: func(p full, ctx context.Context, f nebula.Filter) nebula.Pager {
 				return brokenPager{p.List(ctx, f), func(inner nebula.Pager, ctx context.Context) ([]nebula.Entry, error) {
 					entries, err := inner.NextPage(ctx)
 					if err != nil && err != io.EOF {
@@ -101,29 +100,36 @@ func listDefects() map[string]defect {
 func abilityDefects() map[string]defect {
 	return map[string]defect{
 		"restores over the live": {rule: "restoreLive",
-			restore: func(p *memory.Provider, ctx context.Context, n nebula.Name) error {
+			restore: func(p full, ctx context.Context, n nebula.Name) error {
 				if err := p.Restore(ctx, n); !errors.Is(err, nebula.ErrConflict) {
 					return err
 				}
 				return nil
 			}},
 		"purge only deletes": {rule: "restoreNothing",
-			purge: func(p *memory.Provider, ctx context.Context, n nebula.Name) error { return p.Delete(ctx, n) }},
+			purge: func(p full, ctx context.Context, n nebula.Name) (bool, error) {
+				return p.Delete(ctx, n, nebula.Precondition{})
+			}},
+		"purge says that nothing was there": {rule: "purgeReports",
+			purge: func(p full, ctx context.Context, n nebula.Name) (bool, error) {
+				_, err := p.Purge(ctx, n)
+				return false, err
+			}},
 		"purges only the live": {rule: "restoreNothing",
-			purge: func(p *memory.Provider, ctx context.Context, n nebula.Name) error {
+			purge: func(p full, ctx context.Context, n nebula.Name) (bool, error) {
 				if found, _ := p.Exists(ctx, n); !found {
-					return nil
+					return false, nil
 				}
 				return p.Purge(ctx, n)
 			}},
 		"oldest first": {rule: "historyOrder",
-			history: func(p *memory.Provider, ctx context.Context, n nebula.Name) ([]nebula.VersionInfo, error) {
+			history: func(p full, ctx context.Context, n nebula.Name) ([]nebula.VersionInfo, error) {
 				all, err := p.History(ctx, n)
 				slices.Reverse(all)
 				return all, err
 			}},
 		"empty history of nothing": {rule: "historyMissing",
-			history: func(p *memory.Provider, ctx context.Context, n nebula.Name) ([]nebula.VersionInfo, error) {
+			history: func(p full, ctx context.Context, n nebula.Name) ([]nebula.VersionInfo, error) {
 				all, err := p.History(ctx, n)
 				if errors.Is(err, nebula.ErrNotFound) {
 					err = nil
@@ -131,13 +137,13 @@ func abilityDefects() map[string]defect {
 				return all, err
 			}},
 		"batch in another order": {rule: "batchRetrieve",
-			batch: func(p *memory.Provider, ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+			batch: func(p full, ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
 				results, err := p.RetrieveBatch(ctx, names)
 				slices.Reverse(results)
 				return results, err
 			}},
 		"batch fails for one": {rule: "batchRetrieve",
-			batch: func(p *memory.Provider, ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+			batch: func(p full, ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
 				results, err := p.RetrieveBatch(ctx, names)
 				for _, result := range results {
 					err = errors.Join(err, result.Err)
@@ -145,7 +151,7 @@ func abilityDefects() map[string]defect {
 				return results, err
 			}},
 		"check leaves a probe": {rule: "checkChangesNothing",
-			check: func(p *memory.Provider, ctx context.Context) []nebula.Finding {
+			check: func(p full, ctx context.Context) []nebula.Finding {
 				name, _ := nebula.ID("nebula-probe").Name()
 				at := time.Unix(1, 0)
 				e, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret(nil), nebula.Metadata{CreatedAt: at, LastModified: at})

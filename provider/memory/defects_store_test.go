@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/provider/memory"
 )
 
 func renamed(change func(string) string) func(nebula.Name) nebula.Name {
@@ -21,7 +20,7 @@ func renamed(change func(string) string) func(nebula.Name) nebula.Name {
 }
 
 // unlocked keeps preconditions, and lets others in between check and write.
-func unlocked(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+func unlocked(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	if o.Precondition.IsZero() {
 		return p.Store(ctx, n, e, o)
 	}
@@ -52,11 +51,11 @@ func storeDefects() map[string]defect {
 	bigger.MaxRecordSize *= 2
 	return map[string]defect{
 		"ignores preconditions": {rule: "preconditionIfVersion",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, _ options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, _ options) (nebula.Version, error) {
 				return p.Store(ctx, n, e, options{})
 			}},
 		"if-absent overwrites": {rule: "preconditionIfAbsent",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				if o.Precondition == nebula.IfAbsent() {
 					o = options{}
 				}
@@ -66,7 +65,7 @@ func storeDefects() map[string]defect {
 		"two winners":             {rule: "concurrentIfAbsent", store: unlocked},
 		"two stores made at once": {rule: "keyringRaced", store: unlocked},
 		"version of another writer": {rule: "concurrentStores",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				if _, err := p.Store(ctx, n, e, o); err != nil {
 					return "", err
 				}
@@ -75,21 +74,21 @@ func storeDefects() map[string]defect {
 				return now.Version, err
 			}},
 		"one version for all": {rule: "storeVersions",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				_, err := p.Store(ctx, n, e, o)
 				return "1", err
 			}},
 		"too large": {rule: "storeTooLarge", config: bigger},
 		"too large, noticed too late": {rule: "storeTooLarge",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				v, err := p.Store(ctx, n, e, o)
 				if errors.Is(err, nebula.ErrTooLarge) {
-					_ = p.Delete(ctx, n)
+					_, _ = p.Delete(ctx, n, nebula.Precondition{})
 				}
 				return v, err
 			}},
 		"any key": {rule: "keyringCompared",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				v, err := p.Store(ctx, n, e, o)
 				if errors.Is(err, nebula.ErrKeyChanged) {
 					return "1", nil
@@ -97,7 +96,7 @@ func storeDefects() map[string]defect {
 				return v, err
 			}},
 		"conflict without a cause": {rule: "keyringCompared",
-			store: func(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				v, err := p.Store(ctx, n, e, o)
 				if located := new(nebula.Error); errors.As(err, &located) {
 					located.Err = nil
@@ -105,11 +104,11 @@ func storeDefects() map[string]defect {
 				return v, err
 			}},
 		"context ignored": {rule: "contextCancelled",
-			store: func(p *memory.Provider, _ context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
+			store: func(p full, _ context.Context, n nebula.Name, e *nebula.Envelope, o options) (nebula.Version, error) {
 				return p.Store(context.Background(), n, e, o)
 			}},
 		"error without an operation": {rule: "retrieveMissing",
-			retrieve: func(p *memory.Provider, ctx context.Context, n nebula.Name) (nebula.Record, error) {
+			retrieve: func(p full, ctx context.Context, n nebula.Name) (nebula.Record, error) {
 				record, err := p.Retrieve(ctx, n)
 				if located := new(nebula.Error); errors.As(err, &located) {
 					located.Op = ""
@@ -117,7 +116,7 @@ func storeDefects() map[string]defect {
 				return record, err
 			}},
 		"bare error": {rule: "errorsLocated",
-			retrieve: func(p *memory.Provider, ctx context.Context, n nebula.Name) (nebula.Record, error) {
+			retrieve: func(p full, ctx context.Context, n nebula.Name) (nebula.Record, error) {
 				record, err := p.Retrieve(ctx, n)
 				if err != nil {
 					err = nebula.KindOf(err)
@@ -125,7 +124,7 @@ func storeDefects() map[string]defect {
 				return record, err
 			}},
 		"damaged is missing": {rule: "damageRetrieve",
-			retrieve: func(p *memory.Provider, ctx context.Context, n nebula.Name) (nebula.Record, error) {
+			retrieve: func(p full, ctx context.Context, n nebula.Name) (nebula.Record, error) {
 				record, err := p.Retrieve(ctx, n)
 				if located := new(nebula.Error); errors.As(err, &located) && located.Kind == nebula.ErrCorrupted {
 					located.Kind = nebula.ErrNotFound
@@ -133,7 +132,7 @@ func storeDefects() map[string]defect {
 				return record, err
 			}},
 		"error that tells": {rule: "damageRetrieve",
-			retrieve: func(p *memory.Provider, ctx context.Context, n nebula.Name) (nebula.Record, error) {
+			retrieve: func(p full, ctx context.Context, n nebula.Name) (nebula.Record, error) {
 				record, err := p.Retrieve(ctx, n)
 				if located := new(nebula.Error); errors.As(err, &located) {
 					located.Message += `: {"password":"in the clear"}`
@@ -141,34 +140,74 @@ func storeDefects() map[string]defect {
 				return record, err
 			}},
 		"delete does nothing": {rule: "deleteRemoves",
-			remove: func(*memory.Provider, context.Context, nebula.Name) error { return nil }},
-		"delete of nothing fails": {rule: "deleteTwice",
-			remove: func(p *memory.Provider, ctx context.Context, n nebula.Name) error {
-				if _, err := p.Retrieve(ctx, n); err != nil {
-					return err
+			remove: func(full, context.Context, nebula.Name, nebula.Precondition) (bool, error) { return true, nil }},
+		"delete says that nothing was there": {rule: "deleteReports",
+			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+				_, err := p.Delete(ctx, n, c)
+				return false, err
+			}},
+		"delete ignores its condition": {rule: "deleteIfVersion",
+			remove: func(p full, ctx context.Context, n nebula.Name, _ nebula.Precondition) (bool, error) {
+				return p.Delete(ctx, n, nebula.Precondition{})
+			}},
+		"delete of nothing meets its condition": {rule: "deleteIfVersionMissing",
+			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+				if found, _ := p.Exists(ctx, n); !found {
+					return false, nil
 				}
-				return p.Delete(ctx, n)
+				return p.Delete(ctx, n, c)
+			}},
+		"delete if absent": {rule: "deleteIfAbsent",
+			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+				if c.IsAbsent() {
+					return false, nil
+				}
+				return p.Delete(ctx, n, c)
+			}},
+		"delete checks too early": {rule: "concurrentDeleteIfVersion",
+			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+				history, err := p.History(ctx, n)
+				if err != nil || c.Check(history[0].Version) != nil {
+					return p.Delete(ctx, n, c)
+				}
+				time.Sleep(5 * time.Millisecond)
+				return p.Delete(ctx, n, nebula.Precondition{})
+			}},
+		"closes at once": {rule: "lifecycleCloseDuring",
+			retrieve: func(p full, ctx context.Context, n nebula.Name) (nebula.Record, error) {
+				record, err := p.Retrieve(ctx, n)
+				if errors.Is(err, nebula.ErrClosed) {
+					err = &nebula.Error{Kind: nebula.ErrUnavailable, Op: "retrieve", Provider: "memory", ID: n.ID()}
+				}
+				return record, err
+			}},
+		"delete of nothing fails": {rule: "deleteTwice",
+			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+				if _, err := p.Retrieve(ctx, n); err != nil {
+					return false, err
+				}
+				return p.Delete(ctx, n, c)
 			}},
 		"keyring deleted": {rule: "keyringKept",
-			remove: func(p *memory.Provider, ctx context.Context, n nebula.Name) error {
+			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
 				if n.IsKeyring() {
-					return nil
+					return true, nil
 				}
-				return p.Delete(ctx, n)
+				return p.Delete(ctx, n, c)
 			}},
 		"deleted exists": {rule: "deleteRemoves",
-			exists: func(p *memory.Provider, ctx context.Context, n nebula.Name) (bool, error) {
+			exists: func(p full, ctx context.Context, n nebula.Name) (bool, error) {
 				_, err := p.Exists(ctx, n)
 				return true, err
 			}},
 		"damaged does not exist": {rule: "damageRetrieve",
-			exists: func(p *memory.Provider, ctx context.Context, n nebula.Name) (bool, error) {
+			exists: func(p full, ctx context.Context, n nebula.Name) (bool, error) {
 				_, err := p.Retrieve(ctx, n)
 				return err == nil, nil
 			}},
 		"folds case":      {rule: "idsCase", rename: renamed(strings.ToLower)},
 		"folds dashes":    {rule: "idsAlike", rename: renamed(func(s string) string { return strings.ReplaceAll(s, "-", "_") })},
 		"cuts names":      {rule: "idsAlike", rename: renamed(func(s string) string { return s[:min(len(s), 100)] })},
-		"connects itself": {rule: "lifecycleConnectContext", connect: func(*memory.Provider, context.Context) error { return nil }},
+		"connects itself": {rule: "lifecycleConnectContext", connect: func(full, context.Context) error { return nil }},
 	}
 }

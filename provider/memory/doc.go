@@ -3,7 +3,7 @@
 // has every ability and passes the suite of package providertest with no
 // allowance. To write a new provider, begin with a copy of it.
 //
-// Nothing survives the process, nor a Close.
+// Nothing survives the process. Providers can share a [Backend].
 //
 // # What it promises
 //

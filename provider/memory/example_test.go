@@ -20,11 +20,12 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	if err := p.Connect(ctx); err != nil {
+	life, _ := nebula.As[nebula.Connector](p)
+	if err := life.Connect(ctx); err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer p.Close()
+	defer life.Close()
 
 	name, _ := nebula.ID("github_token").Name()
 	sealed, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret([]byte("ghp_x")),

@@ -3,92 +3,71 @@ package memory
 import (
 	"context"
 	"io"
-	"sync"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const pageSize = 100
 
-// List implements [nebula.Provider].
-func (p *Provider) List(_ context.Context, filter nebula.Filter) nebula.Pager {
-	return &pager{p: p, filter: filter}
-}
+// List implements [provider.Driver].
+func (d *driver) List(filter nebula.Filter) provider.Pages { return &pages{driver: d, filter: filter} }
 
-// pager takes the names at its first page, so that each is listed once
-// whatever is stored or deleted meanwhile, and looks at the records page by
-// page.
-type pager struct {
-	p      *Provider
+// pages takes the names at its first page, so that each is listed once whatever
+// is stored or deleted meanwhile, and looks at the records page by page.
+type pages struct {
+	driver *driver
 	filter nebula.Filter
 
-	mu     sync.Mutex // Close may come at any time
-	begun  bool
-	closed bool
-	names  []nebula.Name // still to be looked at
+	begun bool
+	names []nebula.Name // still to be looked at
 }
 
-func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
-	const op = "list"
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.p.mu.RLock()
-	defer g.p.mu.RUnlock()
-	if err := g.p.ready(ctx); err != nil {
-		return nil, located(err, op, nebula.Name{})
+// Next implements [provider.Pages].
+func (p *pages) Next(context.Context) ([]nebula.Entry, error) {
+	p.driver.mu.RLock()
+	defer p.driver.mu.RUnlock()
+	if !p.begun {
+		p.begun, p.names = true, p.driver.names(p.filter)
 	}
-	if g.closed {
-		return nil, located(&nebula.Error{Kind: nebula.ErrClosed, Message: "the list is closed"}, op, nebula.Name{})
-	}
-	if !g.begun {
-		g.begun, g.names = true, g.p.names(g.filter.Prefix)
-	}
-	if len(g.names) == 0 {
+	if len(p.names) == 0 {
 		return nil, io.EOF
 	}
-	page := g.names[:min(pageSize, len(g.names))]
-	g.names = g.names[len(page):]
+	page := p.names[:min(pageSize, len(p.names))]
+	p.names = p.names[len(page):]
 	var entries []nebula.Entry
 	for _, name := range page {
-		if entry, ok := g.entry(name); ok {
+		if entry, ok := p.entry(name); ok {
 			entries = append(entries, entry)
 		}
 	}
 	return entries, nil
 }
 
-// entry returns the entry of a name, and false where it is not to be listed.
-func (g *pager) entry(name nebula.Name) (nebula.Entry, bool) {
-	c := g.p.live(name)
+// entry returns the entry of a name, and false if it is not to be listed.
+func (p *pages) entry(name nebula.Name) (nebula.Entry, bool) {
+	c := p.driver.live(name)
 	if c == nil {
 		return nebula.Entry{}, false
 	}
 	v := c.current()
 	entry := nebula.Entry{ID: name.ID(), Version: v.id}
 	if v.err != nil {
-		// Whether it matches cannot be known: it is listed with the reason.
-		if g.filter.NeedsMetadata() {
-			entry.Err = located(v.err, "list", name)
+		// Nobody knows whether it matches: it is listed with the reason.
+		if p.filter.NeedsMetadata() {
+			entry.Err = v.err
 		}
 		return entry, true
 	}
 	m := v.envelope.Metadata()
 	entry.Metadata = &m
-	return entry, g.filter.Matches(name.ID(), m)
+	return entry, p.filter.Matches(name.ID(), m)
 }
 
-func (g *pager) Close() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed, g.names = true, nil
-	return nil
-}
-
-// names returns the names of the live credentials that begin with prefix.
-func (p *Provider) names(prefix string) []nebula.Name {
-	filter := nebula.Filter{Prefix: prefix}
-	names := make([]nebula.Name, 0, len(p.credentials))
-	for name, c := range p.credentials {
+// names returns the live credentials whose id matches.
+func (b *Backend) names(filter nebula.Filter) []nebula.Name {
+	names := make([]nebula.Name, 0, len(b.credentials))
+	for name, c := range b.credentials {
 		if !c.deleted && !name.IsKeyring() && filter.MatchesID(name.ID()) {
 			names = append(names, name)
 		}

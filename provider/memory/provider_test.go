@@ -6,24 +6,36 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/memory"
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-func newProvider(t *testing.T, config memory.Config) *memory.Provider {
+func newProvider(t *testing.T, config memory.Config, options ...provider.Option) full {
 	t.Helper()
-	p, err := memory.New(config)
+	p, err := memory.New(config, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return p.(full)
+}
+
+func hold(t *testing.T, config memory.Config, b *memory.Backend, options ...provider.Option) held {
+	config.Backend = b
+	return held{newProvider(t, config, options...), b}
 }
 
 func harness() providertest.Harness {
 	return providertest.Harness{
-		New:     func(t *testing.T) nebula.Provider { return newProvider(t, memory.DefaultConfig()) },
-		Reopen:  memory.Reopen,
-		Corrupt: memory.Corrupt,
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+			return hold(t, memory.DefaultConfig(), memory.NewBackend(), options...)
+		},
+		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider {
+			return hold(t, memory.DefaultConfig(), p.(held).backend)
+		},
+		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
+			memory.Corrupt(t, p.(held).backend, name, raw)
+		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
 			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.Checker,

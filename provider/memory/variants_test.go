@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/memory"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -20,7 +21,7 @@ import (
 // memory provider is made to lack what each variant is named after, and passes.
 func TestVariants(t *testing.T) {
 	t.Run("refuses preconditions", func(t *testing.T) {
-		h := variant(defect{config: small(), store: refusing, describe: func(d *nebula.Description) { d.NoPreconditions = true }})
+		h := variant(defect{config: small(), store: refusing, remove: refusingDelete, describe: func(d *nebula.Description) { d.NoPreconditions = true }})
 		h.Preconditions = providertest.Refused
 		providertest.Run(t, h)
 	})
@@ -41,13 +42,15 @@ func TestVariants(t *testing.T) {
 	})
 	t.Run("late lists", func(t *testing.T) {
 		h := variant(defect{config: small()})
-		h.New = func(t *testing.T) nebula.Provider { return &late{Provider: newProvider(t, small())} }
+		h.New = func(t *testing.T, options ...provider.Option) nebula.Provider {
+			return &late{full: newProvider(t, small(), options...)}
+		}
 		h.Reopen, h.Corrupt, h.Lag, h.MaxStores = nil, nil, 5*time.Second, 20
 		providertest.Run(t, h)
 	})
 	t.Run("no abilities", func(t *testing.T) {
-		providertest.Run(t, providertest.Harness{New: func(t *testing.T) nebula.Provider {
-			p := newProvider(t, memory.DefaultConfig())
+		providertest.Run(t, providertest.Harness{New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+			p := newProvider(t, memory.DefaultConfig(), options...)
 			if err := p.Connect(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -60,14 +63,21 @@ func storeError(kind nebula.Kind, n nebula.Name) error {
 	return &nebula.Error{Kind: kind, Op: "store", Provider: "memory", ID: n.ID()}
 }
 
-func refusing(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+func refusingDelete(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+	if _, conditional := c.Version(); conditional {
+		return false, &nebula.Error{Kind: nebula.ErrNotSupported, Op: "delete", Provider: "memory", ID: n.ID()}
+	}
+	return p.Delete(ctx, n, c)
+}
+
+func refusing(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	if !o.Precondition.IsZero() && !(n.IsKeyring() && o.Precondition == nebula.IfAbsent()) {
 		return "", storeError(nebula.ErrNotSupported, n)
 	}
 	return p.Store(ctx, n, e, o)
 }
 
-func folding(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+func folding(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	pager := p.List(ctx, nebula.Filter{})
 	for {
 		entries, err := pager.NextPage(ctx)
@@ -88,7 +98,7 @@ func plainTag(key, value string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9 _.:/=+@-]*$`).MatchString(key + value)
 }
 
-func fewTags(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
+func fewTags(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	tags := e.Metadata().Tags
 	for key, value := range tags {
 		if len(tags) > mostTags || !plainTag(key, value) && ctx.Err() == nil {
@@ -100,7 +110,7 @@ func fewTags(p *memory.Provider, ctx context.Context, n nebula.Name, e *nebula.E
 
 // late answers a list with what it was a moment ago.
 type late struct {
-	*memory.Provider
+	full
 	mu    sync.Mutex
 	known map[string]snapshot
 }
@@ -112,7 +122,7 @@ type snapshot struct {
 
 func (l *late) List(ctx context.Context, f nebula.Filter) nebula.Pager {
 	given := false
-	return brokenPager{l.Provider.List(ctx, f), func(inner nebula.Pager, ctx context.Context) ([]nebula.Entry, error) {
+	return brokenPager{l.full.List(ctx, f), func(inner nebula.Pager, ctx context.Context) ([]nebula.Entry, error) {
 		entries, err := inner.NextPage(ctx)
 		if err != nil && (!errors.Is(err, io.EOF) || given) {
 			return nil, err
@@ -123,7 +133,7 @@ func (l *late) List(ctx context.Context, f nebula.Filter) nebula.Pager {
 }
 
 func (l *late) Describe() nebula.Description {
-	d := l.Provider.Describe()
+	d := l.full.Describe()
 	d.ListLag = time.Second
 	return d
 }

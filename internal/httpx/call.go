@@ -1,0 +1,101 @@
+package httpx
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// maxRefusal limits the body of an answer that refuses something, in bytes.
+const maxRefusal = 1 << 20
+
+// Request is one call of an API that speaks JSON.
+type Request struct {
+	Method string
+	URL    *url.URL
+	Header http.Header
+
+	// Body is encoded as JSON; nil for none. Its content type is
+	// application/json unless Header names another.
+	Body any
+
+	MaxAnswer int64 // bytes of an answer that grants what was asked
+}
+
+// Answer is what came back.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// OK reports whether the server did what it was asked.
+func (a *Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Call makes one request and reads the answer, whatever its status. Its errors
+// are those of the way to the server: see [Server].
+func Call(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	request, err := r.build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	a := &Answer{Status: response.StatusCode, Header: response.Header}
+	limit := int64(maxRefusal)
+	if a.OK() {
+		limit = r.MaxAnswer
+	}
+	if a.Body, err = ReadAll(response.Body, limit); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (r Request) build(ctx context.Context) (*http.Request, error) {
+	var body io.Reader
+	if r.Body != nil {
+		encoded, err := json.Marshal(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	for key, values := range r.Header {
+		request.Header[http.CanonicalHeaderKey(key)] = values
+	}
+	if body != nil && request.Header.Get("Content-Type") == "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, nil
+}
+
+// WithRetryAfter adds to an error of a refusal when the server wants to be asked
+// again, if it says so.
+func WithRetryAfter(err error, a *Answer, now time.Time) error {
+	if err == nil || a == nil {
+		return err
+	}
+	var after *provider.RetryAfter
+	if after = RetryAfter(a.Header, now); after == nil {
+		return err
+	}
+	return errors.Join(err, after)
+}

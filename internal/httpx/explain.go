@@ -1,0 +1,85 @@
+package httpx
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// Server is what failures to reach it speak of.
+type Server struct {
+	Host        string
+	Address     string // the setting that leads to it: address, region, …
+	Authorities string // the setting that says whose certificates are trusted
+}
+
+// Explain says what a failure means in which the server gave no answer.
+func (s Server) Explain(err error) *nebula.Error {
+	var large *TooLargeError
+	var encoded *EncodedError
+	var unknown *net.DNSError
+	var network *net.OpError
+	var proxy *ProxyError
+	var certificate *tls.CertificateVerificationError
+	var timeout interface{ Timeout() bool }
+	unavailable := func(message, hint string) *nebula.Error {
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: message, Hint: hint}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled"}
+	case errors.As(err, &proxy):
+		return unavailable(fmt.Sprintf("the proxy does not lead to %s (status %d)", s.Host, proxy.Status), "look at "+s.Address+", HTTPS_PROXY and NO_PROXY")
+	case errors.As(err, &network) && network.Op == "proxyconnect" && !network.Timeout():
+		return unavailable("the proxy that leads to "+s.Host+" cannot be reached", "look at HTTPS_PROXY and NO_PROXY")
+	case errors.As(err, &unknown) && !unknown.IsTimeout:
+		return unavailable("the server's name "+strconv.Quote(unknown.Name)+" is not known", "look at "+s.Address)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the server " + s.Host + " did not answer in time", Err: unclear(err)}
+	case errors.As(err, &large):
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: large.Error() + ", which no answer should have"}
+	case errors.As(err, &encoded):
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: encoded.Error(), Hint: "look at what stands before " + s.Host}
+	case errors.As(err, &certificate):
+		return unavailable("the certificate of "+s.Host+" is not accepted: "+strings.TrimPrefix(certificate.Err.Error(), "x509: "),
+			"look at the server's certificate; name its authority in "+s.Authorities)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unavailable("the server "+s.Host+" refuses the connection", "look at "+s.Address+", and whether the server runs")
+	case errors.As(err, &network) && network.Op == "dial":
+		return unavailable("the server "+s.Host+" cannot be reached", "look at "+s.Address)
+	}
+	e := unavailable("the connection to "+s.Host+" broke off", "")
+	e.Err = provider.ErrUnclear
+	return e
+}
+
+// unclear marks a failure after the request may have been sent.
+func unclear(err error) error {
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return nil
+	}
+	return provider.ErrUnclear
+}
+
+// RetryAfter returns the server's wish of when to come again, or nil.
+func RetryAfter(header http.Header, now time.Time) *provider.RetryAfter {
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
+		return &provider.RetryAfter{Delay: time.Duration(min(seconds, 1<<30)) * time.Second}
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return &provider.RetryAfter{Delay: max(0, at.Sub(now))}
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package httpx
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// maxSecretFile is far more than any token takes, in bytes.
+const maxSecretFile = 64 << 10
+
+// ReadSecretFile returns the token or the like that a file holds, without the
+// white space around it. What names the file in messages, a setting for
+// example. Errors are of kind ErrUnauthenticated and never show what it holds.
+func ReadSecretFile(what, path string) (string, error) {
+	subject := what + " " + strconv.Quote(path)
+	file, err := os.Open(path)
+	if err != nil {
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: subject + ": " + FileProblem(err), Err: err}
+	}
+	defer file.Close()
+	data, err := ReadAll(file, maxSecretFile)
+	if err != nil {
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: subject + " cannot be read: " + FileProblem(err), Err: err}
+	}
+	secret := strings.TrimSpace(string(data))
+	return secret, CheckToken(subject, secret)
+}
+
+// CheckToken refuses what is no token: nothing at all, and what cannot be sent
+// in a header.
+func CheckToken(what, token string) error {
+	if token == "" {
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " is empty"}
+	}
+	for _, c := range []byte(token) {
+		if c <= ' ' || c > '~' {
+			return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " holds characters that no token has"}
+		}
+	}
+	return nil
+}
+
+// FileProblem says why a file cannot be used, without its name.
+func FileProblem(err error) string {
+	var inPath *os.PathError
+	if errors.As(err, &inPath) {
+		return inPath.Err.Error()
+	}
+	return err.Error()
+}

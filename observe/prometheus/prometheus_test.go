@@ -1,0 +1,51 @@
+package prometheus_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	client "github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nebula-credential/nebula/observe/prometheus"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+func TestCollector(t *testing.T) {
+	registry := client.NewPedanticRegistry()
+	metrics := map[string]*provider.StorageMetrics{"vault": {}, "local": {}}
+	for backend, m := range metrics {
+		registry.MustRegister(prometheus.NewCollector(backend, m))
+		m.RecordOperation(provider.OpStore, 2*time.Millisecond, true)
+		m.RecordOperation(provider.OpStore, time.Hour, false)
+		m.RecordRetry()
+	}
+	families, err := registry.Gather()
+	if err != nil || len(families) != 3 {
+		t.Fatalf("%d families, %v", len(families), err)
+	}
+	for _, family := range families {
+		if !strings.HasPrefix(family.GetName(), "nebula_storage_") || len(family.GetMetric()) != 2 {
+			t.Errorf("%s has %d metrics", family.GetName(), len(family.GetMetric()))
+		}
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if label.GetName() != "provider" && label.GetName() != "operation" {
+					t.Errorf("a label %s", label.GetName())
+				}
+			}
+			if h := m.GetHistogram(); h != nil && (h.GetSampleCount() != 2 || h.GetSampleSum() < 3600) {
+				t.Errorf("the histogram is %v", h)
+			}
+			for _, bucket := range m.GetHistogram().GetBucket() {
+				want := uint64(1)
+				if bucket.GetUpperBound() < 0.002 {
+					want = 0
+				}
+				if bucket.GetCumulativeCount() != want {
+					t.Errorf("%d took up to %v s, want %d", bucket.GetCumulativeCount(), bucket.GetUpperBound(), want)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// lacks is for a caller that did not ask [nebula.As] first.
+func (s *shell) lacks(op string, name nebula.Name) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Op: op, Provider: s.name, ID: name.ID(),
+		Message: "the provider has no such ability", Hint: "ask with nebula.As first"}
+}
+
+// Restore implements [nebula.Restorer].
+func (s *shell) Restore(ctx context.Context, name nebula.Name) error {
+	r, ok := s.driver.(nebula.Restorer)
+	if !ok {
+		return s.lacks(OpRestore, name)
+	}
+	_, err := do(ctx, s, Call{Op: OpRestore, Name: name}, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.Restore(ctx, name)
+	})
+	return err
+}
+
+// Purge implements [nebula.Purger].
+func (s *shell) Purge(ctx context.Context, name nebula.Name) (bool, error) {
+	p, ok := s.driver.(nebula.Purger)
+	if !ok {
+		return false, s.lacks(OpPurge, name)
+	}
+	return do(ctx, s, Call{Op: OpPurge, Name: name}, func(ctx context.Context) (bool, error) {
+		existed, err := p.Purge(ctx, name)
+		return existed || IsRepeat(ctx), err
+	})
+}
+
+// History implements [nebula.Historian].
+func (s *shell) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
+	h, ok := s.driver.(nebula.Historian)
+	if !ok {
+		return nil, s.lacks(OpHistory, name)
+	}
+	return do(ctx, s, Call{Op: OpHistory, Name: name}, func(ctx context.Context) ([]nebula.VersionInfo, error) {
+		return h.History(ctx, name)
+	})
+}
+
+// RetrieveVersion implements [nebula.VersionRetriever].
+func (s *shell) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
+	r, ok := s.driver.(nebula.VersionRetriever)
+	if !ok {
+		return nebula.Record{}, s.lacks(OpRetrieveVersion, name)
+	}
+	return do(ctx, s, Call{Op: OpRetrieveVersion, Name: name}, func(ctx context.Context) (nebula.Record, error) {
+		return r.RetrieveVersion(ctx, name, v)
+	})
+}
+
+// RetrieveBatch implements [nebula.BatchRetriever].
+func (s *shell) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+	b, ok := s.driver.(nebula.BatchRetriever)
+	if !ok {
+		return nil, s.lacks(OpRetrieveBatch, nebula.Name{})
+	}
+	return do(ctx, s, Call{Op: OpRetrieveBatch}, func(ctx context.Context) ([]nebula.BatchResult, error) {
+		return s.batch(ctx, b, names)
+	})
+}
+
+// batch asks the driver for those names that are names, and locates what each
+// failed with.
+func (s *shell) batch(ctx context.Context, b nebula.BatchRetriever, names []nebula.Name) ([]nebula.BatchResult, error) {
+	results := make([]nebula.BatchResult, len(names))
+	asked, places := make([]nebula.Name, 0, len(names)), make([]int, 0, len(names))
+	for i, name := range names {
+		if (name == nebula.Name{}) {
+			results[i].Err = errNoName()
+			continue
+		}
+		asked, places = append(asked, name), append(places, i)
+	}
+	answers, err := b.RetrieveBatch(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	for i, answer := range answers {
+		results[places[i]] = answer
+	}
+	for i := range results {
+		results[i].Err = s.fail(Call{Op: OpRetrieveBatch, Name: names[i]}, results[i].Err)
+	}
+	return results, nil
+}
+
+// Check implements [nebula.Checker].
+func (s *shell) Check(ctx context.Context) []nebula.Finding {
+	c, ok := s.driver.(nebula.Checker)
+	if !ok {
+		return []nebula.Finding{unchecked(s.lacks(OpCheck, nebula.Name{}))}
+	}
+	if early, ok := c.(EarlyChecker); ok && s.State() == nebula.StateConfigured {
+		return early.CheckEarly(ctx)
+	}
+	findings, err := do(ctx, s, Call{Op: OpCheck}, func(ctx context.Context) ([]nebula.Finding, error) {
+		return c.Check(ctx), nil
+	})
+	if err != nil {
+		return []nebula.Finding{unchecked(err)}
+	}
+	return findings
+}
+
+// unchecked is the finding that nothing was looked at.
+func unchecked(err error) nebula.Finding {
+	return nebula.Finding{Check: OpCheck, Kind: nebula.KindOf(err), Severity: nebula.SeverityError, Message: err.Error()}
+}

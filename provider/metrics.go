@@ -1,0 +1,173 @@
+package provider
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// operations are all that can be called, in the order of the counters.
+func operations() [operationCount]string {
+	return [...]string{OpConnect, OpStore, OpRetrieve, OpDelete, OpList, OpExists, OpRestore, OpPurge,
+		OpHistory, OpRetrieveVersion, OpRetrieveBatch, OpCheck}
+}
+
+const operationCount = 12
+
+func operationIndex(op string) int {
+	for i, known := range operations() {
+		if op == known {
+			return i
+		}
+	}
+	return -1
+}
+
+// Buckets returns the upper bounds of the latency histograms, ascending. One
+// more bucket has none.
+func Buckets() []time.Duration {
+	all := buckets()
+	return all[:]
+}
+
+func buckets() [bucketCount]time.Duration {
+	return [...]time.Duration{
+		50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+		time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
+		25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
+		500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+	}
+}
+
+const bucketCount = 18
+
+// StorageMetrics counts the operations of one provider. The zero value is
+// ready. Times are kept in nanoseconds, so that the averages of a local store
+// are not zero.
+type StorageMetrics struct {
+	operations [operationCount]operationMetrics
+	retries    atomic.Uint64
+}
+
+type operationMetrics struct {
+	count, errors, sum atomic.Uint64
+	buckets            [bucketCount + 1]atomic.Uint64
+}
+
+// RecordOperation counts an operation, by its constant, how long it took, and
+// whether it succeeded. That nothing was found is a success.
+func (m *StorageMetrics) RecordOperation(op string, duration time.Duration, success bool) {
+	i := operationIndex(op)
+	if i < 0 {
+		return
+	}
+	o, bucket := &m.operations[i], 0
+	for bounds := buckets(); bucket < len(bounds) && duration > bounds[bucket]; bucket++ {
+	}
+	o.buckets[bucket].Add(1)
+	o.sum.Add(uint64(max(0, duration)))
+	o.count.Add(1)
+	if !success {
+		o.errors.Add(1)
+	}
+}
+
+// RecordRetry counts an attempt after the first one of an operation.
+func (m *StorageMetrics) RecordRetry() { m.retries.Add(1) }
+
+func (m *StorageMetrics) count(op string) uint64 {
+	return m.operations[operationIndex(op)].count.Load()
+}
+
+// StoreCount returns how many stores there were.
+func (m *StorageMetrics) StoreCount() uint64 { return m.count(OpStore) }
+
+// RetrieveCount returns how many records were asked for.
+func (m *StorageMetrics) RetrieveCount() uint64 { return m.count(OpRetrieve) }
+
+// DeleteCount returns how many deletions there were.
+func (m *StorageMetrics) DeleteCount() uint64 { return m.count(OpDelete) }
+
+// ListCount returns how many pages of lists were asked for.
+func (m *StorageMetrics) ListCount() uint64 { return m.count(OpList) }
+
+// ExistsCount returns how often it was asked whether a credential is there.
+func (m *StorageMetrics) ExistsCount() uint64 { return m.count(OpExists) }
+
+// RetryCount returns how many attempts were retries.
+func (m *StorageMetrics) RetryCount() uint64 { return m.retries.Load() }
+
+// ErrorCount returns how many operations failed, of all kinds.
+func (m *StorageMetrics) ErrorCount() uint64 {
+	return m.total(func(o *operationMetrics) uint64 { return o.errors.Load() })
+}
+
+func (m *StorageMetrics) total(of func(*operationMetrics) uint64) (sum uint64) {
+	for i := range m.operations {
+		sum += of(&m.operations[i])
+	}
+	return sum
+}
+
+// StoreLatencySum returns how long all stores took together.
+func (m *StorageMetrics) StoreLatencySum() time.Duration { return m.latencySum(OpStore) }
+
+// RetrieveLatencySum returns how long all retrievals took together.
+func (m *StorageMetrics) RetrieveLatencySum() time.Duration { return m.latencySum(OpRetrieve) }
+
+func (m *StorageMetrics) latencySum(op string) time.Duration {
+	return time.Duration(m.operations[operationIndex(op)].sum.Load())
+}
+
+// AvgStoreLatency returns how long a store took on average, 0 before the first.
+func (m *StorageMetrics) AvgStoreLatency() time.Duration { return m.average(OpStore) }
+
+// AvgRetrieveLatency returns how long a retrieval took on average, 0 before the
+// first.
+func (m *StorageMetrics) AvgRetrieveLatency() time.Duration { return m.average(OpRetrieve) }
+
+func (m *StorageMetrics) average(op string) time.Duration {
+	n := m.count(op)
+	if n == 0 {
+		return 0
+	}
+	return m.latencySum(op) / time.Duration(n)
+}
+
+// ErrorRate returns the share of operations that failed, 0 before the first.
+func (m *StorageMetrics) ErrorRate() float64 {
+	total := m.total(func(o *operationMetrics) uint64 { return o.count.Load() })
+	if total == 0 {
+		return 0
+	}
+	return float64(m.ErrorCount()) / float64(total)
+}
+
+// OperationMetrics is what was counted of one operation.
+type OperationMetrics struct {
+	Op         string
+	Count      uint64
+	Errors     uint64
+	LatencySum time.Duration
+	Buckets    []uint64 // how many were within each of Buckets, those of smaller ones included
+}
+
+// Operations returns what was counted, for those operations that were called.
+func (m *StorageMetrics) Operations() []OperationMetrics {
+	var all []OperationMetrics
+	for i, op := range operations() {
+		o := &m.operations[i]
+		// The count is read first: what comes in meanwhile may be in a bucket
+		// and not in the count, never the other way round.
+		s := OperationMetrics{Op: op, Count: o.count.Load(), Errors: o.errors.Load(), LatencySum: time.Duration(o.sum.Load())}
+		if s.Count == 0 {
+			continue
+		}
+		var within uint64
+		for bucket := range bucketCount {
+			within += o.buckets[bucket].Load()
+			s.Buckets = append(s.Buckets, min(within, s.Count))
+		}
+		all = append(all, s)
+	}
+	return all
+}
