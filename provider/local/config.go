@@ -114,8 +114,8 @@ func (c Config) invalidPath() (reason, hint string) {
 		if !c.CreateDir {
 			return path + " does not exist, and create_dir is false", atomicfile.MakeDir(c.BasePath)
 		}
-	case errors.Is(err, fs.ErrPermission):
-		// It is set right. Connect says what is denied, as such.
+	case errors.Is(err, fs.ErrPermission), atomicfile.IsTransient(err):
+		// It may be set right. Connect says what is in the way, as such.
 	case err != nil:
 		return path + ": " + atomicfile.Reason(err), ""
 	case !info.IsDir():
