@@ -348,10 +348,6 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring
 	if !errors.Is(err, ErrNotInitialised) {
 		return ring, err
 	}
-	if s.description.NoPreconditions {
-		return nil, &Error{Kind: ErrNotSupported, Message: "a store is made on condition that there is none, which cannot be checked here",
-			Hint: "with enable_locking = true, first run: nebula init"}
-	}
 	// A key file that is made for a store whose keyring was lost would only
 	// add to the confusion.
 	if found := s.wantNoRecords(ctx); found != nil {

@@ -90,11 +90,6 @@ func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
 	}
 	made := false
 	if !Exists(path) {
-		if k.description.NoPreconditions {
-			return FirstKey{}, &nebula.Error{Kind: nebula.ErrNotSupported, Provider: k.description.Provider,
-				Message: "this store cannot write its keyring as it is configured, and no key file was made",
-				Hint:    "set enable_locking = true for it"}
-		}
 		err := nebula.CreateKeyFile(path)
 		if err != nil && !errors.Is(err, nebula.ErrAlreadyExists) { // another process came first
 			return FirstKey{}, err
@@ -105,6 +100,17 @@ func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
 		return FirstKey{}, err
 	}
 	return FirstKey{Key: k.keyFile(path, false), File: path, Made: made}, nil
+}
+
+// MayAdd refuses to add a key to a store whose keyring can be made and not be
+// changed, before a key file is made for it.
+func (k *Keys) MayAdd() error {
+	if !k.description.NoPreconditions {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Provider: k.description.Provider,
+		Message: "this store cannot change its keyring as it is configured, and no key was made",
+		Hint:    "set enable_locking = true for it; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
 // firstKey is First for a store that is made by its first put.

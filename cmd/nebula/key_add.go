@@ -51,6 +51,9 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 		if err := s.Unlock(ctx); err != nil {
 			return err
 		}
+		if err := s.Keys.MayAdd(); err != nil {
+			return err
+		}
 		key := config.FirstKey{Key: &nebula.Passphrase{Source: a.newPassphrase(s), AllowWeak: choice.allowWeak, KDF: choice.kdf}}
 		if choice.file != "" {
 			var err error
