@@ -16,9 +16,10 @@ type Config struct {
 	Found       bool   // whether there is such a file
 	CompleteIDs bool   // [completion] ids
 
-	env    environment
-	stores map[string]*store
-	fields *fields
+	env       environment
+	variables []string // that are read
+	stores    map[string]*store
+	fields    *fields
 }
 
 // store is what the configuration says of one store.
@@ -69,19 +70,19 @@ type Source struct {
 }
 
 // Load reads the configuration. What it returns beside an error can be asked
-// for Path and Found alone.
+// for Path, Found and Strangers alone.
 func Load(source Source) (*Config, error) {
 	env := newEnvironment(source.Environ)
 	path, named := locate(source.File, env)
 	c := &Config{Path: path, env: env, stores: make(map[string]*store)}
+	l := newLoader(c)
 	text, found, err := readFile(path, named)
 	c.Found = found
 	if err != nil {
 		return c, err
 	}
-	l := newLoader(c)
 	l.readText(text)
-	l.readVariables(source.Environ)
+	l.readVariables()
 	l.checkStores(source.Store)
 	c.fields = l.fields
 	return c, l.problems.err()
