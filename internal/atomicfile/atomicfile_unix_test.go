@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -21,6 +22,8 @@ func TestTooWide(t *testing.T) {
 		0o620: {"mode 0620: the group may write it", "mode 0620: the group may write it"},
 		0o660: {"mode 0660: the group may read and write it", "mode 0660: the group may write it"},
 		0o644: {"mode 0644: others may read it", "mode 0644: others may read it"},
+		0o664: {"mode 0664: the group may read and write it", "mode 0664: the group may write it"},
+		0o624: {"mode 0624: the group may write it", "mode 0624: the group may write it"},
 		0o602: {"mode 0602: others may write it", "mode 0602: others may write it"},
 		0o666: {"mode 0666: others may read and write it", "mode 0666: others may read and write it"},
 		0o611: {"mode 0611: others may enter or run it", "mode 0611: others may enter or run it"},
@@ -50,6 +53,36 @@ func TestTooWide(t *testing.T) {
 	}
 	if got := TooWide(info, false); got != "it belongs to the user of number 12345" {
 		t.Errorf("a foreign file: %q", got)
+	}
+}
+
+// TestWritable: the reason is the right to write, and the mode is the file's.
+func TestWritable(t *testing.T) {
+	for mode, want := range map[os.FileMode]string{
+		0o700: "", 0o755: "", 0o744: "",
+		0o775: "mode 0775: the group may write it",
+		0o757: "mode 0757: others may write it",
+		0o730: "mode 0730: the group may write it",
+	} {
+		if got := (Stat{Mode: os.ModeDir | mode}).Writable(); got != want {
+			t.Errorf("%o: %q, want %q", mode, got, want)
+		}
+	}
+}
+
+// TestQuote: a shell gives each path back as it was.
+func TestQuote(t *testing.T) {
+	for _, path := range []string{"/plain/path-1_2.3", "/with space", "/it's", "/$HOME/`id`;x", "", "~", "/new\nline", "/é", "a=b"} {
+		out, err := exec.Command("sh", "-c", "printf %s "+Quote(path)).Output()
+		if err != nil || string(out) != path {
+			t.Errorf("%q became %q, %v", path, out, err)
+		}
+	}
+	if got := Quote("/plain/path"); got != "/plain/path" {
+		t.Errorf("needless quotes: %s", got)
+	}
+	if got, want := Restrict("/a b", "/c"), "chmod 600 '/a b' /c"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

@@ -121,8 +121,8 @@ func usable(path string, stat atomicfile.Stat) error {
 	if foreign := stat.ForeignOwner(); foreign != "" {
 		return invalid(foreign, "run it as that user, or use a directory of your own")
 	}
-	if stat.Writable() != "" {
-		return invalid(stat.TooWide(), atomicfile.RestrictDir(path))
+	if wide := stat.Writable(); wide != "" {
+		return invalid(wide, atomicfile.RestrictDir(path))
 	}
 	return nil
 }

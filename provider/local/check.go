@@ -204,7 +204,7 @@ func (t troubles) names() string {
 // restrict returns the command that takes others' access to them away.
 func (t troubles) restrict(dir string) string {
 	if t.count > len(t.first) {
-		return atomicfile.Restrict(filepath.Join(dir, "*"))
+		return atomicfile.RestrictAll(dir)
 	}
 	var paths []string
 	for _, name := range t.first {

@@ -107,7 +107,7 @@ func (c Config) invalidPath() (reason, hint string) {
 			return path + " does not exist, and create_dir is false", atomicfile.MakeDir(c.BasePath)
 		}
 	case err != nil:
-		return path + ": " + systemMessage(err), ""
+		return path + ": " + atomicfile.Reason(err), ""
 	case !info.IsDir():
 		return path + " is not a directory but " + atomicfile.TypeName(info.Mode()), ""
 	case atomicfile.MayWrite(c.BasePath) != nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/nebula-credential/nebula"
@@ -62,33 +63,47 @@ func (p *Provider) explain(err error) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": the file system is read-only",
 			Hint: "mount it for writing"}
 	case errors.Is(err, fs.ErrPermission):
-		return p.errDenied(path)
+		return errDenied(path, p.address())
 	case errors.Is(err, fs.ErrNotExist):
 		return errMissing()
 	case atomicfile.IsTransient(err):
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + systemMessage(err)}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + atomicfile.Reason(err)}
 	}
-	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + systemMessage(err)}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + atomicfile.Reason(err)}
 }
 
-// errDenied names the mode that stands in the way: the file's, or the
-// directory's where the file cannot be looked at or is none.
-func (p *Provider) errDenied(path string) *nebula.Error {
-	target, hint := p.address(), atomicfile.RestrictDir(p.address())
+// errDenied names the mode that stands in the way: the file's if it is a
+// record, else the directory's, or that of a directory above it which does not
+// let us look further.
+func errDenied(path, base string) *nebula.Error {
+	target := base
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isOurName(path) {
-		target, hint = path, atomicfile.Restrict(path)
+		target = path
 	}
-	message := path + ": permission denied"
-	if info, err := os.Lstat(target); err == nil {
-		if runtime.GOOS != "windows" { // which has no modes
-			message += "; " + target + " has " + describeMode(info.Mode())
-		}
-		if owner := ownerOf(target); owner != "" {
-			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message + ", and " + owner,
-				Hint: "run it as that user"}
-		}
+	info, err := os.Lstat(target)
+	for above := filepath.Dir(target); err != nil && target != above; above = filepath.Dir(target) {
+		target = above
+		info, err = os.Lstat(target)
 	}
-	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
+	denied := &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": permission denied"}
+	if err != nil {
+		return denied
+	}
+	if runtime.GOOS != "windows" { // which has no modes
+		denied.Message += "; " + target + " has " + describeMode(info.Mode())
+	}
+	switch owner := ownerOf(target); {
+	case owner != "":
+		denied.Message += ", and " + owner
+		denied.Hint = "run it as that user"
+	case target == path:
+		denied.Hint = atomicfile.Restrict(path)
+	case target == base:
+		denied.Hint = atomicfile.RestrictDir(base)
+	default:
+		denied.Hint = "set base_path to a directory that you may write, or get access to " + target
+	}
+	return denied
 }
 
 // isOurName reports names that are written through the directory, whose mode
@@ -147,21 +162,8 @@ func errTwin(twin string) *nebula.Error {
 
 func errNotFlushed(err error) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
-		Message: "the change was made but could not be flushed, and may not outlast a power cut: " + systemMessage(err),
+		Message: "the change was made but could not be flushed, and may not outlast a power cut: " + atomicfile.Reason(err),
 		Hint:    "look at the disk, and do it again"}
-}
-
-// systemMessage is what a system call says, without its path.
-func systemMessage(err error) string {
-	var p *fs.PathError
-	var l *os.LinkError
-	switch {
-	case errors.As(err, &p):
-		return p.Err.Error()
-	case errors.As(err, &l):
-		return l.Err.Error()
-	}
-	return err.Error()
 }
 
 // pathOf returns the path that a failed call was about. Of a rename it is the

@@ -153,8 +153,8 @@ func TestALinkInPlaceOfTheLock(t *testing.T) {
 }
 
 func TestUnsafeDirectories(t *testing.T) {
-	for _, wide := range []os.FileMode{0o777, 0o770, 0o702, 0o1777} {
-		dir := filepath.Join(t.TempDir(), "wide")
+	for _, wide := range []os.FileMode{0o777, 0o770, 0o775, 0o702, 0o1777} {
+		dir := filepath.Join(t.TempDir(), "wide open")
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -162,13 +162,13 @@ func TestUnsafeDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := newProvider(t, dir)
-		fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", "may", "write", "chmod 700 "+dir)
+		fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", "may", "write", "chmod 700 '"+dir+"'")
 		if got := p.State(); got != nebula.StateConfigured {
 			t.Errorf("the state is %v", got)
 		}
 		// The examination is asked for just then.
 		findings(t, p, "directory", nebula.SeverityError, "may", "write",
-			fmt.Sprintf("mode %04o", wide.Perm()), "chmod 700 "+dir)
+			fmt.Sprintf("mode %04o", wide.Perm()), "chmod 700 '"+dir+"'")
 	}
 }
 
