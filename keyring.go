@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/canon"
@@ -213,9 +214,10 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 
 // unwrap returns the data key from the first slot that one of the keys opens.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
-	tried := false
+	var tried []Key
 	var absent error
-	for _, key := range keys {
+	for i := 0; i < len(keys); i++ {
+		key, fits := keys[i], false
 		for _, s := range slots {
 			if !key.Opens(s.Kind) {
 				continue
@@ -235,7 +237,7 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 			if err != nil {
 				return nil, err
 			}
-			tried = true
+			fits = true
 			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
 			if errors.Is(err, seal.ErrCommitment) {
 				continue
@@ -245,9 +247,16 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 			}
 			return dataKey, nil
 		}
+		if p, ok := key.(*Passphrase); ok && fits && p.again() {
+			i-- // another passphrase
+			continue
+		}
+		if fits {
+			tried = append(tried, key)
+		}
 	}
-	if tried {
-		message := "the key or passphrase opens no slot of this store's keyring"
+	if tried != nil {
+		message := describeKeys(tried) + " opens no slot of this store's keyring"
 		if errors.Is(absent, ErrNotSupported) {
 			message += ", of which those of Argon2id cannot be tried in FIPS mode"
 		}
@@ -258,6 +267,19 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 		return nil, absent
 	}
 	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+}
+
+// describeKeys names keys that were of no use.
+func describeKeys(keys []Key) string {
+	var names []string
+	for _, key := range keys {
+		name := "a key"
+		if s, ok := key.(fmt.Stringer); ok {
+			name = s.String()
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", and ")
 }
 
 func kinds(slots []slotRecord) string {
