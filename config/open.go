@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/guardfile"
@@ -33,6 +34,14 @@ type OpenOptions struct {
 	// OneShot says that the process makes a few calls and ends: no provider
 	// then keeps its token alive in the background.
 	OneShot bool
+
+	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
+	// less than that is for ever.
+	CommandTimeout time.Duration
+
+	// Pause, where it is not nil, says that a person or another program is waited
+	// for, until the function that it returns is called.
+	Pause func() (resume func())
 
 	// Environ is the environment of the process, for its children.
 	Environ []string
