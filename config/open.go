@@ -53,7 +53,13 @@ type Opened struct {
 	Name  string
 	Keys  *Keys
 	guard string // path of the rollback guard; "" where there is none
+
+	MaxConcurrency int // credentials that a command works on at once
+	restores       bool
 }
+
+// Restores reports whether the backend keeps what is deleted.
+func (o *Opened) Restores() bool { return o.restores }
 
 // CheckGuard examines the file of the rollback guard. It reports false where
 // the store has none.
@@ -121,7 +127,9 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys.description = describe(s.provider) // connecting may have completed the address
-	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
+	_, restores := nebula.As[nebula.Restorer](s.provider)
+	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard,
+		MaxConcurrency: s.shared.MaxConcurrency, restores: restores}, nil
 }
 
 func describe(p nebula.Provider) nebula.Description {
