@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
@@ -42,6 +43,14 @@ type OpenOptions struct {
 	// OneShot says that the process makes a few calls and ends: no provider
 	// then keeps a login alive in the background.
 	OneShot bool
+
+	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
+	// less than that is for ever.
+	CommandTimeout time.Duration
+
+	// Pause, where it is not nil, says that a person or another program is waited
+	// for, until the function that it returns is called.
+	Pause func() (resume func())
 
 	// Environ is the environment of the process, for its children. nil: that of
 	// [Source].
@@ -84,6 +93,8 @@ type Opened struct {
 	Name  string
 	Keys  *Keys
 	guard string // path of the rollback guard; "" where there is none
+
+	MaxConcurrency int // credentials that a command works on at once
 }
 
 // CheckGuard examines the file of the rollback guard. It reports false where
@@ -126,10 +137,8 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys := &Keys{store: s, env: c.env, options: options, description: describe(p)}
-	if path := keys.file(); keys.fileIsNamed() || Exists(path) {
-		if err := keys.checkPlace(path); err != nil {
-			return nil, err
-		}
+	if err := keys.checkPlaces(); err != nil {
+		return nil, err
 	}
 	storeOptions := nebula.Options{
 		Scope:          s.shared.Scope,
@@ -156,7 +165,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys.description = describe(p) // connecting may have completed the address
-	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
+	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, MaxConcurrency: s.shared.MaxConcurrency}, nil
 }
 
 // construct makes the store's provider, without a network call.
@@ -173,6 +182,20 @@ func describe(p nebula.Provider) nebula.Description {
 		return d.Describe()
 	}
 	return nebula.Description{}
+}
+
+// checkPlaces is checkPlace for the key files that are named or there.
+func (k *Keys) checkPlaces() error {
+	files, isDefault := k.Files()
+	for _, path := range files {
+		if isDefault && !Exists(path) {
+			continue
+		}
+		if err := k.checkPlace(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkPlace refuses a key file in the directory that it opens: a copy of the
