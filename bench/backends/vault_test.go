@@ -8,17 +8,18 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
 func BenchmarkVault(b *testing.B) {
 	s := livetest.Vault(b)
 	c := vault.DefaultConfigIn(func(string) string { return "" })
-	c.Address, c.CACert, c.MountPath, c.PathPrefix, c.OneShot = s.Address, s.CAFile, s.Mount(b, 2), "bench", true
+	c.Address, c.CACert, c.MountPath, c.PathPrefix = s.Address, s.CAFile, s.Mount(b, 2), "bench"
 	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
-	bare, err := vault.New(c)
+	p, err := vault.New(c, provider.OneShot(), provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)
-	p := connect(b, bare)
+	connect(b, p)
 	name, e := storeTimed(b, p, 99)
 	sdk := vaultSDK(b, s)
 	kv, path := sdk.KVv2(c.MountPath), c.PathPrefix+"/timed"

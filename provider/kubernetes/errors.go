@@ -11,8 +11,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const providerName = "kubernetes"
@@ -76,45 +75,35 @@ func isWord(s string) bool {
 	}) < 0
 }
 
-// fail says what err, from anywhere below, means for an operation. This file
-// is the only one that knows the errors of the server.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	located := *p.explain(err)
-	located.Op, located.Provider, located.ID = op, providerName, name.ID()
-	return &located
-}
-
-// explain returns the error that err is, or one that wraps it.
-func (p *Provider) explain(err error) *nebula.Error {
+// Explain implements [provider.Driver]. This file is the only one that knows the
+// errors of the server.
+func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
 		return e
 	}
 	var answered *StatusError
 	if errors.As(err, &answered) {
-		e = p.explainAnswer(answered)
+		e = d.explainAnswer(answered)
 	} else {
-		e = remote.Server{Host: p.access.server.Host, Address: p.access.source, Authorities: "certificate-authority of " + p.access.source}.Explain(err)
+		e = httpx.Server{Host: d.access.server.Host, Address: d.access.source, Authorities: "certificate-authority of " + d.access.source}.Explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
 }
 
 // explainAnswer is for what the server said.
-func (p *Provider) explainAnswer(s *StatusError) *nebula.Error {
+func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 	switch {
 	case s.Code == http.StatusUnauthorized:
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not accept who asks: the token or certificate is not valid, or has expired",
-			Hint: "look at the user in " + p.access.source}
+			Hint: "look at the user in " + d.access.source}
 	case s.Code == http.StatusForbidden:
-		return p.explainForbidden(s)
+		return d.explainForbidden(s)
 	case s.Code == http.StatusNotFound && s.kind == "namespaces":
-		return p.errNoNamespace()
+		return d.errNoNamespace()
 	case isMissing(s):
-		return remote.ErrMissing()
+		return provider.NotFound()
 	case s.Code == http.StatusConflict:
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
 	case s.Code == http.StatusRequestEntityTooLarge:
@@ -124,7 +113,7 @@ func (p *Provider) explainAnswer(s *StatusError) *nebula.Error {
 	case s.Code >= 300 && s.Code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", s.Code),
-			Hint:    "name the API server itself in " + p.access.source}
+			Hint:    "name the API server itself in " + d.access.source}
 	case s.Code == http.StatusNotFound, s.Code == http.StatusMethodNotAllowed:
 		return errForeignAnswer()
 	}
@@ -139,7 +128,7 @@ func explainUnavailable(s *StatusError) *nebula.Error {
 	case code == http.StatusGone:
 		e.Message = "the API server no longer has the list that was begun (status 410)"
 	case code >= 500:
-		e.Err = middleware.ErrUnclear
+		e.Err = provider.ErrUnclear
 	default:
 		e.Kind = nebula.ErrInternal
 	}
@@ -148,16 +137,16 @@ func explainUnavailable(s *StatusError) *nebula.Error {
 
 // explainForbidden tells those that say 403: RBAC, to somebody and to nobody, a
 // namespace that goes away, and what guards the cluster besides.
-func (p *Provider) explainForbidden(s *StatusError) *nebula.Error {
-	namespace := p.names.namespace
+func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
+	namespace := d.names.namespace
 	switch {
 	case strings.Contains(s.message, `User "system:anonymous"`):
 		// Nothing of what was shown is of a kind that this server takes: a
 		// certificate of another authority is as good as none.
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know who asks: to it this is system:anonymous",
-			Hint: "look at the user in " + p.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
+			Hint: "look at the user in " + d.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
-		return p.errTerminating()
+		return d.errTerminating()
 	case strings.Contains(s.message, "exceeded quota"):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up",
 			Hint: "kubectl -n " + namespace + " describe quota"}
@@ -166,18 +155,18 @@ func (p *Provider) explainForbidden(s *StatusError) *nebula.Error {
 	case s.Reason == "":
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("something before the API server refuses to %s %s in namespace %s (status 403, which is none of Kubernetes)", s.verb, s.resource, namespace),
-			Hint:    "look at what stands before " + p.access.server.Host + ": a proxy, a gateway"}
+			Hint:    "look at what stands before " + d.access.server.Host + ": a proxy, a gateway"}
 	case !strings.Contains(s.message, " cannot "):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("an admission control of the cluster refuses to %s %s in namespace %s", s.verb, s.resource, namespace),
 			Hint:    "ask who runs the cluster which policy it is"}
 	}
-	return p.errForbidden(s.verb, s.resource)
+	return d.errForbidden(s.verb, s.resource)
 }
 
-func (p *Provider) errForbidden(verb, resource string) *nebula.Error {
+func (d *driver) errForbidden(verb, resource string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
-		Message: fmt.Sprintf("the verb %s on %s in namespace %s is not granted", verb, resource, p.names.namespace),
+		Message: fmt.Sprintf("the verb %s on %s in namespace %s is not granted", verb, resource, d.names.namespace),
 		Hint:    "add to a Role in that namespace: " + ruleFor(resource, verb)}
 }
 
@@ -210,6 +199,10 @@ func isMissing(err error) bool {
 	var s *StatusError
 	return errors.As(err, &s) && s.Code == http.StatusNotFound && s.Reason == "NotFound" && s.kind == "secrets"
 }
+
+// isAbsent reports that there is no such credential: no Secret, or one that is
+// going.
+func isAbsent(err error) bool { return isMissing(err) || errors.Is(err, nebula.ErrNotFound) }
 
 func hasStatus(err error, code int) bool {
 	var s *StatusError
@@ -248,36 +241,35 @@ func expiredAt(err error) (next string, expired bool) {
 	return "", false
 }
 
-func (p *Provider) errNoNamespace() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no namespace " + strconv.Quote(p.names.namespace),
-		Hint: "look at namespace, or make it: kubectl create namespace " + p.names.namespace}
+func (d *driver) errNoNamespace() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no namespace " + strconv.Quote(d.names.namespace),
+		Hint: "look at namespace, or make it: kubectl create namespace " + d.names.namespace}
 }
 
-func (p *Provider) errTerminating() *nebula.Error {
+func (d *driver) errTerminating() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-		Message: "the namespace " + strconv.Quote(p.names.namespace) + " is being deleted: nothing new can be stored there",
+		Message: "the namespace " + strconv.Quote(d.names.namespace) + " is being deleted: nothing new can be stored there",
 		Hint:    "wait until it is gone and make it again, or look at namespace"}
 }
 
 // errForeignSecret is for a Secret that somebody else made under the name of
 // one of ours.
-func (p *Provider) errForeignSecret(secret string) *nebula.Error {
-	e := remote.ErrForeign()
-	return &nebula.Error{Kind: e.Kind,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, p.names.namespace),
-		Hint:    "look whose it is: kubectl -n " + p.names.namespace + " describe secret " + secret}
+func (d *driver) errForeignSecret(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, d.names.namespace),
+		Hint:    "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret}
 }
 
-func (p *Provider) errImmutable(secret string) *nebula.Error {
+func (d *driver) errImmutable(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, p.names.namespace),
+		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, d.names.namespace),
 		Hint:    "delete the credential, then store it anew"}
 }
 
-func (p *Provider) errFinalizing(secret string) *nebula.Error {
+func (d *driver) errFinalizing(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, p.names.namespace),
-		Hint:    "look which: kubectl -n " + p.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
+		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, d.names.namespace),
+		Hint:    "look which: kubectl -n " + d.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
 }
 
 func errForeignAnswer() *nebula.Error {

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -35,7 +34,7 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
-	p := open(t, hostileConfig(t, server.URL), middleware.Options{})
+	p := open(t, hostileConfig(t, server.URL))
 	name, _ := record(t, "x", "", nil)
 	return p, name
 }
@@ -54,7 +53,7 @@ func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind
 	_, retrieved := p.Retrieve(t.Context(), name)
 	_, exists := p.Exists(t.Context(), name)
 	_, listed := list(t.Context(), p, nebula.Filter{})
-	for op, err := range map[string]error{"retrieve": retrieved, "exists": exists, "list": listed, "delete": p.Delete(t.Context(), name)} {
+	for op, err := range map[string]error{"retrieve": retrieved, "exists": exists, "list": listed, "delete": remove(t.Context(), p, name)} {
 		if !errors.Is(err, kind) || strings.Contains(fmt.Sprint(err), secretToken) {
 			t.Errorf("%s: %v, want %q", op, err, kind)
 		}
@@ -255,7 +254,7 @@ func TestUnknownCertificate(t *testing.T) {
 	c := hostileConfig(t, server.URL)
 	c.Retry.MaxRetries = 5
 	name, _ := record(t, "x", "", nil)
-	_, err := open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+	_, err := open(t, c).Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "certificate", "certificate-authority")
 	if served.Load() != 0 {
 		t.Error("a request was sent")
@@ -272,17 +271,18 @@ func TestCloseEndsAll(t *testing.T) {
 	before := runtime.NumGoroutine()
 	name, _ := record(t, "x", "", nil)
 	for range 5 {
-		bare, err := kubernetes.New(hostileConfig(t, server.URL))
+		p, err := kubernetes.New(hostileConfig(t, server.URL))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := bare.Connect(t.Context()); err != nil {
+		life := p.(nebula.Connector)
+		if err := life.Connect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := bare.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotFound) {
+		if _, err := p.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotFound) {
 			t.Fatal(err)
 		}
-		if err := bare.Close(); err != nil {
+		if err := life.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,25 +10,25 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-func unconnected(t testing.TB) *Provider {
+func unconnected(t testing.TB) *driver {
 	t.Helper()
 	c := DefaultConfigIn(func(string) string { return "" })
 	c.Namespace = "team"
 	c.KubeconfigPath = write(t, map[string]string{"config": minimal("server: https://k.example.com", "token: x")}) + "/config"
-	p, err := New(c)
+	d, err := newDriver(c, provider.NewOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return d
 }
 
 // Every failure of the server has a kind and a hint of its own, and what the
 // server says is not repeated.
 func TestExplainAnswers(t *testing.T) {
-	p := unconnected(t)
+	d := unconnected(t)
 	status := func(reason, message, details string) string {
 		return `{"kind":"Status","status":"Failure","reason":"` + reason + `","message":"canary ` + message + `","details":{` + details + `}}`
 	}
@@ -70,14 +70,14 @@ func TestExplainAnswers(t *testing.T) {
 	} {
 		cause := parseStatus(c.code, []byte(c.body), request{method: http.MethodPatch, verb: "patch", resource: "secrets"})
 		name, _ := nebula.ID("x").Name()
-		got := p.fail("store", name, cause)
+		got := d.Explain(name, cause)
 		var answered *StatusError
 		var e *nebula.Error
 		if !errors.Is(got, c.kind) || !errors.As(got, &answered) || answered.Code != c.code || !errors.As(got, &e) ||
 			!strings.Contains(e.Error()+"\n"+e.Hint, c.text) {
 			t.Errorf("%d %.60s: %v", c.code, c.body, got)
 		}
-		if errors.Is(got, middleware.ErrUnclear) != c.unclear {
+		if errors.Is(got, provider.ErrUnclear) != c.unclear {
 			t.Errorf("%d %.60s: unclear is %v", c.code, c.body, !c.unclear)
 		}
 		if strings.Contains(got.Error()+e.Hint+answered.Error(), "canary") {
@@ -87,7 +87,7 @@ func TestExplainAnswers(t *testing.T) {
 }
 
 func TestProjection(t *testing.T) {
-	p := unconnected(t)
+	d := unconnected(t)
 	name, _ := nebula.ID("x").Name()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
 	m := nebula.Metadata{CreatedAt: at, LastModified: at.Add(time.Hour), LastAccessed: at.Add(2 * time.Hour), CreatedBy: "Zoë 🔑", Scope: "a\u00a0b",
@@ -97,7 +97,7 @@ func TestProjection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.project(name, e)
+	s, err := d.project(name, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestProjection(t *testing.T) {
 		t.Errorf("the digest is %q", s.Metadata.digest())
 	}
 	want := map[string]string{"app.kubernetes.io/name": "nebula-credential", "app.kubernetes.io/component": "credential-storage",
-		"nebula-credential/store": p.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
+		"nebula-credential/store": d.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
 	if !maps.Equal(s.Metadata.Labels, want) {
 		t.Errorf("labels %v", s.Metadata.Labels)
 	}
@@ -125,14 +125,14 @@ func TestProjection(t *testing.T) {
 // A patch tests before it writes, and names each key by itself where others'
 // labels are to stay.
 func TestOperations(t *testing.T) {
-	p := unconnected(t)
+	d := unconnected(t)
 	name, _ := nebula.ID("x").Name()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: at, LastModified: at})
 	if err != nil {
 		t.Fatal(err)
 	}
-	object, err := p.project(name, e)
+	object, err := d.project(name, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func FuzzAnnotation(f *testing.F) {
 // FuzzStatus: whatever a server says with a failure, the error has a kind and
 // repeats nothing but words.
 func FuzzStatus(f *testing.F) {
-	p := unconnected(f)
+	d := unconnected(f)
 	f.Add(404, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
 	f.Add(403, `{"kind":"Status","reason":"Forbidden","message":"\u0000 cannot "}`)
 	f.Add(410, `{"kind":"Status","metadata":{"continue":"x"}}`)
@@ -232,7 +232,7 @@ func FuzzStatus(f *testing.F) {
 		if s.Reason != "" && !isWord(s.Reason) {
 			t.Fatalf("the reason is %q", s.Reason)
 		}
-		if e := p.explain(s); e.Kind == "" || e.Message == "" {
+		if e := d.Explain(nebula.Name{}, s); e.Kind == "" || e.Message == "" {
 			t.Fatalf("%d %q: %+v", code, body, e)
 		}
 	})
