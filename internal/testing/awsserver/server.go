@@ -57,6 +57,8 @@ type Server struct {
 	pageSize  int
 	skew      time.Duration
 	functions map[string]bool // rotation functions that can be invoked
+
+	deprecatedStay bool // see SetDeprecatedStay
 }
 
 // New starts a server on a free port of the loopback interface.
@@ -114,6 +116,27 @@ func (s *Server) SetClockSkew(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.skew = d
+}
+
+// SetDeprecatedStay makes the server find no deprecated version that a label is
+// to be moved to. Nobody recorded what the service does; AWS documents in the API
+// reference, UpdateSecretVersionStage, that such a version can be deleted. A
+// client has to do with both, and by default the move succeeds.
+func (s *Server) SetDeprecatedStay(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deprecatedStay = on
+}
+
+// Labels are the staging labels of all versions of a secret, sorted.
+func (s *Server) Labels(name string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	if found := s.secrets[name]; found != nil {
+		return found.labels()
+	}
+	return nil
 }
 
 // AddRotationFunction makes RotateSecret accept this function. It rotates at
