@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
-	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	tomlv2 "github.com/pelletier/go-toml/v2"
@@ -35,6 +34,7 @@ func newLoader(c *Config) *loader {
 	l.fields.add("key", &s.key)
 	l.fields.add("completion", &l.complete)
 	l.fields.sections["stores"] = true
+	c.variables = l.fields.variables()
 	return l
 }
 
@@ -202,66 +202,6 @@ func (l *loader) set(f *field, raw any, origin string) {
 		l.wrong(f.key, shown, "must be an absolute path, or begin with ~/")
 	}
 	f.value.SetString(path)
-}
-
-// variable returns the name of the variable for a key. Only the default store
-// has variables.
-func variable(key string) string {
-	return "NEBULA_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-}
-
-// isSetting reports the variables that stand for a key, rightly spelt or not.
-func isSetting(name string) bool {
-	for _, prefix := range []string{"NEBULA_STORAGE_", "NEBULA_KEY_", "NEBULA_COMPLETION_", "NEBULA_STORES_"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// readVariables takes the variables that stand for a key.
-func (l *loader) readVariables(environ []string) {
-	byName := make(map[string]string)
-	for key := range l.fields.byKey {
-		if !strings.HasPrefix(key, "stores.") {
-			byName[variable(key)] = key
-		}
-	}
-	layer := koanf.New(".")
-	_ = layer.Load(env.Provider(".", env.Opt{ // which cannot fail
-		Prefix:      "NEBULA_",
-		EnvironFunc: func() []string { return environ },
-		TransformFunc: func(name, value string) (string, any) {
-			key, ok := byName[name]
-			if !ok && isSetting(name) {
-				l.problems.add(name, "unknown variable%s", suggest(name, l.settingsLike(name, byName)))
-			}
-			return key, value
-		},
-	}), nil)
-	for _, key := range slices.Sorted(slices.Values(layer.Keys())) {
-		l.set(l.fields.byKey[key], layer.Get(key), variable(key))
-	}
-	l.config.CompleteIDs = l.complete.IDs
-}
-
-// settingsLike returns the variables that may be meant by a name: where that is
-// one of a provider's, those of no other one.
-func (l *loader) settingsLike(name string, byName map[string]string) []string {
-	section := ""
-	for _, d := range l.config.providers {
-		if strings.HasPrefix(name, variable("storage."+d.name)+"_") {
-			section = "storage." + d.name
-		}
-	}
-	var names []string
-	for candidate, key := range byName {
-		if !l.areRivals(section, key) {
-			names = append(names, candidate)
-		}
-	}
-	return names
 }
 
 // checkStores checks what holds for every store, and has the selected one's

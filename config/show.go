@@ -1,9 +1,6 @@
 package config
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Redacted stands for a value that is not shown.
 const Redacted = "[REDACTED]"
@@ -61,20 +58,4 @@ func Secrets(environ []string) []string {
 		}
 	}
 	return set
-}
-
-// Strangers names the variables that begin as ours do and mean nothing. Those of
-// the test servers, which "up" sets, are for others.
-func Strangers(environ []string) []string {
-	known := []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
-		envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
-	var names []string
-	for name := range newEnvironment(environ) {
-		ofTests := strings.HasPrefix(name, "NEBULA_TEST_") || strings.HasPrefix(name, "NEBULA_TESTSERVER_")
-		if strings.HasPrefix(name, "NEBULA_") && !ofTests && !isSetting(name) && !slices.Contains(known, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

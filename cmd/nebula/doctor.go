@@ -49,9 +49,9 @@ func (x *examination) note(kind nebula.Kind) {
 
 func (a *app) doctor(ctx context.Context) error {
 	x := &examination{}
-	a.examineEnvironment(x)
-	a.examineClock(x)
 	c, err := a.load()
+	a.examineEnvironment(x, c)
+	a.examineClock(x)
 	switch {
 	case err != nil:
 		x.fail("configuration", a.failureOf(err))
@@ -87,7 +87,7 @@ func (x *examination) err() error {
 	return &nebula.Error{Kind: x.worst, Op: "doctor", Message: problems}
 }
 
-func (a *app) examineEnvironment(x *examination) {
+func (a *app) examineEnvironment(x *examination, c *config.Config) {
 	before := len(x.findings)
 	for _, name := range config.Secrets(a.environ) {
 		x.add("environment", nebula.SeverityWarning, name+" is set: every child process inherits it",
@@ -97,7 +97,7 @@ func (a *app) examineEnvironment(x *examination) {
 		x.add("environment", nebula.SeverityWarning, "GODEBUG has http2debug, which logs the headers of requests, tokens among them",
 			"unset GODEBUG")
 	}
-	for _, name := range config.Strangers(a.environ) {
+	for _, name := range c.Strangers() {
 		x.add("environment", nebula.SeverityWarning, name+" is set, and means nothing", "unset it, or mend the name")
 	}
 	if len(x.findings) == before {
