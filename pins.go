@@ -15,7 +15,7 @@ func ParseKeyID(s string) (KeyID, error) {
 			return id, nil
 		}
 	}
-	return KeyID{}, &Error{Kind: ErrUsage, Message: quoteID(s) + " is not a key id",
+	return KeyID{}, &Error{Kind: ErrUsage, Message: "the argument is not a key id", // it may be a key, and is not shown
 		Hint: "a key id has 32 digits of 0-9 a-f; nebula key list shows it"}
 }
 

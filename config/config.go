@@ -56,9 +56,10 @@ type sharedKeys struct {
 
 // keyKeys stand in [key] and in [stores.NAME.key].
 type keyKeys struct {
-	File           string `koanf:"file"`
-	ID             string `koanf:"id"` // of the data key that the store must have
-	AllowGroupRead bool   `koanf:"allow_group_read"`
+	File           string   `koanf:"file"`
+	Files          []string `koanf:"files"` // more of them
+	ID             string   `koanf:"id"`    // of the data key that the store must have
+	AllowGroupRead bool     `koanf:"allow_group_read"`
 }
 
 // passphraseKeys stand in [stores.NAME.key] alone. The default store has

@@ -69,6 +69,9 @@ func openFile(path string) (*os.File, error) {
 }
 
 func fileError(path, problem, fix string) error {
+	if LooksLikeKey(path) {
+		path = hidden
+	}
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration", Message: path + ": " + problem, Hint: fix}
 }
 

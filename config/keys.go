@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -21,34 +22,58 @@ type Keys struct {
 // FirstKey is the key with which a store is made.
 type FirstKey struct {
 	nebula.Key
-	File string // of a key file; "" for a passphrase
-	Made bool   // whether the file was made just now
+	File     string // of a key file; "" for another key
+	Made     bool   // whether the file was made just now
+	Variable string // that holds the key; "" for another key
 }
 
-// all returns the keys that open the store: the key file first, then the
-// passphrase.
+// all returns the keys that open the store: the key files first, then the key
+// in a variable, then the passphrase.
 func (k *Keys) all() []nebula.Key {
 	var keys []nebula.Key
-	if path := k.file(); path != "" {
-		keys = append(keys, k.keyFile(path, !k.fileIsNamed()))
+	files, isDefault := k.Files()
+	for _, path := range files {
+		keys = append(keys, k.keyFile(path, isDefault))
+	}
+	if key := k.variable(); key != nil {
+		keys = append(keys, key)
 	}
 	return append(keys, &nebula.Passphrase{Source: k.Passphrase})
+}
+
+// variable returns the key in a variable, or nil.
+func (k *Keys) variable() nebula.Key {
+	if text, ok := k.env.lookup(envKey); ok && k.store.name == DefaultStore {
+		return &keyLine{text}
+	}
+	return nil
 }
 
 func (k *Keys) keyFile(path string, optional bool) *nebula.KeyFile {
 	return &nebula.KeyFile{Path: path, AllowGroupRead: k.store.key.AllowGroupRead, Optional: optional}
 }
 
-// fileIsNamed reports whether the file or a variable names the key file.
-func (k *Keys) fileIsNamed() bool { return k.store.key.File != "" }
-
-// file returns the path of the key file: what is named, or else the default.
-// It may not be there.
-func (k *Keys) file() string {
-	if k.fileIsNamed() {
-		return k.store.key.File
+// named returns the key files that the configuration or a variable names.
+func (k *Keys) named() []string {
+	var paths []string
+	for _, path := range append([]string{k.store.key.File}, k.store.key.Files...) {
+		if path != "" && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
 	}
-	return defaultKeyFile(k.env)
+	return paths
+}
+
+// Files returns the paths of the key files, or the default one, which need not
+// be there. There are none where there is no place for one.
+func (k *Keys) Files() (paths []string, isDefault bool) {
+	if named := k.named(); len(named) > 0 {
+		return named, false
+	}
+	if path := defaultKeyFile(k.env); path != "" {
+		return []string{path}, true
+	}
+	return nil, true
 }
 
 func defaultKeyFile(env environment) string {
@@ -58,10 +83,6 @@ func defaultKeyFile(env environment) string {
 	return ""
 }
 
-// File returns the path of the key file and whether it is a default, which
-// need not be there. The path is "" where there is no place for one.
-func (k *Keys) File() (path string, isDefault bool) { return k.file(), !k.fileIsNamed() }
-
 // ReadFile reports what is wrong with the key file, if anything is.
 func (k *Keys) ReadFile(ctx context.Context, path string) error {
 	_, err := k.keyFile(path, false).Secret(ctx, nebula.Slot{})
@@ -69,22 +90,35 @@ func (k *Keys) ReadFile(ctx context.Context, path string) error {
 }
 
 // First returns the key that a store gets where nobody asks for another one:
-// of the key file that is named, else of a passphrase whose source is set, else
-// of the default key file. An existing valid file is used, a missing one made.
+// of the key that is named, a file or a variable, else of a passphrase whose
+// source is set, else of the default key file. An existing valid file is used, a
+// missing one made. It fails with ErrUsage where several keys are named.
 func (k *Keys) First(ctx context.Context) (FirstKey, error) {
-	if !k.fileIsNamed() && k.PassphraseSource() != "" {
+	files, isDefault := k.Files()
+	variable := k.variable()
+	switch {
+	case !isDefault && (len(files) > 1 || variable != nil):
+		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "several keys are configured, and a store is made with one",
+			Hint: "say which: nebula init --key-file FILE, or nebula init --passphrase; the others are added with: nebula key add"}
+	case !isDefault:
+		return k.FirstFile(ctx, files[0])
+	case variable != nil:
+		return FirstKey{Key: variable, Variable: envKey}, nil
+	case k.PassphraseSource() != "":
 		return FirstKey{Key: &nebula.Passphrase{Source: k.Passphrase}}, nil
-	}
-	path := k.file()
-	if path == "" {
+	case len(files) == 0:
 		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUnauthenticated,
 			Message: "there is no home directory to keep a key file in", Hint: k.Where()}
 	}
-	return k.FirstFile(ctx, path)
+	return k.FirstFile(ctx, files[0])
 }
 
 // FirstFile is First for that key file.
 func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
+	if LooksLikeKey(filepath.Base(path)) {
+		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "the path of the key file looks like a key itself, and no file is made of that name",
+			Hint: "the path of a file is wanted; the line of a key file is taken from " + envKey}
+	}
 	if err := k.checkPlace(path); err != nil {
 		return FirstKey{}, err
 	}
@@ -134,6 +168,9 @@ func (k *Keys) Place() string {
 // Explain says what the key is, where, and how to keep it.
 func (f FirstKey) Explain() string {
 	switch {
+	case f.Variable != "":
+		return "it is opened with the key in " + f.Variable + "; without it nothing can be read\n" +
+			"back up: the key, apart from the store"
 	case f.File == "":
 		return "it is opened with your passphrase; without it nothing can be read\n" +
 			"back up: the passphrase, and the store"
@@ -148,7 +185,8 @@ func (f FirstKey) Explain() string {
 // Where says where keys are looked for.
 func (k *Keys) Where() string {
 	var places []string
-	if path := k.file(); path != "" {
+	files, _ := k.Files()
+	for _, path := range files {
 		state := ""
 		if !Exists(path) {
 			state = " (not there)"
@@ -156,10 +194,10 @@ func (k *Keys) Where() string {
 		places = append(places, "the key file "+path+state)
 	}
 	if k.store.name == DefaultStore {
-		places = append(places, "NEBULA_KEY_FILE", envPassphraseFile, envPassphraseCommand, envPassphrase)
+		places = append(places, "NEBULA_KEY_FILE", envKey, envPassphraseFile, envPassphraseCommand, envPassphrase)
 	} else {
 		section := "[stores." + k.store.name + ".key]"
-		places = append(places, "file, passphrase_file and passphrase_command in "+section)
+		places = append(places, "file, files, passphrase_file and passphrase_command in "+section)
 	}
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }

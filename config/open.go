@@ -126,10 +126,8 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys := &Keys{store: s, env: c.env, options: options, description: describe(p)}
-	if path := keys.file(); keys.fileIsNamed() || Exists(path) {
-		if err := keys.checkPlace(path); err != nil {
-			return nil, err
-		}
+	if err := keys.checkPlaces(); err != nil {
+		return nil, err
 	}
 	storeOptions := nebula.Options{
 		Scope:          s.shared.Scope,
@@ -173,6 +171,20 @@ func describe(p nebula.Provider) nebula.Description {
 		return d.Describe()
 	}
 	return nebula.Description{}
+}
+
+// checkPlaces is checkPlace for the key files that are named or there.
+func (k *Keys) checkPlaces() error {
+	files, isDefault := k.Files()
+	for _, path := range files {
+		if isDefault && !Exists(path) {
+			continue
+		}
+		if err := k.checkPlace(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkPlace refuses a key file in the directory that it opens: a copy of the

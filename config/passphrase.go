@@ -105,7 +105,7 @@ func (k *Keys) textSource(name string) *source {
 	if !ok {
 		return nil
 	}
-	return &source{name, func(context.Context) ([]byte, error) { return []byte(text), nil }}
+	return &source{name, func(context.Context) ([]byte, error) { return trimLine([]byte(text)), nil }}
 }
 
 func (k *Keys) fileSource(name, path string) *source {
@@ -169,7 +169,7 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return nil, fmt.Errorf("%s: %s", path, reason(r.err))
+			return nil, fmt.Errorf("%s: %s", shownPath(path), reason(r.err))
 		}
 		return r.text, nil
 	case <-ctx.Done():

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"reflect"
+	"strings"
+)
 
 // Redacted stands for a value that is not shown.
 const Redacted = "[REDACTED]"
@@ -26,6 +29,8 @@ func (c *Config) Settings() []Setting {
 			s.Value = f.value.Interface().(interface{ String() string }).String()
 		case f.sensitive() && f.value.String() != "":
 			s.Value = Redacted
+		case f.value.Kind() == reflect.Slice && f.value.IsNil():
+			s.Value = []string{}
 		case leaf(f.key) == "file" && f.value.String() == "":
 			s.Value = defaultKeyFile(c.env)
 		}
@@ -48,11 +53,11 @@ func (c *Config) isUsed(key string) bool {
 	return !ok || !nested || section == "key" || section == s.shared.Provider
 }
 
-// Secrets names the variables with a passphrase in them that are set.
+// Secrets names the variables with a passphrase or a key in them that are set.
 func Secrets(environ []string) []string {
 	env := newEnvironment(environ)
 	var set []string
-	for _, name := range []string{envPassphrase, envNewPassphrase} {
+	for _, name := range []string{envKey, envPassphrase, envNewPassphrase} {
 		if _, ok := env.lookup(name); ok {
 			set = append(set, name)
 		}

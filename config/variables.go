@@ -2,9 +2,13 @@ package config
 
 import (
 	"maps"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/nebula-credential/nebula/internal/seal"
 )
 
 // prefix begins every variable of ours.
@@ -19,7 +23,7 @@ func variable(key string) string {
 // otherVariables are read by the program and stand for no key of the file.
 func otherVariables() []string {
 	return []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
-		envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
+		envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
 }
 
 // reserved are the beginnings of our variables' names. A name that begins so,
@@ -70,15 +74,15 @@ func unread(env environment, known []string) (meant, others []string) {
 	return meant, others
 }
 
-// isNamed reports the keys of the stores that have a name. They have no
-// variables.
-func isNamed(key string) bool { return strings.HasPrefix(key, "stores.") }
+// hasVariable reports whether a key of the file has a variable: those of the
+// stores that have a name do not, and NEBULA_KEY_FILE takes several files.
+func hasVariable(key string) bool { return !strings.HasPrefix(key, "stores.") && key != "key.files" }
 
 // variables returns the names that are read, sorted.
 func (fs *fields) variables() []string {
 	names := otherVariables()
 	for _, f := range fs.order {
-		if !isNamed(f.key) {
+		if hasVariable(f.key) {
 			names = append(names, variable(f.key))
 		}
 	}
@@ -94,11 +98,48 @@ func (l *loader) readVariables() {
 		l.problems.add(name, "unknown variable%s", suggest(name, l.variablesLike(name)))
 	}
 	for _, f := range l.fields.order {
-		if text, ok := l.config.env.lookup(variable(f.key)); ok && !isNamed(f.key) {
+		text, ok := l.config.env.lookup(variable(f.key))
+		switch {
+		case !ok || !hasVariable(f.key):
+		case f.key == "key.file":
+			l.setKeyFiles(text, f)
+		default:
 			l.set(f, text, variable(f.key))
 		}
 	}
+	l.checkKey()
 	l.config.CompleteIDs = l.complete.IDs
+}
+
+// setKeyFiles takes the variable with key files, joined as in PATH. It counts
+// instead of what the file says.
+func (l *loader) setKeyFiles(text string, first *field) {
+	origin, rest := variable(first.key), l.fields.byKey["key.files"]
+	paths := []string{text}
+	if !LooksLikeKey(text) && text != "" {
+		paths = filepath.SplitList(text)
+	}
+	l.set(first, paths[0], origin)
+	rest.value.SetZero()
+	if len(paths) == 1 {
+		return
+	}
+	rest.origin = origin
+	rest.value.Set(reflect.ValueOf(paths[1:]))
+	for i := range rest.value.Len() {
+		l.setPath(first, rest.value.Index(i), paths[i+1])
+	}
+}
+
+// checkKey checks the key in a variable, of which nothing is ever shown.
+func (l *loader) checkKey() {
+	text, ok := l.config.env.lookup(envKey)
+	if !ok {
+		return
+	}
+	if _, err := seal.ParseKeyFile([]byte(text)); err != nil {
+		l.problems.add(envKey, "%v; the path of a key file is taken from NEBULA_KEY_FILE", err)
+	}
 }
 
 // variablesLike returns the variables that may be meant by a name: where that is

@@ -145,17 +145,16 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 
 func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Opened) {
 	x.findings = append(x.findings, s.Keys.Warnings()...)
-	path, isDefault := s.Keys.File()
-	if path == "" {
-		return
-	}
-	switch err := s.Keys.ReadFile(ctx, path); {
-	case err == nil:
-		x.add("key file", nebula.SeverityOK, path, "")
-	case isDefault && errors.Is(err, nebula.ErrInvalidConfig) && !config.Exists(path):
-		x.add("key file", nebula.SeverityOK, "none at "+path, "")
-	default:
-		x.fail("key file", a.failureOf(err))
+	files, isDefault := s.Keys.Files()
+	for _, path := range files {
+		switch err := s.Keys.ReadFile(ctx, path); {
+		case err == nil:
+			x.add("key file", nebula.SeverityOK, path, "")
+		case isDefault && errors.Is(err, nebula.ErrInvalidConfig) && !config.Exists(path):
+			x.add("key file", nebula.SeverityOK, "none at "+path, "")
+		default:
+			x.fail("key file", a.failureOf(err))
+		}
 	}
 }
 

@@ -66,6 +66,9 @@ are kept; --tag adds to the tags.`,
 			if cmd.Flags().Changed("file") && o.file == "" {
 				return usage("--file is empty", "")
 			}
+			if config.LooksLikeKey(o.file) {
+				return keyForPath("--file")
+			}
 			if cmd.Flags().Changed("rotation-days") {
 				if o.put.RotationPolicy, err = parseDays(days); err != nil {
 					return err
