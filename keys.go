@@ -217,7 +217,7 @@ func (k *KeyFile) NewSlot(ctx context.Context, salt [16]byte) (Slot, error) {
 
 func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	invalid := func(message, hint string, cause error) error {
-		return &Error{Kind: ErrInvalidConfig, Message: "key file " + k.Path + ": " + message, Hint: hint, Err: cause}
+		return &Error{Kind: fileKind(cause), Message: "key file " + k.Path + ": " + message, Hint: hint, Err: cause}
 	}
 	// Without O_NONBLOCK, opening a FIFO waits for its writer.
 	f, err := os.OpenFile(k.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -240,7 +240,7 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 		return secret, invalid(reason(err), "", err)
 	}
 	if wide != "" {
-		return secret, invalid(wide, atomicfile.Restrict(k.Path), nil)
+		return secret, invalid(wide, k.restrict(f), nil)
 	}
 	text := make([]byte, seal.KeyFileSize+1)
 	defer clear(text)
@@ -262,13 +262,35 @@ func CreateKeyFile(path string) error {
 	text := seal.FormatKeyFile(seal.GenerateKey().Secret())
 	defer clear(text)
 	if err := atomicfile.Create(path, text); err != nil {
-		kind := ErrInvalidConfig
+		kind := fileKind(err)
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
 		return &Error{Kind: kind, Message: "key file " + path + ": " + reason(err), Err: err}
 	}
 	return nil
+}
+
+// restrict says how to mend a mode that is too wide. A file that is mounted for
+// a group cannot be changed; then that has to be allowed.
+func (k *KeyFile) restrict(f *os.File) string {
+	hint := atomicfile.Restrict(k.Path)
+	if wide, err := atomicfile.TooWideFile(f, true); err == nil && wide == "" {
+		hint += "; where it is mounted for its group: allow_group_read = true in [key], or NEBULA_KEY_ALLOW_GROUP_READ=true"
+	}
+	return hint
+}
+
+// fileKind tells of what kind it is that a file cannot be read or made: what
+// permissions or space have to do with it is not the fault of who named it.
+func fileKind(err error) Kind {
+	switch {
+	case errors.Is(err, os.ErrPermission), atomicfile.IsReadOnly(err):
+		return ErrPermissionDenied
+	case atomicfile.IsFull(err), atomicfile.IsTransient(err):
+		return ErrUnavailable
+	}
+	return ErrInvalidConfig
 }
 
 // reason is what a system call says, without the path that we say ourselves.

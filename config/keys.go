@@ -202,8 +202,8 @@ func (k *Keys) Where() string {
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }
 
-// Warnings tells what should be mended about the files with passphrases.
-func (k *Keys) Warnings() []nebula.Finding {
+// CheckPassphrases tells what is wrong with the files with passphrases.
+func (k *Keys) CheckPassphrases() []nebula.Finding {
 	paths := []string{k.store.source.File, k.env.get(envNewPassphraseFile)}
 	if k.store.name == DefaultStore {
 		paths[0] = k.env.get(envPassphraseFile)
@@ -213,12 +213,19 @@ func (k *Keys) Warnings() []nebula.Finding {
 		path = k.env.expand(path)
 		info, err := os.Stat(path)
 		if path == "" || err != nil || !info.Mode().IsRegular() {
+			continue // a pipe can be read once
+		}
+		f, err := k.openSecret(path)
+		if err == nil {
+			_ = f.Close()
 			continue
 		}
-		if problem := readableByOthers(info); problem != "" {
-			findings = append(findings, nebula.Finding{Check: "passphrase", Severity: nebula.SeverityWarning,
-				Message: path + ": " + problem, Fix: "chmod 600 " + path})
+		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + reason(err)}
+		var wide *wideError
+		if errors.As(err, &wide) {
+			finding.Fix = wide.fix
 		}
+		findings = append(findings, finding)
 	}
 	return findings
 }

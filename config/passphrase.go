@@ -110,9 +110,13 @@ func (k *Keys) textSource(name string) *source {
 
 func (k *Keys) fileSource(name, path string) *source {
 	return &source{name, func(ctx context.Context) ([]byte, error) {
-		text, err := readPassphrase(ctx, k.env.expand(path))
+		text, err := readPassphrase(ctx, k.env.expand(path), k.openSecret)
 		return trimLine(text), err
 	}}
+}
+
+func (k *Keys) openSecret(path string) (*os.File, error) {
+	return openSecret(path, k.store.key.AllowGroupRead)
 }
 
 func (k *Keys) commandSource(name, command string) *source {
@@ -129,12 +133,22 @@ func (s *source) passphrase(ctx context.Context) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: s.name + " gives no passphrase: " + reason(err), Err: err}
+		return nil, s.failed(err)
 	case len(text) == 0:
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: s.name + " is set and gives an empty passphrase",
 			Hint: "unset it, or have it give the passphrase"}
 	}
 	return text, nil
+}
+
+// failed tells why a source gives nothing.
+func (s *source) failed(err error) error {
+	e := &nebula.Error{Kind: FileKind(err), Message: s.name + " gives no passphrase: " + err.Error(), Err: err}
+	var wide *wideError
+	if errors.As(err, &wide) {
+		e.Hint = wide.fix
+	}
+	return e
 }
 
 // trimLine strips one final LF or CRLF.
@@ -147,7 +161,7 @@ func trimLine(text []byte) []byte {
 
 // readPassphrase reads a file, or what another process writes into a pipe,
 // for as long as the context holds.
-func readPassphrase(ctx context.Context, path string) ([]byte, error) {
+func readPassphrase(ctx context.Context, path string, open func(string) (*os.File, error)) ([]byte, error) {
 	if path == "" {
 		return nil, errors.New("it is set and empty")
 	}
@@ -157,7 +171,7 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		f, err := os.Open(path)
+		f, err := open(path)
 		if err != nil {
 			done <- result{err: err}
 			return
@@ -169,7 +183,7 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return nil, fmt.Errorf("%s: %s", shownPath(path), reason(r.err))
+			return nil, &pathError{path, r.err}
 		}
 		return r.text, nil
 	case <-ctx.Done():
@@ -177,12 +191,28 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
+// pathError says what is wrong with a file. What does not exist may be no path at
+// all but the secret itself.
+type pathError struct {
+	path string
+	err  error
+}
+
+func (e *pathError) Error() string {
+	if shownPath(e.path) == hidden && !Exists(e.path) {
+		return "there is no such file, and the name is not shown, since it may be the secret itself"
+	}
+	return e.path + ": " + reason(e.err)
+}
+
+func (e *pathError) Unwrap() error { return e.err }
+
 // ReadSecretFile reads a short file that holds a secret, a passphrase or a key,
 // as it is.
 func ReadSecretFile(ctx context.Context, path string) ([]byte, error) {
-	text, err := readPassphrase(ctx, path)
+	text, err := readPassphrase(ctx, path, os.Open)
 	if err != nil && ctx.Err() == nil {
-		err = &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: err.Error(), Err: err}
+		err = &nebula.Error{Kind: FileKind(err), Message: err.Error(), Err: err}
 	}
 	return text, err
 }

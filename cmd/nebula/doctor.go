@@ -41,6 +41,16 @@ func (x *examination) fail(check string, f failure) {
 	x.note(f.Kind)
 }
 
+// take adds what another part found.
+func (x *examination) take(found []nebula.Finding) {
+	for _, f := range found {
+		x.findings = append(x.findings, f)
+		if f.Severity == nebula.SeverityError {
+			x.note(kindOfFinding(f))
+		}
+	}
+}
+
 func (x *examination) note(kind nebula.Kind) {
 	if x.worst == "" || exitCode(kind) == 5 {
 		x.worst = kind
@@ -130,12 +140,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	if guard, has := s.CheckGuard(); has {
 		found = append(found, guard)
 	}
-	for _, f := range found {
-		x.findings = append(x.findings, f)
-		if f.Severity == nebula.SeverityError {
-			x.note(kindOfFinding(f))
-		}
-	}
+	x.take(found)
 	info, err := s.Store.Keys(ctx)
 	if err == nil && info.LastModified.After(a.now().Add(5*time.Minute)) {
 		x.add("clock", nebula.SeverityWarning, "the keyring was written at "+formatTime(info.LastModified)+", which is yet to come",
@@ -144,7 +149,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 }
 
 func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Opened) {
-	x.findings = append(x.findings, s.Keys.Warnings()...)
+	x.take(s.Keys.CheckPassphrases())
 	files, isDefault := s.Keys.Files()
 	for _, path := range files {
 		switch err := s.Keys.ReadFile(ctx, path); {

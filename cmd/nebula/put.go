@@ -177,7 +177,11 @@ func readFile(path string, limit int) ([]byte, error) {
 }
 
 func unreadableFile(path string, err error) error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+	kind := config.FileKind(err)
+	if kind == nebula.ErrInvalidConfig {
+		kind = nebula.ErrUsage
+	}
+	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
 }
 
 var errTooMuch = errors.New("more than can be stored")
