@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/canon"
@@ -215,9 +216,10 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 
 // unwrap returns the data key, and the first slot that one of the keys opens.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
-	tried := false
+	var tried []Key
 	var absent error
-	for _, key := range keys {
+	for i := 0; i < len(keys); i++ {
+		key, fits := keys[i], false
 		for _, s := range slots {
 			if !key.Opens(s.Kind) {
 				continue
@@ -237,7 +239,7 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 			if err != nil {
 				return nil, Slot{}, err
 			}
-			tried = true
+			fits = true
 			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
 			if errors.Is(err, seal.ErrCommitment) {
 				continue
@@ -247,9 +249,16 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 			}
 			return dataKey, s.Slot, nil
 		}
+		if p, ok := key.(*Passphrase); ok && fits && p.again() {
+			i-- // another passphrase
+			continue
+		}
+		if fits {
+			tried = append(tried, key)
+		}
 	}
-	if tried {
-		message := "the key or passphrase opens no slot of this store's keyring"
+	if tried != nil {
+		message := describeKeys(tried) + " opens no slot of this store's keyring"
 		if errors.Is(absent, ErrNotSupported) {
 			message += ", of which those of Argon2id cannot be tried in FIPS mode"
 		}
@@ -260,6 +269,19 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 		return nil, Slot{}, absent
 	}
 	return nil, Slot{}, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+}
+
+// describeKeys names keys that were of no use.
+func describeKeys(keys []Key) string {
+	var names []string
+	for _, key := range keys {
+		name := "a key"
+		if s, ok := key.(fmt.Stringer); ok {
+			name = s.String()
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", and ")
 }
 
 func kinds(slots []slotRecord) string {

@@ -81,6 +81,13 @@ type Passphrase struct {
 	// after use.
 	Source func(context.Context) ([]byte, error)
 
+	// Name says in messages where it comes from.
+	Name string
+
+	// Tries is how often Source is asked, at most, while what it returned opens
+	// no slot; 0 is once. It is for a person, who may mistype.
+	Tries int
+
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
 	AllowWeak bool
 
@@ -91,6 +98,35 @@ type Passphrase struct {
 	mu         sync.Mutex
 	normalised []byte
 	derived    map[seal.Params][]byte
+	asked      int // times that Source was
+}
+
+// String names the passphrase in messages, and says nothing of it.
+func (p *Passphrase) String() string {
+	name := "the passphrase"
+	if p.Name != "" {
+		name += " of " + p.Name
+	}
+	if p.Tries > 1 {
+		name += fmt.Sprintf(" (try %d of %d)", p.asked, p.Tries)
+	}
+	return name
+}
+
+// again forgets a passphrase that opened no slot, and reports whether Source
+// may be asked for another one.
+func (p *Passphrase) again() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == 0 || p.asked >= p.Tries {
+		return false
+	}
+	clear(p.normalised)
+	for _, secret := range p.derived {
+		clear(secret)
+	}
+	p.normalised, p.derived = nil, nil
+	return true
 }
 
 // Opens reports true for the two kinds of passphrase.
@@ -163,6 +199,7 @@ func (p *Passphrase) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.asked++
 	defer clear(typed)
 	if len(typed) == 0 {
 		return &Error{Kind: ErrInvalidConfig, Message: "the passphrase is empty"}
@@ -190,6 +227,9 @@ type KeyFile struct {
 	mu     sync.Mutex
 	secret []byte
 }
+
+// String names the file in messages.
+func (k *KeyFile) String() string { return "the key file " + k.Path }
 
 // Opens reports true for SlotKeyFile.
 func (k *KeyFile) Opens(kind string) bool { return kind == SlotKeyFile }

@@ -13,6 +13,9 @@ const envKey = "NEBULA_KEY"
 // keyLine is the key in a variable: the line of a key file.
 type keyLine struct{ text string }
 
+// String names the key in messages.
+func (k *keyLine) String() string { return "the key of " + envKey }
+
 // Opens reports true for slots of key files.
 func (k *keyLine) Opens(kind string) bool { return kind == nebula.SlotKeyFile }
 

@@ -17,6 +17,7 @@ type Keys struct {
 	env         environment
 	options     OpenOptions
 	description nebula.Description
+	asked       int // times that a person was, for the passphrase
 }
 
 // FirstKey is the key with which a store is made.
@@ -38,7 +39,18 @@ func (k *Keys) all() []nebula.Key {
 	if key := k.variable(); key != nil {
 		keys = append(keys, key)
 	}
-	return append(keys, &nebula.Passphrase{Source: k.Passphrase})
+	return append(keys, k.passphrase())
+}
+
+// maxTries is how often a person may type a passphrase.
+const maxTries = 3
+
+// passphrase returns the key of its source, or of a person.
+func (k *Keys) passphrase() *nebula.Passphrase {
+	if name := k.PassphraseSource(); name != "" {
+		return &nebula.Passphrase{Source: k.Passphrase, Name: name}
+	}
+	return &nebula.Passphrase{Source: k.Passphrase, Tries: maxTries}
 }
 
 // variable returns the key in a variable, or nil.
@@ -105,7 +117,7 @@ func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 	case variable != nil:
 		return FirstKey{Key: variable, Variable: envKey}, nil
 	case k.PassphraseSource() != "":
-		return FirstKey{Key: &nebula.Passphrase{Source: k.Passphrase}}, nil
+		return FirstKey{Key: k.passphrase()}, nil
 	case len(files) == 0:
 		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUnauthenticated,
 			Message: "there is no home directory to keep a key file in", Hint: k.Where()}

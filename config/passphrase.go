@@ -56,7 +56,11 @@ func (k *Keys) Passphrase(ctx context.Context) ([]byte, error) {
 	if s := k.source(); s != nil {
 		return s.passphrase(ctx)
 	}
-	text, err := k.options.Ask(ctx, "Passphrase for "+k.Place()+": ")
+	question := "Passphrase for " + k.Place() + ": "
+	if k.asked++; k.asked > 1 {
+		question = fmt.Sprintf("That passphrase does not open it; try %d of %d\n", k.asked, maxTries) + question
+	}
+	text, err := k.options.Ask(ctx, question)
 	if errors.Is(err, ErrNoTerminal) {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err,
 			Message: "no key is at hand, and there is no terminal to ask for a passphrase at", Hint: k.Where()}

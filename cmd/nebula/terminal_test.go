@@ -110,6 +110,15 @@ func (p *person) echo() bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
+// answer types a line when a question is asked and the terminal hides.
+func (p *person) answer(question, line string) {
+	p.t.Helper()
+	p.await(question)
+	p.await(": ")
+	p.awaitHidden()
+	p.enter(line)
+}
+
 func (p *person) enter(text string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.terminal, text); err != nil {
