@@ -31,11 +31,24 @@ func (c *console) hide() error {
 	if err := windows.GetConsoleMode(h, &c.before); err != nil {
 		return err
 	}
+	c.hiding = true
 	hidden := c.before&^windows.ENABLE_ECHO_INPUT | windows.ENABLE_PROCESSED_INPUT | windows.ENABLE_LINE_INPUT
 	return windows.SetConsoleMode(h, hidden)
 }
 
-func (c *console) showAgain() { _ = windows.SetConsoleMode(windows.Handle(c.in.Fd()), c.before) }
+func (c *console) showAgain() {
+	if c.hiding {
+		_ = windows.SetConsoleMode(windows.Handle(c.in.Fd()), c.before)
+		c.hiding = false
+	}
+}
+
+// watchSignals has nothing delivered: no process is stopped here, and what ends
+// one ends the context.
+func watchSignals(chan os.Signal) (stop func()) { return func() {} }
+
+// obey is never called.
+func (c *console) obey(os.Signal) bool { return false }
 
 // discard throws away what was entered and not read. Whether there was
 // something is not told here.

@@ -116,7 +116,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		defer secret.Wipe()
 		if secret.Len() == 0 && !o.allowEmpty {
 			return &nebula.Error{Kind: nebula.ErrUsage, ID: o.id, Op: "put", Message: "the value is empty, and nothing was stored",
-				Hint: "did the command before the pipe fail? to store an empty value: --allow-empty"}
+				Hint: a.emptyHint(o)}
 		}
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
@@ -126,6 +126,15 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)
 	})
+}
+
+// emptyHint says where an empty value may come from.
+func (a *app) emptyHint(o putOptions) string {
+	const deliberate = "to store an empty value: --allow-empty"
+	if o.file == "" && a.stdinIsTerminal || o.file != "" && o.file != "-" {
+		return deliberate
+	}
+	return "did the command before the pipe fail? " + deliberate
 }
 
 func (a *app) printVersion(id nebula.ID, v nebula.Version) error {
@@ -150,7 +159,7 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		value, err := within(ctx, func() ([]byte, error) { return readFile(o.file, limit) })
 		return value, tooLarge(err)
 	case a.stdinIsTerminal:
-		value, err := a.askValue(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
+		value, err := a.askTwice(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
 		if errors.Is(err, config.ErrNoTerminal) {
 			return nil, usage("there is no terminal to ask for the value at", valueHint)
 		}
