@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
@@ -42,6 +43,14 @@ type OpenOptions struct {
 	// OneShot says that the process makes a few calls and ends: no provider
 	// then keeps a login alive in the background.
 	OneShot bool
+
+	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
+	// less than that is for ever.
+	CommandTimeout time.Duration
+
+	// Pause, if it is not nil, says that a person or another program is waited
+	// for, until the function that it returns is called.
+	Pause func() (resume func())
 
 	// Environ is the environment of the process, for its children. nil: that of
 	// [Source].

@@ -28,7 +28,8 @@ const (
 
 const (
 	maxPassphraseSize = 64 << 10
-	commandTimeout    = 30 * time.Second
+
+	commandTimeout = 30 * time.Second
 )
 
 // ErrNoTerminal says that nobody can be asked.
@@ -152,6 +153,10 @@ func (s *source) failed(err error) error {
 	if errors.As(err, &wide) {
 		e.Hint = wide.fix
 	}
+	var slow *slowError
+	if errors.As(err, &slow) {
+		e.Kind, e.Hint = nebula.ErrTimeout, "give it longer with --timeout"
+	}
 	return e
 }
 
@@ -242,7 +247,14 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	if len(args) == 0 {
 		return nil, errors.New("it is set and empty")
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	if options.Pause != nil {
+		defer options.Pause()()
+	}
+	limit := options.CommandTimeout
+	if limit == 0 {
+		limit = commandTimeout
+	}
+	ctx, cancel := withLimit(ctx, limit)
 	defer cancel()
 	out := &limitedBuffer{stop: cancel}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -253,14 +265,31 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	switch {
 	case out.full:
 		return nil, fmt.Errorf("the command printed more than %d bytes", maxPassphraseSize)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("the command took more than %s", commandTimeout)
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return nil, &slowError{limit}
 	case err != nil:
 		clear(out.text)
 		return nil, fmt.Errorf("the command failed: %w", startError(err))
 	}
 	return out.text, nil
 }
+
+// withLimit returns a context that ends after limit, with DeadlineExceeded for
+// its cause; less than 0 is never. Unlike with context.WithTimeout the deadline
+// of ctx, which stands meanwhile, does not count.
+func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithCancelCause(ctx)
+	stop := func() bool { return true }
+	if limit >= 0 {
+		stop = time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) }).Stop
+	}
+	return limited, func() { stop(); cancel(context.Canceled) }
+}
+
+// slowError says that a passphrase command took too long.
+type slowError struct{ limit time.Duration }
+
+func (e *slowError) Error() string { return fmt.Sprintf("the command took more than %s", e.limit) }
 
 // startError leaves the arguments out, which may say too much.
 func startError(err error) error {

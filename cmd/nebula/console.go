@@ -100,9 +100,7 @@ func (a *app) askLine(ctx context.Context, question string) (string, error) {
 // that ends the process; then the terminal is left as it was found, also where
 // this panics.
 func (a *app) await(ctx context.Context, c *console, question string, restore func()) ([]byte, error) {
-	if a.clock != nil {
-		defer a.clock.pause()()
-	}
+	defer a.pause()()
 	restore = sync.OnceFunc(restore)
 	defer restore()
 	signals := make(chan os.Signal, 4)

@@ -165,6 +165,8 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		}
 		return value, err
 	}
+	// The program before the pipe may ask a person, or be slow.
+	defer a.pause()()
 	value, err := within(ctx, func() ([]byte, error) { return readLimited(a.stdin, limit) })
 	return value, tooLarge(err)
 }
