@@ -93,6 +93,8 @@ type Opened struct {
 	Name  string
 	Keys  *Keys
 	guard string // path of the rollback guard; "" where there is none
+
+	MaxConcurrency int // credentials that a command works on at once
 }
 
 // CheckGuard examines the file of the rollback guard. It reports false where
@@ -163,7 +165,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys.description = describe(p) // connecting may have completed the address
-	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
+	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, MaxConcurrency: s.shared.MaxConcurrency}, nil
 }
 
 // construct makes the store's provider, without a network call.

@@ -53,7 +53,7 @@ func (c *console) showAgain() {
 // promptSignals stop, continue or end a process that asks. One that is ignored,
 // as under nohup, stays so.
 func promptSignals() []os.Signal {
-	signals := []os.Signal{unix.SIGTSTP, unix.SIGCONT}
+	signals := []os.Signal{unix.SIGTSTP, unix.SIGCONT, unix.SIGINT, unix.SIGTERM}
 	for _, s := range []os.Signal{unix.SIGHUP, unix.SIGQUIT} {
 		if !signal.Ignored(s) {
 			signals = append(signals, s)

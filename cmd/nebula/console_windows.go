@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 
 	"golang.org/x/sys/windows"
 )
@@ -43,11 +44,15 @@ func (c *console) showAgain() {
 	}
 }
 
-// watchSignals has nothing delivered: no process is stopped here, and what ends
-// one ends the context.
-func watchSignals(chan os.Signal) (stop func()) { return func() {} }
+// watchSignals has delivered what ends the question, until the function that it
+// returns is called.
+func watchSignals(to chan os.Signal) (stop func()) {
+	signal.Notify(to, os.Interrupt)
+	return func() { signal.Stop(to) }
+}
 
-// obey is never called.
+// obey reports whether the question stands, which it never does: no process is
+// stopped here.
 func (c *console) obey(os.Signal) bool { return false }
 
 // discard throws away what was entered and not read. Whether there was
