@@ -48,7 +48,7 @@ func (p *Provider) Retrieve(ctx context.Context) (nebula.Record, error) {
 // Delete is a Delete.
 func (p *Provider) Delete(ctx context.Context) error {
 	end := p.client.Begin(Call{Kind: Delete})
-	err := p.provider.Delete(ctx, p.name)
+	_, err := p.provider.Delete(ctx, p.name, nebula.Precondition{})
 	end(OutcomeOf(Delete, err), "", "")
 	return err
 }

@@ -40,7 +40,7 @@ func newMemory(t *testing.T) (nebula.Provider, nebula.Name) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Connect(t.Context()); err != nil {
+	if err := p.(nebula.Connector).Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
