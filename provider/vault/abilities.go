@@ -38,7 +38,7 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 // setDeleted deletes or undeletes the version of that number and no other.
 func (d *driver) setDeleted(ctx context.Context, name nebula.Name, tree string, number int64) error {
 	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret(tree, name),
-		body: map[string][]int64{"versions": {number}}})
+		body: map[string][]int64{"versions": {number}}, silent: true})
 	return err
 }
 
@@ -51,7 +51,7 @@ func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
 		return false, nil
 	}
 	if err == nil {
-		_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("metadata", name)})
+		_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("metadata", name), silent: true})
 	}
 	return true, err
 }

@@ -53,8 +53,8 @@ func (x *examination) server(ctx context.Context) bool {
 		return false
 	}
 	version, err := serverVersion(a)
-	if err != nil {
-		x.Failed(check, errForeignAnswer())
+	if err != nil || version == "" {
+		x.Failed(check, x.d.wire.errForeign(a))
 		return false
 	}
 	x.Add(check, nebula.SeverityOK, x.d.wire.address.Host+", Vault "+version, "")
@@ -104,7 +104,7 @@ func (x *examination) permissions(ctx context.Context) bool {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
 	}
-	granted, err := decode[map[string]any](a)
+	granted, err := decode[map[string]any](x.d.wire, a)
 	if err != nil {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
@@ -185,7 +185,7 @@ func (x *examination) engine(ctx context.Context) {
 	mount, err := decode[struct {
 		Type    string            `json:"type"`
 		Options map[string]string `json:"options"`
-	}](a)
+	}](x.d.wire, a)
 	if err != nil || mount.Type != "kv" || mount.Options["version"] != "2" {
 		x.Failed(check, x.d.errMount())
 		return
@@ -202,7 +202,7 @@ func (x *examination) lifetimes(ctx context.Context) {
 	}
 	config, err := decode[struct {
 		After string `json:"delete_version_after"`
-	}](a)
+	}](x.d.wire, a)
 	after, wrong := time.ParseDuration(config.After)
 	if err != nil || wrong != nil || after <= 0 {
 		return

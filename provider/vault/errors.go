@@ -226,8 +226,3 @@ func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",
 		Hint: "set auth.token_file or VAULT_TOKEN, or log in: vault login"}
 }
-
-func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Vault, or no secrets engine of type KV version 2",
-		Hint: "look at address and mount_path"}
-}

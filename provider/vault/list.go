@@ -139,7 +139,7 @@ func (d *driver) keys(ctx context.Context, exclude bool) ([]string, error) {
 	}
 	data, err := decode[struct {
 		Keys []string `json:"keys"`
-	}](a)
+	}](d.wire, a)
 	return data.Keys, err
 }
 

@@ -70,7 +70,7 @@ func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secr
 	if err != nil {
 		return secret{}, err
 	}
-	s, err := decode[secret](a)
+	s, err := decode[secret](d.wire, a)
 	if err == nil && s.Metadata.Version == 0 {
 		// KV version 1 answers too, with data of its own form.
 		err = d.errMount()
@@ -107,7 +107,10 @@ func (d *driver) readMetadata(ctx context.Context, name nebula.Name) (secretMeta
 	if err != nil {
 		return secretMetadata{}, err
 	}
-	m, err := decode[secretMetadata](a)
+	m, err := decode[secretMetadata](d.wire, a)
+	if err == nil && m.Versions == nil {
+		err = d.errMount() // KV version 1 has a secret of that path
+	}
 	m.now = d.serverTime(a)
 	return m, err
 }

@@ -78,10 +78,10 @@ func (d *driver) put(ctx context.Context, method string, name nebula.Name, recor
 	if err != nil {
 		return written{}, err
 	}
-	if len(a.Body) == 0 { // KV version 1 says nothing
+	if a.Status == http.StatusNoContent { // KV version 1 says nothing
 		return written{}, d.errMount()
 	}
-	w, err := decode[written](a)
+	w, err := decode[written](d.wire, a)
 	if err == nil && w.Version == 0 {
 		err = d.errMount()
 	}
@@ -206,6 +206,6 @@ func (d *driver) wrote(ctx context.Context, name nebula.Name, record string, num
 // writeMetadata replaces the custom metadata and leaves the rest.
 func (d *driver) writeMetadata(ctx context.Context, name nebula.Name, custom map[string]string) error {
 	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret("metadata", name),
-		body: map[string]any{"custom_metadata": custom}})
+		body: map[string]any{"custom_metadata": custom}, silent: true})
 	return err
 }
