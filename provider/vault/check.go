@@ -15,7 +15,7 @@ import (
 )
 
 // Check asks the server how it is, whether the engine is the right one, and for
-// what the token may do. It makes four calls and changes nothing.
+// what the token may do. It makes five calls and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
 	if !x.server(ctx) {
@@ -193,9 +193,21 @@ func (x *examination) engine(ctx context.Context) {
 	x.Add(check, nebula.SeverityOK, "KV version 2 at "+x.d.paths.mount, "")
 }
 
-// lifetimes warns where the engine deletes versions by itself. A token that may
-// not read the configuration is no fault.
+// lifetimes warns if Vault deletes versions by itself: the keyring, above all.
 func (x *examination) lifetimes(ctx context.Context) {
+	keyring := nebula.KeyringName()
+	if m, err := x.d.readMetadata(ctx, keyring); err == nil {
+		latest, _ := m.latest()
+		if at, ends := endOf(latest.DeletionTime, m.now); ends {
+			x.Add("lifetimes", nebula.SeverityWarning, x.d.keyringEnds(m.CurrentVersion, at), x.d.keep(keyring, m.CurrentVersion))
+		}
+	}
+	x.engineLifetime(ctx)
+}
+
+// engineLifetime reads the configuration of the engine. A token that may not is
+// no fault: answers to writes show the same.
+func (x *examination) engineLifetime(ctx context.Context) {
 	a, err := x.d.call(ctx, request{method: http.MethodGet, path: x.d.paths.mount + "/config"})
 	if err != nil {
 		return

@@ -38,6 +38,10 @@
 // needs the capability "patch" on the data; without it the check that the
 // version was not deleted is a call of its own, before the write.
 //
+// # Engines that delete by themselves
+//
 // A version that Vault is to delete at a later time (delete_version_after)
-// exists until then, but Vault leaves it out of plain lists.
+// exists until then, but Vault leaves it out of plain lists. Writes warn of it.
+// Everything that needs a keyring which was deleted fails with
+// [nebula.ErrCorrupted] and says how to undelete it.
 package vault

@@ -15,9 +15,8 @@ import (
 type secret struct {
 	Data     map[string]any `json:"data"`
 	Metadata struct {
+		versionMetadata
 		Version        int64             `json:"version"`
-		CreatedTime    string            `json:"created_time"`
-		DeletionTime   string            `json:"deletion_time"`
 		CustomMetadata map[string]string `json:"custom_metadata"`
 	} `json:"metadata"`
 }
@@ -44,6 +43,9 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 // Retrieve implements [provider.Driver]. It makes one call.
 func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	s, err := d.read(ctx, name, 0)
+	if isMissing(err) && name.IsKeyring() && s.Metadata.Version != 0 {
+		err = d.errKeyringDeleted(s.Metadata.Version, s.Metadata.versionMetadata)
+	}
 	if err != nil {
 		return nebula.Record{}, err
 	}
@@ -54,19 +56,27 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 // Exists implements [provider.Driver]. It reads the metadata: one call.
 func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	m, err := d.readMetadata(ctx, name)
-	if isMissing(err) {
+	switch {
+	case isMissing(err):
 		return false, nil
+	case err != nil:
+		return false, err
 	}
-	return m.live(), err
+	return m.live(), d.keyringDeleted(name, m)
 }
 
-// read reads a secret, in the version of that number or, with 0, the current one.
+// read reads a secret, in the version of that number or, with 0, the current
+// one. Of a version that is deleted its metadata comes beside the error.
 func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
 	r := request{method: http.MethodGet, path: d.paths.secret("data", name)}
 	if number != 0 {
 		r.query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
 	}
 	a, err := d.call(ctx, r)
+	if isMissing(err) {
+		s, _ := decode[secret](d.wire, a) // no data: it was never there
+		return s, err
+	}
 	if err != nil {
 		return secret{}, err
 	}

@@ -29,8 +29,8 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	if err != nil {
 		return "", err
 	}
-	d.noteSchedule(w.DeletionTime)
-	if !maps.Equal(w.CustomMetadata, custom) {
+	d.warnOfEnd(ctx, name, w.Version, w.DeletionTime)
+	if custom = merge(w.CustomMetadata, custom); !maps.Equal(w.CustomMetadata, custom) {
 		if err := d.writeMetadata(ctx, name, custom); err != nil {
 			return "", d.halfStored(name, err)
 		}
@@ -119,6 +119,9 @@ func (d *driver) writeAbsent(ctx context.Context, name nebula.Name, record strin
 		m, failed := d.readMetadata(ctx, name)
 		if failed != nil && !isMissing(failed) {
 			return written{}, failed
+		}
+		if err := d.keyringDeleted(name, m); err != nil {
+			return written{}, err
 		}
 		if current := m.current(); current != "" {
 			if provider.IsRepeat(ctx) {
