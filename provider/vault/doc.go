@@ -8,8 +8,9 @@
 // of Vault would change, so they are used as they are.
 //
 // Tags are projected into the secret's custom metadata, one to one, beside the
-// key "nebula=" with the times and names that lists are filtered by. No tag can
-// have that key.
+// key "nebula=" with the times and names that lists are filtered by, and with
+// which keys are of tags: the others are of others, and stay. No tag can have
+// that key.
 //
 // # What is promised
 //

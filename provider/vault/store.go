@@ -30,8 +30,12 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		return "", err
 	}
 	d.warnOfEnd(ctx, name, w.Version, w.DeletionTime)
-	if custom = merge(w.CustomMetadata, custom); !maps.Equal(w.CustomMetadata, custom) {
-		if err := d.writeMetadata(ctx, name, custom); err != nil {
+	if merged := merge(w.CustomMetadata, custom); !maps.Equal(w.CustomMetadata, merged) {
+		err := tooManyKeys(merged, custom)
+		if err == nil {
+			err = d.writeMetadata(ctx, name, merged)
+		}
+		if err != nil {
 			return "", d.halfStored(name, err)
 		}
 	}

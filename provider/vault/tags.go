@@ -115,8 +115,14 @@ func merge(current, projected map[string]string) map[string]string {
 	return merged
 }
 
-// isMarked reports whether the reserved key is there: a record was stored.
-func isMarked(custom map[string]string) bool { return custom[reservedKey] != "" }
+// tooManyKeys returns why the tags find no room beside what others added, or nil.
+func tooManyKeys(merged, projected map[string]string) error {
+	if len(merged) <= maxCustomKeys {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: fmt.Sprintf("its custom metadata would have %d keys, Vault keeps %d: %d are not Nebula's",
+		len(merged), maxCustomKeys, len(merged)-len(projected)), Hint: "remove some of them, or some tags"}
+}
 
 // Of 100,000 keys that others put on secrets of 50 tags, 19 would be taken for
 // one of a tag by a mark of this length.
