@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula"
@@ -29,8 +30,8 @@ func (s secret) version() nebula.Version {
 }
 
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
-	raw, ok := s.Data[recordKey].(string)
-	if !ok {
+	raw, _ := s.Data[recordKey].(string)
+	if s.isForeign(name, raw) {
 		return nebula.Record{}, provider.NotARecord()
 	}
 	envelope, err := nebula.ParseEnvelope(name, []byte(raw))
@@ -38,6 +39,16 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 		return nebula.Record{}, err
 	}
 	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
+}
+
+// recordBegin is how every record begins, of whatever version.
+const recordBegin = `{"version":`
+
+// isForeign reports whether somebody else's secret is in the place of a
+// credential: nothing in it is of ours, neither the mark nor the record. The
+// keyring has no mark.
+func (s secret) isForeign(name nebula.Name, raw string) bool {
+	return !name.IsKeyring() && !isMarked(s.Metadata.CustomMetadata) && !strings.HasPrefix(raw, recordBegin)
 }
 
 // Retrieve implements [provider.Driver]. It makes one call.
@@ -99,6 +110,7 @@ func (d *driver) noteSchedule(deletion string) {
 
 // secretMetadata is what Vault keeps of a secret beside its values.
 type secretMetadata struct {
+	CreatedTime    string                     `json:"created_time"` // of the first version
 	CurrentVersion int64                      `json:"current_version"`
 	Versions       map[string]versionMetadata `json:"versions"`
 	CustomMetadata map[string]string          `json:"custom_metadata"`
@@ -171,9 +183,10 @@ func (m secretMetadata) current() nebula.Version {
 	return formatVersion(m.CurrentVersion, v.CreatedTime)
 }
 
-// modified returns when the current version was written.
-func (m secretMetadata) modified() time.Time {
+// times returns when the secret and its current version were written.
+func (m secretMetadata) times() (created, modified time.Time) {
 	v, _ := m.latest()
-	at, _ := time.Parse(time.RFC3339Nano, v.CreatedTime)
-	return at.UTC()
+	created, _ = time.Parse(time.RFC3339Nano, m.CreatedTime)
+	modified, _ = time.Parse(time.RFC3339Nano, v.CreatedTime)
+	return created.UTC(), modified.UTC()
 }

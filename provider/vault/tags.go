@@ -115,6 +115,9 @@ func merge(current, projected map[string]string) map[string]string {
 	return merged
 }
 
+// isMarked reports whether the reserved key is there: a record was stored.
+func isMarked(custom map[string]string) bool { return custom[reservedKey] != "" }
+
 // tooManyKeys returns why the tags find no room beside what others added, or nil.
 func tooManyKeys(merged, projected map[string]string) error {
 	if len(merged) <= maxCustomKeys {
