@@ -148,7 +148,7 @@ func (a *authenticator) login(ctx context.Context) (lease, error) {
 		}
 	}
 	began := a.clock.Now()
-	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + a.config.MountPath + "/login",
+	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + strings.TrimSuffix(a.config.MountPath, "/") + "/login",
 		body: map[string]string{"role_id": a.config.RoleID, "secret_id": secretID}})
 	if err != nil {
 		return lease{}, err

@@ -18,6 +18,7 @@ import (
 // what the token may do. It makes five calls and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
+	x.environment()
 	if !x.server(ctx) {
 		return x.Findings
 	}
