@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -158,5 +159,96 @@ func entries(t *testing.T, p nebula.Provider, f nebula.Filter) (all []nebula.Ent
 			t.Fatal(err)
 		}
 		all = append(all, page...)
+	}
+}
+
+// A connection that goes dead without a word carries no retry: an unanswered ping
+// ends it, and the next attempt takes another one, over HTTP/2 too.
+func TestLiveDeadConnection(t *testing.T) {
+	t.Parallel() // it waits
+	metrics := new(provider.StorageMetrics)
+	p, proxy, c := throughFaults(t, provider.WithMetrics(metrics))
+	ctx := t.Context()
+	name, e := record(t, "x", "v", nil)
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(proxy.Events(), func(e faultproxy.Event) bool { return e.Proto == "HTTP/2.0" }) {
+		t.Error("the test does not speak HTTP/2")
+	}
+	if n := proxy.Drop(); n == 0 {
+		t.Fatal("no connection was open")
+	}
+	failures := make(chan error)
+	for range 4 {
+		go func() { _, err := p.Retrieve(ctx, name); failures <- err }()
+	}
+	for range 4 {
+		if err := <-failures; err != nil {
+			t.Errorf("after the connection went dead: %v", err)
+		}
+	}
+	for _, e := range proxy.Events() {
+		t.Logf("%+v", e)
+	}
+	if n := metrics.RetryCount(); n > 4 {
+		t.Errorf("%d retries of 4 calls: they took the dead connection again", n)
+	}
+
+	// The answer to a write is lost the same way.
+	proxy.Add(faultproxy.Rule{Method: http.MethodPost, Path: "/v1/" + c.MountPath + "/data/", Times: 1, Fault: faultproxy.SilenceAfter()})
+	_, e = record(t, "x", "another", nil)
+	v, err := p.Store(ctx, name, e, nebula.StoreOptions{})
+	historian, _ := nebula.As[nebula.Historian](p)
+	history, err2 := historian.History(ctx, name)
+	if err != nil || err2 != nil || len(history) != 2 || history[0].Version != v {
+		t.Errorf("%v, %v, %d versions", err, err2, len(history))
+	}
+	proxy.Wants(t, faultproxy.KindSilenceAfter, 1)
+}
+
+// A change that reaches the server after its caller gave up does not undo what
+// was acknowledged since: one on condition fails, and a deletion names its
+// version.
+func TestLiveLateChanges(t *testing.T) {
+	t.Parallel() // it waits
+	for what, change := range map[string]func(context.Context, nebula.Provider, nebula.Name, nebula.Version) error{
+		"delete": func(ctx context.Context, p nebula.Provider, name nebula.Name, _ nebula.Version) error {
+			_, err := p.Delete(ctx, name, nebula.Precondition{})
+			return err
+		},
+		"delete on condition": func(ctx context.Context, p nebula.Provider, name nebula.Name, v nebula.Version) error {
+			_, err := p.Delete(ctx, name, nebula.IfVersion(v))
+			return err
+		},
+		"store on condition": func(ctx context.Context, p nebula.Provider, name nebula.Name, v nebula.Version) error {
+			_, e := record(t, "x", "late", nil)
+			_, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(v)})
+			return err
+		},
+	} {
+		p, proxy, _ := throughFaults(t)
+		name, e := record(t, "x", "first", nil)
+		v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy.Add(faultproxy.Rule{Match: func(r *http.Request) bool { return r.Method != http.MethodGet }, Times: 1, Fault: faultproxy.Late(0)})
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if err := change(ctx, p, name, v); nebula.KindOf(err) != nebula.ErrTimeout {
+			t.Errorf("%s: %v", what, err)
+		}
+		cancel()
+		_, e = record(t, "x", "second", nil)
+		newer, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(v)})
+		if err != nil {
+			t.Fatalf("%s: the write after it: %v", what, err)
+		}
+		if n := proxy.Release(); n != 1 {
+			t.Fatalf("%s: %d requests arrived late", what, n)
+		}
+		if got, err := p.Retrieve(t.Context(), name); err != nil || got.Version != newer {
+			t.Errorf("%s: what was acknowledged is gone: %q, %v, want %q", what, got.Version, err, newer)
+		}
 	}
 }
