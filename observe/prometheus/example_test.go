@@ -87,6 +87,6 @@ func Example() {
 	fmt.Println("closed:", store.Close())
 	// Output:
 	// logged in with [REDACTED]
-	// nebula_storage_operation_duration_seconds_count{operation="retrieve",provider="local"} 4
+	// nebula_storage_operation_duration_seconds_count{operation="store",provider="local"} 2
 	// closed: <nil>
 }

@@ -134,7 +134,7 @@ func TestLiveRotate(t *testing.T) {
 	killed, kill = context.WithCancel(t.Context())
 	_, err = l.rotate(killed, t, nebula.RotateOptions{ResumeOnly: true,
 		Progress: func(int, int) { rest.Do(l.writes.Lock) },
-		Waiting:  func(time.Duration) { kill() }})
+		Waiting:  func(nebula.RotateWait) { kill() }})
 	rest.Do(l.writes.Lock)
 	l.writes.Unlock()
 	if !errors.Is(err, context.Canceled) {

@@ -407,6 +407,34 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// An answer that does not end, such as a watch, comes through as it grows.
+func TestStreams(t *testing.T) {
+	leavesNothing(t)
+	more := make(chan struct{})
+	s := &server{Server: httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "first")
+		_ = http.NewResponseController(w).Flush()
+		<-more
+		_, _ = io.WriteString(w, "second")
+	}))}
+	t.Cleanup(s.Close)
+	p := start(t, s, faultproxy.Options{})
+	response, err := client(t, p, true).Get(p.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	first := make([]byte, len("first"))
+	_, err = io.ReadFull(response.Body, first)
+	close(more)
+	if err != nil || string(first) != "first" {
+		t.Errorf("%q %v", first, err)
+	}
+	if rest, err := io.ReadAll(response.Body); err != nil || string(rest) != "second" {
+		t.Errorf("%q %v", rest, err)
+	}
+}
+
 // A server that is gone is a broken connection, not an answer.
 func TestServerGone(t *testing.T) {
 	protocols(t, func(t *testing.T, s *server, p *faultproxy.Proxy, c *http.Client) {
