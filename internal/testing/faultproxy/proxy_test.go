@@ -39,6 +39,10 @@ func newServer(t *testing.T) *server {
 		s.seen = append(s.seen, r.Method+" "+r.URL.RequestURI()+" "+string(body))
 		s.mu.Unlock()
 		w.Header().Set("X-Host", r.Host)
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		_, _ = io.WriteString(w, answerBody)
 	}))
 	t.Cleanup(s.Close)
@@ -136,6 +140,15 @@ func TestForwards(t *testing.T) {
 		p.Wants(t, faultproxy.KindNone, 1)
 		if p.Faults() != 0 || p.Connections() != 1 {
 			t.Errorf("%d faults, %d connections", p.Faults(), p.Connections())
+		}
+	})
+}
+
+// An answer that has no body is one.
+func TestForwardsNoContent(t *testing.T) {
+	protocols(t, func(t *testing.T, _ *server, p *faultproxy.Proxy, c *http.Client) {
+		if got := ask(t.Context(), c, http.MethodDelete, p.URL()+"/a", ""); got.err != nil || got.status != http.StatusNoContent || got.body != "" {
+			t.Errorf("%+v: %v", got, got.err)
 		}
 	})
 }
