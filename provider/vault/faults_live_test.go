@@ -188,9 +188,6 @@ func TestLiveDeadConnection(t *testing.T) {
 			t.Errorf("after the connection went dead: %v", err)
 		}
 	}
-	for _, e := range proxy.Events() {
-		t.Logf("%+v", e)
-	}
 	if n := metrics.RetryCount(); n > 4 {
 		t.Errorf("%d retries of 4 calls: they took the dead connection again", n)
 	}
