@@ -137,9 +137,13 @@ type Filter struct {
 	CreatedAfter  time.Time         // strictly after
 	CreatedBefore time.Time         // strictly before
 	Scope         string            // exactly this scope
+
+	// WithMetadata is no condition: it asks for the version and the metadata of
+	// each entry, as far as the backend shows them without the value.
+	WithMetadata bool
 }
 
-// NeedsMetadata reports whether the filter asks more than the id can tell.
+// NeedsMetadata reports whether a condition asks more than the id can tell.
 func (f Filter) NeedsMetadata() bool {
 	return len(f.Tags) > 0 || f.Scope != "" || !f.CreatedAfter.IsZero() || !f.CreatedBefore.IsZero()
 }
