@@ -269,6 +269,30 @@ func TestStagingBesideASweeper(t *testing.T) {
 	}
 }
 
+// TestSpared: the file of a writer that lost two others is left alone while it
+// is empty, for a minute.
+func TestSpared(t *testing.T) {
+	d := open(t)
+	name := tempName() + sparedSuffix
+	path := filepath.Join(d.Path(), name)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !IsTemp(name) || d.IsStale(name) || d.Sweep(name) {
+		t.Error("a young, empty file was taken from its writer")
+	}
+	past := time.Now().Add(-2 * sparedFor)
+	if err := os.Chtimes(path, past, past); err != nil {
+		t.Fatal(err)
+	}
+	if !d.IsStale(name) || !d.Sweep(name) {
+		t.Error("an old one stays for ever")
+	}
+	if IsTemp(tempPrefix+sparedSuffix) || IsTemp("x"+name) || IsTemp(name+sparedSuffix) {
+		t.Error("other names count as temporary")
+	}
+}
+
 func TestSettled(t *testing.T) {
 	now := time.Now()
 	old, young := now.Add(-time.Minute).UnixNano(), now.UnixNano()

@@ -3,8 +3,13 @@
 package atomicfile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +26,8 @@ func TestTooWide(t *testing.T) {
 		0o620: {"mode 0620: the group may write it", "mode 0620: the group may write it"},
 		0o660: {"mode 0660: the group may read and write it", "mode 0660: the group may write it"},
 		0o644: {"mode 0644: others may read it", "mode 0644: others may read it"},
+		0o664: {"mode 0664: the group may read and write it", "mode 0664: the group may write it"},
+		0o624: {"mode 0624: the group may write it", "mode 0624: the group may write it"},
 		0o602: {"mode 0602: others may write it", "mode 0602: others may write it"},
 		0o666: {"mode 0666: others may read and write it", "mode 0666: others may read and write it"},
 		0o611: {"mode 0611: others may enter or run it", "mode 0611: others may enter or run it"},
@@ -50,6 +57,36 @@ func TestTooWide(t *testing.T) {
 	}
 	if got := TooWide(info, false); got != "it belongs to the user of number 12345" {
 		t.Errorf("a foreign file: %q", got)
+	}
+}
+
+// TestWritable: the reason is the right to write, and the mode is the file's.
+func TestWritable(t *testing.T) {
+	for mode, want := range map[os.FileMode]string{
+		0o700: "", 0o755: "", 0o744: "",
+		0o775: "mode 0775: the group may write it",
+		0o757: "mode 0757: others may write it",
+		0o730: "mode 0730: the group may write it",
+	} {
+		if got := (Stat{Mode: os.ModeDir | mode}).Writable(); got != want {
+			t.Errorf("%o: %q, want %q", mode, got, want)
+		}
+	}
+}
+
+// TestQuote: a shell gives each path back as it was.
+func TestQuote(t *testing.T) {
+	for _, path := range []string{"/plain/path-1_2.3", "/with space", "/it's", "/$HOME/`id`;x", "", "~", "/new\nline", "/é", "a=b"} {
+		out, err := exec.Command("sh", "-c", "printf %s "+Quote(path)).Output()
+		if err != nil || string(out) != path {
+			t.Errorf("%q became %q, %v", path, out, err)
+		}
+	}
+	if got := Quote("/plain/path"); got != "/plain/path" {
+		t.Errorf("needless quotes: %s", got)
+	}
+	if got, want := Restrict("/a b", "/c"), "chmod 600 '/a b' /c"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -86,7 +123,7 @@ func TestCreateOverALink(t *testing.T) {
 func TestWaysToCreate(t *testing.T) {
 	d := open(t)
 	for name, way := range map[string]func(*Staged, string) error{
-		"rename": (*Staged).renameNew, "reserve": (*Staged).reserve,
+		"rename": (*Staged).renameNew, "reserve": (*Staged).renameReserved,
 	} {
 		s, err := d.Stage([]byte(name))
 		if err != nil {
@@ -109,6 +146,98 @@ func TestWaysToCreate(t *testing.T) {
 			}
 		}
 		again.Discard()
+	}
+}
+
+// TestManyReserve: on a file system with neither links nor a rename that
+// replaces nothing, one of many makes the file, and nobody sees it empty.
+func TestManyReserve(t *testing.T) {
+	for range 20 {
+		d := open(t)
+		done := make(chan struct{})
+		var reading, writing sync.WaitGroup
+		reading.Go(func() {
+			for {
+				data, _, err := d.Read("file", 100)
+				if err == nil && string(data) != "whole" || err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("a reader sees %q, %v", data, err)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+		var made atomic.Int32
+		for range 8 {
+			writing.Go(func() {
+				s, err := d.Stage([]byte("whole"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer s.file.close()
+				switch err := s.renameReserved("file"); {
+				case err == nil:
+					made.Add(1)
+				case !errors.Is(err, fs.ErrExist):
+					t.Error(err)
+				default:
+					_ = d.Remove(s.name)
+				}
+			})
+		}
+		writing.Wait()
+		close(done)
+		reading.Wait()
+		if made.Load() != 1 {
+			t.Errorf("%d made it", made.Load())
+		}
+		alone(t, d.Path(), "file")
+	}
+}
+
+// TestLeftReservation: it is named, and not taken over.
+func TestLeftReservation(t *testing.T) {
+	d := open(t)
+	left := filepath.Join(d.Path(), "file"+reservedSuffix)
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Stage(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Discard()
+	var reserved *ReservedError
+	if err := s.renameReserved("file"); !errors.As(err, &reserved) || reserved.Path != left {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestProbeLock: it leaves nothing, and says when there is nothing to try.
+func TestProbeLock(t *testing.T) {
+	d := open(t)
+	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {
+		t.Errorf("without files: %v, %v", known, err)
+	}
+	if entries, err := os.ReadDir(d.Path()); len(entries) != 0 || err != nil {
+		t.Errorf("it made %v, %v", entries, err)
+	}
+	if err := os.WriteFile(filepath.Join(d.Path(), "file"), nil, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {
+		t.Errorf("a file that may be read alone: %v, %v", known, err)
+	}
+	if err := os.Symlink("file", filepath.Join(d.Path(), ".lock")); err != nil {
+		t.Fatal(err)
+	}
+	var special *NotRegularError
+	if _, err := d.ProbeLock(".lock", "file"); !errors.As(err, &special) || IsLockError(err) {
+		t.Errorf("a link: %v", err)
 	}
 }
 

@@ -15,6 +15,17 @@ func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(er
 // IsReadOnly reports whether the file system is read-only.
 func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
 
+// setsNoModes reports whether a failed chmod of an own, new file means that its
+// file system cannot set modes.
+func setsNoModes(err error) bool {
+	for _, errno := range []syscall.Errno{unix.EPERM, unix.EACCES, unix.EOPNOTSUPP, unix.ENOTSUP, unix.ENOSYS, unix.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
 // IsTransient reports whether the device failed, or a limit of this machine
 // was met: the same call may work later.
 func IsTransient(err error) bool {
@@ -24,5 +35,5 @@ func IsTransient(err error) bool {
 			return true
 		}
 	}
-	return false
+	return errors.Is(err, errSwept)
 }

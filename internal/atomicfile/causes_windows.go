@@ -19,7 +19,8 @@ func IsReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROT
 // was met: the same call may work later.
 func IsTransient(err error) bool {
 	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_IO_DEVICE) ||
-		errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) || errors.Is(err, windows.ERROR_NETNAME_DELETED)
+		errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) || errors.Is(err, windows.ERROR_NETNAME_DELETED) ||
+		errors.Is(err, errSwept)
 }
 
 // isBusy reports what a file gives that somebody has open, or that is just

@@ -7,14 +7,24 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 // tempPrefix begins the names of temporary files. What follows is random.
 const tempPrefix = ".tmp-"
 
+// sparedSuffix ends the name of a temporary file that no sweeper takes while it
+// is empty and young. See [Dir.Stage].
+const sparedSuffix = "-new"
+
+// sparedFor is how long a writer may take from making such a file to locking
+// it.
+const sparedFor = time.Minute
+
 // IsTemp reports whether name is that of a temporary file of this package.
 func IsTemp(name string) bool {
-	return len(name) == len(tempPrefix)+2*tempRandom && strings.HasPrefix(name, tempPrefix)
+	return strings.HasPrefix(name, tempPrefix) &&
+		len(strings.TrimSuffix(name, sparedSuffix)) == len(tempPrefix)+2*tempRandom
 }
 
 const tempRandom = 16
@@ -23,6 +33,11 @@ func tempName() string {
 	var b [tempRandom]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return tempPrefix + hex.EncodeToString(b[:])
+}
+
+// isSpared reports whether a file that is not locked may still get a writer.
+func isSpared(name string, size int64, modified, now time.Time) bool {
+	return strings.HasSuffix(name, sparedSuffix) && size == 0 && now.Sub(modified) < sparedFor
 }
 
 // Dir is one directory, held open: what becomes of its path does not matter
@@ -40,9 +55,10 @@ func (d *Dir) Path() string { return d.path }
 // Staged is a temporary file, complete and on the disk, locked against
 // sweeping. Exactly one of Commit and Discard is to be called.
 type Staged struct {
-	dir  *Dir
-	name string
-	file stagedFile
+	dir     *Dir
+	name    string
+	file    stagedFile
+	anyMode bool // see StageAnyMode
 }
 
 // errSwept says that a sweeper took a new file before it could be locked.
@@ -50,11 +66,26 @@ var errSwept = errors.New("the temporary file was taken away")
 
 // Stage writes data to a new temporary file of mode 0600 and flushes it. After
 // an error no file is left.
-func (d *Dir) Stage(data []byte) (*Staged, error) {
-	const attempts = 100 // against a sweeper that does nothing else
+//
+// A sweeper takes what it finds unlocked, which a file is for a moment after it
+// was made. A writer that lost two to sweepers makes the next under a name that
+// is spared for a minute: a slow machine, or one that was stopped in between,
+// must not lose them all.
+func (d *Dir) Stage(data []byte) (*Staged, error) { return d.stage(data, false) }
+
+// StageAnyMode is Stage for data that anybody may see. If the file system sets
+// no modes, as FAT and many network file systems do not, the file keeps the one
+// that it was made with. The owner's right to read is still required.
+func (d *Dir) StageAnyMode(data []byte) (*Staged, error) { return d.stage(data, true) }
+
+func (d *Dir) stage(data []byte, anyMode bool) (*Staged, error) {
+	const attempts, unspared = 10, 2
 	var err error
-	for range attempts {
-		s := &Staged{dir: d, name: tempName()}
+	for attempt := range attempts {
+		s := &Staged{dir: d, name: tempName(), anyMode: anyMode}
+		if attempt >= unspared {
+			s.name += sparedSuffix
+		}
 		err = s.create()
 		if err == errSwept || errors.Is(err, os.ErrExist) {
 			continue
@@ -82,7 +113,7 @@ func (s *Staged) write(data []byte) error {
 	return nil
 }
 
-// writeAll goes on after a write that took a part, and gives up where one took
+// writeAll goes on after a write that took a part, and gives up when one took
 // nothing.
 func writeAll(write func([]byte) (int, error), data []byte) error {
 	for len(data) > 0 {
@@ -112,8 +143,8 @@ func (s *Staged) Commit(name string) error {
 	return nil
 }
 
-// CommitNew is [Staged.Commit] where nothing may stand under name. Else the
-// error is os.ErrExist.
+// CommitNew is [Staged.Commit] for a name that nothing may have yet. If
+// something has it the error is os.ErrExist.
 func (s *Staged) CommitNew(name string) error {
 	err := s.renameNew(name)
 	if err != nil {

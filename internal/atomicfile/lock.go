@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -25,6 +26,16 @@ func NewLock(name string) *Lock {
 	return &Lock{turn: make(chan struct{}, 1), name: name}
 }
 
+// opLock is the Op of an *fs.PathError about a lock, see [IsLockError].
+const opLock = "lock"
+
+// IsLockError reports whether a file was found and could not be locked, other
+// than because somebody else holds its lock.
+func IsLockError(err error) bool {
+	var onPath *fs.PathError
+	return errors.As(err, &onPath) && onPath.Op == opLock
+}
+
 // ErrNoLocks says that the file system cannot lock files.
 var ErrNoLocks = errors.New("the file system does not lock files")
 
@@ -35,7 +46,8 @@ var errLocked = errors.New("locked")
 var errReplaced = errors.New("the lock file was replaced")
 
 // Lock waits for the lock in d, for as long as ctx and stop allow: it returns
-// the context's error, or os.ErrClosed where stop was closed.
+// the context's error, or os.ErrClosed once stop is closed. An error of which
+// [IsLockError] is true is about the file system; it may wrap ErrNoLocks.
 func (l *Lock) Lock(ctx context.Context, stop <-chan struct{}, d *Dir) error {
 	select {
 	case l.turn <- struct{}{}:
@@ -84,9 +96,9 @@ func (l *Lock) forget() {
 // rename, so that trying again soon is cheaper than a thread that waits, and
 // obeys the context.
 func (l *Lock) lockFile(ctx context.Context, stop <-chan struct{}, d *Dir) error {
-	const shortest, longest = 50 * time.Microsecond, 2 * time.Millisecond
+	const minDelay, maxDelay = 50 * time.Microsecond, 2 * time.Millisecond
 	var timer *time.Timer
-	for delay := shortest; ; delay = min(2*delay, longest) {
+	for delay := minDelay; ; delay = min(2*delay, maxDelay) {
 		err := l.try(d)
 		if err == nil {
 			return nil
@@ -119,8 +131,11 @@ func (l *Lock) try(d *Dir) error {
 		}
 		l.file, l.dir = file, d
 	}
-	if err := l.file.try(); err != nil {
+	switch err := l.file.try(); {
+	case err == errLocked:
 		return err
+	case err != nil:
+		return &fs.PathError{Op: opLock, Path: d.join(l.name), Err: err}
 	}
 	// Somebody may have removed the file against the rules: then a second
 	// process would lock another one.

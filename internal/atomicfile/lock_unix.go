@@ -3,6 +3,7 @@
 package atomicfile
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,10 @@ func openLock(d *Dir, name string) (*lockFile, error) {
 		err = &NotRegularError{fileMode(uint32(st.Mode))}
 	}
 	if err == nil && st.Mode&0o777 != 0o600 && int(st.Uid) == os.Geteuid() {
-		err = unix.Fchmod(fd, 0o600)
+		// It holds nothing: any mode will do if none can be set.
+		if err = unix.Fchmod(fd, 0o600); setsNoModes(err) {
+			err = nil
+		}
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -45,36 +49,48 @@ func (f *lockFile) isUnder(d *Dir, name string) bool {
 	return err == nil && stat.ID == f.id
 }
 
-// tryLock takes the exclusive lock of an open file, or returns errLocked or
-// ErrNoLocks.
-func tryLock(fd int) error {
-	_, err := retry(func() (int, error) { return 0, unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+// tryLock takes the exclusive lock of a file that is open for writing, which
+// NFS requires, or returns errLocked or ErrNoLocks.
+func tryLock(fd int) error { return tryFlock(fd, unix.LOCK_EX) }
+
+func tryFlock(fd, how int) error {
+	_, err := retry(func() (int, error) { return 0, unix.Flock(fd, how|unix.LOCK_NB) })
 	switch err {
-	case nil:
-		return nil
 	case unix.EWOULDBLOCK:
 		return errLocked
 	case unix.ENOLCK, unix.EOPNOTSUPP, unix.ENOSYS, unix.EINVAL:
 		return ErrNoLocks
 	}
-	return os.NewSyscallError("flock", err)
+	return err
 }
 
-// ProbeLock finds out, without leaving anything, whether files in the
-// directory can be locked. That somebody holds the lock is good news too.
-func (d *Dir) ProbeLock(name string) error {
-	const flags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	fd, err := unix.Openat(d.fd, name, flags, 0)
-	if err == unix.ENOENT {
-		// The directory itself can be locked where files can.
-		fd, err = unix.Openat(d.fd, ".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// ProbeLock finds out, without leaving anything, whether files in the directory
+// can be locked, from the first of names that is there. That somebody holds the
+// lock is good news too. If none is there the directory itself is tried, which
+// is known to mean nothing on network file systems.
+func (d *Dir) ProbeLock(names ...string) (known bool, err error) {
+	for _, name := range names {
+		err := d.probe(name, unix.O_RDWR, unix.LOCK_EX)
+		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
+			// Without the right to write, the lock of readers tells as much.
+			// NFS gives the other one to writers alone.
+			err = d.probe(name, unix.O_RDONLY, unix.LOCK_SH)
+		}
+		if !errors.Is(err, unix.ENOENT) {
+			return true, err
+		}
 	}
+	return d.NetworkFileSystem() == "", d.probe(".", unix.O_RDONLY, unix.LOCK_SH)
+}
+
+func (d *Dir) probe(name string, access, how int) error {
+	fd, err := unix.Openat(d.fd, name, access|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return d.whyNotOpened(name, err)
 	}
 	defer unix.Close(fd)
-	if err := tryLock(fd); err != nil && err != errLocked {
-		return err
+	if err := tryFlock(fd, how); err != nil && err != errLocked {
+		return &os.PathError{Op: opLock, Path: d.join(name), Err: err}
 	}
 	return nil
 }

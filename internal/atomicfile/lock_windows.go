@@ -54,22 +54,26 @@ func tryLock(f *os.File) error {
 	case errors.Is(err, windows.ERROR_NOT_SUPPORTED), errors.Is(err, windows.ERROR_INVALID_FUNCTION):
 		return ErrNoLocks
 	}
-	return os.NewSyscallError("LockFileEx", err)
+	return err
 }
 
-// ProbeLock finds out, without leaving anything, whether the lock's file can
-// be locked. Where there is none yet, nothing is known and nothing reported.
-func (d *Dir) ProbeLock(name string) error {
-	f, err := d.root.OpenFile(name, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// ProbeLock finds out, without leaving anything, whether files in the directory
+// can be locked, from the first of names that is there. If none is there,
+// nothing is known.
+func (d *Dir) ProbeLock(names ...string) (known bool, err error) {
+	for _, name := range names {
+		f, err := d.root.OpenFile(name, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return true, d.locate("open", name, err)
+		}
+		defer f.Close()
+		if err := tryLock(f); err != nil && err != errLocked {
+			return true, d.locate(opLock, name, err)
+		}
+		return true, nil
 	}
-	if err != nil {
-		return d.locate("open", name, err)
-	}
-	defer f.Close()
-	if err := tryLock(f); err != nil && err != errLocked {
-		return err
-	}
-	return nil
+	return false, nil
 }

@@ -5,9 +5,19 @@ package atomicfile
 import "os"
 
 func makeDir(path string) error {
-	if err := os.Mkdir(path, 0o700); err != nil {
+	const mode = 0o700
+	if err := os.Mkdir(path, mode); err != nil {
 		return err
 	}
-	// The umask may have taken away even the owner's access.
-	return os.Chmod(path, 0o700)
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Perm() == mode {
+		return err
+	}
+	// The umask may have taken away even the owner's access. If the file system
+	// sets no modes, what it gives must do.
+	err = os.Chmod(path, mode)
+	if setsNoModes(err) && info.Mode().Perm()&mode == mode {
+		return nil
+	}
+	return err
 }

@@ -24,23 +24,52 @@ func TooWideFile(f *os.File, group bool) (string, error) {
 }
 
 // TooWide says what others than the owner may do, or returns "".
-func (s Stat) TooWide() string { return tooWide(s.Mode.Perm(), false) }
+func (s Stat) TooWide() string { return describe(s.Mode.Perm(), 0o077) }
 
 // Writable says who besides the owner may write, or returns "".
-func (s Stat) Writable() string { return tooWide(s.Mode.Perm()&0o022, false) }
+func (s Stat) Writable() string { return describe(s.Mode.Perm(), 0o022) }
 
 // ForeignOwner says whose the file is if it is neither ours nor root's, else "".
 func (s Stat) ForeignOwner() string { return foreign(s.Owner) }
 
 // Restrict returns the command that takes others' access to files away.
-func Restrict(paths ...string) string { return "chmod 600 " + strings.Join(paths, " ") }
+func Restrict(paths ...string) string {
+	command := "chmod 600"
+	for _, path := range paths {
+		command += " " + Quote(path)
+	}
+	return command
+}
+
+// RestrictAll returns the command that takes others' access to the files of a
+// directory away, also to those that a pattern of the shell passes over.
+func RestrictAll(dir string) string {
+	return "find " + Quote(dir) + " -maxdepth 1 -type f -exec chmod 600 {} +"
+}
 
 // RestrictDir returns the command that takes others' access to a directory
 // away.
-func RestrictDir(path string) string { return "chmod 700 " + path }
+func RestrictDir(path string) string { return "chmod 700 " + Quote(path) }
 
 // MakeDir returns the command that makes a directory for the user alone.
-func MakeDir(path string) string { return "mkdir -m 700 " + path }
+func MakeDir(path string) string { return "mkdir -m 700 " + Quote(path) }
+
+// Quote returns path as one word of a shell's command line.
+func Quote(path string) string {
+	if path != "" && strings.IndexFunc(path, isSpecial) < 0 {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// isSpecial reports whether a character may mean something to some shell.
+func isSpecial(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("/._-+,:@%", r)
+}
 
 func foreignOwner(info os.FileInfo) string {
 	st, ok := info.Sys().(*syscall.Stat_t)
@@ -58,28 +87,34 @@ func foreign(uid uint32) string {
 }
 
 func tooWide(mode os.FileMode, group bool) string {
-	allowed := os.FileMode(0)
 	if group {
-		allowed = 0o040
+		return describe(mode, 0o037)
 	}
-	if access := access(mode &^ allowed); access != "" {
-		return fmt.Sprintf("mode %04o: %s", mode, access)
+	return describe(mode, 0o077)
+}
+
+// describe says which of the rights in mask the mode grants, or returns "".
+func describe(mode, mask os.FileMode) string {
+	if granted := access(mode & mask); granted != "" {
+		return fmt.Sprintf("mode %04o: %s", mode, granted)
 	}
 	return ""
 }
 
-// access puts the rights of others and of the group in words.
+// access puts the rights of others or of the group in words: of those who may
+// write, else of others.
 func access(mode os.FileMode) string {
+	const read, write = 0o4, 0o2
 	who, bits := "others", mode&0o7
-	if bits == 0 {
-		who, bits = "the group", mode>>3&0o7
+	if group := mode >> 3 & 0o7; bits == 0 || group&write != 0 && bits&write == 0 {
+		who, bits = "the group", group
 	}
 	switch {
-	case bits&0o6 == 0o6:
+	case bits&(read|write) == read|write:
 		return who + " may read and write it"
-	case bits&0o2 != 0:
+	case bits&write != 0:
 		return who + " may write it"
-	case bits&0o4 != 0:
+	case bits&read != 0:
 		return who + " may read it"
 	case bits != 0:
 		return who + " may enter or run it"

@@ -37,19 +37,27 @@ func (s Stat) ForeignOwner() string { return s.granted.foreign }
 func Restrict(paths ...string) string {
 	var commands []string
 	for _, path := range paths {
-		commands = append(commands, `icacls "`+path+`" /inheritance:r /grant:r "%USERNAME%:F" "*S-1-5-18:F"`)
+		commands = append(commands, `icacls `+Quote(path)+` /inheritance:r /grant:r "%USERNAME%:F" "*S-1-5-18:F"`)
 	}
 	return strings.Join(commands, " & ")
 }
 
+// RestrictAll returns the command that takes others' access to the files of a
+// directory away.
+func RestrictAll(dir string) string { return Restrict(dir + `\*`) }
+
 // RestrictDir returns the command that takes others' access to a directory
 // away.
 func RestrictDir(path string) string {
-	return `icacls "` + path + `" /inheritance:r /grant:r "%USERNAME%:(OI)(CI)F" "*S-1-5-18:(OI)(CI)F"`
+	return `icacls ` + Quote(path) + ` /inheritance:r /grant:r "%USERNAME%:(OI)(CI)F" "*S-1-5-18:(OI)(CI)F"`
 }
 
 // MakeDir returns the command that makes a directory for the user alone.
-func MakeDir(path string) string { return `mkdir "` + path + `" && ` + RestrictDir(path) }
+func MakeDir(path string) string { return `mkdir ` + Quote(path) + ` && ` + RestrictDir(path) }
+
+// Quote returns path as one word of a command line. No path holds a quotation
+// mark.
+func Quote(path string) string { return `"` + path + `"` }
 
 func foreignOwner(os.FileInfo) string { return "" }
 

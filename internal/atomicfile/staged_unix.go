@@ -3,7 +3,9 @@
 package atomicfile
 
 import (
+	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +21,7 @@ func (s *Staged) create() error {
 	}
 	s.file.fd = fd
 	if err := s.claim(); err != nil {
-		if err != errSwept {
-			_ = s.dir.Remove(s.name)
-		}
+		_ = s.dir.Remove(s.name) // nobody else makes one of that name
 		s.file.close()
 		return err
 	}
@@ -29,8 +29,8 @@ func (s *Staged) create() error {
 }
 
 func (s *Staged) claim() error {
-	// Without locks there is no sweeping either: another error than "locked"
-	// means that the file system has none, and who needs them finds out
+	// Without locks there is no sweeping either: an error other than "locked"
+	// means that the file system has none, and anyone who needs them finds out
 	// when taking the Lock.
 	if err := tryLock(s.file.fd); err == errLocked {
 		return errSwept
@@ -46,10 +46,11 @@ func (s *Staged) claim() error {
 		return nil
 	}
 	// The umask may have taken away even the owner's access.
-	if err := unix.Fchmod(s.file.fd, 0o600); err != nil {
-		return &os.PathError{Op: "chmod", Path: s.path(), Err: err}
+	err := unix.Fchmod(s.file.fd, 0o600)
+	if err == nil || s.anyMode && setsNoModes(err) && st.Mode&unix.S_IRUSR != 0 {
+		return nil
 	}
-	return nil
+	return &os.PathError{Op: "chmod", Path: s.path(), Err: err}
 }
 
 func (f stagedFile) write(data []byte) (int, error) {
@@ -67,7 +68,7 @@ func (s *Staged) rename(name string) error {
 }
 
 // renameNew prefers the one step that leaves nothing behind, whenever the
-// process dies. Where there is none, two names stand for a moment.
+// process dies. Without it, two names stand for a moment.
 func (s *Staged) renameNew(name string) error {
 	fd := s.dir.fd
 	err := renameNoReplace(fd, s.name, name)
@@ -81,22 +82,55 @@ func (s *Staged) renameNew(name string) error {
 	if err == unix.EEXIST {
 		return s.linkError(name, err)
 	}
-	return s.reserve(name)
+	return s.renameReserved(name)
 }
 
-// reserve is the last resort, on file systems with neither call: an empty file
-// keeps others away until it is replaced.
-func (s *Staged) reserve(name string) error {
-	fd, err := unix.Openat(s.dir.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return s.linkError(name, err)
+// reservedSuffix ends the name of the empty file with which the last resort
+// keeps others away.
+const reservedSuffix = ".reserved"
+
+// renameReserved is the last resort, on file systems that have neither call:
+// whoever makes the reservation may look whether the name is free and then take
+// it. Nobody sees the name before the file is whole.
+//
+// A reservation is never taken over, since its owner may be slow and would
+// replace what was made meanwhile. One that a killed process left has to be
+// removed by hand, as the error says.
+func (s *Staged) renameReserved(name string) error {
+	reservation := name + reservedSuffix
+	const tries, pause = 100, 10 * time.Millisecond
+	var err error
+	for range tries {
+		var fd int
+		fd, err = unix.Openat(s.dir.fd, reservation, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if err == nil {
+			_ = unix.Close(fd)
+			err = s.renameIfFree(name)
+			if failed := s.dir.Remove(reservation); err == nil {
+				err = failed
+			}
+			return err
+		}
+		if err != unix.EEXIST && err != unix.EINTR {
+			return s.linkError(name, err)
+		}
+		if _, failed := s.dir.Lstat(name); failed == nil {
+			return s.linkError(name, unix.EEXIST)
+		}
+		time.Sleep(pause)
 	}
-	_ = unix.Close(fd)
-	if err := s.rename(name); err != nil {
-		_ = s.dir.Remove(name)
-		return err
+	return &os.PathError{Op: "create", Path: s.dir.join(name), Err: &ReservedError{Path: s.dir.join(reservation)}}
+}
+
+func (s *Staged) renameIfFree(name string) error {
+	_, err := s.dir.Lstat(name)
+	switch {
+	case err == nil:
+		return s.linkError(name, unix.EEXIST)
+	case errors.Is(err, unix.ENOENT):
+		return s.rename(name)
 	}
-	return nil
+	return err
 }
 
 func (s *Staged) linkError(name string, err error) error {
@@ -109,32 +143,43 @@ func (s *Staged) linkError(name string, err error) error {
 // Sweep removes the temporary file under name, unless its writer lives. It
 // reports whether it did.
 func (d *Dir) Sweep(name string) bool {
-	if !IsTemp(name) {
-		return false
-	}
-	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
+	fd, stat, ok := d.lockStale(name)
+	if !ok {
 		return false
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || tryLock(fd) != nil {
-		return false
-	}
 	// It may have become a record between opening and locking.
 	now, err := d.Lstat(name)
-	if err != nil || now.ID != (FileID{uint64(st.Dev), uint64(st.Ino)}) {
-		return false
-	}
-	return d.Remove(name) == nil
+	return err == nil && now.ID == stat.ID && d.Remove(name) == nil
 }
 
 // IsStale reports whether Sweep would remove name.
 func (d *Dir) IsStale(name string) bool {
-	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
+	fd, _, ok := d.lockStale(name)
+	if ok {
+		_ = unix.Close(fd) // nothing was written
 	}
-	defer unix.Close(fd)
-	return IsTemp(name) && tryLock(fd) == nil
+	return ok
+}
+
+// lockStale opens and locks the temporary file under name, if it is one that
+// has no writer. It is opened for writing because NFS wants that of whoever
+// locks.
+func (d *Dir) lockStale(name string) (fd int, stat Stat, ok bool) {
+	if !IsTemp(name) {
+		return 0, Stat{}, false
+	}
+	fd, err := unix.Openat(d.fd, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, Stat{}, false
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	stat = newStat(&st)
+	if err != nil || !stat.Mode.IsRegular() ||
+		isSpared(name, stat.Size, time.Unix(0, stat.Mtime), time.Now()) || tryLock(fd) != nil {
+		_ = unix.Close(fd)
+		return 0, Stat{}, false
+	}
+	return fd, stat, true
 }

@@ -63,3 +63,12 @@ type TooLargeError struct{ Size int64 }
 func (e *TooLargeError) Error() string {
 	return "the file has " + strconv.FormatInt(e.Size, 10) + " bytes"
 }
+
+// ReservedError is returned for a name that another process reserved and does
+// not take. It occurs on file systems that have neither links nor a rename that
+// replaces nothing.
+type ReservedError struct{ Path string }
+
+func (e *ReservedError) Error() string {
+	return "another process began to make it and did not end; if none runs any more, remove " + e.Path
+}

@@ -12,67 +12,61 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // Restore implements [nebula.Restorer]: Key Vault's recovery. It returns when
-// the credential can be read, after two calls and one each second. Where there
-// is nothing to restore it says so after 10 s: a deletion is not seen at once.
-func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
-	const op = "restore"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	p.memory.forget(name)
-	err := p.findDeleted(ctx, name)
+// the credential can be read, after two calls and one each second. If there is
+// nothing to restore it says so after 10 s: a deletion is not seen at once.
+func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
+	d.recent.forget(name)
+	err := d.findDeleted(ctx, name)
 	if err == nil {
-		err = p.askToRecover(ctx, name)
+		err = d.askToRecover(ctx, name)
 	}
 	if err == nil {
-		err = p.settled(ctx, func(ctx context.Context) error { return p.readable(ctx, name) })
+		err = d.settled(ctx, func(ctx context.Context) error { return d.readable(ctx, name) })
 	}
 	if errors.Is(err, errRestored) {
 		err = nil
 	}
-	return p.fail(op, name, err)
+	return err
 }
 
 // errRestored says that an earlier attempt did it.
 var errRestored = errors.New("restored already")
 
 // findDeleted waits until a deletion can be seen.
-func (p *Provider) findDeleted(ctx context.Context, name nebula.Name) error {
-	until := p.clock.Now().Add(unseen)
-	return p.settled(ctx, func(ctx context.Context) error {
-		s, err := p.lookDeleted(ctx, name)
+func (d *driver) findDeleted(ctx context.Context, name nebula.Name) error {
+	until := d.clock.Now().Add(unseen)
+	return d.settled(ctx, func(ctx context.Context) error {
+		s, err := d.lookDeleted(ctx, name)
 		switch {
 		case err != nil:
 			return err
 		case s.exists && !s.ours:
-			return remote.ErrForeign()
+			return provider.NotARecord()
 		case s.exists:
 			return nil
 		}
-		live, err := p.look(ctx, name)
+		live, err := d.look(ctx, name)
 		switch {
 		case err != nil:
 			return err
-		case live.exists && middleware.IsRepeat(ctx):
+		case live.exists && provider.IsRepeat(ctx):
 			return errRestored
 		case live.exists:
-			return &nebula.Error{Kind: nebula.ErrConflict, Message: "the credential is not deleted"}
-		case p.clock.Now().Before(until):
+			return provider.NotDeleted()
+		case d.clock.Now().Before(until):
 			return errMoving()
 		}
-		return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing to restore"}
+		return provider.NothingToRestore()
 	})
 }
 
 // readable waits for the end of a recovery.
-func (p *Provider) readable(ctx context.Context, name nebula.Name) error {
-	s, err := p.look(ctx, name)
+func (d *driver) readable(ctx context.Context, name nebula.Name) error {
+	s, err := d.look(ctx, name)
 	if err == nil && !s.exists {
 		return errMoving()
 	}
@@ -82,99 +76,88 @@ func (p *Provider) readable(ctx context.Context, name nebula.Name) error {
 // Purge implements [nebula.Purger]: it deletes, and waits until Key Vault has
 // purged. For some seconds more the name is refused to others, and Store waits
 // for it. A vault with purge protection is left as it is, with ErrNotSupported.
-func (p *Provider) Purge(ctx context.Context, name nebula.Name) error {
-	const op = "purge"
-	if err := p.life.EnterToRemove(ctx, name); err != nil {
-		return p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	p.memory.forget(name)
+func (d *driver) Purge(ctx context.Context, name nebula.Name) (existed bool, err error) {
+	d.recent.forget(name)
 	// From its deletion on until it can be seen, a secret looks as if there
 	// were none.
 	expected, until := false, time.Time{}
-	return p.fail(op, name, p.settled(ctx, func(ctx context.Context) error {
-		deleted, err := p.removeToPurge(ctx, name)
+	err = d.settled(ctx, func(ctx context.Context) error {
+		found, deleted, err := d.removeToPurge(ctx, name)
+		existed = existed || found
 		if err != nil {
 			return err
 		}
 		if deleted {
-			expected, until = true, p.clock.Now().Add(unseen)
+			expected, until = true, d.clock.Now().Add(unseen)
 		}
-		_, err = write(ctx, p, name, func(ctx context.Context) (azsecrets.PurgeDeletedSecretResponse, error) {
-			return p.client.PurgeDeletedSecret(ctx, p.names.secret(name), nil)
+		_, err = write(ctx, d, name, func(ctx context.Context) (azsecrets.PurgeDeletedSecretResponse, error) {
+			return d.client.PurgeDeletedSecret(ctx, d.names.secret(name), nil)
 		})
 		if isMissing(err) {
-			if expected && p.clock.Now().Before(until) {
+			if expected && d.clock.Now().Before(until) {
 				return errMoving()
 			}
 			return nil
 		}
+		existed = existed || err == nil
 		return err
-	}))
+	})
+	return existed, err
 }
 
 // removeToPurge deletes what stands there, and looks at what is deleted
 // already. Neither may be of others, or protected.
-func (p *Provider) removeToPurge(ctx context.Context, name nebula.Name) (deleted bool, err error) {
-	s, err := p.look(ctx, name)
+func (d *driver) removeToPurge(ctx context.Context, name nebula.Name) (found, deleted bool, err error) {
+	s, err := d.look(ctx, name)
 	live := s.exists
 	if err == nil && !live {
-		s, err = p.lookDeleted(ctx, name)
+		s, err = d.lookDeleted(ctx, name)
 	}
 	switch {
 	case err != nil || !s.exists:
-		return false, err
+		return false, false, err
 	case !s.ours:
-		return false, remote.ErrForeign()
+		return false, false, provider.NotARecord()
 	case !s.purgeable:
-		return false, errProtected()
+		return false, false, errProtected()
 	case !live:
-		return false, nil
+		return true, false, nil
 	}
-	return true, p.remove(ctx, name)
+	deleted, err = d.remove(ctx, name)
+	return true, deleted, err
 }
 
 // History implements [nebula.Historian]. It makes two calls at the same time,
 // and one for each further page of 25 versions.
-func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
-	const op = "history"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return nil, p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	history, err := p.history(ctx, name)
-	return history, p.fail(op, name, err)
-}
-
-func (p *Provider) history(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
+func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
 	var current secret
 	var versions []*azsecrets.SecretProperties
 	group, groupContext := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		current, err = p.get(groupContext, name, "")
+		current, err = d.get(groupContext, name, "")
 		return err
 	})
 	group.Go(func() (err error) {
-		versions, err = p.versions(groupContext, name)
+		versions, err = d.versions(groupContext, name)
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	if !current.ours {
-		return nil, remote.ErrForeign()
+		return nil, provider.NotARecord()
 	}
 	return order(versions, current.version), nil
 }
 
 // versions lists the versions of a secret, page after page. It is empty where
 // there is no such secret.
-func (p *Provider) versions(ctx context.Context, name nebula.Name) ([]*azsecrets.SecretProperties, error) {
-	pager := p.client.NewListSecretPropertiesVersionsPager(p.names.secret(name), nil)
+func (d *driver) versions(ctx context.Context, name nebula.Name) ([]*azsecrets.SecretProperties, error) {
+	pager := d.client.NewListSecretPropertiesVersionsPager(d.names.secret(name), nil)
 	var all []*azsecrets.SecretProperties
 	var next *string
 	for pager.More() {
-		page, err := read(ctx, p, pager.NextPage)
+		page, err := read(ctx, d, pager.NextPage)
 		if err == nil && isCircle(next, page.NextLink) {
 			err = errForeignAnswer()
 		}
@@ -231,23 +214,16 @@ func boolCompare(a, b bool) int {
 }
 
 // RetrieveVersion implements [nebula.VersionRetriever]. It makes one call.
-func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
-	const op = "retrieve_version"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return nebula.Record{}, p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	missing := &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such version"}
+func (d *driver) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
 	if !isVersion(string(v)) {
-		return nebula.Record{}, p.fail(op, name, missing)
+		return nebula.Record{}, provider.NoSuchVersion()
 	}
-	s, err := p.get(ctx, name, string(v))
+	s, err := d.get(ctx, name, string(v))
 	if isMissing(err) || err == nil && s.version != v {
-		err = missing
+		err = provider.NoSuchVersion()
 	}
 	if err != nil {
-		return nebula.Record{}, p.fail(op, name, err)
+		return nebula.Record{}, err
 	}
-	record, err := s.record(name)
-	return record, p.fail(op, name, err)
+	return s.record(name)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptrace"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -16,13 +15,10 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const (
-	// maxSecretFile is far more than any secret of a service principal, in bytes.
-	maxSecretFile = 64 << 10
-
 	// reachLimit is how long it may take to connect to the endpoint of managed
 	// identities, which is on this machine or its host. Off Azure nothing is there.
 	reachLimit = time.Second
@@ -42,7 +38,7 @@ const (
 type authenticator struct {
 	config Credential
 	cloud  azureCloud
-	clock  middleware.Clock
+	clock  provider.Clock
 	limit  time.Duration // of getting a token, but for developer tools
 	logins *loginTransport
 	client *http.Client // with that transport
@@ -149,11 +145,11 @@ func (a *authenticator) acquire(ctx context.Context) (token, error) {
 	var got azcore.AccessToken
 	var err error
 	switch a.config.Type {
-	case TypeManagedIdentity:
+	case managedIdentity:
 		got, err = a.ofMachine(ctx, asked)
-	case TypeServicePrincipal:
+	case servicePrincipal:
 		got, err = a.ofPrincipal(ctx, asked)
-	case TypeWorkloadIdentity:
+	case workloadIdentity:
 		got, err = a.ofWorkload(ctx, asked)
 	default:
 		got, err = a.ofTools(ctx, asked)
@@ -196,12 +192,9 @@ func (a *authenticator) ofMachine(ctx context.Context, asked policy.TokenRequest
 }
 
 func (a *authenticator) ofPrincipal(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	secret := strings.TrimSpace(string(a.config.ClientSecret.Reveal()))
-	if a.config.ClientSecretFile != "" {
-		var err error
-		if secret, err = readSecret(a.config.ClientSecretFile); err != nil {
-			return azcore.AccessToken{}, err
-		}
+	secret, err := a.config.secret()
+	if err != nil {
+		return azcore.AccessToken{}, err
 	}
 	// The login's host is one of our list: asking it whether it is one of
 	// Microsoft's costs a call and tells nothing.
@@ -221,6 +214,15 @@ func (a *authenticator) ofWorkload(ctx context.Context, asked policy.TokenReques
 		return azcore.AccessToken{}, err
 	}
 	return credential.GetToken(ctx, asked)
+}
+
+// secret returns that of a service principal.
+func (c Credential) secret() (string, error) {
+	if c.ClientSecretFile != "" {
+		return httpx.ReadSecretFile("credential.client_secret_file", c.ClientSecretFile)
+	}
+	secret := strings.TrimSpace(string(c.ClientSecret.Reveal()))
+	return secret, httpx.CheckToken("AZURE_CLIENT_SECRET", secret)
 }
 
 // ofTools asks az, and azd where that gives none.
@@ -250,24 +252,6 @@ func (a *authenticator) vaultTenant() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.tenant
-}
-
-// readSecret returns what a file holds, without space around it.
-func readSecret(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", errSecretFile(path, err)
-	}
-	defer file.Close()
-	data, err := httpx.ReadAll(file, maxSecretFile)
-	if err != nil {
-		return "", errSecretFile(path, err)
-	}
-	secret := strings.TrimSpace(string(data))
-	if secret == "" {
-		return "", errSecretFile(path, nil)
-	}
-	return secret, nil
 }
 
 // loginTransport notes what came of the requests for a token: the SDK's errors
@@ -364,7 +348,7 @@ func (a *authenticator) answer(ctx context.Context, refused, header string) (str
 	case !ok:
 	case c.resource != a.cloud.resource, !a.isLogin(c.login):
 		return "", errForeignChallenge()
-	case a.config.Type == TypeManagedIdentity: // of the one tenant that it has
+	case a.config.Type == managedIdentity: // of the one tenant that it has
 	case a.config.TenantID == "":
 		a.mu.Lock()
 		a.tenant = c.tenant

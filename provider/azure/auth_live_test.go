@@ -18,6 +18,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
@@ -34,7 +35,7 @@ func exists(t *testing.T, p nebula.Provider) error {
 // Fifty callers that meet the end of a token get another one by one call.
 func TestLiveTokenOnce(t *testing.T) {
 	r := newRig(t)
-	p := open(t, r.principal())
+	p := r.open(t, r.principal())
 	for _, end := range []func(){
 		func() { r.clock.ahead.Add(int64(2 * time.Hour)) }, // it expired
 		r.Server.RevokeTokens,
@@ -65,8 +66,7 @@ func TestLiveTokenRefreshed(t *testing.T) {
 	var logged bytes.Buffer
 	c := r.principal()
 	c.Retry.MaxRetries = 0
-	c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
-	p := open(t, c)
+	p := r.open(t, c, provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	tokens := func(want int) {
 		t.Helper()
 		if n := r.Server.Count(azureserver.Token); n != want {
@@ -114,7 +114,7 @@ func TestLiveSecretFile(t *testing.T) {
 	write(r.Server.ClientSecret())
 	c := r.principal()
 	c.Credential.ClientSecret, c.Credential.ClientSecretFile = nebula.Secret{}, file
-	p := open(t, c)
+	p := r.open(t, c)
 	r.Server.SetClientSecret(azureserver.ClientID, "another-canary")
 	r.Server.RevokeTokens()
 	err := exists(t, p)
@@ -159,12 +159,9 @@ func TestLiveLoginRefused(t *testing.T) {
 			if c.fault != nil {
 				defer r.Server.Inject(*c.fault)()
 			}
-			p, err := azure.New(config)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := r.made(t, config).(nebula.Connector)
 			defer p.Close()
-			err = p.Connect(t.Context())
+			err := p.Connect(t.Context())
 			wants(t, err, c.kind, c.text)
 			for _, secret := range []string{"canary-secret", r.Server.ClientSecret()} {
 				if err != nil && strings.Contains(err.Error(), secret) {
@@ -194,10 +191,7 @@ func TestLiveNoManagedIdentity(t *testing.T) {
 	}
 	r := newRig(t)
 	r.Server.SetIdentities(false)
-	p, err := azure.New(r.machine(""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := r.made(t, r.machine("")).(nebula.Connector)
 	defer p.Close()
 	wants(t, p.Connect(t.Context()), nebula.ErrUnauthenticated, "this machine has no managed identity", "credential.type")
 	if state := p.State(); state != nebula.StateConfigured {
@@ -219,7 +213,7 @@ func TestLiveForeignChallenge(t *testing.T) {
 	} {
 		r := newRig(t)
 		r.Server.AddHost(evil)
-		p := open(t, r.principal())
+		p := r.open(t, r.principal())
 		r.Server.RevokeTokens()
 		r.SetChallenge(challenge)
 		r.Server.ForgetRequests()
@@ -238,7 +232,7 @@ func TestLiveForeignChallenge(t *testing.T) {
 func TestLiveRedirect(t *testing.T) {
 	r := newRig(t)
 	r.Server.AddHost("evil.example")
-	p := open(t, r.principal())
+	p := r.open(t, r.principal())
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		remove := r.Inject(azureserver.Fault{Status: status, Location: "https://evil.example/secrets/x"})
 		wants(t, exists(t, p), nebula.ErrInvalidConfig, fmt.Sprint(status), "not followed")
@@ -251,7 +245,7 @@ func TestLiveRedirect(t *testing.T) {
 func TestLiveTokenNotAccepted(t *testing.T) {
 	r := newRig(t)
 	r.Server.Inject(azureserver.Fault{Operation: azureserver.GetSecret, Status: 401})
-	p := open(t, r.principal())
+	p := r.open(t, r.principal())
 	r.clock.ahead.Add(int64(2 * time.Second)) // else the second token is the first
 	r.Server.ForgetRequests()
 	wants(t, exists(t, p), nebula.ErrUnauthenticated, "401")
@@ -306,7 +300,7 @@ func TestLiveDeveloperTools(t *testing.T) {
 
 	log := filepath.Join(t.TempDir(), "log")
 	tools(t, azPrints(t, log, good), "exit 1")
-	p := open(t, config)
+	p := r.open(t, config)
 	for range 5 {
 		if err := exists(t, p); err != nil {
 			t.Fatal(err)
@@ -318,7 +312,7 @@ func TestLiveDeveloperTools(t *testing.T) {
 
 	log = filepath.Join(t.TempDir(), "log")
 	tools(t, fmt.Sprintf("case \"$*\" in *'--tenant %s'*)\n%s\n;; *)\n%s\n;; esac", azureserver.TenantID, azPrints(t, log, good), azPrints(t, log, foreign)), "exit 1")
-	if err := exists(t, open(t, config)); err != nil {
+	if err := exists(t, r.open(t, config)); err != nil {
 		t.Error(err)
 	}
 	if ran := lines(t, log); len(ran) != 2 || !strings.Contains(ran[1], "--tenant "+azureserver.TenantID) {
@@ -328,16 +322,13 @@ func TestLiveDeveloperTools(t *testing.T) {
 	// azd, where az is not logged in.
 	out := fmt.Sprintf("echo '{\"token\":%q,\"expiresOn\":%q}'", good, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	tools(t, "echo 'canary: run az login' >&2; exit 1", out)
-	if err := exists(t, open(t, config)); err != nil {
+	if err := exists(t, r.open(t, config)); err != nil {
 		t.Error(err)
 	}
 	tools(t, "echo 'canary: run az login' >&2; exit 1", "echo canary >&2; exit 1")
-	bare, err := azure.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bare.Close()
-	err = bare.Connect(t.Context())
+	p = r.made(t, config)
+	defer p.(nebula.Connector).Close()
+	err := p.(nebula.Connector).Connect(t.Context())
 	wants(t, err, nebula.ErrUnauthenticated, "az login")
 	if err != nil && strings.Contains(err.Error(), "canary") {
 		t.Errorf("what a tool prints is repeated: %v", err)
@@ -393,7 +384,7 @@ func TestLiveWorkloadIdentity(t *testing.T) {
 		}
 		return tokenAnswer(request, r.Server.IssueToken("https://vault.azure.net", azureserver.TenantID, time.Hour)), nil
 	})
-	if err := exists(t, open(t, c)); err != nil {
+	if err := exists(t, r.open(t, c)); err != nil {
 		t.Error(err)
 	}
 }
@@ -421,7 +412,15 @@ func TestClouds(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Request: request, Header: http.Header{"Content-Type": {"application/json"}},
 				Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}, nil
 		})
-		open(t, c)
+		p, err := azure.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		life := p.(nebula.Connector)
+		defer life.Close()
+		if err := life.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if asked != want {
 			t.Errorf("%s: the token is asked of %q, want %q", vault, asked, want)
 		}

@@ -16,19 +16,19 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-func testProvider(t *testing.T) *Provider {
+func testDriver(t *testing.T) *driver {
 	t.Helper()
 	c := DefaultConfigIn(func(string) string { return "" })
 	c.VaultURL = "https://team.vault.azure.net"
-	p, err := New(c)
+	d, err := newDriver(c, provider.NewOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Close() })
-	return p
+	t.Cleanup(func() { _ = d.Close() })
+	return d
 }
 
 // answered is the SDK's error for an answer of the vault.
@@ -45,7 +45,7 @@ func answered(method, path string, status int, code, inner string) error {
 // Every failure of the vault has a kind and a hint of its own, and shows none
 // of what the vault said.
 func TestExplainAnswers(t *testing.T) {
-	p := testProvider(t)
+	d := testDriver(t)
 	const x, deleted = "/secrets/nebula-credentials-x", "/deletedsecrets/nebula-credentials-x"
 	for _, c := range []struct {
 		method, path string
@@ -87,13 +87,13 @@ func TestExplainAnswers(t *testing.T) {
 		{"GET", x + "/", 307, "", "", nebula.ErrInvalidConfig, "elsewhere"},
 	} {
 		name, _ := nebula.ID("x").Name()
-		got := p.fail("retrieve", name, answered(c.method, c.path, c.status, c.code, c.inner))
+		got := d.Explain(name, answered(c.method, c.path, c.status, c.code, c.inner))
 		var sdk *azcore.ResponseError
 		if !errors.Is(got, c.kind) || nebula.KindOf(got) != c.kind || errors.As(got, &sdk) || !strings.Contains(got.Error(), c.text) ||
 			strings.Contains(got.Error(), "canary") {
 			t.Errorf("%s %s %d %s/%s: %v", c.method, c.path, c.status, c.code, c.inner, got)
 		}
-		if unclear := errors.Is(got, middleware.ErrUnclear); unclear != (c.status == 500) {
+		if unclear := errors.Is(got, provider.ErrUnclear); unclear != (c.status == 500) {
 			t.Errorf("%d: whether it was done is unclear: %v", c.status, unclear)
 		}
 	}
@@ -195,34 +195,34 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A sight serves one write, for a moment; the memory of names is bounded.
-func TestMemory(t *testing.T) {
-	var m memory
+// A read serves one write, for a moment; what is remembered is bounded.
+func TestRecent(t *testing.T) {
+	var m recent
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	name, _ := nebula.ID("a").Name()
-	m.noteSight(name, "1", now)
-	if v, ok := m.takeSight(name, now.Add(sightHolds-1)); !ok || v != "1" {
+	m.noteRead(name, "1", now)
+	if v, ok := m.takeRead(name, now.Add(readHolds-1)); !ok || v != "1" {
 		t.Errorf("%q, %v", v, ok)
 	}
-	if _, ok := m.takeSight(name, now); ok {
-		t.Error("a sight serves twice")
+	if _, ok := m.takeRead(name, now); ok {
+		t.Error("a read serves twice")
 	}
-	for _, late := range []time.Duration{sightHolds, -1} {
-		m.noteSight(name, "1", now)
-		if _, ok := m.takeSight(name, now.Add(late)); ok {
-			t.Errorf("a sight serves after %v", late)
+	for _, late := range []time.Duration{readHolds, -1} {
+		m.noteRead(name, "1", now)
+		if _, ok := m.takeRead(name, now.Add(late)); ok {
+			t.Errorf("a read serves after %v", late)
 		}
 	}
-	for i := range mostRemembered + 1 {
+	for i := range maxRecent + 1 {
 		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.noteSight(other, "1", now)
+		m.noteRead(other, "1", now)
 		m.noteOurs(other)
 	}
-	if len(m.sights) > mostRemembered || len(m.ours) > mostRemembered {
-		t.Errorf("%d and %d are kept", len(m.sights), len(m.ours))
+	if len(m.reads) > maxRecent || len(m.ours) > maxRecent {
+		t.Errorf("%d and %d are kept", len(m.reads), len(m.ours))
 	}
 }
 

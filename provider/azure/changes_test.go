@@ -13,7 +13,7 @@ import (
 // is sent when it has ended: the newer value is the one that stands.
 func TestLiveChangesKeepTheirOrder(t *testing.T) {
 	r := newRig(t)
-	p := open(t, r.principal())
+	p := r.open(t, r.principal())
 	name, first := record(t, "slow", "first", nil)
 	_, second := record(t, "slow", "second", nil)
 	r.Inject(azureserver.Fault{Operation: azureserver.SetSecret, Times: 1, Delay: 300 * time.Millisecond})

@@ -16,19 +16,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // Check asks for a token, for the first page of the list, and with each call
 // that credentials take for one that cannot be there. It makes seven calls and
 // changes nothing.
-func (p *Provider) Check(ctx context.Context) []nebula.Finding {
-	x := &examination{p: p}
-	if err := p.life.Enter(ctx); err != nil {
-		x.Failed("state", x.p.explain(err))
-		return x.Findings
-	}
-	defer p.life.Leave()
+func (d *driver) Check(ctx context.Context) []nebula.Finding {
+	x := &examination{driver: d}
 	if !x.identity(ctx) {
 		return x.Findings
 	}
@@ -38,25 +33,25 @@ func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 
 // examination collects findings.
 type examination struct {
-	p *Provider
-	remote.Findings
+	driver *driver
+	provider.Findings
 }
 
 // identity examines whether there is a token to be had.
 func (x *examination) identity(ctx context.Context) bool {
 	const check = "identity"
-	if _, err := x.p.auth.bearer(ctx, ""); err != nil {
-		x.Failed(check, x.p.explain(err))
+	if _, err := x.driver.auth.bearer(ctx, ""); err != nil {
+		x.Failed(check, x.driver.explain(err))
 		return false
 	}
-	c := x.p.config.Credential
+	c := x.driver.config.Credential
 	who := map[string]string{
-		TypeManagedIdentity:  "the managed identity " + c.ClientID,
-		TypeServicePrincipal: "the service principal " + c.ClientID,
-		TypeWorkloadIdentity: "the workload identity " + c.ClientID,
-		TypeDeveloperTools:   "who is logged in with az or azd",
+		managedIdentity:  "the managed identity " + c.ClientID,
+		servicePrincipal: "the service principal " + c.ClientID,
+		workloadIdentity: "the workload identity " + c.ClientID,
+		developerTools:   "who is logged in with az or azd",
 	}[c.Type]
-	if c.Type == TypeManagedIdentity && c.ClientID == "" {
+	if c.Type == managedIdentity && c.ClientID == "" {
 		who = "the managed identity of the system"
 	}
 	x.Add(check, nebula.SeverityOK, who, "")
@@ -66,18 +61,18 @@ func (x *examination) identity(ctx context.Context) bool {
 // vault examines whether the vault answers, what it holds and what is allowed.
 func (x *examination) vault(ctx context.Context) {
 	const check = "vault"
-	began := x.p.clock.Now()
-	pager := x.p.client.NewListSecretPropertiesPager(nil)
+	began := x.driver.clock.Now()
+	pager := x.driver.client.NewListSecretPropertiesPager(nil)
 	var response *http.Response
-	page, err := read(ctx, x.p, func(ctx context.Context) (azsecrets.ListSecretPropertiesResponse, error) {
+	page, err := read(ctx, x.driver, func(ctx context.Context) (azsecrets.ListSecretPropertiesResponse, error) {
 		return pager.NextPage(policy.WithCaptureResponse(ctx, &response))
 	})
 	var answered *azcore.ResponseError
 	if err != nil && !errors.As(err, &answered) || hasStatus(err, http.StatusUnauthorized) || isShutOut(err) {
-		x.Failed(check, x.p.explain(err))
+		x.Failed(check, x.driver.explain(err))
 		return
 	}
-	x.Add(check, nebula.SeverityOK, x.p.host, "")
+	x.Add(check, nebula.SeverityOK, x.driver.host, "")
 	x.clock(began, response)
 	x.permissions(ctx, err)
 	x.contents(page.Value)
@@ -112,35 +107,35 @@ type probe struct {
 // probes are about a secret that is not there: its name is random, and none
 // that a credential can have (see package foldname). Setting it is refused for
 // two reasons: it has no value, and one tag more than Key Vault keeps.
-func (p *Provider) probes() []probe {
-	name := p.names.prefix + "--check-" + strings.ToLower(rand.Text())
+func (d *driver) probes() []probe {
+	name := d.names.prefix + "--check-" + strings.ToLower(rand.Text())
 	tooMany := make(map[string]*string)
 	for i := range maxTags + 1 {
 		tooMany["check"+strconv.Itoa(i)] = new(string)
 	}
 	return []probe{
 		{"get", "reading", false, func(ctx context.Context) error {
-			_, err := p.client.GetSecret(ctx, name, "", nil)
+			_, err := d.client.GetSecret(ctx, name, "", nil)
 			return err
 		}},
 		{"set", "storing", false, func(ctx context.Context) error {
-			_, err := p.client.SetSecret(ctx, name, azsecrets.SetSecretParameters{Tags: tooMany}, nil)
+			_, err := d.client.SetSecret(ctx, name, azsecrets.SetSecretParameters{Tags: tooMany}, nil)
 			return err
 		}},
 		{"delete", "deleting", false, func(ctx context.Context) error {
-			_, err := p.client.DeleteSecret(ctx, name, nil)
+			_, err := d.client.DeleteSecret(ctx, name, nil)
 			return err
 		}},
 		{"get (deleted)", "restoring, and storing over what was deleted,", false, func(ctx context.Context) error {
-			_, err := p.client.GetDeletedSecret(ctx, name, nil)
+			_, err := d.client.GetDeletedSecret(ctx, name, nil)
 			return err
 		}},
 		{"recover", "restoring, and storing over what was deleted,", false, func(ctx context.Context) error {
-			_, err := p.client.RecoverDeletedSecret(ctx, name, nil)
+			_, err := d.client.RecoverDeletedSecret(ctx, name, nil)
 			return err
 		}},
 		{"purge", "purging", true, func(ctx context.Context) error {
-			_, err := p.client.PurgeDeletedSecret(ctx, name, nil)
+			_, err := d.client.PurgeDeletedSecret(ctx, name, nil)
 			return err
 		}},
 	}
@@ -149,23 +144,23 @@ func (p *Provider) probes() []probe {
 // permissions names each right that is missing. The list was asked for already.
 func (x *examination) permissions(ctx context.Context, listed error) {
 	const check = "permissions"
-	probes := append([]probe{{"list", "listing", false, func(context.Context) error { return listed }}}, x.p.probes()...)
+	probes := append([]probe{{"list", "listing", false, func(context.Context) error { return listed }}}, x.driver.probes()...)
 	whole := true
 	for _, q := range probes {
-		_, err := read(ctx, x.p, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.call(ctx) })
+		_, err := read(ctx, x.driver, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.call(ctx) })
 		refused := hasStatus(err, http.StatusForbidden)
 		switch {
 		case err == nil, isMissing(err), hasStatus(err, http.StatusBadRequest), hasStatus(err, http.StatusConflict):
 			continue
 		case refused && q.optional:
-			e := x.p.explain(err)
+			e := x.driver.explain(err)
 			x.Add(check, nebula.SeverityWarning, e.Message+": "+q.without+" does not work", e.Hint)
 		case refused:
-			e := x.p.explain(err)
+			e := x.driver.explain(err)
 			x.Findings = append(x.Findings, nebula.Finding{Check: check, Kind: e.Kind, Severity: nebula.SeverityError,
 				Message: e.Message + ": " + q.without + " does not work", Fix: e.Hint})
 		default:
-			x.Failed(check, x.p.explain(err))
+			x.Failed(check, x.driver.explain(err))
 		}
 		whole = false
 	}
@@ -184,10 +179,10 @@ func (x *examination) contents(items []*azsecrets.SecretProperties) {
 		}
 		protected = protected || !isPurgeable(item.Attributes)
 		secret, _, ok := parseSecretID(string(*item.ID))
-		if !ok || !strings.HasPrefix(strings.ToLower(secret), x.p.names.prefix) {
+		if !ok || !strings.HasPrefix(strings.ToLower(secret), x.driver.names.prefix) {
 			continue
 		}
-		if _, _, ours := x.p.owner(item); !ours {
+		if _, _, ours := x.driver.owner(item); !ours {
 			foreign = append(foreign, secret)
 		} else if item.Attributes != nil && item.Attributes.Enabled != nil && !*item.Attributes.Enabled {
 			disabled = append(disabled, secret)
@@ -196,21 +191,21 @@ func (x *examination) contents(items []*azsecrets.SecretProperties) {
 	if protected {
 		x.Add("purge protection", nebula.SeverityOK, "on: what is deleted stays until its time of retention is over, and cannot be purged", "")
 	}
-	if foreign != nil && x.p.names.prefix != "" {
+	if foreign != nil && x.driver.names.prefix != "" {
 		x.Add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(foreign), "move them away, or set another secret_prefix")
 	}
 	if disabled != nil {
 		x.Add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(disabled),
-			x.p.setAttributes("NAME")+" --enabled true")
+			x.driver.setAttributes("NAME")+" --enabled true")
 	}
 }
 
 // some shows the first of many.
 func some(names []string) string {
-	const most = 5
+	const max = 5
 	slices.Sort(names)
-	if len(names) > most {
-		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	if len(names) > max {
+		return strings.Join(names[:max], ", ") + fmt.Sprintf(" and %d more", len(names)-max)
 	}
 	return strings.Join(names, ", ")
 }

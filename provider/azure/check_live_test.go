@@ -11,7 +11,7 @@ import (
 // findings are those of severity other than ok, and all in words.
 func (r *rig) findings(t *testing.T) (bad []nebula.Finding, all string) {
 	t.Helper()
-	checker, _ := nebula.As[nebula.Checker](open(t, r.principal()))
+	checker, _ := nebula.As[nebula.Checker](r.open(t, r.principal()))
 	var words strings.Builder
 	for _, f := range checker.Check(t.Context()) {
 		words.WriteString(string(f.Severity) + " " + f.Check + ": " + f.Message + " → " + f.Fix + "\n")
@@ -60,7 +60,7 @@ func TestLiveCheckFindings(t *testing.T) {
 	if bad, all := r.findings(t); bad != nil {
 		t.Errorf("nothing is wrong:\n%s", all)
 	}
-	p := open(t, r.principal())
+	p := r.open(t, r.principal())
 	name, e := record(t, "off", "v", nil)
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package azure
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -16,15 +15,15 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/foldname"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // The types of [Credential].
 const (
-	TypeManagedIdentity  = "managed_identity"
-	TypeServicePrincipal = "service_principal"
-	TypeDeveloperTools   = "developer_tools"
-	TypeWorkloadIdentity = "workload_identity"
+	managedIdentity  = "managed_identity"
+	servicePrincipal = "service_principal"
+	developerTools   = "developer_tools"
+	workloadIdentity = "workload_identity"
 )
 
 // Config says where the records are and how to get at them. Begin with
@@ -47,11 +46,9 @@ type Config struct {
 	// credential has a tag with that key itself. No credential shows them.
 	DefaultTags map[string]string `koanf:"default_tags"`
 
-	Credential Credential             `koanf:"credential"`
-	Retry      middleware.RetryPolicy `koanf:"retry"`
+	Credential Credential           `koanf:"credential"`
+	Retry      provider.RetryPolicy `koanf:"retry"`
 
-	Logger    *slog.Logger      // of tokens that could not be refreshed in time; nil for none
-	Clock     middleware.Clock  // nil: the system's
 	Transport http.RoundTripper // nil: one with our limits
 }
 
@@ -90,12 +87,12 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 		SecretPrefix: "nebula-credentials-",
 		Timeout:      5 * time.Second,
 		Credential: Credential{
-			Type:               TypeManagedIdentity,
+			Type:               managedIdentity,
 			ClientID:           getenv("AZURE_CLIENT_ID"),
 			TenantID:           getenv("AZURE_TENANT_ID"),
 			FederatedTokenFile: getenv("AZURE_FEDERATED_TOKEN_FILE"),
 		},
-		Retry: middleware.DefaultRetryPolicy(),
+		Retry: provider.DefaultRetryPolicy(),
 	}
 	if secret := getenv("AZURE_CLIENT_SECRET"); secret != "" {
 		c.Credential.ClientSecret = nebula.NewSecret([]byte(secret))
@@ -158,17 +155,17 @@ func (a Credential) validate(note func(setting, reason string)) {
 		optional(setting, id)
 	}
 	switch a.Type {
-	case TypeManagedIdentity:
+	case managedIdentity:
 		optional("credential.client_id", a.ClientID)
-	case TypeDeveloperTools:
+	case developerTools:
 		optional("credential.tenant_id", a.TenantID)
-	case TypeServicePrincipal:
+	case servicePrincipal:
 		needed("credential.tenant_id", a.TenantID)
 		needed("credential.client_id", a.ClientID)
 		if a.ClientSecretFile == "" && len(a.ClientSecret.Reveal()) == 0 {
 			note("credential.client_secret_file", "is not set, nor is AZURE_CLIENT_SECRET")
 		}
-	case TypeWorkloadIdentity:
+	case workloadIdentity:
 		needed("credential.tenant_id", a.TenantID)
 		needed("credential.client_id", a.ClientID)
 		if a.FederatedTokenFile == "" {
@@ -177,6 +174,13 @@ func (a Credential) validate(note func(setting, reason string)) {
 	default:
 		note("credential.type", strconv.Quote(a.Type)+" is not one of managed_identity, service_principal, developer_tools, workload_identity")
 	}
+}
+
+// policy says how the driver is called. What may have to wait for Azure limits
+// its calls itself.
+func (c Config) policy() provider.Policy {
+	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128,
+		Unbounded: []string{provider.OpConnect, provider.OpStore, provider.OpDelete, provider.OpRestore, provider.OpPurge}}
 }
 
 // isGUID reports whether s has the form 00000000-0000-0000-0000-000000000000.

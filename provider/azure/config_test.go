@@ -101,7 +101,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Describe().Address; got != "https://team.vault.azure.net/nebula-" {
+	if got := p.(nebula.Describer).Describe().Address; got != "https://team.vault.azure.net/nebula-" {
 		t.Errorf("the address is %q", got)
 	}
 }

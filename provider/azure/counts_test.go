@@ -15,7 +15,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
@@ -65,25 +65,28 @@ func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name
 	return name, e
 }
 
-// open returns a connected provider with all layers.
-func open(t testing.TB, c azure.Config) nebula.Provider {
+// open returns a connected provider.
+func (r *rig) open(t testing.TB, c azure.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
-	return openWith(t, c, middleware.Options{Clock: c.Clock})
-}
-
-func openWith(t testing.TB, c azure.Config, o middleware.Options) nebula.Provider {
-	t.Helper()
-	bare, err := azure.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := middleware.Stack(bare, o)
+	p := r.made(t, c, options...)
 	life, _ := nebula.As[nebula.Connector](p)
 	if err := life.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = life.Close() })
 	return p
+}
+
+// removed deletes without a condition.
+func removed(ctx context.Context, p nebula.Provider, name nebula.Name) error {
+	_, err := p.Delete(ctx, name, nebula.Precondition{})
+	return err
+}
+
+// purged purges, whatever there was.
+func purged(ctx context.Context, p nebula.Purger, name nebula.Name) error {
+	_, err := p.Purge(ctx, name)
+	return err
 }
 
 func wants(t *testing.T, err error, kind nebula.Kind, texts ...string) {
@@ -135,7 +138,7 @@ func counted(t *testing.T, wire *recorder) func(what string, err error, want ...
 func TestLiveCalls(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
-	p := open(t, c)
+	p := r.open(t, c)
 	ctx := t.Context()
 	costs := counted(t, wire)
 	login := "/" + azureserver.TenantID + "/"
@@ -174,16 +177,24 @@ func TestLiveCalls(t *testing.T) {
 	retriever, _ := nebula.As[nebula.VersionRetriever](p)
 	_, err = retriever.RetrieveVersion(ctx, name, v)
 	costs("retrieve a version", err, "GET "+a+"/"+string(v))
-	costs("delete", p.Delete(ctx, name), "DELETE "+a)
+	costs("delete", removed(ctx, p, name), "DELETE "+a)
 	r.clock.ahead.Add(int64(time.Minute))
 	restorer, _ := nebula.As[nebula.Restorer](p)
 	costs("restore", restorer.Restore(ctx, name), "GET "+deleted, "POST "+deleted+"/recover", "GET "+a+"/", "GET "+a+"/", "GET "+a+"/", "GET "+a+"/")
 	r.clock.ahead.Add(int64(time.Minute))
-	costs("delete unseen", p.Delete(ctx, name), "GET "+a+"/", "DELETE "+a)
+	costs("delete unseen", removed(ctx, p, name), "GET "+a+"/", "DELETE "+a)
+	r.clock.ahead.Add(int64(time.Minute))
+	v, err = store("5", nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire.since()
+	_, err = p.Delete(ctx, name, nebula.IfVersion(v))
+	costs("delete on condition", err, "GET "+a+"/", "DELETE "+a)
 	r.clock.ahead.Add(int64(time.Minute))
 	purger, _ := nebula.As[nebula.Purger](p)
-	costs("purge", purger.Purge(ctx, name), "GET "+a+"/", "GET "+deleted, "DELETE "+deleted)
-	stranger := open(t, c)
+	costs("purge", purged(ctx, purger, name), "GET "+a+"/", "GET "+deleted, "DELETE "+deleted)
+	stranger := r.open(t, c)
 	wire.since()
 	r.clock.ahead.Add(int64(time.Minute))
 	_, e := record(t, "a", "5", nil)
@@ -195,16 +206,12 @@ func TestLiveCalls(t *testing.T) {
 func TestLiveCallsOfStore(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
-	bare, err := azure.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
 	key := &nebula.KeyFile{Path: filepath.Join(t.TempDir(), "key")}
 	if err := nebula.CreateKeyFile(key.Path); err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	s, err := nebula.Open(ctx, middleware.Stack(bare, middleware.Options{Clock: c.Clock}), nebula.Options{Keys: []nebula.Key{key}})
+	s, err := nebula.Open(ctx, r.made(t, c), nebula.Options{Keys: []nebula.Key{key}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +234,7 @@ func TestLiveCallsOfStore(t *testing.T) {
 func TestLiveListCalls(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
-	p := open(t, c)
+	p := r.open(t, c)
 	ctx := t.Context()
 	for i := range 60 {
 		name, e := record(t, fmt.Sprintf("n%02d", i), "v", nil)
@@ -271,7 +278,7 @@ func TestLiveListCalls(t *testing.T) {
 func TestLiveLostAnswers(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
-	p := open(t, c)
+	p := r.open(t, c)
 	ctx := t.Context()
 	historian, _ := nebula.As[nebula.Historian](p)
 	name, first := record(t, "lost", "first", nil)
@@ -286,7 +293,7 @@ func TestLiveLostAnswers(t *testing.T) {
 	} {
 		if condition() == nebula.IfAbsent() {
 			purger, _ := nebula.As[nebula.Purger](p)
-			if err := purger.Purge(ctx, name); err != nil {
+			if err := purged(ctx, purger, name); err != nil {
 				t.Fatal(err)
 			}
 			r.clock.ahead.Add(int64(time.Minute))
@@ -322,7 +329,7 @@ func TestLiveLostAnswers(t *testing.T) {
 func TestLiveLostAnswerAndRead(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
-	p := open(t, c)
+	p := r.open(t, c)
 	ctx := t.Context()
 	name, first := record(t, "lost", "first", nil)
 	v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
@@ -354,7 +361,7 @@ func TestLiveLostAnswerAndRead(t *testing.T) {
 func TestLiveLostAnswersOfStates(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
-	p := open(t, c)
+	p := r.open(t, c)
 	ctx := t.Context()
 	name, e := record(t, "lost", "v", nil)
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
@@ -367,9 +374,9 @@ func TestLiveLostAnswersOfStates(t *testing.T) {
 		call         func() error
 		exists       bool
 	}{
-		{"delete", http.MethodDelete, func() error { return p.Delete(ctx, name) }, false},
+		{"delete", http.MethodDelete, func() error { return removed(ctx, p, name) }, false},
 		{"restore", http.MethodPost, func() error { return restorer.Restore(ctx, name) }, true},
-		{"purge", http.MethodDelete, func() error { return purger.Purge(ctx, name) }, false},
+		{"purge", http.MethodDelete, func() error { return purged(ctx, purger, name) }, false},
 	} {
 		lost := 0
 		wire.after = func(request *http.Request) error {

@@ -27,7 +27,8 @@
 // Key Vault compares nothing when it writes. A precondition is checked by a read
 // before the write, or by that of the caller, if it was less than 2 s before.
 // Two writers that come between the one's read and its write both succeed; both
-// versions are kept, and the later one is the current.
+// versions are kept, and the later one is the current. A deletion on condition
+// of a version reads it just before, in the same way and with the same gap.
 //
 // # Deletion
 //

@@ -14,11 +14,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/provider"
 )
-
-const providerName = "azure"
 
 // The inner codes of Key Vault's errors that are told apart. The outer code is
 // no more than the status in words.
@@ -31,34 +29,20 @@ const (
 	byConnection     = "ForbiddenByConnection"
 )
 
-// fail says what err, from anywhere below, means for an operation. This file
-// alone knows the errors of the SDK and of the server; those of the login have
-// the file beside it.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	located := *p.explain(err)
-	located.Op, located.Provider, located.ID = op, providerName, name.ID()
-	return &located
-}
-
-// explain returns the error that err is, or one that wraps it.
-func (p *Provider) explain(err error) *nebula.Error {
-	var e *nebula.Error
-	if errors.As(err, &e) {
-		return e
-	}
+// Explain implements [provider.Driver]. This file alone knows the errors of the
+// SDK and of the server; those of the login have the file beside it.
+func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	var login *loginError
 	var answered *azcore.ResponseError
 	var wire *wireError
+	var e *nebula.Error
 	switch {
 	case errors.As(err, &login):
-		e = p.explainLogin(login)
+		e = d.explainLogin(login)
 	case errors.As(err, &answered):
-		e = p.explainAnswer(answered)
+		e = d.explainAnswer(answered)
 	case errors.As(err, &wire), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		e = remote.Server{Host: p.host, Address: "vault_url", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
+		e = httpx.Server{Host: d.host, Address: "vault_url", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
 	default:
 		e = errForeignAnswer()
 	}
@@ -73,18 +57,27 @@ func (p *Provider) explain(err error) *nebula.Error {
 	return e
 }
 
+// explain is Explain for errors that may be explained already.
+func (d *driver) explain(err error) *nebula.Error {
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return d.Explain(nebula.Name{}, err)
+}
+
 // explainAnswer is for what the vault said.
-func (p *Provider) explainAnswer(r *azcore.ResponseError) *nebula.Error {
+func (d *driver) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	switch code := r.StatusCode; {
 	case code == http.StatusBadRequest:
 		return &nebula.Error{Kind: nebula.ErrInternal, Message: "Key Vault refused the request (status 400" + said(r) + ")"}
 	case code == http.StatusUnauthorized:
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token (status 401" + said(r) + ")",
-			Hint: p.identityHint()}
+			Hint: d.identityHint()}
 	case code == http.StatusForbidden:
-		return p.explainDenied(r)
+		return d.explainDenied(r)
 	case code == http.StatusNotFound:
-		return p.explainNotFound(r)
+		return d.explainNotFound(r)
 	case code == http.StatusConflict:
 		return explainConflict(r)
 	case code == http.StatusRequestEntityTooLarge:
@@ -92,11 +85,11 @@ func (p *Provider) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	case code >= 300 && code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", code),
-			Hint:    "look at vault_url, and at what stands before " + p.host}
+			Hint:    "look at vault_url, and at what stands before " + d.host}
 	}
 	e := explainStatus(r.StatusCode, "Key Vault")
 	if r.RawResponse != nil {
-		if after := remote.RetryAfter(r.RawResponse.Header, p.clock.Now()); after != nil {
+		if after := httpx.RetryAfter(r.RawResponse.Header, d.clock.Now()); after != nil {
 			e.Err = errors.Join(e.Err, after)
 		}
 	}
@@ -111,7 +104,7 @@ func explainStatus(code int, server string) *nebula.Error {
 		e.Message = server + " answers no more requests for now (status 429)"
 	case code == http.StatusRequestTimeout, code == http.StatusServiceUnavailable:
 	case code >= 500:
-		e.Err = middleware.ErrUnclear
+		e.Err = provider.ErrUnclear
 	default:
 		e.Kind = nebula.ErrInternal
 	}
@@ -119,11 +112,11 @@ func explainStatus(code int, server string) *nebula.Error {
 }
 
 // explainNotFound tells a missing secret from another server's 404.
-func (p *Provider) explainNotFound(r *azcore.ResponseError) *nebula.Error {
+func (d *driver) explainNotFound(r *azcore.ResponseError) *nebula.Error {
 	if r.ErrorCode != "SecretNotFound" {
 		return errForeignAnswer()
 	}
-	return remote.ErrMissing()
+	return provider.NotFound()
 }
 
 func explainConflict(r *azcore.ResponseError) *nebula.Error {
@@ -242,44 +235,44 @@ func needed(r *azcore.ResponseError) right {
 
 // explainDenied tells apart who may not, from where one may not, and what
 // nobody may.
-func (p *Provider) explainDenied(r *azcore.ResponseError) *nebula.Error {
+func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
 	need := needed(r)
 	denied := func(message, hint string) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
 	}
-	role := fmt.Sprintf("the identity lacks the action Microsoft.KeyVault/vaults/secrets/%s on the vault %s", need.action, p.vault())
-	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", p.vault(), need.policy)
+	role := fmt.Sprintf("the identity lacks the action Microsoft.KeyVault/vaults/secrets/%s on the vault %s", need.action, d.vault())
+	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", d.vault(), need.policy)
 	switch innerCode(r) {
 	case secretDisabled:
-		return p.errDisabled(refusedSecret(r))
+		return d.errDisabled(refusedSecret(r))
 	case "SecretExpired", "SecretNotYetValid":
-		return p.errNotNow(refusedSecret(r))
+		return d.errNotNow(refusedSecret(r))
 	case "ForbiddenByRbac":
-		return denied(role, p.roleHint())
+		return denied(role, d.roleHint())
 	case "AccessDenied", "ForbiddenByPolicy":
-		return denied(policy, p.policyHint(need.policy))
+		return denied(policy, d.policyHint(need.policy))
 	case byFirewall, byConnection:
-		return denied("the firewall of the vault "+p.vault()+" does not let this machine in",
-			"allow its address: az keyvault network-rule add --name "+p.vault()+" --ip-address ADDRESS")
+		return denied("the firewall of the vault "+d.vault()+" does not let this machine in",
+			"allow its address: az keyvault network-rule add --name "+d.vault()+" --ip-address ADDRESS")
 	}
 	if need.policy == "purge" {
 		return errProtected()
 	}
-	return denied(role+", or its access policy the secret permission "+strconv.Quote(need.policy), p.roleHint())
+	return denied(role+", or its access policy the secret permission "+strconv.Quote(need.policy), d.roleHint())
 }
 
-func (p *Provider) roleHint() string {
+func (d *driver) roleHint() string {
 	return `az role assignment create --role "Key Vault Secrets Officer" --assignee IDENTITY --scope "$(az keyvault show --name ` +
-		p.vault() + ` --query id --output tsv)"`
+		d.vault() + ` --query id --output tsv)"`
 }
 
-func (p *Provider) policyHint(permissions string) string {
-	return "add to those that it has: az keyvault set-policy --name " + p.vault() + " --object-id IDENTITY --secret-permissions " + permissions
+func (d *driver) policyHint(permissions string) string {
+	return "add to those that it has: az keyvault set-policy --name " + d.vault() + " --object-id IDENTITY --secret-permissions " + permissions
 }
 
 // vault returns the vault's name, as the commands of az take it.
-func (p *Provider) vault() string {
-	name, _, _ := strings.Cut(p.host, ".")
+func (d *driver) vault() string {
+	name, _, _ := strings.Cut(d.host, ".")
 	return name
 }
 
@@ -304,18 +297,18 @@ func refusedSecret(r *azcore.ResponseError) string {
 
 // errDisabled is a conflict and no want of permission: who may do everything
 // cannot read it either.
-func (p *Provider) errDisabled(secret string) *nebula.Error {
+func (d *driver) errDisabled(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
-		Hint: "enable it: " + p.setAttributes(secret) + " --enabled true"}
+		Hint: "enable it: " + d.setAttributes(secret) + " --enabled true"}
 }
 
-func (p *Provider) errNotNow(secret string) *nebula.Error {
+func (d *driver) errNotNow(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret has expired in Key Vault, or is not valid yet",
-		Hint: "change its dates: " + p.setAttributes(secret) + " --expires DATE --not-before DATE"}
+		Hint: "change its dates: " + d.setAttributes(secret) + " --expires DATE --not-before DATE"}
 }
 
-func (p *Provider) setAttributes(secret string) string {
-	return "az keyvault secret set-attributes --vault-name " + p.vault() + " --name " + secret
+func (d *driver) setAttributes(secret string) string {
+	return "az keyvault secret set-attributes --vault-name " + d.vault() + " --name " + secret
 }
 
 func errProtected() *nebula.Error {

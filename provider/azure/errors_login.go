@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
 // loginError is a failure to get a token.
@@ -32,36 +31,36 @@ func (e *loginError) Unwrap() []error { return []error{e.err, e.failure, e.ended
 var errUnreached = errors.New("nothing answers")
 
 // explainLogin is for failures to get a token.
-func (p *Provider) explainLogin(l *loginError) *nebula.Error {
-	c := p.config.Credential
+func (d *driver) explainLogin(l *loginError) *nebula.Error {
+	c := d.config.Credential
 	switch {
 	case errors.Is(l.ended, context.Canceled):
 		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider was closed while it got a token"}
-	case c.Type == TypeDeveloperTools:
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: p.identityHint()}
-	case l.status == http.StatusTooManyRequests, l.status >= 500, l.status == http.StatusGone && c.Type == TypeManagedIdentity:
+	case c.Type == developerTools:
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: d.identityHint()}
+	case l.status == http.StatusTooManyRequests, l.status >= 500, l.status == http.StatusGone && c.Type == managedIdentity:
 		e := explainStatus(l.status, "what gives tokens")
 		e.Kind, e.Err = nebula.ErrUnavailable, nil
 		return e
-	case c.Type == TypeManagedIdentity:
-		return p.explainMachine(l)
+	case c.Type == managedIdentity:
+		return d.explainMachine(l)
 	case l.failure != nil:
-		e := remote.Server{Host: p.cloud.login, Address: "the network", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
+		e := httpx.Server{Host: d.cloud.login, Address: "the network", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
 		e.Err = nil // nothing was asked of the vault
 		return e
 	case l.ended != nil:
-		return &nebula.Error{Kind: nebula.ErrTimeout, Message: p.cloud.login + " gave no token in time"}
+		return &nebula.Error{Kind: nebula.ErrTimeout, Message: d.cloud.login + " gave no token in time"}
 	case l.status >= 300 && l.status < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", p.cloud.login, l.status)}
+			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", d.cloud.login, l.status)}
 	}
-	return p.explainPrincipal(l)
+	return d.explainPrincipal(l)
 }
 
 // explainMachine is for managed identities.
-func (p *Provider) explainMachine(l *loginError) *nebula.Error {
-	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: p.identityHint()}
-	id := p.config.Credential.ClientID
+func (d *driver) explainMachine(l *loginError) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: d.identityHint()}
+	id := d.config.Credential.ClientID
 	switch {
 	case l.failure != nil || l.ended != nil:
 		e.Message = "this machine has no managed identity: nothing gives tokens here"
@@ -76,8 +75,8 @@ func (p *Provider) explainMachine(l *loginError) *nebula.Error {
 }
 
 // explainPrincipal is for service principals and workload identities.
-func (p *Provider) explainPrincipal(l *loginError) *nebula.Error {
-	c := p.config.Credential
+func (d *driver) explainPrincipal(l *loginError) *nebula.Error {
+	c := d.config.Credential
 	message := "the login of " + c.ClientID + " was refused"
 	why := map[int]string{
 		90002:   "there is no tenant " + c.TenantID,
@@ -94,7 +93,7 @@ func (p *Provider) explainPrincipal(l *loginError) *nebula.Error {
 			break
 		}
 	}
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: message, Hint: p.identityHint()}
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: message, Hint: d.identityHint()}
 }
 
 // loginCodes returns the numbers of the login's error.
@@ -115,24 +114,16 @@ func loginCodes(err error) []int {
 }
 
 // identityHint says where to look where the identity is what is wrong.
-func (p *Provider) identityHint() string {
-	switch p.config.Credential.Type {
-	case TypeServicePrincipal:
+func (d *driver) identityHint() string {
+	switch d.config.Credential.Type {
+	case servicePrincipal:
 		return "look at credential.tenant_id, client_id and client_secret_file"
-	case TypeWorkloadIdentity:
+	case workloadIdentity:
 		return "look at credential.tenant_id, client_id and federated_token_file"
-	case TypeDeveloperTools:
+	case developerTools:
 		return "log in: az login, or azd auth login"
 	}
 	return "assign one, or set credential.type to service_principal or developer_tools"
-}
-
-func errSecretFile(path string, cause error) *nebula.Error {
-	reason := "is empty"
-	if cause != nil {
-		reason = remote.FileProblem(cause)
-	}
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "credential.client_secret_file " + strconv.Quote(path) + ": " + reason, Err: cause}
 }
 
 func errSameToken() *nebula.Error {

@@ -6,23 +6,22 @@ import (
 	"fmt"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// A provider is made of a configuration and wrapped in the layers that retry,
-// limit and observe it.
+// A provider is made of a configuration. It retries, limits and counts its
+// calls itself.
 func Example() {
 	config := azure.DefaultConfig() // AZURE_KEYVAULT_URL, AZURE_CLIENT_ID, …
 	config.VaultURL = "https://my-vault.vault.azure.net"
-	config.Credential = azure.Credential{Type: azure.TypeManagedIdentity}
-	bare, err := azure.New(config)
+	config.Credential = azure.Credential{Type: "managed_identity"}
+	metrics := new(provider.StorageMetrics)
+	p, err := azure.New(config, provider.WithMetrics(metrics))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	metrics := new(middleware.StorageMetrics)
-	p := middleware.Stack(bare, middleware.Options{Metrics: metrics})
 	name, _ := nebula.ID("github_token").Name()
 	_, err = p.Retrieve(context.Background(), name)
 	fmt.Println(errors.Is(err, nebula.ErrClosed), metrics.RetrieveCount())

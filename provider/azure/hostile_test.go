@@ -19,7 +19,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // hostile is a provider whose vault is the handler, and whose login is the
@@ -46,7 +46,7 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 		},
 	}
 	name, _ := record(t, "x", "", nil)
-	return open(t, c), name
+	return r.open(t, c), name
 }
 
 // refuses checks a failure, and that it tells nothing of the token.
@@ -233,7 +233,7 @@ func TestLiveThrottled(t *testing.T) {
 		r := newRig(t)
 		config, wire := r.recorded()
 		config.Retry.MaxRetries = c.retries
-		p := open(t, config)
+		p := r.open(t, config)
 		if err := exists(t, p); err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestFirstCall(t *testing.T) {
 		}
 		return inner.RoundTrip(request)
 	})
-	wants(t, exists(t, open(t, c)), nebula.ErrUnavailable, "cannot be reached", "vault_url")
+	wants(t, exists(t, r.open(t, c)), nebula.ErrUnavailable, "cannot be reached", "vault_url")
 	if calls != 1 {
 		t.Errorf("%d attempts", calls)
 	}
@@ -283,8 +283,8 @@ func TestFirstCall(t *testing.T) {
 func TestLiveOutage(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
-	metrics := new(middleware.StorageMetrics)
-	p := openWith(t, c, middleware.Options{Clock: c.Clock, Metrics: metrics})
+	metrics := new(provider.StorageMetrics)
+	p := r.open(t, c, provider.WithMetrics(metrics))
 	if err := exists(t, p); err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestLiveOutage(t *testing.T) {
 // the very same time: then, too, the record that stands is whole.
 func TestLiveTwoWriters(t *testing.T) {
 	r := newRig(t)
-	one, other := open(t, r.principal()), open(t, r.principal())
+	one, other := r.open(t, r.principal()), r.open(t, r.principal())
 	ctx := t.Context()
 	name, first := record(t, "race", "first", nil)
 	v, err := one.Store(ctx, name, first, nebula.StoreOptions{})
@@ -376,7 +376,7 @@ func TestLiveCloseEnds(t *testing.T) {
 	transport := r.Server.Transport()
 	c := r.principal()
 	c.Transport = transport
-	p := open(t, c)
+	p := r.open(t, c)
 	remove := r.Server.Inject(azureserver.Fault{Operation: azureserver.SetSecret, Delay: 100 * time.Millisecond})
 	name, e := record(t, "x", "v", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

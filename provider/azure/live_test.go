@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/foldname"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -47,7 +47,7 @@ func newRig(t testing.TB) *rig {
 func (r *rig) principal() azure.Config {
 	c := azure.DefaultConfigIn(func(string) string { return "" })
 	c.VaultURL = r.URL()
-	c.Clock, c.Transport = r.clock, r.Server.Transport()
+	c.Transport = r.Server.Transport()
 	c.Credential = azure.Credential{Type: azure.TypeServicePrincipal, TenantID: azureserver.TenantID,
 		ClientID: azureserver.ClientID, ClientSecret: nebula.NewSecret([]byte(r.Server.ClientSecret()))}
 	return c
@@ -65,31 +65,46 @@ func (r *rig) machine(clientID string) azure.Config {
 // with more.
 const few = 60
 
-// liveProviders remembers the configurations, for those that open a backend again.
-type liveProviders struct {
-	r       *rig
-	configs map[nebula.Provider]azure.Config
-	layers  bool // put all of them around
-}
-
-func (l *liveProviders) open(t *testing.T, c azure.Config) nebula.Provider {
+// made creates a provider that lives by the rig's clock, unless the options
+// name another one.
+func (r *rig) made(t testing.TB, c azure.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
-	bare, err := azure.New(c)
+	p, err := azure.New(c, append([]provider.Option{provider.WithClock(r.clock)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := nebula.Provider(bare)
-	if l.layers {
-		p = middleware.Stack(p, middleware.Options{Clock: c.Clock})
-	}
-	l.configs[p] = c
 	return p
 }
 
-func (l *liveProviders) corrupt(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
-	c := l.configs[p]
+// full are the methods that every provider has.
+type full interface {
+	nebula.Wrapper
+	nebula.Connector
+	nebula.Describer
+	nebula.Restorer
+	nebula.Purger
+	nebula.Historian
+	nebula.VersionRetriever
+	nebula.BatchRetriever
+	nebula.Checker
+}
+
+// configured is a provider that remembers its configuration, for tests that
+// open its backend again.
+type configured struct {
+	full
+	config azure.Config
+}
+
+func (r *rig) configured(t *testing.T, c azure.Config, options ...provider.Option) configured {
+	t.Helper()
+	return configured{r.made(t, c, options...).(full), c}
+}
+
+func (r *rig) corrupt(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
+	c := p.(configured).config
 	host := strings.TrimPrefix(c.VaultURL, "https://")
-	vault := l.r.Server.Vault(strings.TrimSuffix(host, ".vault.azure.net"))
+	vault := r.Server.Vault(strings.TrimSuffix(host, ".vault.azure.net"))
 	secret := c.SecretPrefix + foldname.Encode(name, 127-len(c.SecretPrefix))
 	latest, err := vault.Latest(secret)
 	if err != nil {
@@ -99,16 +114,15 @@ func (l *liveProviders) corrupt(t *testing.T, p nebula.Provider, name nebula.Nam
 	vault.Add(latest)
 }
 
-func liveHarness(r *rig, most int, layers bool, config azure.Config) providertest.Harness {
-	l := &liveProviders{r: r, configs: make(map[nebula.Provider]azure.Config), layers: layers}
+func liveHarness(r *rig, maxStores int, config azure.Config) providertest.Harness {
 	return providertest.Harness{
-		New: func(t *testing.T) nebula.Provider {
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
 			c := config
 			c.VaultURL = r.Server.Vault("v" + strings.ToLower(rand.Text()[:12])).URL()
-			return l.open(t, c)
+			return r.configured(t, c, options...)
 		},
-		Reopen:  func(t *testing.T, p nebula.Provider) nebula.Provider { return l.open(t, l.configs[p]) },
-		Corrupt: l.corrupt,
+		Reopen:  func(t *testing.T, p nebula.Provider) nebula.Provider { return r.configured(t, p.(configured).config) },
+		Corrupt: r.corrupt,
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
 			providertest.Historian, providertest.VersionRetriever, providertest.Checker,
@@ -117,19 +131,19 @@ func liveHarness(r *rig, most int, layers bool, config azure.Config) providertes
 		MaxRecordSize: 25_600,
 		MaxTags:       14,
 		AcceptsTag:    azure.AcceptsTag,
-		MaxStores:     most,
+		MaxStores:     maxStores,
 	}
 }
 
 func TestLiveConformancePrincipal(t *testing.T) {
 	r := newRig(t)
-	providertest.Run(t, liveHarness(r, 0, false, r.principal()))
+	providertest.Run(t, liveHarness(r, 0, r.principal()))
 }
 
 // The endpoint of virtual machines: the identity of the system.
 func TestLiveConformanceMachine(t *testing.T) {
 	r := newRig(t)
-	providertest.Run(t, liveHarness(r, few, true, r.machine("")))
+	providertest.Run(t, liveHarness(r, few, r.machine("")))
 }
 
 // The endpoint of App Service: a user assigned identity.
@@ -137,5 +151,5 @@ func TestLiveConformanceAppService(t *testing.T) {
 	r := newRig(t)
 	t.Setenv("IDENTITY_ENDPOINT", r.Server.IdentityEndpoint())
 	t.Setenv("IDENTITY_HEADER", r.Server.IdentityHeader())
-	providertest.Run(t, liveHarness(r, few, false, r.machine(azureserver.UserIdentity)))
+	providertest.Run(t, liveHarness(r, few, r.machine(azureserver.UserIdentity)))
 }

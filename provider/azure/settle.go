@@ -13,8 +13,8 @@ import (
 const (
 	pollEvery = time.Second
 
-	// longestWait bounds waiting where the caller has no deadline.
-	longestWait = 10 * time.Minute
+	// maxWait bounds waiting where the caller has no deadline.
+	maxWait = 10 * time.Minute
 
 	// unseen is how long a deletion by somebody else may not be visible yet,
 	// while the credential is gone already.
@@ -31,18 +31,18 @@ func errMoving() error { return moving{} }
 
 // settled makes the call until Key Vault is done with what it is doing to the
 // name, as long as the deadline allows.
-func (p *Provider) settled(ctx context.Context, call func(context.Context) error) error {
-	end := p.clock.Now().Add(longestWait)
+func (d *driver) settled(ctx context.Context, call func(context.Context) error) error {
+	end := d.clock.Now().Add(maxWait)
 	for {
 		err := call(ctx)
 		if !isMoving(err) && !errors.Is(err, moving{}) {
 			return err
 		}
-		if p.clock.Now().After(end) {
+		if d.clock.Now().After(end) {
 			return &nebula.Error{Kind: nebula.ErrConflict, Err: err,
-				Message: "Key Vault was not done with the secret after " + longestWait.String()}
+				Message: "Key Vault was not done with the secret after " + maxWait.String()}
 		}
-		if ended := p.clock.Sleep(ctx, pollEvery); ended != nil {
+		if ended := d.clock.Sleep(ctx, pollEvery); ended != nil {
 			return errStillMoving(ended, err)
 		}
 	}

@@ -8,25 +8,14 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// abilities are those that the tests of this file use.
-type abilities struct {
-	nebula.Provider
-	nebula.Restorer
-	nebula.Purger
-	nebula.Historian
-}
-
-func (r *rig) all(t *testing.T, c azure.Config) abilities {
+// all is a connected provider with all that it can do.
+func (r *rig) all(t *testing.T, c azure.Config, options ...provider.Option) full {
 	t.Helper()
-	p := open(t, c)
-	a := abilities{Provider: p}
-	a.Restorer, _ = nebula.As[nebula.Restorer](p)
-	a.Purger, _ = nebula.As[nebula.Purger](p)
-	a.Historian, _ = nebula.As[nebula.Historian](p)
-	return a
+	return r.open(t, c, options...).(full)
 }
 
 // Delete, store, delete, restore, purge, store in a row, each right after the
@@ -43,7 +32,7 @@ func TestLiveStatesInARow(t *testing.T) {
 				r := newRig(t)
 				r.SetDelays(delays)
 				p := r.all(t, r.principal())
-				statesInARow(t, func() abilities {
+				statesInARow(t, func() full {
 					if processes {
 						return r.all(t, r.principal())
 					}
@@ -54,7 +43,7 @@ func TestLiveStatesInARow(t *testing.T) {
 	}
 }
 
-func statesInARow(t *testing.T, process func() abilities) {
+func statesInARow(t *testing.T, process func() full) {
 	ctx := t.Context()
 	name, first := record(t, "row", "first", nil)
 	_, second := record(t, "row", "second", nil)
@@ -82,15 +71,15 @@ func statesInARow(t *testing.T, process func() abilities) {
 		return err
 	}
 	do("store", store(first))
-	do("delete", process().Delete(ctx, name))
+	do("delete", removed(ctx, process(), name))
 	gone()
 	do("store over the deleted", store(second))
 	holds(second)
-	do("delete again", process().Delete(ctx, name))
+	do("delete again", removed(ctx, process(), name))
 	gone()
 	do("restore", process().Restore(ctx, name))
 	holds(second)
-	do("purge", process().Purge(ctx, name))
+	do("purge", purged(ctx, process(), name))
 	gone()
 	do("store over the purged", store(third))
 	holds(third)
@@ -98,8 +87,8 @@ func statesInARow(t *testing.T, process func() abilities) {
 	if err != nil || len(history) != 1 {
 		t.Errorf("after a purge the history is %v, %v", history, err)
 	}
-	do("delete the last", process().Delete(ctx, name))
-	do("purge the deleted", process().Purge(ctx, name))
+	do("delete the last", removed(ctx, process(), name))
+	do("purge the deleted", purged(ctx, process(), name))
 	wants(t, process().Restore(ctx, name), nebula.ErrNotFound, "nothing to restore")
 }
 
@@ -112,12 +101,10 @@ func TestLiveWaitingEnds(t *testing.T) {
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Delete(t.Context(), name); err != nil {
+	if err := removed(t.Context(), p, name); err != nil {
 		t.Fatal(err)
 	}
-	c := r.principal()
-	c.Clock = ending{r.clock}
-	impatient := r.all(t, c)
+	impatient := r.all(t, r.principal(), provider.WithClock(ending{r.clock}))
 	_, err := impatient.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrTimeout, "still deleting")
 	began := r.clock.Now()
@@ -143,15 +130,15 @@ func TestLivePurgeProtection(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.SetPurgeProtection(true)
-	wants(t, p.Purge(ctx, name), nebula.ErrNotSupported, "purge protection")
+	wants(t, purged(ctx, p, name), nebula.ErrNotSupported, "purge protection")
 	if found, err := p.Exists(ctx, name); err != nil || !found {
 		t.Errorf("the refused purge deleted: %v, %v", found, err)
 	}
-	if err := p.Delete(ctx, name); err != nil {
+	if err := removed(ctx, p, name); err != nil {
 		t.Fatal(err)
 	}
 	r.clock.ahead.Add(int64(time.Minute))
-	wants(t, p.Purge(ctx, name), nebula.ErrNotSupported, "purge protection")
+	wants(t, purged(ctx, p, name), nebula.ErrNotSupported, "purge protection")
 	if err := p.Restore(ctx, name); err != nil {
 		t.Error(err)
 	}
@@ -191,13 +178,13 @@ func TestLiveDisabled(t *testing.T) {
 		t.Error(err)
 	}
 	disable()
-	if err := r.all(t, r.principal()).Delete(ctx, name); err != nil {
+	if err := removed(ctx, r.all(t, r.principal()), name); err != nil {
 		t.Error(err)
 	}
 	if err := r.all(t, r.principal()).Restore(ctx, name); err != nil {
 		t.Error(err)
 	}
-	if err := r.all(t, r.principal()).Purge(ctx, name); err != nil {
+	if err := purged(ctx, r.all(t, r.principal()), name); err != nil {
 		t.Error(err)
 	}
 }
@@ -242,15 +229,15 @@ func TestLiveForeign(t *testing.T) {
 			r.Add(seed)
 			ctx := t.Context()
 			name, e := record(t, "taken", "ours", nil)
-			fresh := func() abilities { return r.all(t, r.principal()) }
+			fresh := func() full { return r.all(t, r.principal()) }
 			kind := nebula.ErrCorrupted
 			_, err := fresh().Retrieve(ctx, name)
 			if seed.Disabled {
 				wants(t, err, nebula.ErrConflict)
 			} else {
-				wants(t, err, kind, "no record of nebula")
+				wants(t, err, kind, "not a nebula record")
 				_, err = fresh().Exists(ctx, name)
-				wants(t, err, kind, "no record of nebula")
+				wants(t, err, kind, "not a nebula record")
 			}
 			for _, options := range []nebula.StoreOptions{{}, {Precondition: nebula.IfAbsent()}, {Precondition: nebula.IfVersion("v")}} {
 				_, err = fresh().Store(ctx, name, e, options)
@@ -260,8 +247,8 @@ func TestLiveForeign(t *testing.T) {
 			_, _ = again.Retrieve(ctx, name)
 			_, err = again.Store(ctx, name, e, nebula.StoreOptions{})
 			wants(t, err, kind)
-			wants(t, fresh().Delete(ctx, name), kind)
-			wants(t, fresh().Purge(ctx, name), kind)
+			wants(t, removed(ctx, fresh(), name), kind)
+			wants(t, purged(ctx, fresh(), name), kind)
 			wants(t, fresh().Restore(ctx, name), nebula.ErrConflict)
 			if value, err := r.Value(seed.Name); err != nil || value != "theirs" || r.State(seed.Name) != "live" {
 				t.Errorf("it is %q now, %s, %v", value, r.State(seed.Name), err)
@@ -285,13 +272,13 @@ func TestLiveForeignDeleted(t *testing.T) {
 	p := r.all(t, r.principal())
 	_, err := p.Store(ctx, name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrCorrupted)
-	if err := other.Delete(ctx, theirName); err != nil {
+	if err := removed(ctx, other, theirName); err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.Store(ctx, name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrCorrupted)
 	wants(t, p.Restore(ctx, name), nebula.ErrCorrupted)
-	wants(t, p.Purge(ctx, name), nebula.ErrCorrupted)
+	wants(t, purged(ctx, p, name), nebula.ErrCorrupted)
 	if state := r.State("nebula-credentials-2dx"); state != "deleted" {
 		t.Errorf("it is %s", state)
 	}

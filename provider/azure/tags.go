@@ -106,9 +106,6 @@ func wrongTag(key, value string) string {
 	return ""
 }
 
-// AcceptsTag reports whether Key Vault keeps a tag that a credential may have.
-func AcceptsTag(key, value string) bool { return wrongTag(key, value) == "" }
-
 // length counts as UTF-16 does.
 func length(s string) int {
 	n := 0

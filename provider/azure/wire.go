@@ -12,7 +12,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // maxAnswer is the limit of an answer, in bytes. A page of 25 secrets with 15
@@ -83,18 +83,18 @@ func (e *wireError) Unwrap() error { return e.error }
 
 // read makes a call that reads, within the limit of time of one, and returns
 // its answer.
-func read[T any](ctx context.Context, p *Provider, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+func read[T any](ctx context.Context, d *driver, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	defer cancel()
 	return call(ctx)
 }
 
 // write makes a call that changes what stands under a name, within the limit of
 // time of one, and returns its answer.
-func write[T any](ctx context.Context, p *Provider, name nebula.Name, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*p.config.Timeout)
+func write[T any](ctx context.Context, d *driver, name nebula.Name, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*d.config.Timeout)
 	defer cancel()
-	return remote.Change(ctx, &p.changes, name, call)
+	return provider.Change(ctx, &d.changes, name, call)
 }
 
 // newTransport returns a client for vaults.
@@ -106,7 +106,7 @@ func newTransport(c Config) *http.Client {
 func newLogins(c Config) (*loginTransport, *http.Client) {
 	t := &loginTransport{}
 	inner := c.Transport
-	if c.Credential.Type == TypeManagedIdentity {
+	if c.Credential.Type == managedIdentity {
 		t.reach = reachLimit
 		if inner == nil {
 			// The endpoint is of this machine: a proxy would ask for its own.

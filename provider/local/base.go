@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -28,21 +29,37 @@ type base struct {
 type bases struct {
 	path    atomic.Pointer[string] // resolved
 	current atomic.Pointer[base]
+	started time.Time    // the zero of checked
+	checked atomic.Int64 // when path was last seen to lead to current, in nanoseconds
 
 	mu   sync.Mutex // held to change current
 	past []*base    // may still be in use, closed at the end
 }
 
+// maxUnchecked is for how long readers rely on the directory that they hold:
+// so old may be what they find after another one took its place. To look at
+// every read would double the cost of exists.
+const maxUnchecked = 10 * time.Millisecond
+
 // forReading returns the directory, or fs.ErrNotExist. With recheck it makes
 // sure that the path still leads there.
 func (b *bases) forReading(recheck bool) (*base, error) {
-	current := b.current.Load()
-	if current != nil && !recheck {
+	if current := b.checkedLately(); current != nil && !recheck {
 		return current, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if current := b.checkedLately(); current != nil && !recheck {
+		return current, nil // another reader did it meanwhile
+	}
 	return b.open()
+}
+
+func (b *bases) checkedLately() *base {
+	if time.Since(b.started)-time.Duration(b.checked.Load()) > maxUnchecked {
+		return nil
+	}
+	return b.current.Load()
 }
 
 // forWriting returns the directory, made if it may be.
@@ -66,7 +83,7 @@ func (b *bases) forWriting(create bool) (*base, error) {
 
 // open returns the directory to which the path leads now.
 func (b *bases) open() (*base, error) {
-	path := *b.path.Load()
+	path, now := *b.path.Load(), time.Since(b.started)
 	stat, err := atomicfile.StatPath(path)
 	if err != nil {
 		return nil, err
@@ -76,6 +93,7 @@ func (b *bases) open() (*base, error) {
 	}
 	current := b.current.Load()
 	if current != nil && current.id == stat.ID {
+		b.checked.Store(int64(now))
 		return current, nil
 	}
 	dir, err := atomicfile.Open(path)
@@ -94,6 +112,7 @@ func (b *bases) open() (*base, error) {
 	}
 	opened := &base{Dir: dir, id: stat.ID}
 	b.current.Store(opened)
+	b.checked.Store(int64(now))
 	return opened, nil
 }
 
@@ -121,8 +140,8 @@ func usable(path string, stat atomicfile.Stat) error {
 	if foreign := stat.ForeignOwner(); foreign != "" {
 		return invalid(foreign, "run it as that user, or use a directory of your own")
 	}
-	if stat.Writable() != "" {
-		return invalid(stat.TooWide(), atomicfile.RestrictDir(path))
+	if wide := stat.Writable(); wide != "" {
+		return invalid(wide, atomicfile.RestrictDir(path))
 	}
 	return nil
 }

@@ -19,6 +19,10 @@
 // no lock. Versions are the first 16 bytes of the SHA-256 of the record, in
 // hexadecimal: two equal records have the same version. Deletion is final.
 //
+// The directory may be moved away or replaced while it is in use. Store, Delete
+// and List go to the directory that the path leads to when they begin; Retrieve
+// and Exists to one that it led to within the last 10 milliseconds.
+//
 // # What is refused
 //
 // A directory that the group or others may write, or that belongs to somebody
@@ -32,13 +36,19 @@
 // refused and the first left alone. It takes reading the names of the
 // directory, at every operation on a record that exists.
 //
-// # Where locks do not hold
+// # What a file system may lack
 //
 // On network file systems (NFS, SMB, most of FUSE) a lock may not be held
 // between machines: use the directory from one machine only. The examination
-// of nebula doctor names such file systems. With EnableLocking false nothing
-// is locked between processes: then preconditions and changes of the keyring
-// are not supported, and what writers leave behind is not swept.
+// of nebula doctor names such file systems.
+//
+// If files cannot be locked at all, writing fails with ErrNotSupported. With
+// EnableLocking false nothing is locked between processes: then preconditions
+// and changes of the keyring are not supported, and what writers leave behind
+// is not swept. The keyring can be stored on condition that there is none.
+//
+// If no modes can be set (FAT, SMB), records have the mode that the mount
+// gives. Reading needs no right to write.
 //
 // # On Windows
 //

@@ -6,35 +6,32 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const providerName = "local"
 
-// fail says what err, from anywhere below, means for an operation. This file
-// is the only one that knows the errors of the operating system.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	var e *nebula.Error
-	if errors.As(err, &e) {
-		located := *e
-		located.Op, located.Provider, located.ID = op, providerName, name.ID()
-		return &located
-	}
-	e = p.explain(err)
-	e.Op, e.Provider, e.ID, e.Err = op, providerName, name.ID(), err
+// Explain implements [provider.Driver]. This file is the only one that knows
+// the errors of the operating system.
+func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
+	e := d.explain(name, err)
+	e.Err = err
 	return e
 }
 
-func (p *Provider) explain(err error) *nebula.Error {
+func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 	path := pathOf(err)
-	if path == "" {
-		path = p.address()
+	switch {
+	case path != "":
+	case name == nebula.Name{}:
+		path = d.address()
+	default:
+		path = d.path(d.naming.file(name))
 	}
 	var notRegular *atomicfile.NotRegularError
 	var tooLarge *atomicfile.TooLargeError
@@ -51,44 +48,79 @@ func (p *Provider) explain(err error) *nebula.Error {
 			Hint:    "look where it comes from, and remove it or move it away"}
 	case errors.As(err, &tooLarge):
 		return errTooLarge(tooLarge.Size)
-	case errors.Is(err, atomicfile.ErrNoLocks):
-		return &nebula.Error{Kind: nebula.ErrNotSupported, Message: p.address() + ": " + atomicfile.ErrNoLocks.Error(),
-			Hint: "use a local file system, or set enable_locking = false where only one process writes"}
+	case atomicfile.IsLockError(err):
+		return d.errNotLocked(path, err)
 	case atomicfile.IsFull(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable,
 			Message: path + ": no space left on the device; what was stored before stands",
-			Hint:    "make room on the file system of " + p.address()}
+			Hint:    "make room on the file system of " + d.address()}
 	case atomicfile.IsReadOnly(err):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": the file system is read-only",
 			Hint: "mount it for writing"}
 	case errors.Is(err, fs.ErrPermission):
-		return p.errDenied(path)
+		return errDenied(path, d.address())
 	case errors.Is(err, fs.ErrNotExist):
-		return errMissing()
+		return provider.NotFound()
 	case atomicfile.IsTransient(err):
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + systemMessage(err)}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + atomicfile.Reason(err)}
 	}
-	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + systemMessage(err)}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + atomicfile.Reason(err)}
 }
 
-// errDenied names the mode that stands in the way: the file's, or the
-// directory's where the file cannot be looked at or is none.
-func (p *Provider) errDenied(path string) *nebula.Error {
-	target, hint := p.address(), atomicfile.RestrictDir(p.address())
+// errNotLocked says that the file system is to blame, and no mode of a file.
+func (d *driver) errNotLocked(path string, err error) *nebula.Error {
+	where := "the file system"
+	if b := d.bases.current.Load(); b != nil {
+		if network := b.NetworkFileSystem(); network != "" {
+			where += " (" + network + ")"
+		}
+	}
+	const without = "if only one process at a time writes, set enable_locking = false: init, put and delete then work, " +
+		"conditions and changes of the keyring do not"
+	switch {
+	case errors.Is(err, atomicfile.ErrNoLocks):
+		return &nebula.Error{Kind: nebula.ErrNotSupported, Message: path + ": " + where + " does not lock files",
+			Hint: "use a file system that does; or, " + without}
+	case errors.Is(err, fs.ErrPermission):
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
+			Message: path + ": " + where + " refuses to lock it: " + atomicfile.Reason(err),
+			Hint:    "see whether the mount, the server's export or a security module forbids locks; or, " + without}
+	}
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": it could not be locked: " + atomicfile.Reason(err)}
+}
+
+// errDenied names the mode that stands in the way: the file's if it is a
+// record, else the directory's, or that of a directory above it which does not
+// let us look further.
+func errDenied(path, base string) *nebula.Error {
+	target := base
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isOurName(path) {
-		target, hint = path, atomicfile.Restrict(path)
+		target = path
 	}
-	message := path + ": permission denied"
-	if info, err := os.Lstat(target); err == nil {
-		if runtime.GOOS != "windows" { // which has no modes
-			message += "; " + target + " has " + describeMode(info.Mode())
-		}
-		if owner := ownerOf(target); owner != "" {
-			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message + ", and " + owner,
-				Hint: "run it as that user"}
-		}
+	info, err := os.Lstat(target)
+	for above := filepath.Dir(target); err != nil && target != above; above = filepath.Dir(target) {
+		target = above
+		info, err = os.Lstat(target)
 	}
-	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
+	denied := &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": permission denied"}
+	if err != nil {
+		return denied
+	}
+	if runtime.GOOS != "windows" { // which has no modes
+		denied.Message += "; " + target + " has " + describeMode(info.Mode())
+	}
+	switch owner := ownerOf(target); {
+	case owner != "":
+		denied.Message += ", and " + owner
+		denied.Hint = "run it as that user"
+	case target == path:
+		denied.Hint = atomicfile.Restrict(path)
+	case target == base:
+		denied.Hint = atomicfile.RestrictDir(base)
+	default:
+		denied.Hint = "set base_path to a directory that you may write, or get access to " + target
+	}
+	return denied
 }
 
 // isOurName reports names that are written through the directory, whose mode
@@ -112,21 +144,8 @@ func ownerOf(path string) string {
 
 func describeMode(mode os.FileMode) string { return fmt.Sprintf("mode %04o", mode.Perm()) }
 
-func errMissing() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such credential"}
-}
-
 func errClosed() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
-}
-
-// errNoName refuses the zero Name, which no id gives. It would be a file.
-func errNoName() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is empty", Hint: "make names with ID.Name or KeyringName"}
-}
-
-func errNotConnected() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is not connected", Hint: "call Connect first"}
 }
 
 func errTooLarge(size int64) *nebula.Error {
@@ -136,7 +155,7 @@ func errTooLarge(size int64) *nebula.Error {
 
 func errNeedsLocks(what string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: what + " needs locks, and enable_locking is false",
-		Hint: "set enable_locking = true"}
+		Hint: "set enable_locking = true; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
 func errTwin(twin string) *nebula.Error {
@@ -147,21 +166,8 @@ func errTwin(twin string) *nebula.Error {
 
 func errNotFlushed(err error) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
-		Message: "the change was made but could not be flushed, and may not outlast a power cut: " + systemMessage(err),
+		Message: "the change was made but could not be flushed, and may not outlast a power cut: " + atomicfile.Reason(err),
 		Hint:    "look at the disk, and do it again"}
-}
-
-// systemMessage is what a system call says, without its path.
-func systemMessage(err error) string {
-	var p *fs.PathError
-	var l *os.LinkError
-	switch {
-	case errors.As(err, &p):
-		return p.Err.Error()
-	case errors.As(err, &l):
-		return l.Err.Error()
-	}
-	return err.Error()
 }
 
 // pathOf returns the path that a failed call was about. Of a rename it is the

@@ -84,7 +84,7 @@ func TestInTheWay(t *testing.T) {
 	}
 	for id, make := range obstacles {
 		t.Run(id, func(t *testing.T) {
-			s := store{t, s.Provider, s.dir}
+			s := store{t, s.full, s.dir}
 			path := s.path(id)
 			if err := make(path); err != nil {
 				t.Skip(err)
@@ -115,7 +115,7 @@ func (s store) refuses(id string) {
 	fails(s.T, err, nebula.ErrCorrupted, "exists", s.path(id))
 	_, err = s.Store(s.Context(), named(id), sealed(id, "v", nil), nebula.StoreOptions{})
 	fails(s.T, err, nebula.ErrCorrupted, "store", s.path(id))
-	fails(s.T, s.Delete(s.Context(), named(id)), nebula.ErrCorrupted, "delete", s.path(id))
+	fails(s.T, deleted(s.Delete(s.Context(), named(id), nebula.Precondition{})), nebula.ErrCorrupted, "delete", s.path(id))
 	for _, filter := range []nebula.Filter{{}, {CreatedAfter: time.Unix(0, 0)}} {
 		fails(s.T, s.list(filter)[nebula.ID(id)].Err, nebula.ErrCorrupted, "list", s.path(id))
 	}
@@ -153,8 +153,8 @@ func TestALinkInPlaceOfTheLock(t *testing.T) {
 }
 
 func TestUnsafeDirectories(t *testing.T) {
-	for _, wide := range []os.FileMode{0o777, 0o770, 0o702, 0o1777} {
-		dir := filepath.Join(t.TempDir(), "wide")
+	for _, wide := range []os.FileMode{0o777, 0o770, 0o775, 0o702, 0o1777} {
+		dir := filepath.Join(t.TempDir(), "wide open")
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -162,13 +162,13 @@ func TestUnsafeDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := newProvider(t, dir)
-		fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", "may", "write", "chmod 700 "+dir)
+		fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", "may", "write", "chmod 700 '"+dir+"'")
 		if got := p.State(); got != nebula.StateConfigured {
 			t.Errorf("the state is %v", got)
 		}
 		// The examination is asked for just then.
 		findings(t, p, "directory", nebula.SeverityError, "may", "write",
-			fmt.Sprintf("mode %04o", wide.Perm()), "chmod 700 "+dir)
+			fmt.Sprintf("mode %04o", wide.Perm()), "chmod 700 '"+dir+"'")
 	}
 }
 

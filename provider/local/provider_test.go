@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -35,14 +37,14 @@ func foldsCase(t *testing.T) bool {
 
 func harness() providertest.Harness {
 	return providertest.Harness{
-		New: func(t *testing.T) nebula.Provider {
-			return newProvider(t, filepath.Join(t.TempDir(), "credentials"))
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+			return made(t, config(filepath.Join(t.TempDir(), "credentials")), options...)
 		},
 		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider {
-			return newProvider(t, p.(*local.Provider).Describe().Address)
+			return newProvider(t, p.(full).Describe().Address)
 		},
 		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
-			file := filepath.Join(p.(*local.Provider).Describe().Address, name.String()+".enc.json")
+			file := filepath.Join(p.(full).Describe().Address, name.String()+".enc.json")
 			if err := os.WriteFile(file, raw, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +64,7 @@ func TestReadingMakesNothing(t *testing.T) {
 	if found, err := s.Exists(t.Context(), name); found || err != nil {
 		t.Errorf("exists: %v, %v", found, err)
 	}
-	if err := s.Delete(t.Context(), name); err != nil {
+	if err := deleted(s.Delete(t.Context(), name, nebula.Precondition{})); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 	if entries := s.list(nebula.Filter{}); len(entries) != 0 {
@@ -105,6 +107,48 @@ func TestReplacedDirectory(t *testing.T) {
 	s.put("id", "again")
 }
 
+// TestReplacedDirectoryIsNoticed: readers do not go on with a directory that
+// was moved away, whether another one took its place or none.
+func TestReplacedDirectoryIsNoticed(t *testing.T) {
+	keptInPlace(t)
+	s, other := newStore(t), newStore(t)
+	s.put("id", "old")
+	record := other.put("id", "new")
+	if err := os.Rename(s.dir, s.dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory that was moved away is not read", func() bool {
+		_, err := s.Retrieve(t.Context(), named("id"))
+		found, failed := s.Exists(t.Context(), named("id"))
+		return errors.Is(err, nebula.ErrNotFound) && !found && failed == nil
+	})
+	if err := os.Rename(other.dir, s.dir); err != nil {
+		t.Fatal(err)
+	}
+	s.holds("id", record)
+	if err := os.Rename(s.dir, other.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.dir+".away", s.dir); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory in its place is read", func() bool {
+		r, err := s.Retrieve(t.Context(), named("id"))
+		return err == nil && !bytes.Equal(r.Envelope.Bytes(), record)
+	})
+}
+
+// soon waits, for much longer than it should take, until something holds.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	const limit, pause = 10 * time.Second, 2 * time.Millisecond
+	for end := time.Now().Add(limit); !holds(); time.Sleep(pause) {
+		if time.Now().After(end) {
+			t.Fatalf("it never happens: %s", what)
+		}
+	}
+}
+
 func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
 	keptInPlace(t)
 	dir := t.TempDir()
@@ -118,17 +162,52 @@ func TestMissingDirectoryThatMayNotBeMade(t *testing.T) {
 
 func TestWithoutLocks(t *testing.T) {
 	s := newStore(t, withoutLocks)
+	keyring := nebula.KeyringName()
 	_, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	fails(t, err, nebula.ErrNotSupported, "store", "enable_locking")
-	_, err = s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{})
-	fails(t, err, nebula.ErrNotSupported, "store", "keyring")
+	for _, condition := range []nebula.Precondition{{}, nebula.IfVersion("1")} {
+		_, err = s.Store(t.Context(), keyring, providertest.Keyring(), nebula.StoreOptions{Precondition: condition})
+		fails(t, err, nebula.ErrNotSupported, "store", "enable_locking = true", "copy it back")
+	}
+	if found, err := s.Exists(t.Context(), keyring); found || err != nil {
+		t.Errorf("a keyring was written: %v, %v", found, err)
+	}
 	record := s.put("id", "v")
 	s.holds("id", record)
-	if err := s.Delete(t.Context(), named("id")); err != nil {
+	if err := deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(s.dir, ".lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is a lock file: %v", err)
+	}
+}
+
+// TestKeyringIsMadeWithoutLocks: one of many makes it, and it is not replaced.
+func TestKeyringIsMadeWithoutLocks(t *testing.T) {
+	s := newStore(t, withoutLocks)
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() {
+			p := openStore(t, s.dir, withoutLocks)
+			_, errs[i] = p.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(),
+				nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		})
+	}
+	all.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+			continue
+		}
+		fails(t, err, nebula.ErrAlreadyExists, "store")
+	}
+	if made != 1 {
+		t.Errorf("%d made the keyring", made)
+	}
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
@@ -196,7 +275,7 @@ func TestFilteredListSeesChanges(t *testing.T) {
 	}
 	put("a", "test")
 	put("b", "prod")
-	if err := s.Delete(t.Context(), named("c")); err != nil {
+	if err := deleted(s.Delete(t.Context(), named("c"), nebula.Precondition{})); err != nil {
 		t.Fatal(err)
 	}
 	entries := s.list(tagged)
@@ -285,7 +364,7 @@ func TestWaitingForTheLockObeysTheContext(t *testing.T) {
 	defer cancel()
 	_, err := s.Store(ctx, named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
 	fails(t, err, nebula.ErrTimeout, "store", `"id"`)
-	fails(t, s.Delete(ctx, named("id")), nebula.ErrTimeout, "delete")
+	fails(t, deleted(s.Delete(ctx, named("id"), nebula.Precondition{})), nebula.ErrTimeout, "delete")
 	s.holds("id", record)
 	unlock()
 	s.put("id", "w")

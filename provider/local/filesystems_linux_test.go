@@ -1,0 +1,203 @@
+package local_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// lacking runs role in another process, for which every one of calls fails with
+// errno, as on a file system that does not know them. It returns what the
+// process wrote to stderr and how it ended.
+func lacking(t *testing.T, role, dir, calls, errno string, environment ...string) (string, error) {
+	t.Helper()
+	return traced(t, role, dir, []string{"-e", "trace=" + calls, "-e", "inject=" + calls + ":error=" + errno}, environment...)
+}
+
+func traced(t *testing.T, role, dir string, options []string, environment ...string) (string, error) {
+	t.Helper()
+	cmd := other(t.Context(), role, dir, environment...)
+	log := filepath.Join(t.TempDir(), "log")
+	cmd.Args = append(append([]string{"strace", "-f", "-qq", "-o", log}, options...), cmd.Args...)
+	cmd.Path = strace(t)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	err := cmd.Run()
+	return said.String(), err
+}
+
+// TestFileSystemWithoutLocks: the error names what is missing, and a store can
+// be made and used as the hint says.
+func TestFileSystemWithoutLocks(t *testing.T) {
+	for _, errno := range []string{"ENOSYS", "ENOLCK", "EOPNOTSUPP"} {
+		s := newStore(t)
+		for _, role := range []string{"init", "store"} {
+			said, err := lacking(t, role, s.dir, "flock", errno)
+			if err == nil || !strings.Contains(said, "does not lock files") || !strings.Contains(said, "enable_locking = false") {
+				t.Errorf("%s of %s: %v, %q", errno, role, err, said)
+			}
+			if said, err := lacking(t, role, s.dir, "flock", errno, "NEBULA_TEST_LOCKING=false"); err != nil {
+				t.Errorf("%s of %s, without locks: %v, %q", errno, role, err, said)
+			}
+		}
+		for _, name := range []nebula.Name{named("id"), nebula.KeyringName()} {
+			if _, err := s.Retrieve(t.Context(), name); err != nil {
+				t.Error(err)
+			}
+		}
+		if left := s.temps(); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+// TestRefusedLocks: the mode of the directory has nothing to do with it.
+func TestRefusedLocks(t *testing.T) {
+	for _, errno := range []string{"EACCES", "EPERM"} {
+		s := newStore(t)
+		said, err := lacking(t, "store", s.dir, "flock", errno)
+		if err == nil || strings.Contains(said, "chmod") || !strings.Contains(said, "refuses to lock") {
+			t.Errorf("%s: %v, %q", errno, err, said)
+		}
+	}
+}
+
+// TestFileSystemWithoutLinks: many make the keyring on a file system that has
+// neither links nor a rename that replaces nothing.
+func TestFileSystemWithoutLinks(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	made := 0
+	for range 4 {
+		all.Go(func() {
+			said, err := lacking(t, "init", s.dir, "renameat2,linkat", "EINVAL", "NEBULA_TEST_LOCKING=false")
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				made++
+			} else if !strings.Contains(said, "already") {
+				t.Errorf("%v, %q", err, said)
+			}
+		})
+	}
+	all.Wait()
+	if made != 1 {
+		t.Errorf("%d made the keyring", made)
+	}
+	if _, err := s.Retrieve(t.Context(), nebula.KeyringName()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFileSystemWithoutModes: records are ciphertext, and are written where no
+// mode can be set.
+func TestFileSystemWithoutModes(t *testing.T) {
+	for _, errno := range []string{"EPERM", "EOPNOTSUPP"} {
+		s := newStore(t)
+		for _, umask := range []string{"000", "200"} { // the directory is made with the first
+			said, err := lacking(t, "store", s.dir, "fchmod,fchmodat", errno, "NEBULA_TEST_UMASK="+umask)
+			if err != nil {
+				t.Fatalf("%s, umask %s: %v, %q", errno, umask, err, said)
+			}
+			if _, err := s.Retrieve(t.Context(), named("id")); err != nil {
+				t.Error(err)
+			}
+		}
+		// What could not be read afterwards is not acknowledged.
+		said, err := lacking(t, "store", s.dir, "fchmod", errno, "NEBULA_TEST_UMASK=777")
+		if err == nil {
+			t.Errorf("a record of mode 0000 was stored: %q", said)
+		}
+	}
+}
+
+// TestHeldBetweenMakingAndLocking: a writer that is stopped for a moment after
+// it made its temporary file, beside a sweeper that does nothing else, makes
+// another one and succeeds.
+func TestHeldBetweenMakingAndLocking(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	d, err := atomicfile.Open(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	done := make(chan struct{})
+	var sweeping sync.WaitGroup
+	swept := 0
+	sweeping.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			names, err := d.Names()
+			for err == nil {
+				err = names.Next(func(name []byte, _ fs.FileMode) {
+					if d.Sweep(string(name)) {
+						swept++
+					}
+				})
+			}
+			_ = names.Close()
+		}
+	})
+	held := []string{"-e", "trace=flock", "-e", fmt.Sprintf("inject=flock:delay_enter=%d", 60_000)} // microseconds
+	said, err := traced(t, "store", s.dir, held)
+	close(done)
+	sweeping.Wait()
+	if err != nil || swept == 0 {
+		t.Errorf("after %d sweeps: %v, %q", swept, err, said)
+	}
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestLocksAreTakenForWriting: NFS gives an exclusive lock only to whoever
+// opened the file for writing.
+func TestLocksAreTakenForWriting(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	stale := filepath.Join(s.dir, ".tmp-"+strings.Repeat("a", 32))
+	if err := os.WriteFile(stale, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(t.TempDir(), "calls")
+	if said, err := traced(t, "store", s.dir, []string{"-y", "-e", "trace=openat,flock", "-o", log}); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, s.dir) {
+			continue
+		}
+		if strings.Contains(line, "flock(") && strings.Contains(line, "LOCK_EX") {
+			locked++
+		}
+		if strings.Contains(line, "openat(") && strings.Contains(line, ".tmp-") && strings.Contains(line, "O_RDONLY") {
+			t.Errorf("opened for reading alone: %s", line)
+		}
+	}
+	if locked < 3 { // the lock, the new file, the stale one
+		t.Errorf("%d locks were taken only:\n%s", locked, text)
+	}
+	if _, err := os.Lstat(stale); err == nil {
+		t.Error("the stale file was not swept")
+	}
+}
