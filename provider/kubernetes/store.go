@@ -155,6 +155,8 @@ func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMet
 		return objectMeta{}, err
 	case !d.names.holds(m, w.name), s.Type != opaque:
 		return objectMeta{}, d.errForeignSecret(m.Name)
+	case !m.stays() && w.version != "":
+		return objectMeta{}, provider.NotCurrent(w.version, d.errFinalizing(m.Name))
 	case !m.stays():
 		return objectMeta{}, d.errFinalizing(m.Name)
 	case s.Immutable:
