@@ -359,7 +359,7 @@ func short(value []byte) string {
 // tools that make records outside a store. Applications use [Store.Put].
 //
 // Errors: ErrInvalidMetadata; ErrUsage for the keyring's name.
-func SealRecord(dataKey [seal.KeySize]byte, name Name, value Secret, m Metadata) (*Envelope, error) {
+func SealRecord(dataKey [32]byte, name Name, value Secret, m Metadata) (*Envelope, error) {
 	if _, err := name.ID().Name(); err != nil {
 		return nil, &Error{Kind: ErrUsage, Message: "only credentials are sealed with SealRecord"}
 	}

@@ -238,8 +238,9 @@ type Description struct {
 	// record comes in under the old key.
 	ComparesKeyring bool
 
-	// NoPreconditions says that Store fails with ErrNotSupported where a
-	// precondition is given, and writes unconditionally otherwise.
+	// NoPreconditions says that Store fails with ErrNotSupported if a
+	// precondition is given, and writes unconditionally otherwise. The
+	// keyring alone can be stored with IfAbsent, so that a store can be made.
 	NoPreconditions bool
 
 	// ListLag is how long a list may show what was.

@@ -51,7 +51,7 @@ func (a *app) keyDestroy(ctx context.Context, o destroyOptions) error {
 				return err
 			}
 		}
-		if err := s.DestroyKey(ctx, o.id); err != nil {
+		if err := s.DestroyKey(ctx, o.id, nebula.DestroyOptions{}); err != nil {
 			return err
 		}
 		return a.print(map[string]string{"destroyed": o.id.String()}, noText)

@@ -113,9 +113,9 @@ func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (ne
 		Drop:       o.drop,
 		ResumeOnly: o.resume,
 		Progress:   func(looked, _ int) { bar.set(looked) },
-		Waiting: func(d time.Duration) {
+		Waiting: func(w nebula.RotateWait) {
 			bar.end()
-			a.tell(fmt.Sprintf("waiting %s for writers that may still hold the old key", d.Round(time.Second)))
+			a.tell(fmt.Sprintf("waiting %s for %s", w.Duration.Round(time.Second), w.Reason))
 		},
 	})
 	return result, total, err

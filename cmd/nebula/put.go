@@ -66,6 +66,9 @@ are kept; --tag adds to the tags.`,
 			if cmd.Flags().Changed("file") && o.file == "" {
 				return usage("--file is empty", "")
 			}
+			if config.LooksLikeKey(o.file) {
+				return keyForPath("--file")
+			}
 			if cmd.Flags().Changed("rotation-days") {
 				if o.put.RotationPolicy, err = parseDays(days); err != nil {
 					return err
@@ -113,7 +116,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		defer secret.Wipe()
 		if secret.Len() == 0 && !o.allowEmpty {
 			return &nebula.Error{Kind: nebula.ErrUsage, ID: o.id, Op: "put", Message: "the value is empty, and nothing was stored",
-				Hint: "did the command before the pipe fail? to store an empty value: --allow-empty"}
+				Hint: a.emptyHint(o)}
 		}
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
@@ -123,6 +126,15 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)
 	})
+}
+
+// emptyHint says where an empty value may come from.
+func (a *app) emptyHint(o putOptions) string {
+	const deliberate = "to store an empty value: --allow-empty"
+	if o.file == "" && a.stdinIsTerminal || o.file != "" && o.file != "-" {
+		return deliberate
+	}
+	return "did the command before the pipe fail? " + deliberate
 }
 
 func (a *app) printVersion(id nebula.ID, v nebula.Version) error {
@@ -147,12 +159,14 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		value, err := within(ctx, func() ([]byte, error) { return readFile(o.file, limit) })
 		return value, tooLarge(err)
 	case a.stdinIsTerminal:
-		value, err := a.askValue(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
+		value, err := a.askTwice(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
 		if errors.Is(err, config.ErrNoTerminal) {
 			return nil, usage("there is no terminal to ask for the value at", valueHint)
 		}
 		return value, err
 	}
+	// The program before the pipe may ask a person, or be slow.
+	defer a.pause()()
 	value, err := within(ctx, func() ([]byte, error) { return readLimited(a.stdin, limit) })
 	return value, tooLarge(err)
 }
@@ -174,7 +188,11 @@ func readFile(path string, limit int) ([]byte, error) {
 }
 
 func unreadableFile(path string, err error) error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+	kind := config.FileKind(err)
+	if kind == nebula.ErrInvalidConfig {
+		kind = nebula.ErrUsage
+	}
+	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
 }
 
 var errTooMuch = errors.New("more than can be stored")

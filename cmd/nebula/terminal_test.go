@@ -110,6 +110,15 @@ func (p *person) echo() bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
+// answer types a line when a question is asked and the terminal hides.
+func (p *person) answer(question, line string) {
+	p.t.Helper()
+	p.await(question)
+	p.await(": ")
+	p.awaitHidden()
+	p.enter(line)
+}
+
 func (p *person) enter(text string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.terminal, text); err != nil {
@@ -137,6 +146,7 @@ func TestValueAtThePrompt(t *testing.T) {
 	p.await("Value of token (hidden, one line): ")
 	p.awaitHidden()
 	p.enter("s3cret\n")
+	p.answer("The same again", "s3cret\n")
 	p.await("stored token")
 	p.leave(0)
 	if strings.Contains(p.seen(), "s3cret") {
@@ -191,6 +201,20 @@ func TestEmptyValueAtThePrompt(t *testing.T) {
 	p.enter("\n")
 	p.await("the value is empty")
 	p.leave(2)
+	if strings.Contains(p.seen(), "pipe") {
+		t.Errorf("there is no pipe: %q", p.seen())
+	}
+}
+
+// A slip in what nobody could see is noticed.
+func TestTwoValuesThatDiffer(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "put", "token")
+	p.answer("Value of token", "s3cret\n")
+	p.answer("The same again", "s3crte\n")
+	p.await("the two values differ, and nothing was stored")
+	p.leave(2)
+	sit(t, env, nil, "exists", "token").leave(3)
 }
 
 // The passphrase is asked for on the terminal while the value comes from a

@@ -182,12 +182,12 @@ func retry[T any](call func() (T, error)) (T, error) {
 	}
 }
 
-// MayWrite reports whether we may make and rename files in the directory. It
-// does not say that the file system can be written to.
+// MayWrite reports whether the modes and the mount let us make and rename files
+// in the directory.
 func MayWrite(path string) error {
 	err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
-	if err == unix.EACCES {
-		return err
+	if err == unix.EACCES || err == unix.EROFS {
+		return &os.PathError{Op: "write", Path: path, Err: err}
 	}
 	return nil
 }

@@ -23,6 +23,19 @@ func TooWideFile(f *os.File, group bool) (string, error) {
 	return TooWide(info, group), nil
 }
 
+// WritableFile says whose an open file is, if neither ours nor root's, or who
+// else may write it, or returns "".
+func WritableFile(f *os.File) (string, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if reason := foreignOwner(info); reason != "" {
+		return reason, nil
+	}
+	return describe(info.Mode().Perm(), 0o022), nil
+}
+
 // TooWide says what others than the owner may do, or returns "".
 func (s Stat) TooWide() string { return describe(s.Mode.Perm(), 0o077) }
 

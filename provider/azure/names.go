@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/foldname"
+	"github.com/nebula-credential/nebula/internal/dnsname"
 )
 
 // maxName is the length of a secret's name, in characters: 0-9 A-Z a-z and
@@ -18,7 +18,7 @@ type names struct {
 
 // secret returns the name of the secret that holds the record.
 func (n names) secret(name nebula.Name) string {
-	return n.prefix + foldname.Encode(name, maxName-len(n.prefix))
+	return n.prefix + dnsname.Encode(name, maxName-len(n.prefix))
 }
 
 // owner returns the name whose record a secret holds, and false where the

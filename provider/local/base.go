@@ -141,9 +141,22 @@ func usable(path string, stat atomicfile.Stat) error {
 		return invalid(foreign, "run it as that user, or use a directory of your own")
 	}
 	if wide := stat.Writable(); wide != "" {
-		return invalid(wide, atomicfile.RestrictDir(path))
+		return invalid(wide, restrict(path, atomicfile.RestrictDir(path)))
 	}
 	return nil
+}
+
+// restrict returns the command that takes others' access away, or what does it
+// if the file system at path takes no such commands.
+func restrict(path, command string) string {
+	switch system := atomicfile.FixedModes(path); system {
+	case "":
+		return command
+	case "SMB", "smbfs":
+		return "modes are set by the mount of " + system + ": use its options dir_mode=0700,file_mode=0600"
+	default:
+		return "modes are set by the mount of " + system + ": use its option umask=077"
+	}
 }
 
 // resolve follows the symbolic links of a path whose last elements may be

@@ -71,7 +71,9 @@ func dataHome(getenv func(string) string) string {
 }
 
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig.
-// It looks at the directory and changes nothing.
+// It looks at the directory and changes nothing. A directory that may be read
+// and not written is valid: Store and Delete will fail with
+// ErrPermissionDenied.
 func (c Config) Validate() error {
 	var problems, hints []string
 	note := func(setting, reason, hint string) {
@@ -106,32 +108,30 @@ func (c Config) invalidPath() (reason, hint string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// Elsewhere than on Windows that is an error of its own.
-		if above := nearest(c.BasePath); above != nil && !above.IsDir() {
-			return path + " lies below " + above.Name() + ", which is not a directory but " + atomicfile.TypeName(above.Mode()), ""
+		if above, info, err := nearest(c.BasePath); err == nil && !info.IsDir() {
+			return path + " lies below " + above + ", which is not a directory but " + atomicfile.TypeName(info.Mode()), ""
 		}
 		if !c.CreateDir {
 			return path + " does not exist, and create_dir is false", atomicfile.MakeDir(c.BasePath)
 		}
+	case errors.Is(err, fs.ErrPermission), atomicfile.IsTransient(err):
+		// It may be set right. Connect says what is in the way, as such.
 	case err != nil:
 		return path + ": " + atomicfile.Reason(err), ""
 	case !info.IsDir():
 		return path + " is not a directory but " + atomicfile.TypeName(info.Mode()), ""
-	case atomicfile.MayWrite(c.BasePath) != nil:
-		return path + " is not writable, it has " + describeMode(info.Mode()), "chmod u+wx " + c.BasePath
 	}
 	return "", ""
 }
 
-// nearest returns what stands at the path, or above it where nothing does.
-func nearest(path string) fs.FileInfo {
+// nearest returns the path, or the nearest one above it at which something
+// stands.
+func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
-		if err == nil {
-			return info
-		}
 		parent := filepath.Dir(path)
-		if parent == path || !errors.Is(err, fs.ErrNotExist) {
-			return nil
+		if err == nil || parent == path || !errors.Is(err, fs.ErrNotExist) {
+			return path, info, err
 		}
 		path = parent
 	}

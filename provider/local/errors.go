@@ -35,6 +35,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 	}
 	var notRegular *atomicfile.NotRegularError
 	var tooLarge *atomicfile.TooLargeError
+	var reserved *atomicfile.ReservedError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the deadline passed"}
@@ -61,7 +62,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 		return errDenied(path, d.address())
 	case errors.Is(err, fs.ErrNotExist):
 		return provider.NotFound()
-	case atomicfile.IsTransient(err):
+	case errors.As(err, &reserved), atomicfile.IsTransient(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + atomicfile.Reason(err)}
 	}
 	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + atomicfile.Reason(err)}

@@ -15,17 +15,18 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	if err := d.allows(name, options.Precondition); err != nil {
 		return "", err
 	}
-	// A directory can be taken away at any time, and without locks a temporary
-	// file too: then once more, in a directory that is there.
+	// A directory can be taken away at any time, and a temporary file too, by
+	// hand or on a network file system: then once more, in a directory that is
+	// there.
 	const attempts = 3
 	var err error
 	for range attempts {
 		err = d.store(ctx, name, envelope, options.Precondition)
-		if !isMissing(err) {
+		if !atomicfile.IsGone(err) {
 			break
 		}
 	}
-	if isMissing(err) {
+	if atomicfile.IsGone(err) {
 		err = &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
 			Message: "the directory " + d.address() + " was taken away while it was written to"}
 	}
@@ -76,14 +77,11 @@ func (d *driver) store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		return err
 	}
 	if makesKeyring(name, precondition) {
-		err = staged.CommitNew(d.naming.file(name))
+		err = commitNew(staged, d.naming.file(name))
 	} else {
 		err = staged.Commit(d.naming.file(name))
 	}
 	d.lock.Unlock()
-	if errors.Is(err, fs.ErrExist) {
-		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is a keyring already"}
-	}
 	if err != nil {
 		return err
 	}
@@ -91,6 +89,14 @@ func (d *driver) store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		return errNotFlushed(err)
 	}
 	return nil
+}
+
+func commitNew(staged *atomicfile.Staged, file string) error {
+	err := staged.CommitNew(file)
+	if errors.Is(err, fs.ErrExist) {
+		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is a keyring already"}
+	}
+	return err
 }
 
 // mayReplace checks, under the lock, what must hold for the record to take its

@@ -7,27 +7,21 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
-
-// maxSecretFile is far more than any token, in bytes.
-const maxSecretFile = 64 << 10
 
 // authenticator knows the token, and how to get another one.
 type authenticator struct {
 	config Auth
 	wire   *wire
-	clock  middleware.Clock
+	clock  provider.Clock
 	limit  time.Duration // of a login
 
 	flight singleflight.Group
@@ -117,7 +111,7 @@ func (a *authenticator) replace(ctx context.Context, refused string) (string, er
 var errNoOther = errors.New("there is no other token")
 
 func (a *authenticator) acquire(ctx context.Context) (lease, error) {
-	if a.config.Method == MethodAppRole {
+	if a.config.Method == methodAppRole {
 		return a.login(ctx)
 	}
 	token, err := a.givenToken()
@@ -128,10 +122,10 @@ func (a *authenticator) acquire(ctx context.Context) (lease, error) {
 // login" left. Files are read each time: an agent may have written a new one.
 func (a *authenticator) givenToken() (string, error) {
 	if a.config.TokenFile != "" {
-		return readSecret("auth.token_file", a.config.TokenFile)
+		return httpx.ReadSecretFile("auth.token_file", a.config.TokenFile)
 	}
 	if token := strings.TrimSpace(string(a.config.Token.Reveal())); token != "" {
-		return token, checkToken("the token", token)
+		return token, httpx.CheckToken("the token", token)
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -141,34 +135,7 @@ func (a *authenticator) givenToken() (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return "", errNoToken()
 	}
-	return readSecret("the token file", path)
-}
-
-func readSecret(what, path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + ": " + remote.FileProblem(err), Err: err}
-	}
-	defer file.Close()
-	data, err := httpx.ReadAll(file, maxSecretFile)
-	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + " cannot be read", Err: err}
-	}
-	secret := strings.TrimSpace(string(data))
-	return secret, checkToken(what+" "+strconv.Quote(path), secret)
-}
-
-// checkToken refuses what cannot stand in a header.
-func checkToken(what, token string) error {
-	if token == "" {
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " is empty"}
-	}
-	for _, c := range []byte(token) {
-		if c <= ' ' || c > '~' {
-			return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " holds characters that no token has"}
-		}
-	}
-	return nil
+	return httpx.ReadSecretFile("the token file", path)
 }
 
 // login returns a token of the AppRole.
@@ -176,7 +143,7 @@ func (a *authenticator) login(ctx context.Context) (lease, error) {
 	secretID := strings.TrimSpace(string(a.config.SecretID.Reveal()))
 	if a.config.SecretIDFile != "" {
 		var err error
-		if secretID, err = readSecret("auth.secret_id_file", a.config.SecretIDFile); err != nil {
+		if secretID, err = httpx.ReadSecretFile("auth.secret_id_file", a.config.SecretIDFile); err != nil {
 			return lease{}, err
 		}
 	}
@@ -205,7 +172,7 @@ func (a *authenticator) renew(ctx context.Context, l lease) (lease, error) {
 
 // decodeLease reads the "auth" of an answer. The life is counted from before
 // the call, so that it never seems longer than it is.
-func decodeLease(a *answer, began time.Time) (lease, error) {
+func decodeLease(a *httpx.Answer, began time.Time) (lease, error) {
 	var body struct {
 		Auth struct {
 			ClientToken   string `json:"client_token"`
@@ -215,7 +182,7 @@ func decodeLease(a *answer, began time.Time) (lease, error) {
 			TokenType     string `json:"token_type"`
 		} `json:"auth"`
 	}
-	if err := json.Unmarshal(a.body, &body); err != nil || body.Auth.ClientToken == "" {
+	if err := json.Unmarshal(a.Body, &body); err != nil || body.Auth.ClientToken == "" {
 		return lease{}, errForeignAnswer()
 	}
 	return lease{
@@ -258,7 +225,7 @@ func (a *authenticator) revoke(ctx context.Context) {
 }
 
 func (a *authenticator) hint() string {
-	if a.config.Method == MethodAppRole {
+	if a.config.Method == methodAppRole {
 		return "the AppRole was asked for another one"
 	}
 	return "get another one: vault login, or the file of auth.token_file"

@@ -76,7 +76,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Describe().Address; got != "https://vault.example.com:8200/org1/secret/nebula/credentials" {
+	if got := describe(p).Address; got != "https://vault.example.com:8200/org1/secret/nebula/credentials" {
 		t.Errorf("the address is %q", got)
 	}
 }
@@ -90,5 +90,5 @@ func TestNoToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, p.Connect(t.Context()), nebula.ErrUnauthenticated, "vault login")
+	wants(t, connect(t, p), nebula.ErrUnauthenticated, "vault login")
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // secret is what a read of a secret gives.
@@ -31,7 +32,7 @@ func (s secret) version() nebula.Version {
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	raw, ok := s.Data[recordKey].(string)
 	if !ok {
-		return nebula.Record{}, remote.ErrForeign()
+		return nebula.Record{}, provider.NotARecord()
 	}
 	envelope, err := nebula.ParseEnvelope(name, []byte(raw))
 	if err != nil {
@@ -40,30 +41,49 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
 }
 
+// Retrieve implements [provider.Driver]. It makes one call.
+func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
+	s, err := d.read(ctx, name, 0)
+	if err != nil {
+		return nebula.Record{}, err
+	}
+	d.recent.Note(name, s.version())
+	return s.record(name)
+}
+
+// Exists implements [provider.Driver]. It reads the metadata: one call.
+func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
+	m, err := d.readMetadata(ctx, name)
+	if isMissing(err) {
+		return false, nil
+	}
+	return m.live(), err
+}
+
 // read reads a secret, in the version of that number or, with 0, the current one.
-func (p *Provider) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
-	r := request{method: http.MethodGet, path: p.paths.secret("data", name)}
+func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
+	r := request{method: http.MethodGet, path: d.paths.secret("data", name)}
 	if number != 0 {
 		r.query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
 	}
-	a, err := p.call(ctx, r)
+	a, err := d.call(ctx, r)
 	if err != nil {
 		return secret{}, err
 	}
 	s, err := decode[secret](a)
 	if err == nil && s.Metadata.Version == 0 {
 		// KV version 1 answers too, with data of its own form.
-		err = p.errMount()
+		err = d.errMount()
 	}
-	p.noteSchedule(s.Metadata.DeletionTime)
+	d.noteSchedule(s.Metadata.DeletionTime)
 	return s, err
 }
 
 // noteSchedule remembers that there are live versions with a time of deletion:
-// Vault leaves them out where it leaves out deleted ones.
-func (p *Provider) noteSchedule(deletion string) {
+// Vault leaves them out of lists as it does deleted ones.
+func (d *driver) noteSchedule(deletion string) {
 	if deletion != "" {
-		p.scheduled.Store(true)
+		d.scheduled.Store(true)
 	}
 }
 
@@ -82,26 +102,26 @@ type versionMetadata struct {
 	Destroyed    bool   `json:"destroyed"`
 }
 
-func (p *Provider) readMetadata(ctx context.Context, name nebula.Name) (secretMetadata, error) {
-	a, err := p.call(ctx, request{method: http.MethodGet, path: p.paths.secret("metadata", name)})
+func (d *driver) readMetadata(ctx context.Context, name nebula.Name) (secretMetadata, error) {
+	a, err := d.call(ctx, request{method: http.MethodGet, path: d.paths.secret("metadata", name)})
 	if err != nil {
 		return secretMetadata{}, err
 	}
 	m, err := decode[secretMetadata](a)
-	m.now = p.serverTime(a)
+	m.now = d.serverTime(a)
 	return m, err
 }
 
 // serverTime returns the time by which the server judges what is deleted. Its
 // header has whole seconds, so that a deletion just now would lie ahead of it.
-func (p *Provider) serverTime(a *answer) time.Time {
-	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
+func (d *driver) serverTime(a *httpx.Answer) time.Time {
+	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
 		return at.Add(time.Second)
 	}
-	return p.clock.Now()
+	return d.options.Clock.Now()
 }
 
-// latest returns what is kept of the current version, be it deleted.
+// latest returns what is kept of the current version, deleted or not.
 func (m secretMetadata) latest() (versionMetadata, bool) {
 	v, ok := m.Versions[strconv.FormatInt(m.CurrentVersion, 10)]
 	return v, ok
@@ -119,6 +139,14 @@ func (m secretMetadata) gone(v versionMetadata) bool {
 	}
 	at, err := time.Parse(time.RFC3339Nano, v.DeletionTime)
 	return err == nil && !at.After(m.now)
+}
+
+// replacedDeleted reports whether the version of that number was deleted before
+// the next one was written.
+func (m secretMetadata) replacedDeleted(number int64) bool {
+	deleted, err := time.Parse(time.RFC3339Nano, m.Versions[strconv.FormatInt(number, 10)].DeletionTime)
+	next, err2 := time.Parse(time.RFC3339Nano, m.Versions[strconv.FormatInt(number+1, 10)].CreatedTime)
+	return err == nil && err2 == nil && !deleted.After(next)
 }
 
 // current returns the version of a live record, or "".
