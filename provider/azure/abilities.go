@@ -19,7 +19,7 @@ import (
 // the credential can be read, after two calls and one each second. If there is
 // nothing to restore it says so after 10 s: a deletion is not seen at once.
 func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
-	d.recent.forget(name)
+	d.forget(name)
 	err := d.findDeleted(ctx, name)
 	if err == nil {
 		err = d.askToRecover(ctx, name)
@@ -77,7 +77,7 @@ func (d *driver) readable(ctx context.Context, name nebula.Name) error {
 // purged. For some seconds more the name is refused to others, and Store waits
 // for it. A vault with purge protection is left as it is, with ErrNotSupported.
 func (d *driver) Purge(ctx context.Context, name nebula.Name) (existed bool, err error) {
-	d.recent.forget(name)
+	d.forget(name)
 	// From its deletion on until it can be seen, a secret looks as if there
 	// were none.
 	expected, until := false, time.Time{}

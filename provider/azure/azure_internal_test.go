@@ -195,37 +195,6 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A read serves one write, for a moment; what is remembered is bounded.
-func TestRecent(t *testing.T) {
-	var m recent
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	name, _ := nebula.ID("a").Name()
-	m.noteRead(name, "1", now)
-	if v, ok := m.takeRead(name, now.Add(readHolds-1)); !ok || v != "1" {
-		t.Errorf("%q, %v", v, ok)
-	}
-	if _, ok := m.takeRead(name, now); ok {
-		t.Error("a read serves twice")
-	}
-	for _, late := range []time.Duration{readHolds, -1} {
-		m.noteRead(name, "1", now)
-		if _, ok := m.takeRead(name, now.Add(late)); ok {
-			t.Errorf("a read serves after %v", late)
-		}
-	}
-	for i := range maxRecent + 1 {
-		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.noteRead(other, "1", now)
-		m.noteOurs(other)
-	}
-	if len(m.reads) > maxRecent || len(m.ours) > maxRecent {
-		t.Errorf("%d and %d are kept", len(m.reads), len(m.ours))
-	}
-}
-
 // FuzzNames: a name is one that Key Vault takes, no two are alike whatever the
 // case, and only the id whose place it is owns it.
 func FuzzNames(f *testing.F) {

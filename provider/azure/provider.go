@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
@@ -28,9 +29,20 @@ type driver struct {
 	client *azsecrets.Client
 	http   *http.Client // below client
 
-	recent  recent
+	ours    *provider.Recent[nebula.Name, bool]           // names whose record was read or written here
+	reads   *provider.Recent[nebula.Name, nebula.Version] // what the caller read; "" if there was none
 	changes provider.Changes
 }
+
+const (
+	// readHolds is how long a read of the caller is as good as one of ours
+	// before a write on condition. Key Vault does not compare, so that there is
+	// a time between the two in any case.
+	readHolds = 2 * time.Second
+
+	// maxRecent bounds what is remembered of names, each kind.
+	maxRecent = 10_000
+)
 
 var _ interface {
 	provider.Driver
@@ -62,7 +74,9 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 		return nil, err
 	}
 	d := &driver{config: config, host: host, cloud: in, names: names{prefix: strings.ToLower(config.SecretPrefix)},
-		clock: o.Clock, http: newTransport(config)}
+		clock: o.Clock, http: newTransport(config),
+		ours:  provider.NewRecent[nebula.Name, bool](o.Clock, maxRecent, 0),
+		reads: provider.NewRecent[nebula.Name, nebula.Version](o.Clock, maxRecent, readHolds)}
 	d.auth = newAuthenticator(config, in, o)
 	w := &wire{host: host, auth: d.auth}
 	if d.client, err = w.newClient(d.http); err != nil {

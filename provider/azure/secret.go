@@ -15,10 +15,10 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	s, err := d.get(ctx, name, "")
 	switch {
 	case isMissing(err):
-		d.recent.noteRead(name, "", d.clock.Now())
+		d.reads.Note(name, "")
 	case err == nil && s.ours:
-		d.recent.noteOurs(name)
-		d.recent.noteRead(name, s.version, d.clock.Now())
+		d.ours.Note(name, true)
+		d.reads.Note(name, s.version)
 	}
 	if err != nil {
 		return nebula.Record{}, err

@@ -22,7 +22,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	if err != nil {
 		return "", err
 	}
-	d.recent.noteOurs(name)
+	d.ours.Note(name, true)
 	return v, nil
 }
 
@@ -60,14 +60,14 @@ func expiry(name nebula.Name, envelope *nebula.Envelope) *time.Time {
 // Vault compares nothing when it writes, so both hold for the moment before.
 func (d *driver) mayWrite(ctx context.Context, name nebula.Name, options nebula.StoreOptions) error {
 	condition := options.Precondition
-	seen, fresh := d.recent.takeRead(name, d.clock.Now())
+	seen, fresh := d.reads.Take(name)
 	if provider.IsRepeat(ctx) {
 		fresh = false
 	}
 	switch {
 	case fresh && (options.Previous != nil || seen == ""):
 		return condition.Check(seen)
-	case condition.IsZero() && (options.Previous != nil || d.recent.isOurs(name)):
+	case condition.IsZero() && (options.Previous != nil || d.knowsOurs(name)):
 		return nil
 	}
 	_, err := d.expect(ctx, name, condition)
@@ -153,13 +153,13 @@ func (d *driver) askToRecover(ctx context.Context, name nebula.Name) error {
 // call for a credential that was read or written here before, else two. A
 // condition is checked by a read just before: another writer may come between.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (existed bool, err error) {
-	if !condition.IsZero() || !d.recent.isOurs(name) {
+	if !condition.IsZero() || !d.knowsOurs(name) {
 		s, err := d.expect(ctx, name, condition)
 		if err != nil || !s.exists {
 			return false, err
 		}
 	}
-	d.recent.forget(name)
+	d.forget(name)
 	err = d.settled(ctx, func(ctx context.Context) error {
 		existed, err = d.remove(ctx, name)
 		return err
@@ -176,4 +176,16 @@ func (d *driver) remove(ctx context.Context, name nebula.Name) (existed bool, er
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// knowsOurs reports whether a record of ours was found there. Only a deletion
+// changes that, and then only if others write to our names.
+func (d *driver) knowsOurs(name nebula.Name) bool {
+	_, known := d.ours.Get(name)
+	return known
+}
+
+func (d *driver) forget(name nebula.Name) {
+	d.ours.Forget(name)
+	d.reads.Forget(name)
 }
