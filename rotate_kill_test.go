@@ -145,10 +145,11 @@ func TestRotateKilledOnFiles(t *testing.T) {
 		t.Fatalf("in the end the keyring is %+v, %v", info, err)
 	}
 	p, _ := local.New(local.Config{BasePath: filepath.Join(dir, "credentials"), FileExtension: "enc.json", EnableLocking: true})
-	if err := p.Connect(t.Context()); err != nil {
+	life := p.(nebula.Connector)
+	if err := life.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	defer life.Close()
 	for i := range records {
 		c, err := s.Get(t.Context(), id(i))
 		if want := fmt.Sprint(last[i].Load()); err != nil || string(c.Secret.Reveal()) != want {

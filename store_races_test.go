@@ -394,7 +394,7 @@ func TestRestoreIsResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, _ := nebula.ID("x").Name()
-	if err := f.memory.Restore(t.Context(), name); err != nil {
+	if err := f.memory.(nebula.Restorer).Restore(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, f.Restore(t.Context(), "x"), "")

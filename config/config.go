@@ -16,9 +16,11 @@ type Config struct {
 	Found       bool   // whether there is such a file
 	CompleteIDs bool   // [completion] ids
 
-	env    environment
-	stores map[string]*store
-	fields *fields
+	environ   []string // of Source
+	env       environment
+	providers registrations
+	stores    map[string]*store
+	fields    *fields
 }
 
 // store is what the configuration says of one store.
@@ -29,8 +31,16 @@ type store struct {
 	source   passphraseKeys
 	sections map[string]any // by provider; pointers to its configuration
 
-	trusted  *nebula.KeyID   // key.id
-	provider nebula.Provider // once it was made
+	trusted *nebula.KeyID // key.id
+}
+
+// directory returns the directory that holds the records, "" if they are not
+// files on this machine.
+func (s *store) directory() string {
+	if d, ok := s.sections[s.shared.Provider].(directoried); ok {
+		return d.Directory()
+	}
+	return ""
 }
 
 // sharedKeys stand in [storage] whatever the provider is.
@@ -66,6 +76,8 @@ type Source struct {
 	File    string   // of the flag --config; "" for the usual places
 	Environ []string // as of os.Environ
 	Store   string   // the store whose provider is checked too; "" is the default one, "*" all of them
+
+	Providers []Registration // those that can be named; nil: [Providers]
 }
 
 // Load reads the configuration. What it returns beside an error can be asked
@@ -73,7 +85,10 @@ type Source struct {
 func Load(source Source) (*Config, error) {
 	env := newEnvironment(source.Environ)
 	path, named := locate(source.File, env)
-	c := &Config{Path: path, env: env, stores: make(map[string]*store)}
+	c := &Config{Path: path, environ: source.Environ, env: env, providers: source.Providers, stores: make(map[string]*store)}
+	if c.providers == nil {
+		c.providers = Providers()
+	}
 	text, found, err := readFile(path, named)
 	c.Found = found
 	if err != nil {
@@ -95,6 +110,15 @@ func (c *Config) Names() []string { return slices.Sorted(maps.Keys(c.stores)) }
 func (c *Config) Provider(name string) string {
 	if s, ok := c.stores[orDefault(name)]; ok {
 		return s.shared.Provider
+	}
+	return ""
+}
+
+// Directory returns the directory that holds a store's records, or "" if they
+// are not files on this machine.
+func (c *Config) Directory(name string) string {
+	if s, ok := c.stores[orDefault(name)]; ok {
+		return s.directory()
 	}
 	return ""
 }

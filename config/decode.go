@@ -158,7 +158,7 @@ func parseText(v reflect.Value, text string) any {
 
 // display shows a wrong value: quoted, since it may hold anything, and cut.
 func display(raw any) string {
-	const most = 60
+	const maxShown = 60
 	var text string
 	switch raw := raw.(type) {
 	case string:
@@ -170,8 +170,8 @@ func display(raw any) string {
 	default:
 		text = fmt.Sprint(raw)
 	}
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
+	if len(text) > maxShown {
+		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
 	}
 	return text
 }

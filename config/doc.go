@@ -7,5 +7,7 @@
 // at once, in one error of kind [nebula.ErrInvalidConfig] with a line for each
 // problem, and never guesses: unknown keys and variables are errors.
 //
-// Which providers there are is said in providers.go, a line each.
+// [Config.Open] returns a store that is ready: its provider retries, limits the
+// time of its calls and is observed as [OpenOptions] asks. [Providers] lists what
+// a configuration can name; a program can add its own: see [Register].
 package config

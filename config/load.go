@@ -43,10 +43,10 @@ func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
 	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
 	l.fields.add(section, &s.shared)
-	for _, d := range drivers() {
+	for _, d := range l.config.providers {
 		s.sections[d.name] = d.defaults(l.config.env.get)
 		l.fields.add(section+"."+d.name, s.sections[d.name])
-		for key, name := range d.native {
+		for key, name := range d.obeys {
 			if l.config.env.get(name) != "" {
 				l.fields.byKey[section+"."+d.name+"."+key].origin = name
 			}
@@ -87,7 +87,7 @@ func (l *loader) addNamed(raw map[string]any) {
 		switch {
 		case !isStoreName(name):
 			l.problems.add(l.config.Path, "[stores.%s]: a store's name has 1 to 64 characters of A-Z a-z 0-9 _ - and does not begin with -", display(name))
-		case name == DefaultStore || slices.Contains(driverNames(), name):
+		case name == DefaultStore || slices.Contains(l.config.providers.names(), name):
 			l.problems.add(l.config.Path, "[%s]: the name means [storage] already; take another one", section)
 		default:
 			s := l.addStore(name, section)
@@ -144,7 +144,7 @@ func (l *loader) meant(section, name string) string {
 		return text
 	}
 	for _, f := range l.fields.order {
-		if leaf(f.key) == name && !areRivals(section, f.key) {
+		if leaf(f.key) == name && !l.areRivals(section, f.key) {
 			return "; did you mean " + f.key + "?"
 		}
 	}
@@ -153,18 +153,18 @@ func (l *loader) meant(section, name string) string {
 
 // areRivals reports whether a section is one provider's and a key another's,
 // where the key does not help.
-func areRivals(section, key string) bool {
-	a, b := providerOf(section), providerOf(key)
+func (l *loader) areRivals(section, key string) bool {
+	a, b := l.providerOf(section), l.providerOf(key)
 	return a != "" && b != "" && a != b
 }
 
 // providerOf returns the provider whose settings a key or section is of, or "".
-func providerOf(key string) string {
+func (l *loader) providerOf(key string) string {
 	parts := strings.Split(key, ".")
 	if parts[0] == "stores" {
 		parts = parts[1:]
 	}
-	if len(parts) > 1 && slices.Contains(driverNames(), parts[1]) {
+	if len(parts) > 1 && slices.Contains(l.config.providers.names(), parts[1]) {
 		return parts[1]
 	}
 	return ""
@@ -235,7 +235,7 @@ func (l *loader) readVariables(environ []string) {
 		TransformFunc: func(name, value string) (string, any) {
 			key, ok := byName[name]
 			if !ok && isSetting(name) {
-				l.problems.add(name, "unknown variable%s", suggest(name, settingsLike(name, byName)))
+				l.problems.add(name, "unknown variable%s", suggest(name, l.settingsLike(name, byName)))
 			}
 			return key, value
 		},
@@ -248,16 +248,16 @@ func (l *loader) readVariables(environ []string) {
 
 // settingsLike returns the variables that may be meant by a name: where that is
 // one of a provider's, those of no other one.
-func settingsLike(name string, byName map[string]string) []string {
+func (l *loader) settingsLike(name string, byName map[string]string) []string {
 	section := ""
-	for _, d := range drivers() {
+	for _, d := range l.config.providers {
 		if strings.HasPrefix(name, variable("storage."+d.name)+"_") {
 			section = "storage." + d.name
 		}
 	}
 	var names []string
 	for candidate, key := range byName {
-		if !areRivals(section, key) {
+		if !l.areRivals(section, key) {
 			names = append(names, candidate)
 		}
 	}
@@ -279,7 +279,7 @@ func (l *loader) checkStores(selected string) {
 		l.checkKeyID(s, strings.TrimPrefix(section+".key.id", "storage."))
 		l.checkText(section+".scope", s.shared.Scope)
 		l.checkText(section+".created_by", s.shared.CreatedBy)
-		names := driverNames()
+		names := l.config.providers.names()
 		if p := s.shared.Provider; !slices.Contains(names, p) {
 			l.wrong(section+".provider", display(p), "must be one of "+strings.Join(names, ", ")+suggest(p, names))
 			continue
@@ -287,13 +287,13 @@ func (l *loader) checkStores(selected string) {
 		if selected != "*" && orDefault(selected) != name {
 			continue
 		}
-		if err := s.construct(OpenOptions{}); err != nil {
+		if err := l.config.validate(s); err != nil {
 			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
 			continue
 		}
-		if guard, d := s.shared.RollbackGuard, describe(s.provider); guard != "" && isWithin(d, guard) {
+		if guard, dir := s.shared.RollbackGuard, s.directory(); isWithin(dir, guard) {
 			l.wrong(section+".rollback_guard", display(guard),
-				"must not lie within base_path "+d.Address+": who puts back an old copy of that puts back the guard too")
+				"must not lie within base_path "+dir+": anyone who puts back an old copy of that puts back the guard too")
 		}
 	}
 }
@@ -338,25 +338,11 @@ func (l *loader) whereSection(section string) string {
 	return "[" + section + "]"
 }
 
-// construct makes the store's provider, without a network call. One that
-// depends on the process that opens it is made anew.
-func (s *store) construct(options OpenOptions) error {
-	for _, d := range drivers() {
-		if d.name != s.shared.Provider {
-			continue
-		}
-		if s.provider != nil && d.adapt == nil {
-			return nil
-		}
-		if d.adapt != nil {
-			d.adapt(s.sections[d.name], options)
-		}
-		p, err := d.open(s.sections[d.name])
-		if err != nil {
-			return err
-		}
-		s.provider = p
-		return nil
+// validate has the store's provider check its settings. No provider is made.
+func (c *Config) validate(s *store) error {
+	r, err := c.providers.find(s.shared.Provider)
+	if err != nil {
+		return err
 	}
-	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the provider " + s.shared.Provider + " is not registered"}
+	return r.validate(s.sections[r.name])
 }

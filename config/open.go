@@ -13,29 +13,71 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/guardfile"
 	"github.com/nebula-credential/nebula/internal/knownstores"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-// OpenOptions goes with [Config.Open]: what opening a store needs of the process.
+// OpenOptions goes with [Config.Open]: what opening a store needs of the
+// process. The zero value asks nobody, says nothing and observes nothing.
 type OpenOptions struct {
+	// Provider options reach the New of the store's provider, whichever the
+	// configuration chooses: metrics, spans, a log line for each operation.
+	//
+	//	Provider: []provider.Option{provider.WithMetrics(m), otel.WithTracer(t), provider.WithLogger(l)}
+	Provider []provider.Option
+
 	// Ask asks a person at the controlling terminal for something hidden. It
-	// fails with ErrNoTerminal where nobody can be asked.
+	// fails with ErrNoTerminal if nobody can be asked. nil: nobody can.
 	Ask func(ctx context.Context, question string) ([]byte, error)
 
-	// Tell says something that a person should know, a line or some.
+	// Tell says something that a person should know, one or several lines. nil:
+	// it goes to Logger.
 	Tell func(text string)
 
-	// Stderr is where a passphrase command says what is wrong.
+	// Stderr is where programs write that are run for a passphrase or a login.
+	// nil: nowhere.
 	Stderr io.Writer
 
-	// Logger gets the warnings of the store; nil: they are dropped.
+	// Logger gets the warnings of the store and its provider. nil: they are
+	// dropped.
 	Logger *slog.Logger
 
 	// OneShot says that the process makes a few calls and ends: no provider
-	// then keeps its token alive in the background.
+	// then keeps a login alive in the background.
 	OneShot bool
 
-	// Environ is the environment of the process, for its children.
+	// Environ is the environment of the process, for its children. nil: that of
+	// [Source].
 	Environ []string
+}
+
+// withDefaults fills in what is nil.
+func (o OpenOptions) withDefaults(environ []string) OpenOptions {
+	if o.Ask == nil {
+		o.Ask = func(context.Context, string) ([]byte, error) { return nil, ErrNoTerminal }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Tell == nil {
+		logger := o.Logger
+		o.Tell = func(text string) { logger.Info(text) }
+	}
+	if o.Stderr == nil {
+		o.Stderr = io.Discard
+	}
+	if o.Environ == nil {
+		o.Environ = environ
+	}
+	return o
+}
+
+// forProvider returns the options of the store's provider.
+func (o OpenOptions) forProvider() []provider.Option {
+	list := []provider.Option{provider.WithWarnings(o.Logger), provider.WithStderr(o.Stderr)}
+	if o.OneShot {
+		list = append(list, provider.OneShot())
+	}
+	return append(list, o.Provider...)
 }
 
 // Opened is an open store and the keys that the configuration has for it.
@@ -80,10 +122,12 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	if err != nil {
 		return nil, err
 	}
-	if err := s.construct(options); err != nil {
+	options = options.withDefaults(c.environ)
+	p, err := c.construct(s, options)
+	if err != nil {
 		return nil, err
 	}
-	keys := &Keys{store: s, env: c.env, options: options, description: describe(s.provider)}
+	keys := &Keys{store: s, env: c.env, options: options, description: describe(p)}
 	if path := keys.file(); keys.fileIsNamed() || Exists(path) {
 		if err := keys.checkPlace(path); err != nil {
 			return nil, err
@@ -105,16 +149,25 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	}
 	if withKeys {
 		storeOptions.Keys = keys.all()
-		if s.name == DefaultStore && s.shared.Provider == "local" {
+		if s.name == DefaultStore && s.directory() != "" {
 			storeOptions.FirstKey = keys.firstKey
 		}
 	}
-	opened, err := nebula.Open(ctx, s.provider, storeOptions)
+	opened, err := nebula.Open(ctx, p, storeOptions)
 	if err != nil {
 		return nil, err
 	}
-	keys.description = describe(s.provider) // connecting may have completed the address
+	keys.description = describe(p) // connecting may have completed the address
 	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
+}
+
+// construct makes the store's provider, without a network call.
+func (c *Config) construct(s *store, options OpenOptions) (nebula.Provider, error) {
+	r, err := c.providers.find(s.shared.Provider)
+	if err != nil {
+		return nil, err
+	}
+	return r.open(s.sections[r.name], options.forProvider())
 }
 
 func describe(p nebula.Provider) nebula.Description {
@@ -127,20 +180,22 @@ func describe(p nebula.Provider) nebula.Description {
 // checkPlace refuses a key file in the directory that it opens: a copy of the
 // directory would be a copy of the key.
 func (k *Keys) checkPlace(path string) error {
-	if !isWithin(k.description, path) {
+	dir := k.store.directory()
+	if !isWithin(dir, path) {
 		return nil
 	}
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration",
-		Message: "the key file " + path + " lies within base_path " + k.description.Address + ", beside what it opens",
+		Message: "the key file " + path + " lies within base_path " + dir + ", beside what it opens",
 		Hint:    "keep it elsewhere, so that a copy of the store is no copy of its key"}
 }
 
-// isWithin reports whether a path lies in the directory of a local store.
-func isWithin(d nebula.Description, path string) bool {
-	if path == "" || d.Provider != "local" || d.Address == "" {
+// isWithin reports whether a path lies in a directory. It does not if either is
+// "".
+func isWithin(dir, path string) bool {
+	if path == "" || dir == "" {
 		return false
 	}
-	inside, err := filepath.Rel(resolve(d.Address), resolve(path))
+	inside, err := filepath.Rel(resolve(dir), resolve(path))
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
@@ -164,12 +219,19 @@ func Exists(path string) bool {
 }
 
 // Check examines the provider of a store that does not open.
-func (c *Config) Check(ctx context.Context, name string) []nebula.Finding {
+func (c *Config) Check(ctx context.Context, name string, options OpenOptions) []nebula.Finding {
 	s, err := c.find(name)
-	if err != nil || s.provider == nil {
+	if err != nil {
 		return nil
 	}
-	if checker, ok := nebula.As[nebula.Checker](s.provider); ok {
+	p, err := c.construct(s, options.withDefaults(c.environ))
+	if err != nil {
+		return nil
+	}
+	if life, ok := nebula.As[nebula.Connector](p); ok {
+		defer life.Close()
+	}
+	if checker, ok := nebula.As[nebula.Checker](p); ok {
 		// That it is not connected is what the failure to open said already.
 		return slices.DeleteFunc(checker.Check(ctx), func(f nebula.Finding) bool { return f.Kind == nebula.ErrClosed })
 	}

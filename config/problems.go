@@ -55,10 +55,10 @@ func (p problems) err() error {
 
 // suggest returns the known word that was probably meant, in words, or "".
 func suggest(word string, known []string) string {
-	best, least := "", len(word)/3+2
+	best, minimum := "", len(word)/3+2
 	for _, candidate := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least {
-			best, least = candidate, d
+		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < minimum {
+			best, minimum = candidate, d
 		}
 	}
 	if best == "" {
@@ -70,8 +70,8 @@ func suggest(word string, known []string) string {
 // distance counts the characters to insert, delete, replace or swap with a
 // neighbour to get from a to b.
 func distance(a, b string) int {
-	const most = 100 // of words that are compared at all
-	if len(a) > most || len(b) > most {
+	const maxWord = 100 // of words that are compared at all
+	if len(a) > maxWord || len(b) > maxWord {
 		return 1 << 30
 	}
 	var rows [3][]int

@@ -2,7 +2,7 @@ package config
 
 import (
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/provider/azure"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
@@ -11,74 +11,75 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// drivers lists the providers that a configuration can name. A new one is one
-// line here: its name is its section, [storage.NAME], and the koanf tags of its
-// configuration are the keys in it.
-func drivers() []driver {
-	return []driver{
-		register("local", local.DefaultConfig, local.New),
-		register("memory", memory.DefaultConfig, memory.New),
-		registerNetworked("aws", aws.DefaultConfigIn, aws.New, func(*aws.Config, OpenOptions) {}, map[string]string{"region": "AWS_REGION"}),
-		registerNetworked("azure", azure.DefaultConfigIn, azure.New,
-			func(c *azure.Config, o OpenOptions) { c.Logger = o.Logger },
-			map[string]string{"vault_url": "AZURE_KEYVAULT_URL", "credential.tenant_id": "AZURE_TENANT_ID",
-				"credential.client_id": "AZURE_CLIENT_ID", "credential.federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"}),
-		registerNetworked("kubernetes", kubernetes.DefaultConfigIn, kubernetes.New,
-			func(c *kubernetes.Config, o OpenOptions) { c.Stderr = o.Stderr },
-			map[string]string{"kubeconfig_path": "KUBECONFIG", "namespace": "KUBERNETES_NAMESPACE"}),
-		registerNetworked("vault", vault.DefaultConfigIn, vault.New,
-			func(c *vault.Config, o OpenOptions) { c.OneShot, c.Logger = o.OneShot, o.Logger },
-			map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
+// Providers lists the providers that a configuration can name unless [Source]
+// says otherwise. A new one is one line here: its name is its section,
+// [storage.NAME], and the koanf tags of its configuration are the keys in it.
+func Providers() []Registration {
+	return []Registration{
+		Register("local", local.DefaultConfigIn, local.New),
+		Register("memory", func(func(string) string) memory.Config { return memory.DefaultConfig() }, memory.New),
+		Register("aws", aws.DefaultConfigIn, aws.New).Obeys(map[string]string{"region": "AWS_REGION"}),
+		Register("azure", azure.DefaultConfigIn, azure.New).Obeys(map[string]string{
+			"vault_url": "AZURE_KEYVAULT_URL", "credential.tenant_id": "AZURE_TENANT_ID",
+			"credential.client_id": "AZURE_CLIENT_ID", "credential.federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"}),
+		Register("kubernetes", kubernetes.DefaultConfigIn, kubernetes.New).Obeys(map[string]string{
+			"kubeconfig_path": "KUBECONFIG", "namespace": "KUBERNETES_NAMESPACE"}),
+		Register("vault", vault.DefaultConfigIn, vault.New).Obeys(map[string]string{
+			"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"}),
 	}
 }
 
-// driver is a provider that is not configured yet.
-type driver struct {
+// Registration is a provider that a configuration can name.
+type Registration struct {
 	name     string
 	defaults func(getenv func(string) string) any // a pointer to its configuration
-	open     func(any) (nebula.Provider, error)   // takes such a pointer
-
-	adapt  func(any, OpenOptions) // to the process that opens the store; nil where nothing depends on it
-	native map[string]string      // the backend's own variables that the defaults obey, by key
+	validate func(any) error                      // takes such a pointer
+	open     func(any, []provider.Option) (nebula.Provider, error)
+	obeys    map[string]string
 }
 
-func register[C any, P nebula.Provider](name string, defaults func() C, open func(C) (P, error)) driver {
-	return driver{
+// Register makes a provider known by a name. Its configuration is a struct whose
+// koanf tags are the keys of its section; defaults gets the environment.
+func Register[C interface{ Validate() error }](name string, defaults func(getenv func(variable string) string) C,
+	open func(C, ...provider.Option) (nebula.Provider, error)) Registration {
+	return Registration{
 		name:     name,
-		defaults: func(func(string) string) any { c := defaults(); return &c },
-		open: func(c any) (nebula.Provider, error) {
-			p, err := open(*c.(*C))
-			if err != nil {
-				return nil, err // not p: a nil pointer in an interface is not nil
-			}
-			return layered(p), nil
-		},
+		defaults: func(getenv func(string) string) any { c := defaults(getenv); return &c },
+		validate: func(c any) error { return (*c.(*C)).Validate() },
+		open:     func(c any, o []provider.Option) (nebula.Provider, error) { return open(*c.(*C), o...) },
 	}
 }
 
-// registerNetworked is register for a provider that depends on more of the world.
-func registerNetworked[C any, P nebula.Provider](name string, defaults func(getenv func(string) string) C, open func(C) (P, error),
-	adapt func(*C, OpenOptions), native map[string]string) driver {
-	d := register(name, func() C { return defaults(func(string) string { return "" }) }, open)
-	d.defaults = func(getenv func(string) string) any { c := defaults(getenv); return &c }
-	d.adapt = func(c any, o OpenOptions) { adapt(c.(*C), o) }
-	d.native = native
-	return d
+// Obeys says which of the backend's own variables the defaults obey, by key.
+func (r Registration) Obeys(variables map[string]string) Registration {
+	r.obeys = variables
+	return r
 }
 
-// layered puts retries and limits around a provider that has a policy. One that
-// needs no network stays as it is.
-func layered(p nebula.Provider) nebula.Provider {
-	if _, ok := p.(middleware.Policied); ok {
-		return middleware.Stack(p, middleware.Options{})
-	}
-	return p
+// directoried is the configuration of a provider that keeps files on this
+// machine.
+type directoried interface {
+	// Directory returns the directory that holds the records.
+	Directory() string
 }
 
-func driverNames() []string {
+// registrations are the providers that can be named.
+type registrations []Registration
+
+func (all registrations) names() []string {
 	var names []string
-	for _, d := range drivers() {
-		names = append(names, d.name)
+	for _, r := range all {
+		names = append(names, r.name)
 	}
 	return names
+}
+
+// find returns the provider of that name.
+func (all registrations) find(name string) (Registration, error) {
+	for _, r := range all {
+		if r.name == name {
+			return r, nil
+		}
+	}
+	return Registration{}, &nebula.Error{Kind: nebula.ErrInternal, Message: "the provider " + name + " is not registered"}
 }

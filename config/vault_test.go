@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -67,7 +66,7 @@ func TestLayers(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	defer server.Close()
-	c, err := load(t, "[storage]\nprovider = \"vault\"\n[storage.vault.retry]\nbase_delay_ms = 10\nmax_retries = 2\n[stores.here.local]\nbase_path = \"HOME/here\"\n",
+	c, err := load(t, "[storage]\nprovider = \"vault\"\n[storage.vault.retry]\nbase_delay_ms = 10\nmax_retries = 2\n",
 		"VAULT_ADDR="+server.URL, "VAULT_TOKEN=of-the-environment")
 	if err != nil {
 		t.Fatal(err)
@@ -79,21 +78,5 @@ func TestLayers(t *testing.T) {
 	}
 	if !errors.Is(err, nebula.ErrUnavailable) || calls < 3 || len(tokens) != 1 || !tokens["of-the-environment"] {
 		t.Errorf("%v, %d calls with %d tokens", err, calls, len(tokens))
-	}
-	if adapted := c.stores[DefaultStore].sections["vault"].(*vault.Config); !adapted.OneShot {
-		t.Error("the provider does not know that the process ends soon")
-	}
-	if _, ok := c.stores[DefaultStore].provider.(nebula.Unwrapper); !ok {
-		t.Error("nothing is around the networked provider")
-	}
-	if _, err := c.OpenWithoutKeys(context.Background(), "here", OpenOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	p := c.stores["here"].provider
-	if _, wrapped := p.(nebula.Unwrapper); wrapped {
-		t.Error("something is around the local provider")
-	}
-	if _, ok := p.(middleware.Policied); ok {
-		t.Error("the local provider has a policy")
 	}
 }

@@ -13,24 +13,17 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/migrate"
-	"github.com/nebula-credential/nebula/provider/memory"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-// refusing is a provider that fails to store some names.
-type refusing struct {
-	*memory.Provider
-	why map[string]error
-}
-
-func (r refusing) Store(ctx context.Context, name nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
-	if err := r.why[name.String()]; err != nil {
-		return "", err
-	}
-	return r.Provider.Store(ctx, name, e, o)
-}
-
-func refuse(why map[string]error) func(*memory.Provider) nebula.Provider {
-	return func(p *memory.Provider) nebula.Provider { return refusing{p, why} }
+// refuse has a provider fail to store some names.
+func refuse(why map[string]error) []provider.Option {
+	return []provider.Option{provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
+		if err := why[c.Name.String()]; err != nil && c.Op == provider.OpStore {
+			return err
+		}
+		return next(ctx)
+	})}
 }
 
 func kindsOf(r migrate.Report) map[string]nebula.Kind {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/migrate"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/provider/memory"
 )
@@ -106,11 +107,11 @@ func openLocal(base string) (*nebula.Store, error) {
 		FirstKey: func(context.Context) (nebula.Key, error) { return key, nil }})
 }
 
-func newMemory(t testing.TB, wrap func(*memory.Provider) nebula.Provider, options nebula.Options) *nebula.Store {
+func newMemory(t testing.TB, around []provider.Option, options nebula.Options) *nebula.Store {
 	t.Helper()
 	config := memory.DefaultConfig()
 	config.MaxRecordSize = 20_000
-	p, err := memory.New(config)
+	p, err := memory.New(config, around...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,11 +120,7 @@ func newMemory(t testing.TB, wrap func(*memory.Provider) nebula.Provider, option
 		t.Fatal(err)
 	}
 	options.Keys = []nebula.Key{key}
-	var provider nebula.Provider = p
-	if wrap != nil {
-		provider = wrap(p)
-	}
-	s, err := nebula.Open(t.Context(), provider, options)
+	s, err := nebula.Open(t.Context(), p, options)
 	if err != nil {
 		t.Fatal(err)
 	}

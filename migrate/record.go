@@ -127,9 +127,9 @@ func readTime(r *reader) time.Time {
 
 // readScope reads a scope, which the writer checks when it reads.
 func readScope(r *reader) string {
-	const most = 512 // bytes
+	const maxScope = 512 // bytes
 	s := r.text()
-	if s == "" || len(s) > most || s[0] == '/' || s[len(s)-1] == '/' || strings.ContainsFunc(s, notOfScope) {
+	if s == "" || len(s) > maxScope || s[0] == '/' || s[len(s)-1] == '/' || strings.ContainsFunc(s, notOfScope) {
 		r.fail()
 	}
 	return s

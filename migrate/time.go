@@ -70,9 +70,9 @@ func (p *timeParser) literal(prefix string) {
 	p.ok = p.cut(prefix) && p.ok
 }
 
-// digits takes 1 to most digits and returns their value and how many they were.
-func (p *timeParser) digits(most int) (value int64, n int) {
-	for n < most && n < len(p.rest) && isDigit(p.rest[n]) {
+// digits takes 1 to maxDigits digits and returns their value and how many they were.
+func (p *timeParser) digits(maxDigits int) (value int64, n int) {
+	for n < maxDigits && n < len(p.rest) && isDigit(p.rest[n]) {
 		if value > (math.MaxInt64-9)/10 {
 			p.ok = false
 			break
@@ -86,10 +86,10 @@ func (p *timeParser) digits(most int) (value int64, n int) {
 }
 
 // number takes white space and a number of at most width digits.
-func (p *timeParser) number(width, least, most int) int {
+func (p *timeParser) number(width, lowest, highest int) int {
 	p.space()
 	n, _ := p.digits(width)
-	p.ok = p.ok && int64(least) <= n && n <= int64(most)
+	p.ok = p.ok && int64(lowest) <= n && n <= int64(highest)
 	return int(n)
 }
 

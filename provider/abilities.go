@@ -100,6 +100,9 @@ func (s *shell) Check(ctx context.Context) []nebula.Finding {
 	if !ok {
 		return []nebula.Finding{unchecked(s.lacks(OpCheck, nebula.Name{}))}
 	}
+	if early, ok := c.(EarlyChecker); ok && s.State() == nebula.StateConfigured {
+		return early.CheckEarly(ctx)
+	}
 	findings, err := do(ctx, s, Call{Op: OpCheck}, func(ctx context.Context) ([]nebula.Finding, error) {
 		return c.Check(ctx), nil
 	})

@@ -31,6 +31,6 @@
 //
 // [Changes] keeps the order of changes to one name. [Recent] remembers what was
 // seen or done a moment ago. [Findings] collects what an examination finds.
-// [ErrUnclear], [RetryAfter] and [IsRepeat] are how drivers
-// and retries speak with each other.
+// [ErrUnclear], [RetryAfter] and [IsRepeat] are how drivers and retries speak
+// with each other.
 package provider

@@ -54,6 +54,13 @@ type Opener interface {
 	Close() error
 }
 
+// EarlyChecker is a driver that can be examined before it is opened, and after
+// that failed: it says then what is in the way.
+type EarlyChecker interface {
+	nebula.Checker
+	CheckEarly(ctx context.Context) []nebula.Finding
+}
+
 // Interrupter is a driver whose operations may wait at length for somebody
 // else, for a lock for example. Interrupt is called when the provider is about
 // to close, before the operations under way have ended: they give up waiting.

@@ -14,8 +14,13 @@ type Options struct {
 	Metrics *StorageMetrics
 
 	// Logger gets one line for each operation, at level Debug, or Warn if it
-	// failed, and what happens in the background. nil: nothing is logged.
+	// failed. nil: operations are not logged.
 	Logger *slog.Logger
+
+	// Warnings get what no call fails for, a login that can no longer be renewed
+	// for example. Never nil after NewOptions: Logger if that is given, else a
+	// logger that drops them.
+	Warnings *slog.Logger
 
 	// Interceptors run around everything else, once for each call, the first
 	// of them outermost.
@@ -43,6 +48,12 @@ func NewOptions(list ...Option) Options {
 	for _, set := range list {
 		set(&o)
 	}
+	if o.Warnings == nil {
+		o.Warnings = o.Logger
+	}
+	if o.Warnings == nil {
+		o.Warnings = slog.New(slog.DiscardHandler)
+	}
 	return o
 }
 
@@ -51,6 +62,9 @@ func WithMetrics(m *StorageMetrics) Option { return func(o *Options) { o.Metrics
 
 // WithLogger logs the operations: see [Options].
 func WithLogger(l *slog.Logger) Option { return func(o *Options) { o.Logger = l } }
+
+// WithWarnings logs what no call fails for: see [Options].
+func WithWarnings(l *slog.Logger) Option { return func(o *Options) { o.Warnings = l } }
 
 // WithInterceptors adds interceptors inside of those that were added before.
 func WithInterceptors(list ...Interceptor) Option {

@@ -41,6 +41,10 @@ type Harness struct {
 	// Preconditions says how they are kept.
 	Preconditions Preconditions
 
+	// RacyDeletions says that another writer may come between the check of a
+	// deletion's precondition and the deletion, though that of a Store is atomic.
+	RacyDeletions bool
+
 	// MaxRecordSize is the greatest size of a record in bytes, and 0 where no
 	// limit is known. Describe must say the same.
 	MaxRecordSize int

@@ -16,7 +16,7 @@ func (r *rig) pages(p nebula.Provider, filter nebula.Filter, visit func([]nebula
 	r.Helper()
 	pager := p.List(r.ctx, filter)
 	defer pager.Close()
-	for range mostPages {
+	for range maxPages {
 		entries, err := pager.NextPage(r.ctx)
 		if errors.Is(err, io.EOF) {
 			if len(entries) > 0 {
@@ -60,9 +60,9 @@ func (r *rig) wantList(filter nebula.Filter, ids ...string) {
 
 // brief shows the ids of a list, or the first of them.
 func brief(ids []string) string {
-	const most = 40
-	text := strings.Join(ids[:min(len(ids), most)], " ")
-	if len(ids) > most {
+	const maxShown = 40
+	text := strings.Join(ids[:min(len(ids), maxShown)], " ")
+	if len(ids) > maxShown {
 		text += " …"
 	}
 	return fmt.Sprintf("%d: %s", len(ids), text)

@@ -34,12 +34,12 @@ func (r *rig) reader(filter nebula.Filter) *reader {
 	return &reader{Pager: pager, counts: make(map[nebula.ID]int)}
 }
 
-// mostPages is far more than any list of the suite can have.
-const mostPages = 5000
+// maxPages is far more than any list of the suite can have.
+const maxPages = 5000
 
 // page reads a page, if there is one left.
 func (l *reader) page(ctx context.Context) error {
-	if l.pages++; l.pages > mostPages {
+	if l.pages++; l.pages > maxPages {
 		return errors.New("the list does not end")
 	}
 	entries, err := l.NextPage(ctx)

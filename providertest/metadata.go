@@ -104,17 +104,17 @@ func metadataManyTags(r *rig) {
 		}
 		return pairs
 	}
-	most := r.h.MaxTags
-	if most == 0 {
-		most = 50
+	limit := r.h.MaxTags
+	if limit == 0 {
+		limit = 50
 	}
-	e := r.record("many", tags(most)...)
+	e := r.record("many", tags(limit)...)
 	version := r.store(e)
 	r.holds(e)
-	last := fmt.Sprintf("tag%02d", most-1)
-	r.wantList(nebula.Filter{Tags: map[string]string{last: fmt.Sprint("value ", most-1)}}, "many")
+	last := fmt.Sprintf("tag%02d", limit-1)
+	r.wantList(nebula.Filter{Tags: map[string]string{last: fmt.Sprint("value ", limit-1)}}, "many")
 	if r.h.MaxTags > 0 {
-		_, err := r.tryStore(r.record("many", tags(most+1)...), nebula.Precondition{})
+		_, err := r.tryStore(r.record("many", tags(limit+1)...), nebula.Precondition{})
 		r.fails(err, nebula.ErrInvalidMetadata, provider.OpStore, e.name)
 		if got := r.holds(e); got != version {
 			r.Errorf("the refused record left version %q, want %q", got, version)
@@ -123,5 +123,5 @@ func metadataManyTags(r *rig) {
 	none := r.record("many")
 	r.store(none)
 	r.holds(none)
-	r.wantList(nebula.Filter{Tags: map[string]string{last: fmt.Sprint("value ", most-1)}})
+	r.wantList(nebula.Filter{Tags: map[string]string{last: fmt.Sprint("value ", limit-1)}})
 }

@@ -259,13 +259,13 @@ type privateTexts struct {
 }
 
 func (p *privateTexts) add(text string) {
-	const shortest, longest = 8, 24
-	if len(text) < shortest {
+	const minLength, maxLength = 8, 24
+	if len(text) < minLength {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.texts = append(p.texts, strings.Clone(text[:min(len(text), longest)]))
+	p.texts = append(p.texts, strings.Clone(text[:min(len(text), maxLength)]))
 }
 
 // in returns the private text that the error shows, or "".

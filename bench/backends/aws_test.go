@@ -14,6 +14,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
@@ -25,9 +26,9 @@ const (
 // BenchmarkAWS has the server in its own process: its work is in both figures.
 func BenchmarkAWS(b *testing.B) {
 	c := awsConfig(b)
-	bare, err := aws.New(c)
+	p, err := aws.New(c, provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)
-	p := connect(b, bare)
+	connect(b, p)
 	name, e := storeTimed(b, p, 99)
 	sdk := secretsmanager.New(secretsmanager.Options{Region: c.Region, BaseEndpoint: &c.EndpointURL,
 		Credentials: credentials.NewStaticCredentialsProvider(awsKeyID, awsSecret, "")})

@@ -13,6 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
@@ -23,9 +24,9 @@ func BenchmarkAzure(b *testing.B) {
 	c.VaultURL, c.Transport = s.URL(), s.Server.Transport()
 	c.Credential = azure.Credential{Type: azure.TypeServicePrincipal, TenantID: azureserver.TenantID,
 		ClientID: azureserver.ClientID, ClientSecret: nebula.NewSecret([]byte(s.Server.ClientSecret()))}
-	bare, err := azure.New(c)
+	p, err := azure.New(c, provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)
-	p := connect(b, bare)
+	connect(b, p)
 	name, e := storeTimed(b, p, 0)
 	secret := c.SecretPrefix + "timed"
 	latest, err := s.Latest(secret)

@@ -13,19 +13,16 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
 )
 
 var ctx = context.Background()
 
-// connect puts all layers around a provider and connects it.
-func connect(b *testing.B, bare nebula.Provider) nebula.Provider {
+// connect connects a provider, and closes it at the end.
+func connect(b *testing.B, p nebula.Provider) {
 	b.Helper()
-	p := middleware.Stack(bare, middleware.Options{Metrics: new(middleware.StorageMetrics)})
 	life, _ := nebula.As[nebula.Connector](p)
 	check(b, life.Connect(b.Context()))
 	b.Cleanup(func() { _ = life.Close() })
-	return p
 }
 
 func record(tb testing.TB, id nebula.ID, value string) (nebula.Name, *nebula.Envelope) {

@@ -14,6 +14,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -21,9 +22,9 @@ func BenchmarkKubernetes(b *testing.B) {
 	s := livetest.Kubernetes(b)
 	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
 	c.Namespace, c.KubeconfigPath = s.Namespace(b), s.Kubeconfig(b, map[string]any{"token": s.AdminToken}, "")
-	bare, err := kubernetes.New(c)
+	p, err := kubernetes.New(c, provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)
-	p := connect(b, bare)
+	connect(b, p)
 	name, _ := storeTimed(b, p, 0)
 	config, err := clientcmd.BuildConfigFromFlags("", c.KubeconfigPath)
 	check(b, err)

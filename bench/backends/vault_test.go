@@ -8,6 +8,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -16,9 +17,9 @@ func BenchmarkVault(b *testing.B) {
 	c := vault.DefaultConfigIn(func(string) string { return "" })
 	c.Address, c.CACert, c.MountPath, c.PathPrefix, c.OneShot = s.Address, s.CAFile, s.Mount(b, 2), "bench", true
 	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
-	bare, err := vault.New(c)
+	p, err := vault.New(c, provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)
-	p := connect(b, bare)
+	connect(b, p)
 	name, e := storeTimed(b, p, 99)
 	sdk := vaultSDK(b, s)
 	kv, path := sdk.KVv2(c.MountPath), c.PathPrefix+"/timed"

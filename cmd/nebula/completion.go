@@ -69,7 +69,7 @@ func (a *app) completeIDs(prefix string) []cobra.Completion {
 		a.global.store = a.getenv("NEBULA_STORE")
 	}
 	c, err := a.load()
-	if err != nil || !c.CompleteIDs || c.Provider(a.global.store) != "local" {
+	if err != nil || !c.CompleteIDs || c.Directory(a.global.store) == "" {
 		return nil
 	}
 	s, err := c.OpenWithoutKeys(ctx, a.global.store, config.OpenOptions{Stderr: io.Discard, Tell: func(string) {}})

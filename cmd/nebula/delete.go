@@ -39,6 +39,9 @@ What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 func (a *app) delete(ctx context.Context, s selection) error {
 	return a.removeSelected(ctx, s, action{
 		verb: "delete", participle: "deleted",
-		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error { return s.Delete(ctx, id) },
+		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error {
+			_, err := s.Delete(ctx, id, nebula.DeleteOptions{})
+			return err
+		},
 	})
 }

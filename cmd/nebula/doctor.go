@@ -119,7 +119,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	s, err := c.Open(ctx, a.global.store, a.options())
 	if err != nil {
 		x.fail("store", a.failureOf(err))
-		x.findings = append(x.findings, c.Check(ctx, a.global.store)...)
+		x.findings = append(x.findings, c.Check(ctx, a.global.store, a.options())...)
 		return
 	}
 	defer s.Close()

@@ -35,6 +35,9 @@ restored, and wait until their names are free. It asks on a terminal; elsewhere
 func (a *app) purge(ctx context.Context, s selection) error {
 	return a.removeSelected(ctx, s, action{
 		verb: "purge", participle: "purged", asks: true,
-		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error { return s.Purge(ctx, id) },
+		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error {
+			_, err := s.Purge(ctx, id)
+			return err
+		},
 	})
 }

@@ -12,17 +12,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-func readUint(text string, most uint64) (uint64, bool) {
+func readUint(text string, limit uint64) (uint64, bool) {
 	r := NewReader([]byte(text))
-	n := r.Uint(most)
+	n := r.Uint(limit)
 	return n, r.Done()
 }
 
 func TestUint(t *testing.T) {
 	for _, c := range []struct {
-		text string
-		most uint64
-		ok   bool
+		text  string
+		limit uint64
+		ok    bool
 	}{
 		{"0", 0, true}, {"1", 0, false}, {"9", 9, true}, {"10", 9, false}, {"9", 8, false}, {"99", 100, true}, {"100", 100, true}, {"101", 100, false},
 		{"4294967295", math.MaxUint32, true}, {"4294967296", math.MaxUint32, false}, {"42949672950", math.MaxUint32, false},
@@ -31,22 +31,22 @@ func TestUint(t *testing.T) {
 		{"", 9, false}, {"00", 9, false}, {"01", 9, false}, {"+1", 9, false}, {"-1", 9, false}, {"-0", 9, false}, {"1.0", 9, false}, {"1e0", 9, false},
 		{" 1", 9, false}, {"1 ", 9, false}, {"x", 9, false}, {"\u0661", 9, false}, {`"1"`, 9, false},
 	} {
-		n, ok := readUint(c.text, c.most)
+		n, ok := readUint(c.text, c.limit)
 		if ok != c.ok || ok && string(AppendUint(nil, n)) != c.text {
-			t.Errorf("%q of at most %d: %d, %v", c.text, c.most, n, ok)
+			t.Errorf("%q of at most %d: %d, %v", c.text, c.limit, n, ok)
 		}
 	}
 }
 
 func TestUintAtEveryBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		most, n := rapid.Uint64().Draw(t, "most"), rapid.Uint64().Draw(t, "n")
+		limit, n := rapid.Uint64().Draw(t, "limit"), rapid.Uint64().Draw(t, "n")
 		if rapid.Bool().Draw(t, "near") {
-			n = most + rapid.SampledFrom([]uint64{0, 1, math.MaxUint64}).Draw(t, "step")
+			n = limit + rapid.SampledFrom([]uint64{0, 1, math.MaxUint64}).Draw(t, "step")
 		}
-		got, ok := readUint(strconv.FormatUint(n, 10), most)
-		if ok != (n <= most) || ok && got != n {
-			t.Fatalf("%d of at most %d: %d, %v", n, most, got, ok)
+		got, ok := readUint(strconv.FormatUint(n, 10), limit)
+		if ok != (n <= limit) || ok && got != n {
+			t.Fatalf("%d of at most %d: %d, %v", n, limit, got, ok)
 		}
 	})
 }

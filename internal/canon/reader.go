@@ -165,8 +165,8 @@ func (r *Reader) Time() time.Time {
 		r.bad = true
 		return time.Time{}
 	}
-	const longest = len("2006-01-02T15:04:05.000000000Z")
-	window := r.data[r.pos:min(len(r.data), r.pos+longest+1)]
+	const maxTime = len("2006-01-02T15:04:05.000000000Z")
+	window := r.data[r.pos:min(len(r.data), r.pos+maxTime+1)]
 	length := bytes.IndexByte(window, '"')
 	t, ok := parseTime(window[:max(length, 0)])
 	if r.bad || !ok {

@@ -120,23 +120,23 @@ type hkdfCase struct {
 	Size                 int
 }
 
-// shortestFIPS is the length of an HMAC key below which FIPS mode panics. Ours
+// minFIPSKey is the length of an HMAC key below which FIPS mode panics. Ours
 // are salts of 16 bytes and keys of 32.
-const shortestFIPS = 14
+const minFIPSKey = 14
 
 func TestWycheproofHKDF(t *testing.T) {
-	const longest = 255 * sha256.Size
+	const maxOutput = 255 * sha256.Size
 	tooLong := 0
 	for _, c := range readLines[hkdfCase](t, "testdata/wycheproof_hkdf_sha256.jsonl", 86) {
 		if c.Result != "valid" {
 			// HKDF has no such output. We ask for 16 and 64 bytes only.
-			if c.Size <= longest {
+			if c.Size <= maxOutput {
 				t.Errorf("%d: %d bytes are said to be invalid", c.TCID, c.Size)
 			}
 			tooLong++
 			continue
 		}
-		if fips140.Enforced() && len(c.Salt) < shortestFIPS {
+		if fips140.Enforced() && len(c.Salt) < minFIPSKey {
 			continue
 		}
 		okm := make([]byte, c.Size)
@@ -165,7 +165,7 @@ func TestRFC5869(t *testing.T) {
 			"19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04",
 			"8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"},
 	} {
-		if fips140.Enforced() && len(unhex(t, c.salt)) < shortestFIPS {
+		if fips140.Enforced() && len(unhex(t, c.salt)) < minFIPSKey {
 			continue
 		}
 		prk := extract(unhex(t, c.salt), unhex(t, c.ikm))

@@ -44,8 +44,8 @@ type session struct {
 
 // connect finds region and credentials. It makes calls only where a method of
 // getting them needs some.
-func (p *Provider) connect(ctx context.Context) (*session, error) {
-	sdk, err := p.loadConfig(ctx)
+func (d *driver) connect(ctx context.Context) (*session, error) {
+	sdk, err := d.loadConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,24 +57,24 @@ func (p *Provider) connect(ctx context.Context) (*session, error) {
 	if s.identity, err = sdk.Credentials.Retrieve(ctx); err != nil {
 		return nil, errNoCredentials(ctx, err)
 	}
-	s.http = p.httpClient(sdk)
+	s.http = d.httpClient(sdk)
 	s.client = secretsmanager.NewFromConfig(sdk, func(o *secretsmanager.Options) {
 		// Here, and not in the configuration: getting credentials is retried.
 		o.Retryer = aws.NopRetryer{}
 		o.HTTPClient = wire{s.http}
 		o.ClientLogMode, o.Logger = 0, logging.Nop{}
-		if p.config.EndpointURL != "" {
-			o.BaseEndpoint = &p.config.EndpointURL
+		if d.config.EndpointURL != "" {
+			o.BaseEndpoint = &d.config.EndpointURL
 		}
 	})
 	return s, s.setEndpoint()
 }
 
 // loadConfig reads the environment and the files of AWS's tools.
-func (p *Provider) loadConfig(ctx context.Context) (aws.Config, error) {
+func (d *driver) loadConfig(ctx context.Context) (aws.Config, error) {
 	metadata := imds.New(imds.Options{Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Timeout: metadataLimit}})
 	sdk, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(p.config.Region),
+		config.WithRegion(d.config.Region),
 		config.WithLogger(logging.Nop{}),
 		config.WithClientLogMode(0),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = metadata }))
@@ -113,8 +113,8 @@ func profileName() string {
 
 // httpClient returns a client with our limits. It trusts whom the SDK does, with
 // AWS_CA_BUNDLE or the profile's ca_bundle.
-func (p *Provider) httpClient(sdk aws.Config) *http.Client {
-	o := httpx.Options{Transport: p.config.Transport, MaxBody: maxAnswer, Total: 2 * p.config.Timeout}
+func (d *driver) httpClient(sdk aws.Config) *http.Client {
+	o := httpx.Options{Transport: d.config.Transport, MaxBody: maxAnswer, Total: 2 * d.config.Timeout}
 	if built, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
 		if tls := built.GetTransport().TLSClientConfig; tls != nil {
 			o.Roots = tls.RootCAs

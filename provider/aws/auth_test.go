@@ -13,7 +13,6 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
@@ -21,13 +20,9 @@ import (
 const accountKeyID = "ASIAY34FZKBOKMUTVV7A"
 
 // connect returns the provider of a configuration, and how connecting went.
-func connect(t *testing.T, c aws.Config) (*aws.Provider, error) {
+func connect(t *testing.T, c aws.Config) (full, error) {
 	t.Helper()
-	p, err := aws.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
+	p := newProvider(t, c)
 	return p, p.Connect(t.Context())
 }
 
@@ -198,7 +193,7 @@ func TestOneAttempt(t *testing.T) {
 	for _, fault := range []*awsserver.Error{awsserver.Throttled, awsserver.InternalError, awsserver.Unavailable} {
 		c := configFor(s)
 		c.Retry.MaxRetries = 0
-		p := open(t, c, middleware.Options{})
+		p := open(t, c)
 		stop := s.Inject(awsserver.Fault{Error: fault})
 		s.ResetLog()
 		name, _ := record(t, "x", "", nil)
@@ -216,7 +211,7 @@ func TestClockSkew(t *testing.T) {
 	for _, skew := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
 		s := newServer(t, awsserver.Options{})
 		s.SetClockSkew(skew)
-		p := open(t, configFor(s), middleware.Options{})
+		p := open(t, configFor(s))
 		name, _ := record(t, "x", "", nil)
 		_, err := p.Retrieve(t.Context(), name)
 		wants(t, err, nebula.ErrUnauthenticated, "clock", "5 minutes")
@@ -240,12 +235,12 @@ func TestBundle(t *testing.T) {
 	c := aws.DefaultConfig()
 	c.Region, c.EndpointURL = "us-east-1", server.URL
 	name, _ := record(t, "x", "", nil)
-	_, err := open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+	_, err := open(t, c).Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "certificate", "AWS_CA_BUNDLE")
 	if served.Load() != 0 {
 		t.Error("a request was sent")
 	}
 	t.Setenv("AWS_CA_BUNDLE", bundle)
-	_, err = open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+	_, err = open(t, c).Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrNotFound)
 }

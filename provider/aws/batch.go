@@ -10,8 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const (
@@ -24,19 +23,11 @@ const (
 
 // RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 20
 // names.
-func (p *Provider) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
-	if err := p.life.Enter(ctx); err != nil {
-		return nil, p.fail(middleware.OpRetrieveBatch, nebula.Name{}, err)
-	}
-	defer p.life.Leave()
-	b := &batch{p: p, places: make(map[string][]int, len(names)), names: names, results: make([]nebula.BatchResult, len(names))}
+func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+	b := &batch{d: d, places: make(map[string][]int, len(names)), names: names, results: make([]nebula.BatchResult, len(names))}
 	var ids []string
 	for i, name := range names {
-		if name == (nebula.Name{}) {
-			b.results[i].Err = p.fail(middleware.OpRetrieveBatch, name, &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is of no credential"})
-			continue
-		}
-		id := p.secretID(name)
+		id := d.secretID(name)
 		if b.places[id] == nil {
 			ids = append(ids, id)
 		}
@@ -53,7 +44,7 @@ func (p *Provider) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]ne
 
 // batch collects results. No two goroutines have the same secret.
 type batch struct {
-	p       *Provider
+	d       *driver
 	names   []nebula.Name
 	places  map[string][]int // where each secret's result belongs
 	results []nebula.BatchResult
@@ -79,7 +70,7 @@ func (b *batch) readAll(ctx context.Context, ids []string) {
 
 // read makes one call, and returns those of which the answer says nothing.
 func (b *batch) read(ctx context.Context, ids []string) (left []string, err error) {
-	out, err := b.p.client().BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: ids})
+	out, err := b.d.client().BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: ids})
 	if err != nil {
 		return ids, err
 	}
@@ -114,14 +105,14 @@ func (b *batch) itemError(ctx context.Context, id string, e types.APIErrorType) 
 		said.Message = *e.Message
 	}
 	err := &smithy.OperationError{ServiceID: secretsmanager.ServiceID, OperationName: "GetSecretValue", Err: said}
-	return b.p.ofDeleted(ctx, b.nameOf(id), err, new(refusals))
+	return b.d.ofDeleted(ctx, b.nameOf(id), err, new(refusals))
 }
 
 func (b *batch) set(id string, r nebula.Record, err error) {
 	if err == nil && r.Envelope == nil {
-		err = remote.ErrForeign()
+		err = provider.NotARecord()
 	}
 	for _, place := range b.places[id] {
-		b.results[place] = nebula.BatchResult{Record: r, Err: b.p.fail(middleware.OpRetrieveBatch, b.names[place], err)}
+		b.results[place] = nebula.BatchResult{Record: r, Err: err}
 	}
 }

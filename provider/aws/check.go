@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // maxSkew is how far AWS lets the time of a request be off.
@@ -21,14 +21,9 @@ const maxSkew = 5 * time.Minute
 // Check tells who asks and where, and tries each permission on a secret that is
 // not there: IAM decides before AWS looks for it. It makes eleven calls and
 // changes nothing. CreateSecret cannot be tried so, nor the use of the KMS key.
-func (p *Provider) Check(ctx context.Context) []nebula.Finding {
-	x := &examination{p: p}
-	if err := p.life.Enter(ctx); err != nil {
-		x.Failed("state", x.p.explain(nebula.Name{}, err))
-		return x.Findings
-	}
-	defer p.life.Leave()
-	s := p.session.Load()
+func (d *driver) Check(ctx context.Context) []nebula.Finding {
+	x := &examination{d: d}
+	s := d.session.Load()
 	account := accountOf(s.identity)
 	if account == "" {
 		account = "not known without asking"
@@ -52,19 +47,19 @@ func source(s string) string {
 
 // examination collects findings.
 type examination struct {
-	p *Provider
-	remote.Findings
+	d *driver
+	provider.Findings
 }
 
 // server examines whether AWS answers to these credentials, and the clock.
 func (x *examination) server(ctx context.Context) bool {
 	const check = "server"
-	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, x.d.config.Timeout)
 	defer cancel()
-	began := x.p.clock.Now()
-	s, err := x.p.describe(ctx, nebula.KeyringName())
+	began := x.d.clock.Now()
+	s, err := x.d.describe(ctx, nebula.KeyringName())
 	if err != nil && !isMissing(err) && !hasCode(err, codeDenied) {
-		x.Failed(check, x.p.explain(nebula.Name{}, err))
+		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
 	}
 	x.Add(check, nebula.SeverityOK, "answers", "")
@@ -89,9 +84,9 @@ type need struct {
 
 // needs returns the actions that operations take, on a secret whose random name
 // nobody has.
-func (p *Provider) needs() []need {
-	client, id := p.client(), p.config.SecretPrefix+"nebula_check_"+newToken()
-	token, value, stage, size, days := newToken(), "-", stagePending+"check", int32(1), int64(p.config.RecoveryWindowDays)
+func (d *driver) needs() []need {
+	client, id := d.client(), d.config.SecretPrefix+"nebula_check_"+newToken()
+	token, value, stage, size, days := newToken(), "-", stagePending+"check", int32(1), int64(d.config.RecoveryWindowDays)
 	return []need{
 		{"GetSecretValue", func(ctx context.Context) error {
 			_, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
@@ -146,7 +141,7 @@ const checksAtOnce = 4
 // permissions names each action that is refused.
 func (x *examination) permissions(ctx context.Context) {
 	const check = "permissions"
-	needs := x.p.needs()
+	needs := x.d.needs()
 	errs := make([]error, len(needs))
 	var group errgroup.Group
 	group.SetLimit(checksAtOnce)
@@ -158,7 +153,7 @@ func (x *examination) permissions(ctx context.Context) {
 	for i, err := range errs {
 		switch {
 		case hasCode(err, codeDenied):
-			resource := x.p.secretARN(nebula.Name{}) + "*"
+			resource := x.d.secretARN(nebula.Name{}) + "*"
 			if slices.Contains([]string{"ListSecrets", "BatchGetSecretValue"}, needs[i].action) {
 				resource = "*"
 			}
@@ -166,7 +161,7 @@ func (x *examination) permissions(ctx context.Context) {
 			x.Findings = append(x.Findings, nebula.Finding{Check: check, Kind: nebula.ErrPermissionDenied, Severity: nebula.SeverityError,
 				Message: action + " on " + resource + " is not allowed", Fix: "add to the policy: " + statement(resource, action)})
 		case err != nil && !isMissing(err):
-			x.Add(check, nebula.SeverityWarning, "whether secretsmanager:"+needs[i].action+" is allowed could not be tried: "+x.p.explain(nebula.Name{}, err).Message, "")
+			x.Add(check, nebula.SeverityWarning, "whether secretsmanager:"+needs[i].action+" is allowed could not be tried: "+x.d.Explain(nebula.Name{}, err).Message, "")
 		}
 	}
 	if len(x.Findings) == begun {

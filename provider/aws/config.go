@@ -14,7 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // Config says where the records are and how to get at them. Begin with
@@ -49,16 +49,15 @@ type Config struct {
 	// come first where both have the same key.
 	DefaultTags map[string]string `koanf:"default_tags"`
 
-	Retry middleware.RetryPolicy `koanf:"retry"`
+	Retry provider.RetryPolicy `koanf:"retry"`
 
-	Clock     middleware.Clock  // nil: the system's
 	Transport http.RoundTripper // to Secrets Manager alone; nil: one with our limits
 }
 
 // The days that AWS allows for a recovery window.
 const (
-	shortestWindow = 7
-	longestWindow  = 30
+	minWindow = 7
+	maxWindow = 30
 )
 
 // DefaultConfig returns the configuration for the region of AWS_REGION, else of
@@ -72,8 +71,8 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 		Region:             getenv("AWS_REGION"),
 		SecretPrefix:       "nebula/credentials/",
 		Timeout:            5 * time.Second,
-		RecoveryWindowDays: longestWindow,
-		Retry:              middleware.DefaultRetryPolicy(),
+		RecoveryWindowDays: maxWindow,
+		Retry:              provider.DefaultRetryPolicy(),
 	}
 	if c.Region == "" {
 		c.Region = getenv("AWS_DEFAULT_REGION")
@@ -116,8 +115,8 @@ func (c Config) Validate() error {
 	if c.KMSKeyID != "" && !matches(keyForm, c.KMSKeyID) {
 		note("kms_key_id", strconv.Quote(c.KMSKeyID)+" is neither the ARN of a key or alias, nor alias/NAME, nor the id of a key")
 	}
-	if c.RecoveryWindowDays < shortestWindow || c.RecoveryWindowDays > longestWindow {
-		note("recovery_window_days", fmt.Sprintf("is %d, %d to %d are allowed", c.RecoveryWindowDays, shortestWindow, longestWindow))
+	if c.RecoveryWindowDays < minWindow || c.RecoveryWindowDays > maxWindow {
+		note("recovery_window_days", fmt.Sprintf("is %d, %d to %d are allowed", c.RecoveryWindowDays, minWindow, maxWindow))
 	}
 	problems = append(problems, wrongTags(c.DefaultTags)...)
 	var retry *nebula.Error

@@ -9,7 +9,6 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
-	"github.com/nebula-credential/nebula/middleware"
 )
 
 func pages(ctx context.Context, p nebula.Provider, f nebula.Filter) error {
@@ -38,7 +37,7 @@ func calls(s *awsserver.Server) []string {
 func TestCalls(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s), middleware.Options{})
+	p := open(t, configFor(s))
 	ctx := t.Context()
 	costs := func(what string, err error, want ...string) {
 		t.Helper()
@@ -77,14 +76,13 @@ func TestCalls(t *testing.T) {
 	costs("exists", err, "DescribeSecret")
 	costs("list", pages(ctx, p, nebula.Filter{}), "ListSecrets")
 	costs("list with a filter", pages(ctx, p, nebula.Filter{Tags: map[string]string{"other": "z"}}), "ListSecrets")
-	costs("delete", p.Delete(ctx, name), "DescribeSecret", "DeleteSecret")
-	restorer, _ := nebula.As[nebula.Restorer](p)
-	costs("restore", restorer.Restore(ctx, name), "DescribeSecret", "RestoreSecret")
-	_ = p.Delete(ctx, name)
+	costs("delete", remove(ctx, p, name), "DescribeSecret", "DeleteSecret")
+	costs("restore", p.Restore(ctx, name), "DescribeSecret", "RestoreSecret")
+	_ = remove(ctx, p, name)
 	calls(s)
 	_, err = store(other, nebula.StoreOptions{})
 	costs("store over a deleted one", err, "DescribeSecret", "RestoreSecret", "PutSecretValue")
-	_ = p.Delete(ctx, name)
+	_ = remove(ctx, p, name)
 	calls(s)
 	_, err = store(other, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	costs("if absent over a deleted one", err, "CreateSecret", "DescribeSecret", "RestoreSecret", "PutSecretValue",
@@ -99,7 +97,7 @@ func TestCalls(t *testing.T) {
 func TestThousand(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s), middleware.Options{})
+	p := open(t, configFor(s))
 	ctx := t.Context()
 	var names []nebula.Name
 	for i := range 1000 {
@@ -110,8 +108,7 @@ func TestThousand(t *testing.T) {
 		names = append(names, name)
 	}
 	s.ResetLog()
-	b, _ := nebula.As[nebula.BatchRetriever](p)
-	results, err := b.RetrieveBatch(ctx, names)
+	results, err := p.RetrieveBatch(ctx, names)
 	if err != nil || len(results) != len(names) {
 		t.Fatalf("%d results, %v", len(results), err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
@@ -50,8 +50,7 @@ func TestForcedDeletion(t *testing.T) {
 	clock := &sleepClock{now: time.Now()}
 	s := newServer(t, awsserver.Options{Now: clock.Now, ForcedDeletion: 5 * time.Second})
 	c := configFor(s)
-	c.Clock = clock
-	p := open(t, c, middleware.Options{Clock: clock})
+	p := open(t, c, provider.WithClock(clock))
 	ctx := t.Context()
 	name, e := record(t, "a", "v", nil)
 	store := func(condition nebula.Precondition) {
@@ -61,8 +60,7 @@ func TestForcedDeletion(t *testing.T) {
 		}
 	}
 	store(nebula.Precondition{})
-	purger, _ := nebula.As[nebula.Purger](p)
-	if err := purger.Purge(ctx, name); err != nil {
+	if err := purge(ctx, p, name); err != nil {
 		t.Fatal(err)
 	}
 	if clock.slept < 4*time.Second || clock.slept > 8*time.Second {
@@ -77,8 +75,7 @@ func TestForcedDeletion(t *testing.T) {
 		if found, err := p.Exists(ctx, name); found || err != nil {
 			t.Errorf("exists: %v, %v", found, err)
 		}
-		restorer, _ := nebula.As[nebula.Restorer](p)
-		wants(t, restorer.Restore(ctx, name), nebula.ErrNotFound)
+		wants(t, p.Restore(ctx, name), nebula.ErrNotFound)
 		clock.slept = 0
 		store(condition)
 		if clock.slept < 4*time.Second || clock.slept > 10*time.Second {
@@ -87,7 +84,7 @@ func TestForcedDeletion(t *testing.T) {
 		if n := s.Versions(id); n != 1 {
 			t.Errorf("%d versions after a purge", n)
 		}
-		if err := p.Delete(ctx, name); err != nil {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 		clock.slept = 0
@@ -95,7 +92,7 @@ func TestForcedDeletion(t *testing.T) {
 		if clock.slept > 0 {
 			t.Errorf("it waited for %v after a plain deletion", clock.slept)
 		}
-		if err := purger.Purge(ctx, name); err != nil {
+		if err := purge(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,14 +104,13 @@ func TestEndlessPurge(t *testing.T) {
 	clock := &sleepClock{now: time.Now()}
 	s := newServer(t, awsserver.Options{Now: clock.Now, ForcedDeletion: time.Hour})
 	c := configFor(s)
-	c.Clock, c.Retry.MaxRetries = clock, 0
-	p := open(t, c, middleware.Options{Clock: clock})
+	c.Retry.MaxRetries = 0
+	p := open(t, c, provider.WithClock(clock))
 	name, e := record(t, "a", "v", nil)
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	purger, _ := nebula.As[nebula.Purger](p)
-	wants(t, purger.Purge(t.Context(), name), nebula.ErrTimeout, "still deleting")
+	wants(t, purge(t.Context(), p, name), nebula.ErrTimeout, "still deleting")
 	if clock.slept > 2*time.Minute {
 		t.Errorf("it waited for %v", clock.slept)
 	}
@@ -127,19 +123,18 @@ func TestRecoveryWindow(t *testing.T) {
 	s := newServer(t, awsserver.Options{Now: clock.Now})
 	c := configFor(s)
 	c.RecoveryWindowDays = 7
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	ctx := t.Context()
 	name, e := record(t, "a", "v", nil)
-	restorer, _ := nebula.As[nebula.Restorer](p)
 	for _, days := range []time.Duration{6, 8} {
 		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Delete(ctx, name); err != nil {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 		_ = clock.Sleep(ctx, days*24*time.Hour)
-		err := restorer.Restore(ctx, name)
+		err := p.Restore(ctx, name)
 		if days == 6 && err != nil || days == 8 && !errors.Is(err, nebula.ErrNotFound) {
 			t.Errorf("after %d days: %v", days, err)
 		}
@@ -151,7 +146,7 @@ func TestForeignSecrets(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
 	c := configFor(s)
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	ctx := t.Context()
 	direct := directClient(c)
 	value := "in the clear, and of others"
@@ -162,15 +157,14 @@ func TestForeignSecrets(t *testing.T) {
 		}
 	}
 	name, e := record(t, "theirs", "v", nil)
-	purger, _ := nebula.As[nebula.Purger](p)
 	_, stored := p.Store(ctx, name, e, nebula.StoreOptions{})
 	_, absent := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	_, read := p.Retrieve(ctx, name)
-	wants(t, stored, nebula.ErrCorrupted, "no record of nebula")
+	wants(t, stored, nebula.ErrCorrupted, "not a nebula record")
 	wants(t, absent, nebula.ErrAlreadyExists)
 	wants(t, read, nebula.ErrCorrupted)
-	wants(t, p.Delete(ctx, name), nebula.ErrCorrupted, "no record of nebula")
-	wants(t, purger.Purge(ctx, name), nebula.ErrCorrupted, "no record of nebula")
+	wants(t, remove(ctx, p, name), nebula.ErrCorrupted, "not a nebula record")
+	wants(t, purge(ctx, p, name), nebula.ErrCorrupted, "not a nebula record")
 	if strings.Contains(read.Error(), value[:8]) {
 		t.Errorf("the value is told: %v", read)
 	}
@@ -190,7 +184,7 @@ func TestNoStageIsLeft(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	c := configFor(s)
 	c.Retry.BaseDelayMS = 10
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	ctx := t.Context()
 	name, first := record(t, "a", "v", nil)
 	v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
@@ -246,7 +240,7 @@ func TestTagsOfOthers(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	c := configFor(s)
 	c.Retry.MaxRetries = 0
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	ctx := t.Context()
 	name, e := record(t, "a", "v", map[string]string{"old": "1"})
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
@@ -284,7 +278,7 @@ func TestTagsOfOthers(t *testing.T) {
 func TestBatchErrors(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s), middleware.Options{})
+	p := open(t, configFor(s))
 	ctx := t.Context()
 	var names []nebula.Name
 	for _, id := range []string{"denied", "kms", "throttled", "deleted", "missing", "good"} {
@@ -297,7 +291,7 @@ func TestBatchErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := p.Delete(ctx, names[3]); err != nil {
+	if err := remove(ctx, p, names[3]); err != nil {
 		t.Fatal(err)
 	}
 	fault := func(id string, f awsserver.Fault) {
@@ -307,8 +301,7 @@ func TestBatchErrors(t *testing.T) {
 	fault("denied", awsserver.Fault{Deny: true})
 	fault("kms", awsserver.Fault{Error: awsserver.KMSDenied})
 	fault("throttled", awsserver.Fault{Error: awsserver.Throttled})
-	b, _ := nebula.As[nebula.BatchRetriever](p)
-	results, err := b.RetrieveBatch(ctx, names)
+	results, err := p.RetrieveBatch(ctx, names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,13 +319,12 @@ func TestBatchErrors(t *testing.T) {
 func TestCheck(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s), middleware.Options{})
-	checker, _ := nebula.As[nebula.Checker](p)
+	p := open(t, configFor(s))
 	for _, action := range []string{"GetSecretValue", "DescribeSecret", "ListSecrets", "BatchGetSecretValue", "ListSecretVersionIds", "PutSecretValue",
 		"UpdateSecretVersionStage", "TagResource", "UntagResource", "DeleteSecret", "RestoreSecret"} {
 		stop := s.Inject(awsserver.Fault{Operation: action, Deny: true})
 		found := false
-		for _, f := range checker.Check(t.Context()) {
+		for _, f := range p.Check(t.Context()) {
 			if f.Severity != nebula.SeverityError {
 				continue
 			}
@@ -357,11 +349,10 @@ func TestCloseEndsAll(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	before := runtime.NumGoroutine()
 	for range 5 {
-		p := open(t, configFor(s), middleware.Options{})
+		p := open(t, configFor(s))
 		name, _ := record(t, "x", "", nil)
 		_, _ = p.Retrieve(t.Context(), name)
-		life, _ := nebula.As[nebula.Connector](p)
-		if err := life.Close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -410,9 +401,8 @@ func TestCheckEnds(t *testing.T) {
 	c := aws.DefaultConfig()
 	d := &deadlines{}
 	c.Region, c.Timeout, c.Transport = "us-east-1", 3*time.Second, d
-	p := open(t, c, middleware.Options{})
-	checker, _ := nebula.As[nebula.Checker](p)
-	checker.Check(t.Context())
+	p := open(t, c)
+	p.Check(t.Context())
 	if end := time.Now().Add(c.Timeout); d.latest.IsZero() || d.latest.After(end) {
 		t.Errorf("a request ends at %v, later than %v", d.latest, end)
 	}

@@ -23,7 +23,8 @@
 // one.
 //
 // Delete schedules a deletion at the end of the recovery window, Restore undoes
-// it, Purge deletes at once and waits until the name is free.
+// it, Purge deletes at once and waits until the name is free. A condition of a
+// deletion is checked in the call before it: AWS has no deletion that compares.
 //
 // # What is not atomic
 //

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const providerName = "aws"
@@ -40,19 +40,9 @@ func isMissing(err error) bool {
 	return hasCode(err, codeMissing) || nebula.KindOf(err) == nebula.ErrNotFound
 }
 
-// fail says what err, from anywhere below, means for an operation. This file is
-// the only one that knows the errors of the SDK and of the server.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	located := *p.explain(name, err)
-	located.Op, located.Provider, located.ID = op, providerName, name.ID()
-	return &located
-}
-
-// explain returns the error that err is, or one that wraps it.
-func (p *Provider) explain(name nebula.Name, err error) *nebula.Error {
+// Explain implements [provider.Driver]. This file is the only one that knows the
+// errors of the SDK and of the server.
+func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
 		return e
@@ -67,32 +57,32 @@ func (p *Provider) explain(name nebula.Name, err error) *nebula.Error {
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", response.HTTPStatusCode()),
 			Hint:    "set endpoint_url to where Secrets Manager itself answers"}
 	case answered && errors.As(err, &api):
-		e = p.explainCode(call{operation(err), name, api, response.HTTPStatusCode()})
+		e = d.explainCode(call{operation(err), name, api, response.HTTPStatusCode()})
 	case errors.As(err, &api):
-		e = p.explainCode(call{operation(err), name, api, 0})
-	case answered && errors.As(err, &undecoded) && !p.isCutOff(err):
+		e = d.explainCode(call{operation(err), name, api, 0})
+	case answered && errors.As(err, &undecoded) && !d.isCutOff(err):
 		e = errForeignAnswer()
 		if status := response.HTTPStatusCode(); status >= 300 {
 			e = explainUnavailable(call{operation(err), name, &smithy.GenericAPIError{}, status})
 		}
 	default:
-		e = p.server().Explain(err)
+		e = d.server().Explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	if answered {
-		if after := remote.RetryAfter(response.Response.Header, p.clock.Now()); after != nil {
+		if after := httpx.RetryAfter(response.Response.Header, d.clock.Now()); after != nil {
 			e.Err = errors.Join(e.Err, after)
 		}
 	}
 	return e
 }
 
-func (p *Provider) server() remote.Server {
+func (d *driver) server() httpx.Server {
 	host := "Secrets Manager"
-	if s := p.session.Load(); s != nil {
+	if s := d.session.Load(); s != nil {
 		host = s.host
 	}
-	return remote.Server{Host: host, Address: "region and endpoint_url", Authorities: "AWS_CA_BUNDLE"}
+	return httpx.Server{Host: host, Address: "region and endpoint_url", Authorities: "AWS_CA_BUNDLE"}
 }
 
 // operation returns the name of the operation that failed, "" where none was
@@ -116,14 +106,14 @@ type call struct {
 func (c call) says(text string) bool { return strings.Contains(c.api.ErrorMessage(), text) }
 
 // explainCode is for what AWS said, by the code.
-func (p *Provider) explainCode(c call) *nebula.Error {
+func (d *driver) explainCode(c call) *nebula.Error {
 	switch c.api.ErrorCode() {
 	case codeMissing:
-		return remote.ErrMissing()
+		return provider.NotFound()
 	case codeExists:
 		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already"}
 	case codeDenied, "AccessDenied", "UnauthorizedOperation", "NotAuthorized":
-		return p.explainDenied(c)
+		return d.explainDenied(c)
 	case codeLimit:
 		return explainLimit(c)
 	case "DecryptionFailure", "EncryptionFailure", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException":
@@ -133,7 +123,7 @@ func (p *Provider) explainCode(c call) *nebula.Error {
 	case codeInvalidRequest, "PreconditionNotMetException":
 		return &nebula.Error{Kind: nebula.ErrConflict,
 			Message: "the state of the secret does not allow this (" + c.api.ErrorCode() + "): it may be managed by another service, have replicas, or just have changed",
-			Hint:    "look at it: aws secretsmanager describe-secret --secret-id " + p.config.SecretPrefix + c.name.String()}
+			Hint:    "look at it: aws secretsmanager describe-secret --secret-id " + d.config.SecretPrefix + c.name.String()}
 	case codeInvalidParameter, "ValidationException", "ValidationError", "InvalidParameterValue", "SerializationException":
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "AWS does not take this request (" + c.api.ErrorCode() + ")",
 			Hint: "look at secret_prefix, kms_key_id and default_tags"}
@@ -199,11 +189,11 @@ func explainUnavailable(c call) *nebula.Error {
 		e.Message, e.Hint = "AWS answers no more requests for now", "make fewer at once; AWS limits them by account and region"
 	case code == "InternalServiceError", code == "InternalFailure", code == "InternalServerError", code == "ServiceUnavailable",
 		code == "ServiceUnavailableException", code == "RequestTimeout", code == "RequestTimeoutException":
-		e.Message, e.Err = "the service is not available ("+code+")", middleware.ErrUnclear
+		e.Message, e.Err = "the service is not available ("+code+")", provider.ErrUnclear
 	case c.status == http.StatusNotFound, c.status == http.StatusMethodNotAllowed, c.status == http.StatusNotImplemented:
 		return errForeignAnswer() // of any other server that is asked for a POST of /
 	case c.status >= 500:
-		e.Err = middleware.ErrUnclear
+		e.Err = provider.ErrUnclear
 	case c.status == http.StatusForbidden:
 		e.Kind, e.Hint = nebula.ErrPermissionDenied, "look at what stands before the endpoint"
 	case c.status == http.StatusRequestEntityTooLarge:
@@ -247,7 +237,7 @@ func deniedAction(message string) string {
 
 // explainDenied names the action and the resource, and tells the key's
 // permissions from those of the secret.
-func (p *Provider) explainDenied(c call) *nebula.Error {
+func (d *driver) explainDenied(c call) *nebula.Error {
 	action := "secretsmanager:" + c.operation
 	if said := deniedAction(c.api.ErrorMessage()); said != "" {
 		action = said
@@ -257,17 +247,17 @@ func (p *Provider) explainDenied(c call) *nebula.Error {
 			action = "kms:GenerateDataKey"
 		}
 	}
-	resource := p.secretARN(c.name)
+	resource := d.secretARN(c.name)
 	switch {
 	case strings.HasPrefix(action, "kms:"):
-		resource = p.keyARN()
+		resource = d.keyARN()
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the KMS key of the secret may not be used: " + action + " on " + resource + " is not allowed",
 			Hint: fmt.Sprintf("allow it in the policy of the caller and in the key's: %s", statement(resource, "kms:Decrypt", "kms:GenerateDataKey"))}
 	case c.operation == "ListSecrets", c.operation == "BatchGetSecretValue" && strings.HasSuffix(action, ":BatchGetSecretValue"):
 		resource = "*" // neither is of a resource
 	}
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: action + " on " + resource + " is not allowed",
-		Hint: "add to the policy: " + statement(p.policyResource(resource), action)}
+		Hint: "add to the policy: " + statement(d.policyResource(resource), action)}
 }
 
 // statement returns a statement of a policy.
@@ -277,29 +267,29 @@ func statement(resource string, actions ...string) string {
 
 // secretARN returns the ARN of a secret, without its random end. With the zero
 // name it is that of all credentials.
-func (p *Provider) secretARN(name nebula.Name) string {
-	s := p.session.Load()
+func (d *driver) secretARN(name nebula.Name) string {
+	s := d.session.Load()
 	if s == nil {
-		s = &session{region: p.config.Region}
+		s = &session{region: d.config.Region}
 	}
 	account := accountOf(s.identity)
 	if account == "" {
 		account = "*"
 	}
-	return "arn:" + partition(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + p.config.SecretPrefix + name.String()
+	return "arn:" + partition(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
 }
 
 // policyResource returns the resource of a policy for all credentials.
-func (p *Provider) policyResource(resource string) string {
+func (d *driver) policyResource(resource string) string {
 	if resource == "*" {
 		return resource
 	}
-	return p.secretARN(nebula.Name{}) + "*"
+	return d.secretARN(nebula.Name{}) + "*"
 }
 
-func (p *Provider) keyARN() string {
-	if p.config.KMSKeyID != "" {
-		return p.config.KMSKeyID
+func (d *driver) keyARN() string {
+	if d.config.KMSKeyID != "" {
+		return d.config.KMSKeyID
 	}
 	return "the key of the secret"
 }
@@ -316,9 +306,9 @@ func partition(region string) string {
 
 // isCutOff reports a failure of the connection in the midst of an answer, rather
 // than an answer that cannot be read.
-func (p *Provider) isCutOff(err error) bool {
+func (d *driver) isCutOff(err error) bool {
 	var network net.Error
-	e := p.server().Explain(err)
+	e := d.server().Explain(err)
 	return e.Kind != nebula.ErrUnavailable || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
@@ -71,15 +71,15 @@ func TestErrorCodes(t *testing.T) {
 		}))
 		config := aws.DefaultConfig()
 		config.Region, config.EndpointURL, config.Retry.MaxRetries = "us-east-1", server.URL, 0
-		p := open(t, config, middleware.Options{})
+		p := open(t, config)
 		name, _ := record(t, "x", "", nil)
 		_, err := p.Retrieve(t.Context(), name)
 		wants(t, err, c.kind, c.words)
-		if errors.Is(err, middleware.ErrUnclear) != c.unclear {
+		if errors.Is(err, provider.ErrUnclear) != c.unclear {
 			t.Errorf("%s %q: unclear is %v", c.code, c.message, !c.unclear)
 		}
-		if middleware.Transient(err) != (c.kind == nebula.ErrUnavailable) {
-			t.Errorf("%s: transient is %v", c.code, middleware.Transient(err))
+		if provider.Transient(err) != (c.kind == nebula.ErrUnavailable) {
+			t.Errorf("%s: transient is %v", c.code, provider.Transient(err))
 		}
 		var api smithy.APIError
 		if !errors.As(err, &api) || api.ErrorCode() != c.code {
@@ -96,7 +96,7 @@ func TestErrorCodes(t *testing.T) {
 func TestQuotas(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s), middleware.Options{})
+	p := open(t, configFor(s))
 	name, e := record(t, "x", "v", nil)
 	version, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	if err != nil {
@@ -138,7 +138,7 @@ func TestPermissions(t *testing.T) {
 		for _, action := range actions {
 			t.Run(operation+"/"+action, func(t *testing.T) {
 				s := newServer(t, awsserver.Options{})
-				p := open(t, configFor(s), middleware.Options{})
+				p := open(t, configFor(s))
 				call := prepared(t, p, operation)
 				s.Inject(awsserver.Fault{Operation: action, Deny: true})
 				s.ResetLog()
@@ -151,7 +151,7 @@ func TestPermissions(t *testing.T) {
 		}
 		t.Run(operation+"/no more", func(t *testing.T) {
 			s := newServer(t, awsserver.Options{})
-			p := open(t, configFor(s), middleware.Options{})
+			p := open(t, configFor(s))
 			call := prepared(t, p, operation)
 			s.ResetLog()
 			if err := call(); err != nil {
@@ -167,7 +167,7 @@ func TestPermissions(t *testing.T) {
 }
 
 // prepared returns an operation that meets what it needs to succeed.
-func prepared(t *testing.T, p nebula.Provider, operation string) func() error {
+func prepared(t *testing.T, p full, operation string) func() error {
 	t.Helper()
 	ctx := t.Context()
 	name, e := record(t, "a", "value", map[string]string{"old": "1"})
@@ -179,7 +179,7 @@ func prepared(t *testing.T, p nebula.Provider, operation string) func() error {
 		}
 	}
 	if operation == "restore" {
-		if err := p.Delete(ctx, name); err != nil {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,16 +196,14 @@ func prepared(t *testing.T, p nebula.Provider, operation string) func() error {
 		return func() error { return pages(ctx, p, nebula.Filter{}) }
 	case "batch":
 		return func() error {
-			b, _ := nebula.As[nebula.BatchRetriever](p)
-			results, err := b.RetrieveBatch(ctx, []nebula.Name{name})
+			results, err := p.RetrieveBatch(ctx, []nebula.Name{name})
 			return errors.Join(err, results[0].Err)
 		}
 	case "history":
-		return func() error { h, _ := nebula.As[nebula.Historian](p); _, err := h.History(ctx, name); return err }
+		return func() error { _, err := p.History(ctx, name); return err }
 	case "version":
 		return func() error {
-			v, _ := nebula.As[nebula.VersionRetriever](p)
-			_, err := v.RetrieveVersion(ctx, name, version)
+			_, err := p.RetrieveVersion(ctx, name, version)
 			return err
 		}
 	case "new":
@@ -217,11 +215,11 @@ func prepared(t *testing.T, p nebula.Provider, operation string) func() error {
 	case "over":
 		return store(nebula.StoreOptions{Precondition: nebula.IfVersion(version)}, map[string]string{"old": "1"})
 	case "delete":
-		return func() error { return p.Delete(ctx, name) }
+		return func() error { return remove(ctx, p, name) }
 	case "restore":
-		return func() error { r, _ := nebula.As[nebula.Restorer](p); return r.Restore(ctx, name) }
+		return func() error { return p.Restore(ctx, name) }
 	case "purge":
-		return func() error { r, _ := nebula.As[nebula.Purger](p); return r.Purge(ctx, name) }
+		return func() error { return purge(ctx, p, name) }
 	}
 	t.Fatal(operation)
 	return nil

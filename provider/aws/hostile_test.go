@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
@@ -24,7 +23,7 @@ func pemOf(c *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Name) {
+func hostile(t *testing.T, handler http.HandlerFunc) (full, nebula.Name) {
 	t.Helper()
 	environment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,11 +36,11 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 	c := aws.DefaultConfig()
 	c.Region, c.EndpointURL, c.Timeout, c.Retry.MaxRetries = "us-east-1", server.URL, time.Second, 0
 	name, _ := record(t, "x", "", nil)
-	return open(t, c, middleware.Options{}), name
+	return open(t, c), name
 }
 
 // refuses checks a failure: its kind, and that it tells nothing of the keys.
-func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind) {
+func refuses(t *testing.T, p full, name nebula.Name, kind nebula.Kind) {
 	t.Helper()
 	_, err := p.Retrieve(t.Context(), name)
 	wants(t, err, kind)
@@ -147,15 +146,14 @@ func TestForeignServer(t *testing.T) {
 			if found, err := p.Exists(t.Context(), name); found || err == nil {
 				t.Errorf("it exists: %v", err)
 			}
-			if err := p.Delete(t.Context(), name); err == nil {
+			if err := remove(t.Context(), p, name); err == nil {
 				t.Error("it is deleted")
 			}
 			_, e := record(t, "x", "v", nil)
 			if v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err == nil {
 				t.Errorf("it is stored as %q", v)
 			}
-			b, _ := nebula.As[nebula.BatchRetriever](p)
-			if results, err := b.RetrieveBatch(t.Context(), []nebula.Name{name}); err == nil && results[0].Err == nil {
+			if results, err := p.RetrieveBatch(t.Context(), []nebula.Name{name}); err == nil && results[0].Err == nil {
 				t.Error("the batch has it")
 			}
 		})
@@ -206,7 +204,7 @@ func TestRetryAfter(t *testing.T) {
 		}))
 		c := aws.DefaultConfig()
 		c.Region, c.EndpointURL, c.Retry.MaxRetries, c.Retry.BaseDelayMS = "us-east-1", server.URL, 1, 10
-		p := open(t, c, middleware.Options{})
+		p := open(t, c)
 		name, _ := record(t, "x", "", nil)
 		_, err := p.Retrieve(t.Context(), name)
 		wants(t, err, nebula.ErrUnavailable, "503")

@@ -6,42 +6,41 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const (
 	// listPage is the most that AWS gives in a page.
 	listPage = 100
-	// mostFiltered is how many tags are filtered by on AWS's side: each takes two
+	// maxFiltered is how many tags are filtered by on AWS's side: each takes two
 	// of its ten filters, the name takes one.
-	mostFiltered = 4
+	maxFiltered = 4
 )
 
-// List implements [nebula.Provider]. It makes one call for 100 credentials that
+// List implements [provider.Driver]. It makes one call for 100 credentials that
 // AWS's own filters, by the beginnings of names and tags, let through.
-func (p *Provider) List(_ context.Context, filter nebula.Filter) nebula.Pager {
+func (d *driver) List(filter nebula.Filter) provider.Pages {
 	size := int32(listPage)
-	return &pager{p: p, filter: filter, next: &secretsmanager.ListSecretsInput{MaxResults: &size, Filters: p.filters(filter)}}
+	return &pages{d: d, filter: filter, next: &secretsmanager.ListSecretsInput{MaxResults: &size, Filters: d.filters(filter)}}
 }
 
 // filters returns what AWS leaves out by itself. It finds by beginnings, so
 // that what comes is looked at again.
-func (p *Provider) filters(f nebula.Filter) []types.Filter {
+func (d *driver) filters(f nebula.Filter) []types.Filter {
 	var all []types.Filter
 	add := func(key types.FilterNameStringType, value string) {
 		if value != "" && isNameText(strings.ReplaceAll(strings.ReplaceAll(value, ":", ""), " ", "")) {
 			all = append(all, types.Filter{Key: key, Values: []string{value}})
 		}
 	}
-	add(types.FilterNameStringTypeName, p.config.SecretPrefix+f.Prefix)
+	add(types.FilterNameStringTypeName, d.config.SecretPrefix+f.Prefix)
 	for i, key := range slices.Sorted(maps.Keys(f.Tags)) {
-		if i == mostFiltered {
+		if i == maxFiltered {
 			break
 		}
 		add(types.FilterNameStringTypeTagKey, encodeKey(key))
@@ -50,33 +49,20 @@ func (p *Provider) filters(f nebula.Filter) []types.Filter {
 	return all
 }
 
-type pager struct {
-	p      *Provider
+type pages struct {
+	d      *driver
 	filter nebula.Filter
-
-	mu     sync.Mutex
-	closed bool
 	next   *secretsmanager.ListSecretsInput // nil after the last page
 }
 
-// NextPage implements [nebula.Pager].
-func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
-	const op = "list"
-	if err := g.p.life.Enter(ctx); err != nil {
-		return nil, g.p.fail(op, nebula.Name{}, err)
-	}
-	defer g.p.life.Leave()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return nil, g.p.fail(op, nebula.Name{}, remote.ErrListClosed())
-	}
+// Next implements [provider.Pages].
+func (g *pages) Next(ctx context.Context) ([]nebula.Entry, error) {
 	if g.next == nil {
 		return nil, io.EOF
 	}
-	out, err := g.p.client().ListSecrets(ctx, g.next)
+	out, err := g.d.client().ListSecrets(ctx, g.next)
 	if err != nil {
-		return nil, g.p.fail(op, nebula.Name{}, err)
+		return nil, err
 	}
 	if out.NextToken != nil && *out.NextToken != "" {
 		g.next.NextToken = out.NextToken
@@ -94,11 +80,11 @@ func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 
 // entry returns what is listed of a secret, and false where nothing is: for
 // what others made, for the keyring, and for what the filter leaves out.
-func (g *pager) entry(s types.SecretListEntry) (nebula.Entry, bool) {
+func (g *pages) entry(s types.SecretListEntry) (nebula.Entry, bool) {
 	if s.Name == nil || s.DeletedDate != nil {
 		return nebula.Entry{}, false
 	}
-	name, ok := parseSecretID(g.p.config.SecretPrefix, *s.Name)
+	name, ok := parseSecretID(g.d.config.SecretPrefix, *s.Name)
 	tags := tagMap(s.Tags)
 	current := currentOf(s.SecretVersionsToStages)
 	if !ok || tags[reservedKey] == "" || current == "" || !g.filter.MatchesID(name.ID()) {
@@ -109,8 +95,8 @@ func (g *pager) entry(s types.SecretListEntry) (nebula.Entry, bool) {
 	if !ok {
 		// Whether it matches cannot be known: it is listed with the reason.
 		if g.filter.NeedsMetadata() {
-			entry.Err = g.p.fail("list", name, &nebula.Error{Kind: nebula.ErrCorrupted,
-				Message: "the tags of the secret were changed by others", Hint: "store the credential again"})
+			entry.Err = &nebula.Error{Kind: nebula.ErrCorrupted,
+				Message: "the tags of the secret were changed by others", Hint: "store the credential again"}
 		}
 		return entry, true
 	}
@@ -119,12 +105,4 @@ func (g *pager) entry(s types.SecretListEntry) (nebula.Entry, bool) {
 	}
 	entry.Metadata = &metadata
 	return entry, g.filter.Matches(name.ID(), metadata)
-}
-
-// Close implements [nebula.Pager].
-func (g *pager) Close() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-	return nil
 }

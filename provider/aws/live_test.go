@@ -24,10 +24,5 @@ func liveConfig(t *testing.T, s *livetest.AWSServer) aws.Config {
 
 func TestLiveConformance(t *testing.T) {
 	s := livetest.AWS(t)
-	providertest.Run(t, harness(few, false, func(t *testing.T) aws.Config { return liveConfig(t, s) }))
-}
-
-func TestLiveConformanceLayers(t *testing.T) {
-	s := livetest.AWS(t)
-	providertest.Run(t, harness(few, true, func(t *testing.T) aws.Config { return liveConfig(t, s) }))
+	providertest.Run(t, harness(few, func(t *testing.T) aws.Config { return liveConfig(t, s) }))
 }

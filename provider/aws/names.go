@@ -15,7 +15,7 @@ import (
 const maxPrefix = 127
 
 // secretID returns the name of a secret.
-func (p *Provider) secretID(name nebula.Name) string { return p.config.SecretPrefix + name.String() }
+func (d *driver) secretID(name nebula.Name) string { return d.config.SecretPrefix + name.String() }
 
 // parseSecretID returns the credential's name that a secret's name stands for,
 // and false for the keyring and for what others have put there.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // Answers that are lost leave it unclear whether the write was done. It is
@@ -42,7 +42,7 @@ func loseAnswers(t *testing.T, operation, what string, cut awsserver.Cut, condit
 	s := newServer(t, awsserver.Options{})
 	c := configFor(s)
 	c.Retry.BaseDelayMS = 10
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	ctx := t.Context()
 	name, first := record(t, "lost", "first", map[string]string{"old": "1"})
 	before := 0
@@ -57,7 +57,7 @@ func loseAnswers(t *testing.T, operation, what string, cut awsserver.Cut, condit
 		_, _ = p.Exists(ctx, name) // so that the server was heard of
 	}
 	if what == "after a deletion" || what == "absent, after a deletion" {
-		if err := p.Delete(ctx, name); err != nil {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,13 +94,13 @@ func TestFailureAfterRestoring(t *testing.T) {
 	environment(t)
 	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
 		s := newServer(t, awsserver.Options{})
-		p := open(t, configFor(s), middleware.Options{})
+		p := open(t, configFor(s))
 		ctx := t.Context()
 		name, first := record(t, "a", "first", nil)
 		if _, err := p.Store(ctx, name, first, nebula.StoreOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Delete(ctx, name); err != nil {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 		stop := s.Inject(awsserver.Fault{Operation: "PutSecretValue", Deny: true})
@@ -123,13 +123,13 @@ func TestOutageAfterRestoring(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	c := configFor(s)
 	c.Retry.BaseDelayMS = 10
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	ctx := t.Context()
 	name, first := record(t, "a", "first", nil)
 	if _, err := p.Store(ctx, name, first, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Delete(ctx, name); err != nil {
+	if err := remove(ctx, p, name); err != nil {
 		t.Fatal(err)
 	}
 	// The write fails, and so does what would delete the secret again.
@@ -208,7 +208,7 @@ func TestThrottled(t *testing.T) {
 	environment(t)
 	clock := &manualClock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), random: rand.New(rand.NewPCG(1, 2))}
 	s := newServer(t, awsserver.Options{Now: clock.Now})
-	p := open(t, configFor(s), middleware.Options{Clock: clock})
+	p := open(t, configFor(s), provider.WithClock(clock))
 	ctx := t.Context()
 	name, e := record(t, "a", "v", nil)
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
@@ -300,10 +300,10 @@ func TestOvertaken(t *testing.T) {
 		s := newServer(t, awsserver.Options{})
 		c := configFor(s)
 		c.Retry.BaseDelayMS = 10
-		other := open(t, c, middleware.Options{})
+		other := open(t, c)
 		between := &overtaking{RoundTripper: http.DefaultTransport.(*http.Transport).Clone(), operation: "UpdateSecretVersionStage"}
 		c.Transport = between
-		p := open(t, c, middleware.Options{})
+		p := open(t, c)
 		ctx := t.Context()
 		name, first := record(t, "a", "first", map[string]string{"by": "first"})
 		v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
@@ -343,7 +343,7 @@ func TestOvertaken(t *testing.T) {
 func TestLastingRefusals(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s), middleware.Options{})
+	p := open(t, configFor(s))
 	ctx := t.Context()
 	name, e := record(t, "a", "v", nil)
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
@@ -357,7 +357,7 @@ func TestLastingRefusals(t *testing.T) {
 		"store":                {"PutSecretValue", func() error { return store(nebula.StoreOptions{}) }},
 		"store with previous":  {"PutSecretValue", func() error { return store(nebula.StoreOptions{Previous: e}) }},
 		"store where there is": {"CreateSecret", func() error { return store(nebula.StoreOptions{Precondition: nebula.IfAbsent()}) }},
-		"delete":               {"DeleteSecret", func() error { return p.Delete(ctx, name) }},
+		"delete":               {"DeleteSecret", func() error { return remove(ctx, p, name) }},
 		"retrieve":             {"GetSecretValue", func() error { _, err := p.Retrieve(ctx, name); return err }},
 	} {
 		stop := s.Inject(awsserver.Fault{Operation: refused.operation, Error: &awsserver.Error{Code: "InvalidRequestException", Message: "no"}})

@@ -14,7 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -78,20 +78,49 @@ func configFor(s *awsserver.Server) aws.Config {
 	return c
 }
 
-// open returns a connected provider with all layers.
-func open(t testing.TB, c aws.Config, o middleware.Options) nebula.Provider {
+// full is a provider with every ability.
+type full interface {
+	nebula.Wrapper
+	nebula.Connector
+	nebula.Describer
+	nebula.Restorer
+	nebula.Purger
+	nebula.Historian
+	nebula.VersionRetriever
+	nebula.BatchRetriever
+	nebula.Checker
+}
+
+// newProvider returns a provider that is not connected yet.
+func newProvider(t testing.TB, c aws.Config, options ...provider.Option) full {
 	t.Helper()
-	bare, err := aws.New(c)
+	p, err := aws.New(c, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := middleware.Stack(bare, o)
-	life, _ := nebula.As[nebula.Connector](p)
-	if err := life.Connect(t.Context()); err != nil {
+	t.Cleanup(func() { _ = p.(full).Close() })
+	return p.(full)
+}
+
+// open returns a connected provider.
+func open(t testing.TB, c aws.Config, options ...provider.Option) full {
+	t.Helper()
+	p := newProvider(t, c, options...)
+	if err := p.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = life.Close() })
 	return p
+}
+
+// remove deletes without a condition.
+func remove(ctx context.Context, p nebula.Provider, name nebula.Name) error {
+	_, err := p.Delete(ctx, name, nebula.Precondition{})
+	return err
+}
+
+func purge(ctx context.Context, p nebula.Purger, name nebula.Name) error {
+	_, err := p.Purge(ctx, name)
+	return err
 }
 
 func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
@@ -123,43 +152,35 @@ func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 	}
 }
 
-// conformance remembers the configurations, for those that open a backend again.
-type conformance struct {
-	configs map[nebula.Provider]aws.Config
-	make    func(*testing.T) aws.Config
-	layers  bool // put all of them around
+// held is a provider with the configuration that it was made of, for those that
+// open its backend again.
+type held struct {
+	full
+	config aws.Config
 }
 
-func (h *conformance) open(t *testing.T, c aws.Config) nebula.Provider {
-	t.Helper()
-	bare, err := aws.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := nebula.Provider(bare)
-	if h.layers {
-		p = middleware.Stack(p, middleware.Options{})
-	}
-	h.configs[p] = c
-	return p
-}
-
-func harness(most int, layers bool, configure func(*testing.T) aws.Config) providertest.Harness {
-	h := &conformance{configs: make(map[nebula.Provider]aws.Config), make: configure, layers: layers}
+func harness(maxStores int, configure func(*testing.T) aws.Config) providertest.Harness {
 	return providertest.Harness{
-		New:    func(t *testing.T) nebula.Provider { return h.open(t, h.make(t)) },
-		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider { return h.open(t, h.configs[p]) },
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+			c := configure(t)
+			return held{newProvider(t, c, options...), c}
+		},
+		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider {
+			c := p.(held).config
+			return held{newProvider(t, c), c}
+		},
 		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
-			corrupt(t, h.configs[p], name, raw)
+			corrupt(t, p.(held).config, name, raw)
 		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
 			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.Checker,
 		},
+		RacyDeletions: true,
 		MaxRecordSize: 65_536,
 		MaxTags:       49,
 		AcceptsTag:    aws.AcceptsTag,
-		MaxStores:     most,
+		MaxStores:     maxStores,
 	}
 }
 
@@ -192,13 +213,13 @@ const few = 60
 
 func TestConformance(t *testing.T) {
 	environment(t)
-	providertest.Run(t, harness(few, false, func(t *testing.T) aws.Config { return configFor(newServer(t, awsserver.Options{})) }))
+	providertest.Run(t, harness(few, func(t *testing.T) aws.Config { return configFor(newServer(t, awsserver.Options{})) }))
 }
 
-// With all layers around it, another prefix, and default tags.
-func TestConformanceLayers(t *testing.T) {
+// With no prefix, and default tags.
+func TestConformanceTags(t *testing.T) {
 	environment(t)
-	h := harness(few, true, func(t *testing.T) aws.Config {
+	h := harness(few, func(t *testing.T) aws.Config {
 		c := configFor(newServer(t, awsserver.Options{}))
 		c.SecretPrefix, c.DefaultTags = "", map[string]string{"cost-center": "17", "Team": "platform"}
 		return c

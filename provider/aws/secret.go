@@ -10,7 +10,75 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
+
+// Retrieve implements [provider.Driver]. It makes one call.
+func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
+	return d.read(ctx, name, nil)
+}
+
+// read reads the version, or with nil the current one.
+func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (nebula.Record, error) {
+	id := d.secretID(name)
+	in := &secretsmanager.GetSecretValueInput{SecretId: &id, VersionId: version}
+	if stage := stageCurrent; version == nil {
+		in.VersionStage = &stage
+	}
+	var seen refusals
+	for round := 1; ; round++ {
+		out, err := d.client().GetSecretValue(ctx, in)
+		if err == nil {
+			return record(name, out.SecretString, out.VersionId)
+		}
+		if err = d.ofDeleted(ctx, name, err, &seen); !isMoved(err) || round == maxRounds || seen.last() {
+			return nebula.Record{}, err
+		}
+	}
+}
+
+// record reads what stands in a secret.
+func record(name nebula.Name, value, version *string) (nebula.Record, error) {
+	if version == nil {
+		return nebula.Record{}, errForeignAnswer()
+	}
+	if value == nil { // it is binary
+		return nebula.Record{}, provider.NotARecord()
+	}
+	envelope, err := nebula.ParseEnvelope(name, []byte(*value))
+	if err != nil {
+		return nebula.Record{}, err
+	}
+	return nebula.Record{Envelope: envelope, Version: nebula.Version(*version)}, nil
+}
+
+// ofDeleted returns what it means that AWS refused to act on a secret in the
+// state that it is in. Of the causes a deletion is asked for: there is no code
+// of its own for it. If the secret is not deleted, or no longer, that is an
+// errMoved.
+func (d *driver) ofDeleted(ctx context.Context, name nebula.Name, err error, seen *refusals) error {
+	if !hasCode(err, codeInvalidRequest) {
+		return err
+	}
+	s, failed := d.describe(ctx, name)
+	seen.add(s)
+	switch {
+	case failed == nil && s.live():
+		return movedError{err}
+	case failed == nil:
+		return provider.NotFound()
+	}
+	return failed
+}
+
+// Exists implements [provider.Driver]. It makes one call and fetches no value.
+func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
+	s, err := d.describe(ctx, name)
+	if isMissing(err) {
+		return false, nil
+	}
+	return s.live() && s.current != "", err
+}
 
 // The stages of versions that matter here.
 const (
@@ -36,16 +104,16 @@ type secret struct {
 }
 
 // describe reads it. It makes one call.
-func (p *Provider) describe(ctx context.Context, name nebula.Name) (secret, error) {
-	id := p.secretID(name)
-	out, err := p.client().DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+func (d *driver) describe(ctx context.Context, name nebula.Name) (secret, error) {
+	id := d.secretID(name)
+	out, err := d.client().DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	if err != nil {
 		return secret{}, err
 	}
 	if out.Name == nil {
 		return secret{}, errForeignAnswer()
 	}
-	s := secret{current: currentOf(out.VersionIdsToStages), stages: out.VersionIdsToStages, tags: tagMap(out.Tags), now: p.clock.Now()}
+	s := secret{current: currentOf(out.VersionIdsToStages), stages: out.VersionIdsToStages, tags: tagMap(out.Tags), now: d.clock.Now()}
 	if out.LastChangedDate != nil {
 		s.changed = *out.LastChangedDate
 	}
@@ -79,8 +147,8 @@ func (s secret) has(version string) bool {
 }
 
 const (
-	// leastWindow is less than the recovery window can be.
-	leastWindow = 24 * time.Hour
+	// shortOfWindow is less than the recovery window can be.
+	shortOfWindow = 24 * time.Hour
 	// endOfForced is far more than a forced deletion takes, which is 5 s.
 	endOfForced = 30 * time.Second
 )
@@ -91,7 +159,7 @@ const (
 // documentation allows to read that it has the date of the request too, so a
 // secret that is still there after a while counts as scheduled.
 func (s secret) ending() bool {
-	if s.live() || s.deleted.After(s.now.Add(leastWindow)) {
+	if s.live() || s.deleted.After(s.now.Add(shortOfWindow)) {
 		return false
 	}
 	return s.now.Sub(s.deleted) < endOfForced

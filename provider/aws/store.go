@@ -8,35 +8,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-// Store implements [nebula.Provider]. It makes one call for a credential that is
+// Store implements [provider.Driver]. It makes one call for a credential that is
 // new or whose Previous is given, after a look where it is not, and one or two
 // for tags that changed. IfVersion takes three calls, IfAbsent one.
-func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
-	const op = "store"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return "", p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	if err := remote.CheckSize(providerName, envelope, maxRecord); err != nil {
-		return "", p.fail(op, name, err)
-	}
-	tags, err := p.config.project(name, envelope.Metadata())
+func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
+	tags, err := d.config.project(name, envelope.Metadata())
 	if err != nil {
-		return "", p.fail(op, name, err)
+		return "", err
 	}
-	w := &write{p: p, name: name, id: p.secretID(name), record: string(envelope.Bytes()), token: p.writes.begin(ctx, envelope), tags: tags, condition: options.Precondition}
+	w := &write{d: d, name: name, id: d.secretID(name), record: string(envelope.Bytes()), token: d.writes.begin(ctx, envelope), tags: tags, condition: options.Precondition}
 	if options.Previous != nil {
-		// Where AWS would not keep these tags, it is looked what stands there.
-		w.before, _ = p.config.project(name, options.Previous.Metadata())
+		// If AWS would not keep these tags, the secret is asked for its own.
+		w.before, _ = d.config.project(name, options.Previous.Metadata())
 	}
 	err = w.run(ctx)
 	w.settle(ctx, err)
-	err = p.fail(op, name, err)
-	p.writes.end(ctx, envelope, w.token, err)
+	if err != nil {
+		err = d.Explain(name, err)
+	}
+	d.writes.end(ctx, envelope, w.token, err)
 	if err != nil {
 		return "", err
 	}
@@ -45,7 +38,7 @@ func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula
 
 // write is one write under way.
 type write struct {
-	p         *Provider
+	d         *driver
 	name      nebula.Name
 	id        string // of the secret
 	record    string
@@ -78,16 +71,16 @@ func (m movedError) Unwrap() error      { return m.error }
 
 func isMoved(err error) bool { return errors.Is(err, errMoved) }
 
-// refusals counts the looks in a row at a secret that is live and that nobody
-// changed.
+// refusals counts how often in a row a secret was found live and unchanged after
+// AWS refused to act on it.
 type refusals struct {
 	changed time.Time
 	current string
 	alike   int
 }
 
-// look takes what a look showed; of one that failed, the zero secret.
-func (r *refusals) look(s secret) {
+// add takes what the secret is found to be; the zero secret if that failed.
+func (r *refusals) add(s secret) {
 	if !s.live() || s.current != r.current || !s.changed.Equal(r.changed) {
 		r.alike = 0
 	}
@@ -95,17 +88,17 @@ func (r *refusals) look(s secret) {
 }
 
 // last reports whether another attempt would end no otherwise.
-func (r *refusals) last() bool { return r.alike >= mostRefusals }
+func (r *refusals) last() bool { return r.alike >= maxRefusals }
 
 const (
-	// mostRounds bounds how often others may come between.
-	mostRounds = 20
-	// mostRefusals bounds how often in a row AWS may refuse to act on a secret
+	// maxRounds bounds how often others may come between.
+	maxRounds = 20
+	// maxRefusals bounds how often in a row AWS may refuse to act on a secret
 	// that looks live, and just as it did before: then nobody came between, and
 	// it is AWS that does not allow it, of replicas for example.
-	mostRefusals = 6
-	// longestPause is between two rounds.
-	longestPause = 500 * time.Millisecond
+	maxRefusals = 6
+	// maxPause is between two rounds.
+	maxPause = 500 * time.Millisecond
 )
 
 func (w *write) run(ctx context.Context) error {
@@ -115,13 +108,13 @@ func (w *write) run(ctx context.Context) error {
 		if !errors.As(err, &moved) {
 			return err
 		}
-		if round == mostRounds || w.refusals.last() && hasCode(moved.error, codeInvalidRequest) {
+		if round == maxRounds || w.refusals.last() && hasCode(moved.error, codeInvalidRequest) {
 			return moved.error
 		}
 		// What AWS refused leaves nothing to repeat, or a version that was never
 		// the current one.
 		w.before, w.token = nil, newToken()
-		if err := w.p.clock.Sleep(ctx, min(5*time.Millisecond<<round, longestPause)); err != nil {
+		if err := w.d.clock.Sleep(ctx, min(5*time.Millisecond<<round, maxPause)); err != nil {
 			return err
 		}
 	}
@@ -134,8 +127,8 @@ func (w *write) try(ctx context.Context) error {
 	s := secret{tags: w.before}
 	if w.before == nil {
 		var err error
-		s, err = w.p.describe(ctx, w.name)
-		w.refusals.look(s)
+		s, err = w.d.describe(ctx, w.name)
+		w.refusals.add(s)
 		if err != nil && !isMissing(err) {
 			return err
 		} else if err != nil {
@@ -143,7 +136,7 @@ func (w *write) try(ctx context.Context) error {
 		}
 	}
 	if v, ok := w.condition.Version(); ok {
-		return w.over(ctx, v, s)
+		return w.replaceVersion(ctx, v, s)
 	}
 	switch {
 	case s.ending():
@@ -151,18 +144,18 @@ func (w *write) try(ctx context.Context) error {
 	case !s.live():
 		return w.overDeleted(ctx, s)
 	case !s.ours():
-		return remote.ErrForeign()
+		return provider.NotARecord()
 	}
 	if err := w.put(ctx); err != nil {
-		return ofState(err)
+		return asMoved(err)
 	}
 	return w.setTags(ctx, s.tags)
 }
 
-// ofState returns errMoved where the state of the secret is in the way: it was
+// asMoved returns errMoved if the state of the secret is in the way: it was
 // deleted or purged since it was looked at. Whether that is so, the next look
 // says, which is the end of it where it is not.
-func ofState(err error) error {
+func asMoved(err error) error {
 	if isMissing(err) || hasCode(err, codeInvalidRequest) || hasCode(err, codeExists) {
 		return movedError{err}
 	}
@@ -174,33 +167,33 @@ func (w *write) missing(ctx context.Context) error {
 	if !w.condition.IsZero() {
 		return w.condition.Check("")
 	}
-	return ofState(w.create(ctx))
+	return asMoved(w.create(ctx))
 }
 
 // absent writes where there is none, or a deleted one. A repetition looks first:
 // AWS would say of a version that an attempt before put there that it was
 // created now, whether it got to be the current one or not.
 func (w *write) absent(ctx context.Context) error {
-	restored, begun := w.p.writes.restoredVersion(w.name)
-	looksFirst := begun || middleware.IsRepeat(ctx)
+	restored, begun := w.d.writes.restored.Get(w.name)
+	asksFirst := begun || provider.IsRepeat(ctx)
 	var err error
-	if !looksFirst {
+	if !asksFirst {
 		err = w.create(ctx)
 		if !hasCode(err, codeExists) && !hasCode(err, codeInvalidRequest) {
 			return err
 		}
 	}
-	s, failed := w.p.describe(ctx, w.name)
-	w.refusals.look(s)
+	s, failed := w.d.describe(ctx, w.name)
+	w.refusals.add(s)
 	switch {
-	case isMissing(failed) && looksFirst:
-		w.p.writes.settled(w.name)
-		return ofState(w.create(ctx))
+	case isMissing(failed) && asksFirst:
+		w.d.writes.restored.Forget(w.name)
+		return asMoved(w.create(ctx))
 	case isMissing(failed):
 		return movedError{failed}
 	case failed != nil:
 		return failed
-	case w.did(s):
+	case w.wasDone(s):
 		return w.setTags(ctx, s.tags)
 	case s.ending():
 		return w.awaitGone(ctx)
@@ -208,20 +201,21 @@ func (w *write) absent(ctx context.Context) error {
 		return w.overDeleted(ctx, s)
 	case begun && s.current == restored:
 		return w.overRestored(ctx, s)
-	case looksFirst, hasCode(err, codeExists):
-		w.p.writes.settled(w.name)
+	case asksFirst, hasCode(err, codeExists):
+		w.d.writes.restored.Forget(w.name)
 		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err}
 	}
 	return movedError{err}
 }
 
-// over writes over that version. Without a look, AWS alone compares.
-func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
-	if looked := w.before == nil; looked {
+// replaceVersion writes over that version. If the tags are known, AWS alone
+// compares.
+func (w *write) replaceVersion(ctx context.Context, v nebula.Version, s secret) error {
+	if w.before == nil {
 		switch {
 		case !s.live():
 			return w.condition.Check("")
-		case middleware.IsRepeat(ctx) && w.did(s):
+		case provider.IsRepeat(ctx) && w.wasDone(s):
 			w.removeStage(ctx)
 			return w.setTags(ctx, s.tags)
 		case s.current != string(v):
@@ -229,14 +223,14 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 		}
 	}
 	if !isVersionID(string(v)) {
-		return remote.ErrExpected(v, nil)
+		return provider.NotCurrent(v, nil)
 	}
 	err := w.replace(ctx, string(v))
 	if isMoved(err) {
-		if now, failed := w.p.describe(ctx, w.name); failed == nil && now.live() && now.current == string(v) {
+		if now, failed := w.d.describe(ctx, w.name); failed == nil && now.live() && now.current == string(v) {
 			return errors.Unwrap(err)
 		}
-		return remote.ErrExpected(v, errors.Unwrap(err))
+		return provider.NotCurrent(v, errors.Unwrap(err))
 	}
 	if err != nil {
 		return err
@@ -244,8 +238,8 @@ func (w *write) over(ctx context.Context, v nebula.Version, s secret) error {
 	return w.setTags(ctx, s.tags)
 }
 
-// did reports whether an earlier attempt did the write.
-func (w *write) did(s secret) bool {
+// wasDone reports whether an earlier attempt did the write.
+func (w *write) wasDone(s secret) bool {
 	w.overtaken = s.has(w.token) && s.current != w.token
 	return s.has(w.token)
 }
@@ -253,12 +247,12 @@ func (w *write) did(s secret) bool {
 // replace makes the record the current version in the place of that one, and
 // returns errMoved where that is not the current one.
 func (w *write) replace(ctx context.Context, expected string) error {
-	if err := ofState(w.put(ctx, pendingStage(w.token))); err != nil {
+	if err := asMoved(w.put(ctx, pendingStage(w.token))); err != nil {
 		return err
 	}
 	err := w.moveStage(ctx, stageCurrent, &expected, &w.token)
-	if refused := ofState(err); isMoved(refused) || hasCode(err, codeInvalidParameter) {
-		if s, failed := w.p.describe(ctx, w.name); failed == nil && s.live() && w.did(s) {
+	if refused := asMoved(err); isMoved(refused) || hasCode(err, codeInvalidParameter) {
+		if s, failed := w.d.describe(ctx, w.name); failed == nil && s.live() && w.wasDone(s) {
 			err = nil
 		} else {
 			err = movedError{err}
@@ -271,33 +265,33 @@ func (w *write) replace(ctx context.Context, expected string) error {
 // removeStage takes the stage away that a version had until it was the current
 // one, also where the caller no longer waits.
 func (w *write) removeStage(ctx context.Context) {
-	ctx, cancel := w.p.afterwards(ctx)
+	ctx, cancel := w.d.afterwards(ctx)
 	defer cancel()
 	_ = w.moveStage(ctx, pendingStage(w.token), &w.token, nil)
 }
 
 // moveStage moves a stage from one version to another, or with nil takes it away.
 func (w *write) moveStage(ctx context.Context, stage string, from, to *string) error {
-	return change(ctx, w.p, w.name, w.p.client().UpdateSecretVersionStage, &secretsmanager.UpdateSecretVersionStageInput{
+	return change(ctx, w.d, w.name, w.d.client().UpdateSecretVersionStage, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: from, MoveToVersionId: to})
 }
 
 // afterwards returns a context for what puts things in order after a call whose
 // context may have ended.
-func (p *Provider) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), p.config.Timeout)
+func (d *driver) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), d.config.Timeout)
 }
 
 // overDeleted writes over a deleted secret. AWS lets nobody write to one: it is
 // restored first.
 func (w *write) overDeleted(ctx context.Context, s secret) error {
 	if !s.ours() {
-		return remote.ErrForeign()
+		return provider.NotARecord()
 	}
 	w.restored = &s.current
-	w.p.writes.restoring(w.name, s.current)
-	if err := w.p.unschedule(ctx, w.name); err != nil {
-		return ofState(err)
+	w.d.writes.restored.Note(w.name, s.current)
+	if err := w.d.unschedule(ctx, w.name); err != nil {
+		return asMoved(err)
 	}
 	return w.overRestored(ctx, s)
 }
@@ -309,7 +303,7 @@ func (w *write) overRestored(ctx context.Context, s secret) error {
 	if w.condition.IsAbsent() && s.current != "" {
 		err = w.replace(ctx, s.current)
 	} else {
-		err = ofState(w.put(ctx))
+		err = asMoved(w.put(ctx))
 	}
 	if err != nil {
 		return err
@@ -325,31 +319,39 @@ func (w *write) settle(ctx context.Context, err error) {
 		return
 	}
 	if err != nil {
-		ctx, cancel := w.p.afterwards(ctx)
+		ctx, cancel := w.d.afterwards(ctx)
 		defer cancel()
-		s, failed := w.p.describe(ctx, w.name)
+		s, failed := w.d.describe(ctx, w.name)
 		if failed == nil && s.live() && s.current == *w.restored {
-			failed = w.p.schedule(ctx, w.name)
+			failed = w.d.schedule(ctx, w.name)
 		}
 		if failed != nil && !isMissing(failed) {
 			return
 		}
 	}
-	w.p.writes.settled(w.name)
+	w.d.writes.restored.Forget(w.name)
+}
+
+// awaitGone waits until the name is free, to look again then.
+func (w *write) awaitGone(ctx context.Context) error {
+	if err := w.d.awaitGone(ctx, w.name); err != nil {
+		return err
+	}
+	return movedError{provider.NotFound()}
 }
 
 // create makes the secret, with all tags at once.
 func (w *write) create(ctx context.Context) error {
 	in := &secretsmanager.CreateSecretInput{Name: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, Tags: newTags(w.tags)}
-	if w.p.config.KMSKeyID != "" {
-		in.KmsKeyId = &w.p.config.KMSKeyID
+	if w.d.config.KMSKeyID != "" {
+		in.KmsKeyId = &w.d.config.KMSKeyID
 	}
-	return change(ctx, w.p, w.name, w.p.client().CreateSecret, in)
+	return change(ctx, w.d, w.name, w.d.client().CreateSecret, in)
 }
 
 // put adds a version: without stages the current one.
 func (w *write) put(ctx context.Context, stages ...string) error {
-	return change(ctx, w.p, w.name, w.p.client().PutSecretValue, &secretsmanager.PutSecretValueInput{
+	return change(ctx, w.d, w.name, w.d.client().PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, VersionStages: stages})
 }
 
@@ -362,18 +364,18 @@ func (w *write) setTags(ctx context.Context, current map[string]string) error {
 	set, unset := tagChanges(current, w.tags)
 	var err error
 	if len(unset) > 0 {
-		err = change(ctx, w.p, w.name, w.p.client().UntagResource, &secretsmanager.UntagResourceInput{SecretId: &w.id, TagKeys: unset})
+		err = change(ctx, w.d, w.name, w.d.client().UntagResource, &secretsmanager.UntagResourceInput{SecretId: &w.id, TagKeys: unset})
 	}
 	if err == nil && len(set) > 0 {
-		err = change(ctx, w.p, w.name, w.p.client().TagResource, &secretsmanager.TagResourceInput{SecretId: &w.id, Tags: set})
+		err = change(ctx, w.d, w.name, w.d.client().TagResource, &secretsmanager.TagResourceInput{SecretId: &w.id, Tags: set})
 	}
 	if err == nil {
 		return nil
 	}
-	if err = w.p.ofDeleted(ctx, w.name, err, &w.refusals); isMissing(err) {
+	if err = w.d.ofDeleted(ctx, w.name, err, &w.refusals); isMissing(err) {
 		return nil // the value was stored, and deleted since
 	}
-	said := *w.p.explain(w.name, err)
+	said := *w.d.Explain(w.name, err)
 	said.Message = "the value was stored, its tags for lists were not: " + said.Message
 	return &said
 }

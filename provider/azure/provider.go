@@ -93,9 +93,7 @@ func newAuthenticator(c Config, in azureCloud, o provider.Options) *authenticato
 	a.logins, a.client = newLogins(c)
 	a.running, a.stop = context.WithCancel(context.Background())
 	a.warn = func(message string) {
-		if o.Logger != nil {
-			o.Logger.Warn(message, slog.String("provider", providerName))
-		}
+		o.Warnings.Warn(message, slog.String("provider", providerName))
 	}
 	return a
 }

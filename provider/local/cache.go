@@ -55,13 +55,13 @@ func (c *cache) put(id nebula.ID, entry cached) {
 
 // describe returns version and metadata of a record, from its file or from
 // what was read of it before.
-func (p *Provider) describe(b *base, id nebula.ID) (cached, error) {
-	file := string(id) + p.naming.suffix
+func (d *driver) describe(b *base, id nebula.ID) (cached, error) {
+	file := string(id) + d.naming.suffix
 	stat, err := b.Lstat(file)
 	if err != nil {
 		return cached{}, err
 	}
-	if entry, ok := p.cache.get(id, stat); ok {
+	if entry, ok := d.cache.get(id, stat); ok {
 		return entry, nil
 	}
 	name, err := id.Name()
@@ -79,6 +79,6 @@ func (p *Provider) describe(b *base, id nebula.ID) (cached, error) {
 	metadata := envelope.Metadata()
 	sum := sha256.Sum256(data)
 	entry := cached{stat: stat, sum: [16]byte(sum[:16]), metadata: &metadata}
-	p.cache.put(id, entry)
+	d.cache.put(id, entry)
 	return entry, nil
 }

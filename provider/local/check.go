@@ -13,15 +13,14 @@ import (
 )
 
 // Check examines directory, modes, owners, locks, what was left behind and
-// the file system. It works before Connect too, which refuses a directory that
-// is not safe to use.
-func (p *Provider) Check(ctx context.Context) []nebula.Finding {
-	path := resolve(p.config.BasePath)
-	x := &examination{provider: p, path: path}
-	if p.State() == nebula.StateClosed {
-		x.failed("directory", errClosed())
-		return x.findings
-	}
+// the file system.
+func (d *driver) Check(ctx context.Context) []nebula.Finding { return d.CheckEarly(ctx) }
+
+// CheckEarly implements [provider.EarlyChecker]: opening refuses a directory
+// that is not safe to use, and the examination says why.
+func (d *driver) CheckEarly(ctx context.Context) []nebula.Finding {
+	path := resolve(d.config.BasePath)
+	x := &examination{driver: d, path: path}
 	stat, err := atomicfile.StatPath(path)
 	if isMissing(err) {
 		x.missing()
@@ -50,7 +49,7 @@ func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 
 // examination collects findings.
 type examination struct {
-	provider *Provider
+	driver   *driver
 	path     string
 	base     *base
 	findings []nebula.Finding
@@ -63,13 +62,13 @@ func (x *examination) add(check string, severity nebula.Severity, message, fix s
 func (x *examination) failed(check string, err error) {
 	var e *nebula.Error
 	if !errors.As(err, &e) {
-		e = x.provider.explain(err)
+		e = x.driver.explain(nebula.Name{}, err)
 	}
 	x.add(check, nebula.SeverityError, e.Message, e.Hint)
 }
 
 func (x *examination) missing() {
-	if x.provider.config.CreateDir {
+	if x.driver.config.CreateDir {
 		x.add("directory", nebula.SeverityOK, x.path+" does not exist yet: the first write makes it", "")
 		return
 	}
@@ -90,12 +89,12 @@ func (x *examination) directory(stat atomicfile.Stat) {
 }
 
 func (x *examination) lock() {
-	if !x.provider.config.EnableLocking {
+	if !x.driver.config.EnableLocking {
 		x.add("lock", nebula.SeverityWarning,
 			"enable_locking is false: preconditions and changes of the keyring are not supported", "set enable_locking = true")
 		return
 	}
-	known, err := x.base.ProbeLock(lockName, keyringFile(x.provider.naming))
+	known, err := x.base.ProbeLock(lockName, keyringFile(x.driver.naming))
 	switch {
 	case err != nil:
 		x.failed("lock", err)
@@ -115,7 +114,7 @@ func (x *examination) fileSystem() {
 	} else {
 		x.add(check, nebula.SeverityOK, "not known to be a network file system", "")
 	}
-	folds, err := x.base.foldsCase(x.provider.naming)
+	folds, err := x.base.foldsCase(x.driver.naming)
 	switch {
 	case err != nil:
 		x.failed("case", err)
@@ -135,7 +134,7 @@ func (x *examination) files(ctx context.Context) {
 			stale.note(name)
 			return ctx.Err() == nil
 		}
-		if _, ok := x.provider.naming.id(name); !ok && name != keyringFile(x.provider.naming) && name != lockName {
+		if _, ok := x.driver.naming.id(name); !ok && name != keyringFile(x.driver.naming) && name != lockName {
 			if !atomicfile.IsTemp(name) {
 				stray.note(name)
 			}
@@ -171,7 +170,7 @@ func (x *examination) files(ctx context.Context) {
 		"put the values again, and look for the other names: find / -xdev -samefile FILE")
 	x.report("temporary files", stale, nebula.SeverityWarning, "were left by writers that died", "nebula list removes them")
 	x.report("other files", stray, nebula.SeverityWarning, "are none of the store's: not listed, not read, not removed",
-		"look where they come from, and move them away; a record has the name ID."+x.provider.config.FileExtension)
+		"look where they come from, and move them away; a record has the name ID."+x.driver.config.FileExtension)
 	if records > 0 && special.count+foreign.count+wide.count+linked.count == 0 {
 		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")
 	}

@@ -31,7 +31,7 @@ func TestSweep(t *testing.T) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	findings(t, s.Provider, "temporary files", nebula.SeverityWarning, "1 ", filepath.Base(dead))
+	findings(t, s.full, "temporary files", nebula.SeverityWarning, "1 ", filepath.Base(dead))
 	s.list(nebula.Filter{})
 	if left := s.temps(); len(left) != 2 {
 		t.Errorf("the list left %v", left)
@@ -63,7 +63,7 @@ func TestLockFileRemoved(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	s := newStore(t)
-	findings(t, s.Provider, "directory", nebula.SeverityOK, "first write")
+	findings(t, s.full, "directory", nebula.SeverityOK, "first write")
 	s.put("linked", "v")
 	s.put("wide", "v")
 	for _, f := range s.Check(t.Context()) {
@@ -79,10 +79,10 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	findings(t, s.Provider, "hard links", nebula.SeverityWarning, "linked.enc.json")
-	findings(t, s.Provider, "mode", nebula.SeverityWarning, "others may read", "wide.enc.json")
-	findings(t, s.Provider, "special files", nebula.SeverityError, "dir.enc.json")
-	findings(t, s.Provider, "lock", nebula.SeverityOK)
+	findings(t, s.full, "hard links", nebula.SeverityWarning, "linked.enc.json")
+	findings(t, s.full, "mode", nebula.SeverityWarning, "others may read", "wide.enc.json")
+	findings(t, s.full, "special files", nebula.SeverityError, "dir.enc.json")
+	findings(t, s.full, "lock", nebula.SeverityOK)
 }
 
 type checker interface {
@@ -123,7 +123,7 @@ func TestOtherFilesAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	findings(t, s.Provider, "other files", nebula.SeverityWarning, "3 ", "id.enc.json.bak", "notes.txt", ".DS_Store")
+	findings(t, s.full, "other files", nebula.SeverityWarning, "3 ", "id.enc.json.bak", "notes.txt", ".DS_Store")
 	s.list(nebula.Filter{})
 	if _, err := os.Stat(filepath.Join(s.dir, "notes.txt")); err != nil {
 		t.Error(err)

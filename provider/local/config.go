@@ -39,23 +39,29 @@ type Config struct {
 // DefaultConfig returns the configuration for the user's data directory:
 // $XDG_DATA_HOME where it is set and absolute, else the platform's, and in it
 // nebula/credentials. BasePath is empty where the user has no home.
-func DefaultConfig() Config {
+func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
+
+// DefaultConfigIn is [DefaultConfig] in another environment than the process's.
+func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{CreateDir: true, FileExtension: DefaultFileExtension, EnableLocking: true}
-	if data := dataHome(); data != "" {
+	if data := dataHome(getenv); data != "" {
 		c.BasePath = filepath.Join(data, "nebula", "credentials")
 	}
 	return c
 }
 
-func dataHome() string {
-	if xdg := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(xdg) {
+// Directory returns BasePath: records are files on this machine.
+func (c Config) Directory() string { return c.BasePath }
+
+func dataHome(getenv func(string) string) string {
+	if xdg := getenv("XDG_DATA_HOME"); filepath.IsAbs(xdg) {
 		return xdg
 	}
 	if runtime.GOOS == "windows" {
-		return os.Getenv("LocalAppData")
+		return getenv("LOCALAPPDATA")
 	}
-	home, err := os.UserHomeDir()
-	if err != nil || !filepath.IsAbs(home) {
+	home := getenv("HOME")
+	if !filepath.IsAbs(home) {
 		return ""
 	}
 	if runtime.GOOS == "darwin" {

@@ -198,7 +198,7 @@ func TestFullDisk(t *testing.T) {
 	if left := s.temps(); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if err := s.Delete(t.Context(), named("other")); err != nil {
+	if err := deleted(s.Delete(t.Context(), named("other"), nebula.Precondition{})); err != nil {
 		t.Errorf("delete on a full disk: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
@@ -235,7 +235,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	s = openStore(t, dir)
 	_, err := s.Store(t.Context(), named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
 	fails(t, err, nebula.ErrPermissionDenied, "store", "read-only")
-	fails(t, s.Delete(t.Context(), named("id")), nebula.ErrPermissionDenied, "delete", "read-only")
+	fails(t, deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})), nebula.ErrPermissionDenied, "delete", "read-only")
 	s.holds("id", record)
 }
 
@@ -265,7 +265,7 @@ func TestFoldingFileSystem(t *testing.T) {
 	if found, err := s.Exists(t.Context(), named("token")); found || err != nil {
 		t.Errorf("exists: %v, %v", found, err)
 	}
-	if err := s.Delete(t.Context(), named("token")); err != nil {
+	if err := deleted(s.Delete(t.Context(), named("token"), nebula.Precondition{})); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 	s.holds("Token", record)

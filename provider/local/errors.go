@@ -11,31 +11,27 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const providerName = "local"
 
-// fail says what err, from anywhere below, means for an operation. This file
-// is the only one that knows the errors of the operating system.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	var e *nebula.Error
-	if errors.As(err, &e) {
-		located := *e
-		located.Op, located.Provider, located.ID = op, providerName, name.ID()
-		return &located
-	}
-	e = p.explain(err)
-	e.Op, e.Provider, e.ID, e.Err = op, providerName, name.ID(), err
+// Explain implements [provider.Driver]. This file is the only one that knows
+// the errors of the operating system.
+func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
+	e := d.explain(name, err)
+	e.Err = err
 	return e
 }
 
-func (p *Provider) explain(err error) *nebula.Error {
+func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 	path := pathOf(err)
-	if path == "" {
-		path = p.address()
+	switch {
+	case path != "":
+	case name == nebula.Name{}:
+		path = d.address()
+	default:
+		path = d.path(d.naming.file(name))
 	}
 	var notRegular *atomicfile.NotRegularError
 	var tooLarge *atomicfile.TooLargeError
@@ -53,18 +49,18 @@ func (p *Provider) explain(err error) *nebula.Error {
 	case errors.As(err, &tooLarge):
 		return errTooLarge(tooLarge.Size)
 	case atomicfile.IsLockError(err):
-		return p.errNotLocked(path, err)
+		return d.errNotLocked(path, err)
 	case atomicfile.IsFull(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable,
 			Message: path + ": no space left on the device; what was stored before stands",
-			Hint:    "make room on the file system of " + p.address()}
+			Hint:    "make room on the file system of " + d.address()}
 	case atomicfile.IsReadOnly(err):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": the file system is read-only",
 			Hint: "mount it for writing"}
 	case errors.Is(err, fs.ErrPermission):
-		return errDenied(path, p.address())
+		return errDenied(path, d.address())
 	case errors.Is(err, fs.ErrNotExist):
-		return errMissing()
+		return provider.NotFound()
 	case atomicfile.IsTransient(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + atomicfile.Reason(err)}
 	}
@@ -72,9 +68,9 @@ func (p *Provider) explain(err error) *nebula.Error {
 }
 
 // errNotLocked says that the file system is to blame, and no mode of a file.
-func (p *Provider) errNotLocked(path string, err error) *nebula.Error {
+func (d *driver) errNotLocked(path string, err error) *nebula.Error {
 	where := "the file system"
-	if b := p.bases.current.Load(); b != nil {
+	if b := d.bases.current.Load(); b != nil {
 		if network := b.NetworkFileSystem(); network != "" {
 			where += " (" + network + ")"
 		}
@@ -148,21 +144,8 @@ func ownerOf(path string) string {
 
 func describeMode(mode os.FileMode) string { return fmt.Sprintf("mode %04o", mode.Perm()) }
 
-func errMissing() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such credential"}
-}
-
 func errClosed() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is closed"}
-}
-
-// errNoName refuses the zero Name, which no id gives. It would be a file.
-func errNoName() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is empty", Hint: "make names with ID.Name or KeyringName"}
-}
-
-func errNotConnected() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider is not connected", Hint: "call Connect first"}
 }
 
 func errTooLarge(size int64) *nebula.Error {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -20,7 +21,7 @@ import (
 // store is a connected provider over a directory of its own.
 type store struct {
 	*testing.T
-	*local.Provider
+	full
 	dir string
 }
 
@@ -38,16 +39,34 @@ func openStore(t *testing.T, dir string, change ...func(*local.Config)) store {
 	return store{t, p, dir}
 }
 
-func newProvider(t *testing.T, dir string, change ...func(*local.Config)) *local.Provider {
+func newProvider(t *testing.T, dir string, change ...func(*local.Config)) full {
 	t.Helper()
 	c := config(dir)
 	for _, f := range change {
 		f(&c)
 	}
-	p, err := local.New(c)
+	return made(t, c)
+}
+
+// full is a provider with the abilities that the local one has.
+type full interface {
+	nebula.Provider
+	nebula.Connector
+	nebula.Describer
+	nebula.Checker
+}
+
+// deleted drops what a deletion reports beside its error.
+func deleted(_ bool, err error) error { return err }
+
+// made returns a provider that is closed at the end of the test.
+func made(t *testing.T, c local.Config, options ...provider.Option) full {
+	t.Helper()
+	bare, err := local.New(c, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := bare.(full)
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("close: %v", err)

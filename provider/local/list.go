@@ -2,31 +2,27 @@ package local
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"strings"
-	"sync"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // List goes through the names in the directory, a batch of them a page. It
-// reads records where the filter asks for more than the id, and remembers
-// their metadata for the next time.
-func (p *Provider) List(_ context.Context, filter nebula.Filter) nebula.Pager {
-	return &pager{provider: p, filter: filter}
+// reads records if the filter asks for more than the id, and remembers their
+// metadata for the next time.
+func (d *driver) List(filter nebula.Filter) provider.Pages {
+	return &pages{driver: d, filter: filter}
 }
 
-type pager struct {
-	provider *Provider
-	filter   nebula.Filter
+type pages struct {
+	driver *driver
+	filter nebula.Filter
 
-	mu     sync.Mutex
-	closed bool
-	base   *base
-	names  *atomicfile.Names // nil before the first page
+	base  *base
+	names *atomicfile.Names // nil before the first page
 
 	page    []nebula.Entry // of the present batch
 	checked int            // how many of page were read and compared
@@ -39,31 +35,12 @@ type pager struct {
 
 // found is a name of a batch.
 type found struct {
-	end  int // in pager.ids
+	end  int // in pages.ids
 	mode fileMode
 }
 
-// NextPage returns the entries of the next batch of names.
-func (g *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
-	const op = "list"
-	p := g.provider
-	if err := p.enter(ctx); err != nil {
-		return nil, p.fail(op, nebula.Name{}, err)
-	}
-	defer p.leave()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	page, err := g.nextPage(ctx)
-	if err == io.EOF {
-		return nil, io.EOF
-	}
-	return page, p.fail(op, nebula.Name{}, err)
-}
-
-func (g *pager) nextPage(ctx context.Context) ([]nebula.Entry, error) {
-	if g.closed {
-		return nil, &nebula.Error{Kind: nebula.ErrClosed, Message: "the list is closed"}
-	}
+// Next returns the entries of the next batch of names.
+func (g *pages) Next(ctx context.Context) ([]nebula.Entry, error) {
 	if g.names == nil {
 		if err := g.open(); err != nil {
 			if isMissing(err) {
@@ -87,8 +64,8 @@ func (g *pager) nextPage(ctx context.Context) ([]nebula.Entry, error) {
 	return g.page[:g.matched], nil
 }
 
-func (g *pager) open() (err error) {
-	if g.base, err = g.provider.bases.forReading(true); err != nil {
+func (g *pages) open() (err error) {
+	if g.base, err = g.driver.bases.forReading(true); err != nil {
 		return err
 	}
 	g.names, err = g.base.Names()
@@ -96,7 +73,7 @@ func (g *pager) open() (err error) {
 }
 
 // readBatch fills page with the ids of the next batch of names.
-func (g *pager) readBatch() error {
+func (g *pages) readBatch() error {
 	g.page, g.checked, g.matched = g.page[:0], 0, 0
 	g.ids, g.found, g.temps = g.ids[:0], g.found[:0], g.temps[:0]
 	if err := g.names.Next(g.visit); err != nil {
@@ -112,7 +89,7 @@ func (g *pager) readBatch() error {
 		}
 		g.append(id, f.mode)
 	}
-	if g.provider.config.EnableLocking {
+	if g.driver.config.EnableLocking {
 		for _, name := range g.temps {
 			g.base.Sweep(name)
 		}
@@ -121,21 +98,21 @@ func (g *pager) readBatch() error {
 }
 
 // visit notes a name that may be of use. It is called for each.
-func (g *pager) visit(name []byte, mode fileMode) {
+func (g *pages) visit(name []byte, mode fileMode) {
 	if isTemp(name) {
 		g.temps = append(g.temps, string(name))
 		return
 	}
-	stem, ok := g.provider.naming.stem(name)
+	stem, ok := g.driver.naming.stem(name)
 	if ok && strings.HasPrefix(string(stem), g.filter.Prefix) {
 		g.ids = append(g.ids, stem...)
 		g.found = append(g.found, found{len(g.ids), mode})
 	}
 }
 
-func (g *pager) append(id nebula.ID, mode fileMode) {
+func (g *pages) append(id nebula.ID, mode fileMode) {
 	if !atomicfile.IsKnown(mode) {
-		stat, err := g.base.Lstat(string(id) + g.provider.naming.suffix)
+		stat, err := g.base.Lstat(string(id) + g.driver.naming.suffix)
 		if isMissing(err) {
 			return
 		}
@@ -145,13 +122,13 @@ func (g *pager) append(id nebula.ID, mode fileMode) {
 	}
 	entry := nebula.Entry{ID: id}
 	if !mode.IsRegular() && atomicfile.IsKnown(mode) {
-		entry.Err = g.fail(id, &atomicfile.NotRegularError{Mode: mode})
+		entry.Err = &atomicfile.NotRegularError{Mode: mode}
 	}
 	g.page = append(g.page, entry)
 }
 
 // match keeps the entries of page that match the filter, or cannot be read.
-func (g *pager) match(ctx context.Context) error {
+func (g *pages) match(ctx context.Context) error {
 	for g.checked < len(g.page) {
 		const often = 64
 		if g.checked%often == 0 {
@@ -161,13 +138,13 @@ func (g *pager) match(ctx context.Context) error {
 		}
 		entry := g.page[g.checked]
 		if entry.Err == nil {
-			described, err := g.provider.describe(g.base, entry.ID)
+			described, err := g.driver.describe(g.base, entry.ID)
 			switch {
 			case isMissing(err):
 				g.checked++
 				continue
 			case err != nil:
-				entry.Err = g.fail(entry.ID, err)
+				entry.Err = err
 			case !g.filter.Matches(entry.ID, *described.metadata):
 				g.checked++
 				continue
@@ -182,31 +159,10 @@ func (g *pager) match(ctx context.Context) error {
 	return nil
 }
 
-func (g *pager) fail(id nebula.ID, err error) error {
-	name, invalid := id.Name()
-	if invalid != nil {
-		return invalid
-	}
-	var onPath *fs.PathError
-	var e *nebula.Error
-	if !errors.As(err, &onPath) && !errors.As(err, &e) {
-		err = &fs.PathError{Op: "open", Path: g.provider.path(g.provider.naming.file(name)), Err: err}
-	}
-	return g.provider.fail("list", name, err)
-}
-
-// Close ends the list.
-func (g *pager) Close() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
+// Close implements [io.Closer].
+func (g *pages) Close() error {
 	if g.names == nil {
 		return nil
 	}
-	err := g.names.Close()
-	g.names = nil
-	if err != nil {
-		return g.provider.fail("list", nebula.Name{}, err)
-	}
-	return nil
+	return g.names.Close()
 }

@@ -84,7 +84,7 @@ func TestInTheWay(t *testing.T) {
 	}
 	for id, make := range obstacles {
 		t.Run(id, func(t *testing.T) {
-			s := store{t, s.Provider, s.dir}
+			s := store{t, s.full, s.dir}
 			path := s.path(id)
 			if err := make(path); err != nil {
 				t.Skip(err)
@@ -115,7 +115,7 @@ func (s store) refuses(id string) {
 	fails(s.T, err, nebula.ErrCorrupted, "exists", s.path(id))
 	_, err = s.Store(s.Context(), named(id), sealed(id, "v", nil), nebula.StoreOptions{})
 	fails(s.T, err, nebula.ErrCorrupted, "store", s.path(id))
-	fails(s.T, s.Delete(s.Context(), named(id)), nebula.ErrCorrupted, "delete", s.path(id))
+	fails(s.T, deleted(s.Delete(s.Context(), named(id), nebula.Precondition{})), nebula.ErrCorrupted, "delete", s.path(id))
 	for _, filter := range []nebula.Filter{{}, {CreatedAfter: time.Unix(0, 0)}} {
 		fails(s.T, s.list(filter)[nebula.ID(id)].Err, nebula.ErrCorrupted, "list", s.path(id))
 	}

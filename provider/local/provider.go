@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // maxRecord is the limit of a record, in bytes.
@@ -20,36 +20,39 @@ const maxRecord = 16 << 20
 
 type fileMode = os.FileMode
 
-// Provider keeps records in files. Make it with [New].
-type Provider struct {
+// driver keeps records in files.
+type driver struct {
 	config Config
 	naming naming
 	bases  bases
 	lock   *atomicfile.Lock
 	cache  cache
 
-	// Every operation holds life for reading, so that Close waits for them.
-	life       sync.RWMutex
-	state      atomic.Int32
 	closing    chan struct{} // closed when Close begins: nobody waits any longer
-	closed     sync.Once
-	closeErr   error
 	background sync.WaitGroup
 	swept      sync.Once
 
 	keyring keyringCache // used by whoever holds lock
 }
 
-var (
-	_ nebula.Provider  = (*Provider)(nil)
-	_ nebula.Connector = (*Provider)(nil)
-	_ nebula.Describer = (*Provider)(nil)
-	_ nebula.Checker   = (*Provider)(nil)
-)
+var _ interface {
+	provider.Driver
+	provider.Opener
+	provider.Interrupter
+	provider.EarlyChecker
+} = (*driver)(nil)
 
-// New returns a provider for the directory, or the error of
+// New returns a provider for the directory, to be connected, or the error of
 // [Config.Validate]. It changes nothing on the disk.
-func New(config Config) (*Provider, error) {
+func New(config Config, options ...provider.Option) (nebula.Provider, error) {
+	d, err := newDriver(config)
+	if err != nil {
+		return nil, err
+	}
+	return provider.New(d, provider.Policy{}, provider.NewOptions(options...)), nil
+}
+
+func newDriver(config Config) (*driver, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -57,126 +60,74 @@ func New(config Config) (*Provider, error) {
 	if !config.EnableLocking {
 		lock = ""
 	}
-	p := &Provider{
+	d := &driver{
 		config:  config,
 		naming:  naming{suffix: "." + config.FileExtension},
 		lock:    atomicfile.NewLock(lock),
 		closing: make(chan struct{}),
 	}
 	path := resolve(config.BasePath)
-	p.bases.path.Store(&path)
-	p.bases.started = time.Now()
-	return p, nil
+	d.bases.path.Store(&path)
+	d.bases.started = time.Now()
+	return d, nil
 }
 
-// Connect opens the directory, if there is one, and refuses it where others
-// could write in it.
-func (p *Provider) Connect(ctx context.Context) error {
-	const op = "connect"
-	if err := ctx.Err(); err != nil {
-		return p.fail(op, nebula.Name{}, err)
+// Open opens the directory, if there is one, and refuses it if others could
+// write in it.
+func (d *driver) Open(context.Context) error {
+	path := resolve(d.config.BasePath)
+	d.bases.path.Store(&path)
+	if _, err := d.bases.forReading(true); err != nil && !isMissing(err) {
+		return err
 	}
-	p.life.Lock()
-	defer p.life.Unlock()
-	switch p.State() {
-	case nebula.StateConnected:
-		return nil
-	case nebula.StateClosed:
-		return p.fail(op, nebula.Name{}, errClosed())
-	}
-	path := resolve(p.config.BasePath)
-	p.bases.path.Store(&path)
-	if _, err := p.bases.forReading(true); err != nil && !isMissing(err) {
-		return p.fail(op, nebula.Name{}, err)
-	}
-	p.state.Store(int32(nebula.StateConnected))
 	return nil
 }
 
-// State returns where in its life the provider is.
-func (p *Provider) State() nebula.State { return nebula.State(p.state.Load()) }
+// Interrupt implements [provider.Interrupter]: operations that wait for a lock
+// give up.
+func (d *driver) Interrupt() { close(d.closing) }
 
-// Close waits for the operations under way, of which those that wait for a
-// lock give up, and frees what is held.
-func (p *Provider) Close() error {
-	p.closed.Do(func() {
-		close(p.closing)
-		p.life.Lock()
-		defer p.life.Unlock()
-		p.state.Store(int32(nebula.StateClosed))
-		p.background.Wait()
-		p.lock.Close()
-		p.closeErr = p.bases.close()
-	})
-	return p.fail("close", nebula.Name{}, p.closeErr)
+// Close frees what is held.
+func (d *driver) Close() error {
+	d.background.Wait()
+	d.lock.Close()
+	return d.bases.close()
 }
 
 // Describe returns the resolved path of the directory as the address.
-func (p *Provider) Describe() nebula.Description {
+func (d *driver) Describe() nebula.Description {
 	return nebula.Description{
 		Provider:        providerName,
-		Address:         p.address(),
+		Address:         d.address(),
 		MaxRecordSize:   maxRecord,
-		ComparesKeyring: p.config.EnableLocking,
-		NoPreconditions: !p.config.EnableLocking,
+		ComparesKeyring: d.config.EnableLocking,
+		NoPreconditions: !d.config.EnableLocking,
 	}
 }
 
-func (p *Provider) address() string { return *p.bases.path.Load() }
-
-// enter begins an operation. If it succeeds, leave must be called at the end.
-func (p *Provider) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	p.life.RLock()
-	switch p.State() {
-	case nebula.StateConnected:
-		return nil
-	case nebula.StateConfigured:
-		p.life.RUnlock()
-		return errNotConnected()
-	}
-	p.life.RUnlock()
-	return errClosed()
-}
-
-// enterFor is enter for an operation on a name.
-func (p *Provider) enterFor(ctx context.Context, name nebula.Name) error {
-	if name == (nebula.Name{}) {
-		return errNoName()
-	}
-	return p.enter(ctx)
-}
-
-func (p *Provider) leave() { p.life.RUnlock() }
+func (d *driver) address() string { return *d.bases.path.Load() }
 
 // Retrieve reads the record's file.
-func (p *Provider) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
-	const op = "retrieve"
-	if err := p.enterFor(ctx, name); err != nil {
-		return nebula.Record{}, p.fail(op, name, err)
-	}
-	defer p.leave()
-	data, err := p.read(name)
+func (d *driver) Retrieve(_ context.Context, name nebula.Name) (nebula.Record, error) {
+	data, err := d.read(name)
 	if err != nil {
-		return nebula.Record{}, p.fail(op, name, err)
+		return nebula.Record{}, err
 	}
 	envelope, err := nebula.ParseEnvelope(name, data)
 	if err != nil {
-		return nebula.Record{}, p.fail(op, name, err)
+		return nebula.Record{}, err
 	}
 	return nebula.Record{Envelope: envelope, Version: versionOf(data)}, nil
 }
 
-func (p *Provider) read(name nebula.Name) (data []byte, err error) {
-	file := p.naming.file(name)
-	err = p.look(func(b *base) error {
+func (d *driver) read(name nebula.Name) (data []byte, err error) {
+	file := d.naming.file(name)
+	err = d.look(func(b *base) error {
 		data, _, err = b.Read(file, maxRecord)
 		if err != nil {
 			return err
 		}
-		exactly, err := b.isExactly(p.naming, file)
+		exactly, err := b.isExactly(d.naming, file)
 		if err == nil && !exactly {
 			err = fs.ErrNotExist
 		}
@@ -186,35 +137,30 @@ func (p *Provider) read(name nebula.Name) (data []byte, err error) {
 }
 
 // Exists examines the record's file without reading it.
-func (p *Provider) Exists(ctx context.Context, name nebula.Name) (bool, error) {
-	const op = "exists"
-	if err := p.enterFor(ctx, name); err != nil {
-		return false, p.fail(op, name, err)
-	}
-	defer p.leave()
-	file := p.naming.file(name)
+func (d *driver) Exists(_ context.Context, name nebula.Name) (bool, error) {
+	file := d.naming.file(name)
 	exactly := false
-	err := p.look(func(b *base) error {
+	err := d.look(func(b *base) error {
 		stat, err := b.Lstat(file)
 		if err != nil {
 			return err
 		}
 		if !stat.Mode.IsRegular() {
-			return &fs.PathError{Op: "lstat", Path: p.path(file), Err: &atomicfile.NotRegularError{Mode: stat.Mode}}
+			return &fs.PathError{Op: "lstat", Path: d.path(file), Err: &atomicfile.NotRegularError{Mode: stat.Mode}}
 		}
-		exactly, err = b.isExactly(p.naming, file)
+		exactly, err = b.isExactly(d.naming, file)
 		return err
 	})
 	if isMissing(err) {
 		return false, nil
 	}
-	return exactly, p.fail(op, name, err)
+	return exactly, err
 }
 
 // look calls read with the directory, and again where nothing was found
 // because the path leads to another directory by now.
-func (p *Provider) look(read func(*base) error) error {
-	b, err := p.bases.forReading(false)
+func (d *driver) look(read func(*base) error) error {
+	b, err := d.bases.forReading(false)
 	if err != nil {
 		return err
 	}
@@ -222,7 +168,7 @@ func (p *Provider) look(read func(*base) error) error {
 	if !isMissing(err) {
 		return err
 	}
-	now, moved := p.bases.forReading(true)
+	now, moved := d.bases.forReading(true)
 	if moved != nil {
 		return moved
 	}
@@ -232,8 +178,8 @@ func (p *Provider) look(read func(*base) error) error {
 	return read(now)
 }
 
-func (p *Provider) path(file string) string {
-	return p.address() + string(os.PathSeparator) + file
+func (d *driver) path(file string) string {
+	return d.address() + string(os.PathSeparator) + file
 }
 
 func isMissing(err error) bool { return err != nil && errors.Is(err, fs.ErrNotExist) }

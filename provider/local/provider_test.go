@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -36,14 +37,14 @@ func foldsCase(t *testing.T) bool {
 
 func harness() providertest.Harness {
 	return providertest.Harness{
-		New: func(t *testing.T) nebula.Provider {
-			return newProvider(t, filepath.Join(t.TempDir(), "credentials"))
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+			return made(t, config(filepath.Join(t.TempDir(), "credentials")), options...)
 		},
 		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider {
-			return newProvider(t, p.(*local.Provider).Describe().Address)
+			return newProvider(t, p.(full).Describe().Address)
 		},
 		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
-			file := filepath.Join(p.(*local.Provider).Describe().Address, name.String()+".enc.json")
+			file := filepath.Join(p.(full).Describe().Address, name.String()+".enc.json")
 			if err := os.WriteFile(file, raw, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +64,7 @@ func TestReadingMakesNothing(t *testing.T) {
 	if found, err := s.Exists(t.Context(), name); found || err != nil {
 		t.Errorf("exists: %v, %v", found, err)
 	}
-	if err := s.Delete(t.Context(), name); err != nil {
+	if err := deleted(s.Delete(t.Context(), name, nebula.Precondition{})); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 	if entries := s.list(nebula.Filter{}); len(entries) != 0 {
@@ -173,7 +174,7 @@ func TestWithoutLocks(t *testing.T) {
 	}
 	record := s.put("id", "v")
 	s.holds("id", record)
-	if err := s.Delete(t.Context(), named("id")); err != nil {
+	if err := deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(s.dir, ".lock")); !errors.Is(err, os.ErrNotExist) {
@@ -274,7 +275,7 @@ func TestFilteredListSeesChanges(t *testing.T) {
 	}
 	put("a", "test")
 	put("b", "prod")
-	if err := s.Delete(t.Context(), named("c")); err != nil {
+	if err := deleted(s.Delete(t.Context(), named("c"), nebula.Precondition{})); err != nil {
 		t.Fatal(err)
 	}
 	entries := s.list(tagged)
@@ -363,7 +364,7 @@ func TestWaitingForTheLockObeysTheContext(t *testing.T) {
 	defer cancel()
 	_, err := s.Store(ctx, named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
 	fails(t, err, nebula.ErrTimeout, "store", `"id"`)
-	fails(t, s.Delete(ctx, named("id")), nebula.ErrTimeout, "delete")
+	fails(t, deleted(s.Delete(ctx, named("id"), nebula.Precondition{})), nebula.ErrTimeout, "delete")
 	s.holds("id", record)
 	unlock()
 	s.put("id", "w")

@@ -20,10 +20,11 @@ func play(role string) error {
 	become(os.Getenv)
 	c := config(os.Getenv("NEBULA_TEST_DIR"))
 	c.EnableLocking = os.Getenv("NEBULA_TEST_LOCKING") != "false"
-	p, err := local.New(c)
+	bare, err := local.New(c)
 	if err != nil {
 		return err
 	}
+	p := bare.(full)
 	ctx := context.Background()
 	if err := p.Connect(ctx); err != nil {
 		return err
@@ -33,7 +34,7 @@ func play(role string) error {
 	case "store":
 		_, err = p.Store(ctx, named("id"), sealed("id", "new", nil), nebula.StoreOptions{})
 	case "delete":
-		err = p.Delete(ctx, named("id"))
+		err = deleted(p.Delete(ctx, named("id"), nebula.Precondition{}))
 	case "init":
 		_, err = p.Store(ctx, nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	case "stores":
@@ -47,7 +48,7 @@ func play(role string) error {
 }
 
 // storeForever writes until the process is killed, and tells each success.
-func storeForever(ctx context.Context, p *local.Provider) error {
+func storeForever(ctx context.Context, p full) error {
 	for i := 0; ; i++ {
 		version, err := p.Store(ctx, named("id"), sealed("id", strconv.Itoa(i), nil), nebula.StoreOptions{})
 		if err != nil {
@@ -59,7 +60,7 @@ func storeForever(ctx context.Context, p *local.Provider) error {
 
 // takeTurns stores on condition that nothing changed since it read, and tells
 // from which version to which.
-func takeTurns(ctx context.Context, p *local.Provider) error {
+func takeTurns(ctx context.Context, p full) error {
 	count, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
 	if err != nil {
 		return err

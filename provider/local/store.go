@@ -11,41 +11,34 @@ import (
 
 // Store writes the record to a file and puts that in place. It returns when
 // all is on the disk.
-func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
-	const op = "store"
-	if err := p.enterFor(ctx, name); err != nil {
-		return "", p.fail(op, name, err)
-	}
-	defer p.leave()
-	if err := p.allows(name, envelope, options.Precondition); err != nil {
-		return "", p.fail(op, name, err)
+func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
+	if err := d.allows(name, options.Precondition); err != nil {
+		return "", err
 	}
 	// A directory can be taken away at any time, and without locks a temporary
 	// file too: then once more, in a directory that is there.
 	const attempts = 3
 	var err error
 	for range attempts {
-		err = p.store(ctx, name, envelope, options.Precondition)
+		err = d.store(ctx, name, envelope, options.Precondition)
 		if !isMissing(err) {
 			break
 		}
 	}
 	if isMissing(err) {
 		err = &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
-			Message: "the directory " + p.address() + " was taken away while it was written to"}
+			Message: "the directory " + d.address() + " was taken away while it was written to"}
 	}
 	if err != nil {
-		return "", p.fail(op, name, err)
+		return "", err
 	}
 	return versionOf(envelope.Bytes()), nil
 }
 
 // allows refuses what needs no look at the disk.
-func (p *Provider) allows(name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
-	switch size := int64(len(envelope.Bytes())); {
-	case size > maxRecord:
-		return errTooLarge(size)
-	case p.config.EnableLocking, makesKeyring(name, precondition):
+func (d *driver) allows(name nebula.Name, precondition nebula.Precondition) error {
+	switch {
+	case d.config.EnableLocking, makesKeyring(name, precondition):
 		return nil
 	case !precondition.IsZero():
 		return errNeedsLocks("a precondition")
@@ -61,33 +54,33 @@ func makesKeyring(name nebula.Name, precondition nebula.Precondition) bool {
 	return name.IsKeyring() && precondition == nebula.IfAbsent()
 }
 
-func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
-	b, err := p.bases.forWriting(p.config.CreateDir)
+func (d *driver) store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
+	b, err := d.bases.forWriting(d.config.CreateDir)
 	if err != nil {
 		return err
 	}
-	p.sweepOnce(b)
+	d.sweepOnce(b)
 	staged, err := b.StageAnyMode(envelope.Bytes())
 	if err != nil {
 		return err
 	}
 	// The old record is freed after the flush, and not while others wait.
-	defer b.Hold(p.naming.file(name)).Release()
-	if err := p.lock.Lock(ctx, p.closing, b.Dir); err != nil {
+	defer b.Hold(d.naming.file(name)).Release()
+	if err := d.lock.Lock(ctx, d.closing, b.Dir); err != nil {
 		staged.Discard()
 		return err
 	}
-	if err := p.mayReplace(b, name, envelope, precondition); err != nil {
-		p.lock.Unlock()
+	if err := d.mayReplace(b, name, envelope, precondition); err != nil {
+		d.lock.Unlock()
 		staged.Discard()
 		return err
 	}
 	if makesKeyring(name, precondition) {
-		err = staged.CommitNew(p.naming.file(name))
+		err = staged.CommitNew(d.naming.file(name))
 	} else {
-		err = staged.Commit(p.naming.file(name))
+		err = staged.Commit(d.naming.file(name))
 	}
-	p.lock.Unlock()
+	d.lock.Unlock()
 	if errors.Is(err, fs.ErrExist) {
 		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is a keyring already"}
 	}
@@ -102,13 +95,13 @@ func (p *Provider) store(ctx context.Context, name nebula.Name, envelope *nebula
 
 // mayReplace checks, under the lock, what must hold for the record to take its
 // place.
-func (p *Provider) mayReplace(b *base, name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
-	file := p.naming.file(name)
-	exists, err := p.standsThere(b, file)
+func (d *driver) mayReplace(b *base, name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
+	file := d.naming.file(name)
+	exists, err := d.standsThere(b, file)
 	if err != nil {
 		return err
 	}
-	twin, err := b.twin(p.naming, file)
+	twin, err := b.twin(d.naming, file)
 	switch {
 	case err != nil:
 		return err
@@ -127,11 +120,11 @@ func (p *Provider) mayReplace(b *base, name nebula.Name, envelope *nebula.Envelo
 	if name.IsKeyring() {
 		return nil
 	}
-	return p.checkKey(b, envelope)
+	return d.checkKey(b, envelope)
 }
 
 // standsThere reports whether there is a file, and refuses anything else.
-func (p *Provider) standsThere(b *base, file string) (bool, error) {
+func (d *driver) standsThere(b *base, file string) (bool, error) {
 	stat, err := b.Lstat(file)
 	switch {
 	case isMissing(err):
@@ -139,7 +132,7 @@ func (p *Provider) standsThere(b *base, file string) (bool, error) {
 	case err != nil:
 		return false, err
 	case !stat.Mode.IsRegular():
-		return false, &fs.PathError{Op: "lstat", Path: p.path(file), Err: &atomicfile.NotRegularError{Mode: stat.Mode}}
+		return false, &fs.PathError{Op: "lstat", Path: d.path(file), Err: &atomicfile.NotRegularError{Mode: stat.Mode}}
 	}
 	return true, nil
 }
@@ -168,8 +161,8 @@ type keyringCache struct {
 
 // checkKey refuses a record that is sealed under another key than the
 // keyring's, if there is a keyring. A rotation may have come in between.
-func (p *Provider) checkKey(b *base, envelope *nebula.Envelope) error {
-	id, ok, err := p.currentKey(b)
+func (d *driver) checkKey(b *base, envelope *nebula.Envelope) error {
+	id, ok, err := d.currentKey(b)
 	if err != nil || !ok || id == envelope.KeyID() {
 		return err
 	}
@@ -178,8 +171,8 @@ func (p *Provider) checkKey(b *base, envelope *nebula.Envelope) error {
 		Hint:    "read the keyring again, and seal the value again"}
 }
 
-func (p *Provider) currentKey(b *base) (id nebula.KeyID, ok bool, err error) {
-	file := keyringFile(p.naming)
+func (d *driver) currentKey(b *base) (id nebula.KeyID, ok bool, err error) {
+	file := keyringFile(d.naming)
 	stat, err := b.Lstat(file)
 	if isMissing(err) {
 		return id, false, nil
@@ -187,8 +180,8 @@ func (p *Provider) currentKey(b *base) (id nebula.KeyID, ok bool, err error) {
 	if err != nil {
 		return id, false, err
 	}
-	if p.keyring.stat == stat {
-		return p.keyring.id, true, nil
+	if d.keyring.stat == stat {
+		return d.keyring.id, true, nil
 	}
 	data, stat, err := b.Read(file, maxRecord)
 	if err != nil {
@@ -199,7 +192,7 @@ func (p *Provider) currentKey(b *base) (id nebula.KeyID, ok bool, err error) {
 		return id, false, errKeyring(err)
 	}
 	if stat.Settled(now()) {
-		p.keyring = keyringCache{stat, envelope.KeyID()}
+		d.keyring = keyringCache{stat, envelope.KeyID()}
 	}
 	return envelope.KeyID(), true, nil
 }
@@ -211,60 +204,66 @@ func errKeyring(err error) error {
 }
 
 // Delete removes the record's file. It returns when that is on the disk.
-func (p *Provider) Delete(ctx context.Context, name nebula.Name) error {
-	const op = "delete"
-	if err := p.enterFor(ctx, name); err != nil {
-		return p.fail(op, name, err)
+func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
+	if err := d.allows(name, condition); err != nil {
+		return false, err
 	}
-	defer p.leave()
-	if name.IsKeyring() {
-		return p.fail(op, name, &nebula.Error{Kind: nebula.ErrUsage, Message: "the keyring cannot be deleted",
-			Hint: "without it no credential could be read"})
-	}
-	b, err := p.bases.forReading(true)
+	b, err := d.bases.forReading(true)
 	if isMissing(err) {
-		return nil
+		return false, condition.Check("")
 	}
-	if err == nil {
-		err = p.remove(ctx, b, p.naming.file(name))
-	}
-	return p.fail(op, name, err)
-}
-
-func (p *Provider) remove(ctx context.Context, b *base, file string) error {
-	exists, err := p.standsThere(b, file)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if exists {
-		defer b.Hold(file).Release()
-		if err := p.lock.Lock(ctx, p.closing, b.Dir); err != nil {
-			return err
-		}
-		err = p.removeLocked(b, file)
-		p.lock.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	// Also where there was none: whoever removed it may not have flushed yet.
-	if err := b.Flush(); err != nil {
-		return errNotFlushed(err)
-	}
-	return nil
+	return d.remove(ctx, b, d.naming.file(name), condition)
 }
 
-func (p *Provider) removeLocked(b *base, file string) error {
-	exists, err := p.standsThere(b, file)
-	if err != nil || !exists {
-		return err
+func (d *driver) remove(ctx context.Context, b *base, file string, condition nebula.Precondition) (existed bool, err error) {
+	exists, err := d.standsThere(b, file)
+	if err != nil {
+		return false, err
 	}
-	if exactly, err := b.isExactly(p.naming, file); err != nil || !exactly {
-		return err
+	if exists || !condition.IsZero() {
+		defer b.Hold(file).Release()
+		if err := d.lock.Lock(ctx, d.closing, b.Dir); err != nil {
+			return false, err
+		}
+		existed, err = d.removeLocked(b, file, condition)
+		d.lock.Unlock()
+		if err != nil {
+			return false, err
+		}
+	}
+	// Also if there was none: whoever removed it may not have flushed yet.
+	if err := b.Flush(); err != nil {
+		return false, errNotFlushed(err)
+	}
+	return existed, nil
+}
+
+func (d *driver) removeLocked(b *base, file string, condition nebula.Precondition) (existed bool, err error) {
+	exists, err := d.standsThere(b, file)
+	if err == nil && exists {
+		exists, err = b.isExactly(d.naming, file)
+	}
+	if err != nil {
+		return false, err
+	}
+	if !condition.IsZero() {
+		current, err := currentVersion(b, file, exists)
+		if err != nil {
+			return false, err
+		}
+		if err := condition.Check(current); err != nil {
+			return false, err
+		}
+	}
+	if !exists {
+		return false, nil
 	}
 	err = b.Remove(file)
 	if isMissing(err) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }

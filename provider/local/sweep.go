@@ -14,20 +14,20 @@ func now() time.Time { return time.Now() }
 // ends early when the provider is closed, but not before it went through as
 // many names as it can in the time of a write: one command must not wait for a
 // million of them, and a small directory must be clean after it.
-func (p *Provider) sweepOnce(b *base) {
-	if !p.config.EnableLocking {
+func (d *driver) sweepOnce(b *base) {
+	if !d.config.EnableLocking {
 		return
 	}
-	p.swept.Do(func() {
-		p.background.Add(1)
+	d.swept.Do(func() {
+		d.background.Add(1)
 		go func() {
-			defer p.background.Done()
-			p.sweep(b)
+			defer d.background.Done()
+			d.sweep(b)
 		}()
 	})
 }
 
-func (p *Provider) sweep(b *base) {
+func (d *driver) sweep(b *base) {
 	names, err := b.Names()
 	if err != nil {
 		return // nobody waits for it: the next list or examination will see it
@@ -35,7 +35,7 @@ func (p *Provider) sweep(b *base) {
 	defer names.Close()
 	const atLeast = 16 // batches
 	for batch := 0; ; batch++ {
-		if batch >= atLeast && p.isClosing() {
+		if batch >= atLeast && d.isClosing() {
 			return
 		}
 		var found []string
@@ -53,9 +53,9 @@ func (p *Provider) sweep(b *base) {
 	}
 }
 
-func (p *Provider) isClosing() bool {
+func (d *driver) isClosing() bool {
 	select {
-	case <-p.closing:
+	case <-d.closing:
 		return true
 	default:
 		return false

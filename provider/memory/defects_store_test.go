@@ -164,15 +164,7 @@ func storeDefects() map[string]defect {
 				}
 				return p.Delete(ctx, n, c)
 			}},
-		"delete checks too early": {rule: "concurrentDeleteIfVersion",
-			remove: func(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
-				history, err := p.History(ctx, n)
-				if err != nil || c.Check(history[0].Version) != nil {
-					return p.Delete(ctx, n, c)
-				}
-				time.Sleep(5 * time.Millisecond)
-				return p.Delete(ctx, n, nebula.Precondition{})
-			}},
+		"delete checks too early": {rule: "concurrentDeleteIfVersion", remove: racyDelete},
 		"closes at once": {rule: "lifecycleCloseDuring",
 			retrieve: func(p full, ctx context.Context, n nebula.Name) (nebula.Record, error) {
 				record, err := p.Retrieve(ctx, n)

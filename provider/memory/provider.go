@@ -30,11 +30,19 @@ type Backend struct {
 // NewBackend returns an empty one.
 func NewBackend() *Backend { return &Backend{credentials: make(map[nebula.Name]*credential)} }
 
-// New returns a provider to be connected, or an error of kind ErrInvalidConfig.
-func New(config Config, options ...provider.Option) (nebula.Provider, error) {
-	if config.MaxVersions < 1 || config.MaxRecordSize < 1 {
-		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName,
+// Validate fails with an error of kind ErrInvalidConfig.
+func (c Config) Validate() error {
+	if c.MaxVersions < 1 || c.MaxRecordSize < 1 {
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName,
 			Message: "MaxVersions and MaxRecordSize must be at least 1", Hint: "begin with memory.DefaultConfig()"}
+	}
+	return nil
+}
+
+// New returns a provider to be connected, or the error of [Config.Validate].
+func New(config Config, options ...provider.Option) (nebula.Provider, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
 	}
 	if config.Backend == nil {
 		config.Backend = NewBackend()

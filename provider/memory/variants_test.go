@@ -30,6 +30,11 @@ func TestVariants(t *testing.T) {
 		h.Preconditions = providertest.Racy
 		providertest.Run(t, h)
 	})
+	t.Run("racy deletions", func(t *testing.T) {
+		h := variant(defect{config: small(), remove: racyDelete})
+		h.RacyDeletions = true
+		providertest.Run(t, h)
+	})
 	t.Run("folds case", func(t *testing.T) {
 		h := variant(defect{config: small(), store: folding})
 		h.FoldsCase = true
@@ -37,7 +42,7 @@ func TestVariants(t *testing.T) {
 	})
 	t.Run("few tags", func(t *testing.T) {
 		h := variant(defect{config: small(), store: fewTags})
-		h.MaxTags, h.AcceptsTag = mostTags, plainTag
+		h.MaxTags, h.AcceptsTag = maxTags, plainTag
 		providertest.Run(t, h)
 	})
 	t.Run("late lists", func(t *testing.T) {
@@ -70,6 +75,16 @@ func refusingDelete(p full, ctx context.Context, n nebula.Name, c nebula.Precond
 	return p.Delete(ctx, n, c)
 }
 
+// racyDelete checks the condition some time before it deletes.
+func racyDelete(p full, ctx context.Context, n nebula.Name, c nebula.Precondition) (bool, error) {
+	history, err := p.History(ctx, n)
+	if err != nil || c.Check(history[0].Version) != nil {
+		return p.Delete(ctx, n, c)
+	}
+	time.Sleep(5 * time.Millisecond)
+	return p.Delete(ctx, n, nebula.Precondition{})
+}
+
 func refusing(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	if !o.Precondition.IsZero() {
 		return "", storeError(nebula.ErrNotSupported, n)
@@ -92,7 +107,7 @@ func folding(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o n
 	}
 }
 
-const mostTags = 15
+const maxTags = 15
 
 func plainTag(key, value string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9 _.:/=+@-]*$`).MatchString(key + value)
@@ -101,7 +116,7 @@ func plainTag(key, value string) bool {
 func fewTags(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	tags := e.Metadata().Tags
 	for key, value := range tags {
-		if len(tags) > mostTags || !plainTag(key, value) && ctx.Err() == nil {
+		if len(tags) > maxTags || !plainTag(key, value) && ctx.Err() == nil {
 			return "", storeError(nebula.ErrInvalidMetadata, n)
 		}
 	}

@@ -1,0 +1,131 @@
+package aws
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// Delete implements [provider.Driver]: it schedules the deletion for the end of
+// the recovery window. It makes two calls, of which one looks whether the secret
+// is one of ours, and of which version.
+func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
+	var seen refusals
+	existed, err := d.remove(ctx, name, condition, &seen)
+	for round := 1; isMoved(err) && round < maxRounds && !seen.last(); round++ {
+		existed, err = d.remove(ctx, name, condition, &seen)
+	}
+	return existed, err
+}
+
+func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.Precondition, seen *refusals) (bool, error) {
+	s, err := d.describe(ctx, name)
+	switch {
+	case isMissing(err), err == nil && !s.live():
+		if provider.IsRepeat(ctx) {
+			return true, nil // the earlier attempt did it
+		}
+		return false, condition.Check("")
+	case err != nil:
+		return false, err
+	case !s.ours():
+		return false, provider.NotARecord()
+	}
+	if err = condition.Check(nebula.Version(s.current)); err != nil {
+		return false, err
+	}
+	if err = d.schedule(ctx, name); err == nil {
+		return true, nil
+	}
+	if err = d.ofDeleted(ctx, name, err, seen); isMissing(err) {
+		return false, condition.Check("") // others deleted it
+	}
+	return false, err
+}
+
+func (d *driver) schedule(ctx context.Context, name nebula.Name) error {
+	id, days := d.secretID(name), int64(d.config.RecoveryWindowDays)
+	return change(ctx, d, name, d.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
+}
+
+// Restore implements [nebula.Restorer]. It makes two calls.
+func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
+	s, err := d.describe(ctx, name)
+	switch {
+	case isMissing(err), err == nil && s.ending():
+		return provider.NothingToRestore()
+	case err != nil:
+		return err
+	case !s.ours():
+		return provider.NotARecord()
+	case s.live() && provider.IsRepeat(ctx):
+		return nil // the earlier attempt did it
+	case s.live():
+		return provider.NotDeleted()
+	}
+	if err = d.unschedule(ctx, name); isMissing(err) {
+		return provider.NothingToRestore()
+	}
+	return err
+}
+
+func (d *driver) unschedule(ctx context.Context, name nebula.Name) error {
+	id := d.secretID(name)
+	return change(ctx, d, name, d.client().RestoreSecret, &secretsmanager.RestoreSecretInput{SecretId: &id})
+}
+
+const (
+	// maxPurge is how long a purge waits if the caller has no deadline. A forced
+	// deletion takes about 5 s.
+	maxPurge = time.Minute
+	// minPoll and maxPoll are the first and the longest time between two looks
+	// whether a secret is gone.
+	minPoll = 100 * time.Millisecond
+	maxPoll = time.Second
+)
+
+// Purge implements [nebula.Purger]: it deletes the secret without a recovery
+// window, and looks until it is gone, for a minute at most.
+func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
+	s, err := d.describe(ctx, name)
+	switch {
+	case isMissing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !s.ours():
+		return false, provider.NotARecord()
+	}
+	id, force := d.secretID(name), true
+	err = change(ctx, d, name, d.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
+	if err != nil && !isMissing(err) {
+		return false, err
+	}
+	return true, d.awaitGone(ctx, name)
+}
+
+// awaitGone returns when a secret that is being deleted is gone.
+func (d *driver) awaitGone(ctx context.Context, name nebula.Name) error {
+	late := d.clock.Now().Add(maxPurge)
+	for pause := minPoll; ; pause = min(2*pause, maxPoll) {
+		_, err := d.describe(ctx, name)
+		if isMissing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = d.clock.Sleep(ctx, pause)
+		if err == nil && d.clock.Now().After(late) {
+			err = context.DeadlineExceeded
+		}
+		if err != nil {
+			return &nebula.Error{Kind: nebula.KindOf(err), Err: err, Message: "ended while AWS is still deleting the secret, which takes some seconds",
+				Hint: "try again"}
+		}
+	}
+}
