@@ -124,12 +124,21 @@ func sealed(t *testing.T, id string, m nebula.Metadata) (nebula.Name, *nebula.En
 	return name, e
 }
 
+// projected are the tags of a secret on which others put none.
+func projected(name nebula.Name, e *nebula.Envelope, defaults map[string]string, at time.Time) (map[string]*string, error) {
+	p, err := project(name, e, defaults, at)
+	if err != nil {
+		return nil, err
+	}
+	return p.with(nil)
+}
+
 func TestProjection(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
 	m := nebula.Metadata{CreatedAt: at, LastModified: at.Add(time.Hour), CreatedBy: "Zoë 🔑", Scope: strings.Repeat("ü🔑", 200),
 		RotationPolicy: nebula.RotationPolicy{IntervalDays: 90}, Tags: map[string]string{"empty": "", "nebula": "x", "Nebula": "y"}}
 	name, e := sealed(t, strings.Repeat("x", 128), m)
-	tags, err := project(name, e, map[string]string{"env": "prod", "nebula": "other"}, at)
+	tags, err := projected(name, e, map[string]string{"env": "prod", "nebula": "other"}, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +175,7 @@ func TestTagCount(t *testing.T) {
 		works bool
 	}{{"x", "", true}, {strings.Repeat("x", 128), "", true}, {"x", strings.Repeat("s", 300), false}} {
 		name, e := sealed(t, c.id, nebula.Metadata{CreatedAt: at, LastModified: at, Scope: c.scope, Tags: tags})
-		got, err := project(name, e, nil, at)
+		got, err := projected(name, e, nil, at)
 		if (err == nil) != c.works || err == nil && len(got) != maxTags || err != nil && !errors.Is(err, nebula.ErrInvalidMetadata) {
 			t.Errorf("id of %d, scope of %d: %d tags, %v", len(c.id), len(c.scope), len(got), err)
 		}
@@ -219,8 +228,11 @@ func FuzzNames(f *testing.F) {
 		if len(secret) > maxName || !isName(secret) || secret != strings.ToLower(secret) {
 			t.Fatalf("%q stands at %q", a, secret)
 		}
-		if got, ok := n.owner(strings.ToUpper(secret), listed{ID: a}); !ok || got != one {
+		if got, ok := n.holds(strings.ToUpper(secret), a); !ok || got != one {
 			t.Fatalf("%q does not own %q", a, secret)
+		}
+		if got, place := n.place(strings.ToUpper(secret)); place == elsewhere || place == spelt && got != one {
+			t.Fatalf("%q is read as %v, %v", secret, got, place)
 		}
 		if _, version, ok := parseSecretID("https://h/secrets/" + secret + "/0123456789abcdef0123456789abcdef"); !ok || version == "" {
 			t.Fatalf("the id of %q is not read", secret)
@@ -232,7 +244,7 @@ func FuzzNames(f *testing.F) {
 		if n.secret(other) == secret {
 			t.Fatalf("%q and %q stand at the same place", a, b)
 		}
-		if _, ok := n.owner(secret, listed{ID: b}); ok {
+		if _, ok := n.holds(secret, b); ok {
 			t.Fatalf("%q owns the place of %q", b, a)
 		}
 	})
