@@ -3,7 +3,6 @@ package azure
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -231,7 +230,10 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 		e.Message += recovered + "and was deleted again"
 	default:
 		e.Message += recovered + "and stands again with its old value: " + d.explain(deletion.err).Message
-		e.Hint = "delete it: nebula delete " + strconv.Quote(name.String())
+		e.Hint = "delete it: az keyvault secret delete --vault-name " + d.vault() + " --name " + d.names.secret(name)
+		if !name.IsKeyring() {
+			e.Hint = "delete it: nebula delete " + name.String()
+		}
 	}
 	if !errors.Is(&e, cause) {
 		e.Err = errors.Join(e.Err, cause)
