@@ -51,8 +51,8 @@ func isOfAnotherPrefix(secret, id string) bool {
 		return false
 	}
 	secret = strings.ToLower(secret)
-	written := foldname.Encode(name, 3*len(id)+foldname.MinLength)
-	hashed := foldname.Encode(name, foldname.MinLength)
+	written := dnsname.Encode(name, 3*len(id)+dnsname.MinLength)
+	hashed := dnsname.Encode(name, dnsname.MinLength)
 	return strings.HasSuffix(secret, written) || hashed != written && len(secret) > maxName-3 && strings.HasSuffix(secret, hashed)
 }
 
@@ -91,11 +91,11 @@ func (n names) place(secret string) (nebula.Name, place) {
 
 // isHashed reports whether a name ends as those do that are too long.
 func isHashed(rest string) bool {
-	mark := len(rest) - foldname.MinLength
+	mark := len(rest) - dnsname.MinLength
 	return mark >= 0 && rest[mark:mark+2] == "--" && !strings.Contains(rest[mark+2:], "-")
 }
 
-// unescape is the mirror of what [foldname.Encode] does with ids that fit.
+// unescape is the mirror of what [dnsname.Encode] does with ids that fit.
 func unescape(written string) (string, bool) {
 	var id strings.Builder
 	for i := 0; i < len(written); i++ {
