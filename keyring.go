@@ -9,13 +9,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
+// Limits of a keyring. A slot's kind is counted in characters, its data in bytes.
 const (
 	maxSlots      = 16
+	maxSlotKind   = 64
+	maxSlotData   = 8192
 	maxRetired    = 64
 	maxGeneration = 1<<53 - 1
 )
@@ -96,7 +100,7 @@ func readSlots(r *canon.Reader, data []byte) *slotList {
 }
 
 func readSlot(r *canon.Reader) slotRecord {
-	const most = 1<<32 - 1
+	const maxUint32 = 1<<32 - 1
 	var s slotRecord
 	r.Expect(`{"id":`)
 	s.ID = r.String()
@@ -105,11 +109,11 @@ func readSlot(r *canon.Reader) slotRecord {
 	r.Expect(`,"salt":`)
 	r.Fixed(s.Salt[:])
 	r.Expect(`,"m":`)
-	s.Memory = uint32(r.Uint(most))
+	s.Memory = uint32(r.Uint(maxUint32))
 	r.Expect(`,"t":`)
-	s.Passes = uint32(r.Uint(most))
+	s.Passes = uint32(r.Uint(maxUint32))
 	r.Expect(`,"p":`)
-	s.Lanes = uint32(r.Uint(most))
+	s.Lanes = uint32(r.Uint(maxUint32))
 	if r.Accept(`,"data":`) {
 		s.Data = r.Base64([]byte{})
 	}
@@ -120,7 +124,8 @@ func readSlot(r *canon.Reader) slotRecord {
 	r.Expect(`,"wrapped":`)
 	r.Fixed(s.wrapped.Key[:])
 	r.Expect(`}`)
-	if !isSlotID(s.ID) || s.Data != nil && hasNoData(s.Kind) {
+	tooLong := utf8.RuneCountInString(s.Kind) > maxSlotKind || len(s.Data) > maxSlotData
+	if !isSlotID(s.ID) || tooLong || s.Data != nil && hasNoData(s.Kind) {
 		r.Fail()
 	}
 	return s
@@ -290,7 +295,7 @@ func kinds(slots []slotRecord) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += s.Kind
+		text += shown(s.Kind)
 	}
 	return text
 }

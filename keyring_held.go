@@ -147,7 +147,7 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 // the two another process may have written a newer one, and remembered that:
 // then the newer one is what counts.
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
-	for {
+	for again := newRereads(); ; {
 		ring, err := openKeyring(ctx, record, s.options.Keys)
 		if err != nil {
 			return nil, err
@@ -161,6 +161,9 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 			return nil, distrust
 		}
 		record = newer
+		if err := again.next(ctx, distrust); err != nil {
+			return nil, err
+		}
 	}
 }
 

@@ -90,14 +90,14 @@ func (p Precondition) Version() (Version, bool) { return p.version, p.version !=
 func (p Precondition) Check(current Version) error {
 	switch {
 	case p.absent && current != "":
-		return &Error{Kind: ErrAlreadyExists, Message: "there is one already, of version " + string(current)}
+		return &Error{Kind: ErrAlreadyExists, Message: "there is one already, of version " + shown(string(current))}
 	case p.version == "" || p.version == current:
 		return nil
 	case current == "":
-		return &Error{Kind: ErrConflict, Message: "there is none, where version " + string(p.version) + " was expected"}
+		return &Error{Kind: ErrConflict, Message: "there is none, where version " + shown(string(p.version)) + " was expected"}
 	}
 	return &Error{Kind: ErrConflict,
-		Message: "the version is " + string(current) + ", where " + string(p.version) + " was expected"}
+		Message: "the version is " + shown(string(current)) + ", where " + shown(string(p.version)) + " was expected"}
 }
 
 // Version tells the states of one credential apart. It is opaque: the

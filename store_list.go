@@ -56,6 +56,7 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 		}
 		filter.Scope = scope
 	}
+	filter.WithMetadata = options.Details
 	pager := s.provider.List(ctx, filter)
 	defer pager.Close()
 	for empty := true; ; {

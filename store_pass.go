@@ -164,11 +164,17 @@ func refuse(entries []Entry, consequence, command string) error {
 	return refused
 }
 
-// whatIsWrong returns an error's message without the operation and the hint.
+// whatIsWrong returns an error's message without the operation and the hint, cut
+// to a length at which several can be shown.
 func whatIsWrong(err error) string {
+	const maxShown = 200
+	message := err.Error()
 	var e *Error
 	if errors.As(err, &e) && e.Message != "" {
-		return e.Message
+		message = e.Message
 	}
-	return err.Error()
+	if len(message) > maxShown {
+		message = strings.ToValidUTF8(message[:maxShown], "") + "…"
+	}
+	return message
 }

@@ -48,7 +48,7 @@ func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]
 			return nil, nil, err
 		}
 		if !opened {
-			closed = append(closed, slot.ID+" ("+slot.Kind+")")
+			closed = append(closed, slot.ID+" ("+shown(slot.Kind)+")")
 		}
 		keks = append(keks, kek)
 	}

@@ -388,22 +388,26 @@ func (s *Store) author(ctx context.Context) string {
 // now returns the time as records hold it.
 func (s *Store) now() time.Time { return s.options.Now().UTC().Truncate(time.Microsecond) }
 
-// attempts paces the repetitions of a write that others came before. Each
-// round of such a race has a winner, so a loser's turn comes; the bound is for
-// a backend that reports conflicts without end.
-type attempts struct{ left int }
+// attempts paces the repetitions of what others came before.
+type attempts struct{ made, max int }
 
-func newAttempts() *attempts { return &attempts{left: 100} }
+// newAttempts is for writes. Each round of such a race has a winner, so a
+// loser's turn comes; the bound is for a backend that reports conflicts without
+// end.
+func newAttempts() *attempts { return &attempts{max: 100} }
+
+// newRereads is for reads that find what another process has replaced since. The
+// bound is for a backend that shows one old state after the other.
+func newRereads() *attempts { return &attempts{max: 10} }
 
 // next waits a moment, longer the more often. It returns nil to try again, the
 // error that led here when it was too often, or that of the context.
 func (a *attempts) next(ctx context.Context, err error) error {
-	if a.left--; a.left == 0 {
+	if a.made++; a.made == a.max {
 		return err
 	}
-	const shortest, longest = time.Millisecond, 32 * time.Millisecond
-	wait := min(longest, shortest<<min(100-a.left, 10))
-	return sleep(ctx, rand.N(wait))
+	const minWait, maxWait = time.Millisecond, 32 * time.Millisecond
+	return sleep(ctx, rand.N(min(maxWait, minWait<<min(a.made, 10))))
 }
 
 // Adopt stores a credential that comes from elsewhere, with the metadata that

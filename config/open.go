@@ -48,7 +48,7 @@ type OpenOptions struct {
 	// less than that is for ever.
 	CommandTimeout time.Duration
 
-	// Pause, where it is not nil, says that a person or another program is waited
+	// Pause, if it is not nil, says that a person or another program is waited
 	// for, until the function that it returns is called.
 	Pause func() (resume func())
 

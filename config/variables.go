@@ -142,7 +142,7 @@ func (l *loader) checkKey() {
 	}
 }
 
-// variablesLike returns the variables that may be meant by a name: if that is
+// variablesLike returns the variables that may be meant by a name: where that is
 // one of a provider's, those of no other one.
 func (l *loader) variablesLike(name string) []string {
 	section := ""

@@ -38,7 +38,7 @@ What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 
 func (a *app) delete(ctx context.Context, s selection) error {
 	return a.removeSelected(ctx, s, removal{verb: verb{name: "delete", participle: "deleted", gerund: "deleting",
-		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (bool, error) {
+		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
 			return s.Delete(ctx, id, nebula.DeleteOptions{})
 		},
 	}})

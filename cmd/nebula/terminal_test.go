@@ -206,6 +206,42 @@ func TestEmptyValueAtThePrompt(t *testing.T) {
 	}
 }
 
+// A line that a program ended with a newline gets a warning where a person
+// looks; --trim cuts it.
+func TestPipedNewline(t *testing.T) {
+	env := home(t)
+	pipe := func(text string) func(*exec.Cmd) {
+		return func(c *exec.Cmd) { c.Stdin = strings.NewReader(text) }
+	}
+	get := func() string {
+		t.Helper()
+		var out bytes.Buffer
+		sit(t, env, func(c *exec.Cmd) { c.Stdout = &out }, "get", "token").leave(0)
+		return out.String()
+	}
+	p := sit(t, env, pipe("s3cret\n"), "put", "token")
+	p.await("the value ends in a newline")
+	p.await("--trim")
+	p.leave(0)
+	if got := get(); got != "s3cret\n" {
+		t.Errorf("stored %q", got)
+	}
+	for text, want := range map[string]string{"s3cret\n": "s3cret", "s3cret\r\n": "s3cret", "s3cret": "s3cret", "a\nb\n\n": "a\nb\n"} {
+		p = sit(t, env, pipe(text), "put", "token", "--trim")
+		p.leave(0)
+		if got := get(); got != want || strings.Contains(p.seen(), "warning") {
+			t.Errorf("%q: stored %q; the screen shows %q", text, got, p.seen())
+		}
+	}
+	for _, quiet := range []string{"s3cret", "two\nlines\n"} {
+		p = sit(t, env, pipe(quiet), "put", "token")
+		p.leave(0)
+		if strings.Contains(p.seen(), "warning") {
+			t.Errorf("%q: the screen shows %q", quiet, p.seen())
+		}
+	}
+}
+
 // A slip in what nobody could see is noticed.
 func TestTwoValuesThatDiffer(t *testing.T) {
 	env := home(t)

@@ -12,36 +12,44 @@ var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/
 // maxSkew is how far the time of a signature may be from the server's.
 const maxSkew = 5 * time.Minute
 
-// checkSignature looks at all of a signature but whether it is right.
-func (s *Server) checkSignature(r *http.Request) *Error {
+// signer is what a signature is checked against.
+type signer struct {
+	service string
+	region  string    // empty: any
+	keyID   string    // empty: any
+	now     time.Time // of the server
+}
+
+// check looks at all of a signature but whether it is right.
+func (want signer) check(r *http.Request) (keyID string, failure *Error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return fail("MissingAuthenticationTokenException", "Missing Authentication Token")
+		return "", fail("MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
 	parts := authorization.FindStringSubmatch(header)
 	if parts == nil {
-		return fail("IncompleteSignatureException", "Authorization header is not of the form of Signature Version 4")
+		return "", fail("IncompleteSignatureException", "Authorization header is not of the form of Signature Version 4")
 	}
-	if want := s.options.AccessKeyID; want != "" && parts[1] != want {
-		return UnrecognizedClient
+	if want.keyID != "" && parts[1] != want.keyID {
+		return "", UnrecognizedClient
 	}
-	if parts[4] != "secretsmanager" {
-		return fail("InvalidSignatureException", "Credential should be scoped to correct service: 'secretsmanager'.")
+	if parts[4] != want.service {
+		return "", fail("InvalidSignatureException", fmt.Sprintf("Credential should be scoped to correct service: '%s'.", want.service))
 	}
-	if parts[3] != s.options.Region {
-		return fail("InvalidSignatureException", fmt.Sprintf("Credential should be scoped to a valid region, not '%s'.", parts[3]))
+	if want.region != "" && parts[3] != want.region {
+		return "", fail("InvalidSignatureException", fmt.Sprintf("Credential should be scoped to a valid region, not '%s'.", parts[3]))
 	}
 	signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if err != nil || signed.Format("20060102") != parts[2] {
-		return fail("IncompleteSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
+		return "", fail("IncompleteSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
 	}
-	switch now := s.realTime(); {
+	switch now := want.now; {
 	case now.Sub(signed) > maxSkew:
-		return skewed("Signature expired", "earlier", signed, now.Add(-maxSkew), now, '-')
+		return "", skewed("Signature expired", "earlier", signed, now.Add(-maxSkew), now, '-')
 	case signed.Sub(now) > maxSkew:
-		return skewed("Signature not yet current", "later", signed, now.Add(maxSkew), now, '+')
+		return "", skewed("Signature not yet current", "later", signed, now.Add(maxSkew), now, '+')
 	}
-	return nil
+	return parts[1], nil
 }
 
 func skewed(what, order string, signed, limit, now time.Time, sign rune) *Error {

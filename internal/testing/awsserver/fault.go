@@ -1,8 +1,10 @@
 package awsserver
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,39 +43,48 @@ const (
 	CutAfter      // it was done, and the answer is lost
 )
 
+// injector holds the faults of a server.
+type injector struct {
+	clock  func() time.Time
+	faults struct {
+		sync.Mutex
+		active []*activeFault
+	}
+}
+
 type activeFault struct {
 	Fault
 	until time.Time // zero without limit
 }
 
 // Inject adds a fault. stop ends it; it may be called more than once.
-func (s *Server) Inject(f Fault) (stop func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (n *injector) Inject(f Fault) (stop func()) {
+	n.faults.Lock()
+	defer n.faults.Unlock()
 	active := &activeFault{Fault: f}
 	if f.For > 0 {
-		active.until = s.now().Add(f.For)
+		active.until = n.clock().Add(f.For)
 	}
-	s.faults = append(s.faults, active)
+	n.faults.active = append(n.faults.active, active)
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.faults = slices.DeleteFunc(s.faults, func(one *activeFault) bool { return one == active })
+		n.faults.Lock()
+		defer n.faults.Unlock()
+		n.faults.active = slices.DeleteFunc(n.faults.active, func(one *activeFault) bool { return one == active })
 	}
 }
 
 // ClearFaults ends all faults.
-func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
+func (n *injector) ClearFaults() {
+	n.faults.Lock()
+	defer n.faults.Unlock()
+	n.faults.active = nil
 }
 
 var noFault = &Fault{}
 
 // takeFault is the fault for a call, counted, or one that does nothing.
-func (s *Server) takeFault(operation, id string) *Fault {
-	return s.take(func(f *Fault) bool { return f.matches(operation, id) })
+func (n *injector) takeFault(operation, id string) *Fault {
+	return n.take(func(f *Fault) bool { return f.matches(operation, id) })
 }
 
 // innerFault is that for an action which another operation needs too.
@@ -87,10 +98,12 @@ func (s *Server) innerFault(operation, id string) *Error {
 	return f.Error
 }
 
-func (s *Server) take(match func(*Fault) bool) *Fault {
-	now := s.now()
-	s.faults = slices.DeleteFunc(s.faults, func(f *activeFault) bool { return !f.until.IsZero() && !now.Before(f.until) })
-	for i, f := range s.faults {
+func (n *injector) take(match func(*Fault) bool) *Fault {
+	now := n.clock()
+	n.faults.Lock()
+	defer n.faults.Unlock()
+	n.faults.active = slices.DeleteFunc(n.faults.active, func(f *activeFault) bool { return !f.until.IsZero() && !now.Before(f.until) })
+	for i, f := range n.faults.active {
 		if !match(&f.Fault) {
 			continue
 		}
@@ -100,13 +113,28 @@ func (s *Server) take(match func(*Fault) bool) *Fault {
 		}
 		found := f.Fault
 		if f.Times == 1 {
-			s.faults = slices.Delete(s.faults, i, i+1)
+			n.faults.active = slices.Delete(n.faults.active, i, i+1)
 		} else if f.Times > 1 {
 			f.Times--
 		}
 		return &found
 	}
 	return noFault
+}
+
+// passes waits for the fault's delay. It reports whether the request may have its
+// effect: the client did not go away, and the connection is not cut before.
+func (f *Fault) passes(ctx context.Context) bool {
+	if f.Delay > 0 {
+		timer := time.NewTimer(f.Delay)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+		}
+	}
+	return f.Cut != CutBefore
 }
 
 func (f *Fault) matches(operation, id string) bool {

@@ -18,9 +18,6 @@ const (
 	maxTags        = 50
 	maxTagKey      = 128
 	maxTagValue    = 256
-	maxStages      = 20 // of a version
-	maxVersions    = 100
-	youngest       = 24 * time.Hour // no younger version is removed for a new one
 	minToken       = 32
 	maxToken       = 64
 	batchSize      = 20
@@ -241,18 +238,4 @@ func (one *secret) attach(v *version, stage string) {
 		old.add(previous)
 	}
 	v.add(stage)
-}
-
-// makeRoom removes deprecated versions beyond the quota, the oldest first.
-func (one *secret) makeRoom(now time.Time) *Error {
-	for len(one.versions) >= maxVersions {
-		i := slices.IndexFunc(one.versions, func(v *version) bool {
-			return len(v.stages) == 0 && now.Sub(time.Time(v.created)) >= youngest
-		})
-		if i < 0 {
-			return fail("LimitExceededException", "You've exceeded the maximum number of versions of this secret. Versions newer than 24 hours aren't removed.")
-		}
-		one.versions = slices.Delete(one.versions, i, i+1)
-	}
-	return nil
 }

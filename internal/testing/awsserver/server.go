@@ -4,13 +4,13 @@
 //
 // What the recordings are silent on follows the service's documentation. It
 // keeps everything in memory and verifies no signature, only its form.
+//
+// STS and Metadata are where a client gets its credentials.
 package awsserver
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -43,6 +43,7 @@ type Options struct {
 // Server is one account in one region. All methods are safe for several
 // goroutines.
 type Server struct {
+	injector
 	options  Options
 	listener net.Listener
 	http     *http.Server
@@ -51,12 +52,13 @@ type Server struct {
 	secrets   map[string]*secret // by name
 	gone      []*secret          // deleted ones that lists may still show
 	sequence  int
-	faults    []*activeFault
 	requests  []Request
 	listDelay time.Duration
 	pageSize  int
 	skew      time.Duration
 	functions map[string]bool // rotation functions that can be invoked
+
+	deprecatedStay bool // see SetDeprecatedStay
 }
 
 // New starts a server on a free port of the loopback interface.
@@ -78,6 +80,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, listener: listener, secrets: map[string]*secret{}, functions: map[string]bool{}}
+	s.clock = s.now
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go func() { _ = s.http.Serve(listener) }()
 	return s, nil
@@ -91,63 +94,6 @@ func (s *Server) Region() string { return s.options.Region }
 
 // Close ends the server and cuts all connections.
 func (s *Server) Close() error { return s.http.Close() }
-
-// SetListDelay makes lists late by this: newer secrets are missing in them, and
-// deleted ones are still there. The service's documentation allows 5 minutes.
-func (s *Server) SetListDelay(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.listDelay = d
-}
-
-// SetPageSize makes every page of lists end after so many items, if the client
-// does not ask for fewer. 0 is the service's own limit.
-func (s *Server) SetPageSize(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pageSize = n
-}
-
-// SetClockSkew is how far the server's time is ahead of ours: in the Date header
-// and when it judges the time of signatures, of which it bears 5 minutes.
-func (s *Server) SetClockSkew(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.skew = d
-}
-
-// AddRotationFunction makes RotateSecret accept this function. It rotates at
-// once, to a value of its own. All others cannot be invoked.
-func (s *Server) AddRotationFunction(arn string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.functions[arn] = true
-}
-
-// Versions is how many versions of the secret exist, deprecated ones included,
-// and 0 for one that does not exist. One that is to be deleted exists.
-func (s *Server) Versions(name string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expire()
-	if found := s.secrets[name]; found != nil {
-		return len(found.versions)
-	}
-	return 0
-}
-
-// Names are all secrets that exist, also those that are to be deleted, in the
-// order in which they were created.
-func (s *Server) Names() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expire()
-	var names []string
-	for _, one := range s.inOrder() {
-		names = append(names, one.name)
-	}
-	return names
-}
 
 // call is one request on its way through the server.
 type call struct {
@@ -203,7 +149,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	entry := newRequest(r, body)
 	fault := s.begin(entry)
-	if fault.wait(r.Context()) != nil || fault.Cut == CutBefore {
+	if !fault.passes(r.Context()) {
 		s.finish(entry, 0, "", 0)
 		panic(http.ErrAbortHandler)
 	}
@@ -234,7 +180,8 @@ func (s *Server) answer(r *http.Request, entry *Request, body []byte, fault *Fau
 	if r.Method != http.MethodPost || !ok {
 		return nil, fail("UnknownOperationException", "")
 	}
-	if err := s.checkSignature(r); err != nil {
+	want := signer{"secretsmanager", s.options.Region, s.options.AccessKeyID, s.realTime()}
+	if _, err := want.check(r); err != nil {
 		return nil, err
 	}
 	if fault.Error != nil {
@@ -256,21 +203,6 @@ func (s *Server) realTime() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Now().Add(s.skew)
-}
-
-// wait is the fault's delay. It fails when the client goes away.
-func (f *Fault) wait(ctx context.Context) error {
-	if f.Delay <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(f.Delay)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return errors.New("the client went away")
-	case <-timer.C:
-		return nil
-	}
 }
 
 // uuid is a random one, version 4.

@@ -1,7 +1,6 @@
 package awsserver_test
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,34 +13,6 @@ import (
 func clocked(t *testing.T) (*awsserver.Server, *time.Time) {
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	return newServer(t, awsserver.Options{Now: func() time.Time { return now }}), &now
-}
-
-// At most 100 versions, and none younger than a day goes.
-func TestVersionsQuota(t *testing.T) {
-	server, now := clocked(t)
-	create(t, server, "a")
-	put := func(i int) string {
-		return codes(t, server, 1, "PutSecretValue", map[string]any{"SecretId": "a", "SecretString": "v", "ClientRequestToken": token(fmt.Sprint(i))})
-	}
-	for i := range 99 {
-		if got := put(i); got != "200" {
-			t.Fatalf("version %d: %s", i+2, got)
-		}
-	}
-	if got := put(99); got != "400 LimitExceededException" || server.Versions("a") != 100 {
-		t.Errorf("the 101st: %s, %d versions", got, server.Versions("a"))
-	}
-	if got := put(98); got != "200" {
-		t.Errorf("a repeated one makes no version: %s", got)
-	}
-	*now = now.Add(25 * time.Hour)
-	if got := put(100); got != "200" || server.Versions("a") != 100 {
-		t.Errorf("a day later: %s, %d versions", got, server.Versions("a"))
-	}
-	gone := map[string]any{"SecretId": "a", "VersionId": token("create a")}
-	if got := codes(t, server, 1, "GetSecretValue", gone); got != "400 ResourceNotFoundException" {
-		t.Errorf("the oldest: %s", got)
-	}
 }
 
 func listed(t *testing.T, server *awsserver.Server, in map[string]any) (names []string) {

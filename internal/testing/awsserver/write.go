@@ -160,6 +160,9 @@ func (c *call) put(in *putInput) (any, *Error) {
 		return nil, tokenUsed()
 	}
 	if v == nil {
+		if err := one.mayAttach(stages...); err != nil {
+			return nil, err
+		}
 		if err := one.makeRoom(c.now); err != nil {
 			return nil, err
 		}
@@ -252,8 +255,11 @@ func (c *call) moveStage(in *moveInput) (any, *Error) {
 		return nil, err
 	}
 	if to := one.version(in.MoveToVersionId); to != nil {
-		if len(to.stages) >= maxStages && !slices.Contains(to.stages, in.VersionStage) {
-			return nil, fail("LimitExceededException", "A version can have 20 staging labels.")
+		if len(to.stages) == 0 && c.server.deprecatedStay {
+			return nil, fail("ResourceNotFoundException", "Secrets Manager can't find the specified secret version.")
+		}
+		if err := one.mayAttach(in.VersionStage); err != nil {
+			return nil, err
 		}
 		one.attach(to, in.VersionStage)
 	} else {
@@ -263,7 +269,10 @@ func (c *call) moveStage(in *moveInput) (any, *Error) {
 	return &written{ARN: one.arn, Name: one.name}, nil
 }
 
-// mayMove: a stage goes away only from the version that the client named.
+// mayMove: a stage goes away only from the version that the client named. AWS
+// documents in the API reference, UpdateSecretVersionStage, that a move fails if
+// RemoveFromVersionId is missing or is not the version that has the label. Of the
+// codes that it lists, which one that is was never recorded.
 func (one *secret) mayMove(in *moveInput) *Error {
 	holder := one.holder(in.VersionStage)
 	switch {

@@ -124,6 +124,10 @@ func (x *exchange) hit(v *Vault) bool {
 	if f.about != nil && v != nil {
 		e.message = f.about(x, v)
 	}
+	if x.entry.Operation == IdentityToken {
+		x.refuseIdentity(e.status, e.code, e.message)
+		return true
+	}
 	x.fail(e)
 	return true
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,8 +32,11 @@ type logins struct {
 	lifetime   time.Duration
 	era        int
 	secrets    map[string]string // of service principals, by client id
+	federated  map[string]bool   // tokens of workloads
 	identities map[string]bool   // user assigned, by client id
 	system     bool
+	arcFolder  string          // see SetArcFolder
+	arcKeys    map[string]bool // given out and not used yet
 }
 
 // key signs tokens and encrypts backups. All servers of a process have the same
@@ -47,7 +49,8 @@ var key = sync.OnceValue(func() (k [32]byte) {
 
 func newLogins(s *Server) *logins {
 	l := &logins{server: s, header: rand.Text(), lifetime: s.options.TokenLifetime, system: true,
-		secrets: map[string]string{ClientID: rand.Text()}, identities: map[string]bool{UserIdentity: true}}
+		secrets: map[string]string{ClientID: rand.Text()}, federated: map[string]bool{}, identities: map[string]bool{UserIdentity: true},
+		arcKeys: map[string]bool{}}
 	return l
 }
 
@@ -63,32 +66,6 @@ func (s *Server) SetClientSecret(clientID, secret string) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
 	s.logins.secrets[clientID] = secret
-}
-
-// SetIdentities says which managed identities the machine has: the one of the
-// system, and the user assigned ones by their client ids. Without any, the
-// metadata address does not answer at all, as off Azure.
-func (s *Server) SetIdentities(system bool, userAssigned ...string) {
-	s.logins.mu.Lock()
-	defer s.logins.mu.Unlock()
-	s.logins.system = system
-	s.logins.identities = map[string]bool{}
-	for _, id := range userAssigned {
-		s.logins.identities[strings.ToLower(id)] = true
-	}
-}
-
-// IdentityEndpoint and IdentityHeader are for the variables IDENTITY_ENDPOINT
-// and IDENTITY_HEADER, by which App Service offers managed identities.
-func (s *Server) IdentityEndpoint() string { return "http://" + s.plainAddress + "/msi/token" }
-
-// IdentityHeader is for the variable IDENTITY_HEADER.
-func (s *Server) IdentityHeader() string { return s.logins.header }
-
-func (l *logins) hasIdentities() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.system || len(l.identities) > 0
 }
 
 // serve answers for login.microsoftonline.com.
@@ -200,8 +177,8 @@ type tokenJSON struct {
 	Token      string `json:"access_token"`
 }
 
-// token answers a service principal that shows its secret. Certificates and
-// federated assertions are not known here.
+// token answers a service principal that shows its secret, and a workload that
+// shows its token. Certificates are not known here.
 func (l *logins) token(x *exchange, tenant string) {
 	form, err := url.ParseQuery(string(x.body))
 	if err != nil || x.r.Method != http.MethodPost {
@@ -224,6 +201,25 @@ func (l *logins) tokenLifetime() time.Duration {
 	return l.lifetime
 }
 
+// AddFederatedToken makes the token of a workload one that stands for ClientID.
+func (s *Server) AddFederatedToken(token string) {
+	s.logins.mu.Lock()
+	defer s.logins.mu.Unlock()
+	s.logins.federated[token] = true
+}
+
+// checkAssertion accepts the tokens of AddFederatedToken. Microsoft documents the
+// number in "Microsoft Entra authentication and authorization error codes".
+func (l *logins) checkAssertion(form url.Values) *loginError {
+	l.mu.Lock()
+	known := l.federated[form.Get("client_assertion")]
+	l.mu.Unlock()
+	if known && form.Get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+		return nil
+	}
+	return &loginError{http.StatusUnauthorized, "invalid_client", 700213, "No matching federated identity record found for the presented assertion."}
+}
+
 // checkClient returns the audience of the token that the form asks for.
 func (l *logins) checkClient(form url.Values) (audience string, e *loginError) {
 	if form.Get("grant_type") != "client_credentials" {
@@ -236,6 +232,10 @@ func (l *logins) checkClient(form url.Values) (audience string, e *loginError) {
 	case !known:
 		return "", &loginError{http.StatusBadRequest, "unauthorized_client", 700016,
 			"Application with identifier '" + form.Get("client_id") + "' was not found in the directory."}
+	case form.Get("client_assertion") != "":
+		if e := l.checkAssertion(form); e != nil {
+			return "", e
+		}
 	case given == "":
 		return "", &loginError{http.StatusUnauthorized, "invalid_client", 7000218,
 			"The request body must contain 'client_assertion' or 'client_secret'."}
@@ -249,70 +249,4 @@ func (l *logins) checkClient(form url.Values) (audience string, e *loginError) {
 		}
 	}
 	return "", &loginError{http.StatusBadRequest, "invalid_scope", 70011, "The scope is to end with /.default."}
-}
-
-// IdentityHandler answers for the endpoints of managed identities: that of App
-// Service (/msi/token) and that of virtual machines (/metadata/identity/…),
-// which no test can reach at its own address except by a transport.
-func (s *Server) IdentityHandler() http.Handler { return http.HandlerFunc(s.servePlain) }
-
-// serveIdentity answers for both, as the path tells.
-func (l *logins) serveIdentity(x *exchange) {
-	query := x.r.URL.Query()
-	appService := x.r.URL.Path == "/msi/token"
-	if !appService && x.r.URL.Path != "/metadata/identity/oauth2/token" {
-		x.answer(http.StatusNotFound, nil)
-		return
-	}
-	x.entry.Operation = IdentityToken
-	if x.hit(nil) {
-		return
-	}
-	client := strings.ToLower(query.Get("client_id"))
-	l.mu.Lock()
-	found := l.identities[client] || client == SystemIdentity && l.system
-	if client == "" {
-		client, found = SystemIdentity, l.system
-	}
-	l.mu.Unlock()
-	switch {
-	case appService && x.r.Header.Get("X-IDENTITY-HEADER") != l.header:
-		x.answer(http.StatusUnauthorized, msiErrorJSON{http.StatusUnauthorized, "The identity header is missing or wrong.", guid()})
-	case !appService && x.r.Header.Get("Metadata") != "true":
-		x.answer(http.StatusBadRequest, imdsErrorJSON{"invalid_request", "Required metadata header not specified"})
-	case query.Get("resource") == "":
-		x.answer(http.StatusBadRequest, imdsErrorJSON{"invalid_request", "The resource is missing."})
-	case appService && !found:
-		x.answer(http.StatusBadRequest, msiErrorJSON{http.StatusBadRequest, "No managed identity was found for the client id.", guid()})
-	case !found:
-		x.answer(http.StatusBadRequest, imdsErrorJSON{"invalid_request", "Identity not found"})
-	default:
-		lifetime := l.tokenLifetime()
-		x.answer(http.StatusOK, identityJSON{
-			Token: l.issue(query.Get("resource"), TenantID, client, lifetime), ClientID: client,
-			ExpiresIn: strconv.FormatInt(int64(lifetime/time.Second), 10),
-			ExpiresOn: strconv.FormatInt(l.server.now().Add(lifetime).Unix(), 10),
-			Resource:  query.Get("resource"), Type: "Bearer",
-		})
-	}
-}
-
-type identityJSON struct {
-	Token     string `json:"access_token"`
-	ClientID  string `json:"client_id"`
-	ExpiresIn string `json:"expires_in"` // seconds, as text
-	ExpiresOn string `json:"expires_on"` // Unix time, as text
-	Resource  string `json:"resource"`
-	Type      string `json:"token_type"`
-}
-
-type msiErrorJSON struct {
-	Status        int    `json:"statusCode"`
-	Message       string `json:"message"`
-	CorrelationID string `json:"correlationId"`
-}
-
-type imdsErrorJSON struct {
-	Error       string `json:"error"`
-	Description string `json:"error_description"`
 }

@@ -205,6 +205,9 @@ func (v *Vault) set(t target, body []byte) (any, *apiError) {
 	if change.Attributes.Enabled != nil {
 		n.enabled = *change.Attributes.Enabled
 	}
+	if e := v.checkPolicy(t, n); e != nil {
+		return nil, e
+	}
 	c := v.write(t.name, n)
 	out := v.show(c, n)
 	out.Value = &n.value
@@ -266,23 +269,33 @@ func (v *Vault) update(t target, body []byte) (any, *apiError) {
 	if c.managed {
 		return nil, managedRefused(t)
 	}
-	if change.ContentType != nil {
-		n.contentType = change.ContentType
+	changed := *n
+	changed.apply(change)
+	if e := v.checkPolicy(t, &changed); e != nil {
+		return nil, e
 	}
-	if change.Tags != nil {
-		n.tags = change.Tags
-	}
-	if change.Attributes.Enabled != nil {
-		n.enabled = *change.Attributes.Enabled
-	}
-	if change.Attributes.NotBefore != nil {
-		n.nbf = change.Attributes.NotBefore
-	}
-	if change.Attributes.Expires != nil {
-		n.exp = change.Attributes.Expires
-	}
+	*n = changed
 	n.updated = v.server.now().Unix()
 	return v.show(c, n), nil
+}
+
+// apply changes what the change has.
+func (n *version) apply(c change) {
+	if c.ContentType != nil {
+		n.contentType = c.ContentType
+	}
+	if c.Tags != nil {
+		n.tags = c.Tags
+	}
+	if c.Attributes.Enabled != nil {
+		n.enabled = *c.Attributes.Enabled
+	}
+	if c.Attributes.NotBefore != nil {
+		n.nbf = c.Attributes.NotBefore
+	}
+	if c.Attributes.Expires != nil {
+		n.exp = c.Attributes.Expires
+	}
 }
 
 func (v *Vault) delete(t target) (any, *apiError) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nebula-credential/nebula/internal/testing/authority"
 )
 
 const (
@@ -42,7 +44,7 @@ type Options struct {
 // use.
 type Server struct {
 	options Options
-	ca      *authority
+	ca      *authority.Authority
 	logins  *logins
 	log     requestLog
 	faults  faults
@@ -69,7 +71,7 @@ func New(o Options) (*Server, error) {
 	if o.TokenLifetime == 0 {
 		o.TokenLifetime = time.Hour
 	}
-	ca, err := newAuthority()
+	ca, err := authority.New("Nebula test Key Vault")
 	if err != nil {
 		return nil, fmt.Errorf("azureserver: %w", err)
 	}
@@ -99,7 +101,7 @@ func (s *Server) listen() error {
 		if !s.known(hello.ServerName) {
 			return nil, fmt.Errorf("no host %q here", hello.ServerName)
 		}
-		return s.ca.certificate(strings.ToLower(hello.ServerName))
+		return s.ca.Certificate(strings.ToLower(hello.ServerName))
 	}}
 	s.serving.Go(func() { _ = s.secure.Serve(tls.NewListener(secure, config)) })
 	s.serving.Go(func() { _ = s.plain.Serve(plain) })
@@ -117,14 +119,10 @@ func (s *Server) Close() {
 func (s *Server) now() time.Time { return s.options.Now() }
 
 // CA is the certificate, PEM encoded, that clients have to trust.
-func (s *Server) CA() []byte { return s.ca.pem() }
+func (s *Server) CA() []byte { return s.ca.PEM() }
 
 // CAPool is a pool that holds the certificate of CA alone.
-func (s *Server) CAPool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(s.ca.root)
-	return pool
-}
+func (s *Server) CAPool() *x509.CertPool { return s.ca.Pool() }
 
 // ProxyURL is for HTTPS_PROXY: a proxy that leads the hosts of this server
 // here and refuses all others.

@@ -48,6 +48,7 @@ type Vault struct {
 	protected  bool
 	pages      []int
 	challenge  string
+	policy     Policy
 	newVersion func() string
 }
 

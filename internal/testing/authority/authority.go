@@ -1,4 +1,5 @@
-package azureserver
+// Package authority makes the certificates that test servers show to clients.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -9,12 +10,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"sync"
 	"time"
 )
 
-// authority signs the certificates of the hosts, each made at its first use.
-type authority struct {
+// Authority signs the certificates of hosts, each made at its first use. It is
+// safe for several goroutines.
+type Authority struct {
 	key  *ecdsa.PrivateKey
 	root *x509.Certificate
 
@@ -25,14 +28,15 @@ type authority struct {
 // validity of certificates: longer than any test runs.
 const validity = 30 * 24 * time.Hour
 
-func newAuthority() (*authority, error) {
+// New makes an authority that calls itself by the name.
+func New(name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "Nebula test Key Vault"},
+		Subject:               pkix.Name{CommonName: name},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(validity),
 		KeyUsage:              x509.KeyUsageCertSign,
@@ -47,14 +51,23 @@ func newAuthority() (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &authority{key: key, root: root, hosts: map[string]*tls.Certificate{}}, nil
+	return &Authority{key: key, root: root, hosts: map[string]*tls.Certificate{}}, nil
 }
 
-func (a *authority) pem() []byte {
+// PEM is the certificate that clients have to trust.
+func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.Raw})
 }
 
-func (a *authority) certificate(host string) (*tls.Certificate, error) {
+// Pool holds the certificate of PEM alone.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.root)
+	return pool
+}
+
+// Certificate is that of a host, which may be an IP address.
+func (a *Authority) Certificate(host string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c := a.hosts[host]; c != nil {
@@ -67,11 +80,15 @@ func (a *authority) certificate(host string) (*tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(len(a.hosts) + 2)),
 		Subject:      pkix.Name{CommonName: host},
-		DNSNames:     []string{host},
 		NotBefore:    a.root.NotBefore,
 		NotAfter:     a.root.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{host}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.root, &key.PublicKey, a.key)
 	if err != nil {

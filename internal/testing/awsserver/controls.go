@@ -1,0 +1,81 @@
+package awsserver
+
+import "time"
+
+// SetListDelay makes lists late by this: newer secrets are missing in them, and
+// deleted ones are still there. The service's documentation allows 5 minutes.
+func (s *Server) SetListDelay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listDelay = d
+}
+
+// SetPageSize makes every page of lists end after so many items, if the client
+// does not ask for fewer. 0 is the service's own limit.
+func (s *Server) SetPageSize(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pageSize = n
+}
+
+// SetClockSkew is how far the server's time is ahead of ours: in the Date header
+// and when it judges the time of signatures, of which it bears 5 minutes.
+func (s *Server) SetClockSkew(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.skew = d
+}
+
+// SetDeprecatedStay makes the server find no deprecated version that a label is
+// to be moved to. Nobody recorded what the service does; AWS documents in the API
+// reference, UpdateSecretVersionStage, that such a version can be deleted. A
+// client has to do with both, and by default the move succeeds.
+func (s *Server) SetDeprecatedStay(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deprecatedStay = on
+}
+
+// Labels are the staging labels of all versions of a secret, sorted.
+func (s *Server) Labels(name string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	if found := s.secrets[name]; found != nil {
+		return found.labels()
+	}
+	return nil
+}
+
+// AddRotationFunction makes RotateSecret accept this function. It rotates at
+// once, to a value of its own. All others cannot be invoked.
+func (s *Server) AddRotationFunction(arn string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.functions[arn] = true
+}
+
+// Versions is how many versions of the secret exist, deprecated ones included,
+// and 0 for one that does not exist. One that is to be deleted exists.
+func (s *Server) Versions(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	if found := s.secrets[name]; found != nil {
+		return len(found.versions)
+	}
+	return 0
+}
+
+// Names are all secrets that exist, also those that are to be deleted, in the
+// order in which they were created.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	var names []string
+	for _, one := range s.inOrder() {
+		names = append(names, one.name)
+	}
+	return names
+}
