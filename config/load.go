@@ -174,6 +174,8 @@ func (l *loader) providerOf(key string) string {
 // set gives a field its value.
 func (l *loader) set(f *field, raw any, origin string) {
 	before := f.origin
+	value := reflect.New(f.value.Type()).Elem()
+	value.Set(f.value)
 	f.origin = origin
 	if allowed := assign(f.value, raw, origin != l.config.Path); allowed != "" {
 		l.wrong(f.key, f.show(raw), allowed)
@@ -186,19 +188,21 @@ func (l *loader) set(f *field, raw any, origin string) {
 		for i := range f.value.Len() {
 			l.setPath(f, f.value.Index(i), f.value.Index(i).String())
 		}
-	default:
-		l.setPath(f, f.value, f.value.String())
+	case !l.setPath(f, f.value, f.value.String()):
+		f.value.Set(value) // one problem, not another one from the provider
 	}
 }
 
-// setPath sets a value that names a file or directory.
-func (l *loader) setPath(f *field, value reflect.Value, text string) {
+// setPath sets a value that names a file or directory, if it does.
+func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 	path := l.config.env.expand(text)
 	switch {
 	case path == "":
 		l.wrong(f.key, f.show(text), "must name a file or directory")
+		return false
 	case LooksLikeKey(text):
 		l.wrong(f.key, hidden, "must be a path, and looks like a key or a token itself"+l.elsewhere(f))
+		return false
 	case filepath.IsAbs(path):
 	case f.key == "key.file" && f.origin != l.config.Path:
 		// Who sets the variable for one command means the directory that they
@@ -208,8 +212,10 @@ func (l *loader) setPath(f *field, value reflect.Value, text string) {
 		}
 	default:
 		l.wrong(f.key, f.show(text), "must be an absolute path, or begin with ~/")
+		return false
 	}
 	value.SetString(path)
+	return true
 }
 
 // elsewhere says where a key would be taken that stands where a path belongs.
