@@ -107,7 +107,7 @@ func unnamed(err error, arg string) error {
 	if near := nearID(arg); near != "" && regexp.MustCompile(`^[a-z_-]{1,20}(/[a-z_-]{1,20})+$`).MatchString(arg) {
 		hint = "did you mean: nebula put " + near
 	}
-	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is not an id: " + reason, Hint: hint}
+	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is no id: " + reason, Hint: hint}
 }
 
 type versionJSON struct {
@@ -157,7 +157,7 @@ func endsLine(value []byte) bool {
 // hintTrim warns a person, and no script, of a newline that they may not want.
 func (a *app) hintTrim() {
 	if a.stderrIsTerminal && a.global.output == outputText {
-		a.warn("the value ends in a newline, which is stored with it; without it: --trim")
+		a.warn("the value ends in a newline, which is stored too; --trim cuts it")
 	}
 }
 
