@@ -46,6 +46,16 @@ type Config struct {
 	// credential has a tag with that key itself. No credential shows them.
 	DefaultTags map[string]string `koanf:"default_tags"`
 
+	// ContentType is set on every secret that is written: at most 255
+	// characters. "" leaves the one that is there. Policies may demand one.
+	ContentType string `koanf:"content_type"`
+
+	// ExpiresAfter is when a secret that is written expires in Key Vault, if the
+	// credential has no date of rotation, which is the expiry otherwise. It keeps
+	// nobody from reading. 0 for no expiry, else an hour at least. Policies may
+	// demand one.
+	ExpiresAfter time.Duration `koanf:"expires_after"`
+
 	Credential Credential           `koanf:"credential"`
 	Retry      provider.RetryPolicy `koanf:"retry"`
 
@@ -100,6 +110,9 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
+// maxContentType is Key Vault's limit, in characters.
+const maxContentType = 255
+
 // maxPrefix leaves room for the longest id, which is shortened to no less.
 const maxPrefix = maxName - dnsname.MinLength
 
@@ -124,6 +137,12 @@ func (c Config) Validate() error {
 	}
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
+	}
+	if n := length(c.ContentType); n > maxContentType {
+		note("content_type", fmt.Sprintf("has %d characters, %d are allowed", n, maxContentType))
+	}
+	if c.ExpiresAfter != 0 && c.ExpiresAfter < time.Hour {
+		note("expires_after", fmt.Sprintf("is %v, 0 or 1h and more are allowed", c.ExpiresAfter))
 	}
 	if len(c.DefaultTags) >= maxTags {
 		note("default_tags", fmt.Sprintf("are %d, Key Vault keeps %d, and one of them is taken", len(c.DefaultTags), maxTags))

@@ -311,6 +311,25 @@ func (d *driver) setAttributes(secret string) string {
 	return "az keyvault secret set-attributes --vault-name " + d.vault() + " --name " + secret
 }
 
+// errUncertain is for a record whose tags others took away.
+func errUncertain() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "others took the tags of the secret away, and the record that it holds is not sealed under the current key of this store: it may be another store's",
+		Hint: "if it is yours, store it again first: nebula put"}
+}
+
+// errUntold is for a secret that stands where a record would, without our tags.
+func (d *driver) errUntold(err error) error {
+	e := *d.explain(err)
+	e.Message += "; without the tags of nebula, only its value tells whether it is a record"
+	return &e
+}
+
+// errIDLost is for a record whose id only a tag held.
+func errIDLost() error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "it is a record, and others took the tag nebula- away, which held its id: the secret's name holds a hash",
+		Hint: "store the credential again under its id, if you know it: nebula put"}
+}
+
 func errProtected() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: "the vault has purge protection: nothing can be purged before its time of retention is over",
 		Hint: "delete it, and wait for that time"}

@@ -167,9 +167,7 @@ func (x *examination) namespace(ctx context.Context) {
 			Metadata: objectMeta{Name: x.config.SecretPrefix + "-doctor", Labels: x.config.DefaultLabels, Annotations: x.config.DefaultAnnotations}},
 		verb: "create", resource: "secrets"})
 	switch {
-	case hasStatus(err, http.StatusBadRequest):
-		// The server tries nothing for which it would have to ask a webhook
-		// that may act on it.
+	case refusesDryRuns(err):
 		x.Add(check, nebula.SeverityWarning, "cannot be examined: an admission webhook of the cluster does not support dry runs", "")
 		return
 	case err != nil && !isTaken(err):

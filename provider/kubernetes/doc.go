@@ -39,7 +39,8 @@
 // # What the platform cannot give
 //
 // There is no soft deletion and no history. A deletion looks first whose the
-// Secret is, and deletes on condition that it is still as it was seen.
+// Secret is, and deletes on condition that it is still as it was seen: one that
+// was given up and arrives late removes nothing that was written since.
 //
 // # Why not client-go
 //

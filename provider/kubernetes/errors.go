@@ -20,11 +20,12 @@ const providerName = "kubernetes"
 // where the server answered.
 type StatusError struct {
 	Code   int    // of HTTP
-	Reason string // NotFound, Forbidden, …; "" where the answer is none of Kubernetes
+	Reason string // NotFound, Forbidden, …; "" if the server gave none
 
+	isStatus bool   // the answer is one of Kubernetes
 	kind     string // what Details speak of: secrets, namespaces
 	causes   []cause
-	message  string // the server's words, which may hold anything: not shown
+	message  string // the server's words, which may hold anything
 	next     string // where a list goes on whose snapshot has expired
 	verb     string // of RBAC: what was asked for
 	resource string
@@ -60,12 +61,34 @@ func parseStatus(code int, body []byte, r request) *StatusError {
 			Causes []cause `json:"causes"`
 		} `json:"details"`
 	}
-	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || !isWord(status.Reason) {
+	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || status.Reason != "" && !isWord(status.Reason) {
 		return e
 	}
+	e.isStatus = true
 	e.Reason, e.kind, e.causes = status.Reason, status.Details.Kind, status.Details.Causes
 	e.message, e.next = status.Message, status.Metadata.Continue
 	return e
+}
+
+// redact drops the server's words if they tell what it was shown.
+func (e *StatusError) redact(authorization string) {
+	if _, secret, _ := strings.Cut(authorization, " "); secret != "" && strings.Contains(e.message, secret) {
+		e.message = ""
+	}
+}
+
+// words returns the server's words to be added to a message, quoted and at most
+// 300 bytes of them.
+func (e *StatusError) words() string {
+	const maxWords = 300
+	words := e.message
+	if words == "" {
+		return ""
+	}
+	if len(words) > maxWords {
+		words = strings.ToValidUTF8(words[:maxWords], "") + "…"
+	}
+	return ": " + strconv.Quote(words)
 }
 
 // isWord reports whether a text can be a reason: it is shown.
@@ -95,6 +118,8 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 // explainAnswer is for what the server said.
 func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 	switch {
+	case s.admission():
+		return d.explainAdmission(s)
 	case s.Code == http.StatusUnauthorized:
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not accept who asks: the token or certificate is not valid, or has expired",
 			Hint: "look at the user in " + d.access.source}
@@ -108,7 +133,7 @@ func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
 	case s.Code == http.StatusRequestEntityTooLarge:
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
-	case s.Code == http.StatusUnprocessableEntity && s.Reason != "":
+	case s.Code == http.StatusUnprocessableEntity && s.isStatus:
 		return explainInvalid(s)
 	case s.Code >= 300 && s.Code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
@@ -129,8 +154,10 @@ func explainUnavailable(s *StatusError) *nebula.Error {
 		e.Message = "the API server no longer has the list that was begun (status 410)"
 	case code >= 500:
 		e.Err = provider.ErrUnclear
+		e.Message += s.words()
 	default:
 		e.Kind = nebula.ErrInternal
+		e.Message += s.words()
 	}
 	return e
 }
@@ -148,20 +175,25 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 	case s.hasCause("NamespaceTerminating"):
 		return d.errTerminating()
 	case strings.Contains(s.message, "exceeded quota"):
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up",
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up" + s.words(),
 			Hint: "kubectl -n " + namespace + " describe quota"}
 	case s.verb == "":
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the API server refuses the request to whoever asks"}
-	case s.Reason == "":
+	case !s.isStatus:
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("something before the API server refuses to %s %s in namespace %s (status 403, which is none of Kubernetes)", s.verb, s.resource, namespace),
 			Hint:    "look at what stands before " + d.access.server.Host + ": a proxy, a gateway"}
-	case !strings.Contains(s.message, " cannot "):
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
-			Message: fmt.Sprintf("an admission control of the cluster refuses to %s %s in namespace %s", s.verb, s.resource, namespace),
-			Hint:    "ask who runs the cluster which policy it is"}
+	case !s.unauthorized():
+		return d.explainAdmission(s)
 	}
 	return d.errForbidden(s.verb, s.resource)
+}
+
+// unauthorized reports whether RBAC, or what else authorizes, refused the
+// request. The server says so in words alone.
+func (s *StatusError) unauthorized() bool {
+	return strings.Contains(s.message, ` is forbidden: User "`) &&
+		strings.Contains(s.message, fmt.Sprintf(" cannot %s resource %q", s.verb, s.resource))
 }
 
 func (d *driver) errForbidden(verb, resource string) *nebula.Error {
@@ -180,24 +212,31 @@ func explainInvalid(s *StatusError) *nebula.Error {
 	for _, c := range s.causes {
 		switch {
 		case strings.HasPrefix(c.Field, "metadata.annotations"), strings.HasPrefix(c.Field, "metadata.labels"):
-			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server does not take these tags, or the default labels or annotations",
+			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server does not take these tags, or the default labels or annotations" + s.words(),
 				Hint: "all annotations together, those of others too, have 256 KiB at most"}
 		case strings.HasPrefix(c.Field, "data"):
 			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the API server takes"}
 		}
 	}
-	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server does not take the Secret (status 422)"}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server does not take the Secret (status 422)" + s.words()}
 }
 
 func (s *StatusError) hasCause(reason string) bool {
 	return slices.ContainsFunc(s.causes, func(c cause) bool { return c.Reason == reason })
 }
 
+// refusal returns the refusal of the API itself that err is. What admission
+// control says with the same code means something else.
+func refusal(err error) (s *StatusError, ok bool) {
+	ok = errors.As(err, &s) && !s.admission()
+	return s, ok
+}
+
 // isMissing reports a 404 of the API itself about a Secret: any server has a
 // page that says 404.
 func isMissing(err error) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusNotFound && s.Reason == "NotFound" && s.kind == "secrets"
+	s, ok := refusal(err)
+	return ok && s.Code == http.StatusNotFound && s.Reason == "NotFound" && s.kind == "secrets"
 }
 
 // isAbsent reports that there is no such credential: no Secret, or one that is
@@ -205,20 +244,20 @@ func isMissing(err error) bool {
 func isAbsent(err error) bool { return isMissing(err) || errors.Is(err, nebula.ErrNotFound) }
 
 func hasStatus(err error, code int) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == code
+	s, ok := refusal(err)
+	return ok && s.Code == code
 }
 
 // isTaken reports that a creation met an object of that name.
 func isTaken(err error) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusConflict && s.Reason == "AlreadyExists"
+	s, ok := refusal(err)
+	return ok && s.Code == http.StatusConflict && s.Reason == "AlreadyExists"
 }
 
 // isRaced reports that what was written over, or deleted, was no longer that.
 func isRaced(err error) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusConflict && s.Reason != "AlreadyExists"
+	s, ok := refusal(err)
+	return ok && s.Code == http.StatusConflict && s.Reason != "AlreadyExists"
 }
 
 // isUnfit reports that a test of a patch failed, or that what would come of it
@@ -234,8 +273,7 @@ func isTooLarge(err error) bool {
 // expiredAt reports that the snapshot of a list has expired, and where the list
 // goes on in a newer one; "" is its beginning.
 func expiredAt(err error) (next string, expired bool) {
-	var s *StatusError
-	if errors.As(err, &s) && s.Code == http.StatusGone {
+	if s, ok := refusal(err); ok && s.Code == http.StatusGone {
 		return s.next, true
 	}
 	return "", false
@@ -260,14 +298,16 @@ func (d *driver) errForeignSecret(secret string) *nebula.Error {
 		Hint:    "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret}
 }
 
+// errImmutable is no conflict: to try again is of no use.
 func (d *driver) errImmutable(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrConflict,
+	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, d.names.namespace),
 		Hint:    "delete the credential, then store it anew"}
 }
 
+// errFinalizing may pass by itself, and is no conflict: nobody wrote.
 func (d *driver) errFinalizing(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrConflict,
+	return &nebula.Error{Kind: nebula.ErrUnavailable,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, d.names.namespace),
 		Hint:    "look which: kubectl -n " + d.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
 }

@@ -193,24 +193,43 @@ func TestCircularList(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig)
 }
 
-// What the server says of itself is kept out of the error's text.
+// A server that repeats what it was shown does not get it into an error.
 func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 406, 409, 410, 413, 415, 422, 429, 500, 501, 502, 503, 504} {
-		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(status)
-			text := r.Header.Get("Authorization")
-			fmt.Fprintf(w, `{"kind":"Status","reason":%q,"message":%q,"details":{"kind":%q,"causes":[{"field":%q}]}}`, text, text, text, text)
-		})
-		_, err := p.Retrieve(t.Context(), name)
-		var e *nebula.Error
-		if !errors.As(err, &e) || strings.Contains(err.Error()+e.Hint, secretToken) {
-			t.Errorf("%d: %v", status, err)
-		}
-		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
-			if strings.Contains(cause.Error(), secretToken) {
-				t.Errorf("%d: a cause tells the token: %v", status, cause)
+		for _, reason := range []string{"", "Invalid"} {
+			p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				text := r.Header.Get("Authorization")
+				word := reason
+				if word == "" {
+					word = text
+				}
+				fmt.Fprintf(w, `{"kind":"Status","reason":%q,"message":%q,"details":{"kind":%q,"causes":[{"field":%q}]}}`, word, "look: "+text, text, text)
+			})
+			_, err := p.Retrieve(t.Context(), name)
+			var e *nebula.Error
+			if !errors.As(err, &e) || strings.Contains(err.Error()+e.Hint, secretToken) {
+				t.Errorf("%d: %v", status, err)
+			}
+			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+				if strings.Contains(cause.Error(), secretToken) {
+					t.Errorf("%d: a cause tells the token: %v", status, cause)
+				}
 			}
 		}
+	}
+}
+
+// What the server says is bounded, whatever it is.
+func TestLongWords(t *testing.T) {
+	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprintf(w, `{"kind":"Status","reason":"Invalid","message":%q}`, strings.Repeat("ü", 100_000))
+	})
+	_, err := p.Retrieve(t.Context(), name)
+	wants(t, err, nebula.ErrInternal, `üü…"`)
+	if n := len(err.Error()); n > 500 {
+		t.Errorf("the error has %d bytes", n)
 	}
 }
 
@@ -223,7 +242,7 @@ func TestDoctorIsRefused(t *testing.T) {
 			switch {
 			case plural == refused && plural == "secrets":
 				w.WriteHeader(http.StatusBadRequest)
-				fmt.Fprintf(w, refusal, "BadRequest")
+				fmt.Fprintf(w, `{"kind":"Status","reason":"BadRequest","message":"admission webhook \"w\" does not support dry run"}`)
 			case plural == refused:
 				w.WriteHeader(http.StatusForbidden)
 				fmt.Fprintf(w, refusal, "Forbidden")

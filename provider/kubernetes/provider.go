@@ -35,6 +35,8 @@ type driver struct {
 	clock  provider.Clock
 	access *access
 	wire   *wire
+
+	changes provider.Changes // that are under way without their caller
 }
 
 var _ interface {
@@ -77,6 +79,7 @@ func (d *driver) Open(ctx context.Context) error {
 // Close implements [provider.Opener]. It ends a credential plugin that nobody
 // waits for any more.
 func (d *driver) Close() error {
+	d.changes.Wait()
 	if plugin, ok := d.access.credential.(*plugin); ok {
 		plugin.close()
 	}
@@ -112,4 +115,9 @@ func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
 		}
 	}
 	return a, httpx.WithRetryAfter(err, a, d.clock.Now())
+}
+
+// change is call, for a request that changes what is stored under a name.
+func (d *driver) change(ctx context.Context, name nebula.Name, r request) (*httpx.Answer, error) {
+	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (*httpx.Answer, error) { return d.call(ctx, r) })
 }

@@ -120,7 +120,7 @@ func (w writing) digest() string { return w.object.Metadata.digest() }
 
 // create makes the Secret, on condition that there is none of that name.
 func (d *driver) create(ctx context.Context, w writing) (objectMeta, error) {
-	a, err := d.call(ctx, request{method: http.MethodPost, path: d.secrets(), query: managed(), accept: acceptMetadata,
+	a, err := d.change(ctx, w.name, request{method: http.MethodPost, path: d.secrets(), query: managed(), accept: acceptMetadata,
 		body: w.object, verb: "create", resource: "secrets"})
 	if err != nil {
 		return objectMeta{}, err
@@ -133,7 +133,7 @@ func (d *driver) create(ctx context.Context, w writing) (objectMeta, error) {
 // operations to one state of the object, or none.
 func (d *driver) patch(ctx context.Context, w writing) (objectMeta, error) {
 	name := w.object.Metadata.Name
-	a, err := d.call(ctx, request{method: http.MethodPatch, path: d.secrets() + "/" + name, query: managed(), accept: acceptMetadata,
+	a, err := d.change(ctx, w.name, request{method: http.MethodPatch, path: d.secrets() + "/" + name, query: managed(), accept: acceptMetadata,
 		content: contentPatch, body: w.operations(), verb: "patch", resource: "secrets"})
 	if isUnfit(err) {
 		return d.unfit(ctx, w, err)
@@ -155,6 +155,8 @@ func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMet
 		return objectMeta{}, err
 	case !d.names.holds(m, w.name), s.Type != opaque:
 		return objectMeta{}, d.errForeignSecret(m.Name)
+	case !m.stays() && w.version != "":
+		return objectMeta{}, provider.NotCurrent(w.version, d.errFinalizing(m.Name))
 	case !m.stays():
 		return objectMeta{}, d.errFinalizing(m.Name)
 	case s.Immutable:
@@ -198,7 +200,7 @@ func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.
 	if err := condition.Check(m.version()); err != nil {
 		return false, err
 	}
-	_, err = d.call(ctx, request{method: http.MethodDelete, path: d.secrets() + "/" + m.Name, accept: acceptMetadata,
+	_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.secrets() + "/" + m.Name, accept: acceptMetadata,
 		body: map[string]any{"apiVersion": "v1", "kind": "DeleteOptions",
 			"preconditions": map[string]string{"uid": m.UID, "resourceVersion": m.ResourceVersion}},
 		verb: "delete", resource: "secrets"})

@@ -256,7 +256,7 @@ func TestLiveImmutableAndFinalized(t *testing.T) {
 	s.API(t, http.MethodPatch, path, map[string]any{"immutable": true})
 	for _, condition := range []nebula.Precondition{{}, nebula.IfVersion(currentVersion(t, p, name))} {
 		_, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: condition, Previous: e})
-		wants(t, err, nebula.ErrConflict, "immutable", "delete the credential")
+		wants(t, err, nebula.ErrPermissionDenied, "immutable", "delete the credential")
 	}
 	if err := remove(ctx, p, name); err != nil {
 		t.Fatal(err)
@@ -282,10 +282,12 @@ func TestLiveImmutableAndFinalized(t *testing.T) {
 	if entries, err := list(ctx, p, nebula.Filter{}); len(entries) != 0 || err != nil {
 		t.Errorf("listed: %v, %v", entries, err)
 	}
-	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+	for kind, condition := range map[nebula.Kind]nebula.Precondition{nebula.ErrUnavailable: nebula.IfAbsent(), nebula.ErrConflict: nebula.IfVersion("1")} {
 		_, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: condition})
-		wants(t, err, nebula.ErrConflict, "finalizer")
+		wants(t, err, kind)
 	}
+	_, err = p.Store(ctx, name, next, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrUnavailable, "finalizer")
 	s.API(t, http.MethodPatch, path, map[string]any{"metadata": map[string]any{"finalizers": nil}})
 	if _, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: nebula.IfAbsent()}); err != nil {
 		t.Error(err)

@@ -100,7 +100,9 @@ func (w *wire) do(ctx context.Context, r request, authorization string) (*httpx.
 	if a.OK() {
 		return a, nil
 	}
-	return a, parseStatus(a.Status, a.Body, r)
+	refused := parseStatus(a.Status, a.Body, r)
+	refused.redact(authorization)
+	return a, refused
 }
 
 func (w *wire) write(r request, authorization string) httpx.Request {

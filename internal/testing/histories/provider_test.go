@@ -43,7 +43,7 @@ func newMemory(t *testing.T) (nebula.Provider, nebula.Name) {
 	if err := p.(nebula.Connector).Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Close() })
+	t.Cleanup(func() { _ = p.(nebula.Connector).Close() })
 	name, err := nebula.ID("contended").Name()
 	if err != nil {
 		t.Fatal(err)
