@@ -18,6 +18,7 @@
 //	…
 //	store, err := nebula.Open(ctx, provider, nebula.Options{
 //		Keys: []nebula.Key{&nebula.KeyFile{Path: path}},
+//		Pins: nebula.NewPinFile(filepath.Join(state, "known_stores")),
 //	})
 //	…
 //	credential, err := store.Get(ctx, "github_token")
@@ -29,10 +30,15 @@
 // its times, nor put one record in the place of another: [Store.Get] then
 // fails with [ErrCorrupted]. A wrong key is told apart, with [ErrWrongKey].
 //
+// The data key of a store is remembered by [Pins], as SSH remembers the keys of
+// hosts: somebody who puts another keyring in the place of the store's is then
+// noticed before anything is read or written. [PinFile] keeps them; without, a
+// process notices only what happens while it runs.
+//
 // In clear for the backend are ids, tags, scopes, authors, times, the length
 // of each value, and the kinds and number of keys. Not detected are an older
-// authentic record in the place of a newer one, a deletion, and a record that
-// is hidden. Lists, and the filters on them, come from what the backend shows
+// authentic record in the place of a newer one, unless there is a
+// [RollbackGuard], a deletion, and a record that is hidden. Lists, and the filters on them, come from what the backend shows
 // and are not authenticated, unless [ListOptions] asks for it.
 //
 // A write either stands whole or not at all; no reader sees part of it. Of

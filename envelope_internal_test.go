@@ -171,16 +171,16 @@ func TestFormatSlotsThatAreNotSupportedAreSkipped(t *testing.T) {
 	}
 	argon := e.slots.slots[1]
 	fips := unsupportedKind{password, SlotArgon2id}
-	if _, err := unwrap(t.Context(), []slotRecord{argon, wrapped}, []Key{fips}); err != nil {
+	if _, _, err := unwrap(t.Context(), []slotRecord{argon, wrapped}, []Key{fips}); err != nil {
 		t.Errorf("with a slot that works: %v", err)
 	}
-	if _, err := unwrap(t.Context(), e.slots.slots, []Key{fips, file}); err != nil {
+	if _, _, err := unwrap(t.Context(), e.slots.slots, []Key{fips, file}); err != nil {
 		t.Errorf("with another key: %v", err)
 	}
-	_, err = unwrap(t.Context(), []slotRecord{argon}, []Key{fips})
+	_, _, err = unwrap(t.Context(), []slotRecord{argon}, []Key{fips})
 	wantKind(t, err, "not_supported")
 	wrapped.wrapped.Commitment[0] ^= 1
-	_, err = unwrap(t.Context(), []slotRecord{argon, wrapped}, []Key{fips})
+	_, _, err = unwrap(t.Context(), []slotRecord{argon, wrapped}, []Key{fips})
 	wantKind(t, err, "wrong_key")
 }
 

@@ -49,6 +49,10 @@ const ErrNotInitialised Kind = "not_initialised"
 // read again, and the value sealed again.
 const ErrKeyChanged Kind = "key_changed"
 
+// ErrNotARecord is the cause of an ErrCorrupted if what is stored in the place
+// of a credential is no damaged record, but somebody else's.
+const ErrNotARecord Kind = "not_a_record"
+
 // Error returns the kind in words.
 func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 

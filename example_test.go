@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
@@ -27,7 +28,10 @@ func exampleStore(ctx context.Context) *nebula.Store {
 	if err != nil {
 		log.Fatal(err)
 	}
-	store, err := nebula.Open(ctx, provider, nebula.Options{Keys: []nebula.Key{key}})
+	store, err := nebula.Open(ctx, provider, nebula.Options{
+		Keys: []nebula.Key{key},
+		Pins: nebula.NewPinFile(filepath.Join(dir, "known_stores")),
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -58,6 +62,57 @@ func Example() {
 	// Output:
 	// [REDACTED] map[env:prod]
 	// ghp_example
+}
+
+// A store on files whose data key is remembered: that somebody replaces it is
+// noticed by the next process, and older records are, too.
+func ExampleNewPinFile() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "nebula-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	key := &nebula.KeyFile{Path: filepath.Join(dir, "key")}
+	if err := nebula.CreateKeyFile(key.Path); err != nil {
+		log.Fatal(err)
+	}
+	open := func(name string) *nebula.Store {
+		config := local.DefaultConfig()
+		config.BasePath = filepath.Join(dir, name)
+		provider, err := local.New(config)
+		if err != nil {
+			log.Fatal(err)
+		}
+		store, err := nebula.Open(ctx, provider, nebula.Options{
+			Keys:          []nebula.Key{key},
+			Pins:          nebula.NewPinFile(filepath.Join(dir, "state", "known_stores")),
+			RollbackGuard: nebula.NewGuardFile(filepath.Join(dir, "state", "guard")),
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		return store
+	}
+	for _, name := range []string{"mine", "theirs"} {
+		store := open(name)
+		if _, err := store.Init(ctx, key); err != nil {
+			log.Fatal(err)
+		}
+		store.Close()
+	}
+	err = os.Rename(filepath.Join(dir, "mine"), filepath.Join(dir, "moved"))
+	if err == nil {
+		err = os.Rename(filepath.Join(dir, "theirs"), filepath.Join(dir, "mine"))
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := open("mine")
+	defer store.Close()
+	_, err = store.Put(ctx, "github_token", nebula.NewSecret([]byte("ghp_example")), nebula.PutOptions{})
+	fmt.Println(errors.Is(err, nebula.ErrUntrustedKey))
+	// Output: true
 }
 
 func ExampleStore_List() {

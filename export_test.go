@@ -36,6 +36,14 @@ func JoinSlots(t *testing.T, keyring, other *Envelope) []byte {
 	return edited.encode()
 }
 
+// WithKeyID returns the record with another key id in clear.
+func WithKeyID(e *Envelope, id KeyID) *Envelope {
+	edited := *e
+	edited.keyID = id
+	edited.raw = edited.encode()
+	return &edited
+}
+
 // PassTime makes the store's waiting for a rotation to settle pass at once.
 func PassTime(s *Store, pass func(time.Duration)) {
 	s.sleep = func(_ context.Context, d time.Duration) error {
@@ -46,3 +54,6 @@ func PassTime(s *Store, pass func(time.Duration)) {
 
 // KeysForTest returns the keys that the store was opened with.
 func (s *Store) KeysForTest() []Key { return s.options.Keys }
+
+// LimitGuard makes a guard hold fewer marks, by another clock.
+func LimitGuard(f *GuardFile, marks int, now func() time.Time) { f.maxMarks, f.now = marks, now }

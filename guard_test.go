@@ -7,12 +7,15 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // heldGuard remembers in memory.
 type heldGuard struct {
-	mu    sync.Mutex
-	marks map[string]nebula.Mark
+	mu     sync.Mutex
+	marks  map[string]nebula.Mark
+	full   bool
+	before func() // each update
 }
 
 func (g *heldGuard) Load(address string, id nebula.ID) (nebula.Mark, bool, error) {
@@ -22,15 +25,28 @@ func (g *heldGuard) Load(address string, id nebula.ID) (nebula.Mark, bool, error
 	return m, found, nil
 }
 
-func (g *heldGuard) Update(address string, id nebula.ID, change func(nebula.Mark, bool) nebula.Mark) error {
+func (g *heldGuard) Update(address string, id nebula.ID, change func(nebula.Mark, bool) (nebula.Mark, bool)) error {
+	if g.before != nil {
+		g.before()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.marks == nil {
 		g.marks = make(map[string]nebula.Mark)
 	}
 	old, found := g.marks[address+" "+string(id)]
-	g.marks[address+" "+string(id)] = change(old, found)
+	m, keep := change(old, found)
+	if keep {
+		g.marks[address+" "+string(id)] = m
+	}
 	return nil
+}
+
+func (g *heldGuard) CheckRoom(address string, id nebula.ID) error {
+	if _, found, _ := g.Load(address, id); found || !g.full {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the guard is full"}
 }
 
 // putBack stores an older record, as who runs the backend can.
@@ -187,7 +203,7 @@ func TestRollbackGuardAfterTheOldKeyIsDestroyed(t *testing.T) {
 	if m := guard.marks["memory: x"]; m.KeyID != result.KeyID {
 		t.Errorf("the mark is still under %v", m.KeyID)
 	}
-	wantKind(t, s.DestroyKey(t.Context(), old.ID), "")
+	wantKind(t, s.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), "")
 	get(t, s, "x")
 	put(t, s, "gone", "2", nebula.PutOptions{})
 }
@@ -226,4 +242,138 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 	wantKind(t, err, nebula.ErrCorrupted)
 	put(t, s, "x", "3", nebula.PutOptions{Force: true})
 	get(t, s, "x")
+}
+
+// A put that found nothing is overtaken by another process's put and delete. It
+// is acknowledged, so the guard does not refuse it.
+func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
+	for _, behind := range []time.Duration{0, 5 * time.Second} {
+		f := newFixture(t)
+		guard := &heldGuard{}
+		other := f.open(t, nebula.Options{RollbackGuard: guard})
+		s := f.open(t, nebula.Options{RollbackGuard: guard})
+		once := true
+		f.calls.step(func(c provider.Call) {
+			if c.Op != "store" || !once {
+				return
+			}
+			once = false
+			f.clock.advance(behind + time.Second)
+			put(t, other, "x", "theirs", nebula.PutOptions{})
+			wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+			f.clock.advance(-behind)
+		})
+		v := put(t, s, "x", "ours", nebula.PutOptions{})
+		c := get(t, s, "x")
+		if string(c.Secret.Reveal()) != "ours" || c.Version != v {
+			t.Errorf("%q of version %s, put gave %s", c.Secret.Reveal(), c.Version, v)
+		}
+		get(t, other, "x")
+		if m := guard.marks["memory: x"]; m.LastModified != c.Metadata.LastModified || !m.DeletedAt.IsZero() {
+			t.Errorf("the mark is %+v", m)
+		}
+	}
+}
+
+// The mark is of before a rotation that ended, the record of after it, and a
+// second rotation has not come to it yet.
+func TestRollbackGuardWhileASecondRotationRuns(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	old := f.record(t, "x")
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	between := f.record(t, "x")
+	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
+		t.Fatal(err)
+	}
+	get(t, s, "x")
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	get(t, s, "x")
+	name, _ := nebula.ID("x").Name()
+	for _, r := range []nebula.Record{old, between} {
+		f.unchecked(t, name, r.Envelope)
+		if c, err := s.Get(t.Context(), "x"); err == nil {
+			t.Errorf("a record of before the rotations is %q", c.Secret.Reveal())
+		}
+	}
+}
+
+// An old record that is put back while the key is replaced, and sealed anew, is
+// refused even if the key of the mark is destroyed.
+func TestRollbackGuardIsNotLaundered(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	old := f.record(t, "x")
+	f.clock.advance(time.Hour)
+	put(t, s, "x", "2", nebula.PutOptions{})
+	key, _ := s.Keys(t.Context())
+	f.putBack(t, "x", old)
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), key.ID, nebula.DestroyOptions{}), "")
+	_, err := s.Get(t.Context(), "x")
+	wantKind(t, err, nebula.ErrRolledBack)
+	put(t, f.Store, "x", "3", nebula.PutOptions{})
+	get(t, s, "x") // a later one is learnt
+}
+
+func TestRollbackGuardThatIsFull(t *testing.T) {
+	f := newFixture(t)
+	guard := &heldGuard{}
+	s := f.open(t, nebula.Options{RollbackGuard: guard})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	put(t, f.Store, "y", "1", nebula.PutOptions{})
+	guard.full = true
+	put(t, s, "x", "2", nebula.PutOptions{})
+	get(t, s, "y")
+	f.calls.take()
+	_, err := s.Put(t.Context(), "z", value("1"), nebula.PutOptions{IfAbsent: true})
+	wantKind(t, err, nebula.ErrUsage)
+	if made := f.calls.take(); len(made) > 0 {
+		t.Errorf("it was refused after %v", made)
+	}
+}
+
+// A mark is noted as deleted by an acknowledged deletion alone, and lives on if
+// the credential does.
+func TestRollbackGuardNotesDeletions(t *testing.T) {
+	f := newFixture(t)
+	guard := &heldGuard{}
+	s := f.open(t, nebula.Options{RollbackGuard: guard})
+	deleted := func() bool { return !guard.marks["memory: x"].DeletedAt.IsZero() }
+	put(t, s, "x", "1", nebula.PutOptions{})
+	name, _ := nebula.ID("x").Name()
+	if _, err := f.memory.Delete(t.Context(), name, nebula.Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Get(t.Context(), "x")
+	wantKind(t, err, nebula.ErrNotFound)
+	if deleted() {
+		t.Error("a credential that vanished counts as deleted")
+	}
+	wantKind(t, f.Restore(t.Context(), "x"), "")
+	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+	if !deleted() {
+		t.Error("an acknowledged deletion is not noted")
+	}
+	wantKind(t, f.Restore(t.Context(), "x"), "") // by another machine
+	get(t, s, "x")
+	if deleted() {
+		t.Error("a credential that is there counts as deleted")
+	}
+	wantKind(t, failure(s.Purge(t.Context(), "x")), "")
+	if !deleted() {
+		t.Error("an acknowledged purge is not noted")
+	}
+	wantKind(t, failure(s.Purge(t.Context(), "never")), "")
+	if _, found := guard.marks["memory: never"]; found {
+		t.Error("a deletion made a mark")
+	}
 }

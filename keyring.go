@@ -7,14 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
+// Limits of a keyring. A slot's kind is counted in characters, its data in bytes.
 const (
 	maxSlots      = 16
+	maxSlotKind   = 64
+	maxSlotData   = 8192
 	maxRetired    = 64
 	maxGeneration = 1<<53 - 1
 )
@@ -95,7 +100,7 @@ func readSlots(r *canon.Reader, data []byte) *slotList {
 }
 
 func readSlot(r *canon.Reader) slotRecord {
-	const most = 1<<32 - 1
+	const maxUint32 = 1<<32 - 1
 	var s slotRecord
 	r.Expect(`{"id":`)
 	s.ID = r.String()
@@ -104,11 +109,11 @@ func readSlot(r *canon.Reader) slotRecord {
 	r.Expect(`,"salt":`)
 	r.Fixed(s.Salt[:])
 	r.Expect(`,"m":`)
-	s.Memory = uint32(r.Uint(most))
+	s.Memory = uint32(r.Uint(maxUint32))
 	r.Expect(`,"t":`)
-	s.Passes = uint32(r.Uint(most))
+	s.Passes = uint32(r.Uint(maxUint32))
 	r.Expect(`,"p":`)
-	s.Lanes = uint32(r.Uint(most))
+	s.Lanes = uint32(r.Uint(maxUint32))
 	if r.Accept(`,"data":`) {
 		s.Data = r.Base64([]byte{})
 	}
@@ -119,7 +124,8 @@ func readSlot(r *canon.Reader) slotRecord {
 	r.Expect(`,"wrapped":`)
 	r.Fixed(s.wrapped.Key[:])
 	r.Expect(`}`)
-	if !isSlotID(s.ID) || s.Data != nil && hasNoData(s.Kind) {
+	tooLong := utf8.RuneCountInString(s.Kind) > maxSlotKind || len(s.Data) > maxSlotData
+	if !isSlotID(s.ID) || tooLong || s.Data != nil && hasNoData(s.Kind) {
 		r.Fail()
 	}
 	return s
@@ -180,13 +186,14 @@ type keyring struct {
 	generation uint64
 	rotating   bool
 	switchedAt time.Time // while rotating
+	openedBy   Slot      // that gave the current key; zero where this process made the key
 }
 
 // openKeyring opens the keyring's record with the first of the keys that fits
 // a slot. The order of checks, and so of errors, is that of docs/format.md.
 func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, error) {
 	e := record.Envelope
-	current, err := unwrap(ctx, e.slots.slots, keys)
+	current, openedBy, err := unwrap(ctx, e.slots.slots, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +211,7 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 		createdAt: e.metadata.CreatedAt,
 		slots:     e.slots.slots,
 		current:   current,
+		openedBy:  openedBy,
 	}
 	if !k.readValue(plaintext) {
 		return nil, damagedKeyring("its sealed value is not valid", nil)
@@ -211,17 +219,18 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 	return k, nil
 }
 
-// unwrap returns the data key from the first slot that one of the keys opens.
-func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, error) {
-	tried := false
+// unwrap returns the data key, and the first slot that one of the keys opens.
+func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
+	var tried []Key
 	var absent error
-	for _, key := range keys {
+	for i := 0; i < len(keys); i++ {
+		key, fits := keys[i], false
 		for _, s := range slots {
 			if !key.Opens(s.Kind) {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
-				return nil, err // deriving a secret cannot be stopped
+				return nil, Slot{}, err // deriving a secret cannot be stopped
 			}
 			secret, err := key.Secret(ctx, s.Slot)
 			notHere := errors.Is(err, ErrUnauthenticated)
@@ -233,31 +242,51 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, err
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return nil, Slot{}, err
 			}
-			tried = true
+			fits = true
 			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
 			if errors.Is(err, seal.ErrCommitment) {
 				continue
 			}
 			if err != nil {
-				return nil, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
+				return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
 			}
-			return dataKey, nil
+			return dataKey, s.Slot, nil
+		}
+		if p, ok := key.(*Passphrase); ok && fits && p.again() {
+			i-- // another passphrase
+			continue
+		}
+		if fits {
+			tried = append(tried, key)
 		}
 	}
-	if tried {
-		message := "the key or passphrase opens no slot of this store's keyring"
+	if tried != nil {
+		message := describeKeys(tried) + " opens no slot of this store's keyring"
 		if errors.Is(absent, ErrNotSupported) {
 			message += ", of which those of Argon2id cannot be tried in FIPS mode"
 		}
-		return nil, &Error{Kind: ErrWrongKey, Message: message,
+		return nil, Slot{}, &Error{Kind: ErrWrongKey, Message: message,
 			Hint: "look at the slots with: nebula key list"}
 	}
 	if absent != nil {
-		return nil, absent
+		return nil, Slot{}, absent
 	}
-	return nil, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+	return nil, Slot{}, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+}
+
+// describeKeys names keys that were of no use.
+func describeKeys(keys []Key) string {
+	var names []string
+	for _, key := range keys {
+		name := "a key"
+		if s, ok := key.(fmt.Stringer); ok {
+			name = s.String()
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", and ")
 }
 
 func kinds(slots []slotRecord) string {
@@ -266,7 +295,7 @@ func kinds(slots []slotRecord) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += s.Kind
+		text += shown(s.Kind)
 	}
 	return text
 }
@@ -366,6 +395,20 @@ func (k *keyring) without(ids []string) ([]slotRecord, error) {
 			Hint: "add another one first: nebula key add"}
 	}
 	return rest, nil
+}
+
+// continues reports whether k is a later state of the same store as before: it
+// holds the key of that, or it was opened by one of the slots of that. Whoever
+// does not know the secret of such a slot cannot wrap another key for it; its
+// key may have been destroyed, and is then no longer there.
+func (k *keyring) continues(before *keyring) bool {
+	if k.keyByID(KeyID(before.current.ID())) != nil {
+		return true
+	}
+	by := k.openedBy
+	return hasNoData(by.Kind) && slices.ContainsFunc(before.slots, func(s slotRecord) bool {
+		return s.ID == by.ID && s.Kind == by.Kind && s.Salt == by.Salt
+	})
 }
 
 func (k *keyring) hasSlot(id string) bool {

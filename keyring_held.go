@@ -15,8 +15,9 @@ const keyringAge = 60 * time.Second
 // it was read or written, and the number of that read or write.
 type heldKeyring struct {
 	*keyring
-	at   time.Time
-	turn uint64
+	at    time.Time
+	turn  uint64
+	since time.Time // its current key was the current one then, and ever since
 }
 
 // prefetch is a read of the keyring's record that may be under way.
@@ -88,12 +89,16 @@ func (s *Store) age(held *heldKeyring) time.Duration {
 
 // reloadKeyring returns the keyring as it was after the call began.
 func (s *Store) reloadKeyring(ctx context.Context) (*keyring, error) {
-	begun := s.turns.Load()
-	held, err := s.loadKeyring(ctx, &prefetch{}, func(held *heldKeyring) bool { return held.turn > begun })
+	held, err := s.reloadHeld(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return held.keyring, nil
+}
+
+func (s *Store) reloadHeld(ctx context.Context) (*heldKeyring, error) {
+	begun := s.turns.Load()
+	return s.loadKeyring(ctx, &prefetch{}, func(held *heldKeyring) bool { return held.turn > begun })
 }
 
 // loadKeyring returns the held keyring if it is good enough, and else takes the
@@ -126,7 +131,7 @@ func (s *Store) loadKeyring(ctx context.Context, pre *prefetch, enough func(*hel
 	if err != nil {
 		return nil, aboutKeyring(err)
 	}
-	return s.hold(&heldKeyring{ring, pre.at, pre.turn}), nil
+	return s.hold(ring, pre.at, pre.turn), nil
 }
 
 // openIfChanged returns the held keyring where the record is the same. The
@@ -142,7 +147,7 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 // the two another process may have written a newer one, and remembered that:
 // then the newer one is what counts.
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
-	for {
+	for again := newRereads(); ; {
 		ring, err := openKeyring(ctx, record, s.options.Keys)
 		if err != nil {
 			return nil, err
@@ -156,27 +161,32 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 			return nil, distrust
 		}
 		record = newer
+		if err := again.next(ctx, distrust); err != nil {
+			return nil, err
+		}
 	}
 }
 
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
 	record, err := s.provider.Retrieve(ctx, KeyringName())
 	if errors.Is(err, ErrNotFound) {
-		if err := s.wantNoPin(); err != nil {
-			return Record{}, err
-		}
-		return Record{}, notInitialised(err)
+		return Record{}, s.whyNoKeyring(err)
 	}
 	return record, err
 }
 
 // hold keeps a keyring, unless a later read or write has left another one, and
 // returns the one that is kept.
-func (s *Store) hold(mine *heldKeyring) *heldKeyring {
+func (s *Store) hold(ring *keyring, at time.Time, turn uint64) *heldKeyring {
+	// The time after the read: before it, the key may not have been current yet.
+	mine := &heldKeyring{keyring: ring, at: at, turn: turn, since: s.options.Now()}
 	for {
 		held := s.ring.Load()
 		if held != nil && held.turn > mine.turn {
 			return held
+		}
+		if held != nil && held.current.ID() == mine.current.ID() {
+			mine.since = held.since
 		}
 		if s.ring.CompareAndSwap(held, mine) {
 			return mine
@@ -187,7 +197,7 @@ func (s *Store) hold(mine *heldKeyring) *heldKeyring {
 // holdWritten keeps a keyring that this process has just written. A read that
 // began before the write ended may have seen the one before it.
 func (s *Store) holdWritten(ring *keyring, begun time.Time) {
-	s.hold(&heldKeyring{ring, begun, s.turns.Add(1)})
+	s.hold(ring, begun, s.turns.Add(1))
 	if err := s.remember(ring); err != nil {
 		// It is written: whoever called must not think that it is not.
 		s.options.Logger.Warn("the keyring is written, and cannot be remembered", "reason", err.Error())

@@ -24,9 +24,9 @@ const MinPassphraseLength = 12
 
 // Kinds of slots that this package makes.
 const (
-	SlotArgon2id = seal.KindArgon2id // passphrase
-	SlotPBKDF2   = seal.KindPBKDF2   // passphrase, for FIPS mode
-	SlotKeyFile  = seal.KindKeyFile
+	SlotArgon2id = "argon2id"      // passphrase
+	SlotPBKDF2   = "pbkdf2-sha256" // passphrase, for FIPS mode
+	SlotKeyFile  = "key-file"
 )
 
 // What a new passphrase slot costs to open: the second choice of RFC 9106,
@@ -39,7 +39,7 @@ const (
 )
 
 // KeyID identifies a data key and discloses nothing of it.
-type KeyID [seal.KeyIDSize]byte
+type KeyID [16]byte
 
 // String returns 32 lower-case hexadecimal digits.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
@@ -50,7 +50,7 @@ func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 type Slot struct {
 	ID     string // 8 characters of a-z2-7, given when the slot is made
 	Kind   string
-	Salt   [seal.SaltSize]byte
+	Salt   [16]byte
 	Memory uint32
 	Passes uint32
 	Lanes  uint32
@@ -71,7 +71,7 @@ type Key interface {
 	Secret(ctx context.Context, slot Slot) ([]byte, error)
 
 	// NewSlot returns a slot for this key, without id; salt is a fresh one.
-	NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error)
+	NewSlot(ctx context.Context, salt [16]byte) (Slot, error)
 }
 
 // Passphrase is a [Key] that is typed or read. It is asked for once, when it
@@ -80,6 +80,13 @@ type Passphrase struct {
 	// Source returns the passphrase, UTF-8, in any normalisation. It is wiped
 	// after use.
 	Source func(context.Context) ([]byte, error)
+
+	// Name says in messages where it comes from.
+	Name string
+
+	// Tries is how often Source is asked, at most, while what it returned opens
+	// no slot; 0 is once. It is for a person, who may mistype.
+	Tries int
 
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
 	AllowWeak bool
@@ -91,6 +98,35 @@ type Passphrase struct {
 	mu         sync.Mutex
 	normalised []byte
 	derived    map[seal.Params][]byte
+	asked      int // times that Source was
+}
+
+// String names the passphrase in messages, and says nothing of it.
+func (p *Passphrase) String() string {
+	name := "the passphrase"
+	if p.Name != "" {
+		name += " of " + p.Name
+	}
+	if p.Tries > 1 {
+		name += fmt.Sprintf(" (try %d of %d)", p.asked, p.Tries)
+	}
+	return name
+}
+
+// again forgets a passphrase that opened no slot, and reports whether Source
+// may be asked for another one.
+func (p *Passphrase) again() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == 0 || p.asked >= p.Tries {
+		return false
+	}
+	clear(p.normalised)
+	for _, secret := range p.derived {
+		clear(secret)
+	}
+	p.normalised, p.derived = nil, nil
+	return true
 }
 
 // Opens reports true for the two kinds of passphrase.
@@ -127,7 +163,7 @@ func (p *Passphrase) Secret(ctx context.Context, slot Slot) ([]byte, error) {
 
 // NewSlot returns a slot of the kind that KDF says, if the passphrase is not
 // too weak.
-func (p *Passphrase) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error) {
+func (p *Passphrase) NewSlot(ctx context.Context, salt [16]byte) (Slot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.ask(ctx); err != nil {
@@ -163,6 +199,7 @@ func (p *Passphrase) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.asked++
 	defer clear(typed)
 	if len(typed) == 0 {
 		return &Error{Kind: ErrInvalidConfig, Message: "the passphrase is empty"}
@@ -191,6 +228,9 @@ type KeyFile struct {
 	secret []byte
 }
 
+// String names the file in messages.
+func (k *KeyFile) String() string { return "the key file " + k.Path }
+
 // Opens reports true for SlotKeyFile.
 func (k *KeyFile) Opens(kind string) bool { return kind == SlotKeyFile }
 
@@ -210,14 +250,14 @@ func (k *KeyFile) Secret(context.Context, Slot) ([]byte, error) {
 }
 
 // NewSlot returns a slot of SlotKeyFile, if the file can be read.
-func (k *KeyFile) NewSlot(ctx context.Context, salt [seal.SaltSize]byte) (Slot, error) {
+func (k *KeyFile) NewSlot(ctx context.Context, salt [16]byte) (Slot, error) {
 	_, err := k.Secret(ctx, Slot{})
 	return Slot{Kind: SlotKeyFile, Salt: salt}, err
 }
 
 func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	invalid := func(message, hint string, cause error) error {
-		return &Error{Kind: ErrInvalidConfig, Message: "key file " + k.Path + ": " + message, Hint: hint, Err: cause}
+		return &Error{Kind: fileKind(cause), Message: "key file " + k.Path + ": " + message, Hint: hint, Err: cause}
 	}
 	// Without O_NONBLOCK, opening a FIFO waits for its writer.
 	f, err := os.OpenFile(k.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -240,7 +280,7 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 		return secret, invalid(reason(err), "", err)
 	}
 	if wide != "" {
-		return secret, invalid(wide, atomicfile.Restrict(k.Path), nil)
+		return secret, invalid(wide, k.restrict(f), nil)
 	}
 	text := make([]byte, seal.KeyFileSize+1)
 	defer clear(text)
@@ -262,13 +302,35 @@ func CreateKeyFile(path string) error {
 	text := seal.FormatKeyFile(seal.GenerateKey().Secret())
 	defer clear(text)
 	if err := atomicfile.Create(path, text); err != nil {
-		kind := ErrInvalidConfig
+		kind := fileKind(err)
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
 		return &Error{Kind: kind, Message: "key file " + path + ": " + reason(err), Err: err}
 	}
 	return nil
+}
+
+// restrict says how to mend a mode that is too wide. A file that is mounted for
+// a group cannot be changed; then that has to be allowed.
+func (k *KeyFile) restrict(f *os.File) string {
+	hint := atomicfile.Restrict(k.Path)
+	if wide, err := atomicfile.TooWideFile(f, true); err == nil && wide == "" {
+		hint += "; where it is mounted for its group: allow_group_read = true in [key], or NEBULA_KEY_ALLOW_GROUP_READ=true"
+	}
+	return hint
+}
+
+// fileKind tells of what kind it is that a file cannot be read or made: what
+// permissions or space have to do with it is not the fault of who named it.
+func fileKind(err error) Kind {
+	switch {
+	case errors.Is(err, os.ErrPermission), atomicfile.IsReadOnly(err):
+		return ErrPermissionDenied
+	case atomicfile.IsFull(err), atomicfile.IsTransient(err):
+		return ErrUnavailable
+	}
+	return ErrInvalidConfig
 }
 
 // reason is what a system call says, without the path that we say ourselves.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"time"
 )
 
 // ParseKeyID reads 32 lower-case hexadecimal digits.
@@ -14,7 +15,7 @@ func ParseKeyID(s string) (KeyID, error) {
 			return id, nil
 		}
 	}
-	return KeyID{}, &Error{Kind: ErrUsage, Message: quoteID(s) + " is not a key id",
+	return KeyID{}, &Error{Kind: ErrUsage, Message: "the argument is not a key id", // it may be a key, and is not shown
 		Hint: "a key id has 32 digits of 0-9 a-f; nebula key list shows it"}
 }
 
@@ -23,6 +24,11 @@ func ParseKeyID(s string) (KeyID, error) {
 type Pin struct {
 	KeyID      KeyID  // of the data key
 	Generation uint64 // the highest one seen of the keyring
+
+	// SeenAt is when that data key was first seen as the current one, by the
+	// clock of this machine: a rotation that is resumed counts its waiting from
+	// there. Zero where it is not known.
+	SeenAt time.Time
 }
 
 // Pins remember the data key of each store, as SSH remembers the keys of hosts.
@@ -62,11 +68,14 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 	if got := KeyID(ring.current.ID()); got != id {
 		return &Error{Kind: ErrUntrustedKey, Message: fmt.Sprintf("the store's data key is %v, not %v", got, id)}
 	}
+	if err := s.checkConfigured(ring); err != nil {
+		return err
+	}
 	err = s.options.Pins.Update(s.pinned(), func(Pin, bool) (Pin, bool) {
-		return Pin{KeyID: id, Generation: ring.generation}, true
+		return Pin{KeyID: id, Generation: ring.generation, SeenAt: s.now()}, true
 	})
 	if err == nil {
-		s.hold(&heldKeyring{ring, begun, s.turns.Add(1)})
+		s.hold(ring, begun, s.turns.Add(1))
 	}
 	return err
 }
@@ -82,48 +91,88 @@ func (s *Store) Forget() error {
 }
 
 func noPins() error {
-	return &Error{Kind: ErrNotSupported, Message: "nothing is remembered of this store: the configuration or NEBULA_KEY_ID names its key, or it ends with the process",
-		Hint: "change id in [key], or NEBULA_KEY_ID"}
+	return &Error{Kind: ErrNotSupported, Message: "nothing is remembered of this store: there is no place for it, or the store ends with the process",
+		Hint: "name its key with id in [key], or NEBULA_KEY_ID"}
 }
 
 // pinned returns the address under which the store is remembered, "" where it
 // is not.
 func (s *Store) pinned() string {
 	d := s.description
-	if s.options.Pins == nil || s.options.TrustedKey != nil || d.Address == "" {
+	if s.options.Pins == nil || d.Address == "" {
 		return ""
 	}
 	return d.Provider + ":" + d.Address
 }
 
-// checkTrust holds a keyring that was opened against what is known of the
+// Who says which key a store must have.
+const (
+	byConfiguration = "The configuration"
+	byPin           = "The file known_stores"
+	byProcess       = "This process"
+)
+
+// checkTrust holds a keyring that was opened against all that is known of the
 // store, and remembers it.
 func (s *Store) checkTrust(ring *keyring) error {
-	if id := s.options.TrustedKey; id != nil {
-		if ring.keyByID(*id) == nil {
-			return s.untrusted(*id, ring, "The configuration")
-		}
-		return nil
+	if err := s.checkConfigured(ring); err != nil {
+		return err
 	}
+	if err := s.checkHeld(ring); err != nil {
+		return err
+	}
+	if err := s.checkPin(ring); err != nil {
+		return err
+	}
+	return s.remember(ring)
+}
+
+func (s *Store) checkConfigured(ring *keyring) error {
+	if id := s.options.TrustedKey; id != nil && ring.keyByID(*id) == nil {
+		return s.untrusted(*id, ring, byConfiguration)
+	}
+	return nil
+}
+
+// checkHeld holds a keyring against the one that this process has used until
+// now: it must be a later state of it.
+func (s *Store) checkHeld(ring *keyring) error {
+	held := s.ring.Load()
+	switch {
+	case held == nil:
+	case !ring.continues(held.keyring):
+		return s.untrusted(KeyID(held.current.ID()), ring, byProcess)
+	case ring.generation < held.generation:
+		return rolledBackKeyring(ring, held.generation)
+	}
+	return nil
+}
+
+// checkPin holds a keyring against the pin. Where the configuration names its
+// key, that wins over another one that is remembered, but an older state is one.
+func (s *Store) checkPin(ring *keyring) error {
 	address := s.pinned()
 	if address == "" {
 		return nil
 	}
 	pin, found, err := s.options.Pins.Load(address)
-	if err != nil {
+	if err != nil || !found {
 		return err
 	}
-	switch {
-	case !found:
-	case ring.keyByID(pin.KeyID) == nil:
-		return s.untrusted(pin.KeyID, ring, "The file known_stores")
-	case ring.generation < pin.Generation:
-		return &Error{Kind: ErrRolledBack,
-			Message: fmt.Sprintf("the keyring is of generation %d, and %d was seen before: an older copy was put in its place",
-				ring.generation, pin.Generation),
-			Hint: fmt.Sprintf("if you restored a backup, accept it with: nebula key trust %v", KeyID(ring.current.ID()))}
+	if ring.keyByID(pin.KeyID) == nil && s.options.TrustedKey == nil {
+		return s.untrusted(pin.KeyID, ring, byPin)
 	}
-	return s.remember(ring)
+	if ring.generation < pin.Generation {
+		return rolledBackKeyring(ring, pin.Generation)
+	}
+	return nil
+}
+
+func rolledBackKeyring(ring *keyring, seen uint64) error {
+	return &Error{Kind: ErrRolledBack,
+		Message: fmt.Sprintf("the keyring is of generation %d, and %d was seen before: an older copy was put in its place",
+			ring.generation, seen),
+		Hint: fmt.Sprintf("if you restored a backup, accept it with: nebula key trust %v", KeyID(ring.current.ID()))}
 }
 
 // remember pins a keyring, unless a later one is pinned.
@@ -132,13 +181,17 @@ func (s *Store) remember(ring *keyring) error {
 	if address == "" {
 		return nil
 	}
-	seen := Pin{KeyID(ring.current.ID()), ring.generation}
-	if pin, found, err := s.options.Pins.Load(address); err == nil && found && pin == seen {
+	seen := Pin{KeyID: KeyID(ring.current.ID()), Generation: ring.generation, SeenAt: s.now()}
+	if pin, found, err := s.options.Pins.Load(address); err == nil && found && pin.KeyID == seen.KeyID && pin.Generation == seen.Generation {
 		return nil
 	}
 	err := s.options.Pins.Update(address, func(pin Pin, found bool) (Pin, bool) {
-		if found && pin.Generation >= seen.Generation {
+		later := pin.Generation > seen.Generation || pin.Generation == seen.Generation && ring.keyByID(pin.KeyID) != nil
+		if found && later {
 			return pin, true
+		}
+		if found && pin.KeyID == seen.KeyID {
+			seen.SeenAt = pin.SeenAt
 		}
 		return seen, true
 	})
@@ -151,21 +204,46 @@ func (s *Store) remember(ring *keyring) error {
 	return err
 }
 
+// pinnedSince returns when this machine first saw the keyring's current key, or
+// the zero time.
+func (s *Store) pinnedSince(ring *keyring) time.Time {
+	address := s.pinned()
+	if address == "" {
+		return time.Time{}
+	}
+	pin, found, err := s.options.Pins.Load(address)
+	if err != nil || !found || pin.KeyID != KeyID(ring.current.ID()) {
+		return time.Time{}
+	}
+	return pin.SeenAt
+}
+
 func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 	got := KeyID(ring.current.ID())
-	how := fmt.Sprintf("accept it with: nebula key trust %v", got)
-	if s.options.TrustedKey != nil {
+	names, how := "names", fmt.Sprintf("accept it with: nebula key trust %v", got)
+	switch source {
+	case byConfiguration:
 		how = fmt.Sprintf("set id in [key], or NEBULA_KEY_ID, to %v", got)
+	case byProcess:
+		names, how = "has used", "start it again"
 	}
 	return &Error{Kind: ErrUntrustedKey,
-		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s names the key %v, and the keyring of %s %s now holds %v. "+
+		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s %s the key %v, and the keyring of %s %s now holds %v. "+
 			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
-			"Nothing was read or written", source, want, s.description.Provider, s.description.Address, got),
+			"Nothing was read or written", source, names, want, s.description.Provider, s.description.Address, got),
 		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
 }
 
-// wantNoPin fails where a keyring was seen before, and none is there now.
-func (s *Store) wantNoPin() error {
+// wantUnknown fails where a keyring is known of, by a pin or by TrustedKey, and
+// none is there. What looks like a new store is then a lost one: a volume that
+// is not mounted must not become a store under another key.
+func (s *Store) wantUnknown() error {
+	if id := s.options.TrustedKey; id != nil {
+		return &Error{Kind: ErrCorrupted,
+			Message: fmt.Sprintf("the keyring is not there; the configuration names its data key, %v", *id),
+			Hint: "look whether this is the right place: a volume that is not mounted, another prefix or namespace. " +
+				"To make a new store here, first remove id from [key], or NEBULA_KEY_ID"}
+	}
 	address := s.pinned()
 	if address == "" {
 		return nil
@@ -176,5 +254,6 @@ func (s *Store) wantNoPin() error {
 	}
 	return &Error{Kind: ErrCorrupted,
 		Message: fmt.Sprintf("the keyring is gone; it held the data key %v when it was last seen", pin.KeyID),
-		Hint:    "restore it from a backup; or, to make a new store there, first run: nebula key trust --forget"}
+		Hint: "look whether this is the right place: a volume that is not mounted, a directory that was moved. " +
+			"Else restore it from a backup; or, to make a new store here, first run: nebula key trust --forget"}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -192,7 +193,7 @@ func TestPinFollowsARotation(t *testing.T) {
 	// The configuration may still name the key of before.
 	get(t, f.pinned(t, nebula.Options{TrustedKey: &old.ID}), "x")
 	// Once it is destroyed, the keyring proves nothing for it.
-	if err := f.DestroyKey(t.Context(), old.ID); err != nil {
+	if err := f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = f.pinned(t, nebula.Options{TrustedKey: &old.ID}).Get(t.Context(), "x")
@@ -328,4 +329,88 @@ func TestEditedListOfSlots(t *testing.T) {
 			}
 		}
 	}
+}
+
+// While a process runs, another store's keyring that the same key opens is put in
+// the place of its own, or an older copy of its own. Nothing is remembered but
+// what the process has seen.
+func TestKeyringReplacedWhileAProcessRuns(t *testing.T) {
+	f, theirs := newFixture(t), newEmptyFixture(t)
+	if _, err := theirs.Init(t.Context(), f.key); err != nil {
+		t.Fatal(err)
+	}
+	for range 9 { // of a later generation, too
+		if _, err := theirs.AddKey(t.Context(), newKeyFile(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	evil, _ := theirs.memory.Retrieve(t.Context(), nebula.KeyringName())
+	old, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	if _, err := f.AddKey(t.Context(), newKeyFile(t)); err != nil {
+		t.Fatal(err)
+	}
+	newest, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	for want, r := range map[nebula.Kind]nebula.Record{nebula.ErrUntrustedKey: evil, nebula.ErrRolledBack: old, "": newest} {
+		if _, err := f.memory.Store(t.Context(), nebula.KeyringName(), r.Envelope, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.advance(61 * time.Second)
+		_, err := f.Put(t.Context(), "x", value("v"), nebula.PutOptions{})
+		wantKind(t, err, want)
+		_, err = f.Put(t.Context(), "new", value("v"), nebula.PutOptions{Force: true})
+		wantKind(t, err, want)
+	}
+}
+
+// A key id that is configured does not switch off what is remembered: a keyring
+// with a removed slot put back is refused.
+func TestConfiguredKeyAndPin(t *testing.T) {
+	f, pins := newFixture(t), &heldPins{}
+	info, _ := f.Keys(t.Context())
+	options := nebula.Options{TrustedKey: &info.ID, Pins: pins}
+	removed := newKeyFile(t)
+	slot, err := f.AddKey(t.Context(), removed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	wantKind(t, f.RemoveKey(t.Context(), slot.ID), "")
+	put(t, f.pinned(t, options), "x", "v", nebula.PutOptions{})
+
+	if _, err := f.memory.Store(t.Context(), nebula.KeyringName(), before.Envelope, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.pinned(t, options).Get(t.Context(), "x")
+	wantKind(t, err, nebula.ErrRolledBack)
+	wantKind(t, f.pinned(t, options).Trust(t.Context(), info.ID), "")
+	get(t, f.pinned(t, options), "x")
+
+	wantKind(t, f.pinned(t, options).RemoveKey(t.Context(), slot.ID), "")
+	// After two rotations the pin names a key that an older keyring does not
+	// hold. The configured one, which it does hold, does not let it pass.
+	for range 2 {
+		if _, err := f.pinned(t, options).Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.memory.Store(t.Context(), nebula.KeyringName(), before.Envelope, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.pinned(t, options).Get(t.Context(), "x")
+	wantKind(t, err, nebula.ErrRolledBack)
+
+	// The configuration wins over the pin of another store of long ago.
+	pins.pins = map[string]nebula.Pin{"memory:here": {KeyID: nebula.KeyID{1}, Generation: 1}}
+	if _, err := f.pinned(t, options).Exists(t.Context(), "x"); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, f.pinned(t, options).Unlock(t.Context()), "")
+	if pin := pins.pins["memory:here"]; pin.KeyID != info.ID {
+		t.Errorf("the pin is %+v", pin)
+	}
+	// And a stranger's key is refused, whatever the pin says.
+	stranger := nebula.Options{TrustedKey: &nebula.KeyID{1}, Pins: pins}
+	wantKind(t, f.pinned(t, stranger).Unlock(t.Context()), nebula.ErrUntrustedKey)
+	wantKind(t, f.pinned(t, stranger).Trust(t.Context(), info.ID), nebula.ErrUntrustedKey)
 }

@@ -90,14 +90,14 @@ func (p Precondition) Version() (Version, bool) { return p.version, p.version !=
 func (p Precondition) Check(current Version) error {
 	switch {
 	case p.absent && current != "":
-		return &Error{Kind: ErrAlreadyExists, Message: "there is one already, of version " + string(current)}
+		return &Error{Kind: ErrAlreadyExists, Message: "there is one already, of version " + shown(string(current))}
 	case p.version == "" || p.version == current:
 		return nil
 	case current == "":
-		return &Error{Kind: ErrConflict, Message: "there is none, where version " + string(p.version) + " was expected"}
+		return &Error{Kind: ErrConflict, Message: "there is none, where version " + shown(string(p.version)) + " was expected"}
 	}
 	return &Error{Kind: ErrConflict,
-		Message: "the version is " + string(current) + ", where " + string(p.version) + " was expected"}
+		Message: "the version is " + shown(string(current)) + ", where " + shown(string(p.version)) + " was expected"}
 }
 
 // Version tells the states of one credential apart. It is opaque: the
@@ -238,8 +238,9 @@ type Description struct {
 	// record comes in under the old key.
 	ComparesKeyring bool
 
-	// NoPreconditions says that Store fails with ErrNotSupported where a
-	// precondition is given, and writes unconditionally otherwise.
+	// NoPreconditions says that Store fails with ErrNotSupported if a
+	// precondition is given, and writes unconditionally otherwise. The
+	// keyring alone can be stored with IfAbsent, so that a store can be made.
 	NoPreconditions bool
 
 	// ListLag is how long a list may show what was.

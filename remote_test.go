@@ -3,6 +3,7 @@ package nebula_test
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ type remote struct {
 	mu      sync.Mutex
 	records map[nebula.Name]nebula.Record
 	born    map[nebula.Name]time.Time
+	counts  map[nebula.Name]int // of versions; they go on after a deletion
 
 	description nebula.Description
 	clock       *clock
@@ -25,6 +27,7 @@ type remote struct {
 	storeCtx    func(context.Context)
 	retrieved   func(name nebula.Name, r *nebula.Record) error // after each
 	listed      func(context.Context) error                    // before each page
+	strangers   []nebula.Entry                                 // in lists, beside the records
 }
 
 func newRemote() *remote {
@@ -37,6 +40,7 @@ func (r *remote) wipe() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.records, r.born = make(map[nebula.Name]nebula.Record), make(map[nebula.Name]time.Time)
+	r.counts = make(map[nebula.Name]int)
 }
 
 // open opens a store whose waiting moves the clock.
@@ -82,14 +86,11 @@ func (r *remote) Store(ctx context.Context, name nebula.Name, e *nebula.Envelope
 	if err := o.Precondition.Check(old.Version); err != nil {
 		return "", err
 	}
-	n := 1
-	if found {
-		n, _ = strconv.Atoi(string(old.Version))
-		n++
-	} else {
+	if !found {
 		r.born[name] = r.clock.now()
 	}
-	v := nebula.Version(strconv.Itoa(n))
+	r.counts[name]++
+	v := nebula.Version(strconv.Itoa(r.counts[name]))
 	r.records[name] = nebula.Record{Envelope: e, Version: v}
 	return v, nil
 }
@@ -130,7 +131,7 @@ func (r *remote) Exists(_ context.Context, name nebula.Name) (bool, error) {
 func (r *remote) List(context.Context, nebula.Filter) nebula.Pager {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := &remotePager{remote: r}
+	p := &remotePager{remote: r, entries: slices.Clone(r.strangers)}
 	for name := range r.records {
 		late := r.clock.now().Sub(r.born[name]) < r.description.ListLag
 		if !name.IsKeyring() && !late {

@@ -26,8 +26,12 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(rotateIn); dir != "" {
 		s, err := openLocal(context.Background(), dir)
 		if err == nil {
-			_, err = s.Rotate(context.Background(), nebula.RotateOptions{})
+			var result nebula.RotateResult
+			if result, err = s.Rotate(context.Background(), nebula.RotateOptions{}); err == nil {
+				err = destroyOld(context.Background(), s, 5)
+			}
 			err = errors.Join(err, s.Close())
+			fmt.Print(result.KeyID)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -22,8 +22,10 @@ type Store struct {
 	ring    atomic.Pointer[heldKeyring]
 	loading chan struct{} // held while the keyring is read: 1 of room
 	turns   atomic.Uint64 // numbers reads and writes of the keyring
+	seen    atomic.Bool   // that there is a keyring, which need not be held
 
 	warnOnce sync.Once // about pins
+	warnFull sync.Once // about the rollback guard
 
 	sleep func(context.Context, time.Duration) error // tests pass the time
 }
@@ -48,7 +50,8 @@ type Options struct {
 	TrackAccess bool
 
 	// TrustedKey is the data key that the store must have, now or before it was
-	// rotated. It takes the place of Pins.
+	// rotated. It wins over another key that Pins remember; an older state of
+	// the keyring than they remember is refused all the same.
 	TrustedKey *KeyID
 
 	// Pins remember the data key of each store between processes; nil: nothing
@@ -129,8 +132,10 @@ func (s *Store) Describe() Description { return s.description }
 
 // Get returns the current credential.
 //
-// Errors: ErrNotFound; ErrCorrupted (damaged, edited or swapped), ErrWrongKey,
-// ErrUnsupportedVersion; ErrUnauthenticated where no key is at hand.
+// Errors: ErrNotFound, which wraps [ErrNotInitialised] where there is no store
+// either; ErrCorrupted (damaged, edited or swapped, or a known store is not
+// there), ErrWrongKey, ErrUnsupportedVersion; ErrUnauthenticated where no key is
+// at hand.
 func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
 	const op = "retrieve"
 	name, err := id.Name()
@@ -162,21 +167,31 @@ func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, erro
 		}
 		return nil
 	})
+	if r.Envelope == nil && KindOf(err) == ErrNotFound {
+		if missing := s.wantPrefetched(ctx, keyring); missing != nil {
+			err = missing
+		}
+	}
 	return c, r.Envelope, err
 }
 
-// Exists reports whether there is such a credential, readable or not.
+// Exists reports whether there is such a credential, readable or not. Where
+// there is no store either, it fails as Get does.
 func (s *Store) Exists(ctx context.Context, id ID) (bool, error) {
 	const op = "exists"
 	name, scope, err := s.prepare(ctx, id)
 	if err != nil {
 		return false, s.locate(err, op, id)
 	}
+	var found bool
 	if scope == "" {
-		found, err := s.provider.Exists(ctx, name)
-		return found, s.locate(err, op, id)
+		found, err = s.provider.Exists(ctx, name)
+	} else {
+		found, err = s.inScope(ctx, name, scope)
 	}
-	found, err := s.inScope(ctx, name, scope)
+	if err == nil && !found {
+		err = s.wantStore(ctx)
+	}
 	return found, s.locate(err, op, id)
 }
 
@@ -188,8 +203,8 @@ type DeleteOptions struct {
 }
 
 // Delete removes the credential and reports whether there was one. It succeeds
-// if there was none. Backends with a soft delete can bring it back, see
-// [Store.Restore].
+// if there was none, and fails as Get does if there is no store. Backends with a
+// soft delete can bring it back, see [Store.Restore].
 func (s *Store) Delete(ctx context.Context, id ID, options DeleteOptions) (existed bool, err error) {
 	return s.remove(ctx, "delete", id, func(ctx context.Context, name Name) (bool, error) {
 		return s.provider.Delete(ctx, name, IfVersion(options.IfVersion))
@@ -232,11 +247,23 @@ func (s *Store) remove(ctx context.Context, op string, id ID, remove func(contex
 	}
 	if scope != "" {
 		mine, err := s.inScope(ctx, name, scope)
+		if err == nil && !mine {
+			err = s.wantStore(ctx)
+		}
 		if err != nil || !mine {
 			return false, s.locate(err, op, id)
 		}
 	}
+	acknowledged := s.beginDeletion(name)
 	existed, err := remove(ctx, name)
+	if err == nil {
+		acknowledged()
+	}
+	if missed := err == nil && !existed || KindOf(err) == ErrConflict; missed {
+		if missing := s.wantStore(ctx); missing != nil {
+			err = missing
+		}
+	}
 	return existed, s.locate(err, op, id)
 }
 
@@ -258,11 +285,11 @@ func (s *Store) History(ctx context.Context, id ID) ([]VersionInfo, error) {
 			err = notFound()
 		}
 		if err != nil {
-			return nil, s.locate(err, op, id)
+			return nil, s.locate(s.explainAbsence(ctx, err), op, id)
 		}
 	}
 	versions, err := h.History(ctx, name)
-	return versions, s.locate(err, op, id)
+	return versions, s.locate(s.explainAbsence(ctx, err), op, id)
 }
 
 // GetVersion returns one version of the credential, or fails with
@@ -280,6 +307,11 @@ func (s *Store) GetVersion(ctx context.Context, id ID, v Version) (Credential, e
 	keyring := s.prefetchKeyring(ctx)
 	defer keyring.cancel()
 	record, err := r.RetrieveVersion(ctx, name, v)
+	if KindOf(err) == ErrNotFound {
+		if missing := s.wantPrefetched(ctx, keyring); missing != nil {
+			err = missing
+		}
+	}
 	if err == nil && scope != "" && record.Envelope.metadata.Scope != scope {
 		err = notFound()
 	}

@@ -28,7 +28,8 @@ type KeyInfo struct {
 
 // Init makes the store's data key and wraps it for key. The store must have
 // neither a keyring (ErrAlreadyExists) nor records (ErrCorrupted: their
-// keyring is missing, and a new one would not open them).
+// keyring is missing, and a new one would not open them), and nothing may say
+// that there was a keyring: neither a pin nor TrustedKey (ErrCorrupted).
 func (s *Store) Init(ctx context.Context, key Key) (KeyID, error) {
 	ring, err := s.initialise(ctx, key)
 	if err != nil {
@@ -45,7 +46,7 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 	if found {
 		return nil, alreadyInitialised(nil)
 	}
-	if err := s.wantNoPin(); err != nil {
+	if err := s.wantUnknown(); err != nil {
 		return nil, err
 	}
 	if err := s.wantNoRecords(ctx); err != nil {
@@ -86,7 +87,7 @@ func alreadyInitialised(cause error) error {
 }
 
 func notInitialised(cause error) error {
-	return &Error{Kind: ErrNotFound, Message: "the store has no keyring yet", Hint: "make one with: nebula init",
+	return &Error{Kind: ErrNotFound, Message: "the store is not initialised: it has no keyring", Hint: "if this is the right place, make one with: nebula init",
 		Err: errors.Join(ErrNotInitialised, cause)}
 }
 

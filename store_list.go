@@ -25,7 +25,9 @@ type ListOptions struct {
 
 // List returns the credentials that match, in no order, as they come from the
 // backend. Memory does not grow with their number. An error ends the list;
-// what concerns one credential alone is in Entry.Err.
+// what concerns one credential alone is in Entry.Err. A list without entries
+// ends with an error where there is no store: ErrNotFound that wraps
+// [ErrNotInitialised], or ErrCorrupted where the store is known.
 //
 // Names, tags and times are as the backend shows them, unless Verify is set.
 func (s *Store) List(ctx context.Context, options ListOptions) iter.Seq2[Entry, error] {
@@ -54,16 +56,21 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 		}
 		filter.Scope = scope
 	}
+	filter.WithMetadata = options.Details
 	pager := s.provider.List(ctx, filter)
 	defer pager.Close()
-	for {
+	for empty := true; ; {
 		page, err := pager.NextPage(ctx)
+		if err == io.EOF && empty {
+			return s.wantStore(ctx)
+		}
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		empty = empty && len(page) == 0
 		if options.Details || options.Verify {
 			page = s.detail(ctx, page, options)
 		}

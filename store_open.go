@@ -28,7 +28,7 @@ func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept f
 // have written a newer one and marked that, or ended a rotation: then the newer
 // one is read.
 func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
-	for {
+	for again := newRereads(); ; {
 		if err := accept(record); err != nil {
 			return Credential{}, record, err
 		}
@@ -44,23 +44,20 @@ func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *p
 			return Credential{}, record, err
 		}
 		record = newer
+		if err := again.next(ctx, err); err != nil {
+			return Credential{}, record, err
+		}
 	}
 }
 
 // open returns the credential in the record.
 func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, rule openRule) (Credential, error) {
-	ring, err := s.keyring(ctx, pre)
+	ring, err := s.keyringFor(ctx, r.Envelope, pre)
 	if errors.Is(err, ErrNotInitialised) {
 		return Credential{}, aboutKeyring(recordsWithoutKeyring(err))
 	}
 	if err != nil {
 		return Credential{}, err
-	}
-	if ring.keyByID(r.Envelope.KeyID()) == nil {
-		// It may have been replaced since it was read.
-		if ring, err = s.reloadKeyring(ctx); err != nil {
-			return Credential{}, err
-		}
 	}
 	key, err := ring.keyFor(name, r.Envelope, rule)
 	if err != nil {
@@ -82,6 +79,29 @@ func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, ru
 		Version:  r.Version,
 		Metadata: r.Envelope.metadata.clone(),
 	}, nil
+}
+
+// keyringFor returns a keyring that may tell what the record is sealed under. One
+// that holds the record's key as the current one needs no second look. That a
+// key is still in use while it is being replaced, only a fresh one can say; and
+// one that does not know the key may have been replaced since it was read.
+func (s *Store) keyringFor(ctx context.Context, e *Envelope, pre *prefetch) (*keyring, error) {
+	held, err := s.loadKeyring(ctx, pre, func(*heldKeyring) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	key := held.keyByID(e.KeyID())
+	switch {
+	case key == held.current:
+	case key == nil:
+		held, err = s.reloadHeld(ctx)
+	case !s.isFresh(held):
+		held, err = s.freshKeyring(ctx, &prefetch{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return held.keyring, nil
 }
 
 // errDamaged marks a record that is not authentic, errRetired one under a key
@@ -122,6 +142,19 @@ func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, erro
 	}
 	return nil, &Error{Kind: ErrCorrupted, Err: errRetired, Message: "the record is sealed under a retired key",
 		Hint: "it is a copy of an older state; if you put it back from a backup, seal it anew with: nebula restore ID"}
+}
+
+// keyThatFits returns the key of keyFor if the record's commitment is of it, so
+// that the record depends on no other key.
+func (k *keyring) keyThatFits(name Name, e *Envelope, rule openRule) (*seal.Key, error) {
+	key, err := k.keyFor(name, e, rule)
+	switch {
+	case err != nil:
+		return nil, err
+	case key.Fits(name.s, e.sealed):
+		return key, nil
+	}
+	return nil, damagedRecord(seal.ErrCommitment)
 }
 
 // whyUnknown tells a damaged key id from the record of another store.

@@ -108,8 +108,8 @@ func TestRotateOnARemoteBackend(t *testing.T) {
 	put(t, writer, "again", "v", nebula.PutOptions{})
 	wrote := false
 	var waited []time.Duration
-	result, err := admin.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(d time.Duration) {
-		waited = append(waited, d)
+	result, err := admin.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(w nebula.RotateWait) {
+		waited = append(waited, w.Duration)
 		if wrote {
 			return
 		}
@@ -144,11 +144,52 @@ func TestResumeWithAnotherClock(t *testing.T) {
 		r.clock.advance(-ahead)
 		var waited time.Duration
 		s := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
-		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true, Waiting: func(d time.Duration) { waited += d }}); err != nil {
+		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true, Waiting: func(w nebula.RotateWait) { waited += w.Duration }}); err != nil {
 			t.Fatal(err)
 		}
 		if waited != 2*time.Minute {
 			t.Errorf("with a clock %v ahead it waited %v", ahead, waited)
+		}
+	}
+}
+
+// A rotation that is resumed on the same machine waits for what is left of the
+// time. On another one it waits anew, unless the clocks would have to differ by
+// more than an hour for the time not to have passed.
+func TestResumeDoesNotWaitAnew(t *testing.T) {
+	pins := &heldPins{}
+	for _, resumed := range []struct {
+		pins         nebula.Pins
+		after, waits time.Duration
+	}{
+		{pins, 90 * time.Second, 30 * time.Second},
+		{pins, 5 * time.Minute, 0},
+		{nil, 5 * time.Minute, 2 * time.Minute},
+		{nil, 63 * time.Minute, 0},
+	} {
+		pins.pins = nil
+		r := newRemote()
+		key := newKeyFile(t)
+		options := nebula.Options{Keys: []nebula.Key{key}, Pins: pins}
+		s := r.open(t, options)
+		if _, err := s.Init(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := s.Rotate(ctx, nebula.RotateOptions{Waiting: func(w nebula.RotateWait) {
+			if w.Duration != 2*time.Minute || !strings.Contains(w.Reason, "writers") {
+				t.Errorf("it waits %+v", w)
+			}
+			cancel()
+		}})
+		wantKind(t, err, nebula.ErrInterrupted)
+		r.clock.advance(resumed.after - 2*time.Minute) // which the waiting that was cut short has passed
+		options.Pins = resumed.pins
+		var waited time.Duration
+		_, err = r.open(t, options).Rotate(t.Context(), nebula.RotateOptions{
+			ResumeOnly: true, Waiting: func(w nebula.RotateWait) { waited += w.Duration }})
+		if err != nil || waited != resumed.waits {
+			t.Errorf("after %v, with pins %t, it waited %v, %v", resumed.after, resumed.pins != nil, waited, err)
 		}
 	}
 }
@@ -188,8 +229,11 @@ func TestKeyringVersionThatComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.clock.advance(time.Hour)
-	put(t, s, "y", "v", nebula.PutOptions{})
-	get(t, fresh, "y")
+	// It is another store, and not taken for the same one because its keyring
+	// is of version 1, too.
+	_, err := s.Put(t.Context(), "y", value("v"), nebula.PutOptions{})
+	wantKind(t, err, nebula.ErrUntrustedKey)
+	put(t, fresh, "y", "v", nebula.PutOptions{})
 }
 
 func TestRotateFailsWhereARecordCannotBeWritten(t *testing.T) {
@@ -254,7 +298,7 @@ func TestDestroyWhileRotating(t *testing.T) {
 	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, f.DestroyKey(t.Context(), old.ID), nebula.ErrUsage)
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), nebula.ErrUsage)
 }
 
 // oddKey makes slots that nobody could read again.
@@ -518,7 +562,7 @@ func TestRotationEndsWhileARecordIsRead(t *testing.T) {
 				_, err = admin.Rotate(t.Context(), nebula.RotateOptions{})
 			}
 			if err == nil && destroyed {
-				err = admin.DestroyKey(t.Context(), before.ID)
+				err = admin.DestroyKey(t.Context(), before.ID, nebula.DestroyOptions{})
 			}
 			if err != nil {
 				t.Error(err)

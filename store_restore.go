@@ -23,11 +23,14 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	} else if found, err := s.provider.Exists(ctx, name); err != nil {
 		return s.locate(err, op, id)
 	} else if !found {
+		if missing := s.wantStore(ctx); missing != nil {
+			return s.locate(missing, op, id)
+		}
 		return restored
 	}
 	live := !ok || errors.Is(restored, ErrConflict)
 	if restored != nil && !live {
-		return s.locate(restored, op, id)
+		return s.locate(s.explainAbsence(ctx, restored), op, id)
 	}
 	if scope != "" {
 		// Only now can its scope be told.
@@ -76,7 +79,7 @@ func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (seal
 	if err != nil || !guarded && keyring.Envelope.keyID == record.Envelope.keyID {
 		return false, err
 	}
-	ring, err := s.reloadKeyring(ctx)
+	ring, err := s.reloadHeld(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -89,5 +92,5 @@ func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (seal
 			return false, err
 		}
 	}
-	return key != ring.current, s.setMark(name, record.Envelope, ring, func(Mark) bool { return false })
+	return key != ring.current, s.setMark(name, record.Envelope, ring.keyring, func(Mark) bool { return false })
 }

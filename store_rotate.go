@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula/internal/seal"
 )
@@ -20,6 +15,12 @@ import (
 // come in under the old one, on backends that do not compare: the age of a
 // writer's keyring, and as long again for the write itself.
 const settleTime = 2 * keyringAge
+
+// maxClockDifference is how far the clocks of two machines are trusted to agree.
+// A rotation that another machine began longer ago than that has settled,
+// whatever the clocks say; waiting once more costs minutes, and a clock that is
+// wrong by more is noticed elsewhere, by certificates for example.
+const maxClockDifference = time.Hour
 
 // RotateOptions goes with [Store.Rotate].
 type RotateOptions struct {
@@ -30,21 +31,31 @@ type RotateOptions struct {
 	// ResumeOnly does nothing unless a rotation was begun.
 	ResumeOnly bool
 
+	// Leave names records that cannot be read, by their id, and that the
+	// rotation may leave as they are. Any other one keeps it from its end.
+	Leave []string
+
 	// Progress is told how many records have been looked at in this pass, and
 	// how many were sealed anew in all. Its calls come one after the other.
 	Progress func(looked, sealed int)
 
-	// Waiting is told for how long the rotation waits for writers that hold the
-	// old key, on backends that cannot refuse them.
-	Waiting func(time.Duration)
+	// Waiting is told when the rotation begins to wait, for what and until
+	// when. It is called again if the wait has to be repeated.
+	Waiting func(RotateWait)
+}
+
+// RotateWait is a wait of a rotation that lies ahead.
+type RotateWait struct {
+	Duration time.Duration
+	Reason   string // what is waited for: "writers that may still hold the old key"
 }
 
 // RotateResult tells what a rotation did.
 type RotateResult struct {
-	KeyID  KeyID // the current data key
+	KeyID  KeyID // the data key that was made, or that a resumed rotation had made
 	Sealed int   // records that were sealed anew
 
-	// Left are the credentials that could not be read and are as they were.
+	// Left are the records that could not be read and are as they were.
 	Left []Entry
 }
 
@@ -54,8 +65,10 @@ type RotateResult struct {
 // never a third key. The old key is kept in the keyring, for the history of
 // the records, until [Store.DestroyKey].
 //
-// It fails with ErrUsage, and changes nothing, where a slot is opened by none
-// of the keys at hand and is not to be dropped.
+// Errors: ErrUsage where a slot is opened by none of the keys at hand and is not
+// to be dropped; nothing is changed then. ErrCorrupted, or the kind that all of
+// them have, where records cannot be read and are not to be left: everything
+// else is sealed anew then, the error names them, and the rotation has not ended.
 func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult, error) {
 	const op = "rotate"
 	ring, err := s.reloadKeyring(ctx)
@@ -69,17 +82,20 @@ func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult
 		}
 		return RotateResult{KeyID: KeyID(ring.current.ID())}, nil
 	}
-	if err := s.switchKey(ctx, options.Drop); err != nil {
+	key, err := s.switchKey(ctx, options.Drop)
+	if err != nil {
 		return RotateResult{}, s.locate(err, op, "")
 	}
-	result, err := s.sweep(ctx, options)
+	result, err := s.sweep(ctx, key, options)
 	return result, s.locate(err, op, "")
 }
 
 // switchKey makes a new data key the current one, by one conditional write. A
-// rotation that was begun is resumed, and loses the slots to be dropped.
-func (s *Store) switchKey(ctx context.Context, drop []string) error {
-	return s.changeKeyring(ctx, func(ring *keyring) (err error) {
+// rotation that was begun is resumed, and loses the slots to be dropped. It
+// returns the key of the rotation.
+func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err error) {
+	err = s.changeKeyring(ctx, func(ring *keyring) (err error) {
+		defer func() { key = KeyID(ring.current.ID()) }()
 		if ring.rotating && len(drop) == 0 {
 			return errUnchanged
 		}
@@ -102,120 +118,61 @@ func (s *Store) switchKey(ctx context.Context, drop []string) error {
 		ring.rotating, ring.switchedAt = true, s.now()
 		return nil
 	})
+	return key, err
 }
 
-// UnlockSlots opens every slot that a rotation with that Drop wraps a new data
-// key for. The keys at hand then hold their secrets, so that [Store.Rotate] asks
-// nobody for a passphrase any more. It fails as Rotate does.
-func (s *Store) UnlockSlots(ctx context.Context, drop []string) error {
-	ring, err := s.keyring(ctx, &prefetch{})
-	if err == nil {
-		_, _, err = s.openSlots(ctx, ring, drop)
-	}
-	return s.locate(err, "rotate", "")
-}
-
-// rewrap wraps the next data key for the slots that are kept. Id, kind, salt
-// and parameters stay, so that a running process opens the new keyring with
-// the secret that it holds.
-func (s *Store) rewrap(ctx context.Context, ring *keyring, next *seal.Key, drop []string) ([]slotRecord, error) {
-	kept, keks, err := s.openSlots(ctx, ring, drop)
-	if err != nil {
-		return nil, err
-	}
-	slots := make([]slotRecord, len(kept))
-	for i, slot := range kept {
-		slots[i] = slotRecord{slot.Slot, keks[i].Wrap(slot.seal(), next)}
-	}
-	return slots, nil
-}
-
-// openSlots returns the slots that are not dropped, and the key of each.
-func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]slotRecord, []seal.KEK, error) {
-	kept, err := ring.without(drop)
-	if err != nil {
-		return nil, nil, err
-	}
-	var keks []seal.KEK
-	var closed []string
-	for _, slot := range kept {
-		kek, opened, err := s.openSlot(ctx, slot)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !opened {
-			closed = append(closed, slot.ID+" ("+slot.Kind+")")
-		}
-		keks = append(keks, kek)
-	}
-	if closed != nil {
-		return nil, nil, &Error{Kind: ErrUsage,
-			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
-			Hint:    "give their keys too, or drop them: nebula key rotate --drop SLOT"}
-	}
-	return kept, keks, nil
-}
-
-// openSlot returns the slot's key if one of the keys at hand opens it.
-func (s *Store) openSlot(ctx context.Context, slot slotRecord) (seal.KEK, bool, error) {
-	for _, key := range s.options.Keys {
-		if !key.Opens(slot.Kind) {
-			continue
-		}
-		secret, err := key.Secret(ctx, slot.Slot)
-		if errors.Is(err, ErrUnauthenticated) {
-			continue
-		}
-		if err != nil {
-			return seal.KEK{}, false, err
-		}
-		kek := seal.NewKEK(slot.seal(), secret)
-		_, err = kek.Unwrap(slot.seal(), slot.wrapped)
-		if err == nil || !errors.Is(err, seal.ErrCommitment) {
-			return kek, err == nil, err
-		}
-	}
-	return seal.KEK{}, false, nil
-}
-
-// sweep seals every record under the current key and ends the rotation. The
-// end is a full pass that finds no record under the old key, and that began
-// when none could come in any more, and lists were no longer late.
-func (s *Store) sweep(ctx context.Context, options RotateOptions) (RotateResult, error) {
-	var result RotateResult
-	// By this clock, from when this process first saw the new key: the clock of
-	// the one that made it may be ahead or behind.
-	settled := s.options.Now().Add(s.settleTime())
+// sweep seals every record under the current key, which must be key, and ends
+// the rotation. The end is a full pass that finds no record under the old key,
+// and that began when none could come in any more, and lists were no longer
+// late. Where the keyring has another current key, another process has ended
+// this rotation and begun a new one, which is that one's to end.
+func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (RotateResult, error) {
+	result := RotateResult{KeyID: key}
 	for attempt := newAttempts(); ; {
-		ring, err := s.reloadKeyring(ctx)
+		held, err := s.reloadHeld(ctx)
 		if err != nil {
 			return result, err
 		}
-		result.KeyID = KeyID(ring.current.ID())
-		if !ring.rotating {
+		if !held.rotating || KeyID(held.current.ID()) != key {
 			return result, nil
 		}
-		wait := settled.Sub(s.options.Now())
-		pass := &sweepPass{store: s, ring: ring, options: options, before: result.Sealed}
-		err = pass.run(ctx)
-		result.Sealed += int(pass.sealed.Load())
+		wait := s.settledAt(held).Sub(s.options.Now())
+		pass := newSweep(s, held.keyring, options, result.Sealed)
+		err = pass.run(ctx, pass.sealOne)
+		sealed := int(pass.sealed.Load())
+		result.Sealed += sealed
 		result.Left = pass.left
+		unwilling := pass.unwilling(options.Leave)
 		switch {
-		case errors.Is(err, ErrKeyChanged): // by another rotation
+		case errors.Is(err, ErrKeyChanged), errors.Is(err, errSuperseded):
 			err = attempt.next(ctx, err)
-		case err != nil, pass.sealed.Load() > 0:
+		case err != nil, sealed > 0:
+		case len(unwilling) > 0:
+			err = refuse(unwilling, "the rotation has not ended, since these cannot be read", "nebula key rotate --resume")
 		case wait > 0:
-			if options.Waiting != nil {
-				options.Waiting(wait)
-			}
-			err = s.sleep(ctx, wait)
+			err = s.settle(ctx, wait, options)
 		default:
-			err = s.endRotation(ctx)
+			err = s.endRotation(ctx, key)
 		}
 		if err != nil {
 			return result, err
 		}
 	}
+}
+
+// settledAt returns the time from which no record comes in under the old key,
+// and lists show all. It counts from when the current key is known to have been
+// in use, by this clock: since this process or this machine first saw it. What
+// the keyring says of the time counts as far as clocks can be trusted.
+func (s *Store) settledAt(held *heldKeyring) time.Time {
+	since := held.since
+	if seen := s.pinnedSince(held.keyring); !seen.IsZero() && seen.Before(since) {
+		since = seen
+	}
+	if switched := held.switchedAt.Add(maxClockDifference); switched.Before(since) {
+		since = switched
+	}
+	return since.Add(s.settleTime())
 }
 
 // settleTime returns how long after a switch a record may still come in under
@@ -227,9 +184,25 @@ func (s *Store) settleTime() time.Duration {
 	return settleTime + s.description.ListLag
 }
 
-func (s *Store) endRotation(ctx context.Context) error {
+func (s *Store) settle(ctx context.Context, wait time.Duration, options RotateOptions) error {
+	if options.Waiting != nil {
+		reason := "writers that may still hold the old key"
+		switch {
+		case s.description.ComparesKeyring:
+			reason = "lists, which may be late"
+		case s.description.ListLag > 0:
+			reason += ", and lists, which may be late"
+		}
+		options.Waiting(RotateWait{Duration: wait, Reason: reason})
+	}
+	return s.sleep(ctx, wait)
+}
+
+// endRotation makes the keyring steady, if its current key is still the one
+// under which the last pass was made.
+func (s *Store) endRotation(ctx context.Context, key KeyID) error {
 	return s.changeKeyring(ctx, func(ring *keyring) error {
-		if !ring.rotating {
+		if !ring.rotating || KeyID(ring.current.ID()) != key {
 			return errUnchanged
 		}
 		ring.rotating, ring.switchedAt = false, time.Time{}
@@ -237,146 +210,61 @@ func (s *Store) endRotation(ctx context.Context) error {
 	})
 }
 
-// sweepPass looks at every record once.
-type sweepPass struct {
-	store   *Store
-	ring    *keyring
-	options RotateOptions
-	before  int // sealed in earlier passes
-
+// sweep is a pass that seals anew what is under the old key.
+type sweep struct {
+	recordPass
 	sealed atomic.Int64
-	mu     sync.Mutex
-	looked int
-	left   []Entry
 }
 
-func (p *sweepPass) run(ctx context.Context) error {
-	pager := p.store.provider.List(ctx, Filter{})
-	defer pager.Close()
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(p.store.options.MaxConcurrency)
-	listed := p.each(groupCtx, pager, func(name Name) {
-		group.Go(func() error { return p.one(groupCtx, name) })
-	})
-	// What went wrong with a record ended the list, too.
-	if err := group.Wait(); err != nil {
-		return err
+func newSweep(s *Store, ring *keyring, options RotateOptions, before int) *sweep {
+	w := &sweep{recordPass: recordPass{store: s, ring: ring}}
+	if options.Progress != nil {
+		w.progress = func(looked int) { options.Progress(looked, before+int(w.sealed.Load())) }
 	}
-	return listed
+	return w
 }
 
-func (p *sweepPass) each(ctx context.Context, pager Pager, visit func(Name)) error {
-	for {
-		page, err := pager.NextPage(ctx)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			name, err := e.ID.Name()
-			if err != nil {
-				return err
-			}
-			visit(name)
-		}
+// sealOne seals the record anew if it has to be, on condition that nobody wrote
+// it meanwhile.
+func (w *sweep) sealOne(ctx context.Context, name Name) (unreadable, err error) {
+	record, key, unreadable, err := w.retrieve(ctx, name, currentRecord)
+	if unreadable != nil || err != nil || key == w.ring.current {
+		return unreadable, err
 	}
-}
-
-// one seals one record anew, on condition that nobody wrote it meanwhile. One
-// that cannot be read is left as it is.
-func (p *sweepPass) one(ctx context.Context, name Name) error {
-	for attempt := newAttempts(); ; {
-		unreadable, err := p.try(ctx, name)
-		if unreadable != nil || err == nil {
-			p.report(name, unreadable)
-			return nil
-		}
-		if errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyChanged) {
-			err = attempt.next(ctx, err)
-		}
-		if err != nil {
-			return p.store.locate(err, "rotate", name.ID())
-		}
-	}
-}
-
-func (p *sweepPass) report(name Name, unreadable error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if unreadable != nil {
-		p.left = append(p.left, Entry{ID: name.ID(), Err: p.store.locate(unreadable, "rotate", name.ID())})
-	}
-	p.looked++
-	if p.options.Progress != nil {
-		p.options.Progress(p.looked, p.before+int(p.sealed.Load()))
-	}
-}
-
-// try seals the record anew if it has to be. Only what is wrong with the record
-// itself makes it unreadable.
-func (p *sweepPass) try(ctx context.Context, name Name) (unreadable, err error) {
-	record, err := p.store.provider.Retrieve(ctx, name)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil, nil
-	case isUnreadable(err):
-		return err, nil
-	case err != nil:
+	// A pass may take long: what is sealed must be under the key that is current
+	// when it is written.
+	held, err := w.store.freshKeyring(ctx, &prefetch{})
+	if err != nil {
 		return nil, err
-	case record.Envelope.keyID == p.ring.current.ID():
-		return nil, nil
 	}
-	key, unreadable := p.ring.keyFor(name, record.Envelope, currentRecord)
-	if unreadable != nil {
-		return unreadable, nil
+	if !held.rotating || held.current.ID() != w.ring.current.ID() {
+		return nil, errSuperseded
 	}
-	_, err = p.store.sealAnew(ctx, name, record, key, p.ring)
+	_, err = w.store.sealAnew(ctx, name, record, key, held)
 	if errors.Is(err, errDamaged) {
 		return err, nil
 	}
 	if err == nil {
-		p.sealed.Add(1)
+		w.sealed.Add(1)
 	}
 	return nil, err
 }
 
 // sealAnew seals a record under the current key. Value and metadata stay.
-func (s *Store) sealAnew(ctx context.Context, name Name, r Record, key *seal.Key, ring *keyring) (*Envelope, error) {
+func (s *Store) sealAnew(ctx context.Context, name Name, r Record, key *seal.Key, ring *heldKeyring) (*Envelope, error) {
 	plaintext, err := r.Envelope.open(key, name)
 	if err != nil {
 		return nil, damagedRecord(err)
 	}
 	defer clear(plaintext)
 	e := sealEnvelope(ring.current, name, plaintext, r.Envelope.metadata, nil)
+	bounded, cancel := s.whileKeyHolds(ctx, ring)
+	defer cancel()
 	options := StoreOptions{Precondition: IfVersion(r.Version), Previous: r.Envelope}
-	if _, err = s.provider.Store(ctx, name, e, options); err != nil {
+	if _, err = s.provider.Store(bounded, name, e, options); err != nil {
 		return nil, err
 	}
-	return e, s.resealMark(name, r.Envelope, e, ring)
-}
-
-// DestroyKey removes a retired data key from the keyring. What is sealed under
-// it, old versions, deleted credentials and backups, can then no longer be read,
-// and whoever trusts the store by that key alone no longer does.
-func (s *Store) DestroyKey(ctx context.Context, id KeyID) error {
-	err := s.changeKeyring(ctx, func(ring *keyring) error {
-		i := slices.IndexFunc(ring.retired, func(k *seal.Key) bool { return KeyID(k.ID()) == id })
-		switch {
-		case KeyID(ring.current.ID()) == id:
-			return &Error{Kind: ErrUsage, Message: fmt.Sprintf("%v is the current data key", id),
-				Hint: "replace it first: nebula key rotate"}
-		case i < 0:
-			return &Error{Kind: ErrNotFound, Message: fmt.Sprintf("the keyring holds no retired key %v", id)}
-		case ring.rotating && i == 0:
-			return &Error{Kind: ErrUsage, Message: fmt.Sprintf("records are still sealed under %v", id),
-				Hint: "end the rotation first: nebula key rotate --resume"}
-		}
-		ring.retired = slices.Delete(slices.Clone(ring.retired), i, i+1)
-		return nil
-	})
-	return s.locate(err, "destroy a key", "")
+	return e, s.resealMark(name, r.Envelope, e, ring.keyring)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,9 +62,9 @@ func TestRotate(t *testing.T) {
 	if again, err := f.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true}); err != nil || again.KeyID != result.KeyID || again.Sealed != 0 {
 		t.Errorf("resuming a steady store did %+v, %v", again, err)
 	}
-	wantKind(t, f.DestroyKey(t.Context(), result.KeyID), nebula.ErrUsage)
-	wantKind(t, f.DestroyKey(t.Context(), old.ID), "")
-	wantKind(t, f.DestroyKey(t.Context(), old.ID), nebula.ErrNotFound)
+	wantKind(t, f.DestroyKey(t.Context(), result.KeyID, nebula.DestroyOptions{}), nebula.ErrUsage)
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), "")
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), nebula.ErrNotFound)
 	_, err = f.GetVersion(t.Context(), "x0", first)
 	wantKind(t, err, nebula.ErrWrongKey)
 }
@@ -208,17 +209,112 @@ func TestRotateBesideWriters(t *testing.T) {
 	}
 }
 
-func TestRotateLeavesWhatItCannotRead(t *testing.T) {
+// What cannot be read keeps the rotation from its end, and its key from being
+// destroyed, unless it is left by name.
+func TestRotateNamesWhatItCannotRead(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "good", "v", nebula.PutOptions{})
 	put(t, f.Store, "bad", "v", nebula.PutOptions{})
 	swap(t, f.memory, "good", "bad")
+	old, _ := f.Keys(t.Context())
+
 	result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
-	if err != nil || result.Sealed != 1 || len(result.Left) != 1 || result.Left[0].ID != "bad" {
-		t.Errorf("rotating gave %+v, %v", result, err)
+	wantKind(t, err, nebula.ErrCorrupted)
+	if err == nil || !strings.Contains(err.Error(), `"bad"`) || !strings.Contains(err.Error(), "--leave") || strings.Contains(err.Error(), `"good"`) {
+		t.Errorf("the error does not say which, or what to do: %v", err)
+	}
+	if result.Sealed != 1 || len(result.Left) != 1 || result.Left[0].ID != "bad" {
+		t.Errorf("rotating gave %+v", result)
+	}
+	if info, _ := f.Keys(t.Context()); !info.Rotating {
+		t.Error("the rotation has ended, and a record is left behind")
+	}
+
+	result, err = f.Rotate(t.Context(), nebula.RotateOptions{Leave: []string{"bad"}})
+	if err != nil || len(result.Left) != 1 || result.Left[0].ID != "bad" {
+		t.Errorf("leaving it gave %+v, %v", result, err)
 	}
 	if info, _ := f.Keys(t.Context()); info.Rotating {
-		t.Error("one damaged record keeps the rotation from ending")
+		t.Error("the rotation has not ended")
+	}
+	err = f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{})
+	wantKind(t, err, nebula.ErrCorrupted)
+	if err == nil || !strings.Contains(err.Error(), `"bad"`) {
+		t.Errorf("the error does not say which: %v", err)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{Leave: []string{"bad"}}), "")
+}
+
+// A record whose key id was edited to the current one, or that came back from a
+// backup, is lost with the retired key: the key stays.
+func TestDestroyKeyLooksAtEveryRecord(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	before := f.record(t, "x")
+	old, _ := f.Keys(t.Context())
+	result, err := f.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := nebula.ID("x").Name()
+	f.unchecked(t, name, before.Envelope)
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), nebula.ErrCorrupted)
+
+	f.unchecked(t, name, nebula.WithKeyID(before.Envelope, result.KeyID))
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), nebula.ErrCorrupted)
+
+	f.unchecked(t, name, before.Envelope)
+	if err := f.Restore(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), "")
+	get(t, f.Store, "x")
+}
+
+// unchecked stores a record that the provider would refuse, as whoever writes the backend
+// can.
+func (f *fixture) unchecked(t *testing.T, name nebula.Name, e *nebula.Envelope) {
+	t.Helper()
+	ring, err := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name nebula.Name
+		e    *nebula.Envelope
+	}{{nebula.KeyringName(), e}, {name, e}, {nebula.KeyringName(), ring.Envelope}} {
+		if _, err := f.memory.Store(t.Context(), step.name, step.e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Names that a list gives and that are no ids, and records that may not be read,
+// are named too.
+func TestRotateNamesWhatCannotBeTold(t *testing.T) {
+	r := newRemote()
+	s, _ := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{})
+	put(t, s, "secret", "v", nebula.PutOptions{})
+	r.strangers = []nebula.Entry{
+		{ID: "nebula-9f3c", Err: &nebula.Error{Kind: nebula.ErrCorrupted, Message: "its id is lost"}},
+		{ID: "gone", Err: &nebula.Error{Kind: nebula.ErrCorrupted, Message: "its tag is lost"}},
+	}
+	r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+		if name.ID() == "secret" {
+			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "you may not"}
+		}
+		return nil
+	}
+	_, err := s.Rotate(t.Context(), nebula.RotateOptions{Leave: []string{"gone"}})
+	wantKind(t, err, nebula.ErrCorrupted)
+	for _, want := range []string{`"nebula-9f3c" (its id is lost)`, `"secret" (you may not)`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+	if _, err := s.Rotate(t.Context(), nebula.RotateOptions{Leave: []string{"gone", "secret", "nebula-9f3c"}}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package nebula_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -55,4 +56,32 @@ func TestWriterWithAnOldKeyring(t *testing.T) {
 			t.Errorf("%s is %q", id, c.Secret.Reveal())
 		}
 	}
+}
+
+// A reader that saw a rotation begin, and nothing since, does not take records
+// under the old key for ever: the key may have been destroyed.
+func TestReaderDoesNotTrustAnOldKeyringThatRotates(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "old", nebula.PutOptions{})
+	stale := f.record(t, "x")
+	old, _ := f.Keys(t.Context())
+	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
+		t.Fatal(err)
+	}
+	reader := f.open(t, nebula.Options{})
+	get(t, reader, "x") // the keyring that it holds says that it rotates
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := nebula.ID("x").Name()
+	f.unchecked(t, name, stale.Envelope)
+	f.clock.advance(time.Minute)
+	c, err := reader.Get(t.Context(), "x")
+	if err == nil {
+		t.Errorf("a record under a key that was destroyed is %q", c.Secret.Reveal())
+	}
+	wantKind(t, err, nebula.ErrWrongKey)
 }

@@ -115,7 +115,7 @@ func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions
 				return "", s.locate(err, op, id)
 			}
 		case options.asked() || !errors.Is(err, errRaced):
-			return "", s.locate(err, op, id)
+			return "", s.locate(s.explainAbsence(ctx, err), op, id)
 		}
 		if err := attempt.next(ctx, err); err != nil {
 			return "", s.locate(err, op, id)
@@ -207,7 +207,13 @@ func (s *Store) before(ctx context.Context, name Name, scope string, options Put
 	case err == nil:
 		return existing{found, record.Envelope, condition}, nil
 	case record.Envelope == nil && errors.Is(err, ErrNotFound):
-		return existing{condition: condition}, asked.Check("")
+		err := asked.Check("")
+		if err != nil {
+			if missing := s.wantPrefetched(ctx, pre); missing != nil {
+				err = missing
+			}
+		}
+		return existing{condition: condition}, err
 	case options.Force && isUnreadable(err) && record.Envelope == nil:
 		return existing{condition: asked}, nil // not even its version is known
 	case options.Force && isUnreadable(err):
@@ -246,6 +252,7 @@ type writing struct {
 	previous  *Envelope // the record that is written over, if it is at hand
 	pre       *prefetch
 	overMark  bool // whatever the rollback guard holds
+	access    bool // notes that the credential was read
 }
 
 // write seals and stores. A version beside an error says that the record is
@@ -255,23 +262,73 @@ func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata,
 		return "", err
 	}
 	ring, err := s.writersKeyring(ctx, w.pre)
+	if err == nil {
+		err = s.checkRoom(name)
+	}
 	if err != nil {
 		return "", err
 	}
+	e, v, err := s.storeSealed(ctx, name, secret, m, w, ring)
+	if err != nil {
+		return "", err
+	}
+	if w.overMark {
+		err = s.setMark(name, e, ring.keyring, func(Mark) bool { return false })
+	} else {
+		v, err = s.passMark(ctx, name, secret, m, w, e, v, ring)
+	}
+	if err != nil {
+		return v, storedUnmarked(err)
+	}
+	return v, nil
+}
+
+func (s *Store) storeSealed(ctx context.Context, name Name, secret Secret, m Metadata, w writing, ring *heldKeyring) (*Envelope, Version, error) {
 	e := sealEnvelope(ring.current, name, secret.Reveal(), m, nil)
 	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
-		return "", tooLarge(len(e.raw), limit, s.description.Provider)
+		return nil, "", tooLarge(len(e.raw), limit, s.description.Provider)
 	}
 	ctx, cancel := s.whileKeyHolds(ctx, ring)
 	defer cancel()
 	v, err := s.provider.Store(ctx, name, e, StoreOptions{Precondition: w.condition, Previous: w.previous})
-	if err != nil {
-		return "", err
+	return e, v, err
+}
+
+// passMark marks a record that was stored. If the mark has moved past its time
+// meanwhile (another process put the credential, and deleted it), the record is
+// sealed again with a later time, before the write is acknowledged.
+func (s *Store) passMark(ctx context.Context, name Name, secret Secret, m Metadata, w writing, e *Envelope, v Version, ring *heldKeyring) (Version, error) {
+	for attempt := newAttempts(); ; {
+		ahead, err := s.markWritten(name, e, ring.keyring)
+		// Noting an access does not change the time of the last change.
+		if err != nil || ahead.IsZero() || w.access {
+			return v, err
+		}
+		m.LastModified = laterThan(ahead, s.now())
+		again := writing{condition: IfVersion(v), previous: e}
+		if s.description.NoPreconditions {
+			again.condition = Precondition{}
+		}
+		later, newest, err := s.storeSealed(ctx, name, secret, m, again, ring)
+		switch {
+		case err == nil:
+			e, v = later, newest
+		case errors.Is(err, ErrKeyChanged):
+			if ring, err = s.reloadHeld(ctx); err == nil {
+				err = attempt.next(ctx, ErrKeyChanged)
+			}
+		case errors.Is(err, ErrConflict):
+			return v, nil // it was stored, and another writer came after it
+		}
+		if err != nil {
+			return v, err
+		}
 	}
-	if err := s.setMark(name, e, ring.keyring, func(old Mark) bool { return !w.overMark && newer(old, m) }); err != nil {
-		return v, storedUnmarked(err)
-	}
-	return v, nil
+}
+
+func storedUnmarked(err error) error {
+	return &Error{Kind: KindOf(err), Err: err, Hint: "put it again, once that is mended",
+		Message: "the credential is stored, but the rollback guard does not know it and may refuse it: " + err.Error()}
 }
 
 // whileKeyHolds bounds a write: when a rotation looks for the last records under
@@ -290,10 +347,6 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring
 	ring, err := s.freshKeyring(ctx, pre)
 	if !errors.Is(err, ErrNotInitialised) {
 		return ring, err
-	}
-	if s.description.NoPreconditions {
-		return nil, &Error{Kind: ErrNotSupported, Message: "a store is made on condition that there is none, which cannot be checked here",
-			Hint: "with enable_locking = true, first run: nebula init"}
 	}
 	// A key file that is made for a store whose keyring was lost would only
 	// add to the confusion.
@@ -319,7 +372,7 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring
 func (s *Store) noteAccess(ctx context.Context, name Name, c *Credential, e *Envelope) {
 	m := c.Metadata.clone()
 	m.LastAccessed = laterThan(m.LastAccessed, s.now())
-	v, _ := s.write(ctx, name, c.Secret, m, writing{condition: IfVersion(c.Version), previous: e, pre: &prefetch{}})
+	v, _ := s.write(ctx, name, c.Secret, m, writing{condition: IfVersion(c.Version), previous: e, pre: &prefetch{}, access: true})
 	if v != "" {
 		c.Metadata, c.Version = m, v
 	}
@@ -335,22 +388,26 @@ func (s *Store) author(ctx context.Context) string {
 // now returns the time as records hold it.
 func (s *Store) now() time.Time { return s.options.Now().UTC().Truncate(time.Microsecond) }
 
-// attempts paces the repetitions of a write that others came before. Each
-// round of such a race has a winner, so a loser's turn comes; the bound is for
-// a backend that reports conflicts without end.
-type attempts struct{ left int }
+// attempts paces the repetitions of what others came before.
+type attempts struct{ made, max int }
 
-func newAttempts() *attempts { return &attempts{left: 100} }
+// newAttempts is for writes. Each round of such a race has a winner, so a
+// loser's turn comes; the bound is for a backend that reports conflicts without
+// end.
+func newAttempts() *attempts { return &attempts{max: 100} }
+
+// newRereads is for reads that find what another process has replaced since. The
+// bound is for a backend that shows one old state after the other.
+func newRereads() *attempts { return &attempts{max: 10} }
 
 // next waits a moment, longer the more often. It returns nil to try again, the
 // error that led here when it was too often, or that of the context.
 func (a *attempts) next(ctx context.Context, err error) error {
-	if a.left--; a.left == 0 {
+	if a.made++; a.made == a.max {
 		return err
 	}
-	const shortest, longest = time.Millisecond, 32 * time.Millisecond
-	wait := min(longest, shortest<<min(100-a.left, 10))
-	return sleep(ctx, rand.N(wait))
+	const minWait, maxWait = time.Millisecond, 32 * time.Millisecond
+	return sleep(ctx, rand.N(min(maxWait, minWait<<min(a.made, 10))))
 }
 
 // Adopt stores a credential that comes from elsewhere, with the metadata that

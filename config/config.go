@@ -19,6 +19,7 @@ type Config struct {
 	environ   []string // of Source
 	env       environment
 	providers registrations
+	variables []string // that are read
 	stores    map[string]*store
 	fields    *fields
 }
@@ -55,9 +56,10 @@ type sharedKeys struct {
 
 // keyKeys stand in [key] and in [stores.NAME.key].
 type keyKeys struct {
-	File           string `koanf:"file"`
-	ID             string `koanf:"id"` // of the data key that the store must have
-	AllowGroupRead bool   `koanf:"allow_group_read"`
+	File           string   `koanf:"file"`
+	Files          []string `koanf:"files"` // more of them
+	ID             string   `koanf:"id"`    // of the data key that the store must have
+	AllowGroupRead bool     `koanf:"allow_group_read"`
 }
 
 // passphraseKeys stand in [stores.NAME.key] alone. The default store has
@@ -81,7 +83,7 @@ type Source struct {
 }
 
 // Load reads the configuration. What it returns beside an error can be asked
-// for Path and Found alone.
+// for Path, Found and Strangers alone.
 func Load(source Source) (*Config, error) {
 	env := newEnvironment(source.Environ)
 	path, named := locate(source.File, env)
@@ -89,14 +91,14 @@ func Load(source Source) (*Config, error) {
 	if c.providers == nil {
 		c.providers = Providers()
 	}
+	l := newLoader(c)
 	text, found, err := readFile(path, named)
 	c.Found = found
 	if err != nil {
 		return c, err
 	}
-	l := newLoader(c)
 	l.readText(text)
-	l.readVariables(source.Environ)
+	l.readVariables()
 	l.checkStores(source.Store)
 	c.fields = l.fields
 	return c, l.problems.err()

@@ -162,6 +162,9 @@ func display(raw any) string {
 	var text string
 	switch raw := raw.(type) {
 	case string:
+		if LooksLikeKey(raw) {
+			return hidden
+		}
 		text = strconv.Quote(raw)
 	case map[string]any:
 		return "a table"

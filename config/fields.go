@@ -21,12 +21,32 @@ func (f *field) sensitive() bool { return leaf(f.key) == "passphrase_command" }
 // isPath reports whether the value names a file or directory.
 func (f *field) isPath() bool {
 	switch name := leaf(f.key); name {
-	case "file", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path":
+	case "file", "files", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path":
 		return true
 	default:
 		return strings.HasSuffix(name, "_file")
 	}
 }
+
+// namesSecret reports whether the file that the value names holds a secret,
+// which may have been put there itself.
+func (f *field) namesSecret() bool {
+	name := leaf(f.key)
+	return name == "file" || name == "files" || strings.HasSuffix(name, "_file")
+}
+
+// show gives a value for a message.
+func (f *field) show(raw any) string {
+	text, isText := raw.(string)
+	switch {
+	case f.sensitive() || f.isKeyID(), isText && f.namesSecret() && text != "" && shownPath(text) == hidden:
+		return hidden
+	}
+	return display(raw)
+}
+
+// isKeyID reports the ids of data keys: a key may have been put there instead.
+func (f *field) isKeyID() bool { return strings.HasSuffix(f.key, "key.id") }
 
 func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 

@@ -39,23 +39,27 @@ func readFile(path string, named bool) (text []byte, found bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fileError(path, reason(err), "")
+		return nil, false, unreadableFile(path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, true, fileError(path, reason(err), "")
+		return nil, true, unreadableFile(path, err)
 	case !info.Mode().IsRegular():
 		return nil, true, fileError(path, "not a regular file", "")
 	}
 	// Who can write it can point a token at a host of theirs.
-	if problem, fix := writableByOthers(path, info); problem != "" {
+	problem, fix, err := writableByOthers(path, f)
+	if err != nil {
+		return nil, true, unreadableFile(path, err)
+	}
+	if problem != "" {
 		return nil, true, fileError(path, problem, fix)
 	}
 	text, err = io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, true, fileError(path, reason(err), "")
+		return nil, true, unreadableFile(path, err)
 	}
 	if len(text) > maxFileSize {
 		return nil, true, fileError(path, fmt.Sprintf("larger than %d bytes", maxFileSize), "")
@@ -69,7 +73,18 @@ func openFile(path string) (*os.File, error) {
 }
 
 func fileError(path, problem, fix string) error {
+	if LooksLikeKey(path) {
+		path = hidden
+	}
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration", Message: path + ": " + problem, Hint: fix}
+}
+
+// unreadableFile says why the system does not let us read the file.
+func unreadableFile(path string, err error) error {
+	if LooksLikeKey(path) {
+		path = hidden
+	}
+	return &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + reason(err), Err: err}
 }
 
 // reason is what a system call says, without the path that we say ourselves.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -16,39 +17,75 @@ type Keys struct {
 	env         environment
 	options     OpenOptions
 	description nebula.Description
+	asked       int // times that a person was, for the passphrase
 }
 
 // FirstKey is the key with which a store is made.
 type FirstKey struct {
 	nebula.Key
-	File string // of a key file; "" for a passphrase
-	Made bool   // whether the file was made just now
+	File     string // of a key file; "" for another key
+	Made     bool   // whether the file was made just now
+	Variable string // that holds the key; "" for another key
 }
 
-// all returns the keys that open the store: the key file first, then the
-// passphrase.
+// all returns the keys that open the store: the key files first, then the key
+// in a variable, then the passphrase.
 func (k *Keys) all() []nebula.Key {
 	var keys []nebula.Key
-	if path := k.file(); path != "" {
-		keys = append(keys, k.keyFile(path, !k.fileIsNamed()))
+	files, isDefault := k.Files()
+	for _, path := range files {
+		keys = append(keys, k.keyFile(path, isDefault))
 	}
-	return append(keys, &nebula.Passphrase{Source: k.Passphrase})
+	if key := k.variable(); key != nil {
+		keys = append(keys, key)
+	}
+	return append(keys, k.passphrase())
+}
+
+// maxTries is how often a person may type a passphrase.
+const maxTries = 3
+
+// passphrase returns the key of its source, or of a person.
+func (k *Keys) passphrase() *nebula.Passphrase {
+	if name := k.PassphraseSource(); name != "" {
+		return &nebula.Passphrase{Source: k.Passphrase, Name: name}
+	}
+	return &nebula.Passphrase{Source: k.Passphrase, Tries: maxTries}
+}
+
+// variable returns the key in a variable, or nil.
+func (k *Keys) variable() nebula.Key {
+	if text, ok := k.env.lookup(envKey); ok && k.store.name == DefaultStore {
+		return &keyLine{text}
+	}
+	return nil
 }
 
 func (k *Keys) keyFile(path string, optional bool) *nebula.KeyFile {
 	return &nebula.KeyFile{Path: path, AllowGroupRead: k.store.key.AllowGroupRead, Optional: optional}
 }
 
-// fileIsNamed reports whether the file or a variable names the key file.
-func (k *Keys) fileIsNamed() bool { return k.store.key.File != "" }
-
-// file returns the path of the key file: what is named, or else the default.
-// It may not be there.
-func (k *Keys) file() string {
-	if k.fileIsNamed() {
-		return k.store.key.File
+// named returns the key files that the configuration or a variable names.
+func (k *Keys) named() []string {
+	var paths []string
+	for _, path := range append([]string{k.store.key.File}, k.store.key.Files...) {
+		if path != "" && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
 	}
-	return defaultKeyFile(k.env)
+	return paths
+}
+
+// Files returns the paths of the key files, or the default one, which need not
+// be there. There are none where there is no place for one.
+func (k *Keys) Files() (paths []string, isDefault bool) {
+	if named := k.named(); len(named) > 0 {
+		return named, false
+	}
+	if path := defaultKeyFile(k.env); path != "" {
+		return []string{path}, true
+	}
+	return nil, true
 }
 
 func defaultKeyFile(env environment) string {
@@ -58,10 +95,6 @@ func defaultKeyFile(env environment) string {
 	return ""
 }
 
-// File returns the path of the key file and whether it is a default, which
-// need not be there. The path is "" where there is no place for one.
-func (k *Keys) File() (path string, isDefault bool) { return k.file(), !k.fileIsNamed() }
-
 // ReadFile reports what is wrong with the key file, if anything is.
 func (k *Keys) ReadFile(ctx context.Context, path string) error {
 	_, err := k.keyFile(path, false).Secret(ctx, nebula.Slot{})
@@ -69,32 +102,40 @@ func (k *Keys) ReadFile(ctx context.Context, path string) error {
 }
 
 // First returns the key that a store gets where nobody asks for another one:
-// of the key file that is named, else of a passphrase whose source is set, else
-// of the default key file. An existing valid file is used, a missing one made.
+// of the key that is named, a file or a variable, else of a passphrase whose
+// source is set, else of the default key file. An existing valid file is used, a
+// missing one made. It fails with ErrUsage where several keys are named.
 func (k *Keys) First(ctx context.Context) (FirstKey, error) {
-	if !k.fileIsNamed() && k.PassphraseSource() != "" {
-		return FirstKey{Key: &nebula.Passphrase{Source: k.Passphrase}}, nil
-	}
-	path := k.file()
-	if path == "" {
+	files, isDefault := k.Files()
+	variable := k.variable()
+	switch {
+	case !isDefault && (len(files) > 1 || variable != nil):
+		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "several keys are configured, and a store is made with one",
+			Hint: "say which: nebula init --key-file FILE, or nebula init --passphrase; the others are added with: nebula key add"}
+	case !isDefault:
+		return k.FirstFile(ctx, files[0])
+	case variable != nil:
+		return FirstKey{Key: variable, Variable: envKey}, nil
+	case k.PassphraseSource() != "":
+		return FirstKey{Key: k.passphrase()}, nil
+	case len(files) == 0:
 		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUnauthenticated,
 			Message: "there is no home directory to keep a key file in", Hint: k.Where()}
 	}
-	return k.FirstFile(ctx, path)
+	return k.FirstFile(ctx, files[0])
 }
 
 // FirstFile is First for that key file.
 func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
+	if LooksLikeKey(filepath.Base(path)) {
+		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "the path of the key file looks like a key itself, and no file is made of that name",
+			Hint: "the path of a file is wanted; the line of a key file is taken from " + envKey}
+	}
 	if err := k.checkPlace(path); err != nil {
 		return FirstKey{}, err
 	}
 	made := false
 	if !Exists(path) {
-		if k.description.NoPreconditions {
-			return FirstKey{}, &nebula.Error{Kind: nebula.ErrNotSupported, Provider: k.description.Provider,
-				Message: "this store cannot write its keyring as it is configured, and no key file was made",
-				Hint:    "set enable_locking = true for it"}
-		}
 		err := nebula.CreateKeyFile(path)
 		if err != nil && !errors.Is(err, nebula.ErrAlreadyExists) { // another process came first
 			return FirstKey{}, err
@@ -105,6 +146,17 @@ func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
 		return FirstKey{}, err
 	}
 	return FirstKey{Key: k.keyFile(path, false), File: path, Made: made}, nil
+}
+
+// MayAdd refuses to add a key to a store whose keyring can be made and not be
+// changed, before a key file is made for it.
+func (k *Keys) MayAdd() error {
+	if !k.description.NoPreconditions {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Provider: k.description.Provider,
+		Message: "this store cannot change its keyring as it is configured, and no key was made",
+		Hint:    "set enable_locking = true for it; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
 // firstKey is First for a store that is made by its first put.
@@ -128,6 +180,9 @@ func (k *Keys) Place() string {
 // Explain says what the key is, where, and how to keep it.
 func (f FirstKey) Explain() string {
 	switch {
+	case f.Variable != "":
+		return "it is opened with the key in " + f.Variable + "; without it nothing can be read\n" +
+			"back up: the key, apart from the store"
 	case f.File == "":
 		return "it is opened with your passphrase; without it nothing can be read\n" +
 			"back up: the passphrase, and the store"
@@ -142,7 +197,8 @@ func (f FirstKey) Explain() string {
 // Where says where keys are looked for.
 func (k *Keys) Where() string {
 	var places []string
-	if path := k.file(); path != "" {
+	files, _ := k.Files()
+	for _, path := range files {
 		state := ""
 		if !Exists(path) {
 			state = " (not there)"
@@ -150,16 +206,16 @@ func (k *Keys) Where() string {
 		places = append(places, "the key file "+path+state)
 	}
 	if k.store.name == DefaultStore {
-		places = append(places, "NEBULA_KEY_FILE", envPassphraseFile, envPassphraseCommand, envPassphrase)
+		places = append(places, "NEBULA_KEY_FILE", envKey, envPassphraseFile, envPassphraseCommand, envPassphrase)
 	} else {
 		section := "[stores." + k.store.name + ".key]"
-		places = append(places, "file, passphrase_file and passphrase_command in "+section)
+		places = append(places, "file, files, passphrase_file and passphrase_command in "+section)
 	}
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }
 
-// Warnings tells what should be mended about the files with passphrases.
-func (k *Keys) Warnings() []nebula.Finding {
+// CheckPassphrases tells what is wrong with the files with passphrases.
+func (k *Keys) CheckPassphrases() []nebula.Finding {
 	paths := []string{k.store.source.File, k.env.get(envNewPassphraseFile)}
 	if k.store.name == DefaultStore {
 		paths[0] = k.env.get(envPassphraseFile)
@@ -169,12 +225,19 @@ func (k *Keys) Warnings() []nebula.Finding {
 		path = k.env.expand(path)
 		info, err := os.Stat(path)
 		if path == "" || err != nil || !info.Mode().IsRegular() {
+			continue // a pipe can be read once
+		}
+		f, err := k.openSecret(path)
+		if err == nil {
+			_ = f.Close()
 			continue
 		}
-		if problem := readableByOthers(info); problem != "" {
-			findings = append(findings, nebula.Finding{Check: "passphrase", Severity: nebula.SeverityWarning,
-				Message: path + ": " + problem, Fix: "chmod 600 " + path})
+		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + reason(err)}
+		var wide *wideError
+		if errors.As(err, &wide) {
+			finding.Fix = wide.fix
 		}
+		findings = append(findings, finding)
 	}
 	return findings
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
-	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	tomlv2 "github.com/pelletier/go-toml/v2"
@@ -35,6 +35,7 @@ func newLoader(c *Config) *loader {
 	l.fields.add("key", &s.key)
 	l.fields.add("completion", &l.complete)
 	l.fields.sections["stores"] = true
+	c.variables = l.fields.variables()
 	return l
 }
 
@@ -172,96 +173,51 @@ func (l *loader) providerOf(key string) string {
 
 // set gives a field its value.
 func (l *loader) set(f *field, raw any, origin string) {
-	isText := origin != l.config.Path
-	shown := display(raw)
-	if f.sensitive() {
-		shown = "…"
-	}
 	before := f.origin
 	f.origin = origin
-	if allowed := assign(f.value, raw, isText); allowed != "" {
-		l.wrong(f.key, shown, allowed)
+	if allowed := assign(f.value, raw, origin != l.config.Path); allowed != "" {
+		l.wrong(f.key, f.show(raw), allowed)
 		f.origin = before
 		return
 	}
-	if !f.isPath() {
-		return
+	switch {
+	case !f.isPath():
+	case f.value.Kind() == reflect.Slice:
+		for i := range f.value.Len() {
+			l.setPath(f, f.value.Index(i), f.value.Index(i).String())
+		}
+	default:
+		l.setPath(f, f.value, f.value.String())
 	}
-	path := l.config.env.expand(f.value.String())
+}
+
+// setPath sets a value that names a file or directory.
+func (l *loader) setPath(f *field, value reflect.Value, text string) {
+	path := l.config.env.expand(text)
 	switch {
 	case path == "":
-		l.wrong(f.key, shown, "must name a file or directory")
+		l.wrong(f.key, f.show(text), "must name a file or directory")
+	case LooksLikeKey(text):
+		l.wrong(f.key, hidden, "must be a path, and looks like a key or a token itself"+l.elsewhere(f))
 	case filepath.IsAbs(path):
-	case isText && f.key == "key.file":
+	case f.key == "key.file" && f.origin != l.config.Path:
 		// Who sets the variable for one command means the directory that they
 		// are in. A store that depends on it would be another one each time.
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
 	default:
-		l.wrong(f.key, shown, "must be an absolute path, or begin with ~/")
+		l.wrong(f.key, f.show(text), "must be an absolute path, or begin with ~/")
 	}
-	f.value.SetString(path)
+	value.SetString(path)
 }
 
-// variable returns the name of the variable for a key. Only the default store
-// has variables.
-func variable(key string) string {
-	return "NEBULA_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-}
-
-// isSetting reports the variables that stand for a key, rightly spelt or not.
-func isSetting(name string) bool {
-	for _, prefix := range []string{"NEBULA_STORAGE_", "NEBULA_KEY_", "NEBULA_COMPLETION_", "NEBULA_STORES_"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
+// elsewhere says where a key would be taken that stands where a path belongs.
+func (l *loader) elsewhere(f *field) string {
+	if f.key == "key.file" || f.key == "key.files" {
+		return "; the line of a key file is taken from " + envKey
 	}
-	return false
-}
-
-// readVariables takes the variables that stand for a key.
-func (l *loader) readVariables(environ []string) {
-	byName := make(map[string]string)
-	for key := range l.fields.byKey {
-		if !strings.HasPrefix(key, "stores.") {
-			byName[variable(key)] = key
-		}
-	}
-	layer := koanf.New(".")
-	_ = layer.Load(env.Provider(".", env.Opt{ // which cannot fail
-		Prefix:      "NEBULA_",
-		EnvironFunc: func() []string { return environ },
-		TransformFunc: func(name, value string) (string, any) {
-			key, ok := byName[name]
-			if !ok && isSetting(name) {
-				l.problems.add(name, "unknown variable%s", suggest(name, l.settingsLike(name, byName)))
-			}
-			return key, value
-		},
-	}), nil)
-	for _, key := range slices.Sorted(slices.Values(layer.Keys())) {
-		l.set(l.fields.byKey[key], layer.Get(key), variable(key))
-	}
-	l.config.CompleteIDs = l.complete.IDs
-}
-
-// settingsLike returns the variables that may be meant by a name: where that is
-// one of a provider's, those of no other one.
-func (l *loader) settingsLike(name string, byName map[string]string) []string {
-	section := ""
-	for _, d := range l.config.providers {
-		if strings.HasPrefix(name, variable("storage."+d.name)+"_") {
-			section = "storage." + d.name
-		}
-	}
-	var names []string
-	for candidate, key := range byName {
-		if !l.areRivals(section, key) {
-			names = append(names, candidate)
-		}
-	}
-	return names
+	return ""
 }
 
 // checkStores checks what holds for every store, and has the selected one's
@@ -312,7 +268,7 @@ func (l *loader) checkKeyID(s *store, key string) {
 	}
 	id, err := nebula.ParseKeyID(s.key.ID)
 	if err != nil {
-		l.wrong(key, display(s.key.ID), "must be the 32 digits 0-9a-f of a data key; nebula key list shows it")
+		l.wrong(key, hidden, "must be the 32 digits 0-9a-f of a data key; nebula key list shows it")
 		return
 	}
 	s.trusted = &id

@@ -40,7 +40,7 @@ func TestFileOfAnotherOwner(t *testing.T) {
 	if err := os.Chown(path, 12345, -1); err != nil {
 		t.Skip("needs root to give a file away")
 	}
-	if _, err := Load(Source{File: path, Environ: []string{"HOME=/nowhere"}}); err == nil || !strings.Contains(err.Error(), "belongs to the user 12345") {
+	if _, err := Load(Source{File: path, Environ: []string{"HOME=/nowhere"}}); err == nil || !strings.Contains(err.Error(), "belongs to the user of number 12345") {
 		t.Errorf("got %v", err)
 	}
 }

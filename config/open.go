@@ -9,10 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/guardfile"
-	"github.com/nebula-credential/nebula/internal/knownstores"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -44,6 +43,14 @@ type OpenOptions struct {
 	// OneShot says that the process makes a few calls and ends: no provider
 	// then keeps a login alive in the background.
 	OneShot bool
+
+	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
+	// less than that is for ever.
+	CommandTimeout time.Duration
+
+	// Pause, if it is not nil, says that a person or another program is waited
+	// for, until the function that it returns is called.
+	Pause func() (resume func())
 
 	// Environ is the environment of the process, for its children. nil: that of
 	// [Source].
@@ -86,6 +93,8 @@ type Opened struct {
 	Name  string
 	Keys  *Keys
 	guard string // path of the rollback guard; "" where there is none
+
+	MaxConcurrency int // credentials that a command works on at once
 }
 
 // CheckGuard examines the file of the rollback guard. It reports false where
@@ -95,7 +104,7 @@ func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 		return nebula.Finding{}, false
 	}
 	f := nebula.Finding{Check: "rollback guard", Severity: nebula.SeverityOK, Message: o.guard}
-	_, _, err := guardfile.New(o.guard).Load(o.Keys.description.Address, "")
+	_, _, err := nebula.NewGuardFile(o.guard).Load(o.Keys.description.Address, "")
 	var e *nebula.Error
 	switch {
 	case errors.As(err, &e):
@@ -128,10 +137,8 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys := &Keys{store: s, env: c.env, options: options, description: describe(p)}
-	if path := keys.file(); keys.fileIsNamed() || Exists(path) {
-		if err := keys.checkPlace(path); err != nil {
-			return nil, err
-		}
+	if err := keys.checkPlaces(); err != nil {
+		return nil, err
 	}
 	storeOptions := nebula.Options{
 		Scope:          s.shared.Scope,
@@ -142,10 +149,10 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
-		storeOptions.Pins = knownstores.New(dir)
+		storeOptions.Pins = nebula.NewPinFile(filepath.Join(dir, "known_stores"))
 	}
 	if path := s.shared.RollbackGuard; path != "" {
-		storeOptions.RollbackGuard = guardfile.New(path)
+		storeOptions.RollbackGuard = nebula.NewGuardFile(path)
 	}
 	if withKeys {
 		storeOptions.Keys = keys.all()
@@ -158,7 +165,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys.description = describe(p) // connecting may have completed the address
-	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard}, nil
+	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, MaxConcurrency: s.shared.MaxConcurrency}, nil
 }
 
 // construct makes the store's provider, without a network call.
@@ -175,6 +182,20 @@ func describe(p nebula.Provider) nebula.Description {
 		return d.Describe()
 	}
 	return nebula.Description{}
+}
+
+// checkPlaces is checkPlace for the key files that are named or there.
+func (k *Keys) checkPlaces() error {
+	files, isDefault := k.Files()
+	for _, path := range files {
+		if isDefault && !Exists(path) {
+			continue
+		}
+		if err := k.checkPlace(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkPlace refuses a key file in the directory that it opens: a copy of the

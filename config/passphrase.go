@@ -28,7 +28,8 @@ const (
 
 const (
 	maxPassphraseSize = 64 << 10
-	commandTimeout    = 30 * time.Second
+
+	commandTimeout = 30 * time.Second
 )
 
 // ErrNoTerminal says that nobody can be asked.
@@ -56,7 +57,11 @@ func (k *Keys) Passphrase(ctx context.Context) ([]byte, error) {
 	if s := k.source(); s != nil {
 		return s.passphrase(ctx)
 	}
-	text, err := k.options.Ask(ctx, "Passphrase for "+k.Place()+": ")
+	question := "Passphrase for " + k.Place() + ": "
+	if k.asked++; k.asked > 1 {
+		question = fmt.Sprintf("That passphrase does not open it; try %d of %d\n", k.asked, maxTries) + question
+	}
+	text, err := k.options.Ask(ctx, question)
 	if errors.Is(err, ErrNoTerminal) {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err,
 			Message: "no key is at hand, and there is no terminal to ask for a passphrase at", Hint: k.Where()}
@@ -105,14 +110,18 @@ func (k *Keys) textSource(name string) *source {
 	if !ok {
 		return nil
 	}
-	return &source{name, func(context.Context) ([]byte, error) { return []byte(text), nil }}
+	return &source{name, func(context.Context) ([]byte, error) { return trimLine([]byte(text)), nil }}
 }
 
 func (k *Keys) fileSource(name, path string) *source {
 	return &source{name, func(ctx context.Context) ([]byte, error) {
-		text, err := readPassphrase(ctx, k.env.expand(path))
+		text, err := readPassphrase(ctx, k.env.expand(path), k.openSecret)
 		return trimLine(text), err
 	}}
+}
+
+func (k *Keys) openSecret(path string) (*os.File, error) {
+	return openSecret(path, k.store.key.AllowGroupRead)
 }
 
 func (k *Keys) commandSource(name, command string) *source {
@@ -129,12 +138,26 @@ func (s *source) passphrase(ctx context.Context) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: s.name + " gives no passphrase: " + reason(err), Err: err}
+		return nil, s.failed(err)
 	case len(text) == 0:
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: s.name + " is set and gives an empty passphrase",
 			Hint: "unset it, or have it give the passphrase"}
 	}
 	return text, nil
+}
+
+// failed tells why a source gives nothing.
+func (s *source) failed(err error) error {
+	e := &nebula.Error{Kind: FileKind(err), Message: s.name + " gives no passphrase: " + err.Error(), Err: err}
+	var wide *wideError
+	if errors.As(err, &wide) {
+		e.Hint = wide.fix
+	}
+	var slow *slowError
+	if errors.As(err, &slow) {
+		e.Kind, e.Hint = nebula.ErrTimeout, "give it longer with --timeout"
+	}
+	return e
 }
 
 // trimLine strips one final LF or CRLF.
@@ -147,7 +170,7 @@ func trimLine(text []byte) []byte {
 
 // readPassphrase reads a file, or what another process writes into a pipe,
 // for as long as the context holds.
-func readPassphrase(ctx context.Context, path string) ([]byte, error) {
+func readPassphrase(ctx context.Context, path string, open func(string) (*os.File, error)) ([]byte, error) {
 	if path == "" {
 		return nil, errors.New("it is set and empty")
 	}
@@ -157,7 +180,7 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		f, err := os.Open(path)
+		f, err := open(path)
 		if err != nil {
 			done <- result{err: err}
 			return
@@ -169,7 +192,7 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return nil, fmt.Errorf("%s: %s", path, reason(r.err))
+			return nil, &pathError{path, r.err}
 		}
 		return r.text, nil
 	case <-ctx.Done():
@@ -177,12 +200,28 @@ func readPassphrase(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
+// pathError says what is wrong with a file. What does not exist may be no path at
+// all but the secret itself.
+type pathError struct {
+	path string
+	err  error
+}
+
+func (e *pathError) Error() string {
+	if shownPath(e.path) == hidden && !Exists(e.path) {
+		return "there is no such file, and the name is not shown, since it may be the secret itself"
+	}
+	return e.path + ": " + reason(e.err)
+}
+
+func (e *pathError) Unwrap() error { return e.err }
+
 // ReadSecretFile reads a short file that holds a secret, a passphrase or a key,
 // as it is.
 func ReadSecretFile(ctx context.Context, path string) ([]byte, error) {
-	text, err := readPassphrase(ctx, path)
+	text, err := readPassphrase(ctx, path, os.Open)
 	if err != nil && ctx.Err() == nil {
-		err = &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: err.Error(), Err: err}
+		err = &nebula.Error{Kind: FileKind(err), Message: err.Error(), Err: err}
 	}
 	return text, err
 }
@@ -208,7 +247,14 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	if len(args) == 0 {
 		return nil, errors.New("it is set and empty")
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	if options.Pause != nil {
+		defer options.Pause()()
+	}
+	limit := options.CommandTimeout
+	if limit == 0 {
+		limit = commandTimeout
+	}
+	ctx, cancel := withLimit(ctx, limit)
 	defer cancel()
 	out := &limitedBuffer{stop: cancel}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -219,14 +265,31 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	switch {
 	case out.full:
 		return nil, fmt.Errorf("the command printed more than %d bytes", maxPassphraseSize)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("the command took more than %s", commandTimeout)
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return nil, &slowError{limit}
 	case err != nil:
 		clear(out.text)
 		return nil, fmt.Errorf("the command failed: %w", startError(err))
 	}
 	return out.text, nil
 }
+
+// withLimit returns a context that ends after limit, with DeadlineExceeded for
+// its cause; less than 0 is never. Unlike with context.WithTimeout the deadline
+// of ctx, which stands meanwhile, does not count.
+func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithCancelCause(ctx)
+	stop := func() bool { return true }
+	if limit >= 0 {
+		stop = time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) }).Stop
+	}
+	return limited, func() { stop(); cancel(context.Canceled) }
+}
+
+// slowError says that a passphrase command took too long.
+type slowError struct{ limit time.Duration }
+
+func (e *slowError) Error() string { return fmt.Sprintf("the command took more than %s", e.limit) }
 
 // startError leaves the arguments out, which may say too much.
 func startError(err error) error {

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"slices"
+	"reflect"
 	"strings"
 )
 
@@ -29,6 +29,8 @@ func (c *Config) Settings() []Setting {
 			s.Value = f.value.Interface().(interface{ String() string }).String()
 		case f.sensitive() && f.value.String() != "":
 			s.Value = Redacted
+		case f.value.Kind() == reflect.Slice && f.value.IsNil():
+			s.Value = []string{}
 		case leaf(f.key) == "file" && f.value.String() == "":
 			s.Value = defaultKeyFile(c.env)
 		}
@@ -51,30 +53,14 @@ func (c *Config) isUsed(key string) bool {
 	return !ok || !nested || section == "key" || section == s.shared.Provider
 }
 
-// Secrets names the variables with a passphrase in them that are set.
+// Secrets names the variables with a passphrase or a key in them that are set.
 func Secrets(environ []string) []string {
 	env := newEnvironment(environ)
 	var set []string
-	for _, name := range []string{envPassphrase, envNewPassphrase} {
+	for _, name := range []string{envKey, envPassphrase, envNewPassphrase} {
 		if _, ok := env.lookup(name); ok {
 			set = append(set, name)
 		}
 	}
 	return set
-}
-
-// Strangers names the variables that begin as ours do and mean nothing. Those of
-// the test servers, which "up" sets, are for others.
-func Strangers(environ []string) []string {
-	known := []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
-		envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
-	var names []string
-	for name := range newEnvironment(environ) {
-		ofTests := strings.HasPrefix(name, "NEBULA_TEST_") || strings.HasPrefix(name, "NEBULA_TESTSERVER_")
-		if strings.HasPrefix(name, "NEBULA_") && !ofTests && !isSetting(name) && !slices.Contains(known, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

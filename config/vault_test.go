@@ -1,7 +1,6 @@
 package config
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/provider/vault"
 )
 
 // Variables of Vault's own are defaults: file and NEBULA_ variables come first.

@@ -143,6 +143,9 @@ func (m *migration) findPresent(ctx context.Context, names []string) error {
 		m.present[strings.TrimSuffix(name, m.suffix)] = false
 	}
 	for e, err := range m.store.List(ctx, nebula.ListOptions{}) {
+		if errors.Is(err, nebula.ErrNotInitialised) {
+			return nil // the first credential that is taken over makes the store, or says that it cannot
+		}
 		if err != nil {
 			return err
 		}

@@ -80,7 +80,8 @@ func deleteRefused(r *rig) {
 }
 
 // concurrentDeleteIfVersion: of many that replace and delete one version at
-// once, one succeeds, and what was acknowledged is what is there.
+// once, one succeeds, and what was acknowledged is what is there. See also
+// [Harness.SharedDeletions].
 func concurrentDeleteIfVersion(r *rig) {
 	r.needAtomic()
 	if r.h.RacyDeletions {
@@ -107,7 +108,11 @@ func concurrentDeleteIfVersion(r *rig) {
 			}
 			return err
 		})
-		if replaced.Load()+deleted.Load() != 1 {
+		removed := deleted.Load()
+		if r.h.SharedDeletions {
+			removed = min(removed, 1)
+		}
+		if replaced.Load()+removed != 1 {
 			r.Fatalf("%d replacements and %d deletions of one version succeeded", replaced.Load(), deleted.Load())
 		}
 		if replaced.Load() == 1 {

@@ -41,6 +41,11 @@ type Harness struct {
 	// Preconditions says how they are kept.
 	Preconditions Preconditions
 
+	// SharedDeletions says that of several deletions of one version at the
+	// same time more than one may succeed: the backend does not say which of
+	// them removed it.
+	SharedDeletions bool
+
 	// RacyDeletions says that another writer may come between the check of a
 	// deletion's precondition and the deletion, though that of a Store is atomic.
 	RacyDeletions bool

@@ -102,7 +102,7 @@ func preconditionOtherHandle(r *rig) {
 }
 
 // preconditionRefused: who cannot check a precondition refuses it, holding or
-// not, and writes nothing.
+// not, and writes nothing. The keyring can be made, and not be replaced.
 func preconditionRefused(r *rig) {
 	if r.h.Preconditions != Refused {
 		r.Skip("the provider keeps preconditions")
@@ -117,4 +117,10 @@ func preconditionRefused(r *rig) {
 	_, err := r.tryStore(r.record("refused"), nebula.IfVersion(version))
 	r.fails(err, nebula.ErrNotSupported, provider.OpStore, e.name)
 	r.holds(e)
+
+	keyring, other := keyrings()
+	r.storeIf(keyring, nebula.IfAbsent())
+	_, err = r.tryStore(other, nebula.IfAbsent())
+	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, keyring.name)
+	r.holds(keyring)
 }

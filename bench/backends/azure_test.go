@@ -22,7 +22,7 @@ func BenchmarkAzure(b *testing.B) {
 	s := livetest.NewAzure(b, azureserver.Options{})
 	c := azure.DefaultConfigIn(func(string) string { return "" })
 	c.VaultURL, c.Transport = s.URL(), s.Server.Transport()
-	c.Credential = azure.Credential{Type: azure.TypeServicePrincipal, TenantID: azureserver.TenantID,
+	c.Credential = azure.Credential{Type: "service_principal", TenantID: azureserver.TenantID,
 		ClientID: azureserver.ClientID, ClientSecret: nebula.NewSecret([]byte(s.Server.ClientSecret()))}
 	p, err := azure.New(c, provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)

@@ -15,9 +15,9 @@ import (
 func BenchmarkVault(b *testing.B) {
 	s := livetest.Vault(b)
 	c := vault.DefaultConfigIn(func(string) string { return "" })
-	c.Address, c.CACert, c.MountPath, c.PathPrefix, c.OneShot = s.Address, s.CAFile, s.Mount(b, 2), "bench", true
+	c.Address, c.CACert, c.MountPath, c.PathPrefix = s.Address, s.CAFile, s.Mount(b, 2), "bench"
 	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
-	p, err := vault.New(c, provider.WithMetrics(new(provider.StorageMetrics)))
+	p, err := vault.New(c, provider.OneShot(), provider.WithMetrics(new(provider.StorageMetrics)))
 	check(b, err)
 	connect(b, p)
 	name, e := storeTimed(b, p, 99)

@@ -99,7 +99,29 @@ func (a *app) openWith(ctx context.Context,
 
 func (a *app) options() config.OpenOptions {
 	return config.OpenOptions{Ask: a.askHidden, Tell: a.tell, Stderr: a.stderr, Environ: a.environ,
+		CommandTimeout: a.commandTimeout(), Pause: a.pause,
 		OneShot: !a.global.long, Logger: slog.New(warnings{a})}
+}
+
+// commandTimeout is how long a passphrase command may take: what --timeout says,
+// or the default.
+func (a *app) commandTimeout() time.Duration {
+	if a.global.limitIsOn && a.global.limit == 0 {
+		return -1
+	}
+	if a.global.limitIsOn {
+		return a.global.limit
+	}
+	return 0
+}
+
+// pause stops the clock of the command until the function that it returns is
+// called.
+func (a *app) pause() (resume func()) {
+	if a.clock == nil {
+		return func() {}
+	}
+	return a.clock.pause()
 }
 
 // withStore runs f on the open store and closes it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
@@ -17,7 +18,9 @@ import (
 // command, wherever its streams lead.
 type console struct {
 	in, out *os.File
-	before  settings // of the terminal, while it hides
+
+	hiding bool     // between hide and showAgain
+	before settings // of the terminal, while it hides
 }
 
 func (c *console) close() {
@@ -52,6 +55,24 @@ func (a *app) askValue(ctx context.Context, question string) ([]byte, error) {
 	return line, err
 }
 
+// askTwice is askValue, again for what nobody could see.
+func (a *app) askTwice(ctx context.Context, question string) ([]byte, error) {
+	first, err := a.askValue(ctx, question)
+	if err != nil || len(first) == 0 {
+		return first, err
+	}
+	second, err := a.askValue(ctx, "The same again: ")
+	defer clear(second)
+	if err == nil && !bytes.Equal(first, second) {
+		err = usage("the two values differ, and nothing was stored", "")
+	}
+	if err != nil {
+		clear(first)
+		return nil, err
+	}
+	return first, nil
+}
+
 func (a *app) ask(ctx context.Context, question string, after func(*console)) ([]byte, error) {
 	c, err := a.openConsole()
 	if err != nil {
@@ -75,31 +96,45 @@ func (a *app) askLine(ctx context.Context, question string) (string, error) {
 	return strings.TrimSpace(string(line)), err
 }
 
-// await asks and waits for a line or for the end of the context; then the
-// terminal is left as it was found.
+// await asks and waits for a line, for the end of the context or for a signal
+// that ends the process; then the terminal is left as it was found, also where
+// this panics.
 func (a *app) await(ctx context.Context, c *console, question string, restore func()) ([]byte, error) {
-	if a.clock != nil {
-		defer a.clock.pause()()
-	}
+	defer a.pause()()
+	restore = sync.OnceFunc(restore)
+	defer restore()
+	signals := make(chan os.Signal, 4)
+	defer watchSignals(signals)()
 	fmt.Fprint(c.out, escapeLines(question))
 	answered := make(chan answer, 1)
 	go func() { answered <- readLine(c.in) }()
-	select {
-	case got := <-answered:
-		restore()
-		c.close()
-		if errors.Is(got.err, errLongLine) {
-			return nil, usage(got.err.Error(), "a long value is read from a file or a pipe")
+	for {
+		select {
+		case got := <-answered:
+			restore()
+			c.close()
+			return got.take()
+		case <-ctx.Done():
+			// The read goes on until the process ends, which is soon.
+			return nil, ctx.Err()
+		case s := <-signals:
+			if !c.obey(s) {
+				return nil, context.Canceled
+			}
+			fmt.Fprint(c.out, "\n"+escapeLines(question))
 		}
-		if got.err != nil {
-			return nil, &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was entered", Err: got.err}
-		}
-		return got.line, nil
-	case <-ctx.Done():
-		// The read goes on until the process ends, which is soon.
-		restore()
-		return nil, ctx.Err()
 	}
+}
+
+// take returns what was typed, or why it is not used.
+func (got answer) take() ([]byte, error) {
+	switch {
+	case errors.Is(got.err, errLongLine):
+		return nil, usage(got.err.Error(), "a long value is read from a file or a pipe")
+	case got.err != nil:
+		return nil, &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was entered", Err: got.err}
+	}
+	return got.line, nil
 }
 
 // errLongLine says that the terminal may have cut what was entered.

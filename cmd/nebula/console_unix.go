@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,22 +21,73 @@ func openConsole() (*console, error) {
 // settings are what a terminal did before it was asked to hide.
 type settings = *unix.Termios
 
-// hide has the terminal show nothing of what is typed, until showAgain.
+// hide has the terminal show nothing of what is typed, until showAgain. It may
+// be called again, after something else has changed the terminal.
 func (c *console) hide() error {
 	fd := int(c.in.Fd())
-	before, err := unix.IoctlGetTermios(fd, getTermios)
+	now, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
 		return err
 	}
-	hidden := *before
+	if !c.hiding {
+		c.before = now
+	}
+	hidden := *c.before
 	hidden.Lflag &^= unix.ECHO
 	hidden.Lflag |= unix.ICANON | unix.ISIG
 	hidden.Iflag |= unix.ICRNL
-	c.before = before
-	return unix.IoctlSetTermios(fd, setTermios, &hidden)
+	if err := unix.IoctlSetTermios(fd, setTermios, &hidden); err != nil {
+		return err
+	}
+	c.hiding = true
+	return nil
 }
 
-func (c *console) showAgain() { _ = unix.IoctlSetTermios(int(c.in.Fd()), setTermios, c.before) }
+func (c *console) showAgain() {
+	if c.hiding {
+		_ = unix.IoctlSetTermios(int(c.in.Fd()), setTermios, c.before)
+		c.hiding = false
+	}
+}
+
+// promptSignals stop, continue or end a process that asks. One that is ignored,
+// as under nohup, stays so.
+func promptSignals() []os.Signal {
+	signals := []os.Signal{unix.SIGTSTP, unix.SIGCONT, unix.SIGINT, unix.SIGTERM}
+	for _, s := range []os.Signal{unix.SIGHUP, unix.SIGQUIT} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
+}
+
+// watchSignals has promptSignals delivered instead of what they do by
+// themselves, until the function that it returns is called.
+func watchSignals(to chan os.Signal) (stop func()) {
+	signal.Notify(to, promptSignals()...)
+	return func() { signal.Stop(to) }
+}
+
+// obey does what a signal asks for and reports whether the question stands. A
+// process that stops leaves the terminal to the shell as it found it, and hides
+// again when it goes on.
+func (c *console) obey(s os.Signal) bool {
+	hidden := c.hiding
+	switch s {
+	case unix.SIGTSTP:
+		c.showAgain()
+		// It stops as SIGTSTP would, which the runtime of Go does not give back
+		// once it was asked for: all threads, in a moment. Where nobody could
+		// continue the process, the system does not stop it.
+		_ = unix.Kill(os.Getpid(), unix.SIGTTIN)
+		time.Sleep(20 * time.Millisecond)
+	case unix.SIGCONT:
+	default:
+		return false
+	}
+	return !hidden || c.hide() == nil
+}
 
 // discard throws away what was entered and not read, and reports whether there
 // was something. A paste may still be arriving.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 
 	"golang.org/x/sys/windows"
 )
@@ -31,11 +32,28 @@ func (c *console) hide() error {
 	if err := windows.GetConsoleMode(h, &c.before); err != nil {
 		return err
 	}
+	c.hiding = true
 	hidden := c.before&^windows.ENABLE_ECHO_INPUT | windows.ENABLE_PROCESSED_INPUT | windows.ENABLE_LINE_INPUT
 	return windows.SetConsoleMode(h, hidden)
 }
 
-func (c *console) showAgain() { _ = windows.SetConsoleMode(windows.Handle(c.in.Fd()), c.before) }
+func (c *console) showAgain() {
+	if c.hiding {
+		_ = windows.SetConsoleMode(windows.Handle(c.in.Fd()), c.before)
+		c.hiding = false
+	}
+}
+
+// watchSignals has delivered what ends the question, until the function that it
+// returns is called.
+func watchSignals(to chan os.Signal) (stop func()) {
+	signal.Notify(to, os.Interrupt)
+	return func() { signal.Stop(to) }
+}
+
+// obey reports whether the question stands, which it never does: no process is
+// stopped here.
+func (c *console) obey(os.Signal) bool { return false }
 
 // discard throws away what was entered and not read. Whether there was
 // something is not told here.

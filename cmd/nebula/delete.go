@@ -14,8 +14,8 @@ func deleteCommand(run func(context.Context, selection) error) *cobra.Command {
 		Use:     "delete ID…",
 		Aliases: []string{"rm"},
 		Short:   "Delete credentials; some backends can restore them",
-		Long: `Delete credentials. Named ids are deleted without asking, and it is no error
-where there is none. aws, azure and vault can bring them back with
+		Long: `Delete credentials. Named ids are deleted without asking. Those that were not
+there are named, which is no error. aws, azure and vault can bring them back with
 restore; local and kubernetes cannot.
 
 What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
@@ -25,7 +25,7 @@ What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
   nebula delete --tag env=staging --yes`,
 		Annotations: map[string]string{slow: "always"},
 	}
-	selected := selectionFlags(cmd, "delete")
+	selected := selectionFlags(cmd, "delete", true)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := selected(args)
 		if err != nil {
@@ -37,11 +37,9 @@ What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 }
 
 func (a *app) delete(ctx context.Context, s selection) error {
-	return a.removeSelected(ctx, s, action{
-		verb: "delete", participle: "deleted",
-		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error {
-			_, err := s.Delete(ctx, id, nebula.DeleteOptions{})
-			return err
+	return a.removeSelected(ctx, s, removal{verb: verb{name: "delete", participle: "deleted", gerund: "deleting",
+		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
+			return s.Delete(ctx, id, nebula.DeleteOptions{})
 		},
-	})
+	}})
 }

@@ -41,6 +41,16 @@ func (x *examination) fail(check string, f failure) {
 	x.note(f.Kind)
 }
 
+// take adds what another part found.
+func (x *examination) take(found []nebula.Finding) {
+	for _, f := range found {
+		x.findings = append(x.findings, f)
+		if f.Severity == nebula.SeverityError {
+			x.note(kindOfFinding(f))
+		}
+	}
+}
+
 func (x *examination) note(kind nebula.Kind) {
 	if x.worst == "" || exitCode(kind) == 5 {
 		x.worst = kind
@@ -49,9 +59,9 @@ func (x *examination) note(kind nebula.Kind) {
 
 func (a *app) doctor(ctx context.Context) error {
 	x := &examination{}
-	a.examineEnvironment(x)
-	a.examineClock(x)
 	c, err := a.load()
+	a.examineEnvironment(x, c)
+	a.examineClock(x)
 	switch {
 	case err != nil:
 		x.fail("configuration", a.failureOf(err))
@@ -87,7 +97,7 @@ func (x *examination) err() error {
 	return &nebula.Error{Kind: x.worst, Op: "doctor", Message: problems}
 }
 
-func (a *app) examineEnvironment(x *examination) {
+func (a *app) examineEnvironment(x *examination, c *config.Config) {
 	before := len(x.findings)
 	for _, name := range config.Secrets(a.environ) {
 		x.add("environment", nebula.SeverityWarning, name+" is set: every child process inherits it",
@@ -97,7 +107,7 @@ func (a *app) examineEnvironment(x *examination) {
 		x.add("environment", nebula.SeverityWarning, "GODEBUG has http2debug, which logs the headers of requests, tokens among them",
 			"unset GODEBUG")
 	}
-	for _, name := range config.Strangers(a.environ) {
+	for _, name := range c.Strangers() {
 		x.add("environment", nebula.SeverityWarning, name+" is set, and means nothing", "unset it, or mend the name")
 	}
 	if len(x.findings) == before {
@@ -130,12 +140,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	if guard, has := s.CheckGuard(); has {
 		found = append(found, guard)
 	}
-	for _, f := range found {
-		x.findings = append(x.findings, f)
-		if f.Severity == nebula.SeverityError {
-			x.note(kindOfFinding(f))
-		}
-	}
+	x.take(found)
 	info, err := s.Store.Keys(ctx)
 	if err == nil && info.LastModified.After(a.now().Add(5*time.Minute)) {
 		x.add("clock", nebula.SeverityWarning, "the keyring was written at "+formatTime(info.LastModified)+", which is yet to come",
@@ -144,18 +149,17 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 }
 
 func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Opened) {
-	x.findings = append(x.findings, s.Keys.Warnings()...)
-	path, isDefault := s.Keys.File()
-	if path == "" {
-		return
-	}
-	switch err := s.Keys.ReadFile(ctx, path); {
-	case err == nil:
-		x.add("key file", nebula.SeverityOK, path, "")
-	case isDefault && errors.Is(err, nebula.ErrInvalidConfig) && !config.Exists(path):
-		x.add("key file", nebula.SeverityOK, "none at "+path, "")
-	default:
-		x.fail("key file", a.failureOf(err))
+	x.take(s.Keys.CheckPassphrases())
+	files, isDefault := s.Keys.Files()
+	for _, path := range files {
+		switch err := s.Keys.ReadFile(ctx, path); {
+		case err == nil:
+			x.add("key file", nebula.SeverityOK, path, "")
+		case isDefault && errors.Is(err, nebula.ErrInvalidConfig) && !config.Exists(path):
+			x.add("key file", nebula.SeverityOK, "none at "+path, "")
+		default:
+			x.fail("key file", a.failureOf(err))
+		}
 	}
 }
 

@@ -33,6 +33,8 @@ func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
 		switch {
 		case flags.Changed("key-file") && k.file == "":
 			return k, usage("--key-file is empty", "")
+		case config.LooksLikeKey(k.file):
+			return k, keyForPath("--key-file")
 		case k.file != "" && k.passphrase:
 			return k, usage("--key-file and --passphrase exclude each other", "")
 		case k.kdf != "" && k.kdf != nebula.SlotArgon2id && k.kdf != nebula.SlotPBKDF2:
@@ -44,6 +46,12 @@ func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
 	}
 }
 
+// keyForPath refuses a key where the path of a file belongs, without a word of it.
+func keyForPath(flag string) error {
+	return usage(flag+" takes the path of a file, and what stands there looks like a key itself",
+		"nothing was made; a path that only looks so is written as ./NAME")
+}
+
 func initCommand(run func(context.Context, keyChoice) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -52,9 +60,9 @@ func initCommand(run func(context.Context, keyChoice) error) *cobra.Command {
 is refused (7).
 
 Without a flag, it is the key file that the configuration or NEBULA_KEY_FILE
-names, else the passphrase of NEBULA_PASSPHRASE_FILE, NEBULA_PASSPHRASE_COMMAND
-or NEBULA_PASSPHRASE, else a key file beside the configuration. A key file that
-is there is used, a missing one is made.`,
+names, or the key in NEBULA_KEY; else the passphrase of NEBULA_PASSPHRASE_FILE,
+NEBULA_PASSPHRASE_COMMAND or NEBULA_PASSPHRASE, else a key file beside the
+configuration. A key file that is there is used, a missing one is made.`,
 		Example: `  nebula init
   nebula init --key-file ~/keys/nebula
   nebula init --passphrase`,

@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 func keyAddCommand(run func(context.Context, keyChoice) error) *cobra.Command {
@@ -51,6 +55,9 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 		if err := s.Unlock(ctx); err != nil {
 			return err
 		}
+		if err := s.Keys.MayAdd(); err != nil {
+			return err
+		}
 		key := config.FirstKey{Key: &nebula.Passphrase{Source: a.newPassphrase(s), AllowWeak: choice.allowWeak, KDF: choice.kdf}}
 		if choice.file != "" {
 			var err error
@@ -66,9 +73,31 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 		if key.Made {
 			a.tell("new key file: " + key.File)
 		}
+		a.tellFiles(s.Keys, key.File)
 		return a.print(addedJSON{slotOf(slot), key.File, key.Made}, func(w io.Writer) error {
 			_, err := fmt.Fprintln(w, slot.ID)
 			return err
 		})
 	})
+}
+
+// tellFiles says how a key file that nothing names is given beside the others: a
+// rotation needs all of them.
+func (a *app) tellFiles(keys *config.Keys, added string) {
+	files, _ := keys.Files()
+	if added == "" || slices.Contains(files, added) {
+		return
+	}
+	var paths []string
+	for _, path := range append(files, added) {
+		if config.Exists(path) {
+			paths = append(paths, path)
+		}
+	}
+	if a.global.store != "" && a.global.store != config.DefaultStore {
+		a.tell("a rotation needs every key: name this file too, in files of [stores." + a.global.store + ".key]")
+		return
+	}
+	a.tell("a rotation needs every key: name this file too, in files of [key], or for one command:\n" +
+		"  NEBULA_KEY_FILE=" + atomicfile.Quote(strings.Join(paths, string(filepath.ListSeparator))) + " nebula key rotate")
 }

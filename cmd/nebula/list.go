@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -87,6 +88,10 @@ func (a *app) collect(ctx context.Context, s *config.Opened, o listOptions) ([]n
 	options := nebula.ListOptions{Filter: o.filter, Details: o.long || o.due, Verify: o.verify}
 	entries := []nebula.Entry{}
 	for e, err := range s.List(ctx, options) {
+		if errors.Is(err, nebula.ErrNotInitialised) {
+			a.warn("the store is not initialised: " + s.Keys.Place())
+			break
+		}
 		if err != nil {
 			return nil, err
 		}

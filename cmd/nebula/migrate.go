@@ -44,6 +44,10 @@ the salt that it was used with.`,
 			switch byKey, byPassphrase := o.keyFile != "", o.passphraseFile != ""; {
 			case byKey == byPassphrase:
 				return usage("migrate needs the key of the old records: --v1-key-file, or --v1-passphrase-file with --v1-salt", "")
+			case config.LooksLikeKey(o.keyFile):
+				return keyForPath("--v1-key-file")
+			case config.LooksLikeKey(o.passphraseFile):
+				return keyForPath("--v1-passphrase-file")
 			case byKey && o.salt != "":
 				return usage("--v1-salt goes with --v1-passphrase-file", "")
 			case byPassphrase && o.salt == "":

@@ -21,7 +21,7 @@ restored, and wait until their names are free. It asks on a terminal; elsewhere
   nebula purge --all --yes`,
 		Annotations: map[string]string{slow: "always"},
 	}
-	selected := selectionFlags(cmd, "purge")
+	selected := selectionFlags(cmd, "purge", true)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := selected(args)
 		if err != nil {
@@ -33,11 +33,9 @@ restored, and wait until their names are free. It asks on a terminal; elsewhere
 }
 
 func (a *app) purge(ctx context.Context, s selection) error {
-	return a.removeSelected(ctx, s, action{
-		verb: "purge", participle: "purged", asks: true,
-		do: func(s *config.Opened, ctx context.Context, id nebula.ID) error {
-			_, err := s.Purge(ctx, id)
-			return err
+	return a.removeSelected(ctx, s, removal{asks: true, verb: verb{name: "purge", participle: "purged", gerund: "purging",
+		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
+			return s.Purge(ctx, id)
 		},
-	})
+	}})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // valueHint is for those who give the value as an argument, where other
 // processes and the shell's history would see it.
 const valueHint = "a value comes from standard input, a file or a hidden prompt:\n" +
-	"  pass show github | nebula put github_token\n" +
+	"  pass show github | nebula put github_token --trim\n" +
 	"  nebula put github_token --file token.txt"
 
 // maxValue bounds what is read where the provider names no limit.
@@ -27,6 +28,7 @@ type putOptions struct {
 	id         nebula.ID
 	file       string // "" is standard input
 	allowEmpty bool
+	trim       bool
 	put        nebula.PutOptions
 }
 
@@ -37,11 +39,13 @@ func putCommand(run func(context.Context, putOptions) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put ID",
 		Short: "Store a value",
-		Long: `Store the exact bytes of standard input, of a file, or of what is typed at a
-hidden prompt. Of a credential that is there, creation time, tags and rotation
-are kept; --tag adds to the tags.`,
+		Long: `Store the exact bytes of standard input, of a file, or of what is typed, twice,
+at a hidden prompt. Many programs end what they print with a newline: --trim
+cuts it. Of a credential that is there, creation time, tags and rotation are
+kept; --tag adds to the tags.`,
 		Example: `  nebula put github_token                        asks for the value
   printf %s "$TOKEN" | nebula put github_token
+  pass show github | nebula put github_token --trim
   nebula put tls_key --file key.pem --tag env=prod --rotation-days 90`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -66,6 +70,9 @@ are kept; --tag adds to the tags.`,
 			if cmd.Flags().Changed("file") && o.file == "" {
 				return usage("--file is empty", "")
 			}
+			if config.LooksLikeKey(o.file) {
+				return keyForPath("--file")
+			}
 			if cmd.Flags().Changed("rotation-days") {
 				if o.put.RotationPolicy, err = parseDays(days); err != nil {
 					return err
@@ -81,6 +88,7 @@ are kept; --tag adds to the tags.`,
 	flags.BoolVar(&o.put.IfAbsent, "if-absent", false, "fail (7) where there is one already")
 	flags.StringVar(&version, "if-version", "", "fail (7) unless the current version is `V`")
 	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
+	flags.BoolVar(&o.trim, "trim", false, "cut one newline at the end")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
 	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
 	return cmd
@@ -108,12 +116,17 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		if err != nil {
 			return err
 		}
+		if o.trim {
+			value = config.TrimLine(value)
+		} else if a.isPiped(o) && endsLine(value) {
+			a.hintTrim()
+		}
 		secret := nebula.NewSecret(value)
 		clear(value)
 		defer secret.Wipe()
 		if secret.Len() == 0 && !o.allowEmpty {
 			return &nebula.Error{Kind: nebula.ErrUsage, ID: o.id, Op: "put", Message: "the value is empty, and nothing was stored",
-				Hint: "did the command before the pipe fail? to store an empty value: --allow-empty"}
+				Hint: a.emptyHint(o)}
 		}
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
@@ -123,6 +136,33 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)
 	})
+}
+
+// isPiped reports whether the value comes from another program.
+func (a *app) isPiped(o putOptions) bool {
+	return (o.file == "" || o.file == "-") && !a.stdinIsTerminal
+}
+
+// endsLine reports whether a value is a single line with the newline that
+// programs add.
+func endsLine(value []byte) bool {
+	return len(value) > 1 && bytes.IndexByte(value, '\n') == len(value)-1
+}
+
+// hintTrim warns a person, and no script, of a newline that they may not want.
+func (a *app) hintTrim() {
+	if a.stderrIsTerminal && a.global.output == outputText {
+		a.warn("the value ends in a newline, which is stored with it; without it: --trim")
+	}
+}
+
+// emptyHint says where an empty value may come from.
+func (a *app) emptyHint(o putOptions) string {
+	const deliberate = "to store an empty value: --allow-empty"
+	if !a.isPiped(o) {
+		return deliberate
+	}
+	return "did the command before the pipe fail? " + deliberate
 }
 
 func (a *app) printVersion(id nebula.ID, v nebula.Version) error {
@@ -147,12 +187,14 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		value, err := within(ctx, func() ([]byte, error) { return readFile(o.file, limit) })
 		return value, tooLarge(err)
 	case a.stdinIsTerminal:
-		value, err := a.askValue(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
+		value, err := a.askTwice(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
 		if errors.Is(err, config.ErrNoTerminal) {
 			return nil, usage("there is no terminal to ask for the value at", valueHint)
 		}
 		return value, err
 	}
+	// The program before the pipe may ask a person, or be slow.
+	defer a.pause()()
 	value, err := within(ctx, func() ([]byte, error) { return readLimited(a.stdin, limit) })
 	return value, tooLarge(err)
 }
@@ -174,7 +216,11 @@ func readFile(path string, limit int) ([]byte, error) {
 }
 
 func unreadableFile(path string, err error) error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+	kind := config.FileKind(err)
+	if kind == nebula.ErrInvalidConfig {
+		kind = nebula.ErrUsage
+	}
+	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
 }
 
 var errTooMuch = errors.New("more than can be stored")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,8 @@ func restoreCommand(run func(context.Context, []nebula.ID) error) *cobra.Command
 		Use:   "restore ID…",
 		Short: "Bring back deleted credentials",
 		Long: `Bring back deleted credentials, where the backend keeps them. Where there is a
-live one of that id, nothing is changed (7).`,
+live one of that id, nothing is changed (7). Those of which there is nothing to
+bring back are named, which is no error.`,
 		Example:     `  nebula restore github_token`,
 		Annotations: map[string]string{slow: "always"},
 		Args:        someIDs,
@@ -30,13 +32,14 @@ live one of that id, nothing is changed (7).`,
 
 func (a *app) restore(ctx context.Context, ids []nebula.ID) error {
 	return a.withStore(ctx, func(store *config.Opened) error {
-		done, err := a.each(ctx, store, ids, action{
-			participle: "restored",
-			do:         func(s *config.Opened, ctx context.Context, id nebula.ID) error { return s.Restore(ctx, id) },
-		})
-		if a.global.output == outputJSON {
-			err = firstError(err, a.printIDs("restored", done))
-		}
-		return err
+		return a.overMany(ctx, store, ids, verb{name: "restore", participle: "restored", gerund: "restoring", do: restoreOne})
 	})
+}
+
+func restoreOne(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
+	err = s.Restore(ctx, id)
+	if errors.Is(err, nebula.ErrNotFound) && !errors.Is(err, nebula.ErrNotInitialised) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -52,7 +52,7 @@ data directory and a key file, and says where they are.
 Values come from standard input, a file or a hidden prompt, never from the
 command line. get writes the exact bytes to standard output.`,
 		Example: `  nebula put github_token              asks for the value
-  pass show github | nebula put github_token
+  pass show github | nebula put github_token --trim
   nebula get github_token
   nebula list --long`,
 		Version:           version().String(),

@@ -25,16 +25,19 @@ type selection struct {
 // byName reports whether the credentials are named.
 func (s selection) byName() bool { return len(s.ids) > 0 }
 
-// selectionFlags adds the flags of a selection and returns what reads them.
-func selectionFlags(cmd *cobra.Command, verb string) func(args []string) (selection, error) {
+// selectionFlags adds the flags of a selection and returns what reads them. With
+// asks there is one that spares the question.
+func selectionFlags(cmd *cobra.Command, verb string, asks bool) func(args []string) (selection, error) {
 	var s selection
 	var tags []string
 	flags := cmd.Flags()
 	flags.BoolVar(&s.all, "all", false, verb+" every credential")
 	flags.StringVar(&s.filter.Prefix, "prefix", "", verb+" the ids that begin with `P`")
 	flags.StringArrayVarP(&tags, "tag", "t", nil, verb+" those with the tag `key=value`; may be repeated, all must match")
-	flags.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&s.dryRun, "dry-run", false, "only show the ids")
+	if asks {
+		flags.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
+	}
 	return func(args []string) (selection, error) {
 		var err error
 		if s.ids, err = parseIDs(args); err != nil {
@@ -59,17 +62,16 @@ func selectionFlags(cmd *cobra.Command, verb string) func(args []string) (select
 	}
 }
 
-// action is what delete and purge do to each credential.
-type action struct {
-	verb, participle string // delete, deleted
-	asks             bool   // for named ids too
-	do               func(*config.Opened, context.Context, nebula.ID) error
+// removal is a verb that takes credentials away.
+type removal struct {
+	verb
+	asks bool // for named ids too
 }
 
-func (a *app) removeSelected(ctx context.Context, s selection, r action) error {
+func (a *app) removeSelected(ctx context.Context, s selection, r removal) error {
 	mayAsk := r.asks || !s.byName()
 	if mayAsk && !s.dryRun && !s.yes && !a.stdinIsTerminal {
-		return usage(r.verb+" needs --yes where nobody can be asked", "to see what it would take: --dry-run")
+		return usage(r.name+" needs --yes where nobody can be asked", "to see what it would take: --dry-run")
 	}
 	return a.withStore(ctx, func(store *config.Opened) error {
 		ids, skipped, err := a.resolve(ctx, store, s)
@@ -77,18 +79,14 @@ func (a *app) removeSelected(ctx context.Context, s selection, r action) error {
 			return err
 		}
 		if s.dryRun {
-			return firstError(a.printIDs("would_"+r.verb, ids), skipped)
+			return firstError(a.printIDs("would_"+r.name, ids), skipped)
 		}
 		if mayAsk && !s.yes && len(ids) > 0 {
-			if err := a.confirm(ctx, question(r.verb, ids, store.Keys.Place())); err != nil {
+			if err := a.confirm(ctx, question(r.name, ids, store.Keys.Place())); err != nil {
 				return err
 			}
 		}
-		done, err := a.each(ctx, store, ids, r)
-		if a.global.output == outputJSON {
-			err = firstError(err, a.printIDs(r.participle, done))
-		}
-		return firstError(err, skipped)
+		return firstError(a.overMany(ctx, store, ids, r.verb), skipped)
 	})
 }
 
@@ -113,29 +111,6 @@ func (a *app) resolve(ctx context.Context, store *config.Opened, s selection) (i
 	return ids, unreadable(entries), nil
 }
 
-// each goes on after a failure and returns the first one.
-func (a *app) each(ctx context.Context, store *config.Opened, ids []nebula.ID, r action) (done []nebula.ID, first error) {
-	done = []nebula.ID{}
-	for _, id := range ids {
-		err := r.do(store, ctx, id)
-		switch {
-		case err == nil:
-			done = append(done, id)
-		case first == nil:
-			first = err
-		default:
-			a.warn(a.failureOf(err).String())
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if len(done) > 0 {
-		a.done(fmt.Sprintf("%s %s", r.participle, plural(len(done))))
-	}
-	return done, first
-}
-
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -157,19 +132,7 @@ func (a *app) printIDs(name string, ids []nebula.ID) error {
 
 // question names what is at stake, as far as it fits.
 func question(verb string, ids []nebula.ID, place string) string {
-	const most = 10
-	var b strings.Builder
-	for i, id := range ids {
-		if i == most {
-			fmt.Fprintf(&b, ", and %d more", len(ids)-most)
-			break
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(string(id))
-	}
-	return fmt.Sprintf("%s %s from %s (%s)?", strings.ToUpper(verb[:1])+verb[1:], plural(len(ids)), place, &b)
+	return fmt.Sprintf("%s %s from %s (%s)?", strings.ToUpper(verb[:1])+verb[1:], plural(len(ids)), place, joinIDs(ids))
 }
 
 func plural(n int) string {

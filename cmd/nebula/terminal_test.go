@@ -110,6 +110,15 @@ func (p *person) echo() bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
+// answer types a line when a question is asked and the terminal hides.
+func (p *person) answer(question, line string) {
+	p.t.Helper()
+	p.await(question)
+	p.await(": ")
+	p.awaitHidden()
+	p.enter(line)
+}
+
 func (p *person) enter(text string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.terminal, text); err != nil {
@@ -137,6 +146,7 @@ func TestValueAtThePrompt(t *testing.T) {
 	p.await("Value of token (hidden, one line): ")
 	p.awaitHidden()
 	p.enter("s3cret\n")
+	p.answer("The same again", "s3cret\n")
 	p.await("stored token")
 	p.leave(0)
 	if strings.Contains(p.seen(), "s3cret") {
@@ -191,6 +201,56 @@ func TestEmptyValueAtThePrompt(t *testing.T) {
 	p.enter("\n")
 	p.await("the value is empty")
 	p.leave(2)
+	if strings.Contains(p.seen(), "pipe") {
+		t.Errorf("there is no pipe: %q", p.seen())
+	}
+}
+
+// A line that a program ended with a newline gets a warning where a person
+// looks; --trim cuts it.
+func TestPipedNewline(t *testing.T) {
+	env := home(t)
+	pipe := func(text string) func(*exec.Cmd) {
+		return func(c *exec.Cmd) { c.Stdin = strings.NewReader(text) }
+	}
+	get := func() string {
+		t.Helper()
+		var out bytes.Buffer
+		sit(t, env, func(c *exec.Cmd) { c.Stdout = &out }, "get", "token").leave(0)
+		return out.String()
+	}
+	p := sit(t, env, pipe("s3cret\n"), "put", "token")
+	p.await("the value ends in a newline")
+	p.await("--trim")
+	p.leave(0)
+	if got := get(); got != "s3cret\n" {
+		t.Errorf("stored %q", got)
+	}
+	for text, want := range map[string]string{"s3cret\n": "s3cret", "s3cret\r\n": "s3cret", "s3cret": "s3cret", "a\nb\n\n": "a\nb\n"} {
+		p = sit(t, env, pipe(text), "put", "token", "--trim")
+		p.leave(0)
+		if got := get(); got != want || strings.Contains(p.seen(), "warning") {
+			t.Errorf("%q: stored %q; the screen shows %q", text, got, p.seen())
+		}
+	}
+	for _, quiet := range []string{"s3cret", "two\nlines\n"} {
+		p = sit(t, env, pipe(quiet), "put", "token")
+		p.leave(0)
+		if strings.Contains(p.seen(), "warning") {
+			t.Errorf("%q: the screen shows %q", quiet, p.seen())
+		}
+	}
+}
+
+// A slip in what nobody could see is noticed.
+func TestTwoValuesThatDiffer(t *testing.T) {
+	env := home(t)
+	p := sit(t, env, nil, "put", "token")
+	p.answer("Value of token", "s3cret\n")
+	p.answer("The same again", "s3crte\n")
+	p.await("the two values differ, and nothing was stored")
+	p.leave(2)
+	sit(t, env, nil, "exists", "token").leave(3)
 }
 
 // The passphrase is asked for on the terminal while the value comes from a

@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"errors"
+	"io/fs"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,10 @@ func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(er
 
 // IsReadOnly reports whether the file system is read-only.
 func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
+// IsGone reports whether a file, or the directory that it was in, is not there
+// any more. NFS has an error of its own for what another machine removed.
+func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESTALE) }
 
 // setsNoModes reports whether a failed chmod of an own, new file means that its
 // file system cannot set modes.

@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"errors"
+	"io/fs"
 
 	"golang.org/x/sys/windows"
 )
@@ -14,6 +15,10 @@ func IsFull(err error) bool {
 
 // IsReadOnly reports whether the file system is read-only.
 func IsReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
+
+// IsGone reports whether a file, or the directory that it was in, is not there
+// any more.
+func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // IsTransient reports whether the device failed, or a limit of this machine
 // was met: the same call may work later.

@@ -21,6 +21,19 @@ func TooWideFile(f *os.File, _ bool) (string, error) {
 	return g.all, nil
 }
 
+// WritableFile says who else than its owner, the system and its administrators
+// may write an open file, or returns "".
+func WritableFile(f *os.File) (string, error) {
+	g, err := access(windows.Handle(f.Fd()))
+	if err != nil {
+		return "", &os.PathError{Op: "GetSecurityInfo", Path: f.Name(), Err: err}
+	}
+	if g.foreign != "" {
+		return g.foreign, nil
+	}
+	return g.write, nil
+}
+
 // TooWide says what the access list lets others do than the owner, the system
 // and its administrators, or returns "". Of what is not a file or directory,
 // and of what [Dir.Lstat] could not open, nothing is known.

@@ -18,53 +18,107 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 const lockTimeout = 10 * time.Second
 
-// maxSize of the file in bytes: some hundred thousand lines.
-const maxSize = 32 << 20
+// MaxSize is the limit of a file in bytes: a hundred thousand lines with long
+// addresses. A file that would grow past it is not written.
+const MaxSize = 128 << 20
+
+// reserve is what is left free of MaxSize when room is asked for: for lines that
+// several processes add after they asked at the same time.
+const reserve = 1 << 20
+
+// The causes of failures beside those of the file system.
+var (
+	ErrInvalid = errors.New("the file is not valid, or others may write it")
+	ErrFull    = errors.New("the file is full")
+)
+
+// Error says why a file cannot be used. Err is ErrInvalid, ErrFull or what the
+// file system says.
+type Error struct {
+	Path    string
+	Message string
+	Hint    string // what to do about it; may be ""
+	Err     error
+}
+
+func (e *Error) Error() string { return e.Path + ": " + e.Message }
+func (e *Error) Unwrap() error { return e.Err }
+
+// IsDenied reports whether the file cannot be written by whoever runs this, or
+// in this place.
+func (e *Error) IsDenied() bool {
+	return errors.Is(e.Err, fs.ErrPermission) || atomicfile.IsReadOnly(e.Err) || errors.Is(e.Err, atomicfile.ErrNoLocks)
+}
 
 // File is a file of lines of type L.
 type File[L any] struct {
 	path string
 	key  func(L) (string, error)
+
+	// Expired tells lines that an Update drops; nil: none.
+	Expired func(L) bool
+
+	maxSize int64
 }
 
 // New returns the file at a path, which is made, with the directories above
 // it, when something is written. Key returns what a line is found by, or why
 // it is not valid.
 func New[L any](path string, key func(L) (string, error)) *File[L] {
-	return &File[L]{path, key}
+	return &File[L]{path: path, key: key, maxSize: MaxSize}
 }
 
 // Path returns the file's path.
 func (f *File[L]) Path() string { return f.path }
 
-// Load returns the line of a key. Errors: ErrInvalidConfig where the file is
-// damaged, or others may write it.
+// Load returns the line of a key. All errors are of type [*Error].
 func (f *File[L]) Load(key string) (line L, found bool, err error) {
+	lines, _, err := f.load()
+	line, found = lines[key]
+	return line, found, err
+}
+
+// CheckRoom fails with ErrFull where there is no line of that key, and there are
+// maxLines already or none can be added.
+func (f *File[L]) CheckRoom(key string, maxLines int) error {
+	lines, size, err := f.load()
+	if err != nil {
+		return err
+	}
+	if _, found := lines[key]; found {
+		return nil
+	}
+	count := len(lines)
+	if f.Expired != nil && count >= maxLines {
+		maps.DeleteFunc(lines, func(_ string, l L) bool { return f.Expired(l) })
+		count = len(lines)
+	}
+	if count >= maxLines || int64(size) > f.maxSize-reserve {
+		return &Error{Path: f.path, Message: fmt.Sprintf("it holds %d lines in %d bytes, and is full", count, size), Err: ErrFull}
+	}
+	return nil
+}
+
+// load returns the lines, and the size of the file in bytes.
+func (f *File[L]) load() (lines map[string]L, size int, err error) {
 	dir, err := atomicfile.Open(filepath.Dir(f.path))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return line, false, nil
+		return nil, 0, nil
 	}
 	if err != nil {
-		return line, false, f.fail(err)
+		return nil, 0, f.fail(err)
 	}
 	defer dir.Close()
-	lines, err := f.read(dir)
-	if err != nil {
-		return line, false, err
-	}
-	line, found = lines[key]
-	return line, found, nil
+	return f.read(dir)
 }
 
 // Update changes the line of a key to what change returns, or removes it where
-// that is nil. Errors: ErrPermissionDenied where the file cannot be written,
-// and those of Load.
+// that is nil. All errors are of type [*Error].
 func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	parent := filepath.Dir(f.path)
 	if err := atomicfile.MakeDirs(parent); err != nil {
@@ -77,16 +131,19 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	defer dir.Close()
 	lock := atomicfile.NewLock("." + filepath.Base(f.path) + ".lock")
 	defer lock.Close()
-	// Who holds it writes a small file. Longer is a process that was stopped.
+	// Whoever holds it writes one file. Longer is a process that was stopped.
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
 	if err := lock.Lock(ctx, nil, dir); err != nil {
 		return f.fail(err)
 	}
 	defer lock.Unlock()
-	lines, err := f.read(dir)
+	lines, _, err := f.read(dir)
 	if err != nil {
 		return err
+	}
+	if f.Expired != nil {
+		maps.DeleteFunc(lines, func(other string, l L) bool { return other != key && f.Expired(l) })
 	}
 	var old *L
 	if line, found := lines[key]; found {
@@ -98,7 +155,11 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	} else {
 		lines[key] = *changed
 	}
-	staged, err := dir.Stage(encode(lines))
+	data := encode(lines)
+	if int64(len(data)) > f.maxSize {
+		return &Error{Path: f.path, Message: fmt.Sprintf("it would have %d bytes, %d is the limit", len(data), f.maxSize), Err: ErrFull}
+	}
+	staged, err := dir.Stage(data)
 	if err != nil {
 		return f.fail(err)
 	}
@@ -108,31 +169,31 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	return f.fail(dir.Flush())
 }
 
-func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, error) {
-	data, stat, err := dir.Read(filepath.Base(f.path), maxSize)
+func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, int, error) {
+	data, stat, err := dir.Read(filepath.Base(f.path), f.maxSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return make(map[string]L), nil
+		return make(map[string]L), 0, nil
 	}
 	if err != nil {
-		return nil, f.fail(err)
+		return nil, 0, f.fail(err)
 	}
 	for _, wrong := range []string{stat.Writable(), stat.ForeignOwner()} {
 		if wrong != "" {
-			return nil, f.invalid(wrong, atomicfile.Restrict(f.path))
+			return nil, 0, f.invalid(wrong, atomicfile.Restrict(f.path))
 		}
 	}
 	parent, err := dir.Stat()
 	if err != nil {
-		return nil, f.fail(err)
+		return nil, 0, f.fail(err)
 	}
 	if wrong := parent.Writable(); wrong != "" {
-		return nil, f.invalid("its directory has "+wrong, atomicfile.RestrictDir(filepath.Dir(f.path)))
+		return nil, 0, f.invalid("its directory has "+wrong, atomicfile.RestrictDir(filepath.Dir(f.path)))
 	}
 	lines, bad := f.decode(data)
 	if bad != 0 {
-		return nil, f.invalid(fmt.Sprintf("line %d is damaged", bad), "mend or remove the line; what it says is then learnt anew")
+		return nil, 0, f.invalid(fmt.Sprintf("line %d is damaged", bad), "mend or remove the line; what it says is then learnt anew")
 	}
-	return lines, nil
+	return lines, len(data), nil
 }
 
 // decode returns the lines, or the number of the first one that is not valid.
@@ -168,22 +229,18 @@ func encode[L any](lines map[string]L) []byte {
 }
 
 func (f *File[L]) invalid(message, hint string) error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: f.path + ": " + message, Hint: hint}
+	return &Error{Path: f.path, Message: message, Hint: hint, Err: ErrInvalid}
 }
 
-// fail says that nothing can be written down, or why it cannot be looked up.
+// fail says why something cannot be written down or looked up.
 func (f *File[L]) fail(err error) error {
 	if err == nil {
 		return nil
-	}
-	kind := nebula.ErrUnavailable
-	if errors.Is(err, fs.ErrPermission) || atomicfile.IsReadOnly(err) || errors.Is(err, atomicfile.ErrNoLocks) {
-		kind = nebula.ErrPermissionDenied
 	}
 	message := err.Error()
 	var p *os.PathError
 	if errors.As(err, &p) {
 		message = p.Err.Error()
 	}
-	return &nebula.Error{Kind: kind, Message: f.path + ": " + message, Err: err}
+	return &Error{Path: f.path, Message: message, Err: err}
 }

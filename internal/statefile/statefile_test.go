@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/nebula-credential/nebula"
 )
 
 type entry struct {
@@ -134,17 +132,66 @@ func TestDamage(t *testing.T) {
 	} {
 		write(t, path, c.text)
 		_, _, err := at(path).Load("a")
-		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), c.line+" is damaged") {
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.line+" is damaged") {
 			t.Errorf("%s: %v", what, err)
 		}
 		err = at(path).Update("b", func(*entry) *entry { return &entry{"b", 1} })
-		if data, _ := os.ReadFile(path); !errors.Is(err, nebula.ErrInvalidConfig) || string(data) != c.text {
+		if data, _ := os.ReadFile(path); !errors.Is(err, ErrInvalid) || string(data) != c.text {
 			t.Errorf("%s: an update gave %v and left %q", what, err, data)
 		}
 	}
-	write(t, path, strings.Repeat(good, 1+maxSize/len(good)))
-	if _, _, err := at(path).Load("a"); err == nil {
+	write(t, path, strings.Repeat(good, 100))
+	f := at(path)
+	f.maxSize = int64(99 * len(good))
+	if _, _, err := f.Load("a"); err == nil {
 		t.Error("a file over the limit was read")
+	}
+}
+
+// What was written can be read again: a file never grows past the limit of
+// reading.
+func TestFull(t *testing.T) {
+	f := at(filepath.Join(t.TempDir(), "state"))
+	f.maxSize = reserve + 1000
+	for i := 0; ; i++ {
+		name := strings.Repeat("x", 10_000) + fmt.Sprint(i)
+		room := f.CheckRoom(name, 1000)
+		err := f.Update(name, func(*entry) *entry { return &entry{name, 1} })
+		if _, _, lost := f.Load(name); lost != nil {
+			t.Fatal(lost)
+		}
+		if i > 0 && !errors.Is(room, ErrFull) {
+			t.Fatalf("after %d lines there is room: %v", i, room)
+		}
+		if errors.Is(err, ErrFull) {
+			break
+		}
+		if err != nil || i > 200 {
+			t.Fatalf("after %d lines: %v", i, err)
+		}
+	}
+	if err := f.CheckRoom(strings.Repeat("x", 10_000)+"0", 1000); err != nil {
+		t.Errorf("for a line that is there: %v", err)
+	}
+}
+
+func TestExpired(t *testing.T) {
+	f := at(filepath.Join(t.TempDir(), "state"))
+	for i := range 5 {
+		set(t, f, fmt.Sprint("a", i), i)
+	}
+	if err := f.CheckRoom("b", 5); !errors.Is(err, ErrFull) {
+		t.Errorf("with as many lines as there may be: %v", err)
+	}
+	f.Expired = func(e entry) bool { return e.Count < 3 }
+	if err := f.CheckRoom("b", 5); err != nil {
+		t.Errorf("lines that expired take room: %v", err)
+	}
+	set(t, f, "b", 9)
+	for name, want := range map[string]bool{"a0": false, "a2": false, "a3": true, "b": true} {
+		if _, found, err := f.Load(name); found != want || err != nil {
+			t.Errorf("%s: %t, %v", name, found, err)
+		}
 	}
 }
 

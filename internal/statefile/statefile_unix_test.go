@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/nebula-credential/nebula"
 )
 
 // Who can write the file, or its directory, decides what is trusted.
@@ -31,13 +29,19 @@ func TestOthersMayWrite(t *testing.T) {
 			}
 		}
 		_, _, err := at(path).Load("a")
-		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), c.fix) {
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(hintOf(err), c.fix) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if err := at(path).Update("a", func(*entry) *entry { return nil }); !errors.Is(err, nebula.ErrInvalidConfig) {
+		if err := at(path).Update("a", func(*entry) *entry { return nil }); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: an update gave %v", what, err)
 		}
 	}
+}
+
+func hintOf(err error) string {
+	var e *Error
+	_ = errors.As(err, &e)
+	return e.Hint
 }
 
 // A link in the place of the file is not followed.

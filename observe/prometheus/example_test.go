@@ -17,7 +17,6 @@ import (
 	client "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/observe/prometheus"
 	"github.com/nebula-credential/nebula/provider"
@@ -88,6 +87,6 @@ func Example() {
 	fmt.Println("closed:", store.Close())
 	// Output:
 	// logged in with [REDACTED]
-	// nebula_storage_operation_duration_seconds_count{operation="retrieve",provider="local"} 4
+	// nebula_storage_operation_duration_seconds_count{operation="store",provider="local"} 2
 	// closed: <nil>
 }

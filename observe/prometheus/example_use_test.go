@@ -17,7 +17,7 @@ func use(ctx context.Context, store *nebula.Store, address string) {
 		log.Fatal(err)
 	}
 	show(address+"/login", "logged in")
-	show(address+"/metrics", `nebula_storage_operation_duration_seconds_count{operation="retrieve"`)
+	show(address+"/metrics", `nebula_storage_operation_duration_seconds_count{operation="store"`)
 }
 
 // show prints the lines of an answer that begin so.

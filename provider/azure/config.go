@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/foldname"
+	"github.com/nebula-credential/nebula/internal/dnsname"
 	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
 )
@@ -122,7 +122,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 const maxContentType = 255
 
 // maxPrefix leaves room for the longest id, which is shortened to no less.
-const maxPrefix = maxName - foldname.MinLength
+const maxPrefix = maxName - dnsname.MinLength
 
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
 // asks no server.
@@ -140,7 +140,7 @@ func (c Config) Validate() error {
 	switch {
 	case len(c.SecretPrefix) > maxPrefix:
 		note("secret_prefix", fmt.Sprintf("has %d characters, %d are allowed: of the %d of a name an id takes up to %d",
-			len(c.SecretPrefix), maxPrefix, maxName, foldname.MinLength))
+			len(c.SecretPrefix), maxPrefix, maxName, dnsname.MinLength))
 	case !isName(c.SecretPrefix):
 		note("secret_prefix", strconv.Quote(c.SecretPrefix)+" holds a character that is not allowed in a name: use letters, digits and -")
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/foldname"
+	"github.com/nebula-credential/nebula/internal/dnsname"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider"
@@ -105,7 +105,7 @@ func (r *rig) corrupt(t *testing.T, p nebula.Provider, name nebula.Name, raw []b
 	c := p.(configured).config
 	host := strings.TrimPrefix(c.VaultURL, "https://")
 	vault := r.Server.Vault(strings.TrimSuffix(host, ".vault.azure.net"))
-	secret := c.SecretPrefix + foldname.Encode(name, 127-len(c.SecretPrefix))
+	secret := c.SecretPrefix + dnsname.Encode(name, 127-len(c.SecretPrefix))
 	latest, err := vault.Latest(secret)
 	if err != nil {
 		t.Fatal(err)

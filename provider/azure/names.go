@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/foldname"
+	"github.com/nebula-credential/nebula/internal/dnsname"
 )
 
 // maxName is the length of a secret's name, in characters: 0-9 A-Z a-z and
@@ -19,7 +19,7 @@ type names struct {
 
 // secret returns the name of the secret that holds the record.
 func (n names) secret(name nebula.Name) string {
-	return n.prefix + foldname.Encode(name, maxName-len(n.prefix))
+	return n.prefix + dnsname.Encode(name, maxName-len(n.prefix))
 }
 
 // holds reports whether a secret is where the record of an id stands, as its
@@ -51,8 +51,8 @@ func isOfAnotherPrefix(secret, id string) bool {
 		return false
 	}
 	secret = strings.ToLower(secret)
-	written := foldname.Encode(name, 3*len(id)+foldname.MinLength)
-	hashed := foldname.Encode(name, foldname.MinLength)
+	written := dnsname.Encode(name, 3*len(id)+dnsname.MinLength)
+	hashed := dnsname.Encode(name, dnsname.MinLength)
 	return strings.HasSuffix(secret, written) || hashed != written && len(secret) > maxName-3 && strings.HasSuffix(secret, hashed)
 }
 
@@ -91,11 +91,11 @@ func (n names) place(secret string) (nebula.Name, place) {
 
 // isHashed reports whether a name ends as those do that are too long.
 func isHashed(rest string) bool {
-	mark := len(rest) - foldname.MinLength
+	mark := len(rest) - dnsname.MinLength
 	return mark >= 0 && rest[mark:mark+2] == "--" && !strings.Contains(rest[mark+2:], "-")
 }
 
-// unescape is the mirror of what [foldname.Encode] does with ids that fit.
+// unescape is the mirror of what [dnsname.Encode] does with ids that fit.
 func unescape(written string) (string, bool) {
 	var id strings.Builder
 	for i := 0; i < len(written); i++ {

@@ -15,13 +15,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
 )
 
-// maxSecretFile is far more than any token or certificate, in bytes.
-const maxSecretFile = 1 << 20
+// maxFile is far more than any kubeconfig or certificate, in bytes.
+const maxFile = 1 << 20
 
 // access is how the API server is reached, and as whom.
 type access struct {
@@ -103,7 +101,7 @@ func (c Config) fromPod() (*access, error) {
 	ca := filepath.Join(c.ServiceAccount, "ca.crt")
 	roots, err := httpx.LoadRoots(ca)
 	if err != nil {
-		return nil, errors.New("the pod's service account: " + strconv.Quote(ca) + ": " + remote.FileProblem(err))
+		return nil, errors.New("the pod's service account: " + strconv.Quote(ca) + ": " + httpx.FileProblem(err))
 	}
 	return &access{source: "the pod's service account", server: server, roots: roots,
 		credential: tokenFile{path: filepath.Join(c.ServiceAccount, "token")}}, nil
@@ -127,7 +125,7 @@ type tokenFile struct {
 }
 
 func (f tokenFile) authorization(context.Context) (shown, error) {
-	token, err := readToken(f.path)
+	token, err := httpx.ReadSecretFile("the token file", f.path)
 	if err != nil && f.spare != "" {
 		token, err = f.spare, nil
 	}
@@ -200,36 +198,11 @@ func (f *certificateFiles) read() *tls.Certificate {
 
 func bearer(token string) string { return "Bearer " + token }
 
-func readToken(path string) (string, error) {
-	data, err := readFile(path)
-	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the token file " + strconv.Quote(path) + ": " + remote.FileProblem(err), Err: err}
-	}
-	token := strings.TrimSpace(string(data))
-	if problem := wrongToken(token); problem != "" {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the token file " + strconv.Quote(path) + " " + problem}
-	}
-	return token, nil
-}
-
 func readFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return httpx.ReadAll(file, maxSecretFile)
-}
-
-// wrongToken refuses what cannot stand in a header.
-func wrongToken(token string) string {
-	if token == "" {
-		return "is empty"
-	}
-	for _, c := range []byte(token) {
-		if c <= ' ' || c > '~' {
-			return "holds characters that no token has"
-		}
-	}
-	return ""
+	return httpx.ReadAll(file, maxFile)
 }

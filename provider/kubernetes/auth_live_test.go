@@ -10,7 +10,6 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
 )
 
 // Whoever a kubeconfig describes gets in: by a certificate, a token file, a
@@ -37,7 +36,7 @@ func TestLiveIdentities(t *testing.T) {
 	} {
 		c := liveConfig(t, s, namespace)
 		c.KubeconfigPath = s.Kubeconfig(t, user, "another")
-		p := open(t, c, middleware.Options{})
+		p := open(t, c)
 		name, e := record(t, "x", what, nil)
 		if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -50,7 +49,7 @@ func TestLiveIdentities(t *testing.T) {
 	c := liveConfig(t, s, s.Namespace(t))
 	c.KubeconfigPath = s.Kubeconfig(t, map[string]any{"token": s.AdminToken, "as": livetest.KubernetesUser(namespace, account)}, "")
 	name, _ := record(t, "x", "", nil)
-	_, err := open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+	_, err := open(t, c).Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrPermissionDenied, "verb get")
 }
 
@@ -62,7 +61,7 @@ func TestLiveTokenRotation(t *testing.T) {
 	account := applyManifest(t, s, namespace)
 	c, exchange := podConfig(t, s, namespace)
 	exchange(s.Token(t, namespace, account, time.Hour))
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	name, e := record(t, "x", "v", nil)
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)

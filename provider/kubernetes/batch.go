@@ -25,17 +25,12 @@ const maxBatchAnswer = 4 << 20
 // RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 500
 // names, more where their records do not fit an answer, and one for each that
 // is not found.
-func (p *Provider) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
-	const op = "retrieve_batch"
-	if err := p.life.Enter(ctx); err != nil {
-		return nil, p.fail(op, nebula.Name{}, err)
-	}
-	defer p.life.Leave()
+func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
 	found := make(map[nebula.Name]nebula.BatchResult, len(names))
 	for chunk := range slices.Chunk(slices.Compact(slices.SortedFunc(slices.Values(names), compareNames)), batchSize) {
-		part, err := p.readChunk(ctx, chunk)
+		part, err := d.readChunk(ctx, chunk)
 		if err != nil && len(found) == 0 {
-			return nil, p.fail(op, nebula.Name{}, err) // as a whole it can be tried again
+			return nil, err // as a whole it can be tried again
 		}
 		for _, name := range chunk {
 			found[name] = part[name]
@@ -47,7 +42,6 @@ func (p *Provider) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]ne
 	results := make([]nebula.BatchResult, len(names))
 	for i, name := range names {
 		results[i] = found[name]
-		results[i].Err = p.fail(op, name, results[i].Err)
 	}
 	return results, nil
 }
@@ -56,17 +50,17 @@ func compareNames(a, b nebula.Name) int { return strings.Compare(a.String(), b.S
 
 // readChunk reads Secrets by their labels, in halves where all of them are too
 // much for an answer. The error is of a call for many.
-func (p *Provider) readChunk(ctx context.Context, chunk []nebula.Name) (map[nebula.Name]nebula.BatchResult, error) {
+func (d *driver) readChunk(ctx context.Context, chunk []nebula.Name) (map[nebula.Name]nebula.BatchResult, error) {
 	if len(chunk) == 1 {
-		return p.readEach(ctx, chunk), nil
+		return d.readEach(ctx, chunk), nil
 	}
-	secrets, err := p.selectKeys(ctx, chunk)
+	secrets, err := d.selectKeys(ctx, chunk)
 	if isTooLarge(err) {
-		found, err := p.readChunk(ctx, chunk[:len(chunk)/2])
+		found, err := d.readChunk(ctx, chunk[:len(chunk)/2])
 		if err != nil {
 			return nil, err
 		}
-		rest, err := p.readChunk(ctx, chunk[len(chunk)/2:])
+		rest, err := d.readChunk(ctx, chunk[len(chunk)/2:])
 		maps.Copy(found, rest)
 		return found, err
 	}
@@ -76,8 +70,8 @@ func (p *Provider) readChunk(ctx context.Context, chunk []nebula.Name) (map[nebu
 	found := make(map[nebula.Name]nebula.BatchResult, len(chunk))
 	var missing []nebula.Name
 	for _, name := range chunk {
-		s, ok := secrets[p.names.secret(name)]
-		if !ok || !p.names.holds(s.Metadata, name) || !s.Metadata.being() {
+		s, ok := secrets[d.names.secret(name)]
+		if !ok || !d.names.holds(s.Metadata, name) || !s.Metadata.stays() {
 			missing = append(missing, name)
 			continue
 		}
@@ -85,20 +79,20 @@ func (p *Provider) readChunk(ctx context.Context, chunk []nebula.Name) (map[nebu
 		found[name] = nebula.BatchResult{Record: record, Err: err}
 	}
 	// Somebody may have taken the label away.
-	maps.Copy(found, p.readEach(ctx, missing))
+	maps.Copy(found, d.readEach(ctx, missing))
 	return found, nil
 }
 
 // readEach reads one by one, some at a time.
-func (p *Provider) readEach(ctx context.Context, names []nebula.Name) map[nebula.Name]nebula.BatchResult {
+func (d *driver) readEach(ctx context.Context, names []nebula.Name) map[nebula.Name]nebula.BatchResult {
 	results := make([]nebula.BatchResult, len(names))
 	var group errgroup.Group
-	group.SetLimit(atOnce)
+	group.SetLimit(maxReads)
 	for i, name := range names {
 		group.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+			ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 			defer cancel()
-			s, err := p.readOurs(ctx, name, acceptJSON, kindSecret)
+			s, err := d.readOurs(ctx, name, acceptJSON, kindSecret)
 			if err == nil {
 				results[i].Record, err = s.record(name)
 			}
@@ -116,15 +110,15 @@ func (p *Provider) readEach(ctx context.Context, names []nebula.Name) map[nebula
 
 // selectKeys returns the Secrets, by their names, that have the labels of these
 // credentials.
-func (p *Provider) selectKeys(ctx context.Context, names []nebula.Name) (map[string]secret, error) {
+func (d *driver) selectKeys(ctx context.Context, names []nebula.Name) (map[string]secret, error) {
 	keys := make([]string, len(names))
 	for i, name := range names {
 		keys[i] = keyOf(name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	defer cancel()
-	selector := storeLabel + "=" + p.names.store() + "," + keyLabel + " in (" + strings.Join(keys, ",") + ")"
-	a, err := p.call(ctx, request{method: http.MethodGet, path: p.secrets(), query: url.Values{"labelSelector": {selector}},
+	selector := storeLabel + "=" + d.names.store() + "," + keyLabel + " in (" + strings.Join(keys, ",") + ")"
+	a, err := d.call(ctx, request{method: http.MethodGet, path: d.secrets(), query: url.Values{"labelSelector": {selector}},
 		limit: maxBatchAnswer, verb: "list", resource: "secrets"})
 	if err != nil {
 		return nil, err
@@ -133,7 +127,7 @@ func (p *Provider) selectKeys(ctx context.Context, names []nebula.Name) (map[str
 		Kind  string   `json:"kind"`
 		Items []secret `json:"items"`
 	}
-	if json.Unmarshal(a.body, &list) != nil || list.Kind != kindSecretList {
+	if json.Unmarshal(a.Body, &list) != nil || list.Kind != kindSecretList {
 		return nil, errForeignAnswer()
 	}
 	secrets := make(map[string]secret, len(list.Items))

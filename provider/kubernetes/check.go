@@ -11,21 +11,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // verbs are those that a store needs on secrets.
 var verbs = []string{"get", "list", "create", "patch", "delete"}
 
-// Check asks the server what it is, who asks, for what that one may do, and
+// Check implements [nebula.Checker]. It asks the server what it is, who asks, for what that one may do, and
 // whether the namespace takes Secrets. It makes eight calls and changes nothing.
-func (p *Provider) Check(ctx context.Context) []nebula.Finding {
-	x := &examination{p: p}
-	if err := p.life.Enter(ctx); err != nil {
-		x.Failed("state", x.p.explain(err))
-		return x.Findings
-	}
-	defer p.life.Leave()
+func (d *driver) Check(ctx context.Context) []nebula.Finding {
+	x := &examination{driver: d}
 	if !x.server(ctx) {
 		return x.Findings
 	}
@@ -38,20 +33,20 @@ func (p *Provider) Check(ctx context.Context) []nebula.Finding {
 
 // examination collects findings.
 type examination struct {
-	p *Provider
-	remote.Findings
+	*driver
+	provider.Findings
 }
 
 // server examines whether the API server answers, and its clock. It is free to
 // tell nobody its version.
 func (x *examination) server(ctx context.Context) bool {
 	const check = "server"
-	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, x.config.Timeout)
 	defer cancel()
-	began := x.p.clock.Now()
-	a, err := x.p.call(ctx, request{method: http.MethodGet, path: "version"})
+	began := x.clock.Now()
+	a, err := x.call(ctx, request{method: http.MethodGet, path: "version"})
 	if err != nil && !hasStatus(err, http.StatusForbidden) {
-		x.Failed(check, x.p.explain(err))
+		x.Failed(check, x.Explain(nebula.Name{}, err))
 		return false
 	}
 	var version struct {
@@ -59,14 +54,14 @@ func (x *examination) server(ctx context.Context) bool {
 	}
 	switch {
 	case err != nil:
-		x.Add(check, nebula.SeverityOK, x.p.access.server.Host+", of "+x.p.access.source, "")
-	case json.Unmarshal(a.body, &version) != nil || version.GitVersion == "":
+		x.Add(check, nebula.SeverityOK, x.access.server.Host+", of "+x.access.source, "")
+	case json.Unmarshal(a.Body, &version) != nil || version.GitVersion == "":
 		x.Failed(check, errForeignAnswer())
 		return false
 	default:
-		x.Add(check, nebula.SeverityOK, x.p.access.server.Host+", Kubernetes "+printable(version.GitVersion)+", of "+x.p.access.source, "")
+		x.Add(check, nebula.SeverityOK, x.access.server.Host+", Kubernetes "+printable(version.GitVersion)+", of "+x.access.source, "")
 	}
-	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
+	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
 		if off := at.Sub(began).Abs(); off > time.Minute {
 			x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
 				"set the clock: rotation dates and the life of tokens depend on it")
@@ -79,25 +74,25 @@ func (x *examination) server(ctx context.Context) bool {
 
 // printable cuts what a server says to what can be shown.
 func printable(s string) string {
-	const most = 120
+	const maxShown = 120
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
 	}, s)
-	return s[:min(len(s), most)]
+	return s[:min(len(s), maxShown)]
 }
 
 // review posts a question about who asks, and reads the answer's status.
 func (x *examination) review(ctx context.Context, group, plural, kind string, spec any, status any) error {
-	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, x.config.Timeout)
 	defer cancel()
 	body := map[string]any{"apiVersion": group + "/v1", "kind": kind}
 	if spec != nil {
 		body["spec"] = spec
 	}
-	a, err := x.p.call(ctx, request{method: http.MethodPost, path: "apis/" + group + "/v1/" + plural, body: body})
+	a, err := x.call(ctx, request{method: http.MethodPost, path: "apis/" + group + "/v1/" + plural, body: body})
 	if err != nil {
 		return err
 	}
@@ -105,7 +100,7 @@ func (x *examination) review(ctx context.Context, group, plural, kind string, sp
 		Kind   string          `json:"kind"`
 		Status json.RawMessage `json:"status"`
 	}
-	if json.Unmarshal(a.body, &answered) != nil || answered.Kind != kind || json.Unmarshal(answered.Status, status) != nil {
+	if json.Unmarshal(a.Body, &answered) != nil || answered.Kind != kind || json.Unmarshal(answered.Status, status) != nil {
 		return errForeignAnswer()
 	}
 	return nil
@@ -135,28 +130,28 @@ func (x *examination) permissions(ctx context.Context) bool {
 				Allowed bool `json:"allowed"`
 			}
 			err := x.review(groupContext, "authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview",
-				map[string]any{"resourceAttributes": map[string]string{"namespace": x.p.names.namespace, "verb": verb, "resource": "secrets"}}, &status)
+				map[string]any{"resourceAttributes": map[string]string{"namespace": x.names.namespace, "verb": verb, "resource": "secrets"}}, &status)
 			allowed[i] = status.Allowed
 			return err
 		})
 	}
-	if err := group.Wait(); hasStatus(err, http.StatusForbidden) && x.p.explain(err).Kind == nebula.ErrPermissionDenied {
+	if err := group.Wait(); hasStatus(err, http.StatusForbidden) && x.Explain(nebula.Name{}, err).Kind == nebula.ErrPermissionDenied {
 		x.Add(check, nebula.SeverityWarning, "cannot be examined: the verb create on selfsubjectaccessreviews is not granted",
 			"bind the ClusterRole system:basic-user, which everybody has by default")
 		return false
 	} else if err != nil {
-		x.Failed(check, x.p.explain(err))
+		x.Failed(check, x.Explain(nebula.Name{}, err))
 		return false
 	}
 	whole := true
 	for i, verb := range verbs {
 		if !allowed[i] {
 			whole = false
-			x.Failed(check, x.p.errForbidden(verb, "secrets"))
+			x.Failed(check, x.errForbidden(verb, "secrets"))
 		}
 	}
 	if whole {
-		x.Add(check, nebula.SeverityOK, strings.Join(verbs, ", ")+" on secrets in namespace "+x.p.names.namespace, "")
+		x.Add(check, nebula.SeverityOK, strings.Join(verbs, ", ")+" on secrets in namespace "+x.names.namespace, "")
 	}
 	return whole
 }
@@ -165,21 +160,19 @@ func (x *examination) permissions(ctx context.Context) bool {
 // rights in namespaces that are not there.
 func (x *examination) namespace(ctx context.Context) {
 	const check = "namespace"
-	ctx, cancel := context.WithTimeout(ctx, x.p.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, x.config.Timeout)
 	defer cancel()
-	_, err := x.p.call(ctx, request{method: http.MethodPost, path: x.p.secrets(), query: map[string][]string{"dryRun": {"All"}}, accept: acceptMetadata,
+	_, err := x.call(ctx, request{method: http.MethodPost, path: x.secrets(), query: map[string][]string{"dryRun": {"All"}}, accept: acceptMetadata,
 		body: secret{APIVersion: "v1", Kind: kindSecret, Type: opaque,
-			Metadata: objectMeta{Name: x.p.config.SecretPrefix + "-doctor", Labels: x.p.config.DefaultLabels, Annotations: x.p.config.DefaultAnnotations}},
+			Metadata: objectMeta{Name: x.config.SecretPrefix + "-doctor", Labels: x.config.DefaultLabels, Annotations: x.config.DefaultAnnotations}},
 		verb: "create", resource: "secrets"})
 	switch {
-	case hasStatus(err, http.StatusBadRequest):
-		// The server tries nothing for which it would have to ask a webhook
-		// that may act on it.
+	case refusesDryRuns(err):
 		x.Add(check, nebula.SeverityWarning, "cannot be examined: an admission webhook of the cluster does not support dry runs", "")
 		return
 	case err != nil && !isTaken(err):
-		x.Failed(check, x.p.explain(err))
+		x.Failed(check, x.Explain(nebula.Name{}, err))
 		return
 	}
-	x.Add(check, nebula.SeverityOK, x.p.names.namespace+" takes Secrets", "")
+	x.Add(check, nebula.SeverityOK, x.names.namespace+" takes Secrets", "")
 }

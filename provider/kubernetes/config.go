@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,8 +12,8 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/foldname"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/internal/dnsname"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // Config says where the records are and how to get at them. Begin with
@@ -42,7 +41,7 @@ type Config struct {
 	DefaultLabels      map[string]string `koanf:"default_labels"`
 	DefaultAnnotations map[string]string `koanf:"default_annotations"`
 
-	Retry middleware.RetryPolicy `koanf:"retry"`
+	Retry provider.RetryPolicy `koanf:"retry"`
 
 	// ServiceHost is host and port of the API server as pods see it; "" where
 	// this is no pod.
@@ -51,9 +50,9 @@ type Config struct {
 	// ServiceAccount is the directory with token and ca.crt of a pod.
 	ServiceAccount string
 
-	Stderr    io.Writer         // of a credential plugin; nil: the process's
-	Clock     middleware.Clock  // nil: the system's
-	Transport http.RoundTripper // nil: one with our limits, and TLS as configured
+	// Transport carries the requests. nil: one with our limits, and TLS as
+	// configured.
+	Transport http.RoundTripper
 }
 
 // DefaultConfig returns the configuration for the cluster of KUBECONFIG, of the
@@ -73,7 +72,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 			"app.kubernetes.io/component": "credential-storage",
 		},
 		DefaultAnnotations: map[string]string{},
-		Retry:              middleware.DefaultRetryPolicy(),
+		Retry:              provider.DefaultRetryPolicy(),
 		ServiceAccount:     "/var/run/secrets/kubernetes.io/serviceaccount",
 	}
 	if namespace := getenv("KUBERNETES_NAMESPACE"); namespace != "" {
@@ -161,12 +160,12 @@ func wrongNamespace(s string) string {
 }
 
 func wrongPrefix(s string) string {
-	const most = maxName - foldname.MinLength
+	const maxPrefix = maxName - dnsname.MinLength
 	switch {
 	case s == "":
 		return "is not set"
-	case len(s) > most:
-		return fmt.Sprintf("has %d characters, %d are allowed", len(s), most)
+	case len(s) > maxPrefix:
+		return fmt.Sprintf("has %d characters, %d are allowed", len(s), maxPrefix)
 	case !isSubdomain(s + "x"), strings.HasSuffix(s, "."):
 		return strconv.Quote(s) + " cannot begin the name of a Secret: it has characters of a-z, 0-9, - and ., begins with a letter or digit, and does not end with a dot"
 	}

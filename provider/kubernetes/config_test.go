@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -95,7 +94,8 @@ func TestIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := p.Describe(); d.Address != want || d.Provider != "kubernetes" {
+		d := p.(nebula.Describer).Describe()
+		if d.Address != want || d.Provider != "kubernetes" {
 			t.Errorf("%s: %+v", server, d)
 		}
 	}
@@ -121,7 +121,7 @@ func host(c kubernetes.Config) string {
 	if err != nil {
 		return err.Error()
 	}
-	address, _, _ := strings.Cut(strings.TrimPrefix(p.Describe().Address, "https://"), ":")
+	address, _, _ := strings.Cut(strings.TrimPrefix(p.(nebula.Describer).Describe().Address, "https://"), ":")
 	return address
 }
 
@@ -203,12 +203,11 @@ func TestNoCluster(t *testing.T) {
 func TestBeforeConnect(t *testing.T) {
 	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
 	c.KubeconfigPath = kubeconfig(t, "https://k.example.com", "x")
-	bare, err := kubernetes.New(c)
+	p, err := kubernetes.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name, e := record(t, "x", "v", nil)
-	p := middleware.Stack(bare, middleware.Options{})
 	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrClosed, "Connect")
 }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -39,7 +39,7 @@ func liveOpen(t *testing.T) (nebula.Provider, *recorder, kubernetes.Config) {
 	wire := &recorder{inner: transport(t, s)}
 	c := liveConfig(t, s, s.Namespace(t))
 	c.Transport = wire
-	return open(t, c, middleware.Options{}), wire, c
+	return open(t, c), wire, c
 }
 
 func secretsOf(c kubernetes.Config) string { return "/api/v1/namespaces/" + c.Namespace + "/secrets" }
@@ -77,8 +77,8 @@ func TestLiveCalls(t *testing.T) {
 	costs("exists", err, "GET "+one)
 	_, err = list(ctx, p, nebula.Filter{Tags: map[string]string{"team": "x", "ü": "no label"}})
 	costs("list", err, "GET "+all)
-	costs("delete", p.Delete(ctx, name), "GET "+one, "DELETE "+one)
-	costs("delete nothing", p.Delete(ctx, name), "GET "+one)
+	costs("delete", remove(ctx, p, name), "GET "+one, "DELETE "+one)
+	costs("delete nothing", remove(ctx, p, name), "GET "+one)
 	_, err = store("4", nil, nebula.IfAbsent())
 	costs("store if absent", err, "POST "+all)
 }
@@ -104,7 +104,7 @@ func TestLiveNoValues(t *testing.T) {
 	small("exists", err)
 	_, err = list(ctx, p, nebula.Filter{})
 	small("list", err)
-	small("delete", p.Delete(ctx, name))
+	small("delete", remove(ctx, p, name))
 }
 
 // 5,000 credentials are ten pages, or fewer with a tag that the server selects
@@ -288,7 +288,7 @@ func newestState(t *testing.T, token string) (newest string, revision int64) {
 // An answer that is lost on the way leaves it unclear whether the write was
 // done. It is repeated, and ends as a success, and as one write.
 func TestLiveLostAnswers(t *testing.T) {
-	p, wire, _ := liveOpen(t)
+	p, wire, c := liveOpen(t)
 	ctx := t.Context()
 	name, e := record(t, "lost", "first", nil)
 	v, err := p.Store(ctx, name, e, nebula.StoreOptions{}) // so that the server was heard of
@@ -299,13 +299,13 @@ func TestLiveLostAnswers(t *testing.T) {
 		"anyway": func() nebula.Precondition { return nebula.Precondition{} },
 		"over":   func() nebula.Precondition { return nebula.IfVersion(v) },
 		"new": func() nebula.Precondition {
-			if err := p.Delete(ctx, name); err != nil {
+			if err := remove(ctx, p, name); err != nil {
 				t.Fatal(err)
 			}
 			return nebula.Precondition{}
 		},
 		"absent": func() nebula.Precondition {
-			if err := p.Delete(ctx, name); err != nil {
+			if err := remove(ctx, p, name); err != nil {
 				t.Fatal(err)
 			}
 			return nebula.IfAbsent()
@@ -323,7 +323,7 @@ func TestLiveLostAnswers(t *testing.T) {
 			}
 			lost++
 			// What stands there after each attempt, as another one sees it.
-			if other, err := liveOther(t, p, name); err == nil {
+			if other, err := liveOther(t, c, name); err == nil {
 				written = append(written, other)
 			}
 			return io.ErrUnexpectedEOF
@@ -350,18 +350,9 @@ func TestLiveLostAnswers(t *testing.T) {
 }
 
 // liveOther reads past the transport that loses answers.
-func liveOther(t *testing.T, p nebula.Provider, name nebula.Name) (nebula.Version, error) {
-	bare := p
-	for {
-		inner, ok := bare.(nebula.Unwrapper)
-		if !ok {
-			break
-		}
-		bare = inner.Unwrap()
-	}
-	s := livetest.Kubernetes(t)
-	c := liveConfig(t, s, bare.(*kubernetes.Provider).Namespace())
-	r, err := open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+func liveOther(t *testing.T, c kubernetes.Config, name nebula.Name) (nebula.Version, error) {
+	c.Transport = nil
+	r, err := open(t, c).Retrieve(t.Context(), name)
 	return r.Version, err
 }
 
@@ -372,9 +363,9 @@ func TestLiveThrottled(t *testing.T) {
 	wire := &recorder{inner: transport(t, s)}
 	c := liveConfig(t, s, s.Namespace(t))
 	c.Transport = wire
-	c.Retry = middleware.RetryPolicy{MaxRetries: 4, BaseDelayMS: 10, MaxDelayMS: 5000, Multiplier: 2}
+	c.Retry = provider.RetryPolicy{MaxRetries: 4, BaseDelayMS: 10, MaxDelayMS: 5000, Multiplier: 2}
 	clock := &stillClock{now: time.Now()}
-	p := open(t, c, middleware.Options{Clock: clock})
+	p := open(t, c, provider.WithClock(clock))
 	name, e := record(t, "t", "v", nil)
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)

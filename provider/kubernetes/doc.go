@@ -2,7 +2,7 @@
 //
 // # What stands where
 //
-// A credential is the Secret PREFIX and its id as internal/foldname writes it,
+// A credential is the Secret PREFIX and its id as internal/dnsname writes it,
 // of type Opaque; the keyring is PREFIX--keyring. The record is the value of the
 // one key "record".
 //
@@ -39,7 +39,8 @@
 // # What the platform cannot give
 //
 // There is no soft deletion and no history. A deletion looks first whose the
-// Secret is, and deletes on condition that it is still the same object.
+// Secret is, and deletes on condition that it is still as it was seen: one that
+// was given up and arrives late removes nothing that was written since.
 //
 // # Why not client-go
 //

@@ -11,8 +11,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const providerName = "kubernetes"
@@ -21,11 +20,12 @@ const providerName = "kubernetes"
 // where the server answered.
 type StatusError struct {
 	Code   int    // of HTTP
-	Reason string // NotFound, Forbidden, …; "" where the answer is none of Kubernetes
+	Reason string // NotFound, Forbidden, …; "" if the server gave none
 
+	isStatus bool   // the answer is one of Kubernetes
 	kind     string // what Details speak of: secrets, namespaces
 	causes   []cause
-	message  string // the server's words, which may hold anything: not shown
+	message  string // the server's words, which may hold anything
 	next     string // where a list goes on whose snapshot has expired
 	verb     string // of RBAC: what was asked for
 	resource string
@@ -61,12 +61,34 @@ func parseStatus(code int, body []byte, r request) *StatusError {
 			Causes []cause `json:"causes"`
 		} `json:"details"`
 	}
-	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || !isWord(status.Reason) {
+	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || status.Reason != "" && !isWord(status.Reason) {
 		return e
 	}
+	e.isStatus = true
 	e.Reason, e.kind, e.causes = status.Reason, status.Details.Kind, status.Details.Causes
 	e.message, e.next = status.Message, status.Metadata.Continue
 	return e
+}
+
+// redact drops the server's words if they tell what it was shown.
+func (e *StatusError) redact(authorization string) {
+	if _, secret, _ := strings.Cut(authorization, " "); secret != "" && strings.Contains(e.message, secret) {
+		e.message = ""
+	}
+}
+
+// words returns the server's words to be added to a message, quoted and at most
+// 300 bytes of them.
+func (e *StatusError) words() string {
+	const maxWords = 300
+	words := e.message
+	if words == "" {
+		return ""
+	}
+	if len(words) > maxWords {
+		words = strings.ToValidUTF8(words[:maxWords], "") + "…"
+	}
+	return ": " + strconv.Quote(words)
 }
 
 // isWord reports whether a text can be a reason: it is shown.
@@ -76,55 +98,47 @@ func isWord(s string) bool {
 	}) < 0
 }
 
-// fail says what err, from anywhere below, means for an operation. This file
-// is the only one that knows the errors of the server.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	located := *p.explain(err)
-	located.Op, located.Provider, located.ID = op, providerName, name.ID()
-	return &located
-}
-
-// explain returns the error that err is, or one that wraps it.
-func (p *Provider) explain(err error) *nebula.Error {
+// Explain implements [provider.Driver]. This file is the only one that knows the
+// errors of the server.
+func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
 		return e
 	}
 	var answered *StatusError
 	if errors.As(err, &answered) {
-		e = p.explainAnswer(answered)
+		e = d.explainAnswer(answered)
 	} else {
-		e = remote.Server{Host: p.access.server.Host, Address: p.access.source, Authorities: "certificate-authority of " + p.access.source}.Explain(err)
+		e = httpx.Server{Host: d.access.server.Host, Address: d.access.source, Authorities: "certificate-authority of " + d.access.source}.Explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
 }
 
 // explainAnswer is for what the server said.
-func (p *Provider) explainAnswer(s *StatusError) *nebula.Error {
+func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 	switch {
+	case s.admission():
+		return d.explainAdmission(s)
 	case s.Code == http.StatusUnauthorized:
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not accept who asks: the token or certificate is not valid, or has expired",
-			Hint: "look at the user in " + p.access.source}
+			Hint: "look at the user in " + d.access.source}
 	case s.Code == http.StatusForbidden:
-		return p.explainForbidden(s)
+		return d.explainForbidden(s)
 	case s.Code == http.StatusNotFound && s.kind == "namespaces":
-		return p.errNoNamespace()
+		return d.errNoNamespace()
 	case isMissing(s):
-		return remote.ErrMissing()
+		return provider.NotFound()
 	case s.Code == http.StatusConflict:
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
 	case s.Code == http.StatusRequestEntityTooLarge:
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
-	case s.Code == http.StatusUnprocessableEntity && s.Reason != "":
+	case s.Code == http.StatusUnprocessableEntity && s.isStatus:
 		return explainInvalid(s)
 	case s.Code >= 300 && s.Code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", s.Code),
-			Hint:    "name the API server itself in " + p.access.source}
+			Hint:    "name the API server itself in " + d.access.source}
 	case s.Code == http.StatusNotFound, s.Code == http.StatusMethodNotAllowed:
 		return errForeignAnswer()
 	}
@@ -139,45 +153,52 @@ func explainUnavailable(s *StatusError) *nebula.Error {
 	case code == http.StatusGone:
 		e.Message = "the API server no longer has the list that was begun (status 410)"
 	case code >= 500:
-		e.Err = middleware.ErrUnclear
+		e.Err = provider.ErrUnclear
+		e.Message += s.words()
 	default:
 		e.Kind = nebula.ErrInternal
+		e.Message += s.words()
 	}
 	return e
 }
 
 // explainForbidden tells those that say 403: RBAC, to somebody and to nobody, a
 // namespace that goes away, and what guards the cluster besides.
-func (p *Provider) explainForbidden(s *StatusError) *nebula.Error {
-	namespace := p.names.namespace
+func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
+	namespace := d.names.namespace
 	switch {
 	case strings.Contains(s.message, `User "system:anonymous"`):
 		// Nothing of what was shown is of a kind that this server takes: a
 		// certificate of another authority is as good as none.
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know who asks: to it this is system:anonymous",
-			Hint: "look at the user in " + p.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
+			Hint: "look at the user in " + d.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
-		return p.errTerminating()
+		return d.errTerminating()
 	case strings.Contains(s.message, "exceeded quota"):
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up",
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up" + s.words(),
 			Hint: "kubectl -n " + namespace + " describe quota"}
 	case s.verb == "":
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the API server refuses the request to whoever asks"}
-	case s.Reason == "":
+	case !s.isStatus:
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("something before the API server refuses to %s %s in namespace %s (status 403, which is none of Kubernetes)", s.verb, s.resource, namespace),
-			Hint:    "look at what stands before " + p.access.server.Host + ": a proxy, a gateway"}
-	case !strings.Contains(s.message, " cannot "):
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
-			Message: fmt.Sprintf("an admission control of the cluster refuses to %s %s in namespace %s", s.verb, s.resource, namespace),
-			Hint:    "ask who runs the cluster which policy it is"}
+			Hint:    "look at what stands before " + d.access.server.Host + ": a proxy, a gateway"}
+	case !s.unauthorized():
+		return d.explainAdmission(s)
 	}
-	return p.errForbidden(s.verb, s.resource)
+	return d.errForbidden(s.verb, s.resource)
 }
 
-func (p *Provider) errForbidden(verb, resource string) *nebula.Error {
+// unauthorized reports whether RBAC, or what else authorizes, refused the
+// request. The server says so in words alone.
+func (s *StatusError) unauthorized() bool {
+	return strings.Contains(s.message, ` is forbidden: User "`) &&
+		strings.Contains(s.message, fmt.Sprintf(" cannot %s resource %q", s.verb, s.resource))
+}
+
+func (d *driver) errForbidden(verb, resource string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
-		Message: fmt.Sprintf("the verb %s on %s in namespace %s is not granted", verb, resource, p.names.namespace),
+		Message: fmt.Sprintf("the verb %s on %s in namespace %s is not granted", verb, resource, d.names.namespace),
 		Hint:    "add to a Role in that namespace: " + ruleFor(resource, verb)}
 }
 
@@ -191,41 +212,52 @@ func explainInvalid(s *StatusError) *nebula.Error {
 	for _, c := range s.causes {
 		switch {
 		case strings.HasPrefix(c.Field, "metadata.annotations"), strings.HasPrefix(c.Field, "metadata.labels"):
-			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server does not take these tags, or the default labels or annotations",
+			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server does not take these tags, or the default labels or annotations" + s.words(),
 				Hint: "all annotations together, those of others too, have 256 KiB at most"}
 		case strings.HasPrefix(c.Field, "data"):
 			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the API server takes"}
 		}
 	}
-	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server does not take the Secret (status 422)"}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server does not take the Secret (status 422)" + s.words()}
 }
 
 func (s *StatusError) hasCause(reason string) bool {
 	return slices.ContainsFunc(s.causes, func(c cause) bool { return c.Reason == reason })
 }
 
+// refusal returns the refusal of the API itself that err is. What admission
+// control says with the same code means something else.
+func refusal(err error) (s *StatusError, ok bool) {
+	ok = errors.As(err, &s) && !s.admission()
+	return s, ok
+}
+
 // isMissing reports a 404 of the API itself about a Secret: any server has a
 // page that says 404.
 func isMissing(err error) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusNotFound && s.Reason == "NotFound" && s.kind == "secrets"
+	s, ok := refusal(err)
+	return ok && s.Code == http.StatusNotFound && s.Reason == "NotFound" && s.kind == "secrets"
 }
 
+// isAbsent reports that there is no such credential: no Secret, or one that is
+// going.
+func isAbsent(err error) bool { return isMissing(err) || errors.Is(err, nebula.ErrNotFound) }
+
 func hasStatus(err error, code int) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == code
+	s, ok := refusal(err)
+	return ok && s.Code == code
 }
 
 // isTaken reports that a creation met an object of that name.
 func isTaken(err error) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusConflict && s.Reason == "AlreadyExists"
+	s, ok := refusal(err)
+	return ok && s.Code == http.StatusConflict && s.Reason == "AlreadyExists"
 }
 
 // isRaced reports that what was written over, or deleted, was no longer that.
 func isRaced(err error) bool {
-	var s *StatusError
-	return errors.As(err, &s) && s.Code == http.StatusConflict && s.Reason != "AlreadyExists"
+	s, ok := refusal(err)
+	return ok && s.Code == http.StatusConflict && s.Reason != "AlreadyExists"
 }
 
 // isUnfit reports that a test of a patch failed, or that what would come of it
@@ -241,43 +273,43 @@ func isTooLarge(err error) bool {
 // expiredAt reports that the snapshot of a list has expired, and where the list
 // goes on in a newer one; "" is its beginning.
 func expiredAt(err error) (next string, expired bool) {
-	var s *StatusError
-	if errors.As(err, &s) && s.Code == http.StatusGone {
+	if s, ok := refusal(err); ok && s.Code == http.StatusGone {
 		return s.next, true
 	}
 	return "", false
 }
 
-func (p *Provider) errNoNamespace() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no namespace " + strconv.Quote(p.names.namespace),
-		Hint: "look at namespace, or make it: kubectl create namespace " + p.names.namespace}
+func (d *driver) errNoNamespace() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no namespace " + strconv.Quote(d.names.namespace),
+		Hint: "look at namespace, or make it: kubectl create namespace " + d.names.namespace}
 }
 
-func (p *Provider) errTerminating() *nebula.Error {
+func (d *driver) errTerminating() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-		Message: "the namespace " + strconv.Quote(p.names.namespace) + " is being deleted: nothing new can be stored there",
+		Message: "the namespace " + strconv.Quote(d.names.namespace) + " is being deleted: nothing new can be stored there",
 		Hint:    "wait until it is gone and make it again, or look at namespace"}
 }
 
 // errForeignSecret is for a Secret that somebody else made under the name of
 // one of ours.
-func (p *Provider) errForeignSecret(secret string) *nebula.Error {
-	e := remote.ErrForeign()
-	return &nebula.Error{Kind: e.Kind,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, p.names.namespace),
-		Hint:    "look whose it is: kubectl -n " + p.names.namespace + " describe secret " + secret}
+func (d *driver) errForeignSecret(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, d.names.namespace),
+		Hint:    "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret}
 }
 
-func (p *Provider) errImmutable(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrConflict,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, p.names.namespace),
+// errImmutable is no conflict: to try again is of no use.
+func (d *driver) errImmutable(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, d.names.namespace),
 		Hint:    "delete the credential, then store it anew"}
 }
 
-func (p *Provider) errFinalizing(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrConflict,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, p.names.namespace),
-		Hint:    "look which: kubectl -n " + p.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
+// errFinalizing may pass by itself, and is no conflict: nobody wrote.
+func (d *driver) errFinalizing(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnavailable,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, d.names.namespace),
+		Hint:    "look which: kubectl -n " + d.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
 }
 
 func errForeignAnswer() *nebula.Error {

@@ -5,21 +5,19 @@ import (
 	"fmt"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// A provider is made of a configuration and wrapped in the layers that retry,
-// limit and observe it.
+// A provider is made of a configuration; options observe it.
 func Example() {
 	config := kubernetes.DefaultConfig() // KUBECONFIG, the pod's service account, or ~/.kube/config
 	config.Namespace = "nebula"
-	bare, err := kubernetes.New(config)
+	p, err := kubernetes.New(config, provider.WithMetrics(new(provider.StorageMetrics)))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	p := middleware.Stack(bare, middleware.Options{Metrics: new(middleware.StorageMetrics)})
 	ctx := context.Background()
 	store, err := nebula.Open(ctx, p, nebula.Options{Keys: []nebula.Key{&nebula.KeyFile{Path: "/run/secrets/nebula-key"}}})
 	if err != nil {

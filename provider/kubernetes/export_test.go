@@ -7,8 +7,5 @@ func SecretName(c Config, name nebula.Name) string {
 	return names{namespace: c.Namespace, prefix: c.SecretPrefix}.secret(name)
 }
 
-// Namespace returns that of the provider's Secrets.
-func (p *Provider) Namespace() string { return p.names.namespace }
-
 // MaxRecord is the limit of a record, in bytes.
 const MaxRecord = maxRecord

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -35,7 +34,7 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
-	p := open(t, hostileConfig(t, server.URL), middleware.Options{})
+	p := open(t, hostileConfig(t, server.URL))
 	name, _ := record(t, "x", "", nil)
 	return p, name
 }
@@ -54,7 +53,7 @@ func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind
 	_, retrieved := p.Retrieve(t.Context(), name)
 	_, exists := p.Exists(t.Context(), name)
 	_, listed := list(t.Context(), p, nebula.Filter{})
-	for op, err := range map[string]error{"retrieve": retrieved, "exists": exists, "list": listed, "delete": p.Delete(t.Context(), name)} {
+	for op, err := range map[string]error{"retrieve": retrieved, "exists": exists, "list": listed, "delete": remove(t.Context(), p, name)} {
 		if !errors.Is(err, kind) || strings.Contains(fmt.Sprint(err), secretToken) {
 			t.Errorf("%s: %v, want %q", op, err, kind)
 		}
@@ -194,24 +193,43 @@ func TestCircularList(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig)
 }
 
-// What the server says of itself is kept out of the error's text.
+// A server that repeats what it was shown does not get it into an error.
 func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 406, 409, 410, 413, 415, 422, 429, 500, 501, 502, 503, 504} {
-		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(status)
-			text := r.Header.Get("Authorization")
-			fmt.Fprintf(w, `{"kind":"Status","reason":%q,"message":%q,"details":{"kind":%q,"causes":[{"field":%q}]}}`, text, text, text, text)
-		})
-		_, err := p.Retrieve(t.Context(), name)
-		var e *nebula.Error
-		if !errors.As(err, &e) || strings.Contains(err.Error()+e.Hint, secretToken) {
-			t.Errorf("%d: %v", status, err)
-		}
-		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
-			if strings.Contains(cause.Error(), secretToken) {
-				t.Errorf("%d: a cause tells the token: %v", status, cause)
+		for _, reason := range []string{"", "Invalid"} {
+			p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				text := r.Header.Get("Authorization")
+				word := reason
+				if word == "" {
+					word = text
+				}
+				fmt.Fprintf(w, `{"kind":"Status","reason":%q,"message":%q,"details":{"kind":%q,"causes":[{"field":%q}]}}`, word, "look: "+text, text, text)
+			})
+			_, err := p.Retrieve(t.Context(), name)
+			var e *nebula.Error
+			if !errors.As(err, &e) || strings.Contains(err.Error()+e.Hint, secretToken) {
+				t.Errorf("%d: %v", status, err)
+			}
+			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+				if strings.Contains(cause.Error(), secretToken) {
+					t.Errorf("%d: a cause tells the token: %v", status, cause)
+				}
 			}
 		}
+	}
+}
+
+// What the server says is bounded, whatever it is.
+func TestLongWords(t *testing.T) {
+	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprintf(w, `{"kind":"Status","reason":"Invalid","message":%q}`, strings.Repeat("ü", 100_000))
+	})
+	_, err := p.Retrieve(t.Context(), name)
+	wants(t, err, nebula.ErrInternal, `üü…"`)
+	if n := len(err.Error()); n > 500 {
+		t.Errorf("the error has %d bytes", n)
 	}
 }
 
@@ -224,7 +242,7 @@ func TestDoctorIsRefused(t *testing.T) {
 			switch {
 			case plural == refused && plural == "secrets":
 				w.WriteHeader(http.StatusBadRequest)
-				fmt.Fprintf(w, refusal, "BadRequest")
+				fmt.Fprintf(w, `{"kind":"Status","reason":"BadRequest","message":"admission webhook \"w\" does not support dry run"}`)
 			case plural == refused:
 				w.WriteHeader(http.StatusForbidden)
 				fmt.Fprintf(w, refusal, "Forbidden")
@@ -255,7 +273,7 @@ func TestUnknownCertificate(t *testing.T) {
 	c := hostileConfig(t, server.URL)
 	c.Retry.MaxRetries = 5
 	name, _ := record(t, "x", "", nil)
-	_, err := open(t, c, middleware.Options{}).Retrieve(t.Context(), name)
+	_, err := open(t, c).Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "certificate", "certificate-authority")
 	if served.Load() != 0 {
 		t.Error("a request was sent")
@@ -272,17 +290,18 @@ func TestCloseEndsAll(t *testing.T) {
 	before := runtime.NumGoroutine()
 	name, _ := record(t, "x", "", nil)
 	for range 5 {
-		bare, err := kubernetes.New(hostileConfig(t, server.URL))
+		p, err := kubernetes.New(hostileConfig(t, server.URL))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := bare.Connect(t.Context()); err != nil {
+		life := p.(nebula.Connector)
+		if err := life.Connect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := bare.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotFound) {
+		if _, err := p.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotFound) {
 			t.Fatal(err)
 		}
-		if err := bare.Close(); err != nil {
+		if err := life.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

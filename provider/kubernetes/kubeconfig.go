@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
 )
 
 // kubeconfig is a kubeconfig file, as far as it is used here. client-go is the
@@ -103,7 +102,7 @@ func (c Config) fromKubeconfig(paths []string) (*access, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the kubeconfig %q: %s", path, remote.FileProblem(err))
+			return nil, fmt.Errorf("the kubeconfig %q: %s", path, httpx.FileProblem(err))
 		}
 		read++
 	}
@@ -248,8 +247,8 @@ func (u user) identify(a *access, c cluster) error {
 	}
 	u.actAs(a)
 	token := strings.TrimSpace(u.Token)
-	if token != "" && wrongToken(token) != "" {
-		return errors.New("has a token that " + wrongToken(token))
+	if token != "" && httpx.CheckToken("", token) != nil {
+		return errors.New("has a token that holds characters that no token has")
 	}
 	certificate, err := u.certificate()
 	if err != nil {
@@ -351,7 +350,7 @@ func contents(dir, path string, data []byte) ([]byte, error) {
 	path = resolved(dir, path)
 	data, err := readFile(path)
 	if err != nil {
-		return nil, errors.New(strconv.Quote(path) + ": " + remote.FileProblem(err))
+		return nil, errors.New(strconv.Quote(path) + ": " + httpx.FileProblem(err))
 	}
 	return data, nil
 }

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -10,29 +11,39 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-func unconnected(t testing.TB) *Provider {
+func unconnected(t testing.TB) *driver {
 	t.Helper()
 	c := DefaultConfigIn(func(string) string { return "" })
 	c.Namespace = "team"
 	c.KubeconfigPath = write(t, map[string]string{"config": minimal("server: https://k.example.com", "token: x")}) + "/config"
-	p, err := New(c)
+	d, err := newDriver(c, provider.NewOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return d
 }
 
-// Every failure of the server has a kind and a hint of its own, and what the
-// server says is not repeated.
+// Every failure of the server has a kind and a hint of its own. What the server
+// says is shown if nothing else tells what is wrong, and quoted.
 func TestExplainAnswers(t *testing.T) {
-	p := unconnected(t)
+	d := unconnected(t)
 	status := func(reason, message, details string) string {
-		return `{"kind":"Status","status":"Failure","reason":"` + reason + `","message":"canary ` + message + `","details":{` + details + `}}`
+		text, err := json.Marshal(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return `{"kind":"Status","status":"Failure","reason":"` + reason + `","message":` + string(text) + `,"details":{` + details + `}}`
 	}
-	const rbac = `secrets is forbidden: User u cannot patch resource secrets`
+	const (
+		rbac    = `secrets "canary" is forbidden: User "u" cannot patch resource "secrets" in API group "" in the namespace "team"`
+		policy  = `secrets "x" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: `
+		webhook = `admission webhook "w" denied the request: `
+		words   = "the server's \x1b words"
+		shown   = `the server's \x1b words"`
+	)
 	for _, c := range []struct {
 		code    int
 		body    string
@@ -40,54 +51,63 @@ func TestExplainAnswers(t *testing.T) {
 		text    string
 		unclear bool
 	}{
-		{400, status("BadRequest", "", ""), nebula.ErrInternal, "400", false},
-		{401, status("Unauthorized", "", ""), nebula.ErrUnauthenticated, "context c of the kubeconfig", false},
+		{400, status("BadRequest", words, ""), nebula.ErrInternal, shown, false},
+		{400, status("", webhook+words, ""), nebula.ErrPermissionDenied, shown, false},
+		{401, status("Unauthorized", "canary", ""), nebula.ErrUnauthenticated, "context c of the kubeconfig", false},
 		{401, "", nebula.ErrUnauthenticated, "token or certificate", false},
+		{401, status("Unauthorized", webhook+words, ""), nebula.ErrPermissionDenied, shown, false},
 		{403, status("Forbidden", rbac, `"kind":"secrets"`), nebula.ErrPermissionDenied, `verb patch on secrets in namespace team is not granted`, false},
-		{403, status("Forbidden", `secrets \"x\" is forbidden: User \"system:anonymous\" cannot patch resource \"secrets\"`, `"kind":"secrets"`),
+		{403, status("Forbidden", `secrets "canary" is forbidden: User "system:anonymous" cannot patch resource "secrets"`, `"kind":"secrets"`),
 			nebula.ErrUnauthenticated, "does not know who asks", false},
 		{403, "<html>canary</html>", nebula.ErrPermissionDenied, "before the API server refuses to patch secrets", false},
-		{403, status("Forbidden", "is forbidden: unable to create new content in namespace", `"causes":[{"reason":"NamespaceTerminating"}]`), nebula.ErrInvalidConfig, "being deleted", false},
+		{403, status("Forbidden", "canary is forbidden: unable to create new content in namespace", `"causes":[{"reason":"NamespaceTerminating"}]`), nebula.ErrInvalidConfig, "being deleted", false},
 		{403, status("Forbidden", "is forbidden: exceeded quota: x", ""), nebula.ErrPermissionDenied, "describe quota", false},
-		{403, status("Forbidden", "admission webhook denied", ""), nebula.ErrPermissionDenied, "admission control", false},
-		{404, status("NotFound", "", `"kind":"secrets"`), nebula.ErrNotFound, "", false},
-		{404, status("NotFound", "", `"kind":"namespaces"`), nebula.ErrInvalidConfig, `no namespace "team"`, false},
+		{403, status("Forbidden", policy+"a Secret cannot be without the LABEL team", `"kind":"secrets"`), nebula.ErrPermissionDenied, "default_labels; or ask", false},
+		{403, status("Forbidden", `secrets "x" is forbidden: a plugin cannot patch resource "secrets"`, ""), nebula.ErrPermissionDenied, "admission control", false},
+		{404, status("NotFound", "canary", `"kind":"secrets"`), nebula.ErrNotFound, "", false},
+		{404, status("NotFound", webhook+words, `"kind":"secrets"`), nebula.ErrPermissionDenied, shown, false},
+		{404, status("NotFound", "canary", `"kind":"namespaces"`), nebula.ErrInvalidConfig, `no namespace "team"`, false},
 		{404, "404 page not found", nebula.ErrInvalidConfig, "not the API server", false},
 		{404, `{"errors":["canary"]}`, nebula.ErrInvalidConfig, "not the API server", false},
 		{405, "", nebula.ErrInvalidConfig, "not the API server", false},
-		{409, status("Conflict", "", ""), nebula.ErrConflict, "", false},
-		{410, status("Expired", "", ""), nebula.ErrUnavailable, "410", false},
-		{413, status("RequestEntityTooLarge", "", ""), nebula.ErrTooLarge, "", false},
+		{409, status("Conflict", "canary", ""), nebula.ErrConflict, "", false},
+		{409, status("Conflict", webhook+words, ""), nebula.ErrPermissionDenied, shown, false},
+		{410, status("Expired", "canary", ""), nebula.ErrUnavailable, "410", false},
+		{413, status("RequestEntityTooLarge", "canary", ""), nebula.ErrTooLarge, "", false},
+		{413, status("RequestEntityTooLarge", policy+words, ""), nebula.ErrTooLarge, shown, false},
 		{422, status("Invalid", "", `"causes":[{"reason":"FieldValueTooLong","field":"data"}]`), nebula.ErrTooLarge, "", false},
 		{422, status("Invalid", "", `"causes":[{"reason":"FieldValueTooLong","field":"metadata.annotations"}]`), nebula.ErrInvalidMetadata, "256 KiB", false},
-		{422, status("Invalid", "", ""), nebula.ErrInternal, "422", false},
-		{429, status("TooManyRequests", "", ""), nebula.ErrUnavailable, "429", false},
-		{500, status("InternalError", "etcdserver: request timed out", ""), nebula.ErrUnavailable, "500", true},
+		{422, status("Invalid", words, ""), nebula.ErrInternal, shown, false},
+		{422, status("Invalid", policy+"labels and annotations are missing", ""), nebula.ErrPermissionDenied, "default_labels, annotations that it asks for in default_annotations", false},
+		{422, status("Invalid", policy+"on Sundays nothing is stored", ""), nebula.ErrPermissionDenied, "ask who runs the cluster", false},
+		{429, status("TooManyRequests", "canary", ""), nebula.ErrUnavailable, "429", false},
+		{500, status("InternalError", "etcdserver: request timed out", ""), nebula.ErrUnavailable, `500: "etcdserver: request timed out"`, true},
+		{500, status("InternalError", webhook+words, ""), nebula.ErrUnavailable, shown, false},
 		{503, "", nebula.ErrUnavailable, "503", true},
 		{504, status("Timeout", "", ""), nebula.ErrUnavailable, "504", true},
 		{307, "", nebula.ErrInvalidConfig, "not followed", false},
-		{418, status("canary canary", "", ""), nebula.ErrInternal, "418", false},
+		{418, status("canary canary", "canary", ""), nebula.ErrInternal, "418", false},
 	} {
 		cause := parseStatus(c.code, []byte(c.body), request{method: http.MethodPatch, verb: "patch", resource: "secrets"})
 		name, _ := nebula.ID("x").Name()
-		got := p.fail("store", name, cause)
+		got := d.Explain(name, cause)
 		var answered *StatusError
 		var e *nebula.Error
 		if !errors.Is(got, c.kind) || !errors.As(got, &answered) || answered.Code != c.code || !errors.As(got, &e) ||
 			!strings.Contains(e.Error()+"\n"+e.Hint, c.text) {
 			t.Errorf("%d %.60s: %v", c.code, c.body, got)
 		}
-		if errors.Is(got, middleware.ErrUnclear) != c.unclear {
+		if errors.Is(got, provider.ErrUnclear) != c.unclear {
 			t.Errorf("%d %.60s: unclear is %v", c.code, c.body, !c.unclear)
 		}
-		if strings.Contains(got.Error()+e.Hint+answered.Error(), "canary") {
+		if shown := got.Error() + e.Hint + answered.Error(); strings.Contains(shown, "canary") || strings.Contains(shown, "\x1b") {
 			t.Errorf("%d: the server's words are repeated: %v", c.code, got)
 		}
 	}
 }
 
 func TestProjection(t *testing.T) {
-	p := unconnected(t)
+	d := unconnected(t)
 	name, _ := nebula.ID("x").Name()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
 	m := nebula.Metadata{CreatedAt: at, LastModified: at.Add(time.Hour), LastAccessed: at.Add(2 * time.Hour), CreatedBy: "Zoë 🔑", Scope: "a\u00a0b",
@@ -97,7 +117,7 @@ func TestProjection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.project(name, e)
+	s, err := d.project(name, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +130,7 @@ func TestProjection(t *testing.T) {
 		t.Errorf("the digest is %q", s.Metadata.digest())
 	}
 	want := map[string]string{"app.kubernetes.io/name": "nebula-credential", "app.kubernetes.io/component": "credential-storage",
-		"nebula-credential/store": p.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
+		"nebula-credential/store": d.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
 	if !maps.Equal(s.Metadata.Labels, want) {
 		t.Errorf("labels %v", s.Metadata.Labels)
 	}
@@ -125,14 +145,14 @@ func TestProjection(t *testing.T) {
 // A patch tests before it writes, and names each key by itself where others'
 // labels are to stay.
 func TestOperations(t *testing.T) {
-	p := unconnected(t)
+	d := unconnected(t)
 	name, _ := nebula.ID("x").Name()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: at, LastModified: at})
 	if err != nil {
 		t.Fatal(err)
 	}
-	object, err := p.project(name, e)
+	object, err := d.project(name, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +239,7 @@ func FuzzAnnotation(f *testing.F) {
 // FuzzStatus: whatever a server says with a failure, the error has a kind and
 // repeats nothing but words.
 func FuzzStatus(f *testing.F) {
-	p := unconnected(f)
+	d := unconnected(f)
 	f.Add(404, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
 	f.Add(403, `{"kind":"Status","reason":"Forbidden","message":"\u0000 cannot "}`)
 	f.Add(410, `{"kind":"Status","metadata":{"continue":"x"}}`)
@@ -232,7 +252,7 @@ func FuzzStatus(f *testing.F) {
 		if s.Reason != "" && !isWord(s.Reason) {
 			t.Fatalf("the reason is %q", s.Reason)
 		}
-		if e := p.explain(s); e.Kind == "" || e.Message == "" {
+		if e := d.Explain(nebula.Name{}, s); e.Kind == "" || e.Message == "" {
 			t.Fatalf("%d %q: %+v", code, body, e)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -29,14 +29,13 @@ func as(t testing.TB, s *livetest.KubernetesServer, namespace, token string) kub
 	return c
 }
 
-// open returns a connected provider with all layers.
-func open(t testing.TB, c kubernetes.Config, o middleware.Options) nebula.Provider {
+// open returns a connected provider.
+func open(t testing.TB, c kubernetes.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
-	bare, err := kubernetes.New(c)
+	p, err := kubernetes.New(c, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := middleware.Stack(bare, o)
 	life, _ := nebula.As[nebula.Connector](p)
 	if err := life.Connect(t.Context()); err != nil {
 		t.Fatal(err)
@@ -48,35 +47,30 @@ func open(t testing.TB, c kubernetes.Config, o middleware.Options) nebula.Provid
 // liveProviders remembers the configurations, for those that open a backend again.
 type liveProviders struct {
 	configs map[nebula.Provider]kubernetes.Config
-	layers  bool // put all of them around
 }
 
-func (l *liveProviders) open(t *testing.T, c kubernetes.Config) nebula.Provider {
+func (l *liveProviders) open(t *testing.T, c kubernetes.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
-	bare, err := kubernetes.New(c)
+	p, err := kubernetes.New(c, options...)
 	if err != nil {
 		t.Fatal(err)
-	}
-	p := nebula.Provider(bare)
-	if l.layers {
-		p = middleware.Stack(p, middleware.Options{})
 	}
 	l.configs[p] = c
 	return p
 }
 
-// few is the number of records of a rule where the same rules run elsewhere
-// with more.
+// few is the number of records of a rule if the same rules run elsewhere with
+// more.
 const few = 60
 
 // liveHarness runs over stores that differ in their prefix.
-func liveHarness(t *testing.T, s *livetest.KubernetesServer, c kubernetes.Config, most int, layers bool) providertest.Harness {
-	l := &liveProviders{configs: make(map[nebula.Provider]kubernetes.Config), layers: layers}
+func liveHarness(t *testing.T, s *livetest.KubernetesServer, c kubernetes.Config, maxStores int) providertest.Harness {
+	l := &liveProviders{configs: make(map[nebula.Provider]kubernetes.Config)}
 	return providertest.Harness{
-		New: func(t *testing.T) nebula.Provider {
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
 			own := c
 			own.SecretPrefix = uniquePrefix()
-			return l.open(t, own)
+			return l.open(t, own, options...)
 		},
 		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider { return l.open(t, l.configs[p]) },
 		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
@@ -86,13 +80,13 @@ func liveHarness(t *testing.T, s *livetest.KubernetesServer, c kubernetes.Config
 		},
 		Abilities:     []providertest.Ability{providertest.Connector, providertest.Describer, providertest.BatchRetriever, providertest.Checker},
 		MaxRecordSize: 1 << 20,
-		MaxStores:     most,
+		MaxStores:     maxStores,
 	}
 }
 
 func TestLiveConformanceAdmin(t *testing.T) {
 	s := livetest.Kubernetes(t)
-	providertest.Run(t, liveHarness(t, s, liveConfig(t, s, s.Namespace(t)), 0, false))
+	providertest.Run(t, liveHarness(t, s, liveConfig(t, s, s.Namespace(t)), 0))
 }
 
 // The rights are those of the documentation, given to a service account.
@@ -101,7 +95,7 @@ func TestLiveConformanceRole(t *testing.T) {
 	namespace := s.Namespace(t)
 	account := applyManifest(t, s, namespace)
 	token := s.Token(t, namespace, account, time.Hour)
-	providertest.Run(t, liveHarness(t, s, as(t, s, namespace, token), few, false))
+	providertest.Run(t, liveHarness(t, s, as(t, s, namespace, token), few))
 }
 
 // As a pod: the token is in a file, by the TokenRequest API, and is exchanged
@@ -112,11 +106,11 @@ func TestLiveConformancePod(t *testing.T) {
 	account := applyManifest(t, s, namespace)
 	c, exchange := podConfig(t, s, namespace)
 	exchange(s.Token(t, namespace, account, time.Hour))
-	h := liveHarness(t, s, c, few, true)
+	h := liveHarness(t, s, c, few)
 	inner := h.New
-	h.New = func(t *testing.T) nebula.Provider {
+	h.New = func(t *testing.T, options ...provider.Option) nebula.Provider {
 		exchange(s.Token(t, namespace, account, time.Hour))
-		return inner(t)
+		return inner(t, options...)
 	}
 	providertest.Run(t, h)
 }

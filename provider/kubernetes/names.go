@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/foldname"
+	"github.com/nebula-credential/nebula/internal/dnsname"
 )
 
 // names are those of the Secrets of one store.
@@ -17,7 +17,7 @@ type names struct {
 // secret returns the name of a credential's Secret. No two have the same; one
 // that is too long has a hash in it.
 func (n names) secret(name nebula.Name) string {
-	return n.prefix + foldname.Encode(name, maxName-len(n.prefix))
+	return n.prefix + dnsname.Encode(name, maxName-len(n.prefix))
 }
 
 // store returns the value of the label that all Secrets of the prefix have. The

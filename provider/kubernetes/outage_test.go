@@ -12,7 +12,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // The API server stops and starts again under load. Attempts are as many as the
@@ -24,15 +24,15 @@ func TestLiveStopAndStart(t *testing.T) {
 	c := liveConfig(t, s, s.Namespace(t))
 	c.Transport = wire
 	c.Retry.MaxRetries, c.Retry.MaxDelayMS = 10, 3000 // a server of this kind takes seconds to start
-	metrics := new(middleware.StorageMetrics)
-	p := open(t, c, middleware.Options{Metrics: metrics})
-	const writers, least = 8, 12
+	metrics := new(provider.StorageMetrics)
+	p := open(t, c, provider.WithMetrics(metrics))
+	const writers, minWrites = 8, 12
 	started := make(chan bool)
 	var group sync.WaitGroup
 	for i := range writers {
 		group.Go(func() {
 			condition := nebula.IfAbsent()
-			for j, more := 0, least; more > 0; j++ {
+			for j, more := 0, minWrites; more > 0; j++ {
 				select {
 				case <-started:
 					more--
@@ -66,8 +66,7 @@ func TestLiveStopAndStart(t *testing.T) {
 
 	// While it is down each call makes the attempts of the policy, no more.
 	c.Retry.BaseDelayMS, c.Retry.MaxRetries = 10, 5
-	policy := middleware.Policy{Retry: c.Retry, Timeout: c.Timeout}
-	counted := open(t, c, middleware.Options{Policy: &policy})
+	counted := open(t, c)
 	name, _ := record(t, "w0", "", nil)
 	if _, err := counted.Retrieve(t.Context(), name); err != nil {
 		t.Fatal(err)
@@ -81,7 +80,7 @@ func TestLiveStopAndStart(t *testing.T) {
 	}
 
 	// A process that never heard of the server is told at once.
-	first := open(t, c, middleware.Options{})
+	first := open(t, c)
 	_, err = first.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "refuses the connection")
 	if calls, _ := wire.since(); len(calls) != 1 {
@@ -95,7 +94,7 @@ func TestLiveCompacted(t *testing.T) {
 	c := liveConfig(t, s, s.Namespace(t))
 	wire := &recorder{inner: transport(t, s)}
 	c.Transport = wire
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	const many = 1200
 	fill(t, p, many, 1)
 	ctx := t.Context()
@@ -141,7 +140,7 @@ func awaitExpiry(t *testing.T, s *livetest.KubernetesServer, namespace string, p
 		if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Delete(t.Context(), name); err != nil {
+		if err := remove(t.Context(), p, name); err != nil {
 			t.Fatal(err)
 		}
 		status, answer, err := s.Do(s.AdminToken, http.MethodGet, path+"&continue="+url.QueryEscape(begun), nil)

@@ -19,8 +19,9 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/internal/process"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const (
@@ -85,7 +86,7 @@ type plugin struct {
 	command string
 	info    string // KUBERNETES_EXEC_INFO
 	stderr  io.Writer
-	clock   middleware.Clock
+	clock   provider.Clock
 	renewed func() // called when there is another certificate: connections have the old one
 
 	flight  singleflight.Group
@@ -117,7 +118,7 @@ func newPlugin(c *execConfig, dir string, cluster cluster) (*plugin, error) {
 		c.InteractiveMode != "" && c.InteractiveMode != "Never" && c.InteractiveMode != "IfAvailable":
 		return nil, errors.New("has an exec plugin whose interactiveMode is none of Never, IfAvailable and Always")
 	}
-	p := &plugin{config: c, command: c.Command, stderr: os.Stderr, clock: middleware.SystemClock{}, renewed: func() {}}
+	p := &plugin{config: c, command: c.Command, stderr: io.Discard, clock: provider.SystemClock{}, renewed: func() {}}
 	p.stop, p.end = context.WithCancel(context.Background())
 	if strings.ContainsRune(c.Command, filepath.Separator) {
 		p.command = resolved(dir, c.Command)
@@ -315,8 +316,8 @@ func (p *plugin) parse(output []byte) (i *issued, problem string) {
 		i.expires = *s.ExpirationTimestamp
 	}
 	if s.Token != "" {
-		if wrong := wrongToken(s.Token); wrong != "" {
-			return nil, "printed a token that " + wrong
+		if httpx.CheckToken("", s.Token) != nil {
+			return nil, "printed a token that holds characters that no token has"
 		}
 		i.header = bearer(s.Token)
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // The test binary is the plugin of these tests: it prints what the variable
@@ -174,12 +175,27 @@ func (c *movedClock) move(d time.Duration) {
 func (*movedClock) Random() float64                                  { return 0.5 }
 func (*movedClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
-func connected(t testing.TB, c Config) *Provider {
+// opened is a provider whose driver can be looked at.
+type opened struct {
+	nebula.Provider
+	nebula.Connector
+	driver *driver
+}
+
+func unopened(t testing.TB, c Config, options ...provider.Option) opened {
 	t.Helper()
-	p, err := New(c)
+	o := provider.NewOptions(options...)
+	d, err := newDriver(c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := provider.New(d, c.policy(), o)
+	return opened{p, p.(nebula.Connector), d}
+}
+
+func connected(t testing.TB, c Config, options ...provider.Option) opened {
+	t.Helper()
+	p := unopened(t, c, options...)
 	if err := p.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -198,8 +214,7 @@ func TestPlugin(t *testing.T) {
 	clock := &movedClock{now: time.Now()}
 	plugin.gives(map[string]any{"token": "one", "expirationTimestamp": clock.Now().Add(time.Hour)})
 	c := plugin.against(server, map[string]any{"provideClusterInfo": true})
-	c.Clock = clock
-	p := connected(t, c)
+	p := connected(t, c, provider.WithClock(clock))
 	name, _ := nebula.ID("x").Name()
 	asks := func(want nebula.Kind, runs int) {
 		t.Helper()
@@ -256,25 +271,25 @@ func TestPluginCertificate(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	p := connected(t, plugin.against(server, nil))
-	shown, err := p.access.tls.GetClientCertificate(new(tls.CertificateRequestInfo))
+	shown, err := p.driver.access.tls.GetClientCertificate(new(tls.CertificateRequestInfo))
 	pair, _ := tls.X509KeyPair(certificate, key)
 	if err != nil || string(shown.Certificate[0]) != string(pair.Certificate[0]) {
 		t.Errorf("%v", err)
 	}
-	first, err := p.access.credential.authorization(t.Context())
+	first, err := p.driver.access.credential.authorization(t.Context())
 	if first.header != "" || err != nil {
 		t.Errorf("%q, %v", first.header, err)
 	}
 	certificate, key = keyPair(t)
 	plugin.gives(map[string]any{"clientCertificateData": string(certificate), "clientKeyData": string(key)})
-	second, err := p.access.credential.replace(t.Context(), first)
+	second, err := p.driver.access.credential.replace(t.Context(), first)
 	if err != nil {
 		t.Error(err)
 	}
-	if again, err := p.access.credential.replace(t.Context(), first); err != nil || again != second || len(plugin.ran()) != 2 {
+	if again, err := p.driver.access.credential.replace(t.Context(), first); err != nil || again != second || len(plugin.ran()) != 2 {
 		t.Errorf("what was refused is older than the last run: %d runs, %v", len(plugin.ran()), err)
 	}
-	if _, err := p.access.credential.replace(t.Context(), second); !errors.Is(err, errNoOther) {
+	if _, err := p.driver.access.credential.replace(t.Context(), second); !errors.Is(err, errNoOther) {
 		t.Errorf("the same once more: %v", err)
 	}
 }
@@ -296,11 +311,8 @@ func TestPluginFails(t *testing.T) {
 	} {
 		plugin := pretend(t)
 		plugin.prints(printed)
-		p, err := New(plugin.against(server, nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = p.Connect(t.Context())
+		p := unopened(t, plugin.against(server, nil))
+		err := p.Connect(t.Context())
 		if nebula.KindOf(err) != nebula.ErrUnauthenticated || strings.Contains(fmt.Sprint(err), "canary") ||
 			!strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%.40q: %v, want %q", printed, err, want)
@@ -310,18 +322,12 @@ func TestPluginFails(t *testing.T) {
 		}
 	}
 	plugin := pretend(t) // prints nothing: its file is not there
-	p, err := New(plugin.against(server, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err = p.Connect(t.Context()); !strings.Contains(fmt.Sprint(err), "ended with code 5") {
+	p := unopened(t, plugin.against(server, nil))
+	if err := p.Connect(t.Context()); !strings.Contains(fmt.Sprint(err), "ended with code 5") {
 		t.Error(err)
 	}
-	p, err = New(plugin.against(server, map[string]any{"command": "no-such-plugin", "installHint": "see example.com\x1b"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = p.Connect(t.Context())
+	p = unopened(t, plugin.against(server, map[string]any{"command": "no-such-plugin", "installHint": "see example.com\x1b"}))
+	err := p.Connect(t.Context())
 	var e *nebula.Error
 	if !errors.As(err, &e) || e.Kind != nebula.ErrUnauthenticated || !strings.Contains(e.Message, "not installed") ||
 		!strings.HasSuffix(e.Hint, "says: see example.com?") {
@@ -524,10 +530,7 @@ func TestPluginEndsWithTheProvider(t *testing.T) {
 	defer server.Close()
 	plugin := pretend(t)
 	plugin.prints("waits")
-	p, err := New(plugin.against(server, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := unopened(t, plugin.against(server, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	connecting := make(chan error)
 	go func() { connecting <- p.Connect(ctx) }()
@@ -541,7 +544,7 @@ func TestPluginEndsWithTheProvider(t *testing.T) {
 	if err := p.Close(); err != nil { // which waits for a plugin that would take minutes
 		t.Fatal(err)
 	}
-	if _, err := p.access.credential.authorization(t.Context()); err == nil || len(plugin.ran()) != 1 {
+	if _, err := p.driver.access.credential.authorization(t.Context()); err == nil || len(plugin.ran()) != 1 {
 		t.Errorf("after closing it ran %d times, %v", len(plugin.ran()), err)
 	}
 }

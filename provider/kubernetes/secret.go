@@ -1,12 +1,15 @@
 package kubernetes
 
 import (
+	"context"
+	"net/http"
+
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const (
-	// recordKey is where in the Secret's data the record stands.
+	// recordKey names the record in the Secret's data.
 	recordKey = "record"
 
 	// opaque is the type of our Secrets.
@@ -45,20 +48,62 @@ const (
 	kindMetadataList = "PartialObjectMetadataList"
 )
 
-// being reports whether the Secret is there and stays: one that is deleted may
-// wait for a finalizer.
-func (m objectMeta) being() bool { return m.DeletionTimestamp == "" }
+// stays reports whether the Secret is not being deleted: one that is may wait
+// for a finalizer.
+func (m objectMeta) stays() bool { return m.DeletionTimestamp == "" }
 
 func (m objectMeta) version() nebula.Version { return nebula.Version(m.ResourceVersion) }
 
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	raw, ok := s.Data[recordKey]
 	if !ok || s.Type != opaque {
-		return nebula.Record{}, remote.ErrForeign()
+		return nebula.Record{}, provider.NotARecord()
 	}
 	envelope, err := nebula.ParseEnvelope(name, raw)
 	if err != nil {
 		return nebula.Record{}, err
 	}
 	return nebula.Record{Envelope: envelope, Version: s.Metadata.version()}, nil
+}
+
+// read returns a credential's Secret, whole or its metadata alone.
+func (d *driver) read(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
+	object := d.names.secret(name)
+	a, err := d.call(ctx, request{method: http.MethodGet, path: d.secrets() + "/" + object, accept: accept, verb: "get", resource: "secrets"})
+	if err != nil {
+		return secret{}, err
+	}
+	return decodeSecret(a, kind, object)
+}
+
+// readOurs is read, for a Secret that has to be the credential's and stay.
+func (d *driver) readOurs(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
+	s, err := d.read(ctx, name, accept, kind)
+	switch {
+	case err != nil:
+		return secret{}, err
+	case !d.names.holds(s.Metadata, name):
+		return secret{}, d.errForeignSecret(s.Metadata.Name)
+	case !s.Metadata.stays():
+		return secret{}, provider.NotFound()
+	}
+	return s, nil
+}
+
+// Retrieve implements [provider.Driver]. It makes one call.
+func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
+	s, err := d.readOurs(ctx, name, acceptJSON, kindSecret)
+	if err != nil {
+		return nebula.Record{}, err
+	}
+	return s.record(name)
+}
+
+// Exists implements [provider.Driver]. It makes one call, for metadata.
+func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
+	_, err := d.readOurs(ctx, name, acceptMetadata, kindMetadata)
+	if isAbsent(err) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -7,12 +7,11 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-// mostRounds bounds how often others may come between two calls of an operation.
-const mostRounds = 100
+// maxRounds bounds how often others may come between two calls of an operation.
+const maxRounds = 100
 
 // writing is a record on its way into a Secret.
 type writing struct {
@@ -27,20 +26,12 @@ type writing struct {
 	version nebula.Version // that is written over; "" for any
 }
 
-// Store implements [nebula.Provider]. It makes one call, and two for a new
+// Store implements [provider.Driver]. It makes one call, and two for a new
 // credential that is not stored on a condition.
-func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
-	const op = "store"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return "", p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	if err := remote.CheckSize(providerName, envelope, maxRecord); err != nil {
-		return "", p.fail(op, name, err)
-	}
-	object, err := p.project(name, envelope)
+func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
+	object, err := d.project(name, envelope)
 	if err != nil {
-		return "", p.fail(op, name, err)
+		return "", err
 	}
 	w := writing{name: name, object: object, known: name.IsKeyring() || options.Previous != nil}
 	if options.Previous != nil {
@@ -52,24 +43,24 @@ func (p *Provider) Store(ctx context.Context, name nebula.Name, envelope *nebula
 	}
 	var m objectMeta
 	if options.Precondition.IsAbsent() {
-		m, err = p.writeAbsent(ctx, w)
+		m, err = d.writeAbsent(ctx, w)
 	} else if v, ok := options.Precondition.Version(); ok {
 		w.version = v
-		m, err = p.writeOver(ctx, w)
+		m, err = d.writeOver(ctx, w)
 	} else {
-		m, err = p.writeAnyway(ctx, w)
+		m, err = d.writeAnyway(ctx, w)
 	}
-	return m.version(), p.fail(op, name, err)
+	return m.version(), err
 }
 
 // writeAnyway writes whatever stands there. A repetition changes nothing where
 // the earlier attempt was carried out: the patch is of what is there already.
-func (p *Provider) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
+func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
-	for range mostRounds {
-		if m, err = p.patch(ctx, w); isMissing(err) {
-			m, err = p.create(ctx, w)
+	for range maxRounds {
+		if m, err = d.patch(ctx, w); isMissing(err) {
+			m, err = d.create(ctx, w)
 		}
 		if !isTaken(err) && !isRaced(err) {
 			break
@@ -79,24 +70,24 @@ func (p *Provider) writeAnyway(ctx context.Context, w writing) (objectMeta, erro
 }
 
 // writeAbsent writes where there is none.
-func (p *Provider) writeAbsent(ctx context.Context, w writing) (objectMeta, error) {
+func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
-	for range mostRounds {
-		if m, err = p.create(ctx, w); !isTaken(err) {
+	for range maxRounds {
+		if m, err = d.create(ctx, w); !isTaken(err) {
 			return m, err
 		}
-		there, failed := p.read(ctx, w.name, acceptMetadata, kindMetadata)
+		there, failed := d.read(ctx, w.name, acceptMetadata, kindMetadata)
 		switch {
 		case isMissing(failed):
 			continue // deleted meanwhile
 		case failed != nil:
 			return objectMeta{}, failed
-		case !p.names.holds(there.Metadata, w.name):
-			return objectMeta{}, p.errForeignSecret(there.Metadata.Name)
-		case !there.Metadata.being():
-			return objectMeta{}, p.errFinalizing(there.Metadata.Name)
-		case middleware.IsRepeat(ctx) && there.Metadata.digest() == w.digest():
+		case !d.names.holds(there.Metadata, w.name):
+			return objectMeta{}, d.errForeignSecret(there.Metadata.Name)
+		case !there.Metadata.stays():
+			return objectMeta{}, d.errFinalizing(there.Metadata.Name)
+		case provider.IsRepeat(ctx) && there.Metadata.digest() == w.digest():
 			return there.Metadata, nil // the earlier attempt did it: no two seals are alike
 		}
 		return objectMeta{}, nebula.IfAbsent().Check(there.Metadata.version())
@@ -105,31 +96,31 @@ func (p *Provider) writeAbsent(ctx context.Context, w writing) (objectMeta, erro
 }
 
 // writeOver writes over that version.
-func (p *Provider) writeOver(ctx context.Context, w writing) (objectMeta, error) {
+func (d *driver) writeOver(ctx context.Context, w writing) (objectMeta, error) {
 	if !isRevision(string(w.version)) {
-		return objectMeta{}, remote.ErrExpected(w.version, nil)
+		return objectMeta{}, provider.NotCurrent(w.version, nil)
 	}
-	m, err := p.patch(ctx, w)
+	m, err := d.patch(ctx, w)
 	if !isMissing(err) && !isRaced(err) {
 		return m, err
 	}
-	if middleware.IsRepeat(ctx) {
-		there, failed := p.readOurs(ctx, w.name, acceptMetadata, kindMetadata)
+	if provider.IsRepeat(ctx) {
+		there, failed := d.readOurs(ctx, w.name, acceptMetadata, kindMetadata)
 		if failed == nil && there.Metadata.digest() == w.digest() {
 			return there.Metadata, nil
 		}
-		if failed != nil && p.explain(failed).Kind != nebula.ErrNotFound {
+		if failed != nil && !isAbsent(failed) {
 			return objectMeta{}, failed
 		}
 	}
-	return objectMeta{}, remote.ErrExpected(w.version, err)
+	return objectMeta{}, provider.NotCurrent(w.version, err)
 }
 
 func (w writing) digest() string { return w.object.Metadata.digest() }
 
 // create makes the Secret, on condition that there is none of that name.
-func (p *Provider) create(ctx context.Context, w writing) (objectMeta, error) {
-	a, err := p.call(ctx, request{method: http.MethodPost, path: p.secrets(), query: managed(), accept: acceptMetadata,
+func (d *driver) create(ctx context.Context, w writing) (objectMeta, error) {
+	a, err := d.change(ctx, w.name, request{method: http.MethodPost, path: d.secrets(), query: managed(), accept: acceptMetadata,
 		body: w.object, verb: "create", resource: "secrets"})
 	if err != nil {
 		return objectMeta{}, err
@@ -140,12 +131,12 @@ func (p *Provider) create(ctx context.Context, w writing) (objectMeta, error) {
 
 // patch changes the Secret if it is the credential's. The server applies all
 // operations to one state of the object, or none.
-func (p *Provider) patch(ctx context.Context, w writing) (objectMeta, error) {
+func (d *driver) patch(ctx context.Context, w writing) (objectMeta, error) {
 	name := w.object.Metadata.Name
-	a, err := p.call(ctx, request{method: http.MethodPatch, path: p.secrets() + "/" + name, query: managed(), accept: acceptMetadata,
+	a, err := d.change(ctx, w.name, request{method: http.MethodPatch, path: d.secrets() + "/" + name, query: managed(), accept: acceptMetadata,
 		content: contentPatch, body: w.operations(), verb: "patch", resource: "secrets"})
 	if isUnfit(err) {
-		return p.unfit(ctx, w, err)
+		return d.unfit(ctx, w, err)
 	}
 	if err != nil {
 		return objectMeta{}, err
@@ -156,23 +147,67 @@ func (p *Provider) patch(ctx context.Context, w writing) (objectMeta, error) {
 
 // unfit finds out why a patch was refused. A Secret whose labels were all taken
 // away gets them again.
-func (p *Provider) unfit(ctx context.Context, w writing, refusal error) (objectMeta, error) {
-	s, err := p.read(ctx, w.name, acceptJSON, kindSecret)
+func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMeta, error) {
+	s, err := d.read(ctx, w.name, acceptJSON, kindSecret)
 	m := s.Metadata
 	switch {
 	case err != nil:
 		return objectMeta{}, err
-	case !p.names.holds(m, w.name), s.Type != opaque:
-		return objectMeta{}, p.errForeignSecret(m.Name)
-	case !m.being():
-		return objectMeta{}, p.errFinalizing(m.Name)
+	case !d.names.holds(m, w.name), s.Type != opaque:
+		return objectMeta{}, d.errForeignSecret(m.Name)
+	case !m.stays() && w.version != "":
+		return objectMeta{}, provider.NotCurrent(w.version, d.errFinalizing(m.Name))
+	case !m.stays():
+		return objectMeta{}, d.errFinalizing(m.Name)
 	case s.Immutable:
-		return objectMeta{}, p.errImmutable(m.Name)
+		return objectMeta{}, d.errImmutable(m.Name)
 	case w.known && len(m.Labels) == 0:
 		w.known = false
-		return p.patch(ctx, w)
+		return d.patch(ctx, w)
 	}
 	return objectMeta{}, refusal
+}
+
+// Delete implements [provider.Driver]: for good. It makes two calls: one looks
+// whose the Secret is, the other deletes it on condition that it is still as it
+// was seen. So a request that arrives late removes nothing that was written
+// since.
+func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
+	var existed bool
+	var err error
+	for range maxRounds {
+		if existed, err = d.remove(ctx, name, condition); !isRaced(err) {
+			break
+		}
+	}
+	return existed, err
+}
+
+func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
+	s, err := d.read(ctx, name, acceptMetadata, kindMetadata)
+	m := s.Metadata
+	switch {
+	case isMissing(err), err == nil && d.names.holds(m, name) && !m.stays():
+		if provider.IsRepeat(ctx) {
+			return false, nil // the earlier attempt may have deleted it
+		}
+		return false, condition.Check("")
+	case err != nil:
+		return false, err
+	case !d.names.holds(m, name):
+		return false, d.errForeignSecret(m.Name)
+	}
+	if err := condition.Check(m.version()); err != nil {
+		return false, err
+	}
+	_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.secrets() + "/" + m.Name, accept: acceptMetadata,
+		body: map[string]any{"apiVersion": "v1", "kind": "DeleteOptions",
+			"preconditions": map[string]string{"uid": m.UID, "resourceVersion": m.ResourceVersion}},
+		verb: "delete", resource: "secrets"})
+	if isMissing(err) {
+		return false, condition.Check("") // somebody else deleted it meanwhile
+	}
+	return err == nil, err
 }
 
 func managed() map[string][]string { return map[string][]string{"fieldManager": {fieldManager}} }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -39,7 +38,7 @@ func newLiveStore(t *testing.T) liveStore {
 	}
 	key := &nebula.KeyFile{Path: keyFile}
 	l.reopen = func() *nebula.Store {
-		store, err := nebula.Open(t.Context(), open(t, l.config, middleware.Options{}), nebula.Options{Keys: []nebula.Key{key}})
+		store, err := nebula.Open(t.Context(), open(t, l.config), nebula.Options{Keys: []nebula.Key{key}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +74,7 @@ func TestLiveStore(t *testing.T) {
 	if calls, _ := l.wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
 		t.Errorf("a put over what was got: %q, want one call", calls)
 	}
-	checker, _ := nebula.As[nebula.Checker](open(t, l.config, middleware.Options{}))
+	checker, _ := nebula.As[nebula.Checker](open(t, l.config))
 	identified := false
 	for _, f := range checker.Check(ctx) {
 		if f.Severity != nebula.SeverityOK {
@@ -86,7 +85,7 @@ func TestLiveStore(t *testing.T) {
 	if !identified {
 		t.Error("doctor does not say who asks")
 	}
-	if err := l.Purge(ctx, "Token"); err != nil {
+	if existed, err := l.Purge(ctx, "Token"); err != nil || !existed {
 		t.Fatal(err)
 	}
 	if err := l.Restore(ctx, "Token"); nebula.KindOf(err) != nebula.ErrNotSupported {
@@ -181,7 +180,7 @@ func TestLiveForeign(t *testing.T) {
 			wants(t, err, nebula.ErrAlreadyExists)
 		} else {
 			wants(t, err, nebula.ErrCorrupted, "left alone")
-			wants(t, p.Delete(ctx, name), nebula.ErrCorrupted, "left alone")
+			wants(t, remove(ctx, p, name), nebula.ErrCorrupted, "left alone")
 			_, err = p.Exists(ctx, name)
 			wants(t, err, nebula.ErrCorrupted)
 			for _, f := range []nebula.Filter{{}, {Tags: map[string]string{"team": "x"}}} {
@@ -216,7 +215,7 @@ func TestLiveDeleteRaced(t *testing.T) {
 		}
 		return nil, nil
 	}, nil)
-	wants(t, p.Delete(t.Context(), name), nebula.ErrCorrupted, "left alone")
+	wants(t, remove(t.Context(), p, name), nebula.ErrCorrupted, "left alone")
 	s.API(t, http.MethodGet, path+"/nebula-cred-x", nil)
 	if !replaced {
 		t.Error("nothing was deleted at all")
@@ -228,9 +227,9 @@ func TestLivePrefixesThatMeet(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := liveConfig(t, s, s.Namespace(t))
 	c.SecretPrefix = "a-"
-	one := open(t, c, middleware.Options{})
+	one := open(t, c)
 	c.SecretPrefix = "a-b-"
-	other := open(t, c, middleware.Options{})
+	other := open(t, c)
 	first, e := record(t, "bA", "v", nil)  // a- and b-41
 	second, f := record(t, "41", "v", nil) // a-b- and 41
 	if _, err := one.Store(t.Context(), first, e, nebula.StoreOptions{}); err != nil {
@@ -257,9 +256,9 @@ func TestLiveImmutableAndFinalized(t *testing.T) {
 	s.API(t, http.MethodPatch, path, map[string]any{"immutable": true})
 	for _, condition := range []nebula.Precondition{{}, nebula.IfVersion(currentVersion(t, p, name))} {
 		_, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: condition, Previous: e})
-		wants(t, err, nebula.ErrConflict, "immutable", "delete the credential")
+		wants(t, err, nebula.ErrPermissionDenied, "immutable", "delete the credential")
 	}
-	if err := p.Delete(ctx, name); err != nil {
+	if err := remove(ctx, p, name); err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(v)})
@@ -271,7 +270,7 @@ func TestLiveImmutableAndFinalized(t *testing.T) {
 	// Deleted, and held back by a finalizer: gone for readers, and not written.
 	s.API(t, http.MethodPatch, path, map[string]any{"metadata": map[string]any{"finalizers": []any{"example.com/hold"}}})
 	for range 2 {
-		if err := p.Delete(ctx, name); err != nil {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -283,10 +282,12 @@ func TestLiveImmutableAndFinalized(t *testing.T) {
 	if entries, err := list(ctx, p, nebula.Filter{}); len(entries) != 0 || err != nil {
 		t.Errorf("listed: %v, %v", entries, err)
 	}
-	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+	for kind, condition := range map[nebula.Kind]nebula.Precondition{nebula.ErrUnavailable: nebula.IfAbsent(), nebula.ErrConflict: nebula.IfVersion("1")} {
 		_, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: condition})
-		wants(t, err, nebula.ErrConflict, "finalizer")
+		wants(t, err, kind)
 	}
+	_, err = p.Store(ctx, name, next, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrUnavailable, "finalizer")
 	s.API(t, http.MethodPatch, path, map[string]any{"metadata": map[string]any{"finalizers": nil}})
 	if _, err = p.Store(ctx, name, next, nebula.StoreOptions{Precondition: nebula.IfAbsent()}); err != nil {
 		t.Error(err)
@@ -308,7 +309,7 @@ func TestLiveNamespaces(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	ctx := t.Context()
 	c := liveConfig(t, s, s.Namespace(t))
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	name, e := record(t, "x", "v", nil)
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
@@ -323,7 +324,7 @@ func TestLiveNamespaces(t *testing.T) {
 			wants(t, err, nebula.ErrInvalidConfig, c.Namespace, "being deleted")
 			break
 		}
-		if err := p.Delete(ctx, other); err != nil {
+		if err := remove(ctx, p, other); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -332,7 +333,7 @@ func TestLiveNamespaces(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig, "being deleted")
 
 	c = liveConfig(t, s, "nowhere")
-	p = open(t, c, middleware.Options{})
+	p = open(t, c)
 	_, err = p.Store(ctx, name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrInvalidConfig, `no namespace "nowhere"`, "kubectl create namespace nowhere")
 	_, err = p.Retrieve(ctx, name)
@@ -361,13 +362,13 @@ func TestLiveIsolation(t *testing.T) {
 	token := s.Token(t, mine, applyManifest(t, s, mine), time.Hour)
 	name, e := record(t, "x", "v", nil)
 	_, f := record(t, "x", "w", nil)
-	a, b := open(t, as(t, s, mine, token), middleware.Options{}), open(t, liveConfig(t, s, other), middleware.Options{})
+	a, b := open(t, as(t, s, mine, token)), open(t, liveConfig(t, s, other))
 	for p, e := range map[nebula.Provider]*nebula.Envelope{a: e, b: f} {
 		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfAbsent()}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := a.Delete(ctx, name); err != nil {
+	if err := remove(ctx, a, name); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := b.Retrieve(ctx, name); err != nil || string(got.Envelope.Bytes()) != string(f.Bytes()) {
@@ -377,7 +378,7 @@ func TestLiveIsolation(t *testing.T) {
 		t.Errorf("mine has %v, %v", entries, err)
 	}
 
-	denied := open(t, as(t, s, other, token), middleware.Options{})
+	denied := open(t, as(t, s, other, token))
 	_, err := denied.Retrieve(ctx, name)
 	wants(t, err, nebula.ErrPermissionDenied, "verb get on secrets", other, `verbs: ["get"]`)
 	_, err = denied.Exists(ctx, name)
@@ -388,7 +389,7 @@ func TestLiveIsolation(t *testing.T) {
 	wants(t, err, nebula.ErrPermissionDenied, "verb create", other)
 	_, err = list(ctx, denied, nebula.Filter{})
 	wants(t, err, nebula.ErrPermissionDenied, "verb list", other)
-	wants(t, denied.Delete(ctx, name), nebula.ErrPermissionDenied, "verb get", other)
+	wants(t, remove(ctx, denied, name), nebula.ErrPermissionDenied, "verb get", other)
 }
 
 // Doctor names each verb that is missing, and what to add.
@@ -400,7 +401,7 @@ func TestLiveMissingVerbs(t *testing.T) {
 		verbs := slices.DeleteFunc([]string{"get", "list", "create", "patch", "delete"}, func(v string) bool { return v == missing })
 		s.Allow(t, namespace, livetest.KubernetesUser(namespace, account), livetest.KubernetesRule{Verbs: verbs, Resources: []string{"secrets"}})
 		c := as(t, s, namespace, s.Token(t, namespace, account, time.Hour))
-		checker, _ := nebula.As[nebula.Checker](open(t, c, middleware.Options{}))
+		checker, _ := nebula.As[nebula.Checker](open(t, c))
 		var wrong []nebula.Finding
 		for _, f := range checker.Check(t.Context()) {
 			if f.Severity != nebula.SeverityOK {
@@ -428,7 +429,7 @@ func TestLiveReader(t *testing.T) {
 	}
 	account := s.ServiceAccount(t, c.Namespace)
 	s.Allow(t, c.Namespace, livetest.KubernetesUser(c.Namespace, account), livetest.KubernetesRule{Verbs: []string{"get", "list"}, Resources: []string{"secrets"}})
-	reader := open(t, as(t, s, c.Namespace, s.Token(t, c.Namespace, account, time.Hour)), middleware.Options{})
+	reader := open(t, as(t, s, c.Namespace, s.Token(t, c.Namespace, account, time.Hour)))
 	if _, err := reader.Retrieve(ctx, name); err != nil {
 		t.Error(err)
 	}
@@ -444,14 +445,14 @@ func TestLiveReader(t *testing.T) {
 	}
 	_, err := reader.Store(ctx, name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "verb patch")
-	wants(t, reader.Delete(ctx, name), nebula.ErrPermissionDenied, "verb delete")
+	wants(t, remove(ctx, reader, name), nebula.ErrPermissionDenied, "verb delete")
 }
 
 // Who is nobody is told so.
 func TestLiveUnauthenticated(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := as(t, s, s.Namespace(t), "wrong-canary")
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	name, _ := record(t, "x", "v", nil)
 	_, err := p.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnauthenticated, "token or certificate", "context test of the kubeconfig")
@@ -464,7 +465,7 @@ func TestLiveUnauthenticated(t *testing.T) {
 	}
 	// Who shows something that the server passes over is anonymous to it.
 	c.KubeconfigPath = s.Kubeconfig(t, map[string]any{"username": "alice", "password": "canary"}, "")
-	p = open(t, c, middleware.Options{})
+	p = open(t, c)
 	_, err = p.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnauthenticated, "system:anonymous", "no password")
 	checker, _ = nebula.As[nebula.Checker](p)
@@ -477,7 +478,7 @@ func TestLiveUnauthenticated(t *testing.T) {
 func TestLiveTwoWriters(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := liveConfig(t, s, s.Namespace(t))
-	writers := []nebula.Provider{open(t, c, middleware.Options{}), open(t, c, middleware.Options{})}
+	writers := []nebula.Provider{open(t, c), open(t, c)}
 	ctx := t.Context()
 	name, _ := record(t, "race", "", nil)
 	condition := nebula.IfAbsent()

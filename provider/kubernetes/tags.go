@@ -56,13 +56,13 @@ func (m objectMeta) digest() string {
 
 // project returns the Secret of a record. It fails where a limit of Kubernetes
 // is in the way. The keyring has nothing that lists need.
-func (p *Provider) project(name nebula.Name, envelope *nebula.Envelope) (secret, error) {
+func (d *driver) project(name nebula.Name, envelope *nebula.Envelope) (secret, error) {
 	l := listed{SHA256: digest(envelope.Bytes())}
-	labels := maps.Clone(p.config.DefaultLabels)
+	labels := maps.Clone(d.config.DefaultLabels)
 	if labels == nil {
 		labels = make(map[string]string)
 	}
-	labels[storeLabel], labels[keyLabel] = p.names.store(), keyOf(name)
+	labels[storeLabel], labels[keyLabel] = d.names.store(), keyOf(name)
 	if !name.IsKeyring() {
 		m := envelope.Metadata()
 		l.CreatedAt, l.LastModified, l.LastAccessed = m.CreatedAt.UTC(), m.LastModified.UTC(), m.LastAccessed.UTC()
@@ -77,7 +77,7 @@ func (p *Provider) project(name nebula.Name, envelope *nebula.Envelope) (secret,
 	if err != nil {
 		return secret{}, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the metadata cannot be written as JSON", Err: err}
 	}
-	annotations := maps.Clone(p.config.DefaultAnnotations)
+	annotations := maps.Clone(d.config.DefaultAnnotations)
 	if annotations == nil {
 		annotations = make(map[string]string)
 	}
@@ -91,7 +91,7 @@ func (p *Provider) project(name nebula.Name, envelope *nebula.Envelope) (secret,
 			Message: fmt.Sprintf("tags and other metadata take %d bytes of annotations, the limit of kubernetes is %d", size, maxAnnotations)}
 	}
 	return secret{APIVersion: "v1", Kind: kindSecret, Type: opaque,
-		Metadata: objectMeta{Name: p.names.secret(name), Labels: labels, Annotations: annotations},
+		Metadata: objectMeta{Name: d.names.secret(name), Labels: labels, Annotations: annotations},
 		Data:     map[string][]byte{recordKey: envelope.Bytes()}}, nil
 }
 

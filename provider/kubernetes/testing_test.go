@@ -159,6 +159,12 @@ func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name
 	return name, e
 }
 
+// remove deletes whatever there is.
+func remove(ctx context.Context, p nebula.Provider, name nebula.Name) error {
+	_, err := p.Delete(ctx, name, nebula.Precondition{})
+	return err
+}
+
 // list returns all entries.
 func list(ctx context.Context, p nebula.Provider, f nebula.Filter) ([]nebula.Entry, error) {
 	pager := p.List(ctx, f)

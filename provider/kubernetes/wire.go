@@ -1,10 +1,9 @@
 package kubernetes
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -16,9 +15,8 @@ import (
 // of annotations, each byte of which may be escaped. A page of a list that is
 // larger is asked for again in smaller ones.
 const (
-	maxAnswer      = 8 << 20
-	maxListAnswer  = 16 << 20
-	maxErrorAnswer = 1 << 20
+	maxAnswer     = 8 << 20
+	maxListAnswer = 16 << 20
 )
 
 // What is asked for: the whole object, or its metadata alone.
@@ -28,11 +26,8 @@ const (
 	acceptMetadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
-// What is sent.
-const (
-	contentJSON  = "application/json"
-	contentPatch = "application/json-patch+json"
-)
+// contentPatch is the type of a JSON patch.
+const contentPatch = "application/json-patch+json"
 
 // fieldManager is what the server notes as the author of a change.
 const fieldManager = "nebula"
@@ -95,85 +90,46 @@ type request struct {
 	verb, resource string
 }
 
-// answer is what came back.
-type answer struct {
-	header http.Header
-	body   []byte
-}
-
 // do makes the call once. Its errors are *StatusError, or those of the way
 // there. With a StatusError there is an answer.
-func (w *wire) do(ctx context.Context, r request, authorization string) (*answer, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	httpRequest, err := w.build(ctx, r, authorization)
+func (w *wire) do(ctx context.Context, r request, authorization string) (*httpx.Answer, error) {
+	a, err := httpx.Call(ctx, w.client(), w.write(r, authorization))
 	if err != nil {
 		return nil, err
 	}
-	response, err := w.client().Do(httpRequest)
-	if err != nil {
-		return nil, err
+	if a.OK() {
+		return a, nil
 	}
-	defer response.Body.Close()
+	refused := parseStatus(a.Status, a.Body, r)
+	refused.redact(authorization)
+	return a, refused
+}
+
+func (w *wire) write(r request, authorization string) httpx.Request {
+	u := *w.address
+	u.Path += "/" + r.path
+	u.RawQuery = r.query.Encode()
+	header := http.Header{"User-Agent": {"nebula"}, "Accept": {acceptJSON}}
+	maps.Copy(header, w.headers)
+	set := func(key, value string) {
+		if value != "" {
+			header.Set(key, value)
+		}
+	}
+	set("Accept", r.accept)
+	set("Content-Type", r.content)
+	set("Authorization", authorization)
 	limit := r.limit
 	if limit == 0 {
 		limit = maxAnswer
 	}
-	if response.StatusCode >= 300 {
-		limit = maxErrorAnswer
-	}
-	body, err := httpx.ReadAll(response.Body, limit)
-	if err != nil {
-		return nil, err
-	}
-	a := &answer{header: response.Header, body: body}
-	if response.StatusCode < 300 {
-		return a, nil
-	}
-	return a, parseStatus(response.StatusCode, body, r)
-}
-
-func (w *wire) build(ctx context.Context, r request, authorization string) (*http.Request, error) {
-	u := *w.address
-	u.Path += "/" + r.path
-	u.RawQuery = r.query.Encode()
-	var body io.Reader
-	if r.body != nil {
-		encoded, err := json.Marshal(r.body)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(encoded)
-	}
-	request, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
-	if err != nil {
-		return nil, err
-	}
-	for key, values := range w.headers {
-		request.Header[key] = values
-	}
-	request.Header.Set("User-Agent", "nebula")
-	request.Header.Set("Accept", acceptJSON)
-	if r.accept != "" {
-		request.Header.Set("Accept", r.accept)
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", contentJSON)
-		if r.content != "" {
-			request.Header.Set("Content-Type", r.content)
-		}
-	}
-	if authorization != "" {
-		request.Header.Set("Authorization", authorization)
-	}
-	return request, nil
+	return httpx.Request{Method: r.method, URL: &u, Header: header, Body: r.body, MaxAnswer: limit}
 }
 
 // decodeSecret reads an answer that must be of that kind, about that object.
-func decodeSecret(a *answer, kind, name string) (secret, error) {
+func decodeSecret(a *httpx.Answer, kind, name string) (secret, error) {
 	var s secret
-	if json.Unmarshal(a.body, &s) != nil || s.Kind != kind || s.Metadata.Name != name || !isRevision(s.Metadata.ResourceVersion) {
+	if json.Unmarshal(a.Body, &s) != nil || s.Kind != kind || s.Metadata.Name != name || !isRevision(s.Metadata.ResourceVersion) {
 		return secret{}, errForeignAnswer()
 	}
 	return s, nil

@@ -3,6 +3,7 @@
 package local_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/providertest"
 )
 
 func TestSweep(t *testing.T) {
@@ -128,4 +131,128 @@ func TestOtherFilesAreNamed(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.dir, "notes.txt")); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCopiesOfSynchronisingTools: a copy of the keyring may be the only one that
+// opens some records, so nobody is told to move it away.
+func TestCopiesOfSynchronisingTools(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	keyring := providertest.Keyring().Bytes()
+	write := func(name string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(".keyring.enc.json", keyring)
+	write("id.enc (someone's conflicted copy 2026-01-02).json", []byte("{}"))
+	write("id.enc (1).json", []byte("{}"))
+	write("notes (old).txt", []byte("notes"))
+	write("keyring.bak", keyring) // the same: it may go
+	findings(t, s.full, "conflict copies", nebula.SeverityWarning, "2 ", "newer", `"id.enc (1).json"`)
+	findings(t, s.full, "other files", nebula.SeverityWarning, "2 ", "keyring.bak", "notes (old).txt")
+
+	other := otherKeyring(t)
+	for _, name := range []string{
+		".keyring.enc (conflicted copy 2026-01-02 101112).json",
+		".keyring.enc.sync-conflict-20260102-101112-ABCDEFG.json",
+		"old keyring.json",
+	} {
+		write(name, other)
+		findings(t, s.full, "keyring copies", nebula.SeverityWarning, "1 ", "only one that opens", "keep")
+		for _, f := range s.Check(t.Context()) {
+			if strings.Contains(f.Message, name) && strings.Contains(f.Fix, "move") {
+				t.Errorf("somebody is told to move %s away: %+v", name, f)
+			}
+		}
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// otherKeyring returns a keyring of another store.
+func otherKeyring(t *testing.T) []byte {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "other")
+	key := &nebula.KeyFile{Path: filepath.Join(t.TempDir(), "key")}
+	if err := nebula.CreateKeyFile(key.Path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := nebula.Open(t.Context(), newProvider(t, dir), nebula.Options{Keys: []nebula.Key{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Init(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, ".keyring.enc.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestCheckOfADirectoryThatCannotBeMade: it says so before the first write does.
+func TestCheckOfADirectoryThatCannotBeMade(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "parent")
+	if err := os.Mkdir(parent, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(parent, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	out, err := asUser(t, "check", filepath.Join(parent, "a", "b"))
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{"error directory", "cannot be made", parent + " has mode 0555"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q does not say %q", out, want)
+		}
+	}
+}
+
+// TestCheckWritesNothing: neither names nor times change.
+func TestCheckWritesNothing(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	if err := os.Remove(filepath.Join(s.dir, ".lock")); err != nil {
+		t.Fatal(err)
+	}
+	stale := filepath.Join(s.dir, ".tmp-"+strings.Repeat("a", 32))
+	if err := os.WriteFile(stale, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := state(t, s.dir)
+	s.Check(t.Context())
+	if after := state(t, s.dir); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// state describes a directory and what is in it.
+func state(t *testing.T, dir string) string {
+	t.Helper()
+	d, err := atomicfile.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	own, err := d.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintln(own)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		stat, err := d.Lstat(e.Name())
+		text += fmt.Sprintln(e.Name(), stat, err)
+	}
+	return text
 }

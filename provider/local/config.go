@@ -17,7 +17,7 @@ import (
 // DefaultFileExtension is what file names end in, after a dot.
 const DefaultFileExtension = "enc.json"
 
-// maxExtension leaves room for the longest id in a file name of 255 bytes.
+// maxExtension leaves room for an id of any length in a file name of 255 bytes.
 const maxExtension = 255 - nebula.MaxIDLength - len(".")
 
 // Config says where the files are. Start from [DefaultConfig].
@@ -36,9 +36,9 @@ type Config struct {
 	EnableLocking bool `koanf:"enable_locking"`
 }
 
-// DefaultConfig returns the configuration for the user's data directory:
-// $XDG_DATA_HOME where it is set and absolute, else the platform's, and in it
-// nebula/credentials. BasePath is empty where the user has no home.
+// DefaultConfig returns the configuration for nebula/credentials in the user's
+// data directory: $XDG_DATA_HOME if it is set and absolute, otherwise the
+// platform's. BasePath is empty if the user has no home.
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
@@ -71,7 +71,9 @@ func dataHome(getenv func(string) string) string {
 }
 
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig.
-// It looks at the directory and changes nothing.
+// It looks at the directory and changes nothing. A directory that may be read
+// and not written is valid: Store and Delete will fail with
+// ErrPermissionDenied.
 func (c Config) Validate() error {
 	var problems, hints []string
 	note := func(setting, reason, hint string) {
@@ -106,39 +108,37 @@ func (c Config) invalidPath() (reason, hint string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// Elsewhere than on Windows that is an error of its own.
-		if above := nearest(c.BasePath); above != nil && !above.IsDir() {
-			return path + " lies below " + above.Name() + ", which is not a directory but " + atomicfile.TypeName(above.Mode()), ""
+		if above, info, err := nearest(c.BasePath); err == nil && !info.IsDir() {
+			return path + " lies below " + above + ", which is not a directory but " + atomicfile.TypeName(info.Mode()), ""
 		}
 		if !c.CreateDir {
 			return path + " does not exist, and create_dir is false", atomicfile.MakeDir(c.BasePath)
 		}
+	case errors.Is(err, fs.ErrPermission), atomicfile.IsTransient(err):
+		// It may be set right. Connect says what is in the way, as such.
 	case err != nil:
 		return path + ": " + atomicfile.Reason(err), ""
 	case !info.IsDir():
 		return path + " is not a directory but " + atomicfile.TypeName(info.Mode()), ""
-	case atomicfile.MayWrite(c.BasePath) != nil:
-		return path + " is not writable, it has " + describeMode(info.Mode()), "chmod u+wx " + c.BasePath
 	}
 	return "", ""
 }
 
-// nearest returns what stands at the path, or above it where nothing does.
-func nearest(path string) fs.FileInfo {
+// nearest returns the path, or the nearest one above it at which something
+// stands.
+func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
-		if err == nil {
-			return info
-		}
 		parent := filepath.Dir(path)
-		if parent == path || !errors.Is(err, fs.ErrNotExist) {
-			return nil
+		if err == nil || parent == path || !errors.Is(err, fs.ErrNotExist) {
+			return path, info, err
 		}
 		path = parent
 	}
 }
 
-// invalidExtension refuses what some platform cannot have in a name, so that a
-// directory can be moved to another one.
+// invalidExtension refuses characters that some platform cannot have in a name,
+// so that a directory can be moved to any other.
 func invalidExtension(ext string) string {
 	quoted := strconv.Quote(ext)
 	switch {

@@ -25,6 +25,19 @@ func TestDefaultConfig(t *testing.T) {
 	}
 }
 
+// TestDefaultConfigInAnotherEnvironment: that of the process has no part in it.
+func TestDefaultConfigInAnotherEnvironment(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	data := t.TempDir()
+	got := local.DefaultConfigIn(func(name string) string { return map[string]string{"XDG_DATA_HOME": data}[name] })
+	if want := filepath.Join(data, "nebula", "credentials"); got.BasePath != want {
+		t.Errorf("got %s, want %s", got.BasePath, want)
+	}
+	if got := local.DefaultConfigIn(func(string) string { return "" }); got.BasePath != "" {
+		t.Errorf("without a home: %s", got.BasePath)
+	}
+}
+
 func TestValidateReportsAll(t *testing.T) {
 	err := local.Config{BasePath: "relative", FileExtension: "a/b"}.Validate()
 	if !errors.Is(err, nebula.ErrInvalidConfig) {

@@ -35,6 +35,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 	}
 	var notRegular *atomicfile.NotRegularError
 	var tooLarge *atomicfile.TooLargeError
+	var reserved *atomicfile.ReservedError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the deadline passed"}
@@ -61,7 +62,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 		return errDenied(path, d.address())
 	case errors.Is(err, fs.ErrNotExist):
 		return provider.NotFound()
-	case atomicfile.IsTransient(err):
+	case errors.As(err, &reserved), atomicfile.IsTransient(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": " + atomicfile.Reason(err)}
 	}
 	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + atomicfile.Reason(err)}
@@ -89,9 +90,8 @@ func (d *driver) errNotLocked(path string, err error) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: path + ": it could not be locked: " + atomicfile.Reason(err)}
 }
 
-// errDenied names the mode that stands in the way: the file's if it is a
-// record, else the directory's, or that of a directory above it which does not
-// let us look further.
+// errDenied names the mode that denies access: that of the record's file, of the
+// directory, or of a directory above it that we may not pass.
 func errDenied(path, base string) *nebula.Error {
 	target := base
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isOurName(path) {
@@ -123,8 +123,8 @@ func errDenied(path, base string) *nebula.Error {
 	return denied
 }
 
-// isOurName reports names that are written through the directory, whose mode
-// then decides.
+// isOurName reports whether the path is that of a temporary file. It is ours, so
+// the mode of the directory decides.
 func isOurName(path string) bool {
 	for i := len(path) - 1; i >= 0; i-- {
 		if os.IsPathSeparator(path[i]) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -199,5 +200,33 @@ func TestLocksAreTakenForWriting(t *testing.T) {
 	}
 	if _, err := os.Lstat(stale); err == nil {
 		t.Error("the stale file was not swept")
+	}
+}
+
+// TestCheckWithoutLocks: temporary files of which nobody can tell whether their
+// writers live are named when they are old, and locks are not asked for.
+func TestCheckWithoutLocks(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	old := filepath.Join(s.dir, ".tmp-"+strings.Repeat("a", 32))
+	for _, path := range []string{old, filepath.Join(s.dir, ".tmp-"+strings.Repeat("b", 32))} {
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	past := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(old, past, past); err != nil {
+		t.Fatal(err)
+	}
+	out, err := lacking(t, "check", s.dir, "flock", "ENOLCK")
+	if err != nil || !strings.Contains(out, "error lock") || !strings.Contains(out, "does not lock files") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if !strings.Contains(out, "1 are older than an hour") || !strings.Contains(out, filepath.Base(old)) {
+		t.Errorf("old temporary files are not named: %s", out)
+	}
+	out, err = lacking(t, "check", s.dir, "flock", "ENOLCK", "NEBULA_TEST_LOCKING=false")
+	if err != nil || !strings.Contains(out, "warning lock") || strings.Contains(out, "set enable_locking = true") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -176,14 +176,6 @@ func fails(t *testing.T, err error, kind nebula.Kind, op string, words ...string
 	}
 }
 
-// unprivileged skips where the tests run as root, whom modes do not stop.
-func unprivileged(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		t.Skip("runs as root, whom modes do not stop")
-	}
-}
-
 // missing skips a test for want of a tool or a right, unless that is an error.
 func missing(t *testing.T, what string) {
 	t.Helper()

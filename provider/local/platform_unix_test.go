@@ -3,11 +3,15 @@
 package local_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,21 +216,101 @@ func TestBaseBehindALink(t *testing.T) {
 		t.Errorf("the address is %s", got)
 	}
 	openStore(t, real).holds("id", record)
+
+	// The link is made to lead elsewhere, as some tools do to change all files
+	// at once.
+	next := newStore(t)
+	record = next.put("id", "next")
+	if err := os.Symlink(next.dir, link+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory that the link leads to is read", func() bool {
+		r, err := s.Retrieve(t.Context(), named("id"))
+		return err == nil && bytes.Equal(r.Envelope.Bytes(), record)
+	})
+	s.put("id", "through the link")
+	if got := s.Describe().Address; got != next.Describe().Address {
+		t.Errorf("the address is %s", got)
+	}
+}
+
+// asUser runs role as a user whom modes stop, who owns the directory if there
+// is one.
+func asUser(t *testing.T, role, dir string) (string, error) {
+	t.Helper()
+	var environment []string
+	if os.Geteuid() == 0 {
+		const somebody = 12345
+		environment = append(environment, "NEBULA_TEST_UID="+strconv.Itoa(somebody))
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Lchown(path, somebody, somebody))
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		// The directories of tests let only their owner pass.
+		for above := filepath.Dir(dir); above != filepath.Clean(os.TempDir()) && above != "/"; above = filepath.Dir(above) {
+			if info, err := os.Stat(above); err == nil && info.Mode().Perm() == 0o700 {
+				_ = os.Chmod(above, 0o711)
+			}
+		}
+	}
+	cmd := other(t.Context(), role, dir, environment...)
+	cmd.Stderr = nil
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// TestReadingNeedsNoWriting: a directory without the right to write can be
+// read, and writing says what is missing.
+func TestReadingNeedsNoWriting(t *testing.T) {
+	for _, mode := range []os.FileMode{0o500, 0o555} {
+		s := newStore(t)
+		s.put("id", "v")
+		if err := os.Chmod(s.dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		out, err := asUser(t, "reads", s.dir)
+		if err != nil {
+			t.Errorf("mode %04o: %v: %s", mode, err, out)
+		}
+		for _, want := range []string{fmt.Sprintf("mode %04o", mode), "chmod 700 " + s.dir, "warning directory"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("mode %04o: %q does not say %q", mode, out, want)
+			}
+		}
+		_ = os.Chmod(s.dir, 0o700)
+	}
 }
 
 func TestDenied(t *testing.T) {
-	unprivileged(t)
 	s := newStore(t)
 	s.put("id", "v")
 	if err := os.Chmod(s.path("id"), 0); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Retrieve(t.Context(), named("id"))
-	fails(t, err, nebula.ErrPermissionDenied, "retrieve", "mode 0000", "chmod 600 "+s.path("id"))
-	if err := os.Chmod(s.dir, 0o500); err != nil {
+	out, err := asUser(t, "retrieve", s.dir)
+	if err == nil || !strings.Contains(out, "mode 0000") || !strings.Contains(out, "chmod 600 "+s.path("id")) {
+		t.Errorf("%v: %s", err, out)
+	}
+	// What denies is a directory above it: no mode of its own would help.
+	parent := filepath.Join(t.TempDir(), "parent")
+	if err := os.Mkdir(parent, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Chmod(s.dir, 0o700)
-	_, err = s.Store(t.Context(), named("new"), sealed("new", "v", nil), nebula.StoreOptions{})
-	fails(t, err, nebula.ErrPermissionDenied, "store", "mode 0500", "chmod 700 "+s.dir)
+	below := filepath.Join(parent, "a", "credentials")
+	if err := os.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(below), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(filepath.Dir(below), 0o700)
+	out, err = asUser(t, "retrieve", below)
+	if err == nil || !strings.Contains(out, filepath.Dir(below)+" has mode 0000") || strings.Contains(out, "chmod 700 "+below) {
+		t.Errorf("%v: %s", err, out)
+	}
 }

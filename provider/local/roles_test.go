@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -26,6 +29,13 @@ func play(role string) error {
 	}
 	p := bare.(full)
 	ctx := context.Background()
+	switch role {
+	case "check":
+		tell(os.Stderr, p.Check(ctx))
+		return nil
+	case "create":
+		return atomicfile.Create(filepath.Join(c.BasePath, "private"), []byte("text"))
+	}
 	if err := p.Connect(ctx); err != nil {
 		return err
 	}
@@ -35,6 +45,10 @@ func play(role string) error {
 		_, err = p.Store(ctx, named("id"), sealed("id", "new", nil), nebula.StoreOptions{})
 	case "delete":
 		err = deleted(p.Delete(ctx, named("id"), nebula.Precondition{}))
+	case "retrieve":
+		_, err = p.Retrieve(ctx, named("id"))
+	case "reads":
+		err = readOnly(ctx, p)
 	case "init":
 		_, err = p.Store(ctx, nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	case "stores":
@@ -45,6 +59,37 @@ func play(role string) error {
 		err = fmt.Errorf("there is no role %q", role)
 	}
 	return err
+}
+
+// readOnly reads in every way, is refused to write, and tells how.
+func readOnly(ctx context.Context, p full) error {
+	if _, err := p.Retrieve(ctx, named("id")); err != nil {
+		return err
+	}
+	if found, err := p.Exists(ctx, named("id")); !found || err != nil {
+		return fmt.Errorf("exists: %v, %w", found, err)
+	}
+	pager := p.List(ctx, nebula.Filter{})
+	defer pager.Close()
+	if page, err := pager.NextPage(ctx); len(page) != 1 || err != nil {
+		return fmt.Errorf("list: %v, %w", page, err)
+	}
+	tell(os.Stdout, p.Check(ctx))
+	_, err := p.Store(ctx, named("new"), sealed("new", "v", nil), nebula.StoreOptions{})
+	fmt.Println(err)
+	if !errors.Is(err, nebula.ErrPermissionDenied) {
+		return fmt.Errorf("store: %w", err)
+	}
+	if _, err := p.Delete(ctx, named("id"), nebula.Precondition{}); !errors.Is(err, nebula.ErrPermissionDenied) {
+		return fmt.Errorf("delete: %w", err)
+	}
+	return nil
+}
+
+func tell(w io.Writer, findings []nebula.Finding) {
+	for _, f := range findings {
+		fmt.Fprintln(w, f.Severity, f.Check, f.Message, f.Fix)
+	}
 }
 
 // storeForever writes until the process is killed, and tells each success.

@@ -86,7 +86,7 @@ func racyDelete(p full, ctx context.Context, n nebula.Name, c nebula.Preconditio
 }
 
 func refusing(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
-	if !o.Precondition.IsZero() {
+	if !o.Precondition.IsZero() && !(n.IsKeyring() && o.Precondition == nebula.IfAbsent()) {
 		return "", storeError(nebula.ErrNotSupported, n)
 	}
 	return p.Store(ctx, n, e, o)

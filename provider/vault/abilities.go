@@ -10,26 +10,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-// Restore implements [nebula.Restorer]: it undeletes the latest version. It
-// makes two calls.
-func (p *Provider) Restore(ctx context.Context, name nebula.Name) error {
-	const op = "restore"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	return p.fail(op, name, p.restore(ctx, name))
-}
-
-func (p *Provider) restore(ctx context.Context, name nebula.Name) error {
-	nothing := &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing to restore"}
-	m, err := p.readMetadata(ctx, name)
+// Restore implements [nebula.Restorer]: it undeletes the latest version, and
+// warns if Vault will delete it again. It makes three calls.
+func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
+	m, err := d.readMetadata(ctx, name)
 	if isMissing(err) {
-		return nothing
+		return provider.NothingToRestore()
 	}
 	if err != nil {
 		return err
@@ -37,37 +26,53 @@ func (p *Provider) restore(ctx context.Context, name nebula.Name) error {
 	latest, ok := m.latest()
 	switch {
 	case !ok || latest.Destroyed:
-		return nothing
-	case m.live() && middleware.IsRepeat(ctx):
+		return provider.NothingToRestore()
+	case m.live() && provider.IsRepeat(ctx):
 		return nil // the earlier attempt did it
 	case m.live():
-		return &nebula.Error{Kind: nebula.ErrConflict, Message: "the credential is not deleted"}
+		return provider.NotDeleted()
 	}
-	_, err = p.change(ctx, name, request{method: http.MethodPost, path: p.paths.secret("undelete", name),
-		body: map[string][]int64{"versions": {m.CurrentVersion}}})
+	if err := d.setDeleted(ctx, name, "undelete", m.CurrentVersion); err != nil {
+		return err
+	}
+	if m, err = d.readMetadata(ctx, name); err != nil {
+		return d.begun(name, err)
+	}
+	latest, _ = m.latest()
+	d.warnOfEnd(ctx, name, m.CurrentVersion, latest.DeletionTime)
+	return nil
+}
+
+// setDeleted deletes or undeletes the version of that number and no other.
+func (d *driver) setDeleted(ctx context.Context, name nebula.Name, tree string, number int64) error {
+	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret(tree, name),
+		body: map[string][]int64{"versions": {number}}, silent: true})
 	return err
 }
 
 // Purge implements [nebula.Purger]: it deletes the secret's metadata, and with
-// it every version. It makes one call.
-func (p *Provider) Purge(ctx context.Context, name nebula.Name) error {
-	return p.remove(ctx, "purge", "metadata", name)
+// it every version. It makes two calls, or one if there is nothing.
+func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
+	d.recent.Forget(name)
+	_, err := d.readMetadata(ctx, name)
+	if isMissing(err) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("metadata", name), silent: true})
+	}
+	return true, err
 }
 
 // History implements [nebula.Historian]. It makes one call. What was stored
 // before a deletion is listed too.
-func (p *Provider) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
-	const op = "history"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return nil, p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	m, err := p.readMetadata(ctx, name)
+func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
+	m, err := d.readMetadata(ctx, name)
 	if err == nil && !m.live() {
-		err = remote.ErrMissing()
+		err = provider.NotFound()
 	}
 	if err != nil {
-		return nil, p.fail(op, name, err)
+		return nil, err
 	}
 	return m.history(), nil
 }
@@ -93,36 +98,25 @@ func (m secretMetadata) history() []nebula.VersionInfo {
 // RetrieveVersion implements [nebula.VersionRetriever]. It makes two calls at
 // the same time: an older version says nothing of whether the credential was
 // deleted.
-func (p *Provider) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
-	const op = "retrieve_version"
-	if err := p.life.EnterFor(ctx, name); err != nil {
-		return nebula.Record{}, p.fail(op, name, err)
-	}
-	defer p.life.Leave()
-	record, err := p.retrieveVersion(ctx, name, v)
-	return record, p.fail(op, name, err)
-}
-
-func (p *Provider) retrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
-	missing := &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such version"}
+func (d *driver) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
 	number, ok := parseVersion(v)
 	if !ok {
-		return nebula.Record{}, missing
+		return nebula.Record{}, provider.NoSuchVersion()
 	}
 	var s secret
 	var m secretMetadata
 	group, groupContext := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		s, err = p.read(groupContext, name, number)
+		s, err = d.read(groupContext, name, number)
 		return err
 	})
 	group.Go(func() (err error) {
-		m, err = p.readMetadata(groupContext, name)
+		m, err = d.readMetadata(groupContext, name)
 		return err
 	})
 	err := group.Wait()
 	if isMissing(err) || err == nil && (!m.live() || s.version() != v) {
-		return nebula.Record{}, missing
+		return nebula.Record{}, provider.NoSuchVersion()
 	}
 	if err != nil {
 		return nebula.Record{}, err

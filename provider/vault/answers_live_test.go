@@ -10,7 +10,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -20,10 +20,10 @@ func TestLiveRateLimit(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	wire := &recorder{inner: &http.Transport{}}
 	c := liveConfig(s, "secret")
-	c.Transport, c.OneShot = wire, true
-	c.Retry = middleware.RetryPolicy{MaxRetries: 4, BaseDelayMS: 10, MaxDelayMS: 20, Multiplier: 1}
-	metrics := new(middleware.StorageMetrics)
-	p := open(t, c, middleware.Options{Metrics: metrics})
+	c.Transport = wire
+	c.Retry = provider.RetryPolicy{MaxRetries: 4, BaseDelayMS: 10, MaxDelayMS: 20, Multiplier: 1}
+	metrics := new(provider.StorageMetrics)
+	p := open(t, c, provider.WithMetrics(metrics), provider.OneShot())
 	name, e := record(t, "x", "v", nil)
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
@@ -50,18 +50,10 @@ func TestLiveRateLimit(t *testing.T) {
 func TestLiveTooLarge(t *testing.T) {
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))
-	c.OneShot, c.Retry.MaxRetries = true, 0
-	p, err := vault.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	c.Retry.MaxRetries = 0
 	name, _ := record(t, "x", "", nil)
-	wants(t, vault.StoreUnchecked(t.Context(), p, name, strings.Repeat("r", 1<<20+1)), nebula.ErrTooLarge, "than the server takes")
-	if err := vault.StoreUnchecked(t.Context(), p, name, strings.Repeat("r", 1_000_000)); err != nil {
+	wants(t, vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1<<20+1)), nebula.ErrTooLarge, "than the server takes")
+	if err := vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1_000_000)); err != nil {
 		t.Errorf("a record at our own limit: %v", err)
 	}
 }
@@ -107,9 +99,9 @@ func TestLiveNamespace(t *testing.T) {
 	rules := s.Policy(t, policy(c.MountPath))
 	given.Auth.Token = nebula.NewSecret([]byte(s.Token(t, map[string]any{"policies": []string{rules}, "ttl": "1h"})))
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{rules}, "token_ttl": "3s"})
-	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
-	p := open(t, c, middleware.Options{})
-	open(t, given, middleware.Options{}) // is looked up
+	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
+	p := open(t, c)
+	open(t, given) // is looked up
 	useAll(t, p)
 	for end := time.Now().Add(30 * time.Second); !wire.saw("/renew-self") || !wire.saw("/lookup-self"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -134,7 +126,7 @@ func TestLiveNamespace(t *testing.T) {
 	}
 	ends := append([]string{"/login", "/lookup-self", "/renew-self", "/revoke-self", "/sys/capabilities-self",
 		"/metadata/" + c.PathPrefix + "/", "/metadata/" + c.PathPrefix + "/x", "/data/" + c.PathPrefix + "/x",
-		"/undelete/" + c.PathPrefix + "/x", "/config", "/sys/internal/ui/mounts/" + c.MountPath}, root...)
+		"/delete/" + c.PathPrefix + "/x", "/undelete/" + c.PathPrefix + "/x", "/config", "/sys/internal/ui/mounts/" + c.MountPath}, root...)
 	for _, end := range ends {
 		if !wire.saw(end) {
 			t.Errorf("no call of the test went to %s", end)
@@ -162,9 +154,9 @@ func useAll(t *testing.T, p nebula.Provider) {
 			_, err := r.RetrieveVersion(ctx, name, v)
 			return err
 		},
-		func() error { return p.Delete(ctx, name) },
+		func() error { _, err := p.Delete(ctx, name, nebula.Precondition{}); return err },
 		func() error { r, _ := nebula.As[nebula.Restorer](p); return r.Restore(ctx, name) },
-		func() error { r, _ := nebula.As[nebula.Purger](p); return r.Purge(ctx, name) },
+		func() error { r, _ := nebula.As[nebula.Purger](p); _, err := r.Purge(ctx, name); return err },
 		func() error { c, _ := nebula.As[nebula.Checker](p); c.Check(ctx); return nil },
 	}
 	for i := 0; err == nil && i < len(steps); i++ {

@@ -7,27 +7,21 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
-
-// maxSecretFile is far more than any token, in bytes.
-const maxSecretFile = 64 << 10
 
 // authenticator knows the token, and how to get another one.
 type authenticator struct {
 	config Auth
 	wire   *wire
-	clock  middleware.Clock
+	clock  provider.Clock
 	limit  time.Duration // of a login
 
 	flight singleflight.Group
@@ -117,7 +111,7 @@ func (a *authenticator) replace(ctx context.Context, refused string) (string, er
 var errNoOther = errors.New("there is no other token")
 
 func (a *authenticator) acquire(ctx context.Context) (lease, error) {
-	if a.config.Method == MethodAppRole {
+	if a.config.Method == methodAppRole {
 		return a.login(ctx)
 	}
 	token, err := a.givenToken()
@@ -128,10 +122,10 @@ func (a *authenticator) acquire(ctx context.Context) (lease, error) {
 // login" left. Files are read each time: an agent may have written a new one.
 func (a *authenticator) givenToken() (string, error) {
 	if a.config.TokenFile != "" {
-		return readSecret("auth.token_file", a.config.TokenFile)
+		return httpx.ReadSecretFile("auth.token_file", a.config.TokenFile)
 	}
 	if token := strings.TrimSpace(string(a.config.Token.Reveal())); token != "" {
-		return token, checkToken("the token", token)
+		return token, httpx.CheckToken("the token", token)
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -141,34 +135,7 @@ func (a *authenticator) givenToken() (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return "", errNoToken()
 	}
-	return readSecret("the token file", path)
-}
-
-func readSecret(what, path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + ": " + remote.FileProblem(err), Err: err}
-	}
-	defer file.Close()
-	data, err := httpx.ReadAll(file, maxSecretFile)
-	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " " + strconv.Quote(path) + " cannot be read", Err: err}
-	}
-	secret := strings.TrimSpace(string(data))
-	return secret, checkToken(what+" "+strconv.Quote(path), secret)
-}
-
-// checkToken refuses what cannot stand in a header.
-func checkToken(what, token string) error {
-	if token == "" {
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " is empty"}
-	}
-	for _, c := range []byte(token) {
-		if c <= ' ' || c > '~' {
-			return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " holds characters that no token has"}
-		}
-	}
-	return nil
+	return httpx.ReadSecretFile("the token file", path)
 }
 
 // login returns a token of the AppRole.
@@ -176,17 +143,17 @@ func (a *authenticator) login(ctx context.Context) (lease, error) {
 	secretID := strings.TrimSpace(string(a.config.SecretID.Reveal()))
 	if a.config.SecretIDFile != "" {
 		var err error
-		if secretID, err = readSecret("auth.secret_id_file", a.config.SecretIDFile); err != nil {
+		if secretID, err = httpx.ReadSecretFile("auth.secret_id_file", a.config.SecretIDFile); err != nil {
 			return lease{}, err
 		}
 	}
 	began := a.clock.Now()
-	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + a.config.MountPath + "/login",
+	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + strings.TrimSuffix(a.config.MountPath, "/") + "/login",
 		body: map[string]string{"role_id": a.config.RoleID, "secret_id": secretID}})
 	if err != nil {
 		return lease{}, err
 	}
-	l, err := decodeLease(answer, began)
+	l, err := a.decodeLease(answer, began)
 	l.ours = true
 	return l, err
 }
@@ -198,14 +165,14 @@ func (a *authenticator) renew(ctx context.Context, l lease) (lease, error) {
 	if err != nil {
 		return lease{}, err
 	}
-	renewed, err := decodeLease(answer, began)
+	renewed, err := a.decodeLease(answer, began)
 	renewed.token, renewed.ours = l.token, l.ours
 	return renewed, err
 }
 
 // decodeLease reads the "auth" of an answer. The life is counted from before
 // the call, so that it never seems longer than it is.
-func decodeLease(a *answer, began time.Time) (lease, error) {
+func (a *authenticator) decodeLease(answer *httpx.Answer, began time.Time) (lease, error) {
 	var body struct {
 		Auth struct {
 			ClientToken   string `json:"client_token"`
@@ -215,8 +182,8 @@ func decodeLease(a *answer, began time.Time) (lease, error) {
 			TokenType     string `json:"token_type"`
 		} `json:"auth"`
 	}
-	if err := json.Unmarshal(a.body, &body); err != nil || body.Auth.ClientToken == "" {
-		return lease{}, errForeignAnswer()
+	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Auth.ClientToken == "" {
+		return lease{}, a.wire.errForeign(answer)
 	}
 	return lease{
 		token: body.Auth.ClientToken, since: began, ttl: seconds(body.Auth.LeaseDuration),
@@ -236,7 +203,7 @@ func (a *authenticator) lookUp(ctx context.Context, l lease) (lease, error) {
 		Renewable bool   `json:"renewable"`
 		NumUses   int    `json:"num_uses"`
 		Type      string `json:"type"`
-	}](answer)
+	}](a.wire, answer)
 	if err != nil {
 		return lease{}, err
 	}
@@ -254,11 +221,11 @@ func (a *authenticator) revoke(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_, _ = a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", token: l.token, body: struct{}{}})
+	_, _ = a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", token: l.token, body: struct{}{}, silent: true})
 }
 
 func (a *authenticator) hint() string {
-	if a.config.Method == MethodAppRole {
+	if a.config.Method == methodAppRole {
 		return "the AppRole was asked for another one"
 	}
 	return "get another one: vault login, or the file of auth.token_file"

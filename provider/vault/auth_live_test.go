@@ -12,7 +12,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -67,7 +67,7 @@ func TestLiveTokensLastForAMinute(t *testing.T) {
 	given.Auth.Token = nebula.NewSecret([]byte(s.Token(t, map[string]any{"policies": []string{rules}, "ttl": "9s", "renewable": true})))
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{rules},
 		"token_ttl": "9s", "token_max_ttl": "40s"})
-	byRole.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
+	byRole.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
 	var group sync.WaitGroup
 	for what, c := range map[string]struct {
 		config          vault.Config
@@ -75,7 +75,7 @@ func TestLiveTokensLastForAMinute(t *testing.T) {
 	}{"given": {given, 0, 1}, "by role": {byRole, 2, 0}} {
 		wire := &recorder{inner: &http.Transport{}}
 		c.config.Transport = wire
-		p := open(t, c.config, middleware.Options{})
+		p := open(t, c.config)
 		group.Go(func() {
 			if err := hammer(t, p, time.Minute, 500*time.Millisecond); err != nil {
 				t.Errorf("%s: %v", what, err)
@@ -105,9 +105,9 @@ func TestLiveAppRoleLogsInAgain(t *testing.T) {
 		"token_ttl": "2s", "token_max_ttl": "3s"})
 	wire := &recorder{inner: &http.Transport{}}
 	c := liveConfig(s, mount)
-	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
+	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
 	c.Transport = wire
-	p := open(t, c, middleware.Options{})
+	p := open(t, c)
 	if err := hammer(t, p, 7*time.Second, 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
@@ -141,9 +141,9 @@ func TestLiveOneLoginForAll(t *testing.T) {
 	if err := os.WriteFile(file, []byte(secretID+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretIDFile: file}
-	c.Transport, c.OneShot = wire, true
-	p := open(t, c, middleware.Options{})
+	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretIDFile: file}
+	c.Transport = wire
+	p := open(t, c, provider.OneShot())
 	s.API(t, http.MethodPost, "sys/leases/revoke-prefix/auth/"+authMount, nil)
 	name, _ := record(t, "x", "", nil)
 	begin, failures := make(chan struct{}), make(chan error, 100)
@@ -178,8 +178,8 @@ func TestLiveQuietTokens(t *testing.T) {
 	name, _ := record(t, "x", "", nil)
 	c := liveConfig(s, mount)
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "num_uses": 3})
-	c.Auth.Token, c.OneShot = nebula.NewSecret([]byte(token)), true
-	p := open(t, c, middleware.Options{})
+	c.Auth.Token = nebula.NewSecret([]byte(token))
+	p := open(t, c, provider.OneShot())
 	for i := range 3 {
 		if _, err := p.Exists(t.Context(), name); err != nil {
 			t.Fatalf("use %d: %v", i, err)
@@ -191,7 +191,7 @@ func TestLiveQuietTokens(t *testing.T) {
 	wire := &recorder{inner: &http.Transport{}}
 	c = liveConfig(s, mount) // the root token
 	c.Transport = wire
-	open(t, c, middleware.Options{})
+	open(t, c)
 	time.Sleep(2500 * time.Millisecond)
 	if calls := wire.since(); len(calls) != 1 || count(calls, "lookup-self") != 1 {
 		t.Errorf("a token without an end: %q", calls)
@@ -211,8 +211,8 @@ func TestLiveTokenFile(t *testing.T) {
 	}
 	write(first)
 	c := liveConfig(s, mount)
-	c.Auth.TokenFile, c.OneShot = file, true
-	p := open(t, c, middleware.Options{})
+	c.Auth.TokenFile = file
+	p := open(t, c, provider.OneShot())
 	name, _ := record(t, "x", "", nil)
 	if _, err := p.Exists(t.Context(), name); err != nil {
 		t.Fatal(err)
@@ -234,15 +234,15 @@ func TestLiveRefusals(t *testing.T) {
 	name, e := record(t, "x", "v", nil)
 	poor := s.Token(t, map[string]any{"policies": []string{s.Policy(t, `path "`+mount+`/data/*" { capabilities = ["read"] }`)}})
 	c := liveConfig(s, mount)
-	c.OneShot = true
 	c.Auth.Token = nebula.NewSecret([]byte(poor))
-	p := open(t, c, middleware.Options{})
+	p := open(t, c, provider.OneShot())
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "create and update", mount+"/data/"+c.PathPrefix+"/x", mount+"/data/"+c.PathPrefix+"/*")
 	_, err = p.Exists(t.Context(), name)
 	wants(t, err, nebula.ErrPermissionDenied, "read", mount+"/metadata/")
 	wants(t, pages(t.Context(), p, nebula.Filter{}), nebula.ErrPermissionDenied, "list")
-	wants(t, p.Delete(t.Context(), name), nebula.ErrPermissionDenied, "delete")
+	_, err = p.Delete(t.Context(), name, nebula.Precondition{})
+	wants(t, err, nebula.ErrPermissionDenied, "read", mount+"/metadata/")
 	checker, _ := nebula.As[nebula.Checker](p)
 	var lines []string
 	for _, f := range checker.Check(t.Context()) {
@@ -250,7 +250,7 @@ func TestLiveRefusals(t *testing.T) {
 			lines = append(lines, f.Fix)
 		}
 	}
-	if len(lines) != 4 || !strings.Contains(lines[0], `"patch"`) {
+	if len(lines) != 5 || !strings.Contains(lines[0], `"patch"`) {
 		t.Errorf("doctor asks for %d lines: %q", len(lines), lines)
 	}
 
@@ -260,9 +260,9 @@ func TestLiveRefusals(t *testing.T) {
 	} {
 		c := liveConfig(s, mount)
 		wire := &recorder{inner: &http.Transport{}}
-		c.OneShot, c.Transport = true, wire
+		c.Transport = wire
 		configure(&c)
-		p := open(t, c, middleware.Options{})
+		p := open(t, c, provider.OneShot())
 		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 		wants(t, err, nebula.ErrInvalidConfig, "KV version 2", c.MountPath)
 		_, err = p.Retrieve(t.Context(), name)
@@ -283,16 +283,28 @@ func TestLiveRefusals(t *testing.T) {
 	}
 
 	authMount, roleID, _ := s.AppRole(t, map[string]any{})
-	c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte("wrong-secret-id"))}
+	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte("wrong-secret-id"))}
 	refused, err := vault.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, refused.Connect(t.Context()), nebula.ErrUnauthenticated, "role id or secret id")
+	wants(t, connect(t, refused), nebula.ErrUnauthenticated, "role id or secret id")
+	for _, wrong := range []string{"no-approle-here", "token"} {
+		c.Auth.MountPath = wrong
+		lost, err := vault.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = connect(t, lost)
+		wants(t, err, nebula.ErrUnauthenticated, "auth/"+wrong+"/login", "auth.mount_path")
+		if strings.Contains(err.Error(), "policy") || strings.Contains(err.Error(), "capability") {
+			t.Errorf("a login without a token: %v", err)
+		}
+	}
 	batch := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "type": "batch", "ttl": "1h"})
 	c = liveConfig(s, mount)
 	c.Auth.Token = nebula.NewSecret([]byte(batch))
-	p = open(t, c, middleware.Options{})
+	p = open(t, c, provider.OneShot())
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Errorf("a batch token: %v", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,14 +13,13 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // The methods of [Auth].
 const (
-	MethodToken   = "token"
-	MethodAppRole = "approle"
+	methodToken   = "token"
+	methodAppRole = "approle"
 )
 
 // Config says where the records are and how to get at them. Begin with
@@ -30,7 +28,7 @@ type Config struct {
 	// Address of the server: https, or http to this machine.
 	Address string `koanf:"address"`
 
-	// MountPath of the secrets engine, KV version 2; no slash at its ends.
+	// MountPath of the secrets engine, KV version 2; no slash at its beginning.
 	MountPath string `koanf:"mount_path"`
 
 	// PathPrefix is the folder of the credentials. "" is the mount itself.
@@ -54,30 +52,26 @@ type Config struct {
 	// or a third of it.
 	TokenRenewalThreshold time.Duration `koanf:"token_renewal_threshold"`
 
-	Auth  Auth                   `koanf:"auth"`
-	Retry middleware.RetryPolicy `koanf:"retry"`
+	Auth  Auth                 `koanf:"auth"`
+	Retry provider.RetryPolicy `koanf:"retry"`
 
-	// OneShot is for a process that makes a few calls and ends: its token is
-	// neither looked up nor renewed.
-	OneShot bool
-
-	Logger    *slog.Logger      // of the renewal; nil for none
-	Clock     middleware.Clock  // nil: the system's
 	Transport http.RoundTripper // nil: one with our limits
+
+	environment environment // see DefaultConfigIn
 }
 
 // Auth says who asks.
 type Auth struct {
-	Method string `koanf:"method"` // token or approle
+	Method string `koanf:"method"` // "token" or "approle"
 
-	// TokenFile holds the token. Where it is "", Token is used, then the file
+	// TokenFile holds the token. If it is "", Token is used, then the file
 	// ~/.vault-token.
 	TokenFile string `koanf:"token_file"`
 	Token     nebula.Secret
 
 	RoleID string `koanf:"role_id"`
-	// SecretIDFile holds the secret id and is read at each login. Where it is
-	// "", SecretID is used.
+	// SecretIDFile holds the secret id and is read at each login. If it is "",
+	// SecretID is used.
 	SecretIDFile string `koanf:"secret_id_file"`
 	SecretID     nebula.Secret
 	MountPath    string `koanf:"mount_path"` // of the AppRole engine
@@ -88,6 +82,8 @@ type Auth struct {
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
+// The configuration remembers which other variables of Vault's tools are set
+// there: they are not read, and an examination says so.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{
 		Address:               "http://127.0.0.1:8200",
@@ -97,8 +93,9 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 		Timeout:               5 * time.Second,
 		TLSVerify:             true,
 		TokenRenewalThreshold: time.Hour,
-		Auth:                  Auth{Method: MethodToken, MountPath: "approle"},
-		Retry:                 middleware.DefaultRetryPolicy(),
+		Auth:                  Auth{Method: methodToken, MountPath: "approle"},
+		Retry:                 provider.DefaultRetryPolicy(),
+		environment:           environmentOf(getenv),
 	}
 	if address := getenv("VAULT_ADDR"); address != "" {
 		c.Address = address
@@ -109,9 +106,9 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
-// longestTTL is how long a token lives at most unless the server was set up
+// maxTTL is how long a token lives at most unless the server was set up
 // otherwise. A threshold beyond it would never be met.
-const longestTTL = 768 * time.Hour
+const maxTTL = 768 * time.Hour
 
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
 // asks no server.
@@ -129,7 +126,7 @@ func (c Config) Validate() error {
 	if !c.TLSVerify && u != nil && u.Scheme == "https" {
 		note("tls_verify", "is false, which is refused for https: name the server's authority in ca_cert")
 	}
-	note("mount_path", wrongPath(c.MountPath))
+	note("mount_path", wrongPath(strings.TrimSuffix(c.MountPath, "/")))
 	if c.PathPrefix != "" {
 		note("path_prefix", wrongPath(strings.TrimSuffix(c.PathPrefix, "/")))
 	}
@@ -139,12 +136,12 @@ func (c Config) Validate() error {
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
 	}
-	if c.TokenRenewalThreshold < 0 || c.TokenRenewalThreshold >= longestTTL {
-		note("token_renewal_threshold", fmt.Sprintf("is %v, it must be less than the life of a token, %v", c.TokenRenewalThreshold, longestTTL))
+	if c.TokenRenewalThreshold < 0 || c.TokenRenewalThreshold >= maxTTL {
+		note("token_renewal_threshold", fmt.Sprintf("is %v, it must be less than the life of a token, %v", c.TokenRenewalThreshold, maxTTL))
 	}
 	if c.CACert != "" {
 		if _, err := httpx.LoadRoots(c.CACert); err != nil {
-			note("ca_cert", strconv.Quote(c.CACert)+": "+remote.FileProblem(err))
+			note("ca_cert", strconv.Quote(c.CACert)+": "+httpx.FileProblem(err))
 		}
 	}
 	c.Auth.validate(note)
@@ -160,9 +157,9 @@ func (c Config) Validate() error {
 
 func (a Auth) validate(note func(setting, reason string)) {
 	switch a.Method {
-	case MethodToken:
-	case MethodAppRole:
-		note("auth.mount_path", wrongPath(a.MountPath))
+	case methodToken:
+	case methodAppRole:
+		note("auth.mount_path", wrongPath(strings.TrimSuffix(a.MountPath, "/")))
 		if a.RoleID == "" {
 			note("auth.role_id", "is not set")
 		}
@@ -184,6 +181,11 @@ func wrongPath(path string) string {
 	return ""
 }
 
+// policy says how the driver is called.
+func (c Config) policy() provider.Policy {
+	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128}
+}
+
 // resolved is a valid configuration, taken apart.
 type resolved struct {
 	address *url.URL
@@ -195,13 +197,13 @@ func (c Config) resolve() (resolved, error) {
 	if err := c.Validate(); err != nil {
 		return resolved{}, err
 	}
-	r := resolved{paths: paths{mount: c.MountPath, prefix: strings.TrimSuffix(c.PathPrefix, "/")}}
+	r := resolved{paths: paths{mount: strings.TrimSuffix(c.MountPath, "/"), prefix: strings.TrimSuffix(c.PathPrefix, "/")}}
 	var err error
 	if r.address, err = httpx.ParseAddress(c.Address); err == nil && c.CACert != "" {
 		r.roots, err = httpx.LoadRoots(c.CACert)
 	}
 	if err != nil { // it changed since it was examined
-		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: remote.FileProblem(err), Err: err}
+		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: httpx.FileProblem(err), Err: err}
 	}
 	return r, nil
 }

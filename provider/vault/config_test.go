@@ -12,7 +12,7 @@ import (
 func TestConfigReportsEverything(t *testing.T) {
 	c := vault.Config{Address: "http://vault.example.com", MountPath: "/secret/", PathPrefix: "/a/../b", Namespace: "a//b",
 		Timeout: time.Hour, CACert: "/does/not/exist", TokenRenewalThreshold: 800 * time.Hour,
-		Auth: vault.Auth{Method: "approle", MountPath: "approle/"}}
+		Auth: vault.Auth{Method: "approle", MountPath: "approle//"}}
 	p, err := vault.New(c)
 	if p != nil {
 		t.Error("a provider came of it")
@@ -50,6 +50,10 @@ func TestConfigOneByOne(t *testing.T) {
 		func(c *vault.Config) { c.PathPrefix = "" },
 		func(c *vault.Config) { c.PathPrefix = "nebula/credentials/" },
 		func(c *vault.Config) { c.MountPath, c.Namespace = "team/secret", "org1/team-a/" },
+		func(c *vault.Config) { c.MountPath = "secret/" },
+		func(c *vault.Config) {
+			c.Auth = vault.Auth{Method: "approle", MountPath: "approle/", RoleID: "r", SecretID: nebula.NewSecret([]byte("s"))}
+		},
 	} {
 		c := vault.DefaultConfig()
 		good(&c)
@@ -76,7 +80,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Describe().Address; got != "https://vault.example.com:8200/org1/secret/nebula/credentials" {
+	if got := describe(p).Address; got != "https://vault.example.com:8200/org1/secret/nebula/credentials" {
 		t.Errorf("the address is %q", got)
 	}
 }
@@ -90,5 +94,5 @@ func TestNoToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, p.Connect(t.Context()), nebula.ErrUnauthenticated, "vault login")
+	wants(t, connect(t, p), nebula.ErrUnauthenticated, "vault login")
 }

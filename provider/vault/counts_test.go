@@ -13,7 +13,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -69,20 +69,45 @@ func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name
 	return name, e
 }
 
-// open returns a connected provider with all layers.
-func open(t testing.TB, c vault.Config, o middleware.Options) nebula.Provider {
+// open returns a connected provider.
+func open(t testing.TB, c vault.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
-	bare, err := vault.New(c)
+	p, err := vault.New(c, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := middleware.Stack(bare, o)
-	life, _ := nebula.As[nebula.Connector](p)
-	if err := life.Connect(t.Context()); err != nil {
+	if err := connect(t, p); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = life.Close() })
 	return p
+}
+
+// connect connects a provider until the end of the test.
+func connect(t testing.TB, p nebula.Provider) error {
+	t.Helper()
+	life, _ := nebula.As[nebula.Connector](p)
+	t.Cleanup(func() { _ = life.Close() })
+	return life.Connect(t.Context())
+}
+
+func describe(p nebula.Provider) nebula.Description {
+	d, _ := nebula.As[nebula.Describer](p)
+	return d.Describe()
+}
+
+func remove(t testing.TB, p nebula.Provider, name nebula.Name) {
+	t.Helper()
+	if existed, err := p.Delete(t.Context(), name, nebula.Precondition{}); err != nil || !existed {
+		t.Fatalf("delete %s: %v, %v", name, existed, err)
+	}
+}
+
+func purge(t testing.TB, p nebula.Provider, name nebula.Name) {
+	t.Helper()
+	purger, _ := nebula.As[nebula.Purger](p)
+	if existed, err := purger.Purge(t.Context(), name); err != nil || !existed {
+		t.Fatalf("purge %s: %v, %v", name, existed, err)
+	}
 }
 
 func liveOpen(t *testing.T) (nebula.Provider, *recorder, vault.Config) {
@@ -90,8 +115,8 @@ func liveOpen(t *testing.T) (nebula.Provider, *recorder, vault.Config) {
 	s := livetest.Vault(t)
 	wire := &recorder{inner: &http.Transport{}}
 	c := liveConfig(s, s.Mount(t, 2))
-	c.Transport, c.OneShot = wire, true
-	return open(t, c, middleware.Options{}), wire, c
+	c.Transport = wire
+	return open(t, c, provider.OneShot()), wire, c
 }
 
 // What each operation costs on the wire: the table of docs/providers/vault.md.
@@ -136,11 +161,22 @@ func TestLiveCalls(t *testing.T) {
 	costs("the first list", err, "GET "+metadata, "GET /v1/sys/seal-status")
 	costs("list", pages(ctx, p, nebula.Filter{}), "GET "+metadata)
 	costs("list with a filter", pages(ctx, p, nebula.Filter{Tags: map[string]string{"team": "y"}}), "GET "+metadata, "GET "+metadata+"a")
-	costs("delete", p.Delete(ctx, name), "DELETE "+data+"a")
+	deletion := "POST /v1/" + c.MountPath + "/delete/" + c.PathPrefix + "/a"
+	_, err = p.Delete(ctx, name, nebula.Precondition{})
+	costs("delete", err, "GET "+metadata+"a", deletion)
+	_, err = p.Delete(ctx, name, nebula.Precondition{})
+	costs("delete what is deleted", err, "GET "+metadata+"a")
 	restorer, _ := nebula.As[nebula.Restorer](p)
-	costs("restore", restorer.Restore(ctx, name), "GET "+metadata+"a", "POST /v1/"+c.MountPath+"/undelete/"+c.PathPrefix+"/a")
+	costs("restore", restorer.Restore(ctx, name), "GET "+metadata+"a", "GET "+metadata+"a", "POST /v1/"+c.MountPath+"/undelete/"+c.PathPrefix+"/a")
+	got, err := p.Retrieve(ctx, name)
+	costs("retrieve again", err, "GET "+data+"a")
+	_, err = p.Delete(ctx, name, nebula.IfVersion(got.Version))
+	costs("delete on condition", err, "GET "+metadata+"a", deletion, "GET "+metadata+"a")
 	purger, _ := nebula.As[nebula.Purger](p)
-	costs("purge", purger.Purge(ctx, name), "DELETE "+metadata+"a")
+	_, err = purger.Purge(ctx, name)
+	costs("purge", err, "GET "+metadata+"a", "DELETE "+metadata+"a")
+	_, err = purger.Purge(ctx, name)
+	costs("purge nothing", err, "GET "+metadata+"a")
 }
 
 // After a purge Vault counts from 1 again. A version of before is refused all
@@ -152,18 +188,15 @@ func TestLivePurgedVersion(t *testing.T) {
 		token := s.Token(t, map[string]any{"policies": []string{
 			s.Policy(t, strings.ReplaceAll(policy(mount), `"patch", `, capabilities))}})
 		c := liveConfig(s, mount)
-		c.Auth.Token, c.OneShot = nebula.NewSecret([]byte(token)), true
-		one, other := open(t, c, middleware.Options{}), open(t, c, middleware.Options{})
+		c.Auth.Token = nebula.NewSecret([]byte(token))
+		one, other := open(t, c, provider.OneShot()), open(t, c, provider.OneShot())
 		ctx := t.Context()
 		name, e := record(t, "again", "first", nil)
 		old, err := one.Store(ctx, name, e, nebula.StoreOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		purger, _ := nebula.As[nebula.Purger](one)
-		if err := purger.Purge(ctx, name); err != nil {
-			t.Fatal(err)
-		}
+		purge(t, one, name)
 		_, second := record(t, "again", "second", nil)
 		v, err := one.Store(ctx, name, second, nebula.StoreOptions{})
 		if err != nil || v == old {
@@ -217,10 +250,7 @@ func TestLiveLostAnswers(t *testing.T) {
 		func() nebula.Precondition { return nebula.IfAbsent() },
 	} {
 		if condition() == nebula.IfAbsent() {
-			purger, _ := nebula.As[nebula.Purger](p)
-			if err := purger.Purge(ctx, name); err != nil {
-				t.Fatal(err)
-			}
+			purge(t, p, name)
 		}
 		lost := 0
 		wire.after = func(r *http.Request) error {
@@ -258,9 +288,7 @@ func TestLiveListMany(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			if err := p.Delete(ctx, name); err != nil {
-				t.Fatal(err)
-			}
+			remove(t, p, name)
 		}
 	}
 	_ = pages(ctx, p, nebula.Filter{})

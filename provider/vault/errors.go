@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const providerName = "vault"
@@ -34,12 +34,12 @@ type ResponseError struct {
 func (e *ResponseError) Error() string { return fmt.Sprintf("Vault answered with status %d", e.Status) }
 
 // responseError reads a refusal. A body of another form than Vault's has no words.
-func responseError(r request, status int, body []byte) *ResponseError {
-	e := &ResponseError{Method: r.method, Path: r.path, Status: status, list: r.query.Get("list") == "true"}
+func responseError(r request, a *httpx.Answer) *ResponseError {
+	e := &ResponseError{Method: r.method, Path: r.path, Status: a.Status, list: r.query.Get("list") == "true"}
 	var said struct {
 		Errors []string `json:"errors"`
 	}
-	if json.Unmarshal(body, &said) == nil {
+	if json.Unmarshal(a.Body, &said) == nil {
 		e.Errors = said.Errors
 	}
 	return e
@@ -50,44 +50,34 @@ func (e *ResponseError) says(text string) bool {
 	return slices.ContainsFunc(e.Errors, func(line string) bool { return strings.Contains(line, text) })
 }
 
-// fail says what err, from anywhere below, means for an operation. This file
-// is the only one that knows the errors of the SDK and of the server.
-func (p *Provider) fail(op string, name nebula.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	located := *p.explain(err)
-	located.Op, located.Provider, located.ID = op, providerName, name.ID()
-	return &located
-}
-
-// explain returns the error that err is, or one that wraps it.
-func (p *Provider) explain(err error) *nebula.Error {
+// Explain implements [provider.Driver].
+func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
 		return e
 	}
 	var answered *ResponseError
 	if errors.As(err, &answered) {
-		e = p.explainAnswer(answered)
+		e = d.explainAnswer(answered)
 	} else {
-		e = remote.Server{Host: p.wire.address.Host, Address: "address", Authorities: "ca_cert"}.Explain(err)
+		authorities := "ca_cert" + d.config.environment.aboutAuthorities()
+		e = httpx.Server{Host: d.wire.address.Host, Address: "address", Authorities: authorities}.Explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
 }
 
 // explainAnswer is for what the server said.
-func (p *Provider) explainAnswer(r *ResponseError) *nebula.Error {
+func (d *driver) explainAnswer(r *ResponseError) *nebula.Error {
 	switch r.Status {
 	case http.StatusBadRequest:
-		return p.explainBadRequest(r)
+		return d.explainBadRequest(r)
 	case http.StatusForbidden, http.StatusUnauthorized:
-		return p.explainDenied(r)
+		return d.explainDenied(r)
 	case http.StatusNotFound:
-		return p.explainNotFound(r)
+		return d.explainNotFound(r)
 	case http.StatusMethodNotAllowed:
-		return p.errMount()
+		return d.errMount()
 	case http.StatusRequestEntityTooLarge:
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
 	case http.StatusInternalServerError:
@@ -120,14 +110,14 @@ func explainUnavailable(r *ResponseError) *nebula.Error {
 		e.Message, e.Hint = fmt.Sprintf("this node of Vault is a standby (status %d)", code), "set address to the active node or a load balancer"
 	case code == http.StatusServiceUnavailable:
 	case code >= 500:
-		e.Err = middleware.ErrUnclear
+		e.Err = provider.ErrUnclear
 	default:
 		e.Kind = nebula.ErrInternal
 	}
 	return e
 }
 
-func (p *Provider) explainBadRequest(r *ResponseError) *nebula.Error {
+func (d *driver) explainBadRequest(r *ResponseError) *nebula.Error {
 	login := strings.HasSuffix(r.Path, "/login")
 	switch {
 	case login || r.says("invalid role") || r.says("invalid secret"):
@@ -177,22 +167,33 @@ func isInvalidToken(err error) bool {
 		(r.says("invalid token") || r.says("bad token"))
 }
 
-func (p *Provider) explainDenied(r *ResponseError) *nebula.Error {
+func (d *driver) explainDenied(r *ResponseError) *nebula.Error {
 	if isInvalidToken(r) {
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the token is not valid: it expired, was revoked or used up",
-			Hint: p.auth.hint()}
+			Hint: d.auth.hint()}
 	}
 	if r.says("missing client token") {
 		return errNoToken()
 	}
-	capability := p.needed(r)
+	if strings.HasSuffix(r.Path, "/login") {
+		return d.errLogin(r)
+	}
+	capability := d.needed(r)
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 		Message: fmt.Sprintf("the token lacks the capability %s on %s", capability, r.Path),
-		Hint:    "add to its policy: " + p.policyLine(r.Path, capability)}
+		Hint:    "add to its policy: " + d.policyLine(r.Path, capability)}
+}
+
+// errLogin is for a login that was denied before role and secret id were looked
+// at: nobody asks with a token there, so that no policy is in the way.
+func (d *driver) errLogin(r *ResponseError) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
+		Message: fmt.Sprintf("the login at %q was refused: there is no auth method of type AppRole, or it does not admit this machine", r.Path),
+		Hint:    "look at auth.mount_path and namespace: vault auth list"}
 }
 
 // needed returns the capability that was refused.
-func (p *Provider) needed(r *ResponseError) string {
+func (d *driver) needed(r *ResponseError) string {
 	switch {
 	case r.list:
 		return "list"
@@ -202,7 +203,7 @@ func (p *Provider) needed(r *ResponseError) string {
 		return "patch"
 	case r.Method == http.MethodDelete:
 		return "delete"
-	case strings.HasPrefix(r.Path, p.paths.mount+"/data/"):
+	case strings.HasPrefix(r.Path, d.paths.mount+"/data/"):
 		return "create and update"
 	}
 	return "update"
@@ -210,35 +211,33 @@ func (p *Provider) needed(r *ResponseError) string {
 
 // policyLine returns the line for a policy, for all credentials where the path
 // is that of one.
-func (p *Provider) policyLine(path, capability string) string {
-	for _, tree := range []string{"data", "metadata", "undelete"} {
-		if rest, ok := strings.CutPrefix(path, p.paths.folder(tree)+"/"); ok && rest != "" {
-			path = p.paths.policyPath(tree)
+func (d *driver) policyLine(path, capability string) string {
+	for _, tree := range []string{"data", "metadata", "delete", "undelete"} {
+		if rest, ok := strings.CutPrefix(path, d.paths.folder(tree)+"/"); ok && rest != "" {
+			path = d.paths.policyPath(tree)
 		}
 	}
 	quoted := strings.ReplaceAll(capability, " and ", `", "`)
 	return fmt.Sprintf(`path %q { capabilities = ["%s"] }`, path, quoted)
 }
 
-func (p *Provider) explainNotFound(r *ResponseError) *nebula.Error {
-	if isNoMount(r) {
-		return p.errMount()
+func (d *driver) explainNotFound(r *ResponseError) *nebula.Error {
+	switch {
+	case strings.HasSuffix(r.Path, "/login"):
+		return d.errLogin(r)
+	case isNoMount(r):
+		return d.errMount()
 	}
-	return remote.ErrMissing()
+	return provider.NotFound()
 }
 
-func (p *Provider) errMount() *nebula.Error {
+func (d *driver) errMount() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-		Message: "there is no secrets engine of type KV version 2 at " + strconv.Quote(p.paths.mount),
-		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + p.paths.mount + " kv-v2"}
+		Message: "there is no secrets engine of type KV version 2 at " + strconv.Quote(d.paths.mount),
+		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + d.paths.mount + " kv-v2"}
 }
 
 func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",
 		Hint: "set auth.token_file or VAULT_TOKEN, or log in: vault login"}
-}
-
-func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Vault, or no secrets engine of type KV version 2",
-		Hint: "look at address and mount_path"}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // AcceptsTag reports whether a tag is within the limits of Vault.
@@ -13,7 +14,17 @@ func AcceptsTag(key, value string) bool {
 }
 
 // StoreUnchecked stores a text of any size and form.
-func StoreUnchecked(ctx context.Context, p *Provider, name nebula.Name, record string) error {
-	_, err := p.put(ctx, http.MethodPost, name, record, -1)
-	return p.fail("store", name, err)
+func StoreUnchecked(ctx context.Context, c Config, name nebula.Name, record string) error {
+	d, err := newDriver(c, provider.NewOptions(provider.OneShot()))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Open(ctx); err != nil {
+		return err
+	}
+	if _, err = d.put(ctx, http.MethodPost, name, record, -1); err != nil {
+		return d.Explain(name, err)
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -37,14 +37,14 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
-	p := open(t, hostileConfig(server.URL), middleware.Options{})
+	p := open(t, hostileConfig(server.URL), provider.OneShot())
 	name, _ := record(t, "x", "", nil)
 	return p, name
 }
 
 func hostileConfig(address string) vault.Config {
 	c := vault.DefaultConfig()
-	c.Address, c.OneShot, c.Timeout, c.Namespace = address, true, time.Second, ""
+	c.Address, c.Timeout, c.Namespace = address, time.Second, ""
 	c.Auth.Token = nebula.NewSecret([]byte(secretToken))
 	c.Retry.MaxRetries = 0
 	return c
@@ -190,7 +190,7 @@ func TestExpiredCertificate(t *testing.T) {
 	wire := hostileConfig(server.URL)
 	wire.CACert, wire.Retry.MaxRetries = ca, 5
 	name, _ := record(t, "x", "", nil)
-	refuses(t, open(t, wire, middleware.Options{}), name, nebula.ErrUnavailable)
+	refuses(t, open(t, wire, provider.OneShot()), name, nebula.ErrUnavailable)
 	if served.Load() != 0 {
 		t.Error("a request was sent")
 	}
@@ -207,7 +207,7 @@ func TestRetryAfter(t *testing.T) {
 		}))
 		c := hostileConfig(server.URL)
 		c.Retry.MaxRetries = 1
-		p := open(t, c, middleware.Options{})
+		p := open(t, c, provider.OneShot())
 		name, _ := record(t, "x", "", nil)
 		began := time.Now()
 		_, err := p.Retrieve(t.Context(), name)

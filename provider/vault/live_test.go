@@ -9,7 +9,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 	"github.com/nebula-credential/nebula/providertest"
 )
@@ -17,8 +17,9 @@ import (
 // policy is the one of docs/providers/vault.md, for a mount.
 func policy(mount string) string {
 	return fmt.Sprintf(`
-path "%[1]s/data/*" { capabilities = ["create", "read", "update", "patch", "delete"] }
+path "%[1]s/data/*" { capabilities = ["create", "read", "update", "patch"] }
 path "%[1]s/metadata/*" { capabilities = ["read", "update", "delete", "list"] }
+path "%[1]s/delete/*" { capabilities = ["update"] }
 path "%[1]s/undelete/*" { capabilities = ["update"] }
 `, mount)
 }
@@ -26,8 +27,8 @@ path "%[1]s/undelete/*" { capabilities = ["update"] }
 // liveConfig is for the server, with a folder of its own and no background
 // calls that a test did not ask for.
 func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
-	c := vault.DefaultConfig()
-	c.Address, c.CACert, c.MountPath, c.Namespace = s.Address, s.CAFile, mount, ""
+	c := vault.DefaultConfigIn(func(string) string { return "" })
+	c.Address, c.CACert, c.MountPath = s.Address, s.CAFile, mount
 	c.PathPrefix = "p-" + strings.ToLower(rand.Text())
 	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
 	return c
@@ -37,18 +38,13 @@ func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
 type liveProviders struct {
 	configs map[nebula.Provider]vault.Config
 	make    func(*testing.T) vault.Config
-	layers  bool // put all of them around
 }
 
-func (l *liveProviders) open(t *testing.T, c vault.Config) nebula.Provider {
+func (l *liveProviders) open(t *testing.T, c vault.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
-	bare, err := vault.New(c)
+	p, err := vault.New(c, options...)
 	if err != nil {
 		t.Fatal(err)
-	}
-	p := nebula.Provider(bare)
-	if l.layers {
-		p = middleware.Stack(p, middleware.Options{})
 	}
 	l.configs[p] = c
 	return p
@@ -58,10 +54,12 @@ func (l *liveProviders) open(t *testing.T, c vault.Config) nebula.Provider {
 // with more.
 const few = 60
 
-func liveHarness(s *livetest.VaultServer, most int, layers bool, configure func(*testing.T) vault.Config) providertest.Harness {
-	l := &liveProviders{configs: make(map[nebula.Provider]vault.Config), make: configure, layers: layers}
+func liveHarness(s *livetest.VaultServer, maxStores int, configure func(*testing.T) vault.Config) providertest.Harness {
+	l := &liveProviders{configs: make(map[nebula.Provider]vault.Config), make: configure}
 	return providertest.Harness{
-		New:    func(t *testing.T) nebula.Provider { return l.open(t, l.make(t)) },
+		New: func(t *testing.T, options ...provider.Option) nebula.Provider {
+			return l.open(t, l.make(t), options...)
+		},
 		Reopen: func(t *testing.T, p nebula.Provider) nebula.Provider { return l.open(t, l.configs[p]) },
 		Corrupt: func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte) {
 			c := l.configs[p]
@@ -72,10 +70,11 @@ func liveHarness(s *livetest.VaultServer, most int, layers bool, configure func(
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
 			providertest.Historian, providertest.VersionRetriever, providertest.Checker,
 		},
-		MaxRecordSize: 1_000_000,
-		MaxTags:       63,
-		AcceptsTag:    vault.AcceptsTag,
-		MaxStores:     most,
+		MaxRecordSize:   1_000_000,
+		SharedDeletions: true,
+		MaxTags:         63,
+		AcceptsTag:      vault.AcceptsTag,
+		MaxStores:       maxStores,
 	}
 }
 
@@ -83,7 +82,7 @@ func TestLiveConformanceRoot(t *testing.T) {
 	t.Parallel() // with the tests that wait
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
-	providertest.Run(t, liveHarness(s, 0, false, func(*testing.T) vault.Config { return liveConfig(s, mount) }))
+	providertest.Run(t, liveHarness(s, 0, func(*testing.T) vault.Config { return liveConfig(s, mount) }))
 }
 
 func TestLiveConformancePolicy(t *testing.T) {
@@ -91,7 +90,7 @@ func TestLiveConformancePolicy(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}})
-	providertest.Run(t, liveHarness(s, few, false, func(*testing.T) vault.Config {
+	providertest.Run(t, liveHarness(s, few, func(*testing.T) vault.Config {
 		c := liveConfig(s, mount)
 		c.Auth.Token = nebula.NewSecret([]byte(token))
 		return c
@@ -103,9 +102,9 @@ func TestLiveConformanceAppRole(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))}})
-	providertest.Run(t, liveHarness(s, few, true, func(*testing.T) vault.Config {
+	providertest.Run(t, liveHarness(s, few, func(*testing.T) vault.Config {
 		c := liveConfig(s, mount)
-		c.Auth = vault.Auth{Method: vault.MethodAppRole, MountPath: authMount, RoleID: roleID,
+		c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID,
 			SecretID: nebula.NewSecret([]byte(secretID))}
 		return c
 	}))
@@ -120,7 +119,7 @@ func TestLiveConformanceUnpatched(t *testing.T) {
 	s.API(t, http.MethodPost, mount+"/config", map[string]any{"cas_required": true})
 	token := s.Token(t, map[string]any{"policies": []string{
 		s.Policy(t, strings.ReplaceAll(policy(mount), `"patch", `, ""))}})
-	h := liveHarness(s, few, false, func(*testing.T) vault.Config {
+	h := liveHarness(s, few, func(*testing.T) vault.Config {
 		c := liveConfig(s, mount)
 		c.Auth.Token = nebula.NewSecret([]byte(token))
 		return c

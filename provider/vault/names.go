@@ -17,7 +17,7 @@ type paths struct {
 }
 
 // secret returns the path of a secret in one of the engine's trees: data,
-// metadata, undelete.
+// metadata, delete, undelete.
 func (p paths) secret(tree string, name nebula.Name) string {
 	return p.folder(tree) + "/" + name.String()
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // The server stops for ten seconds and starts again, under load. Every call
@@ -23,9 +23,8 @@ func TestLiveStopAndStart(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	s.API(t, http.MethodPost, "secret/config", map[string]any{"max_versions": 10_000})
 	c := liveConfig(s, "secret")
-	c.OneShot = true
-	metrics := new(middleware.StorageMetrics)
-	p := open(t, c, middleware.Options{Metrics: metrics})
+	metrics := new(provider.StorageMetrics)
+	p := open(t, c, provider.WithMetrics(metrics), provider.OneShot())
 	const writers, outage = 8, 10 * time.Second
 	id := func(i int) string { return fmt.Sprintf("w%d", i) }
 	acknowledged := make([][]nebula.Version, writers)
@@ -103,9 +102,9 @@ func TestLiveDown(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	wire := &recorder{inner: &http.Transport{}}
 	c := liveConfig(s, "secret")
-	c.Transport, c.OneShot = wire, true
+	c.Transport = wire
 	c.Retry.BaseDelayMS, c.Retry.MaxRetries = 10, 5
-	counted := open(t, c, middleware.Options{})
+	counted := open(t, c, provider.OneShot())
 	name, e := record(t, "w0", "v", nil)
 	if _, err := counted.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
@@ -119,7 +118,7 @@ func TestLiveDown(t *testing.T) {
 	}
 
 	// A process that never heard of the server is told at once.
-	first := open(t, c, middleware.Options{})
+	first := open(t, c, provider.OneShot())
 	wire.since()
 	began := time.Now()
 	_, err = first.Retrieve(t.Context(), name)
@@ -133,8 +132,8 @@ func TestLiveDown(t *testing.T) {
 func TestLiveSealed(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{TLS: true})
 	c := liveConfig(s, "secret")
-	c.OneShot, c.Retry.MaxRetries = true, 0
-	p := open(t, c, middleware.Options{})
+	c.Retry.MaxRetries = 0
+	p := open(t, c, provider.OneShot())
 	name, e := record(t, "x", "v", nil)
 	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
@@ -143,7 +142,7 @@ func TestLiveSealed(t *testing.T) {
 	_, err := p.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "sealed", "vault operator unseal")
 	c.CACert = ""
-	stranger := open(t, c, middleware.Options{})
+	stranger := open(t, c, provider.OneShot())
 	_, err = stranger.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "certificate", "ca_cert")
 }

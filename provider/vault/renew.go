@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 const (
@@ -15,23 +15,23 @@ const (
 	firstLook = time.Second
 
 	// Waits after a failure, the shortest and the longest.
-	shortestWait = time.Second
-	longestWait  = time.Minute
+	minWait = time.Second
+	maxWait = time.Minute
 )
 
 // renewer keeps the token alive, in the background.
 type renewer struct {
 	auth      *authenticator
-	clock     middleware.Clock
+	clock     provider.Clock
 	logger    *slog.Logger
 	threshold time.Duration
 	limit     time.Duration // of a call
-	explain   func(error) *nebula.Error
+	explain   func(nebula.Name, error) *nebula.Error
 }
 
 // run returns when ctx ends, or when there is nothing left to renew.
 func (r *renewer) run(ctx context.Context) {
-	if r.auth.config.Method == MethodToken && !r.examine(ctx) {
+	if r.auth.config.Method == methodToken && !r.examine(ctx) {
 		return
 	}
 	for failures := 0; ; {
@@ -48,7 +48,7 @@ func (r *renewer) run(ctx context.Context) {
 			return
 		case err == nil:
 			failures = 0
-		case r.auth.config.Method == MethodToken && !r.mayPass(err):
+		case r.auth.config.Method == methodToken && !r.mayPass(err):
 			r.log(ctx, slog.LevelWarn, "the token can no longer be renewed")
 			return
 		default:
@@ -88,7 +88,7 @@ func (r *renewer) worthwhile(ctx context.Context, l lease) bool {
 		return false
 	case l.limited: // each call is one of few uses
 		return false
-	case !l.renewable && r.auth.config.Method == MethodToken:
+	case !l.renewable && r.auth.config.Method == methodToken:
 		r.log(ctx, slog.LevelWarn, "the token ends and cannot be renewed", slog.Time("end", l.since.Add(l.ttl)))
 		return false
 	}
@@ -116,7 +116,7 @@ func renewAfter(ttl, threshold time.Duration, random float64) time.Duration {
 }
 
 func (r *renewer) pause(failures int) time.Duration {
-	wait := min(longestWait, shortestWait<<min(failures-1, 10))
+	wait := min(maxWait, minWait<<min(failures-1, 10))
 	return time.Duration(float64(wait) * (0.75 + 0.5*r.clock.Random()))
 }
 
@@ -134,12 +134,12 @@ func (r *renewer) keep(ctx context.Context, l lease) error {
 		case err == nil && renewed.ttl > left+min(time.Second, left/2): // whole seconds are no gain
 			r.auth.extend(renewed)
 			return nil
-		case err == nil && r.auth.config.Method == MethodToken:
+		case err == nil && r.auth.config.Method == methodToken:
 			// The end of its greatest life: what is left is not renewed.
 			renewed.renewable = false
 			r.auth.extend(renewed)
 			return nil
-		case r.auth.config.Method == MethodToken:
+		case r.auth.config.Method == methodToken:
 			return err
 		}
 	}
@@ -149,11 +149,9 @@ func (r *renewer) keep(ctx context.Context, l lease) error {
 
 // mayPass reports whether the same call may succeed later.
 func (r *renewer) mayPass(err error) bool {
-	return middleware.Transient(r.explain(err))
+	return provider.Transient(r.explain(nebula.Name{}, err))
 }
 
 func (r *renewer) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	if r.logger != nil {
-		r.logger.LogAttrs(ctx, level, message, append(attrs, slog.String("provider", providerName))...)
-	}
+	r.logger.LogAttrs(ctx, level, message, append(attrs, slog.String("provider", providerName))...)
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
@@ -32,8 +32,8 @@ func (l *liveStore) now() time.Time { return time.Now().Add(time.Duration(l.ahea
 
 // pass lets the time pass that a rotation waits for, whenever the keyring is
 // read.
-func (l *liveStore) pass(ctx context.Context, call middleware.Call, next func(context.Context) error) error {
-	if call.Op == middleware.OpRetrieve && call.Name.IsKeyring() {
+func (l *liveStore) pass(ctx context.Context, call provider.Call, next func(context.Context) error) error {
+	if call.Op == provider.OpRetrieve && call.Name.IsKeyring() {
 		l.writes.Lock()
 		l.ahead.Add(int64(2 * time.Minute))
 		l.writes.Unlock()
@@ -41,13 +41,12 @@ func (l *liveStore) pass(ctx context.Context, call middleware.Call, next func(co
 	return next(ctx)
 }
 
-func (l *liveStore) open(t *testing.T, outer ...middleware.Interceptor) (*nebula.Store, nebula.Provider) {
+func (l *liveStore) open(t *testing.T, outer ...provider.Interceptor) (*nebula.Store, nebula.Provider) {
 	t.Helper()
-	bare, err := vault.New(l.config)
+	p, err := vault.New(l.config, provider.WithInterceptors(outer...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := middleware.Stack(bare, middleware.Options{Outer: outer})
 	s, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{l.key}, Now: l.now})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +56,7 @@ func (l *liveStore) open(t *testing.T, outer ...middleware.Interceptor) (*nebula
 }
 
 // rotate is a process that rotates, or goes on with it, and may be stopped.
-func (l *liveStore) rotate(ctx context.Context, t *testing.T, o nebula.RotateOptions, outer ...middleware.Interceptor) (nebula.RotateResult, error) {
+func (l *liveStore) rotate(ctx context.Context, t *testing.T, o nebula.RotateOptions, outer ...provider.Interceptor) (nebula.RotateResult, error) {
 	t.Helper()
 	s, _ := l.open(t, outer...)
 	defer s.Close()
@@ -135,7 +134,7 @@ func TestLiveRotate(t *testing.T) {
 	killed, kill = context.WithCancel(t.Context())
 	_, err = l.rotate(killed, t, nebula.RotateOptions{ResumeOnly: true,
 		Progress: func(int, int) { rest.Do(l.writes.Lock) },
-		Waiting:  func(time.Duration) { kill() }})
+		Waiting:  func(nebula.RotateWait) { kill() }})
 	rest.Do(l.writes.Lock)
 	l.writes.Unlock()
 	if !errors.Is(err, context.Canceled) {

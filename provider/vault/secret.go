@@ -4,19 +4,20 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // secret is what a read of a secret gives.
 type secret struct {
 	Data     map[string]any `json:"data"`
 	Metadata struct {
+		versionMetadata
 		Version        int64             `json:"version"`
-		CreatedTime    string            `json:"created_time"`
-		DeletionTime   string            `json:"deletion_time"`
 		CustomMetadata map[string]string `json:"custom_metadata"`
 	} `json:"metadata"`
 }
@@ -29,9 +30,9 @@ func (s secret) version() nebula.Version {
 }
 
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
-	raw, ok := s.Data[recordKey].(string)
-	if !ok {
-		return nebula.Record{}, remote.ErrForeign()
+	raw, _ := s.Data[recordKey].(string)
+	if s.isForeign(name, raw) {
+		return nebula.Record{}, provider.NotARecord()
 	}
 	envelope, err := nebula.ParseEnvelope(name, []byte(raw))
 	if err != nil {
@@ -40,35 +41,76 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
 }
 
-// read reads a secret, in the version of that number or, with 0, the current one.
-func (p *Provider) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
-	r := request{method: http.MethodGet, path: p.paths.secret("data", name)}
+// recordBegin is how every record begins, of whatever version.
+const recordBegin = `{"version":`
+
+// isForeign reports whether somebody else's secret is in the place of a
+// credential: nothing in it is of ours, neither the mark nor the record. The
+// keyring has no mark.
+func (s secret) isForeign(name nebula.Name, raw string) bool {
+	return !name.IsKeyring() && !isMarked(s.Metadata.CustomMetadata) && !strings.HasPrefix(raw, recordBegin)
+}
+
+// Retrieve implements [provider.Driver]. It makes one call.
+func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
+	s, err := d.read(ctx, name, 0)
+	if isMissing(err) && name.IsKeyring() && s.Metadata.Version != 0 {
+		err = d.errKeyringDeleted(s.Metadata.Version, s.Metadata.versionMetadata)
+	}
+	if err != nil {
+		return nebula.Record{}, err
+	}
+	d.recent.Note(name, s.version())
+	return s.record(name)
+}
+
+// Exists implements [provider.Driver]. It reads the metadata: one call.
+func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
+	m, err := d.readMetadata(ctx, name)
+	switch {
+	case isMissing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return m.live(), d.keyringDeleted(name, m)
+}
+
+// read reads a secret, in the version of that number or, with 0, the current
+// one. Of a version that is deleted its metadata comes beside the error.
+func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
+	r := request{method: http.MethodGet, path: d.paths.secret("data", name)}
 	if number != 0 {
 		r.query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
 	}
-	a, err := p.call(ctx, r)
+	a, err := d.call(ctx, r)
+	if isMissing(err) {
+		s, _ := decode[secret](d.wire, a) // no data: it was never there
+		return s, err
+	}
 	if err != nil {
 		return secret{}, err
 	}
-	s, err := decode[secret](a)
+	s, err := decode[secret](d.wire, a)
 	if err == nil && s.Metadata.Version == 0 {
 		// KV version 1 answers too, with data of its own form.
-		err = p.errMount()
+		err = d.errMount()
 	}
-	p.noteSchedule(s.Metadata.DeletionTime)
+	d.noteSchedule(s.Metadata.DeletionTime)
 	return s, err
 }
 
 // noteSchedule remembers that there are live versions with a time of deletion:
-// Vault leaves them out where it leaves out deleted ones.
-func (p *Provider) noteSchedule(deletion string) {
+// Vault leaves them out of lists as it does deleted ones.
+func (d *driver) noteSchedule(deletion string) {
 	if deletion != "" {
-		p.scheduled.Store(true)
+		d.scheduled.Store(true)
 	}
 }
 
 // secretMetadata is what Vault keeps of a secret beside its values.
 type secretMetadata struct {
+	CreatedTime    string                     `json:"created_time"` // of the first version
 	CurrentVersion int64                      `json:"current_version"`
 	Versions       map[string]versionMetadata `json:"versions"`
 	CustomMetadata map[string]string          `json:"custom_metadata"`
@@ -82,26 +124,29 @@ type versionMetadata struct {
 	Destroyed    bool   `json:"destroyed"`
 }
 
-func (p *Provider) readMetadata(ctx context.Context, name nebula.Name) (secretMetadata, error) {
-	a, err := p.call(ctx, request{method: http.MethodGet, path: p.paths.secret("metadata", name)})
+func (d *driver) readMetadata(ctx context.Context, name nebula.Name) (secretMetadata, error) {
+	a, err := d.call(ctx, request{method: http.MethodGet, path: d.paths.secret("metadata", name)})
 	if err != nil {
 		return secretMetadata{}, err
 	}
-	m, err := decode[secretMetadata](a)
-	m.now = p.serverTime(a)
+	m, err := decode[secretMetadata](d.wire, a)
+	if err == nil && m.Versions == nil {
+		err = d.errMount() // KV version 1 has a secret of that path
+	}
+	m.now = d.serverTime(a)
 	return m, err
 }
 
 // serverTime returns the time by which the server judges what is deleted. Its
 // header has whole seconds, so that a deletion just now would lie ahead of it.
-func (p *Provider) serverTime(a *answer) time.Time {
-	if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
+func (d *driver) serverTime(a *httpx.Answer) time.Time {
+	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
 		return at.Add(time.Second)
 	}
-	return p.clock.Now()
+	return d.options.Clock.Now()
 }
 
-// latest returns what is kept of the current version, be it deleted.
+// latest returns what is kept of the current version, deleted or not.
 func (m secretMetadata) latest() (versionMetadata, bool) {
 	v, ok := m.Versions[strconv.FormatInt(m.CurrentVersion, 10)]
 	return v, ok
@@ -121,6 +166,14 @@ func (m secretMetadata) gone(v versionMetadata) bool {
 	return err == nil && !at.After(m.now)
 }
 
+// replacedDeleted reports whether the version of that number was deleted before
+// the next one was written.
+func (m secretMetadata) replacedDeleted(number int64) bool {
+	deleted, err := time.Parse(time.RFC3339Nano, m.Versions[strconv.FormatInt(number, 10)].DeletionTime)
+	next, err2 := time.Parse(time.RFC3339Nano, m.Versions[strconv.FormatInt(number+1, 10)].CreatedTime)
+	return err == nil && err2 == nil && !deleted.After(next)
+}
+
 // current returns the version of a live record, or "".
 func (m secretMetadata) current() nebula.Version {
 	v, ok := m.latest()
@@ -130,9 +183,10 @@ func (m secretMetadata) current() nebula.Version {
 	return formatVersion(m.CurrentVersion, v.CreatedTime)
 }
 
-// modified returns when the current version was written.
-func (m secretMetadata) modified() time.Time {
+// times returns when the secret and its current version were written.
+func (m secretMetadata) times() (created, modified time.Time) {
 	v, _ := m.latest()
-	at, _ := time.Parse(time.RFC3339Nano, v.CreatedTime)
-	return at.UTC()
+	created, _ = time.Parse(time.RFC3339Nano, m.CreatedTime)
+	modified, _ = time.Parse(time.RFC3339Nano, v.CreatedTime)
+	return created.UTC(), modified.UTC()
 }

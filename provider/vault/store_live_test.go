@@ -10,15 +10,16 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
-	"github.com/nebula-credential/nebula/middleware"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // narrow is the policy of docs/providers/vault.md, for a mount and a folder.
 func narrow(mount, prefix string) string {
 	return fmt.Sprintf(`
-path "%[1]s/data/%[2]s/*" { capabilities = ["create", "read", "update", "patch", "delete"] }
+path "%[1]s/data/%[2]s/*" { capabilities = ["create", "read", "update", "patch"] }
 path "%[1]s/metadata/%[2]s/*" { capabilities = ["read", "update", "delete"] }
 path "%[1]s/metadata/%[2]s/" { capabilities = ["list"] }
+path "%[1]s/delete/%[2]s/*" { capabilities = ["update"] }
 path "%[1]s/undelete/%[2]s/*" { capabilities = ["update"] }
 `, mount, prefix)
 }
@@ -30,7 +31,7 @@ func TestLiveStore(t *testing.T) {
 	c := liveConfig(s, s.Mount(t, 2))
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, narrow(c.MountPath, c.PathPrefix))}})
 	wire := &recorder{inner: &http.Transport{}}
-	c.Auth.Token, c.OneShot, c.Transport = nebula.NewSecret([]byte(token)), true, wire
+	c.Auth.Token, c.Transport = nebula.NewSecret([]byte(token)), wire
 	keyFile := filepath.Join(t.TempDir(), "key")
 	if err := nebula.CreateKeyFile(keyFile); err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func TestLiveStore(t *testing.T) {
 	key := &nebula.KeyFile{Path: keyFile}
 	ctx := t.Context()
 	reopen := func() *nebula.Store {
-		store, err := nebula.Open(ctx, open(t, c, middleware.Options{}), nebula.Options{Keys: []nebula.Key{key}})
+		store, err := nebula.Open(ctx, open(t, c, provider.OneShot()), nebula.Options{Keys: []nebula.Key{key}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,13 +68,13 @@ func TestLiveStore(t *testing.T) {
 	if calls := wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
 		t.Errorf("a put over what was got: %q, want one call", calls)
 	}
-	checker, _ := nebula.As[nebula.Checker](open(t, c, middleware.Options{}))
+	checker, _ := nebula.As[nebula.Checker](open(t, c, provider.OneShot()))
 	for _, f := range checker.Check(ctx) {
 		if f.Severity != nebula.SeverityOK {
 			t.Errorf("doctor: %+v", f)
 		}
 	}
-	if err := store.Delete(ctx, "token"); err != nil {
+	if existed, err := store.Delete(ctx, "token", nebula.DeleteOptions{}); err != nil || !existed {
 		t.Fatal(err)
 	}
 	if err := store.Restore(ctx, "token"); err != nil {

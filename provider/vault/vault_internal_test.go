@@ -2,7 +2,6 @@ package vault
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -10,7 +9,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/remote"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 func TestVersions(t *testing.T) {
@@ -26,34 +25,6 @@ func TestVersions(t *testing.T) {
 		if n, ok := parseVersion(wrong); ok {
 			t.Errorf("%q is read as %d", wrong, n)
 		}
-	}
-}
-
-// A version counts as seen for a moment, and the memory of them is bounded.
-func TestSights(t *testing.T) {
-	var s sights
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	name, err := nebula.ID("a").Name()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.note(name, "1", now)
-	if !s.has(name, "1", now.Add(sightHolds-1)) || s.has(name, "1", now.Add(sightHolds)) || s.has(name, "2", now) || s.has(name, "1", now.Add(-1)) {
-		t.Error("the sight holds too long, or not long enough")
-	}
-	s.forget(name)
-	if s.has(name, "1", now) {
-		t.Error("what was forgotten is known")
-	}
-	for i := range mostSights + 1 {
-		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.note(other, "1", now)
-	}
-	if len(s.last) > mostSights {
-		t.Errorf("%d are kept", len(s.last))
 	}
 }
 
@@ -77,7 +48,7 @@ func TestRenewAfter(t *testing.T) {
 
 // Every failure of the server has a kind and a hint of its own.
 func TestExplainAnswers(t *testing.T) {
-	p, err := New(DefaultConfig())
+	d, err := newDriver(DefaultConfig(), provider.NewOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,24 +80,10 @@ func TestExplainAnswers(t *testing.T) {
 	} {
 		cause := &ResponseError{Method: c.method, Path: c.path, Status: c.status, Errors: []string{c.said}}
 		name, _ := nebula.ID("x").Name()
-		got := p.fail("store", name, cause)
+		got := d.Explain(name, cause)
 		var answered *ResponseError
 		if !errors.Is(got, c.kind) || !errors.As(got, &answered) || !strings.Contains(got.Error(), c.text) {
 			t.Errorf("%d %s %q: %v", c.status, c.method, c.said, got)
-		}
-	}
-}
-
-func TestRetryAfterHeader(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for value, want := range map[string]time.Duration{"0": 0, "17": 17 * time.Second, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute} {
-		if got := remote.RetryAfter(http.Header{"Retry-After": {value}}, now); got == nil || got.Delay != want {
-			t.Errorf("%q: %v, want %v", value, got, want)
-		}
-	}
-	for _, value := range []string{"", "-1", "soon"} {
-		if got := remote.RetryAfter(http.Header{"Retry-After": {value}}, now); got != nil {
-			t.Errorf("%q: %v", value, got)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package vault
 import (
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nebula-credential/nebula"
@@ -37,50 +36,11 @@ func parseNumber(text string) (number int64, ok bool) {
 	return n, err == nil && n > 0 && strconv.FormatInt(n, 10) == text
 }
 
+// The versions that were the current ones a moment ago are remembered: at most
+// maxRecent of them, each for recentFor. Vault compares by number whether one
+// still is; that spares the look whether the number is of the same secret, since
+// a change is often made of what was just read.
 const (
-	// sightHolds is how long a version that was read is taken for one of the
-	// secret that is there: a change is made of what was just read.
-	sightHolds = 2 * time.Second
-	// mostSights bounds the memory that they take.
-	mostSights = 1024
+	maxRecent = 1024
+	recentFor = 2 * time.Second
 )
-
-// sights are the versions that were the current ones a moment ago. Whether one
-// still is, Vault compares by its number; this spares the look whether the
-// number is of the same secret.
-type sights struct {
-	mu   sync.Mutex
-	last map[nebula.Name]sight
-}
-
-type sight struct {
-	version nebula.Version
-	at      time.Time
-}
-
-func (s *sights) note(name nebula.Name, v nebula.Version, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == nil {
-		s.last = make(map[nebula.Name]sight)
-	}
-	if len(s.last) >= mostSights {
-		clear(s.last)
-	}
-	s.last[name] = sight{v, now}
-}
-
-func (s *sights) forget(name nebula.Name) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.last, name)
-}
-
-// has reports whether that version was the current one a moment ago.
-func (s *sights) has(name nebula.Name, v nebula.Version, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last, ok := s.last[name]
-	age := now.Sub(last.at)
-	return ok && last.version == v && age >= 0 && age < sightHolds
-}

@@ -4,19 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
+	"fmt"
 	"net/http"
 	"net/url"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
 // Limits of answers, in bytes. A record of the greatest size whose every
 // character is escaped fits; so does a list of half a million names.
 const (
-	maxAnswer      = 8 << 20
-	maxListAnswer  = 64 << 20
-	maxErrorAnswer = 1 << 20
+	maxAnswer     = 8 << 20
+	maxListAnswer = 64 << 20
 )
 
 // The headers of Vault.
@@ -44,89 +44,96 @@ type request struct {
 	token  string
 	limit  int64 // of the answer; 0 is maxAnswer
 	root   bool  // asked of the root namespace
+	silent bool  // the answer to success has no data, at most warnings
 }
 
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// do makes the call once. Its errors are *ResponseError, or those of the
-// way there.
-func (w *wire) do(ctx context.Context, r request) (*answer, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	httpRequest, err := w.build(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	response, err := w.http.Do(httpRequest)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
+// do makes the call once. Its errors are *ResponseError, one of kind
+// ErrInvalidConfig if something else than Vault answers, or those of the way
+// there.
+func (w *wire) do(ctx context.Context, r request) (*httpx.Answer, error) {
+	u := *w.address
+	u.Path += "/v1/" + r.path
+	u.RawQuery = r.query.Encode()
 	limit := r.limit
 	if limit == 0 {
 		limit = maxAnswer
 	}
-	if response.StatusCode >= 300 {
-		limit = maxErrorAnswer
+	a, err := httpx.Call(ctx, w.http, httpx.Request{Method: r.method, URL: &u, Header: w.header(r), Body: r.body, MaxAnswer: limit})
+	switch {
+	case err != nil:
+	case !isVaults(r, a):
+		err = w.errForeign(a)
+	case !a.OK():
+		err = responseError(r, a)
 	}
-	body, err := httpx.ReadAll(response.Body, limit)
-	if err != nil {
-		return nil, err
-	}
-	a := &answer{status: response.StatusCode, header: response.Header, body: body}
-	if response.StatusCode < 300 {
-		return a, nil
-	}
-	return a, responseError(r, response.StatusCode, body)
+	return a, err
 }
 
-func (w *wire) build(ctx context.Context, r request) (*http.Request, error) {
-	u := *w.address
-	u.Path += "/v1/" + r.path
-	u.RawQuery = r.query.Encode()
-	var body io.Reader
-	if r.body != nil {
-		encoded, err := json.Marshal(r.body)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(encoded)
+// isVaults reports whether an answer can be Vault's by its form. Nothing is asked
+// of refusals that mean the same whoever gives them, a load balancer for example.
+func isVaults(r request, a *httpx.Answer) bool {
+	switch a.Status {
+	case http.StatusNoContent:
+		return true
+	case http.StatusOK:
+		// The data of other answers is read, and its form with it.
+		return !r.silent || hasForm(a.Body)
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusPreconditionFailed:
+		return hasForm(a.Body)
+	case http.StatusNotFound:
+		// A patch of what is not there is the one refusal without a body.
+		return hasForm(a.Body) || r.method == http.MethodPatch && len(a.Body) == 0 && a.Header.Get("Content-Type") == "application/json"
 	}
-	request, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
-	if err != nil {
-		return nil, err
+	return a.Status > 299
+}
+
+// hasForm reports whether a body is an object with one of the two keys of which
+// every answer of Vault has one.
+func hasForm(body []byte) bool {
+	var form struct {
+		Data   json.RawMessage `json:"data"`
+		Errors []string        `json:"errors"`
 	}
-	// Vault asks for it where it is to be safe from requests that a browser or
-	// a proxy was tricked into.
-	request.Header.Set(headerRequest, "true")
+	return json.Unmarshal(body, &form) == nil && (form.Data != nil || form.Errors != nil)
+}
+
+// errForeign names the address whose answer is not Vault's.
+func (w *wire) errForeign(a *httpx.Answer) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrInvalidConfig,
+		Message: fmt.Sprintf("what answers at %s is not Vault (status %d, content type %.40q)", w.address, a.Status, a.Header.Get("Content-Type")),
+		Hint:    "look at address: it is the server's, without a path such as /ui or /v1"}
+	if w.address.Scheme == "http" && bytes.Contains(a.Body, []byte("HTTPS")) {
+		e.Message = fmt.Sprintf("the server at %s speaks https", w.address)
+		e.Hint = "set address to https://" + w.address.Host
+	}
+	return e
+}
+
+func (w *wire) header(r request) http.Header {
+	header := make(http.Header, 4)
+	// Vault can be set up to refuse requests without it, so that nobody tricks
+	// a browser or a proxy into one.
+	header.Set(headerRequest, "true")
 	if r.token != "" {
-		request.Header.Set(headerToken, r.token)
+		header.Set(headerToken, r.token)
 	}
 	if w.namespace != "" && !r.root {
-		request.Header.Set(headerNamespace, w.namespace)
+		header.Set(headerNamespace, w.namespace)
 	}
-	switch {
-	case r.method == http.MethodPatch:
-		request.Header.Set("Content-Type", "application/merge-patch+json")
-	case body != nil:
-		request.Header.Set("Content-Type", "application/json")
+	if r.method == http.MethodPatch {
+		header.Set("Content-Type", "application/merge-patch+json")
 	}
-	return request, nil
+	return header
 }
 
 // decode reads the data of an answer. Other fields are left.
-func decode[T any](a *answer) (T, error) {
+func decode[T any](w *wire, a *httpx.Answer) (T, error) {
 	var envelope struct {
-		Data T `json:"data"`
+		Data *T `json:"data"`
 	}
-	if err := json.Unmarshal(a.body, &envelope); err != nil {
-		return envelope.Data, errForeignAnswer()
+	if err := json.Unmarshal(a.Body, &envelope); err != nil || envelope.Data == nil {
+		var none T
+		return none, w.errForeign(a)
 	}
-	return envelope.Data, nil
+	return *envelope.Data, nil
 }

@@ -1,6 +1,6 @@
-// Package foldname writes names for backends that fold case, or have no upper
+// Package dnsname writes names for backends that fold case, or have no upper
 // case, and take nothing but letters, digits and hyphens.
-package foldname
+package dnsname
 
 import (
 	"crypto/sha256"

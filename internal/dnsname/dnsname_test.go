@@ -1,4 +1,4 @@
-package foldname
+package dnsname
 
 import (
 	"regexp"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package knownstores_test
+package nebula_test
 
 import (
 	"errors"
@@ -9,14 +9,13 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/knownstores"
 )
 
 // Who can write the pins decides which key is trusted.
-func TestFileThatOthersMayWrite(t *testing.T) {
+func TestPinFileThatOthersMayWrite(t *testing.T) {
 	dir := t.TempDir()
-	f := knownstores.New(dir)
-	if err := f.Update("a", set(nebula.Pin{Generation: 1})); err != nil {
+	f := pinFile(dir)
+	if err := f.Update("a", setPin(nebula.Pin{Generation: 1})); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(filepath.Join(dir, "known_stores"), 0o622); err != nil {

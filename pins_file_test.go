@@ -1,4 +1,4 @@
-package knownstores_test
+package nebula_test
 
 import (
 	"errors"
@@ -8,30 +8,34 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/knownstores"
 )
 
-func set(pin nebula.Pin) func(nebula.Pin, bool) (nebula.Pin, bool) {
+func setPin(pin nebula.Pin) func(nebula.Pin, bool) (nebula.Pin, bool) {
 	return func(nebula.Pin, bool) (nebula.Pin, bool) { return pin, true }
 }
 
-func TestPins(t *testing.T) {
+func pinFile(dir string) *nebula.PinFile {
+	return nebula.NewPinFile(filepath.Join(dir, "known_stores"))
+}
+
+func TestPinFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "nebula")
-	f := knownstores.New(dir)
+	f := pinFile(dir)
 	if _, found, err := f.Load("local:/a"); found || err != nil {
 		t.Fatalf("a file that is not there gave %t, %v", found, err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Error("looking something up made the directory")
 	}
-	want := nebula.Pin{KeyID: nebula.KeyID{1, 2, 3}, Generation: 1<<53 - 1}
+	want := nebula.Pin{KeyID: nebula.KeyID{1, 2, 3}, Generation: 1<<53 - 1, SeenAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)}
 	for _, address := range []string{"local:/a", "local:/with space and \"quotes\"", "vault:<https://é>"} {
-		if err := f.Update(address, set(want)); err != nil {
+		if err := f.Update(address, setPin(want)); err != nil {
 			t.Fatal(err)
 		}
-		if got, found, err := knownstores.New(dir).Load(address); got != want || !found || err != nil {
+		if got, found, err := pinFile(dir).Load(address); got != want || !found || err != nil {
 			t.Errorf("%s: %+v, %t, %v", address, got, found, err)
 		}
 	}
@@ -46,8 +50,8 @@ func TestPins(t *testing.T) {
 	}
 }
 
-func TestConcurrentUpdates(t *testing.T) {
-	f := knownstores.New(t.TempDir())
+func TestPinFileConcurrentUpdates(t *testing.T) {
+	f := pinFile(t.TempDir())
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -57,7 +61,7 @@ func TestConcurrentUpdates(t *testing.T) {
 					return old, true
 				})
 				if err == nil {
-					err = f.Update(fmt.Sprint("own ", i), set(nebula.Pin{Generation: 1}))
+					err = f.Update(fmt.Sprint("own ", i), setPin(nebula.Pin{Generation: 1}))
 				}
 				if err != nil {
 					t.Error(err)
@@ -71,7 +75,7 @@ func TestConcurrentUpdates(t *testing.T) {
 	}
 }
 
-func TestDamagedFileIsNeverIgnored(t *testing.T) {
+func TestDamagedPinFileIsNeverIgnored(t *testing.T) {
 	good := `{"address":"a","key_id":"00000000000000000000000000000000","generation":1}` + "\n"
 	for name, text := range map[string]string{
 		"rubbish":       "x\n",
@@ -94,12 +98,12 @@ func TestDamagedFileIsNeverIgnored(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f := knownstores.New(dir)
+		f := pinFile(dir)
 		_, _, err := f.Load("a")
 		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(fmt.Sprint(err), path) {
 			t.Errorf("%s: loading gave %v", name, err)
 		}
-		if err := f.Update("b", set(nebula.Pin{})); !errors.Is(err, nebula.ErrInvalidConfig) {
+		if err := f.Update("b", setPin(nebula.Pin{})); !errors.Is(err, nebula.ErrInvalidConfig) {
 			t.Errorf("%s: updating gave %v", name, err)
 		}
 		if after, _ := os.ReadFile(path); string(after) != text {
@@ -108,7 +112,7 @@ func TestDamagedFileIsNeverIgnored(t *testing.T) {
 	}
 }
 
-func FuzzKnownStores(f *testing.F) {
+func FuzzPinFile(f *testing.F) {
 	seeds := []string{"", "x", `{"address":"a","key_id":"00000000000000000000000000000000","generation":1}` + "\n", "{}\n{}"}
 	if len(seeds) == 0 {
 		f.Fatal("no seeds")
@@ -121,7 +125,7 @@ func FuzzKnownStores(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "known_stores"), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		pins := knownstores.New(dir)
+		pins := pinFile(dir)
 		if _, _, err := pins.Load("a"); err != nil {
 			if !errors.Is(err, nebula.ErrInvalidConfig) {
 				t.Fatal(err)
@@ -130,7 +134,7 @@ func FuzzKnownStores(f *testing.F) {
 		}
 		// What can be read can be written and read again.
 		want := nebula.Pin{KeyID: nebula.KeyID{7}, Generation: 9}
-		if err := pins.Update("a", set(want)); err != nil {
+		if err := pins.Update("a", setPin(want)); err != nil {
 			t.Fatal(err)
 		}
 		if got, found, err := pins.Load("a"); got != want || !found || err != nil {

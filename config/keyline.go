@@ -1,0 +1,35 @@
+package config
+
+import (
+	"context"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+// envKey holds the line of a key file.
+const envKey = "NEBULA_KEY"
+
+// keyLine is the key in a variable: the line of a key file.
+type keyLine struct{ text string }
+
+// String names the key in messages.
+func (k *keyLine) String() string { return "the key of " + envKey }
+
+// Opens reports true for slots of key files.
+func (k *keyLine) Opens(kind string) bool { return kind == nebula.SlotKeyFile }
+
+// Secret returns the key. No error shows what the variable holds.
+func (k *keyLine) Secret(context.Context, nebula.Slot) ([]byte, error) {
+	secret, err := seal.ParseKeyFile([]byte(k.text))
+	if err != nil {
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: envKey + ": " + err.Error(), Err: err}
+	}
+	return secret[:], nil
+}
+
+// NewSlot returns a slot of a key file.
+func (k *keyLine) NewSlot(ctx context.Context, salt [16]byte) (nebula.Slot, error) {
+	_, err := k.Secret(ctx, nebula.Slot{})
+	return nebula.Slot{Kind: nebula.SlotKeyFile, Salt: salt}, err
+}

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"maps"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+// prefix begins every variable of ours.
+const prefix = "NEBULA_"
+
+// variable returns the name of the variable for a key. Only the default store
+// has variables.
+func variable(key string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// otherVariables are read by the program and stand for no key of the file.
+func otherVariables() []string {
+	return []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
+		envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
+}
+
+// reserved are the beginnings of our variables' names. A name that begins so,
+// or nearly so, was meant for us.
+func reserved() []string {
+	return []string{"NEBULA_STORAGE", "NEBULA_KEY", "NEBULA_PASSPHRASE", "NEBULA_NEW_PASSPHRASE", "NEBULA_AGENT", "NEBULA_SERVE",
+		"NEBULA_STORES_", "NEBULA_COMPLETION_"}
+}
+
+// maxEdits is how far from one of ours a name is that counts as misspelt.
+const maxEdits = 2
+
+// isForeign reports the variables that others set: the tests, and Kubernetes
+// and Docker in every container beside a service whose name begins with nebula.
+func isForeign(name string) bool {
+	return strings.HasPrefix(name, "NEBULA_TEST_") || strings.HasPrefix(name, "NEBULA_TESTSERVER_") ||
+		regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$`).MatchString(name)
+}
+
+// isMeant reports whether a name that nothing reads was meant for us.
+func isMeant(name string, known []string) bool {
+	for _, beginning := range reserved() {
+		if strings.HasPrefix(name, beginning) {
+			return true
+		}
+		for at := range len(name) + 1 { // the name's own beginnings, by whole words
+			atWord := at == len(name) || name[at] == '_'
+			if atWord && distance(name[:at], strings.TrimSuffix(beginning, "_")) <= maxEdits {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(known, func(k string) bool { return distance(name, k) <= maxEdits })
+}
+
+// unread returns the variables that begin as ours do and that nothing reads,
+// sorted: those that were meant for us, and others.
+func unread(env environment, known []string) (meant, others []string) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		switch {
+		case !strings.HasPrefix(name, prefix) || slices.Contains(known, name) || isForeign(name):
+		case isMeant(name, known):
+			meant = append(meant, name)
+		default:
+			others = append(others, name)
+		}
+	}
+	return meant, others
+}
+
+// hasVariable reports whether a key of the file has a variable: those of the
+// stores that have a name do not, and NEBULA_KEY_FILE takes several files.
+func hasVariable(key string) bool { return !strings.HasPrefix(key, "stores.") && key != "key.files" }
+
+// variables returns the names that are read, sorted.
+func (fs *fields) variables() []string {
+	names := otherVariables()
+	for _, f := range fs.order {
+		if hasVariable(f.key) {
+			names = append(names, variable(f.key))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// readVariables takes the variables that stand for a key, and refuses those
+// that were meant to: a store other than the one that was named would be used.
+func (l *loader) readVariables() {
+	meant, _ := unread(l.config.env, l.config.variables)
+	for _, name := range meant {
+		l.problems.add(name, "unknown variable%s", suggest(name, l.variablesLike(name)))
+	}
+	for _, f := range l.fields.order {
+		text, ok := l.config.env.lookup(variable(f.key))
+		switch {
+		case !ok || !hasVariable(f.key):
+		case f.key == "key.file":
+			l.setKeyFiles(text, f)
+		default:
+			l.set(f, text, variable(f.key))
+		}
+	}
+	l.checkKey()
+	l.config.CompleteIDs = l.complete.IDs
+}
+
+// setKeyFiles takes the variable with key files, joined as in PATH. It counts
+// instead of what the file says.
+func (l *loader) setKeyFiles(text string, first *field) {
+	origin, rest := variable(first.key), l.fields.byKey["key.files"]
+	paths := []string{text}
+	if !LooksLikeKey(text) && text != "" {
+		paths = filepath.SplitList(text)
+	}
+	l.set(first, paths[0], origin)
+	rest.value.SetZero()
+	if len(paths) == 1 {
+		return
+	}
+	rest.origin = origin
+	rest.value.Set(reflect.ValueOf(paths[1:]))
+	for i := range rest.value.Len() {
+		l.setPath(first, rest.value.Index(i), paths[i+1])
+	}
+}
+
+// checkKey checks the key in a variable, of which nothing is ever shown.
+func (l *loader) checkKey() {
+	text, ok := l.config.env.lookup(envKey)
+	if !ok {
+		return
+	}
+	if _, err := seal.ParseKeyFile([]byte(text)); err != nil {
+		l.problems.add(envKey, "%v; the path of a key file is taken from NEBULA_KEY_FILE", err)
+	}
+}
+
+// variablesLike returns the variables that may be meant by a name: where that is
+// one of a provider's, those of no other one.
+func (l *loader) variablesLike(name string) []string {
+	section := ""
+	for _, d := range l.config.providers {
+		if strings.HasPrefix(name, variable("storage."+d.name)+"_") {
+			section = "storage." + d.name
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(l.config.variables), func(candidate string) bool {
+		key := slices.IndexFunc(l.fields.order, func(f *field) bool { return variable(f.key) == candidate })
+		return key >= 0 && l.areRivals(section, l.fields.order[key].key)
+	})
+}
+
+// Strangers names the variables that begin as ours do, mean nothing, and are
+// not near enough to one of ours to be an error.
+func (c *Config) Strangers() []string {
+	_, others := unread(c.env, c.variables)
+	return others
+}

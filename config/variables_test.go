@@ -1,0 +1,75 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// What somebody meant for us and nothing reads is an error: a store other than
+// the one that was named would be used.
+func TestVariablesThatNothingReads(t *testing.T) {
+	for name, meant := range map[string]string{
+		"NEBULA_STORGE_PROVIDER":       "NEBULA_STORAGE_PROVIDER",
+		"NEBULA_STROAGE_PROVIDER":      "NEBULA_STORAGE_PROVIDER",
+		"NEBULA_STORAGE_PROVIDE":       "NEBULA_STORAGE_PROVIDER",
+		"NEBULA_STORAGEPROVIDER":       "NEBULA_STORAGE_PROVIDER",
+		"NEBULA_STORAGE":               "",
+		"NEBULA_STORAGE_LOCAL_BASEPTH": "NEBULA_STORAGE_LOCAL_BASE_PATH",
+		"NEBULA_STRG_LOCAL_BASE_PATH":  "", // three letters are missing
+		"NEBULA_KYE_FILE":              "NEBULA_KEY_FILE",
+		"NEBULA_KEYFILE":               "NEBULA_KEY_FILE",
+		"NEBULA_KEYRING":               "",
+		"NEBULA_PASPHRASE":             "NEBULA_PASSPHRASE",
+		"NEBULA_PASSPHRASE_FIEL":       "NEBULA_PASSPHRASE_FILE",
+		"NEBULA_PASSPHRASES":           "NEBULA_PASSPHRASE",
+		"NEBULA_NEW_PASPHRASE_FILE":    "NEBULA_NEW_PASSPHRASE_FILE",
+		"NEBULA_AGENT_SOCKET":          "",
+		"NEBULA_AGNET":                 "",
+		"NEBULA_SERVER_LISTEN":         "",
+		"NEBULA_CONFG":                 "NEBULA_CONFIG",
+		"NEBULA_STORES":                "NEBULA_STORE",
+		"NEBULA_TIME_OUT":              "NEBULA_TIMEOUT",
+	} {
+		_, err := load(t, "", name+"=canary")
+		if name == "NEBULA_STRG_LOCAL_BASE_PATH" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), name+": unknown variable") ||
+			strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if meant != "" && (err == nil || !strings.Contains(err.Error(), "did you mean "+meant+"?")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What others set beside us is left alone, and what is far from any name of
+// ours is told by doctor.
+func TestVariablesOfOthers(t *testing.T) {
+	foreign := []string{
+		"NEBULA_TEST_KEY", "NEBULA_TESTSERVER_VAULT_UNSEAL_KEY",
+		"NEBULA_SERVICE_HOST", "NEBULA_SERVICE_PORT", "NEBULA_SERVICE_PORT_HTTPS", "NEBULA_PORT",
+		"NEBULA_PORT_8443_TCP", "NEBULA_PORT_8443_TCP_ADDR", "NEBULA_PORT_8443_TCP_PROTO", "NEBULA_PORT_53_UDP_PORT",
+		"NEBULA_AGENT_SERVICE_HOST", "NEBULA_AGENT_PORT", "NEBULA_AGENT_PORT_80_TCP", "NEBULA_SERVE_SERVICE_PORT",
+	}
+	others := []string{"NEBULA_DEBUG", "NEBULA_HOME", "NEBULA_PASSWORD", "NEBULA_VERSION"}
+	var environ []string
+	for _, name := range append(slices.Clone(foreign), others...) {
+		environ = append(environ, name+"=x")
+	}
+	c, err := load(t, "", environ...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Strangers(); !slices.Equal(got, others) {
+		t.Errorf("strangers: %v, want %v", got, others)
+	}
+}

@@ -1,0 +1,46 @@
+package kubernetes_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// A change whose caller went away is still under way. The next one of that name
+// is sent when it has ended; others are not held up.
+func TestChangesKeepTheirOrder(t *testing.T) {
+	var under, sent atomic.Int32
+	p, slow := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+		object := path.Base(r.URL.Path)
+		if r.Method != http.MethodGet && sent.Add(1) == 1 {
+			under.Add(1)
+			time.Sleep(300 * time.Millisecond)
+			under.Add(-1)
+		}
+		answer := map[string]any{"kind": "PartialObjectMetadata", "metadata": map[string]any{"name": object, "uid": "u", "resourceVersion": "1",
+			"annotations": map[string]any{"nebula-credential/id": object[len("nebula-cred-"):]}}}
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			fmt.Fprint(w, err)
+		}
+	})
+	other, e := record(t, "other", "", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	wants(t, remove(ctx, p, slow), nebula.ErrTimeout)
+	if under.Load() != 1 {
+		t.Error("the caller waited for the change")
+	}
+	if _, err := p.Store(t.Context(), other, e, nebula.StoreOptions{}); err != nil || under.Load() != 1 {
+		t.Errorf("another name waited: %v", err)
+	}
+	if err := remove(t.Context(), p, slow); err != nil || under.Load() != 0 || sent.Load() != 3 {
+		t.Errorf("the next change went ahead of the one before: %d sent, %v", sent.Load(), err)
+	}
+}

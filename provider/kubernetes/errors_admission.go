@@ -1,0 +1,53 @@
+package kubernetes
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// admission reports whether admission control refused the request: a policy or
+// a webhook of the cluster. It may do so with any code and reason, a 404 too, so
+// that only the message tells.
+func (s *StatusError) admission() bool {
+	return strings.HasPrefix(s.message, "admission webhook ") && strings.Contains(s.message, " denied the request") ||
+		strings.Contains(s.message, " is forbidden: ValidatingAdmissionPolicy ")
+}
+
+// refusesDryRuns reports that the server does not try what it would have to ask
+// a webhook about that may act on it.
+func refusesDryRuns(err error) bool {
+	s, ok := refusal(err)
+	return ok && strings.Contains(s.message, " does not support dry run")
+}
+
+// explainAdmission shows what the policy says: nobody else knows.
+func (d *driver) explainAdmission(s *StatusError) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrPermissionDenied, Hint: admissionHint(s.message),
+		Message: fmt.Sprintf("admission control of the cluster refuses to %s %s in namespace %s%s", s.verb, s.resource, d.names.namespace, s.words())}
+	switch {
+	case s.Code == http.StatusRequestEntityTooLarge:
+		e.Kind = nebula.ErrTooLarge
+	case s.Code == http.StatusTooManyRequests, s.Code >= 500:
+		e.Kind = nebula.ErrUnavailable
+	}
+	return e
+}
+
+// admissionHint names the settings by which a Secret gets what policies ask for.
+func admissionHint(message string) string {
+	message = strings.ToLower(message)
+	var settings []string
+	if strings.Contains(message, "label") {
+		settings = append(settings, "labels that it asks for in default_labels")
+	}
+	if strings.Contains(message, "annotation") {
+		settings = append(settings, "annotations that it asks for in default_annotations")
+	}
+	if settings == nil {
+		return "ask who runs the cluster about that policy"
+	}
+	return "set " + strings.Join(settings, ", ") + "; or ask who runs the cluster about that policy"
+}

@@ -1,0 +1,224 @@
+package local_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/local"
+)
+
+// TestPowerCuts: writers are at work on a file system of its own when that is
+// shut down without its log being flushed, which stands for a power cut. After
+// it was mounted again every acknowledged store and deletion is there, and what
+// was under way is there whole or not at all.
+//
+// NEBULA_POWER_CUTS is the number of cuts, 30 by default. What the device itself
+// keeps in a cache and loses is not tried.
+func TestPowerCuts(t *testing.T) {
+	cuts := 30
+	if asked := os.Getenv("NEBULA_POWER_CUTS"); asked != "" {
+		var err error
+		if cuts, err = strconv.Atoi(asked); err != nil {
+			t.Fatalf("NEBULA_POWER_CUTS: %v", err)
+		}
+	}
+	seed := rand.Uint64()
+	t.Logf("%d cuts, seed %d", cuts, seed)
+	disk := newDisk(t)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var writers []*cutWriter
+	for i := range 4 {
+		w := &cutWriter{random: rand.New(rand.NewPCG(seed, uint64(i)+1)), stands: make(map[string]string)}
+		for j := range 8 {
+			w.ids = append(w.ids, fmt.Sprintf("writer%d-%d", i, j))
+		}
+		writers = append(writers, w)
+	}
+	acknowledged := 0
+	for range cuts {
+		disk.mount()
+		p := disk.open()
+		var writing sync.WaitGroup
+		for _, w := range writers {
+			writing.Go(func() { w.write(t, p) })
+		}
+		time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond))))
+		disk.cut()
+		writing.Wait()
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		disk.unmount()
+		disk.mount()
+		p = disk.open()
+		for _, w := range writers {
+			acknowledged += w.acknowledged
+			w.check(t, p)
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		disk.unmount()
+	}
+	t.Logf("%d changes were acknowledged", acknowledged)
+	if acknowledged < cuts {
+		t.Errorf("%d changes in %d cuts: too few to say anything", acknowledged, cuts)
+	}
+}
+
+// cutWriter changes credentials that nobody else changes, until it cannot.
+type cutWriter struct {
+	random       *rand.Rand
+	ids          []string
+	stands       map[string]string // version by id, of what was acknowledged
+	acknowledged int
+
+	// What was under way: the version that it would have given, "" if none.
+	id, pending string
+}
+
+func (w *cutWriter) write(t *testing.T, p full) {
+	w.acknowledged, w.id = 0, ""
+	for {
+		id := w.ids[w.random.IntN(len(w.ids))]
+		var version string
+		var err error
+		if w.stands[id] != "" && w.random.IntN(2) == 0 {
+			w.id, w.pending = id, ""
+			_, err = p.Delete(t.Context(), named(id), nebula.Precondition{})
+		} else {
+			envelope := sealed(id, "value", nil)
+			w.id, w.pending = id, versionOf(envelope)
+			_, err = p.Store(t.Context(), named(id), envelope, nebula.StoreOptions{})
+			version = w.pending
+		}
+		if err != nil {
+			return
+		}
+		w.stands[id], w.id = version, ""
+		w.acknowledged++
+	}
+}
+
+func (w *cutWriter) check(t *testing.T, p full) {
+	t.Helper()
+	for _, id := range w.ids {
+		found := ""
+		record, err := p.Retrieve(t.Context(), named(id))
+		switch {
+		case err == nil:
+			found = string(record.Version)
+		case !errors.Is(err, nebula.ErrNotFound):
+			t.Errorf("%s: %v", id, err)
+			continue
+		}
+		if found != w.stands[id] && (id != w.id || found != w.pending) {
+			t.Errorf("%s has version %q, acknowledged was %q", id, found, w.stands[id])
+		}
+		w.stands[id] = found
+	}
+}
+
+// versionOf is the version as the documentation gives it.
+func versionOf(envelope *nebula.Envelope) string {
+	sum := sha256.Sum256(envelope.Bytes())
+	return hex.EncodeToString(sum[:16])
+}
+
+// disk is an ext4 file system in a file.
+type disk struct {
+	*testing.T
+	image, dir string
+	mounted    bool
+}
+
+func newDisk(t *testing.T) *disk {
+	t.Helper()
+	if _, err := os.Stat("/dev/loop-control"); err != nil || os.Geteuid() != 0 {
+		t.Skip("needs root and loop devices")
+	}
+	for _, tool := range []string{"mkfs.ext4", "mount", "umount"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, tool)
+		}
+	}
+	d := &disk{T: t, image: filepath.Join(t.TempDir(), "image"), dir: t.TempDir()}
+	const size = 16 << 20
+	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(d.image, size); err != nil {
+		t.Fatal(err)
+	}
+	d.run("mkfs.ext4", "-q", "-F", d.image)
+	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("the right to mount: %v: %s", err, out))
+	}
+	d.mounted = true
+	t.Cleanup(func() {
+		if d.mounted {
+			d.run("umount", "-l", d.dir) // after a failure, files may be open
+		}
+	})
+	d.unmount()
+	return d
+}
+
+func (d *disk) run(command ...string) {
+	d.Helper()
+	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		d.Fatalf("%v: %v: %s", command, err, out)
+	}
+}
+
+func (d *disk) mount() {
+	d.Helper()
+	d.run("mount", "-o", "loop", d.image, d.dir)
+	d.mounted = true
+}
+
+func (d *disk) unmount() {
+	d.Helper()
+	d.run("umount", d.dir)
+	d.mounted = false
+}
+
+func (d *disk) open() full {
+	d.Helper()
+	bare, err := local.New(config(filepath.Join(d.dir, "credentials")))
+	if err != nil {
+		d.Fatal(err)
+	}
+	p := bare.(full)
+	if err := p.Connect(d.Context()); err != nil {
+		d.Fatal(err)
+	}
+	return p
+}
+
+// cut shuts the file system down as it is on the device.
+func (d *disk) cut() {
+	d.Helper()
+	const shutdown, withoutFlush = 0x8004587d, 2 // _IOR('X', 125, __u32), EXT4_GOING_FLAGS_NOLOGFLUSH
+	f, err := os.Open(d.dir)
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), shutdown, withoutFlush); err != nil {
+		d.Fatal(err)
+	}
+}

@@ -1,0 +1,68 @@
+package vault
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// Delete implements [provider.Driver]: Vault's soft deletion of the current
+// version, and of no other. So a deletion that reaches the server late, after
+// its caller gave up, leaves alone what was stored meanwhile. It makes two
+// calls, one if there is nothing, and three on condition of a version.
+func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
+	m, err := d.readMetadata(ctx, name)
+	if err != nil && !isMissing(err) {
+		return false, err
+	}
+	d.recent.Forget(name)
+	current := m.current()
+	if current == "" && (condition.IsZero() || provider.IsRepeat(ctx)) {
+		return false, nil
+	}
+	if err := condition.Check(current); err != nil {
+		return false, err
+	}
+	if condition.IsZero() {
+		return true, d.deleteVersion(ctx, name, m.CurrentVersion)
+	}
+	if err := d.setDeleted(ctx, name, "delete", m.CurrentVersion); err != nil {
+		return false, err
+	}
+	return true, d.confirmDeletion(ctx, name, m.CurrentVersion, condition)
+}
+
+// deleteVersion deletes that version. A token whose policy has no line for the
+// tree "delete" may still be allowed to delete whatever is the latest.
+func (d *driver) deleteVersion(ctx context.Context, name nebula.Name, number int64) error {
+	err := d.setDeleted(ctx, name, "delete", number)
+	if !hasStatus(err, http.StatusForbidden) || isInvalidToken(err) {
+		return err
+	}
+	_, other := d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("data", name), silent: true})
+	if hasStatus(other, http.StatusForbidden) {
+		return err
+	}
+	return other
+}
+
+// confirmDeletion looks whether the version that was deleted was the current
+// one until then. If another had come before the deletion, the condition did
+// not hold: the older version is undeleted.
+func (d *driver) confirmDeletion(ctx context.Context, name nebula.Name, number int64, condition nebula.Precondition) error {
+	m, err := d.readMetadata(ctx, name)
+	switch {
+	case isMissing(err): // it was purged since
+		return nil
+	case err != nil:
+		return d.begun(name, err)
+	case m.CurrentVersion == number || m.replacedDeleted(number):
+		return nil
+	}
+	if err := d.setDeleted(ctx, name, "undelete", number); err != nil {
+		return d.begun(name, err)
+	}
+	return condition.Check(m.current())
+}

@@ -1,0 +1,77 @@
+package nebula
+
+import (
+	"context"
+	"errors"
+)
+
+// A store that is not there is not an empty store: a mistyped prefix, a volume
+// that is not mounted. So if an operation finds nothing, the keyring is looked
+// for, once in a process.
+
+// errNoKeyring marks failures that say that there is no keyring.
+var errNoKeyring = errors.New("there is no keyring")
+
+// whyNoKeyring says what it means that a store has no keyring.
+func (s *Store) whyNoKeyring(cause error) error {
+	if err := s.wantUnknown(); err != nil {
+		return mark(err, errNoKeyring)
+	}
+	return mark(notInitialised(cause), errNoKeyring)
+}
+
+// explainAbsence returns err, or what is behind it where it says that there is
+// no such credential and there is no store either.
+func (s *Store) explainAbsence(ctx context.Context, err error) error {
+	if KindOf(err) != ErrNotFound || errors.Is(err, errNoKeyring) {
+		return err
+	}
+	if missing := s.wantStore(ctx); missing != nil {
+		return missing
+	}
+	return err
+}
+
+// wantStore fails where there is no keyring, or where it cannot be said whether
+// there is one. If that may not be asked, nothing is concluded.
+func (s *Store) wantStore(ctx context.Context) error {
+	if s.ring.Load() != nil || s.seen.Load() {
+		return nil
+	}
+	found, err := s.provider.Exists(ctx, KeyringName())
+	switch {
+	case err == nil && !found:
+		return s.whyNoKeyring(nil)
+	case err == nil:
+		s.seen.Store(true)
+		return nil
+	}
+	return inconclusive(err)
+}
+
+// wantPrefetched is wantStore, by the read of the keyring that is under way.
+func (s *Store) wantPrefetched(ctx context.Context, pre *prefetch) error {
+	if pre.done == nil || pre.taken {
+		return s.wantStore(ctx)
+	}
+	<-pre.done
+	pre.taken = true
+	if pre.err == nil {
+		s.seen.Store(true)
+		return nil
+	}
+	if errors.Is(pre.err, errNoKeyring) {
+		return pre.err
+	}
+	return inconclusive(pre.err)
+}
+
+// inconclusive returns err if it leaves open whether there is a keyring. One
+// that is damaged is there; and who may not read it has to do without.
+func inconclusive(err error) error {
+	switch KindOf(err) {
+	case ErrCorrupted, ErrUnsupportedVersion, ErrTooLarge, ErrPermissionDenied, ErrUnauthenticated:
+		return nil
+	}
+	return err
+}
