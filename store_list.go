@@ -82,13 +82,14 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 	}
 }
 
-// detail completes the entries of a page. Those that were deleted meanwhile,
+// detail completes the entries of a page. A version that the backend does not
+// list is left out: it is not worth fetching a value for. Those that were deleted meanwhile,
 // or of which an authentic record no longer matches, are left out.
 func (s *Store) detail(ctx context.Context, page []Entry, options ListOptions) []Entry {
 	var names []Name
 	var at []int
 	for i, e := range page {
-		if e.Err == nil && (options.Verify || e.Metadata == nil || e.Version == "") {
+		if e.Err == nil && (options.Verify || e.Metadata == nil) {
 			name, err := e.ID.Name()
 			if err != nil {
 				page[i].Err = s.locate(err, "list", e.ID)
