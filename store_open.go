@@ -40,7 +40,9 @@ func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *p
 		if failed != nil {
 			return Credential{}, newer, failed
 		}
-		if newer.Version == record.Version {
+		// A writer that was overtaken has stored a record that the mark has moved
+		// past, and is about to seal it again with a later time.
+		if newer.Version == record.Version && !errors.Is(err, ErrRolledBack) {
 			return Credential{}, record, err
 		}
 		record = newer
