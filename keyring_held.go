@@ -157,7 +157,9 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 			return ring, nil
 		}
 		newer, err := s.retrieveKeyring(ctx)
-		if err != nil || newer.Version == record.Version {
+		// An older copy may also be a late answer, of a backend whose reads are.
+		same := newer.Version == record.Version && !errors.Is(distrust, ErrRolledBack)
+		if err != nil || same {
 			return nil, distrust
 		}
 		record = newer
