@@ -22,6 +22,9 @@ func newAttempts() *attempts { return &attempts{max: 100, maxWait: 32 * time.Mil
 // other.
 func newRereads() *attempts { return &attempts{max: 10, maxWait: 128 * time.Millisecond} }
 
+// newKeyringReads is newRereads for the keyring, whose writers do not write twice.
+func newKeyringReads() *attempts { return &attempts{max: 6, maxWait: 128 * time.Millisecond} }
+
 // next waits a moment, longer the more often. It returns nil to try again, the
 // error that led here when it was too often, or that of the context.
 func (a *attempts) next(ctx context.Context, err error) error {

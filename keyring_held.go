@@ -147,7 +147,7 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 // the two another process may have written a newer one, and remembered that:
 // then the newer one is what counts.
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
-	for again := newRereads(); ; {
+	for again := newKeyringReads(); ; {
 		ring, err := openKeyring(ctx, record, s.options.Keys)
 		if err != nil {
 			return nil, err

@@ -33,7 +33,8 @@ func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *p
 			return Credential{}, record, err
 		}
 		c, err := s.open(ctx, name, record, pre, currentRecord)
-		if !errors.Is(err, ErrRolledBack) && !errors.Is(err, errRetired) && !errors.Is(err, ErrWrongKey) {
+		old := errors.Is(err, ErrRolledBack) || errors.Is(err, errRetired) || errors.Is(err, ErrWrongKey)
+		if !old || errors.Is(err, errKeyring) {
 			return c, record, err
 		}
 		newer, failed := s.provider.Retrieve(ctx, name)
