@@ -40,7 +40,7 @@ type bases struct {
 // maxUnchecked is how long readers rely on the directory that they hold without
 // checking its path. It bounds how stale a read can be after another directory
 // took its place. A check at every read would double the cost of exists.
-const maxUnchecked = 10 * time.Millisecond
+const maxUnchecked = time.Millisecond
 
 // forReading returns the directory, or fs.ErrNotExist. With recheck it makes
 // sure that the path still leads there.
