@@ -25,6 +25,9 @@ import (
 // so, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
+	for _, variable := range d.config.unread {
+		x.Add("environment", nebula.SeverityWarning, variable+" is set, and is not read", "what it would choose is set by credential.type and the settings beside it, and by vault_url")
+	}
 	if !x.identity(ctx) {
 		return x.Findings
 	}

@@ -60,6 +60,9 @@ type Config struct {
 	Retry      provider.RetryPolicy `koanf:"retry"`
 
 	Transport http.RoundTripper // nil: one with our limits
+
+	// unread are variables of Azure's other tools that are set and not read.
+	unread []string
 }
 
 // Credential says who asks.
@@ -107,6 +110,11 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	if secret := getenv("AZURE_CLIENT_SECRET"); secret != "" {
 		c.Credential.ClientSecret = nebula.NewSecret([]byte(secret))
 	}
+	for _, variable := range []string{"AZURE_TOKEN_CREDENTIALS", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_AUTHORITY_HOST"} {
+		if getenv(variable) != "" {
+			c.unread = append(c.unread, variable)
+		}
+	}
 	return c
 }
 
@@ -125,8 +133,9 @@ func (c Config) Validate() error {
 			problems = append(problems, setting+" "+reason)
 		}
 	}
-	if _, _, err := parseVaultURL(c.VaultURL); err != nil {
-		note("vault_url", err.Error())
+	_, _, wrongURL := parseVaultURL(c.VaultURL)
+	if wrongURL != nil {
+		note("vault_url", wrongURL.Error())
 	}
 	switch {
 	case len(c.SecretPrefix) > maxPrefix:
@@ -158,7 +167,11 @@ func (c Config) Validate() error {
 	if problems == nil {
 		return nil
 	}
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+	e := &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+	if wrongURL != nil {
+		e.Hint = "set vault_url in [storage.azure], or AZURE_KEYVAULT_URL, to https://NAME.vault.azure.net"
+	}
+	return e
 }
 
 func (a Credential) validate(note func(setting, reason string)) {
@@ -167,9 +180,9 @@ func (a Credential) validate(note func(setting, reason string)) {
 			note(setting, strconv.Quote(id)+" is not a GUID")
 		}
 	}
-	needed := func(setting, id string) {
+	needed := func(setting, variable, id string) {
 		if id == "" {
-			note(setting, "is not set")
+			note(setting, "is not set, nor is "+variable)
 		}
 		optional(setting, id)
 	}
@@ -179,16 +192,16 @@ func (a Credential) validate(note func(setting, reason string)) {
 	case developerTools:
 		optional("credential.tenant_id", a.TenantID)
 	case servicePrincipal:
-		needed("credential.tenant_id", a.TenantID)
-		needed("credential.client_id", a.ClientID)
+		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
+		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
 		if a.ClientSecretFile == "" && len(a.ClientSecret.Reveal()) == 0 {
-			note("credential.client_secret_file", "is not set, nor is AZURE_CLIENT_SECRET")
+			note(clientSecretFile, "is not set, nor is AZURE_CLIENT_SECRET")
 		}
 	case workloadIdentity:
-		needed("credential.tenant_id", a.TenantID)
-		needed("credential.client_id", a.ClientID)
+		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
+		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
 		if a.FederatedTokenFile == "" {
-			note("credential.federated_token_file", "is not set")
+			note(federatedTokenFile, "is not set, nor is AZURE_FEDERATED_TOKEN_FILE")
 		}
 	default:
 		note("credential.type", strconv.Quote(a.Type)+" is not one of managed_identity, service_principal, developer_tools, workload_identity")

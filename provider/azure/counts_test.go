@@ -242,6 +242,31 @@ func TestLiveCallsOfStore(t *testing.T) {
 	costs("get", err, "GET "+a+"/")
 }
 
+// A list with all details fetches no value: metadata is in the tags, and
+// versions are left out.
+func TestLiveListDetails(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	ctx := t.Context()
+	s := r.storeOn(t, r.made(t, c))
+	for i := range 30 {
+		if _, err := s.Put(ctx, nebula.ID(fmt.Sprintf("n%02d", i)), nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"n": fmt.Sprint(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wire.since()
+	listed := 0
+	for e, err := range s.List(ctx, nebula.ListOptions{Details: true}) {
+		if err != nil || e.Err != nil || e.Metadata == nil || e.Metadata.CreatedAt.IsZero() || len(e.Metadata.Tags) != 1 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		listed++
+	}
+	if calls := wire.since(); listed != 30 || len(calls) != 2 {
+		t.Errorf("%d are listed with %d calls: %q", listed, len(calls), calls)
+	}
+}
+
 // n credentials are n/25 calls, and pages may be empty.
 func TestLiveListCalls(t *testing.T) {
 	r := newRig(t)
