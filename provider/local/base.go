@@ -156,15 +156,18 @@ func usable(path string, stat atomicfile.Stat) error {
 
 // restrict returns command, which takes others' access away, or names the option
 // of the mount that does so if the file system at path sets no modes.
-func restrict(path, command string) string {
-	switch system := atomicfile.FixedModes(path); system {
+func restrict(path, command string) string { return restrictOn(atomicfile.FixedModes(path), command) }
+
+func restrictOn(fileSystem, command string) string {
+	switch fileSystem {
 	case "":
 		return command
+	case "FUSE":
+		return command + "; if that changes nothing, the mount sets the modes: use its option umask=077"
 	case "SMB", "smbfs":
-		return "modes are set by the mount of " + system + ": use its options dir_mode=0700,file_mode=0600"
-	default:
-		return "modes are set by the mount of " + system + ": use its option umask=077"
+		return "the mount of " + fileSystem + " sets the modes: use its options dir_mode=0700,file_mode=0600"
 	}
+	return "the mount of " + fileSystem + " sets the modes: use its option umask=077"
 }
 
 // resolve follows the symbolic links of a path whose last elements may be

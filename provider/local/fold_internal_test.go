@@ -121,6 +121,43 @@ func TestTwin(t *testing.T) {
 	}
 }
 
+// TestFoldsCase: two spellings that are found are one file if the directory has
+// one of them, whatever inodes they have.
+func TestFoldsCase(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		found  []string
+		hidden string
+		want   int32
+	}{
+		{"one spelling", []string{".lock"}, "", foldNo},
+		{"two files", []string{".lock", ".LOCK"}, "", foldNo},
+		{"one file", []string{".lock", ".LOCK"}, ".LOCK", foldYes},
+		{"one file of the other spelling", []string{".lock", ".LOCK"}, ".lock", foldYes},
+		{"nothing", nil, "", foldUnknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFolding(t)
+			f.base.folds.Store(foldUnknown)
+			f.base.hidden = map[string]bool{test.hidden: true}
+			for _, name := range test.found {
+				file, err := os.OpenFile(filepath.Join(f.base.Path(), name), os.O_CREATE|os.O_EXCL, 0o600)
+				if errors.Is(err, os.ErrExist) {
+					t.Skip("this file system folds case itself")
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				file.Close()
+			}
+			folds, err := f.base.foldsCase(f.naming)
+			if got := f.base.folds.Load(); got != test.want || folds != (test.want == foldYes) || err != nil {
+				t.Errorf("%v, %d, %v; want %d", folds, got, err, test.want)
+			}
+		})
+	}
+}
+
 func TestStoreRefusesTwin(t *testing.T) {
 	f := newFolding(t)
 	for _, test := range []struct {
