@@ -16,12 +16,21 @@ import (
 // base is the base directory, open.
 type base struct {
 	*atomicfile.Dir
-	id    atomicfile.FileID
-	folds atomic.Int32 // see fold.go
+	id     atomicfile.FileID
+	remote bool         // on a network file system, or FUSE
+	folds  atomic.Int32 // see fold.go
 
 	// hidden names are skipped by eachName. Only tests use it, to let a hard
 	// link stand for the other case of a name.
 	hidden map[string]bool
+}
+
+// maxLooks is how often a name is looked up before it counts as absent.
+func (b *base) maxLooks() int {
+	if b.remote {
+		return 4
+	}
+	return 1
 }
 
 // bases holds the base directory from the time it is first needed. It may be
@@ -111,7 +120,7 @@ func (b *bases) open() (*base, error) {
 	if current != nil {
 		b.past = append(b.past, current)
 	}
-	opened := &base{Dir: dir, id: stat.ID}
+	opened := &base{Dir: dir, id: stat.ID, remote: dir.NetworkFileSystem() != ""}
 	b.resolve()
 	b.current.Store(opened)
 	b.checked.Store(int64(now))

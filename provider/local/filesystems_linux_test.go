@@ -284,6 +284,20 @@ func TestFAT(t *testing.T) {
 		}
 	}
 	s.put("other", "v")
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for range 100 {
+			if _, err := s.Store(t.Context(), named("other"), sealed("other", "w", nil), nebula.StoreOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 300 {
+		if _, err := s.Retrieve(t.Context(), named("other")); err != nil {
+			t.Errorf("a reader beside a writer: %v", err)
+		}
+	}
+	writing.Wait()
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

@@ -30,6 +30,14 @@ func deleted(_ bool, err error) error { return err }
 
 func newFolding(t *testing.T) folding {
 	t.Helper()
+	_, f := newInside(t)
+	f.base.folds.Store(foldYes)
+	return f
+}
+
+// newInside returns a provider, connected, and its driver.
+func newInside(t *testing.T) (*driver, folding) {
+	t.Helper()
 	c := DefaultConfig()
 	c.BasePath = filepath.Join(t.TempDir(), "credentials")
 	d, err := newDriver(c)
@@ -49,8 +57,7 @@ func newFolding(t *testing.T) folding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.folds.Store(foldYes)
-	return folding{t, p, b, d.naming}
+	return d, folding{t, p, b, d.naming}
 }
 
 // twin makes another case of a stored id lead to its file: by a hard link that
