@@ -1,13 +1,10 @@
 package nebula
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
@@ -35,8 +32,8 @@ type Envelope struct {
 // data, which must not be changed afterwards. Whether the record is authentic
 // is found out when it is opened.
 //
-// Errors: ErrCorrupted where the bytes are not exactly a record's canonical
-// encoding, ErrUnsupportedVersion where they are a record of another version.
+// Errors: ErrCorrupted if the bytes are not exactly a record's canonical
+// encoding, ErrUnsupportedVersion if they are a record of another version.
 func ParseEnvelope(name Name, data []byte) (*Envelope, error) {
 	e := &Envelope{raw: data}
 	r := canon.NewReader(data)
@@ -251,7 +248,7 @@ func readTags(r *canon.Reader) map[string]string {
 		r.Expect(`:`)
 		value := r.String()
 		// Ascending keys, so none twice. The empty key is invalid as it is.
-		if r.Failed() || key <= previous || invalidTag(key, value) != "" {
+		if r.Failed() || key <= previous || invalidTag(key, value) != "" || len(tags) == MaxTags {
 			r.Fail()
 			return nil
 		}
@@ -277,82 +274,6 @@ func sortedKeys(tags map[string]string) []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(tags))
-}
-
-// whyUnreadable tells a record of another version from a damaged one. It takes
-// any JSON object: the layout of another version is not known.
-func whyUnreadable(name Name, data []byte) error {
-	var damaged error = &Error{Kind: ErrCorrupted, ID: name.ID(), Message: "the record is damaged",
-		Hint: "restore it from a backup, or put the value again"}
-	if name.IsKeyring() {
-		damaged = damagedKeyring("the record is damaged", nil)
-	}
-	if !utf8.Valid(data) || !json.Valid(data) {
-		return damaged
-	}
-	file, ok := soleMember(data, "version")
-	sealed, ok2 := soleMember(data, "encrypted_data")
-	if !ok || !ok2 {
-		return damaged
-	}
-	version, ok := soleMember(sealed, "version")
-	if !ok || !isPositive(file) || !isPositive(version) {
-		return damaged
-	}
-	switch {
-	case string(file) != "1":
-		return &Error{Kind: ErrUnsupportedVersion, ID: name.ID(), Message: "the record is of file version " + short(file),
-			Hint: "it was written by a newer nebula: use that one"}
-	case string(version) == "1":
-		return &Error{Kind: ErrUnsupportedVersion, ID: name.ID(),
-			Message: "the record is sealed by version 1, which does not authenticate id and metadata",
-			Hint:    "move it to a directory of its own, and take it over with: nebula migrate DIR"}
-	case string(version) != "2":
-		return &Error{Kind: ErrUnsupportedVersion, ID: name.ID(), Message: "the record is sealed by version " + short(version),
-			Hint: "it was written by a newer nebula: use that one"}
-	}
-	return damaged
-}
-
-// soleMember returns the value of the object's member of that name, if there
-// is exactly one.
-func soleMember(object []byte, name string) (value json.RawMessage, ok bool) {
-	d := json.NewDecoder(bytes.NewReader(object))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, false
-	}
-	for count := 0; ; {
-		key, err := d.Token()
-		if err != nil || key == json.Delim('}') {
-			return value, err == nil && count == 1
-		}
-		var member json.RawMessage
-		if d.Decode(&member) != nil {
-			return nil, false
-		}
-		if key == name {
-			value = member
-			count++
-		}
-	}
-}
-
-// isPositive reports whether a JSON value is an integer of 1 or more.
-func isPositive(value []byte) bool {
-	for _, c := range value {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return value[0] != '0'
-}
-
-func short(value []byte) string {
-	const most = 12
-	if len(value) > most {
-		return string(value[:most]) + "…"
-	}
-	return string(value)
 }
 
 // SealRecord seals a value under a data key, for tests of providers and for

@@ -2,6 +2,7 @@ package nebula
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -311,6 +313,44 @@ func TestFormatAdditionalDataTellsAllApart(t *testing.T) {
 		}
 		if a.equal(b) != bytes.Equal(a.bytes(), b.bytes()) {
 			t.Fatalf("%+v and %+v: %x and %x", a, b, a.bytes(), b.bytes())
+		}
+	})
+}
+
+// decodedMember is soleMember by encoding/json.
+func decodedMember(object []byte, name string) (value json.RawMessage, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, false
+	}
+	for count := 0; ; {
+		key, err := d.Token()
+		if err != nil || key == json.Delim('}') {
+			return value, err == nil && count == 1
+		}
+		var member json.RawMessage
+		if d.Decode(&member) != nil {
+			return nil, false
+		}
+		if key == name {
+			value = member
+			count++
+		}
+	}
+}
+
+func FuzzSoleMember(f *testing.F) {
+	for _, seed := range []string{`{}`, ` {"a":1}`, `{"a":{"a":"\"}"},"\u0061":[1,{}] }`, `["a"]`, `{"b":"a","a" : -1e3 ,"c":null}`, "3"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !utf8.Valid(data) || !json.Valid(data) {
+			return
+		}
+		got, ok := soleMember(data, "a")
+		want, found := decodedMember(data, "a")
+		if ok != found || ok && !bytes.Equal(got, want) {
+			t.Errorf("%s: %q, %t, not %q, %t", data, got, ok, want, found)
 		}
 	})
 }

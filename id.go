@@ -39,7 +39,7 @@ func (id ID) Name() (Name, error) {
 	return Name{string(id)}, nil
 }
 
-// invalidID says why s is not an id, or "" where it is one.
+// invalidID says why s is not an id, or "" if it is one.
 func invalidID(s string) string {
 	switch {
 	case s == "":
@@ -82,11 +82,21 @@ func isDeviceName(s string) bool {
 
 // quoteID shows a refused id: quoted, since it may hold anything, and cut.
 func quoteID(s string) string {
-	const most = 40
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
+	const maxShown = 40
+	if len(s) > maxShown {
+		return fmt.Sprintf("%q…", s[:maxShown])
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// shown returns a word that the backend chose as it is, if it is a short plain
+// one, and else as quoteID does.
+func shown(s string) string {
+	plain := func(c rune) bool { return c > ' ' && c < 0x7f && c != '"' }
+	if len(s) <= 40 && s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return quoteID(s)
 }
 
 // keyringName lies outside the grammar of ids, so no credential can have it.

@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a tag, in characters. Providers have limits of their own besides,
-// which are checked before anything is sent.
+// Limits of tags, those of their parts in characters. Providers have limits of
+// their own besides, which are checked before anything is sent.
 const (
+	MaxTags           = 1024
 	MaxTagKeyLength   = 128
 	MaxTagValueLength = 256
 )
@@ -22,10 +23,10 @@ type Metadata struct {
 	// years 1970 to 9999 can be stored. The zero time is "absent".
 	CreatedAt    time.Time
 	LastModified time.Time
-	LastAccessed time.Time // written only where the user turned it on
+	LastAccessed time.Time // written only if the user turned it on
 
 	CreatedBy      string // who made it; empty unless set
-	Scope          string // a group of credentials, see [WithScope]
+	Scope          string // a group of credentials, see [Options]
 	RotationPolicy RotationPolicy
 	Tags           map[string]string
 }
@@ -36,7 +37,7 @@ type RotationPolicy struct {
 }
 
 // DueAt returns the time from which the credential should be replaced, and
-// false where it has no policy.
+// false if it has no policy.
 func (m Metadata) DueAt() (time.Time, bool) {
 	days := m.RotationPolicy.IntervalDays
 	// Days beyond the year 9999 would overflow a Duration: never due.
@@ -62,6 +63,9 @@ func (m Metadata) Validate() error {
 	}
 	note("created_by", invalidText(m.CreatedBy))
 	note("scope", invalidText(m.Scope))
+	if n := len(m.Tags); n > MaxTags {
+		return &Error{Kind: ErrInvalidMetadata, Message: fmt.Sprintf("there are %d tags, %d are allowed", n, MaxTags)}
+	}
 	for key, value := range m.Tags {
 		note(fmt.Sprintf("tag %q", key), invalidTag(key, value))
 	}
@@ -133,9 +137,13 @@ type Filter struct {
 	CreatedAfter  time.Time         // strictly after
 	CreatedBefore time.Time         // strictly before
 	Scope         string            // exactly this scope
+
+	// WithMetadata is no condition: it asks for the version and the metadata of
+	// each entry, as far as the backend shows them without the value.
+	WithMetadata bool
 }
 
-// NeedsMetadata reports whether the filter asks more than the id can tell.
+// NeedsMetadata reports whether a condition asks more than the id can tell.
 func (f Filter) NeedsMetadata() bool {
 	return len(f.Tags) > 0 || f.Scope != "" || !f.CreatedAfter.IsZero() || !f.CreatedBefore.IsZero()
 }

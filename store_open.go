@@ -28,7 +28,7 @@ func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept f
 // have written a newer one and marked that, or ended a rotation: then the newer
 // one is read.
 func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
-	for {
+	for again := newRereads(); ; {
 		if err := accept(record); err != nil {
 			return Credential{}, record, err
 		}
@@ -44,6 +44,9 @@ func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *p
 			return Credential{}, record, err
 		}
 		record = newer
+		if err := again.next(ctx, err); err != nil {
+			return Credential{}, record, err
+		}
 	}
 }
 

@@ -48,14 +48,14 @@ func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]
 			return nil, nil, err
 		}
 		if !opened {
-			closed = append(closed, slot.ID+" ("+slot.Kind+")")
+			closed = append(closed, slot.ID+" ("+shown(slot.Kind)+")")
 		}
 		keks = append(keks, kek)
 	}
 	if closed != nil {
 		return nil, nil, &Error{Kind: ErrUsage,
 			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
-			Hint:    "give their keys too, or drop them: nebula key rotate --drop SLOT"}
+			Hint:    "give their keys too, several key files in NEBULA_KEY_FILE or files of [key]; or drop them: nebula key rotate --drop SLOT"}
 	}
 	return kept, keks, nil
 }

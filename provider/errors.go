@@ -30,8 +30,8 @@ func NoSuchVersion() *nebula.Error {
 // NotARecord is the failure to read what somebody else stored in a credential's
 // place.
 func NotARecord() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is not a nebula record",
-		Hint: "find out who stored it; move it away before you put a credential there"}
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is not a nebula record", Err: nebula.ErrNotARecord,
+		Hint: "take it over with nebula import, or move it away before you put a credential there"}
 }
 
 // NotCurrent is the failure of a write or a deletion on condition of a version

@@ -15,8 +15,8 @@ func deleteCommand(run func(context.Context, selection) error) *cobra.Command {
 		Aliases: []string{"rm"},
 		Short:   "Delete credentials; some backends can restore them",
 		Long: `Delete credentials. Named ids are deleted without asking. Those that were not
-there are named, which is no error. aws, azure and vault can bring them back with
-restore; local and kubernetes cannot.
+there are named, which is no error. aws, azure and vault can bring them back
+with restore; local and kubernetes cannot.
 
 What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 --yes is needed.`,
@@ -38,7 +38,7 @@ What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 
 func (a *app) delete(ctx context.Context, s selection) error {
 	return a.removeSelected(ctx, s, removal{verb: verb{name: "delete", participle: "deleted", gerund: "deleting",
-		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (bool, error) {
+		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
 			return s.Delete(ctx, id, nebula.DeleteOptions{})
 		},
 	}})

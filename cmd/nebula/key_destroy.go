@@ -11,8 +11,9 @@ import (
 )
 
 type destroyOptions struct {
-	id  nebula.KeyID
-	yes bool
+	id    nebula.KeyID
+	leave []string
+	yes   bool
 }
 
 func keyDestroyCommand(run func(context.Context, destroyOptions) error) *cobra.Command {
@@ -20,9 +21,12 @@ func keyDestroyCommand(run func(context.Context, destroyOptions) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "destroy ID",
 		Short: "Remove a retired data key from the keyring",
-		Long: `Remove a data key that was replaced from the keyring. Old versions and backups of
-credentials that are sealed under it can then no longer be read. The ids are
-shown by key list.`,
+		Long: `Remove a data key that was replaced from the keyring. Old versions and backups
+of credentials that are sealed under it can then no longer be read. The ids are
+shown by key list.
+
+Every record is looked at first. One that is sealed under that key or cannot be
+read stands against it, unless it is named with --leave.`,
 		Example:           `  nebula key destroy 9a414c1d0f6e4b0f9d6a3c9b1e2d4f50`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -35,6 +39,7 @@ shown by key list.`,
 			return run(cmd.Context(), o)
 		},
 	}
+	cmd.Flags().StringArrayVar(&o.leave, "leave", nil, "lose the record `NAME`, if it needs that key; may be repeated")
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
@@ -47,11 +52,17 @@ func (a *app) keyDestroy(ctx context.Context, o destroyOptions) error {
 		if !o.yes {
 			question := fmt.Sprintf("Destroy the retired data key %v of %s? What is sealed under it, old versions and backups, is lost.",
 				o.id, s.Keys.Place())
+			if len(o.leave) > 0 {
+				question += "\n" + leaveQuestion(o.leave, "it is destroyed")
+			}
 			if err := a.confirm(ctx, question); err != nil {
 				return err
 			}
 		}
-		if err := s.DestroyKey(ctx, o.id, nebula.DestroyOptions{}); err != nil {
+		bar := a.progress("looking at", -1)
+		err := s.DestroyKey(ctx, o.id, nebula.DestroyOptions{Leave: o.leave, Progress: bar.set})
+		bar.end()
+		if err != nil {
 			return err
 		}
 		return a.print(map[string]string{"destroyed": o.id.String()}, noText)

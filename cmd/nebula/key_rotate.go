@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +16,7 @@ import (
 
 type rotateOptions struct {
 	drop   []string
+	leave  []string
 	resume bool
 	yes    bool
 }
@@ -30,11 +31,17 @@ sealed anew under it. They can be read and written all the while. Interrupted,
 it goes on where it stood when it is run again.
 
 The key of every slot has to be at hand, a key file and the passphrase for
-example; --drop leaves one out. Two stores that share a data key, because one
-was copied from the other, no longer do afterwards.`,
+example: several key files are named by NEBULA_KEY_FILE, joined as in PATH. A
+slot is left out with --drop. A record that cannot be read keeps the rotation
+from its end, unless it is named with --leave.
+
+Where the backend cannot refuse a writer that still holds the old key, it waits
+some minutes for them. Two stores that share a data key, because one was copied
+from the other, no longer do afterwards.`,
 		Example: `  nebula key rotate
   nebula key rotate --drop abcd2345
-  nebula key rotate --resume --yes`,
+  nebula key rotate --resume
+  nebula key rotate --resume --leave broken_token --yes`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Annotations:       map[string]string{slow: unlimited},
@@ -42,6 +49,7 @@ was copied from the other, no longer do afterwards.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.drop, "drop", nil, "leave `SLOT` out; may be repeated")
+	flags.StringArrayVar(&o.leave, "leave", nil, "leave the record `NAME` as it is, which cannot be read; may be repeated")
 	flags.BoolVar(&o.resume, "resume", false, "end a rotation that was begun, and begin none")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return cmd
@@ -54,7 +62,7 @@ type rotateJSON struct {
 }
 
 func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
-	if !o.yes && !o.resume && !a.stdinIsTerminal {
+	if asks := !o.resume || len(o.leave) > 0; asks && !o.yes && !a.stdinIsTerminal {
 		return usage("key rotate needs --yes where nobody can be asked", "")
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
@@ -71,23 +79,54 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 				return err
 			}
 		}
-		result, total, err := a.rotate(ctx, s, o)
+		if len(o.leave) > 0 && !o.yes {
+			if err := a.confirm(ctx, leaveQuestion(o.leave, "the data key is destroyed")); err != nil {
+				return err
+			}
+		}
+		result, err := a.rotate(ctx, s, o)
 		if err != nil {
-			return err
+			return resumable(err, result)
 		}
 		out := rotateJSON{KeyID: result.KeyID.String(), Sealed: result.Sealed, Left: []entryJSON{}}
 		for _, e := range result.Left {
 			a.warn(fmt.Sprintf("%s cannot be read and is left as it was: %s", e.ID, a.failureOf(e.Err).Message))
 			out.Left = append(out.Left, a.entryOf(e))
 		}
-		if err := a.print(out, func(w io.Writer) error {
+		return a.print(out, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "data key %s; %s sealed anew\n", out.KeyID, plural(out.Sealed))
 			return err
-		}); err != nil {
-			return err
-		}
-		return unreadableOf("rotate", result.Left, total)
+		})
 	})
+}
+
+// resumable says how a rotation that was begun goes on.
+func resumable(err error, result nebula.RotateResult) error {
+	begun := result.KeyID != nebula.KeyID{}
+	kind := nebula.KindOf(err)
+	if !begun || kind != nebula.ErrInterrupted && kind != nebula.ErrTimeout && kind != nebula.ErrUnavailable {
+		return err
+	}
+	out := &nebula.Error{Kind: kind, Op: "rotate", Message: err.Error(), Err: err}
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		*out = *e
+		out.Err = err
+	}
+	if kind == nebula.ErrInterrupted {
+		out.Message = "interrupted"
+	}
+	out.Hint = "the rotation has begun, nothing is lost, and it goes on with: nebula key rotate --resume"
+	return out
+}
+
+// leaveQuestion says what leaving records means.
+func leaveQuestion(names []string, then string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = shorten(name)
+	}
+	return fmt.Sprintf("Leave %s as they are? What is sealed under the old data key is lost once %s.", strings.Join(quoted, ", "), then)
 }
 
 // rotateQuestion says who will hold the new key.
@@ -101,24 +140,27 @@ func rotateQuestion(info nebula.KeyInfo, drop []string, place string) string {
 	return fmt.Sprintf("The new data key of %s will be held by: %s.\nReplace the data key?", place, strings.Join(holders, ", "))
 }
 
-// rotate returns the number of credentials beside the result.
-func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (nebula.RotateResult, int, error) {
+func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (nebula.RotateResult, error) {
 	total, err := countAll(ctx, s)
 	if err != nil {
-		return nebula.RotateResult{}, 0, err
+		return nebula.RotateResult{}, err
 	}
-	bar := a.progress("sealing", total)
-	defer bar.end()
-	result, err := s.Rotate(ctx, nebula.RotateOptions{
+	bar, waiting := a.progress("sealing", total), func() {}
+	defer func() { waiting(); bar.end() }()
+	return s.Rotate(ctx, nebula.RotateOptions{
 		Drop:       o.drop,
+		Leave:      o.leave,
 		ResumeOnly: o.resume,
-		Progress:   func(looked, _ int) { bar.set(looked) },
+		Progress: func(looked, _ int) {
+			waiting()
+			bar.set(looked)
+		},
 		Waiting: func(w nebula.RotateWait) {
 			bar.end()
-			a.tell(fmt.Sprintf("waiting %s for %s", w.Duration.Round(time.Second), w.Reason))
+			waiting()
+			waiting = a.countDown(w.Duration, w.Reason)
 		},
 	})
-	return result, total, err
 }
 
 // countAll returns the number of credentials.

@@ -34,5 +34,8 @@ restored, and wait until their names are free. It asks on a terminal; elsewhere
 
 func (a *app) purge(ctx context.Context, s selection) error {
 	return a.removeSelected(ctx, s, removal{asks: true, verb: verb{name: "purge", participle: "purged", gerund: "purging",
-		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (bool, error) { return s.Purge(ctx, id) }}})
+		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
+			return s.Purge(ctx, id)
+		},
+	}})
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,7 @@ import (
 // valueHint is for those who give the value as an argument, where other
 // processes and the shell's history would see it.
 const valueHint = "a value comes from standard input, a file or a hidden prompt:\n" +
-	"  pass show github | nebula put github_token\n" +
+	"  pass show github | nebula put github_token --trim\n" +
 	"  nebula put github_token --file token.txt"
 
 // maxValue bounds what is read where the provider names no limit.
@@ -27,6 +29,7 @@ type putOptions struct {
 	id         nebula.ID
 	file       string // "" is standard input
 	allowEmpty bool
+	trim       bool
 	put        nebula.PutOptions
 }
 
@@ -37,11 +40,13 @@ func putCommand(run func(context.Context, putOptions) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put ID",
 		Short: "Store a value",
-		Long: `Store the exact bytes of standard input, of a file, or of what is typed at a
-hidden prompt. Of a credential that is there, creation time, tags and rotation
-are kept; --tag adds to the tags.`,
+		Long: `Store the exact bytes of standard input, of a file, or of what is typed, twice,
+at a hidden prompt. Many programs end what they print with a newline: --trim
+cuts it. Of a credential that is there, creation time, tags and rotation are
+kept; --tag adds to the tags.`,
 		Example: `  nebula put github_token                        asks for the value
   printf %s "$TOKEN" | nebula put github_token
+  pass show github | nebula put github_token --trim
   nebula put tls_key --file key.pem --tag env=prod --rotation-days 90`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -51,7 +56,7 @@ are kept; --tag adds to the tags.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.id, err = nebula.ParseID(args[0]); err != nil {
-				return unnamed(err)
+				return unnamed(err, args[0])
 			}
 			if o.put.Tags, err = parseTags(tags); err != nil {
 				return err
@@ -84,20 +89,25 @@ are kept; --tag adds to the tags.`,
 	flags.BoolVar(&o.put.IfAbsent, "if-absent", false, "fail (7) where there is one already")
 	flags.StringVar(&version, "if-version", "", "fail (7) unless the current version is `V`")
 	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
+	flags.BoolVar(&o.trim, "trim", false, "cut one newline at the end")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
 	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
 	return cmd
 }
 
 // unnamed leaves out the id that was refused: it may be the value, given as an
-// argument by mistake.
-func unnamed(err error) error {
+// argument by mistake. What can only be a path of names is told apart.
+func unnamed(err error, arg string) error {
 	var e *nebula.Error
 	reason := "see nebula put --help"
 	if errors.As(err, &e) {
 		reason = e.Message[strings.LastIndex(e.Message, ": ")+2:]
 	}
-	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is not an id: " + reason, Hint: valueHint}
+	hint := valueHint
+	if near := nearID(arg); near != "" && regexp.MustCompile(`^[a-z_-]{1,20}(/[a-z_-]{1,20})+$`).MatchString(arg) {
+		hint = "did you mean: nebula put " + near
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is no id: " + reason, Hint: hint}
 }
 
 type versionJSON struct {
@@ -111,6 +121,11 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		if err != nil {
 			return err
 		}
+		if o.trim {
+			value = config.TrimLine(value)
+		} else if a.isPiped(o) && endsLine(value) {
+			a.hintTrim()
+		}
 		secret := nebula.NewSecret(value)
 		clear(value)
 		defer secret.Wipe()
@@ -121,17 +136,35 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
 		if err != nil {
-			return err
+			return endsWithProcess(s, err)
 		}
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)
 	})
 }
 
+// isPiped reports whether the value comes from another program.
+func (a *app) isPiped(o putOptions) bool {
+	return (o.file == "" || o.file == "-") && !a.stdinIsTerminal
+}
+
+// endsLine reports whether a value is a single line with the newline that
+// programs add.
+func endsLine(value []byte) bool {
+	return len(value) > 1 && bytes.IndexByte(value, '\n') == len(value)-1
+}
+
+// hintTrim warns a person, and no script, of a newline that they may not want.
+func (a *app) hintTrim() {
+	if a.stderrIsTerminal && a.global.output == outputText {
+		a.warn("the value ends in a newline, which is stored too; --trim cuts it")
+	}
+}
+
 // emptyHint says where an empty value may come from.
 func (a *app) emptyHint(o putOptions) string {
 	const deliberate = "to store an empty value: --allow-empty"
-	if o.file == "" && a.stdinIsTerminal || o.file != "" && o.file != "-" {
+	if !a.isPiped(o) {
 		return deliberate
 	}
 	return "did the command before the pipe fail? " + deliberate

@@ -206,6 +206,42 @@ func TestEmptyValueAtThePrompt(t *testing.T) {
 	}
 }
 
+// A line that a program ended with a newline gets a warning where a person
+// looks; --trim cuts it.
+func TestPipedNewline(t *testing.T) {
+	env := home(t)
+	pipe := func(text string) func(*exec.Cmd) {
+		return func(c *exec.Cmd) { c.Stdin = strings.NewReader(text) }
+	}
+	get := func() string {
+		t.Helper()
+		var out bytes.Buffer
+		sit(t, env, func(c *exec.Cmd) { c.Stdout = &out }, "get", "token").leave(0)
+		return out.String()
+	}
+	p := sit(t, env, pipe("s3cret\n"), "put", "token")
+	p.await("the value ends in a newline")
+	p.await("--trim")
+	p.leave(0)
+	if got := get(); got != "s3cret\n" {
+		t.Errorf("stored %q", got)
+	}
+	for text, want := range map[string]string{"s3cret\n": "s3cret", "s3cret\r\n": "s3cret", "s3cret": "s3cret", "a\nb\n\n": "a\nb\n"} {
+		p = sit(t, env, pipe(text), "put", "token", "--trim")
+		p.leave(0)
+		if got := get(); got != want || strings.Contains(p.seen(), "warning") {
+			t.Errorf("%q: stored %q; the screen shows %q", text, got, p.seen())
+		}
+	}
+	for _, quiet := range []string{"s3cret", "two\nlines\n"} {
+		p = sit(t, env, pipe(quiet), "put", "token")
+		p.leave(0)
+		if strings.Contains(p.seen(), "warning") {
+			t.Errorf("%q: the screen shows %q", quiet, p.seen())
+		}
+	}
+}
+
 // A slip in what nobody could see is noticed.
 func TestTwoValuesThatDiffer(t *testing.T) {
 	env := home(t)
@@ -368,6 +404,33 @@ func TestQuestionBeforeRotating(t *testing.T) {
 	p.leave(2)
 	if strings.Contains(p.seen(), "Replace the data key?") {
 		t.Errorf("it asked whether to do what it cannot: %q", p.seen())
+	}
+}
+
+// A table that does not fit the terminal is written as lines; one that does has
+// its columns, also beside a record that cannot be read.
+func TestTableFitsTheTerminal(t *testing.T) {
+	env := home(t)
+	for _, id := range []string{"a", "b_with_a_longer_name", "c"} {
+		sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", id, "--tag", "team=platform", "--tag", "env=production").leave(0)
+	}
+	base := filepath.Join(strings.TrimPrefix(env[0], "HOME="), ".local", "share", "nebula", "credentials")
+	if err := os.WriteFile(filepath.Join(base, "b_with_a_longer_name.enc.json"), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for columns, want := range map[uint16]string{
+		120: `a                     20\d\d-\d\d-\d\d \d\d:\d\d  20\d\d-.*  -         env=production team=platform\r\nb_with_a_longer_name  unreadable: corrupted\r\nc                     20`,
+		60:  `a\r\n  modified: 20.*\r\n  created: 20.*\r\n  tags: env=production team=platform\r\n`,
+	} {
+		p := sit(t, env, func(c *exec.Cmd) {
+			if err := pty.Setsize(c.Stdin.(*os.File), &pty.Winsize{Rows: 24, Cols: columns}); err != nil {
+				t.Fatal(err)
+			}
+		}, "list", "--long")
+		p.leave(5)
+		if !regexp.MustCompile(want).MatchString(p.seen()) {
+			t.Errorf("%d columns: %s", columns, p.seen())
+		}
 	}
 }
 

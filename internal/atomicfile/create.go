@@ -9,8 +9,8 @@ import (
 
 // Create makes a new file of mode 0600 that holds data, and the directories
 // above it that are missing, of mode 0700. It returns when all of it is on the
-// disk. The file is never there in part: not to readers, not after a crash.
-// Where there is one of that name already the error is os.ErrExist.
+// disk. Nobody ever sees part of the file, not even after a crash. If there is
+// one of that name already the error is os.ErrExist.
 func Create(path string, data []byte) error {
 	parent, name := filepath.Split(filepath.Clean(path))
 	if parent == "" {
@@ -24,7 +24,7 @@ func Create(path string, data []byte) error {
 		return err
 	}
 	defer d.Close()
-	// Early, so that nothing is written where nothing can come of it.
+	// Early, so that nothing is written in vain.
 	if _, err := d.Lstat(name); err == nil {
 		return &os.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}

@@ -35,14 +35,9 @@ func tempName() string {
 	return tempPrefix + hex.EncodeToString(b[:])
 }
 
-// isSpared reports whether a file that is not locked may still get a writer.
-func isSpared(name string, size int64, modified, now time.Time) bool {
-	return strings.HasSuffix(name, sparedSuffix) && size == 0 && now.Sub(modified) < sparedFor
-}
-
-// Dir is one directory, held open: what becomes of its path does not matter
-// afterwards. All methods may be called by several goroutines at once, and
-// none after Close. Names are single elements of a path.
+// Dir is one directory, held open, so that it stays the same one even if its
+// path leads elsewhere later. All methods may be called by several goroutines
+// at once, and none after Close. Names are single elements of a path.
 type Dir struct {
 	path string
 	handle
@@ -67,10 +62,10 @@ var errSwept = errors.New("the temporary file was taken away")
 // Stage writes data to a new temporary file of mode 0600 and flushes it. After
 // an error no file is left.
 //
-// A sweeper takes what it finds unlocked, which a file is for a moment after it
-// was made. A writer that lost two to sweepers makes the next under a name that
-// is spared for a minute: a slow machine, or one that was stopped in between,
-// must not lose them all.
+// Sweepers remove temporary files that are not locked, and a file is not locked
+// for a moment after it was made. A writer that lost two files to sweepers gives
+// the next one a name that they leave alone for a minute: otherwise a writer on
+// a slow machine, or one that was stopped in between, could lose them all.
 func (d *Dir) Stage(data []byte) (*Staged, error) { return d.stage(data, false) }
 
 // StageAnyMode is Stage for data that anybody may see. If the file system sets
@@ -129,16 +124,16 @@ func writeAll(write func([]byte) (int, error), data []byte) error {
 	return nil
 }
 
-// Commit puts the file in the place of name, whatever is there. The change is
-// atomic, and durable only after [Dir.Flush]. After an error the temporary
-// file is gone and what stood under name still stands.
+// Commit renames the file to name and replaces what has that name. The change
+// is atomic, and durable only after [Dir.Flush]. After an error the temporary
+// file is gone and the old file is still there.
 func (s *Staged) Commit(name string) error {
 	err := s.rename(name)
 	if err != nil {
 		s.Discard()
 		return err
 	}
-	// All is on the disk: closing has nothing more to report.
+	// The data is on the disk: closing has nothing more to report.
 	s.file.close()
 	return nil
 }
@@ -157,7 +152,7 @@ func (s *Staged) CommitNew(name string) error {
 
 // Discard removes the temporary file.
 func (s *Staged) Discard() {
-	_ = s.dir.Remove(s.name) // what remains is swept later
+	_ = s.dir.Remove(s.name) // if it stays, it is swept later
 	s.file.close()
 }
 

@@ -36,7 +36,7 @@ func StatPath(path string) (Stat, error) {
 	return statOf(path, func(st *unix.Stat_t) error { return unix.Stat(path, st) })
 }
 
-// Lstat examines what is under name and follows nothing.
+// Lstat examines the file of that name and follows no link.
 func (d *Dir) Lstat(name string) (Stat, error) {
 	var st unix.Stat_t
 	for {
@@ -50,8 +50,8 @@ func (d *Dir) Lstat(name string) (Stat, error) {
 	}
 }
 
-// Read returns the bytes of the regular file under name, at most limit of
-// them, and what it is. It takes no lock, since files are only ever replaced.
+// Read returns the content of the regular file of that name, of at most limit
+// bytes, and its Stat. It takes no lock, since files are only ever replaced.
 // Errors: NotRegularError, TooLargeError.
 func (d *Dir) Read(name string, limit int64) ([]byte, Stat, error) {
 	// O_NONBLOCK: opening a named pipe would wait for its writer.
@@ -71,8 +71,8 @@ func (d *Dir) Read(name string, limit int64) ([]byte, Stat, error) {
 	return data, stat, nil
 }
 
-// whyNotOpened tells what stands in the way: a link or a socket cannot be
-// opened, each with an error of its own on every system.
+// whyNotOpened turns the error of opening a link or a socket, which differs
+// between systems, into a NotRegularError.
 func (d *Dir) whyNotOpened(name string, err error) error {
 	if err != unix.ENOENT && err != unix.EACCES {
 		if stat, failed := d.Lstat(name); failed == nil && !stat.Mode.IsRegular() {
@@ -94,8 +94,8 @@ func readAll(fd int, limit int64) ([]byte, Stat, error) {
 	case stat.Size > limit:
 		return nil, stat, &TooLargeError{stat.Size}
 	}
-	// One byte more than the size: a read that does not fill the buffer has met
-	// the end, and a second call is saved.
+	// One byte more than the size: a read that does not fill the buffer has
+	// reached the end, which saves a second call.
 	data := make([]byte, stat.Size+1)
 	n := 0
 	for n < len(data) {

@@ -15,8 +15,8 @@ import (
 type handle struct {
 	root *os.Root
 
-	// A file that is open cannot be replaced, even by ourselves: whoever opens
-	// one for reading holds this meanwhile, and so does whoever renames.
+	// A file that is open cannot be replaced, even by ourselves: readers hold
+	// this lock while they have a file open, and writers while they rename.
 	readers sync.RWMutex
 }
 
@@ -58,7 +58,7 @@ func StatPath(path string) (Stat, error) {
 	return statFile(f)
 }
 
-// Lstat examines what is under name and follows nothing.
+// Lstat examines the file of that name and follows no link.
 func (d *Dir) Lstat(name string) (Stat, error) {
 	var stat Stat
 	err := persist(busyLimit, func() error {
@@ -74,8 +74,8 @@ func (d *Dir) Lstat(name string) (Stat, error) {
 	return stat, d.locate("lstat", name, err)
 }
 
-// Read returns the bytes of the regular file under name, at most limit of
-// them, and what it is. Errors: NotRegularError, TooLargeError.
+// Read returns the content of the regular file of that name, of at most limit
+// bytes, and its Stat. Errors: NotRegularError, TooLargeError.
 func (d *Dir) Read(name string, limit int64) ([]byte, Stat, error) {
 	var data []byte
 	var stat Stat

@@ -2,11 +2,11 @@ package atomicfile
 
 import "sync"
 
-// flusher lets one flush of a directory serve all who ask for it at the time.
+// flusher lets one flush of a directory serve several callers.
 //
-// Whoever asks joins the round that waits to begin. So every flush begins
-// after the changes of all whom it serves, and while one runs the next gathers
-// everybody else.
+// A caller joins the round that has not begun yet. So every flush begins after
+// the changes of all callers that it serves, and callers that come while one
+// runs share the next.
 type flusher struct {
 	running sync.Mutex // held while a round flushes
 

@@ -5,9 +5,9 @@ import "golang.org/x/sys/unix"
 // Held is a file that is not freed before Release.
 type Held struct{ fd int }
 
-// Hold keeps what is under name, if anything, from being freed, even if it is
-// replaced or removed meanwhile. Freeing a file takes several times as long as
-// replacing it: with this, a rename under a lock need not do it.
+// Hold keeps the file of that name, if there is one, from being freed, even if
+// it is replaced or removed meanwhile. Freeing a file takes several times as
+// long as replacing it, and should not be done while a lock is held.
 func (d *Dir) Hold(name string) Held {
 	fd, err := unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

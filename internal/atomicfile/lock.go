@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// Lock excludes goroutines and processes from one another. Between processes
-// it is the lock of a file, which is never removed. That one belongs to the
-// descriptor, which goroutines share, so a channel keeps those apart.
+// Lock is a mutual exclusion of goroutines and processes. Between processes it
+// is the lock of a file, which is never removed. That lock belongs to the
+// descriptor, which goroutines share, so a channel excludes those.
 //
 // The zero value is not usable, see [NewLock].
 type Lock struct {
 	turn chan struct{}
 	name string
-	file *lockFile // used by whoever has the turn
+	file *lockFile // used by the goroutine that has the turn
 	dir  *Dir      // where file is
 }
 
-// NewLock returns a lock that is the file of that name in a directory. With no
-// name it is one between goroutines alone.
+// NewLock returns a lock that is the file of that name in a directory. Without
+// a name it excludes goroutines only.
 func NewLock(name string) *Lock {
 	return &Lock{turn: make(chan struct{}, 1), name: name}
 }
@@ -93,8 +93,8 @@ func (l *Lock) forget() {
 }
 
 // lockFile tries until it succeeds. A holder does no more than a check and a
-// rename, so that trying again soon is cheaper than a thread that waits, and
-// obeys the context.
+// rename, so trying again soon is cheaper than a thread that waits. It also
+// lets the context end the wait.
 func (l *Lock) lockFile(ctx context.Context, stop <-chan struct{}, d *Dir) error {
 	const minDelay, maxDelay = 50 * time.Microsecond, 2 * time.Millisecond
 	var timer *time.Timer
@@ -137,8 +137,8 @@ func (l *Lock) try(d *Dir) error {
 	case err != nil:
 		return &fs.PathError{Op: opLock, Path: d.join(l.name), Err: err}
 	}
-	// Somebody may have removed the file against the rules: then a second
-	// process would lock another one.
+	// If somebody removed the file, which nobody should, a second process would
+	// lock another one.
 	if !l.file.isUnder(d, l.name) {
 		l.file.unlock()
 		l.forget()

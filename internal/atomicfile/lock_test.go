@@ -17,11 +17,11 @@ func TestLock(t *testing.T) {
 	defer one.Close()
 	defer two.Close()
 	var count atomic.Int64
-	const most = 200
+	const each = 200
 	var all sync.WaitGroup
 	for _, l := range []*Lock{one, two, one, two} {
 		all.Go(func() {
-			for range most {
+			for range each {
 				if err := l.Lock(t.Context(), nil, d); err != nil {
 					t.Error(err)
 					return
@@ -34,8 +34,8 @@ func TestLock(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if count.Load() != 4*most {
-		t.Errorf("counted %d, want %d", count.Load(), 4*most)
+	if count.Load() != 4*each {
+		t.Errorf("counted %d, want %d", count.Load(), 4*each)
 	}
 }
 

@@ -64,16 +64,16 @@ func tryFlock(fd, how int) error {
 	return err
 }
 
-// ProbeLock finds out, without leaving anything, whether files in the directory
-// can be locked, from the first of names that is there. That somebody holds the
-// lock is good news too. If none is there the directory itself is tried, which
-// is known to mean nothing on network file systems.
+// ProbeLock finds out whether files in the directory can be locked, and leaves
+// nothing behind. It tries the first of names that exists; that somebody else
+// holds its lock is good news too. If none exists it tries the directory
+// itself, which says nothing on a network file system: then known is false.
 func (d *Dir) ProbeLock(names ...string) (known bool, err error) {
 	for _, name := range names {
 		err := d.probe(name, unix.O_RDWR, unix.LOCK_EX)
 		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
-			// Without the right to write, the lock of readers tells as much.
-			// NFS gives the other one to writers alone.
+			// Without the right to write, a shared lock answers the question.
+			// NFS gives exclusive ones only to writers.
 			err = d.probe(name, unix.O_RDONLY, unix.LOCK_SH)
 		}
 		if !errors.Is(err, unix.ENOENT) {

@@ -9,8 +9,8 @@ import (
 
 // MakeDirs makes the directory at path and those above it that are missing,
 // each of mode 0700 and on the disk. On Windows they have from the beginning
-// an access list of the user and the system alone. What exists is left as it
-// is.
+// an access list of the user and the system only. Directories that exist are
+// not changed. A file system that sets no modes gives its own.
 func MakeDirs(path string) error {
 	path = filepath.Clean(path)
 	err := makeDir(path)
@@ -28,7 +28,7 @@ func MakeDirs(path string) error {
 	}
 	parent, err := Open(filepath.Dir(path))
 	if err != nil {
-		// A parent that may be passed but not read, /home at some places,
+		// A parent that we may pass and not read, as /home is on some machines,
 		// cannot be flushed by us.
 		if errors.Is(err, fs.ErrPermission) {
 			return nil

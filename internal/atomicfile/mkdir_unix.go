@@ -13,8 +13,8 @@ func makeDir(path string) error {
 	if err != nil || info.Mode().Perm() == mode {
 		return err
 	}
-	// The umask may have taken away even the owner's access. If the file system
-	// sets no modes, what it gives must do.
+	// The umask may have taken away even the owner's access. On a file system
+	// that sets no modes, the one that it gives is accepted.
 	err = os.Chmod(path, mode)
 	if setsNoModes(err) && info.Mode().Perm()&mode == mode {
 		return nil

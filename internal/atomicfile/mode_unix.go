@@ -36,13 +36,14 @@ func WritableFile(f *os.File) (string, error) {
 	return describe(info.Mode().Perm(), 0o022), nil
 }
 
-// TooWide says what others than the owner may do, or returns "".
+// TooWide says what users other than the owner may do, or returns "".
 func (s Stat) TooWide() string { return describe(s.Mode.Perm(), 0o077) }
 
 // Writable says who besides the owner may write, or returns "".
 func (s Stat) Writable() string { return describe(s.Mode.Perm(), 0o022) }
 
-// ForeignOwner says whose the file is if it is neither ours nor root's, else "".
+// ForeignOwner names the owner of a file that is neither ours nor root's, or
+// returns "".
 func (s Stat) ForeignOwner() string { return foreign(s.Owner) }
 
 // Restrict returns the command that takes others' access to files away.
@@ -114,8 +115,8 @@ func describe(mode, mask os.FileMode) string {
 	return ""
 }
 
-// access puts the rights of others or of the group in words: of those who may
-// write, else of others.
+// access puts the rights of others or of the group in words. Those who may write
+// come first, then others.
 func access(mode os.FileMode) string {
 	const read, write = 0o4, 0o2
 	who, bits := "others", mode&0o7

@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +13,7 @@ import (
 
 type stagedFile struct{ fd int }
 
-// create makes the file and locks it. A sweeper may have come between the two.
+// create makes the file and locks it. A sweeper may come between the two.
 func (s *Staged) create() error {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := retry(func() (int, error) { return unix.Openat(s.dir.fd, s.name, flags, 0o600) })
@@ -77,7 +78,8 @@ func (s *Staged) renameNew(name string) error {
 		return s.linkError(name, err)
 	}
 	if err = unix.Linkat(fd, s.name, fd, name, 0); err == nil {
-		return s.dir.Remove(s.name)
+		_ = s.dir.Remove(s.name) // it is made; if the other name stays, it is swept later
+		return nil
 	}
 	if err == unix.EEXIST {
 		return s.linkError(name, err)
@@ -89,13 +91,13 @@ func (s *Staged) renameNew(name string) error {
 // keeps others away.
 const reservedSuffix = ".reserved"
 
-// renameReserved is the last resort, on file systems that have neither call:
-// whoever makes the reservation may look whether the name is free and then take
-// it. Nobody sees the name before the file is whole.
+// renameReserved is the last resort, on file systems that have neither call.
+// Only the process that makes the reservation checks whether the name is free,
+// and takes it. Nobody sees the name before the file is whole.
 //
-// A reservation is never taken over, since its owner may be slow and would
-// replace what was made meanwhile. One that a killed process left has to be
-// removed by hand, as the error says.
+// A reservation is never taken over: its owner may only be slow, and would then
+// replace the file that was made meanwhile. One that a killed process left has
+// to be removed by hand, as the error says.
 func (s *Staged) renameReserved(name string) error {
 	reservation := name + reservedSuffix
 	const tries, pause = 100, 10 * time.Millisecond
@@ -106,9 +108,7 @@ func (s *Staged) renameReserved(name string) error {
 		if err == nil {
 			_ = unix.Close(fd)
 			err = s.renameIfFree(name)
-			if failed := s.dir.Remove(reservation); err == nil {
-				err = failed
-			}
+			_ = s.dir.Remove(reservation) // if it stays and the name is taken, it is in nobody's way
 			return err
 		}
 		if err != unix.EEXIST && err != unix.EINTR {
@@ -140,7 +140,7 @@ func (s *Staged) linkError(name string, err error) error {
 	return &os.LinkError{Op: "rename", Old: s.path(), New: s.dir.join(name), Err: err}
 }
 
-// Sweep removes the temporary file under name, unless its writer lives. It
+// Sweep removes the temporary file of that name unless its writer lives. It
 // reports whether it did.
 func (d *Dir) Sweep(name string) bool {
 	fd, stat, ok := d.lockStale(name)
@@ -162,9 +162,9 @@ func (d *Dir) IsStale(name string) bool {
 	return ok
 }
 
-// lockStale opens and locks the temporary file under name, if it is one that
-// has no writer. It is opened for writing because NFS wants that of whoever
-// locks.
+// lockStale opens and locks the temporary file of that name, if it has no
+// writer. It is opened for writing because NFS locks no other files
+// exclusively.
 func (d *Dir) lockStale(name string) (fd int, stat Stat, ok bool) {
 	if !IsTemp(name) {
 		return 0, Stat{}, false
@@ -182,4 +182,9 @@ func (d *Dir) lockStale(name string) (fd int, stat Stat, ok bool) {
 		return 0, Stat{}, false
 	}
 	return fd, stat, true
+}
+
+// isSpared reports whether a file that is not locked may still get a writer.
+func isSpared(name string, size int64, modified, now time.Time) bool {
+	return strings.HasSuffix(name, sparedSuffix) && size == 0 && now.Sub(modified) < sparedFor
 }

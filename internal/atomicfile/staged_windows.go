@@ -107,13 +107,13 @@ func isOpen(path *uint16) bool {
 // for a moment, or is just replacing it. The pauses are short and random, to
 // find the gap between readers that never rest.
 func persist(limit time.Duration, call func() error) error {
-	const longest = 2 * time.Millisecond
+	const maxPause = 2 * time.Millisecond
 	for end := time.Now().Add(limit); ; {
 		err := call()
 		if !isBusy(err) || time.Now().After(end) {
 			return err
 		}
-		time.Sleep(rand.N(longest))
+		time.Sleep(rand.N(maxPause))
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Stat is what the file system says of a file. Two equal values are, but for
-// changes within one tick of its clock, the same file unchanged.
+// Stat is what the file system says of a file. If two values are equal the file
+// is the same and unchanged, except for changes within one tick of the clock.
 type Stat struct {
 	Mode  os.FileMode // type and permissions
 	Size  int64
@@ -25,7 +25,7 @@ type Stat struct {
 type FileID struct{ Device, Inode uint64 }
 
 // Settled reports whether a later change would show in the times. A file that
-// changed just now can change again within one tick of the clock.
+// changed just now could change again within the same tick of the clock.
 func (s Stat) Settled(now time.Time) bool {
 	const ticks = 2 * time.Second // FAT counts in these
 	limit := now.Add(-ticks).UnixNano()
@@ -51,8 +51,8 @@ func TypeName(mode os.FileMode) string {
 	return "a special file"
 }
 
-// NotRegularError is returned for a name under which something else than a
-// regular file stands. It was neither followed nor changed.
+// NotRegularError is returned for the name of something that is not a regular
+// file. It was neither followed nor changed.
 type NotRegularError struct{ Mode os.FileMode }
 
 func (e *NotRegularError) Error() string { return "not a regular file but " + TypeName(e.Mode) }

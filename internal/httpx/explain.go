@@ -50,6 +50,10 @@ func (s Server) Explain(err error) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: large.Error() + ", which no answer should have"}
 	case errors.As(err, &encoded):
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: encoded.Error(), Hint: "look at what stands before " + s.Host}
+	case speaksHTTP(err):
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server " + s.Host + " speaks http, not https", Hint: "look at " + s.Address}
+	case speaksTLS(err):
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server " + s.Host + " speaks https, not http", Hint: "look at " + s.Address}
 	case errors.As(err, &certificate):
 		return unavailable("the certificate of "+s.Host+" is not accepted: "+strings.TrimPrefix(certificate.Err.Error(), "x509: "),
 			"look at the server's certificate; name its authority in "+s.Authorities)
@@ -61,6 +65,20 @@ func (s Server) Explain(err error) *nebula.Error {
 	e := unavailable("the connection to "+s.Host+" broke off", "")
 	e.Err = provider.ErrUnclear
 	return e
+}
+
+// speaksHTTP reports that a server answered a handshake of TLS with HTTP, or with
+// something else that is not TLS.
+func speaksHTTP(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)
+}
+
+// speaksTLS reports that a server answered HTTP with an alert of TLS. Servers in
+// Go answer such a request with a refusal instead.
+func speaksTLS(err error) bool {
+	// Package net/http has no type for it: the beginning of an alert is quoted.
+	return strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`)
 }
 
 // unclear marks a failure after the request may have been sent.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,10 @@ func TestExplain(t *testing.T) {
 	defer cutting.Close()
 	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
 	defer untrusted.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	alert := says(t, "\x15\x03\x03\x00\x02\x02\x28")
+	noise := says(t, "220 mail.example.com\r\n")
 
 	client := NewClient(Options{Total: 10 * time.Second, MaxBody: 1000})
 	get := func(ctx context.Context, url string) error {
@@ -51,6 +56,9 @@ func TestExplain(t *testing.T) {
 		{"refused", get(t.Context(), "http://"+nobody), nebula.ErrUnavailable, false},
 		{"cut off", get(t.Context(), cutting.URL), nebula.ErrUnavailable, true},
 		{"certificate", get(t.Context(), untrusted.URL), nebula.ErrUnavailable, false},
+		{"https to a server of http", get(t.Context(), "https"+strings.TrimPrefix(plain.URL, "http")), nebula.ErrInvalidConfig, false},
+		{"https to something else", get(t.Context(), "https://"+noise), nebula.ErrInvalidConfig, false},
+		{"http to a server of https", get(t.Context(), "http://"+alert), nebula.ErrInvalidConfig, false},
 		{"cancelled", get(gone, cutting.URL), nebula.ErrInterrupted, false},
 		{"deadline", context.DeadlineExceeded, nebula.ErrTimeout, true},
 		{"deadline while dialling", &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, nebula.ErrTimeout, false},
@@ -63,6 +71,31 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %s, unclear %v: %v", c.what, e.Kind, errors.Is(e, provider.ErrUnclear), e)
 		}
 	}
+}
+
+// says returns the address of a server that answers whatever it is told with a
+// few bytes.
+func says(t *testing.T, answer string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 4096))
+				_, _ = conn.Write([]byte(answer))
+			}()
+		}
+	}()
+	return listener.Addr().String()
 }
 
 func TestRetryAfter(t *testing.T) {

@@ -19,16 +19,26 @@ import (
 // the credential can be read, after two calls and one each second. If there is
 // nothing to restore it says so after 10 s: a deletion is not seen at once.
 func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
-	d.recent.forget(name)
-	err := d.findDeleted(ctx, name)
+	if err := d.recoveries.await(ctx, name); err != nil {
+		return err
+	}
+	d.forget(name)
+	deleted, err := d.findDeleted(ctx, name)
 	if err == nil {
 		err = d.askToRecover(ctx, name)
 	}
+	var restored secret
 	if err == nil {
-		err = d.settled(ctx, func(ctx context.Context) error { return d.readable(ctx, name) })
+		err = d.settled(ctx, func(ctx context.Context) (err error) {
+			restored, err = d.readable(ctx, name)
+			return err
+		})
 	}
-	if errors.Is(err, errRestored) {
-		err = nil
+	switch {
+	case errors.Is(err, errRestored):
+		return nil
+	case err == nil && !restored.ours:
+		return d.deleteAgain(ctx, name, deleted.version, provider.NotARecord())
 	}
 	return err
 }
@@ -36,20 +46,21 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 // errRestored says that an earlier attempt did it.
 var errRestored = errors.New("restored already")
 
-// findDeleted waits until a deletion can be seen.
-func (d *driver) findDeleted(ctx context.Context, name nebula.Name) error {
+// findDeleted waits until a deletion can be seen. What it finds has our tags, or
+// no tags of anybody's.
+func (d *driver) findDeleted(ctx context.Context, name nebula.Name) (deleted secret, err error) {
 	until := d.clock.Now().Add(unseen)
-	return d.settled(ctx, func(ctx context.Context) error {
-		s, err := d.lookDeleted(ctx, name)
+	err = d.settled(ctx, func(ctx context.Context) error {
+		deleted, err = d.lookDeleted(ctx, name)
 		switch {
 		case err != nil:
 			return err
-		case s.exists && !s.ours:
+		case deleted.exists && deleted.mark == foreign:
 			return provider.NotARecord()
-		case s.exists:
+		case deleted.exists:
 			return nil
 		}
-		live, err := d.look(ctx, name)
+		live, err := inOrder(ctx, d, name, func(ctx context.Context) (secret, error) { return d.look(ctx, name) })
 		switch {
 		case err != nil:
 			return err
@@ -62,69 +73,95 @@ func (d *driver) findDeleted(ctx context.Context, name nebula.Name) error {
 		}
 		return provider.NothingToRestore()
 	})
+	return deleted, err
 }
 
 // readable waits for the end of a recovery.
-func (d *driver) readable(ctx context.Context, name nebula.Name) error {
+func (d *driver) readable(ctx context.Context, name nebula.Name) (secret, error) {
 	s, err := d.look(ctx, name)
 	if err == nil && !s.exists {
-		return errMoving()
+		err = errMoving()
 	}
-	return err
+	return s, err
 }
 
 // Purge implements [nebula.Purger]: it deletes, and waits until Key Vault has
 // purged. For some seconds more the name is refused to others, and Store waits
 // for it. A vault with purge protection is left as it is, with ErrNotSupported.
 func (d *driver) Purge(ctx context.Context, name nebula.Name) (existed bool, err error) {
-	d.recent.forget(name)
-	// From its deletion on until it can be seen, a secret looks as if there
-	// were none.
-	expected, until := false, time.Time{}
-	err = d.settled(ctx, func(ctx context.Context) error {
-		found, deleted, err := d.removeToPurge(ctx, name)
-		existed = existed || found
-		if err != nil {
-			return err
-		}
-		if deleted {
-			expected, until = true, d.clock.Now().Add(unseen)
-		}
-		_, err = write(ctx, d, name, func(ctx context.Context) (azsecrets.PurgeDeletedSecretResponse, error) {
-			return d.client.PurgeDeletedSecret(ctx, d.names.secret(name), nil)
-		})
-		if isMissing(err) {
-			if expected && d.clock.Now().Before(until) {
-				return errMoving()
-			}
-			return nil
-		}
-		existed = existed || err == nil
-		return err
-	})
-	return existed, err
+	if err := d.recoveries.await(ctx, name); err != nil {
+		return false, err
+	}
+	d.forget(name)
+	p := &purge{driver: d, name: name}
+	err = d.settled(ctx, p.try)
+	return p.existed, err
 }
 
-// removeToPurge deletes what stands there, and looks at what is deleted
-// already. Neither may be of others, or protected.
-func (d *driver) removeToPurge(ctx context.Context, name nebula.Name) (found, deleted bool, err error) {
-	s, err := d.look(ctx, name)
+// purge is one Purge.
+type purge struct {
+	driver  *driver
+	name    nebula.Name
+	existed bool
+
+	// From its deletion on until it can be seen, a secret looks as if there
+	// were none.
+	deleted bool
+	until   time.Time
+}
+
+func (p *purge) try(ctx context.Context) error {
+	d := p.driver
+	if err := p.remove(ctx); err != nil {
+		return err
+	}
+	_, err := write(ctx, d, p.name, func(ctx context.Context) (azsecrets.PurgeDeletedSecretResponse, error) {
+		return d.client.PurgeDeletedSecret(ctx, d.names.secret(p.name), nil)
+	})
+	if isMissing(err) {
+		if p.deleted && d.clock.Now().Before(p.until) {
+			return errMoving()
+		}
+		return nil
+	}
+	p.existed = p.existed || err == nil
+	return err
+}
+
+// remove deletes what stands there, and looks at what is deleted already.
+// Neither may be of others, or protected.
+func (p *purge) remove(ctx context.Context) error {
+	d := p.driver
+	s, err := inOrder(ctx, d, p.name, func(ctx context.Context) (secret, error) { return d.look(ctx, p.name) })
 	live := s.exists
 	if err == nil && !live {
-		s, err = d.lookDeleted(ctx, name)
+		s, err = d.lookDeleted(ctx, p.name)
 	}
 	switch {
 	case err != nil || !s.exists:
-		return false, false, err
-	case !s.ours:
-		return false, false, provider.NotARecord()
+		return err
 	case !s.purgeable:
-		return false, false, errProtected()
-	case !live:
-		return true, false, nil
+		return errProtected()
+	case live && !s.ours, s.mark == foreign:
+		return provider.NotARecord()
+	case !live && s.mark == unmarked && !p.deleted:
+		return errUncertain()
 	}
-	deleted, err = d.remove(ctx, name)
-	return true, deleted, err
+	if live {
+		err = d.mayRemove(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	p.existed = true
+	if !live {
+		return nil
+	}
+	deleted, err := d.remove(ctx, p.name)
+	if deleted {
+		p.deleted, p.until = true, d.clock.Now().Add(unseen)
+	}
+	return err
 }
 
 // History implements [nebula.Historian]. It makes two calls at the same time,
@@ -138,7 +175,7 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 		return err
 	})
 	group.Go(func() (err error) {
-		versions, err = d.versions(groupContext, name)
+		versions, err = d.versions(groupContext, d.names.secret(name))
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -152,8 +189,8 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 
 // versions lists the versions of a secret, page after page. It is empty where
 // there is no such secret.
-func (d *driver) versions(ctx context.Context, name nebula.Name) ([]*azsecrets.SecretProperties, error) {
-	pager := d.client.NewListSecretPropertiesVersionsPager(d.names.secret(name), nil)
+func (d *driver) versions(ctx context.Context, secret string) ([]*azsecrets.SecretProperties, error) {
+	pager := d.client.NewListSecretPropertiesVersionsPager(secret, nil)
 	var all []*azsecrets.SecretProperties
 	var next *string
 	for pager.More() {
@@ -225,5 +262,5 @@ func (d *driver) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula
 	if err != nil {
 		return nebula.Record{}, err
 	}
-	return s.record(name)
+	return s.record()
 }

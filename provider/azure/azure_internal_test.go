@@ -124,12 +124,21 @@ func sealed(t *testing.T, id string, m nebula.Metadata) (nebula.Name, *nebula.En
 	return name, e
 }
 
+// projected are the tags of a secret on which others put none.
+func projected(name nebula.Name, e *nebula.Envelope, defaults map[string]string, at time.Time) (map[string]*string, error) {
+	p, err := project(name, e, defaults, at)
+	if err != nil {
+		return nil, err
+	}
+	return p.with(nil)
+}
+
 func TestProjection(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
 	m := nebula.Metadata{CreatedAt: at, LastModified: at.Add(time.Hour), CreatedBy: "Zoë 🔑", Scope: strings.Repeat("ü🔑", 200),
 		RotationPolicy: nebula.RotationPolicy{IntervalDays: 90}, Tags: map[string]string{"empty": "", "nebula": "x", "Nebula": "y"}}
 	name, e := sealed(t, strings.Repeat("x", 128), m)
-	tags, err := project(name, e, map[string]string{"env": "prod", "nebula": "other"}, at)
+	tags, err := projected(name, e, map[string]string{"env": "prod", "nebula": "other"}, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +175,7 @@ func TestTagCount(t *testing.T) {
 		works bool
 	}{{"x", "", true}, {strings.Repeat("x", 128), "", true}, {"x", strings.Repeat("s", 300), false}} {
 		name, e := sealed(t, c.id, nebula.Metadata{CreatedAt: at, LastModified: at, Scope: c.scope, Tags: tags})
-		got, err := project(name, e, nil, at)
+		got, err := projected(name, e, nil, at)
 		if (err == nil) != c.works || err == nil && len(got) != maxTags || err != nil && !errors.Is(err, nebula.ErrInvalidMetadata) {
 			t.Errorf("id of %d, scope of %d: %d tags, %v", len(c.id), len(c.scope), len(got), err)
 		}
@@ -195,37 +204,6 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A read serves one write, for a moment; what is remembered is bounded.
-func TestRecent(t *testing.T) {
-	var m recent
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	name, _ := nebula.ID("a").Name()
-	m.noteRead(name, "1", now)
-	if v, ok := m.takeRead(name, now.Add(readHolds-1)); !ok || v != "1" {
-		t.Errorf("%q, %v", v, ok)
-	}
-	if _, ok := m.takeRead(name, now); ok {
-		t.Error("a read serves twice")
-	}
-	for _, late := range []time.Duration{readHolds, -1} {
-		m.noteRead(name, "1", now)
-		if _, ok := m.takeRead(name, now.Add(late)); ok {
-			t.Errorf("a read serves after %v", late)
-		}
-	}
-	for i := range maxRecent + 1 {
-		other, err := nebula.ID(fmt.Sprint("n", i)).Name()
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.noteRead(other, "1", now)
-		m.noteOurs(other)
-	}
-	if len(m.reads) > maxRecent || len(m.ours) > maxRecent {
-		t.Errorf("%d and %d are kept", len(m.reads), len(m.ours))
-	}
-}
-
 // FuzzNames: a name is one that Key Vault takes, no two are alike whatever the
 // case, and only the id whose place it is owns it.
 func FuzzNames(f *testing.F) {
@@ -250,8 +228,11 @@ func FuzzNames(f *testing.F) {
 		if len(secret) > maxName || !isName(secret) || secret != strings.ToLower(secret) {
 			t.Fatalf("%q stands at %q", a, secret)
 		}
-		if got, ok := n.owner(strings.ToUpper(secret), listed{ID: a}); !ok || got != one {
+		if got, ok := n.holds(strings.ToUpper(secret), a); !ok || got != one {
 			t.Fatalf("%q does not own %q", a, secret)
+		}
+		if got, place := n.place(strings.ToUpper(secret)); place == elsewhere || place == spelt && got != one {
+			t.Fatalf("%q is read as %v, %v", secret, got, place)
 		}
 		if _, version, ok := parseSecretID("https://h/secrets/" + secret + "/0123456789abcdef0123456789abcdef"); !ok || version == "" {
 			t.Fatalf("the id of %q is not read", secret)
@@ -263,7 +244,7 @@ func FuzzNames(f *testing.F) {
 		if n.secret(other) == secret {
 			t.Fatalf("%q and %q stand at the same place", a, b)
 		}
-		if _, ok := n.owner(secret, listed{ID: b}); ok {
+		if _, ok := n.holds(secret, b); ok {
 			t.Fatalf("%q owns the place of %q", b, a)
 		}
 	})

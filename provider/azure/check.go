@@ -20,10 +20,14 @@ import (
 )
 
 // Check asks for a token, for the first page of the list, and with each call
-// that credentials take for one that cannot be there. It makes seven calls and
-// changes nothing.
+// that credentials take for one that cannot be there. It makes seven calls, one
+// more for each secret of that page which may be ours and has no tags that say
+// so, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
+	for _, variable := range d.config.unread {
+		x.Add("environment", nebula.SeverityWarning, variable+" is set, and is not read", "what it would choose is set by credential.type and the settings beside it, and by vault_url")
+	}
 	if !x.identity(ctx) {
 		return x.Findings
 	}
@@ -75,7 +79,7 @@ func (x *examination) vault(ctx context.Context) {
 	x.Add(check, nebula.SeverityOK, x.driver.host, "")
 	x.clock(began, response)
 	x.permissions(ctx, err)
-	x.contents(page.Value)
+	x.contents(ctx, page.Value)
 }
 
 // clock compares with the server's, which has whole seconds.
@@ -170,33 +174,53 @@ func (x *examination) permissions(ctx context.Context, listed error) {
 }
 
 // contents warns of what the first page of the list shows to be in the way.
-func (x *examination) contents(items []*azsecrets.SecretProperties) {
-	var foreign, disabled []string
-	protected := false
+func (x *examination) contents(ctx context.Context, items []*azsecrets.SecretProperties) {
+	var c contents
 	for _, item := range items {
-		if item == nil || item.ID == nil {
-			continue
-		}
-		protected = protected || !isPurgeable(item.Attributes)
-		secret, _, ok := parseSecretID(string(*item.ID))
-		if !ok || !strings.HasPrefix(strings.ToLower(secret), x.driver.names.prefix) {
-			continue
-		}
-		if _, _, ours := x.driver.owner(item); !ours {
-			foreign = append(foreign, secret)
-		} else if item.Attributes != nil && item.Attributes.Enabled != nil && !*item.Attributes.Enabled {
-			disabled = append(disabled, secret)
+		if item != nil && item.ID != nil {
+			x.sort(ctx, item, &c)
 		}
 	}
-	if protected {
+	if c.protected {
 		x.Add("purge protection", nebula.SeverityOK, "on: what is deleted stays until its time of retention is over, and cannot be purged", "")
 	}
-	if foreign != nil && x.driver.names.prefix != "" {
-		x.Add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(foreign), "move them away, or set another secret_prefix")
+	if c.foreign != nil && x.driver.names.prefix != "" {
+		x.Add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(c.foreign), "move them away, or set another secret_prefix")
 	}
-	if disabled != nil {
-		x.Add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(disabled),
+	if c.stripped != nil {
+		x.Add("tags", nebula.SeverityWarning, "others took the tags of nebula away from "+some(c.stripped), "store the credentials again: nebula put")
+	}
+	if c.disabled != nil {
+		x.Add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(c.disabled),
 			x.driver.setAttributes("NAME")+" --enabled true")
+	}
+}
+
+// contents are names of secrets, by what is to be said of them.
+type contents struct {
+	foreign, stripped, disabled []string
+	protected                   bool
+}
+
+func (x *examination) sort(ctx context.Context, item *azsecrets.SecretProperties, c *contents) {
+	c.protected = c.protected || !isPurgeable(item.Attributes)
+	secret, _, ok := parseSecretID(string(*item.ID))
+	if !ok || !strings.HasPrefix(strings.ToLower(secret), x.driver.names.prefix) {
+		return
+	}
+	name, _, certainty := x.driver.owner(item)
+	if certainty == uncertain {
+		if found, err := x.driver.tell(ctx, item, name); err == nil && found.Metadata == nil && found.Err == nil {
+			certainty = notOurs
+		}
+	}
+	switch {
+	case certainty == notOurs:
+		c.foreign = append(c.foreign, secret)
+	case certainty == uncertain:
+		c.stripped = append(c.stripped, secret)
+	case item.Attributes != nil && item.Attributes.Enabled != nil && !*item.Attributes.Enabled:
+		c.disabled = append(c.disabled, secret)
 	}
 }
 

@@ -46,10 +46,23 @@ type Config struct {
 	// credential has a tag with that key itself. No credential shows them.
 	DefaultTags map[string]string `koanf:"default_tags"`
 
+	// ContentType is set on every secret that is written: at most 255
+	// characters. "" leaves the one that is there. Policies may demand one.
+	ContentType string `koanf:"content_type"`
+
+	// ExpiresAfter is when a secret that is written expires in Key Vault, if the
+	// credential has no date of rotation, which is the expiry otherwise. It keeps
+	// nobody from reading. 0 for no expiry, else an hour at least. Policies may
+	// demand one.
+	ExpiresAfter time.Duration `koanf:"expires_after"`
+
 	Credential Credential           `koanf:"credential"`
 	Retry      provider.RetryPolicy `koanf:"retry"`
 
 	Transport http.RoundTripper // nil: one with our limits
+
+	// unread are variables of Azure's other tools that are set and not read.
+	unread []string
 }
 
 // Credential says who asks.
@@ -97,8 +110,16 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	if secret := getenv("AZURE_CLIENT_SECRET"); secret != "" {
 		c.Credential.ClientSecret = nebula.NewSecret([]byte(secret))
 	}
+	for _, variable := range []string{"AZURE_TOKEN_CREDENTIALS", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_AUTHORITY_HOST"} {
+		if getenv(variable) != "" {
+			c.unread = append(c.unread, variable)
+		}
+	}
 	return c
 }
+
+// maxContentType is Key Vault's limit, in characters.
+const maxContentType = 255
 
 // maxPrefix leaves room for the longest id, which is shortened to no less.
 const maxPrefix = maxName - dnsname.MinLength
@@ -112,8 +133,9 @@ func (c Config) Validate() error {
 			problems = append(problems, setting+" "+reason)
 		}
 	}
-	if _, _, err := parseVaultURL(c.VaultURL); err != nil {
-		note("vault_url", err.Error())
+	_, _, wrongURL := parseVaultURL(c.VaultURL)
+	if wrongURL != nil {
+		note("vault_url", wrongURL.Error())
 	}
 	switch {
 	case len(c.SecretPrefix) > maxPrefix:
@@ -124,6 +146,12 @@ func (c Config) Validate() error {
 	}
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
+	}
+	if n := length(c.ContentType); n > maxContentType {
+		note("content_type", fmt.Sprintf("has %d characters, %d are allowed", n, maxContentType))
+	}
+	if c.ExpiresAfter != 0 && c.ExpiresAfter < time.Hour {
+		note("expires_after", fmt.Sprintf("is %v, 0 or 1h and more are allowed", c.ExpiresAfter))
 	}
 	if len(c.DefaultTags) >= maxTags {
 		note("default_tags", fmt.Sprintf("are %d, Key Vault keeps %d, and one of them is taken", len(c.DefaultTags), maxTags))
@@ -139,7 +167,11 @@ func (c Config) Validate() error {
 	if problems == nil {
 		return nil
 	}
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+	e := &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+	if wrongURL != nil {
+		e.Hint = "set vault_url in [storage.azure], or AZURE_KEYVAULT_URL, to https://NAME.vault.azure.net"
+	}
+	return e
 }
 
 func (a Credential) validate(note func(setting, reason string)) {
@@ -148,9 +180,9 @@ func (a Credential) validate(note func(setting, reason string)) {
 			note(setting, strconv.Quote(id)+" is not a GUID")
 		}
 	}
-	needed := func(setting, id string) {
+	needed := func(setting, variable, id string) {
 		if id == "" {
-			note(setting, "is not set")
+			note(setting, "is not set, nor is "+variable)
 		}
 		optional(setting, id)
 	}
@@ -160,16 +192,16 @@ func (a Credential) validate(note func(setting, reason string)) {
 	case developerTools:
 		optional("credential.tenant_id", a.TenantID)
 	case servicePrincipal:
-		needed("credential.tenant_id", a.TenantID)
-		needed("credential.client_id", a.ClientID)
+		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
+		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
 		if a.ClientSecretFile == "" && len(a.ClientSecret.Reveal()) == 0 {
-			note("credential.client_secret_file", "is not set, nor is AZURE_CLIENT_SECRET")
+			note(clientSecretFile, "is not set, nor is AZURE_CLIENT_SECRET")
 		}
 	case workloadIdentity:
-		needed("credential.tenant_id", a.TenantID)
-		needed("credential.client_id", a.ClientID)
+		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
+		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
 		if a.FederatedTokenFile == "" {
-			note("credential.federated_token_file", "is not set")
+			note(federatedTokenFile, "is not set, nor is AZURE_FEDERATED_TOKEN_FILE")
 		}
 	default:
 		note("credential.type", strconv.Quote(a.Type)+" is not one of managed_identity, service_principal, developer_tools, workload_identity")

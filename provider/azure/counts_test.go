@@ -202,32 +202,69 @@ func TestLiveCalls(t *testing.T) {
 	costs("store, knowing nothing", err, "GET "+a+"/", "PUT "+a)
 }
 
-// A put of the store reads once, to keep the metadata, and writes once.
-func TestLiveCallsOfStore(t *testing.T) {
-	r := newRig(t)
-	c, wire := r.recorded()
+// store is a store that was just made.
+func (r *rig) store(t *testing.T) *nebula.Store {
+	t.Helper()
+	return r.storeOn(t, r.made(t, r.principal()))
+}
+
+func (r *rig) storeOn(t *testing.T, p nebula.Provider) *nebula.Store {
+	t.Helper()
 	key := &nebula.KeyFile{Path: filepath.Join(t.TempDir(), "key")}
 	if err := nebula.CreateKeyFile(key.Path); err != nil {
 		t.Fatal(err)
 	}
-	ctx := t.Context()
-	s, err := nebula.Open(ctx, r.made(t, c), nebula.Options{Keys: []nebula.Key{key}})
+	s, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{key}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	if _, err := s.Init(ctx, key); err != nil {
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Init(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// A put of the store reads once, to keep the metadata, and writes once.
+func TestLiveCallsOfStore(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	ctx := t.Context()
+	s := r.storeOn(t, r.made(t, c))
 	wire.since()
 	costs := counted(t, wire)
 	const a = "/secrets/nebula-credentials-a"
-	_, err = s.Put(ctx, "a", nebula.NewSecret([]byte("one")), nebula.PutOptions{})
+	_, err := s.Put(ctx, "a", nebula.NewSecret([]byte("one")), nebula.PutOptions{})
 	costs("put new", err, "GET "+a+"/", "PUT "+a)
 	_, err = s.Put(ctx, "a", nebula.NewSecret([]byte("two")), nebula.PutOptions{})
 	costs("put again", err, "GET "+a+"/", "PUT "+a)
 	_, err = s.Get(ctx, "a")
 	costs("get", err, "GET "+a+"/")
+}
+
+// A list with all details fetches no value: metadata is in the tags, and
+// versions are left out.
+func TestLiveListDetails(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	ctx := t.Context()
+	s := r.storeOn(t, r.made(t, c))
+	for i := range 30 {
+		if _, err := s.Put(ctx, nebula.ID(fmt.Sprintf("n%02d", i)), nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"n": fmt.Sprint(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wire.since()
+	listed := 0
+	for e, err := range s.List(ctx, nebula.ListOptions{Details: true}) {
+		if err != nil || e.Err != nil || e.Metadata == nil || e.Metadata.CreatedAt.IsZero() || len(e.Metadata.Tags) != 1 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		listed++
+	}
+	if calls := wire.since(); listed != 30 || len(calls) != 2 {
+		t.Errorf("%d are listed with %d calls: %q", listed, len(calls), calls)
+	}
 }
 
 // n credentials are n/25 calls, and pages may be empty.
@@ -264,8 +301,9 @@ func TestLiveListCalls(t *testing.T) {
 			}
 		}
 	}
-	if ids, calls := list(); len(ids) != 60 || calls != 3 {
-		t.Errorf("%d are listed in %d calls, want 60 in 3", len(ids), calls)
+	// The two that stand where records would, without tags that say so, are read.
+	if ids, calls := list(); len(ids) != 60 || calls != 3+2 {
+		t.Errorf("%d are listed in %d calls, want 60 in 5", len(ids), calls)
 	}
 	r.SetPages(0, 0, 1, 0)
 	if ids, calls := list(); len(ids) != 60 || calls < 6 {
@@ -393,5 +431,45 @@ func TestLiveLostAnswersOfStates(t *testing.T) {
 		if found, err := p.Exists(ctx, name); err != nil || found != step.exists {
 			t.Errorf("after %s it exists: %v, %v", step.what, found, err)
 		}
+	}
+}
+
+// A page that could not be had is had by the next attempt: a list never ends
+// before its end.
+func TestLiveListFailing(t *testing.T) {
+	r := newRig(t)
+	c := r.principal()
+	p := r.open(t, c)
+	ctx := t.Context()
+	for i := range 60 {
+		name, e := record(t, fmt.Sprintf("n%02d", i), "v", nil)
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for page := range 3 {
+		remove := r.Inject(azureserver.Fault{Operation: azureserver.ListSecrets, Status: 503, After: page, Times: 1})
+		if listed := entries(ctx, t, p, nebula.Filter{}); len(listed) != 60 {
+			t.Errorf("with page %d failing once, %d of 60 are listed", page, len(listed))
+		}
+		remove()
+	}
+	c.Retry.MaxRetries = 0
+	pager := r.open(t, c).List(ctx, nebula.Filter{})
+	defer pager.Close()
+	r.Inject(azureserver.Fault{Operation: azureserver.ListSecrets, Status: 503, After: 1, Times: 1})
+	listed, failed := 0, 0
+	for {
+		page, err := pager.NextPage(ctx)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			failed++
+		}
+		listed += len(page)
+	}
+	if listed != 60 || failed != 1 {
+		t.Errorf("%d of 60 are listed, with %d failures", listed, failed)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -42,7 +41,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	case errors.As(err, &answered):
 		e = d.explainAnswer(answered)
 	case errors.As(err, &wire), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		e = httpx.Server{Host: d.host, Address: "vault_url", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
+		e = httpx.Server{Host: d.host, Address: "vault_url or AZURE_KEYVAULT_URL", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
 	default:
 		e = errForeignAnswer()
 	}
@@ -85,7 +84,7 @@ func (d *driver) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	case code >= 300 && code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", code),
-			Hint:    "look at vault_url, and at what stands before " + d.host}
+			Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before " + d.host}
 	}
 	e := explainStatus(r.StatusCode, "Key Vault")
 	if r.RawResponse != nil {
@@ -202,87 +201,13 @@ func said(r *azcore.ResponseError) string {
 	return ""
 }
 
-// right is what a call takes.
-type right struct {
-	action string // of a role, below Microsoft.KeyVault/vaults/secrets/
-	policy string // of an access policy: get, list, set, …
-}
-
-// needed returns what a refused call takes.
-func needed(r *azcore.ResponseError) right {
-	if r.RawResponse == nil || r.RawResponse.Request == nil {
-		return right{}
-	}
-	request := r.RawResponse.Request
-	path := strings.Trim(request.URL.Path, "/")
-	deleted := strings.HasPrefix(path, "deletedsecrets/")
-	switch {
-	case request.Method == http.MethodPut:
-		return right{"setSecret/action", "set"}
-	case request.Method == http.MethodPost && deleted:
-		return right{"recover/action", "recover"}
-	case request.Method == http.MethodDelete && deleted:
-		return right{"purge/action", "purge"}
-	case request.Method == http.MethodDelete:
-		return right{"delete", "delete"}
-	case deleted:
-		return right{"readMetadata/action", "get"}
-	case path == "secrets", strings.HasSuffix(path, "/versions"):
-		return right{"readMetadata/action", "list"}
-	}
-	return right{"getSecret/action", "get"}
-}
-
-// explainDenied tells apart who may not, from where one may not, and what
-// nobody may.
-func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
-	need := needed(r)
-	denied := func(message, hint string) *nebula.Error {
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
-	}
-	role := fmt.Sprintf("the identity lacks the action Microsoft.KeyVault/vaults/secrets/%s on the vault %s", need.action, d.vault())
-	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", d.vault(), need.policy)
-	switch innerCode(r) {
-	case secretDisabled:
-		return d.errDisabled(refusedSecret(r))
-	case "SecretExpired", "SecretNotYetValid":
-		return d.errNotNow(refusedSecret(r))
-	case "ForbiddenByRbac":
-		return denied(role, d.roleHint())
-	case "AccessDenied", "ForbiddenByPolicy":
-		return denied(policy, d.policyHint(need.policy))
-	case byFirewall, byConnection:
-		return denied("the firewall of the vault "+d.vault()+" does not let this machine in",
-			"allow its address: az keyvault network-rule add --name "+d.vault()+" --ip-address ADDRESS")
-	}
-	if need.policy == "purge" {
-		return errProtected()
-	}
-	return denied(role+", or its access policy the secret permission "+strconv.Quote(need.policy), d.roleHint())
-}
-
-func (d *driver) roleHint() string {
-	return `az role assignment create --role "Key Vault Secrets Officer" --assignee IDENTITY --scope "$(az keyvault show --name ` +
-		d.vault() + ` --query id --output tsv)"`
-}
-
-func (d *driver) policyHint(permissions string) string {
-	return "add to those that it has: az keyvault set-policy --name " + d.vault() + " --object-id IDENTITY --secret-permissions " + permissions
-}
-
-// vault returns the vault's name, as the commands of az take it.
-func (d *driver) vault() string {
-	name, _, _ := strings.Cut(d.host, ".")
-	return name
-}
-
 func errElsewhere() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the list goes on at another server, which is not followed",
 		Hint: "look at what stands before the vault"}
 }
 
 func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url, and at what stands before it"}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before it"}
 }
 
 // refusedSecret returns the name of the secret that a call was about.
@@ -309,6 +234,25 @@ func (d *driver) errNotNow(secret string) *nebula.Error {
 
 func (d *driver) setAttributes(secret string) string {
 	return "az keyvault secret set-attributes --vault-name " + d.vault() + " --name " + secret
+}
+
+// errUncertain is for a record whose tags others took away.
+func errUncertain() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "others took the tags of the secret away, and the record that it holds is not sealed under the current key of this store: it may be another store's",
+		Hint: "if it is yours, store it again first: nebula put"}
+}
+
+// errUntold is for a secret that stands where a record would, without our tags.
+func (d *driver) errUntold(err error) error {
+	e := *d.explain(err)
+	e.Message += "; without the tags of nebula, only its value tells whether it is a record"
+	return &e
+}
+
+// errIDLost is for a record whose id only a tag held.
+func errIDLost() error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "it is a record, and others took the tag nebula- away, which held its id: the secret's name holds a hash",
+		Hint: "store the credential again under its id, if you know it: nebula put"}
 }
 
 func errProtected() *nebula.Error {

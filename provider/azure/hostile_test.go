@@ -132,7 +132,7 @@ func TestForeignList(t *testing.T) {
 	for _, body := range []string{
 		`{"value":[null,{},{"id":""},{"id":"x","tags":{}},{"id":"https://h/secrets/","tags":{"nebula-":"{}"}}],"nextLink":null}`,
 		`{"value":null,"nextLink":""}`, `{}`,
-		`{"value":[{"id":"https://h/secrets/nebula-credentials-x","tags":{"nebula-":null}}]}`,
+		`{"value":[{"id":"https://h/secrets/nebula-credentials-nothex-x","tags":{"nebula-":null}}]}`,
 	} {
 		p, _ := hostile(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 		pager := p.List(t.Context(), nebula.Filter{})

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -21,21 +22,98 @@ func (n names) secret(name nebula.Name) string {
 	return n.prefix + dnsname.Encode(name, maxName-len(n.prefix))
 }
 
-// owner returns the name whose record a secret holds, and false where the
-// secret is not ours. Long names hold no id, so it is a tag that tells; it
-// counts only on the secret that stands where that id has to.
-func (n names) owner(secret string, l listed) (nebula.Name, bool) {
-	name := nebula.KeyringName()
-	if l.ID != name.String() {
-		id, err := nebula.ParseID(l.ID)
-		if err != nil {
-			return nebula.Name{}, false
-		}
-		if name, err = id.Name(); err != nil {
-			return nebula.Name{}, false
-		}
+// holds reports whether a secret is where the record of an id stands, as its
+// tag names it: "" is no id. Long names hold no id, so that it is a tag that
+// tells; it counts only on the secret that stands where that id has to.
+func (n names) holds(secret, id string) (nebula.Name, bool) {
+	name, ok := parseName(id)
+	return name, ok && n.secret(name) == strings.ToLower(secret)
+}
+
+// parseName is the mirror of Name.String.
+func parseName(text string) (nebula.Name, bool) {
+	if keyring := nebula.KeyringName(); text == keyring.String() {
+		return keyring, true
 	}
-	return name, n.secret(name) == strings.ToLower(secret)
+	id, err := nebula.ParseID(text)
+	if err != nil {
+		return nebula.Name{}, false
+	}
+	name, err := id.Name()
+	return name, err == nil
+}
+
+// isOfAnotherPrefix reports whether a secret is where the record of an id
+// stands in a store with some other prefix.
+func isOfAnotherPrefix(secret, id string) bool {
+	name, ok := parseName(id)
+	if !ok {
+		return false
+	}
+	secret = strings.ToLower(secret)
+	written := dnsname.Encode(name, 3*len(id)+dnsname.MinLength)
+	hashed := dnsname.Encode(name, dnsname.MinLength)
+	return strings.HasSuffix(secret, written) || hashed != written && len(secret) > maxName-3 && strings.HasSuffix(secret, hashed)
+}
+
+// place is what the name of a secret says of what it holds.
+type place int
+
+const (
+	elsewhere place = iota // it can hold no record of this store
+	spelt                  // the record of the id that is written in it
+	hashed                 // the record of an id that is too long to be written
+)
+
+// place returns what a secret's name says, and the record's name if it is
+// spelt in it.
+func (n names) place(secret string) (nebula.Name, place) {
+	rest, ok := strings.CutPrefix(strings.ToLower(secret), n.prefix)
+	if !ok {
+		return nebula.Name{}, elsewhere
+	}
+	if name, ok := n.holds(secret, nebula.KeyringName().String()); ok {
+		return name, spelt
+	}
+	if len(secret) > maxName-3 && isHashed(rest) {
+		return nebula.Name{}, hashed
+	}
+	id, ok := unescape(rest)
+	if !ok {
+		return nebula.Name{}, elsewhere
+	}
+	name, ok := n.holds(secret, id)
+	if !ok {
+		return nebula.Name{}, elsewhere
+	}
+	return name, spelt
+}
+
+// isHashed reports whether a name ends as those do that are too long.
+func isHashed(rest string) bool {
+	mark := len(rest) - dnsname.MinLength
+	return mark >= 0 && rest[mark:mark+2] == "--" && !strings.Contains(rest[mark+2:], "-")
+}
+
+// unescape is the mirror of what [dnsname.Encode] does with ids that fit.
+func unescape(written string) (string, bool) {
+	var id strings.Builder
+	for i := 0; i < len(written); i++ {
+		if written[i] != '-' {
+			id.WriteByte(written[i])
+			continue
+		}
+		if i+2 >= len(written) {
+			return "", false
+		}
+		c, err := strconv.ParseUint(written[i+1:i+3], 16, 8)
+		if err != nil {
+			return "", false
+		}
+		id.WriteByte(byte(c))
+		i += 2
+	}
+	return id.String(), true
 }
 
 // isName reports whether all characters may stand in a secret's name.

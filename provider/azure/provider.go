@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
@@ -28,9 +29,22 @@ type driver struct {
 	client *azsecrets.Client
 	http   *http.Client // below client
 
-	recent  recent
-	changes provider.Changes
+	warnings   *slog.Logger
+	ours       *provider.Recent[nebula.Name, bool]  // names whose record was read or written here
+	reads      *provider.Recent[nebula.Name, known] // and what that was
+	changes    provider.Changes
+	recoveries recoveries
 }
+
+const (
+	// readHolds is how long what was read or written here is as good as another
+	// read before a write. Key Vault does not compare, so that there is a time
+	// between the two in any case.
+	readHolds = 2 * time.Second
+
+	// maxRecent bounds what is remembered of names, each kind.
+	maxRecent = 10_000
+)
 
 var _ interface {
 	provider.Driver
@@ -62,7 +76,9 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 		return nil, err
 	}
 	d := &driver{config: config, host: host, cloud: in, names: names{prefix: strings.ToLower(config.SecretPrefix)},
-		clock: o.Clock, http: newTransport(config)}
+		clock: o.Clock, http: newTransport(config), warnings: o.Warnings,
+		ours:  provider.NewRecent[nebula.Name, bool](o.Clock, maxRecent, 0),
+		reads: provider.NewRecent[nebula.Name, known](o.Clock, maxRecent, readHolds)}
 	d.auth = newAuthenticator(config, in, o)
 	w := &wire{host: host, auth: d.auth}
 	if d.client, err = w.newClient(d.http); err != nil {
@@ -91,9 +107,11 @@ func (d *driver) Open(ctx context.Context) error {
 	return err
 }
 
-// Close implements [provider.Opener]: it forgets the token. Azure has no way to
-// give one back.
+// Close implements [provider.Opener]. It waits for what is to be deleted again,
+// half a minute at most, and forgets the token: Azure has no way to give one
+// back.
 func (d *driver) Close() error {
+	d.recoveries.running.Wait()
 	d.changes.Wait()
 	d.auth.close()
 	d.http.CloseIdleConnections()

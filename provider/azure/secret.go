@@ -13,17 +13,21 @@ import (
 // Retrieve implements [provider.Driver]. It makes one call.
 func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	s, err := d.get(ctx, name, "")
+	if err == nil && d.recoveries.holds(name, s.version) {
+		// It is deleted but for the moment that a write over it takes.
+		return nebula.Record{}, provider.NotFound()
+	}
 	switch {
 	case isMissing(err):
-		d.recent.noteRead(name, "", d.clock.Now())
+		d.reads.Note(name, known{byCaller: true})
 	case err == nil && s.ours:
-		d.recent.noteOurs(name)
-		d.recent.noteRead(name, s.version, d.clock.Now())
+		d.noteOurs(name, s)
+		d.reads.Note(name, s.known(true))
 	}
 	if err != nil {
 		return nebula.Record{}, err
 	}
-	return s.record(name)
+	return s.record()
 }
 
 // Exists implements [provider.Driver]. It reads the secret, in one call: a
@@ -31,7 +35,7 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	s, err := d.get(ctx, name, "")
 	switch {
-	case isMissing(err):
+	case isMissing(err), err == nil && d.recoveries.holds(name, s.version):
 		return false, nil
 	case isDisabled(err):
 		return true, nil
@@ -41,19 +45,40 @@ func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	return err == nil, err
 }
 
+// mark is what the tags of a secret say of it.
+type mark int
+
+const (
+	unmarked mark = iota // nothing: they are not ours, or others changed them
+	marked               // that it holds the record of the name that it stands under
+	foreign              // that it is of somebody else
+)
+
 // secret is what stands under a name.
 type secret struct {
-	exists    bool
-	ours      bool           // the tags say that it is the record of that name
-	version   nebula.Version // "" where it is not known
+	exists bool
+	mark   mark
+	ours   bool // a record of that name, by its tags or by what it holds
+
+	version   nebula.Version // "" if it is not known
 	value     string
+	envelope  *nebula.Envelope // nil if the value is not known, or damaged
+	damage    error            // why the value is no record
 	purgeable bool
+
+	tags        map[string]*string
+	contentType string
 }
 
 // get reads a secret, in that version or, with "", the current one.
 func (d *driver) get(ctx context.Context, name nebula.Name, version string) (secret, error) {
+	return d.getSecret(ctx, d.names.secret(name), name, version)
+}
+
+// getSecret reads a secret as the record of a name.
+func (d *driver) getSecret(ctx context.Context, id string, name nebula.Name, version string) (secret, error) {
 	r, err := read(ctx, d, func(ctx context.Context) (azsecrets.GetSecretResponse, error) {
-		return d.client.GetSecret(ctx, d.names.secret(name), version, nil)
+		return d.client.GetSecret(ctx, id, version, nil)
 	})
 	if err != nil {
 		return secret{}, err
@@ -61,33 +86,49 @@ func (d *driver) get(ctx context.Context, name nebula.Name, version string) (sec
 	if r.ID == nil || r.Value == nil {
 		return secret{}, errForeignAnswer()
 	}
-	found, id, ok := parseSecretID(string(*r.ID))
-	if !ok || id == "" || !strings.EqualFold(found, d.names.secret(name)) {
+	found, v, ok := parseSecretID(string(*r.ID))
+	if !ok || v == "" || !strings.EqualFold(found, id) {
 		return secret{}, errForeignAnswer()
 	}
-	return secret{exists: true, ours: d.owns(name, r.Tags, r.Managed), version: nebula.Version(id), value: *r.Value,
-		purgeable: isPurgeable(r.Attributes)}, nil
+	s := secret{exists: true, version: nebula.Version(v), value: *r.Value, purgeable: isPurgeable(r.Attributes), tags: r.Tags}
+	if r.ContentType != nil {
+		s.contentType = *r.ContentType
+	}
+	s.envelope, s.damage = nebula.ParseEnvelope(name, []byte(s.value))
+	s.mark = markOf(id, name, r.Tags, r.Managed)
+	s.ours = s.mark == marked || s.mark == unmarked && s.isRecord()
+	return s, nil
 }
 
-func (s secret) record(name nebula.Name) (nebula.Record, error) {
+// isRecord reports whether the value is a record, be it of a version to come.
+func (s secret) isRecord() bool {
+	return s.envelope != nil || nebula.KindOf(s.damage) == nebula.ErrUnsupportedVersion
+}
+
+func (s secret) record() (nebula.Record, error) {
 	if !s.ours {
 		return nebula.Record{}, provider.NotARecord()
 	}
-	envelope, err := nebula.ParseEnvelope(name, []byte(s.value))
-	if err != nil {
-		return nebula.Record{}, err
-	}
-	return nebula.Record{Envelope: envelope, Version: s.version}, nil
+	return nebula.Record{Envelope: s.envelope, Version: s.version}, s.damage
 }
 
-// owns reports whether the tags are those of that name's record. What belongs
-// to a certificate is managed by Key Vault.
-func (d *driver) owns(name nebula.Name, tags map[string]*string, managed *bool) bool {
+// markOf reads the tags of the secret that stands where a name's record has to.
+// What belongs to a certificate is managed by Key Vault. A tag that fits this
+// place in no store is one that others changed: it says nothing.
+func markOf(secret string, name nebula.Name, tags map[string]*string, managed *bool) mark {
 	l, _, ok := unproject(tags)
-	return ok && l.ID == name.String() && (managed == nil || !*managed)
+	switch {
+	case managed != nil && *managed:
+		return foreign
+	case ok && l.ID == name.String():
+		return marked
+	case ok && isOfAnotherPrefix(secret, l.ID):
+		return foreign
+	}
+	return unmarked
 }
 
-// isPurgeable is true where the vault does not say.
+// isPurgeable is true if the vault does not say.
 func isPurgeable(a *azsecrets.SecretAttributes) bool {
 	return a == nil || a.RecoveryLevel == nil || strings.Contains(strings.ToLower(*a.RecoveryLevel), "purgeable")
 }
@@ -102,23 +143,28 @@ func (d *driver) look(ctx context.Context, name nebula.Name) (secret, error) {
 	case !isDisabled(err):
 		return s, err
 	}
-	versions, err := d.versions(ctx, name)
+	id := d.names.secret(name)
+	versions, err := d.versions(ctx, id)
 	if err != nil {
 		return secret{}, err
 	}
 	s = secret{exists: true, purgeable: true}
 	for _, v := range versions {
-		s.ours = s.ours || d.owns(name, v.Tags, v.Managed)
+		if markOf(id, name, v.Tags, v.Managed) == marked {
+			s.mark, s.ours = marked, true
+		}
 		s.purgeable = s.purgeable && isPurgeable(v.Attributes)
 	}
 	return s, nil
 }
 
-// lookDeleted reads a deleted secret to see what it is. It says that there is
+// lookDeleted reads a deleted secret to see what it is: without its value, so
+// that one without our tags is not told from another's. It says that there is
 // none for some seconds after a deletion, too.
 func (d *driver) lookDeleted(ctx context.Context, name nebula.Name) (secret, error) {
+	id := d.names.secret(name)
 	r, err := read(ctx, d, func(ctx context.Context) (azsecrets.GetDeletedSecretResponse, error) {
-		return d.client.GetDeletedSecret(ctx, d.names.secret(name), nil)
+		return d.client.GetDeletedSecret(ctx, id, nil)
 	})
 	if isMissing(err) {
 		return secret{}, nil
@@ -129,5 +175,12 @@ func (d *driver) lookDeleted(ctx context.Context, name nebula.Name) (secret, err
 	if r.ID == nil {
 		return secret{}, errForeignAnswer()
 	}
-	return secret{exists: true, ours: d.owns(name, r.Tags, r.Managed), purgeable: isPurgeable(r.Attributes)}, nil
+	_, version, ok := parseSecretID(string(*r.ID))
+	if !ok || version == "" {
+		return secret{}, errForeignAnswer()
+	}
+	s := secret{exists: true, version: nebula.Version(version), purgeable: isPurgeable(r.Attributes), tags: r.Tags,
+		mark: markOf(id, name, r.Tags, r.Managed)}
+	s.ours = s.mark == marked
+	return s, nil
 }

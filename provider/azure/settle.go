@@ -16,6 +16,9 @@ const (
 	// maxWait bounds waiting where the caller has no deadline.
 	maxWait = 10 * time.Minute
 
+	// maxUndo bounds how long a recovery is waited for that is to be undone.
+	maxUndo = 30 * time.Second
+
 	// unseen is how long a deletion by somebody else may not be visible yet,
 	// while the credential is gone already.
 	unseen = 10 * time.Second

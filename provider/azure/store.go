@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
@@ -10,79 +9,74 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
+// known is what was read or written of a name a moment ago.
+type known struct {
+	byCaller    bool              // the caller was given it
+	version     nebula.Version    // "" if there was none
+	foreign     map[string]string // tags that others put there
+	contentType string
+}
+
+func (s secret) known(byCaller bool) known {
+	return known{byCaller: byCaller, version: s.version, foreign: s.foreignTags(), contentType: s.contentType}
+}
+
 // Store implements [provider.Driver]. It makes one call, and one before it that
-// reads if neither the caller nor this provider read the credential: to check
-// the precondition, and that no secret of others stands there.
+// reads if neither the caller nor this provider read or wrote the credential a
+// moment ago: to check the precondition, to see that no secret of others stands
+// there, and to keep the tags that others put there.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	tags, err := project(name, envelope, d.config.DefaultTags, d.clock.Now())
 	if err != nil {
 		return "", err
 	}
-	v, err := d.store(ctx, name, envelope, tags, options)
+	w := &writing{driver: d, name: name, envelope: envelope, tags: tags, options: options}
+	v, err := w.run(ctx)
 	if err != nil {
-		return "", err
+		return "", w.failed(ctx, err)
 	}
-	d.recent.noteOurs(name)
+	d.recoveries.settle(name)
+	d.ours.Note(name, true)
+	d.reads.Note(name, known{version: v, foreign: w.kept.foreign, contentType: w.kept.contentType})
 	return v, nil
 }
 
-func (d *driver) store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, tags map[string]*string, options nebula.StoreOptions) (nebula.Version, error) {
-	record := string(envelope.Bytes())
-	if provider.IsRepeat(ctx) {
-		// No two seals are alike: if it stands there, an earlier attempt wrote
-		// it. What cannot be told must not be taken for somebody else's write.
-		s, err := d.look(ctx, name)
-		if err != nil || s.ours && s.value == record {
-			return s.version, err
+// Delete implements [provider.Driver]: Key Vault's soft deletion. It makes one
+// call for a credential that was read or written here before, else two. A
+// condition is checked by a read just before: another writer may come between.
+func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (existed bool, err error) {
+	if err := d.recoveries.await(ctx, name); err != nil {
+		return false, err
+	}
+	if !condition.IsZero() || !d.knowsOurs(name) {
+		s, err := d.expect(ctx, name, condition, "")
+		if err == nil && s.exists {
+			err = d.mayRemove(ctx, s)
+		}
+		if err != nil || !s.exists {
+			return false, err
 		}
 	}
-	if err := d.mayWrite(ctx, name, options); err != nil {
-		return "", err
-	}
-	parameters := azsecrets.SetSecretParameters{Value: &record, Tags: tags, SecretAttributes: &azsecrets.SecretAttributes{Expires: expiry(name, envelope)}}
-	return d.put(ctx, name, parameters)
+	d.forget(name)
+	err = d.settled(ctx, func(ctx context.Context) error {
+		existed, err = d.remove(ctx, name)
+		return err
+	})
+	return existed, err
 }
 
-// expiry returns when the credential is due for rotation, for Key Vault to
-// remind of. It does not keep anybody from reading it.
-func expiry(name nebula.Name, envelope *nebula.Envelope) *time.Time {
-	if name.IsKeyring() {
-		return nil
-	}
-	due, ok := envelope.Metadata().DueAt()
-	if !ok || due.Year() > 9999 {
-		return nil
-	}
-	return &due
-}
-
-// mayWrite checks the precondition, and that the name is ours to write. Key
-// Vault compares nothing when it writes, so both hold for the moment before.
-func (d *driver) mayWrite(ctx context.Context, name nebula.Name, options nebula.StoreOptions) error {
-	condition := options.Precondition
-	seen, fresh := d.recent.takeRead(name, d.clock.Now())
-	if provider.IsRepeat(ctx) {
-		fresh = false
-	}
-	switch {
-	case fresh && (options.Previous != nil || seen == ""):
-		return condition.Check(seen)
-	case condition.IsZero() && (options.Previous != nil || d.recent.isOurs(name)):
-		return nil
-	}
-	_, err := d.expect(ctx, name, condition)
-	return err
-}
-
-// expect reads what stands there, and fails if it is of others or if the
-// condition does not hold for it.
-func (d *driver) expect(ctx context.Context, name nebula.Name, condition nebula.Precondition) (secret, error) {
-	s, err := d.look(ctx, name)
+// expect reads what stands there, when earlier changes have ended, and fails if
+// it is of others or if the condition does not hold for it. The version that was
+// recovered to be written over counts as deleted.
+func (d *driver) expect(ctx context.Context, name nebula.Name, condition nebula.Precondition, recovered nebula.Version) (secret, error) {
+	s, err := inOrder(ctx, d, name, func(ctx context.Context) (secret, error) { return d.look(ctx, name) })
 	switch {
 	case err != nil:
 		return secret{}, err
 	case s.exists && !s.ours:
 		return secret{}, provider.NotARecord()
+	case recovered != "" && s.version == recovered:
+		return secret{}, condition.Check("")
 	case s.exists && s.version == "" && condition.IsAbsent():
 		return secret{}, &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already, which is disabled in Key Vault"}
 	case s.exists && s.version == "" && !condition.IsZero():
@@ -91,80 +85,21 @@ func (d *driver) expect(ctx context.Context, name nebula.Name, condition nebula.
 	return s, condition.Check(s.version)
 }
 
-// put writes a version. A deleted secret holds its name: it is recovered
-// first, and what it held can be read from then until the new version stands.
-func (d *driver) put(ctx context.Context, name nebula.Name, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
-	var version nebula.Version
-	err := d.settled(ctx, func(ctx context.Context) error {
-		v, err := d.set(ctx, name, parameters)
-		if !isDeleted(err) {
-			version = v
-			return err
-		}
-		if err := d.recover(ctx, name); err != nil {
-			return err
-		}
-		return errMoving()
-	})
-	return version, err
-}
-
-func (d *driver) set(ctx context.Context, name nebula.Name, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
-	r, err := write(ctx, d, name, func(ctx context.Context) (azsecrets.SetSecretResponse, error) {
-		return d.client.SetSecret(ctx, d.names.secret(name), parameters, nil)
-	})
-	if err != nil {
-		return "", err
-	}
-	if r.ID == nil {
-		return "", errForeignAnswer()
-	}
-	_, version, ok := parseSecretID(string(*r.ID))
-	if !ok || version == "" {
-		return "", errForeignAnswer()
-	}
-	return nebula.Version(version), nil
-}
-
-// recover asks Key Vault to recover a deleted secret, if it is one of ours.
-func (d *driver) recover(ctx context.Context, name nebula.Name) error {
-	s, err := d.lookDeleted(ctx, name)
-	if err != nil || !s.exists {
-		return err // none: somebody else recovered it, or purged
-	}
-	if !s.ours {
-		return provider.NotARecord()
-	}
-	return d.askToRecover(ctx, name)
-}
-
-// askToRecover succeeds where somebody else asked before.
-func (d *driver) askToRecover(ctx context.Context, name nebula.Name) error {
-	_, err := write(ctx, d, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
-		return d.client.RecoverDeletedSecret(ctx, d.names.secret(name), nil)
-	})
-	if isMissing(err) || isMoving(err) {
+// mayRemove refuses to remove a record without our tags that this store's key
+// does not seal: the prefix of another store may begin with ours, and then one
+// secret's name can stand for an id of either.
+func (d *driver) mayRemove(ctx context.Context, s secret) error {
+	if s.mark == marked {
 		return nil
 	}
-	return err
-}
-
-// Delete implements [provider.Driver]: Key Vault's soft deletion. It makes one
-// call for a credential that was read or written here before, else two. A
-// condition is checked by a read just before: another writer may come between.
-func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (existed bool, err error) {
-	if !condition.IsZero() || !d.recent.isOurs(name) {
-		s, err := d.expect(ctx, name, condition)
-		if err != nil || !s.exists {
-			return false, err
-		}
-	}
-	d.recent.forget(name)
-	err = d.settled(ctx, func(ctx context.Context) error {
-		existed, err = d.remove(ctx, name)
+	keyring, err := d.look(ctx, nebula.KeyringName())
+	switch {
+	case err != nil:
 		return err
-	})
-	return existed, err
+	case keyring.envelope != nil && s.envelope != nil && keyring.envelope.KeyID() == s.envelope.KeyID():
+		return nil
+	}
+	return errUncertain()
 }
 
 // remove deletes what stands there, and reports whether anything did.
@@ -176,4 +111,23 @@ func (d *driver) remove(ctx context.Context, name nebula.Name) (existed bool, er
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// noteOurs remembers that a record of ours stands there, so that a deletion need
+// not look. Only a deletion changes that, and then only if others write to our
+// names.
+func (d *driver) noteOurs(name nebula.Name, s secret) {
+	if s.mark == marked {
+		d.ours.Note(name, true)
+	}
+}
+
+func (d *driver) knowsOurs(name nebula.Name) bool {
+	_, known := d.ours.Get(name)
+	return known
+}
+
+func (d *driver) forget(name nebula.Name) {
+	d.ours.Forget(name)
+	d.reads.Forget(name)
 }

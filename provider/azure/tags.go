@@ -43,15 +43,34 @@ type listed struct {
 	Days     uint32   `json:"days,omitempty"`
 	Scope    string   `json:"scope,omitempty"`
 	By       string   `json:"by,omitempty"`
-	Defaults []string `json:"defaults,omitempty"` // keys of tags that are not the credential's own
+	Defaults []string `json:"defaults,omitempty"` // keys of tags that the configuration put there
+	Foreign  []string `json:"foreign,omitempty"`  // keys of tags that others put there
 }
 
-// project returns the tags of a secret. It fails where a limit of Key Vault is
-// in the way.
-func project(name nebula.Name, envelope *nebula.Envelope, defaults map[string]string, now time.Time) (map[string]*string, error) {
+// isReserved reports whether a key is one of reservedKey.
+func isReserved(key string) bool {
+	rest, ok := strings.CutPrefix(key, reservedKey(0))
+	if !ok || rest == "" {
+		return ok
+	}
+	number, ok := strings.CutSuffix(rest, "-")
+	_, err := strconv.ParseUint(number, 10, 16)
+	return ok && err == nil
+}
+
+// projection is what the tags of a record are made of.
+type projection struct {
+	listed listed
+	tags   map[string]string // the credential's own, and those of the configuration
+}
+
+// project returns the projection of a record. It fails if a limit of Key Vault
+// is in the way.
+func project(name nebula.Name, envelope *nebula.Envelope, defaults map[string]string, now time.Time) (projection, error) {
 	sum := sha256.Sum256(envelope.Bytes())
-	l := listed{ID: name.String(), Stored: now.UnixMicro(), Digest: base64.RawURLEncoding.EncodeToString(sum[:16])}
-	tags := make(map[string]string)
+	p := projection{tags: make(map[string]string),
+		listed: listed{ID: name.String(), Stored: now.UnixMicro(), Digest: base64.RawURLEncoding.EncodeToString(sum[:16])}}
+	l := &p.listed
 	var problems []string
 	if !name.IsKeyring() {
 		m := envelope.Metadata()
@@ -61,35 +80,101 @@ func project(name nebula.Name, envelope *nebula.Envelope, defaults map[string]st
 			if reason := wrongTag(key, value); reason != "" {
 				problems = append(problems, "tag "+strconv.Quote(key)+" "+reason)
 			}
-			tags[key] = value
+			p.tags[key] = value
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(defaults)) {
-		if _, own := tags[key]; !own {
-			tags[key] = defaults[key]
+		if _, own := p.tags[key]; !own {
+			p.tags[key] = defaults[key]
 			l.Defaults = append(l.Defaults, key)
 		}
 	}
+	if problems != nil {
+		slices.Sort(problems)
+		return projection{}, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: strings.Join(problems, "; ")}
+	}
+	_, err := p.with(nil)
+	return p, err
+}
+
+// with returns the tags of a secret: those of the projection, the reserved ones,
+// and of the foreign ones those whose keys are not taken. It fails if they are
+// more than Key Vault keeps.
+func (p projection) with(foreign map[string]string) (map[string]*string, error) {
+	all := make(map[string]*string, maxTags)
+	var kept []string
+	for _, key := range slices.Sorted(maps.Keys(foreign)) {
+		if _, taken := p.tags[key]; !taken {
+			all[key] = new(foreign[key])
+			kept = append(kept, key)
+		}
+	}
+	for key, value := range p.tags {
+		all[key] = &value
+	}
+	p.listed.Foreign = kept
+	parts, err := p.listed.parts()
+	if err == nil && len(all)+len(parts) > maxTags {
+		// Lists then show the foreign ones with the others.
+		p.listed.Foreign = nil
+		parts, err = p.listed.parts()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n := len(all) + len(parts); n > maxTags {
+		return nil, errTooManyTags(n, len(parts), kept)
+	}
+	for i, part := range parts {
+		all[reservedKey(i)] = &part
+	}
+	return all, nil
+}
+
+func errTooManyTags(needed, reserved int, foreign []string) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrInvalidMetadata,
+		Message: fmt.Sprintf("%d tags would be needed, %d of them for nebula's own data", needed, reserved)}
+	if foreign != nil {
+		quoted := make([]string, len(foreign))
+		for i, key := range foreign {
+			quoted[i] = strconv.Quote(key)
+		}
+		e.Message += fmt.Sprintf(" and %d that others put there (%s)", len(foreign), strings.Join(quoted, ", "))
+		e.Hint = "take tags away from the credential, or those of others from the secret"
+	}
+	e.Message += fmt.Sprintf("; Key Vault keeps %d", maxTags)
+	return e
+}
+
+// parts returns the values of the reserved tags.
+func (l listed) parts() ([]string, error) {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return nil, err
 	}
-	parts := split(string(text))
-	if n := len(tags) + len(parts); n > maxTags {
-		problems = append(problems, fmt.Sprintf("%d tags would be needed, %d of them for nebula's own data; Key Vault keeps %d", n, len(parts), maxTags))
+	return split(string(text)), nil
+}
+
+// foreignTags returns the tags that others put on a secret: neither the record's
+// own, nor those of the configuration, nor the reserved ones. Without a record
+// that can be read, they are those that were known when it was written.
+func (s secret) foreignTags() map[string]string {
+	l, _, _ := unproject(s.tags)
+	var own map[string]string
+	if s.envelope != nil {
+		own = s.envelope.Metadata().Tags
 	}
-	if problems != nil {
-		slices.Sort(problems)
-		return nil, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: strings.Join(problems, "; ")}
+	foreign := make(map[string]string)
+	for key, value := range s.tags {
+		_, isOwn := own[key]
+		if isOwn || value == nil || isReserved(key) || slices.Contains(l.Defaults, key) {
+			continue
+		}
+		if s.envelope != nil || slices.Contains(l.Foreign, key) {
+			foreign[key] = *value
+		}
 	}
-	projected := make(map[string]*string, len(tags)+len(parts))
-	for key, value := range tags {
-		projected[key] = &value
-	}
-	for i, part := range parts {
-		projected[reservedKey(i)] = &part
-	}
-	return projected, nil
+	return foreign
 }
 
 // wrongTag says which limit of Key Vault a tag is over, or "".
@@ -153,7 +238,7 @@ func unproject(tags map[string]*string) (listed, nebula.Metadata, bool) {
 	m := nebula.Metadata{CreatedAt: time.UnixMicro(l.Created).UTC(), LastModified: time.UnixMicro(l.Modified).UTC(),
 		CreatedBy: l.By, Scope: l.Scope, RotationPolicy: nebula.RotationPolicy{IntervalDays: l.Days}}
 	for key, value := range tags {
-		if value == nil || strings.HasSuffix(key, "-") || slices.Contains(l.Defaults, key) {
+		if value == nil || strings.HasSuffix(key, "-") || slices.Contains(l.Defaults, key) || slices.Contains(l.Foreign, key) {
 			continue // no tag of a credential ends in a hyphen
 		}
 		if m.Tags == nil {

@@ -97,6 +97,12 @@ func write[T any](ctx context.Context, d *driver, name nebula.Name, call func(co
 	return provider.Change(ctx, &d.changes, name, call)
 }
 
+// inOrder makes calls that read what stands under a name, when the changes of
+// that name that were given up have ended.
+func inOrder[T any](ctx context.Context, d *driver, name nebula.Name, call func(context.Context) (T, error)) (T, error) {
+	return provider.Change(ctx, &d.changes, name, call)
+}
+
 // newTransport returns a client for vaults.
 func newTransport(c Config) *http.Client {
 	return httpx.NewClient(httpx.Options{Transport: c.Transport, MaxBody: maxAnswer, Total: 2 * c.Timeout})

@@ -19,26 +19,27 @@ type base struct {
 	id    atomicfile.FileID
 	folds atomic.Int32 // see fold.go
 
-	// hidden names are passed over by eachName. Only tests have any: with it,
-	// a hard link stands for the other case of a name.
+	// hidden names are skipped by eachName. Only tests use it, to let a hard
+	// link stand for the other case of a name.
 	hidden map[string]bool
 }
 
 // bases holds the base directory from the time it is first needed. It may be
 // missing at first, and may be replaced by another, from a backup for example.
 type bases struct {
-	path    atomic.Pointer[string] // resolved
-	current atomic.Pointer[base]
-	started time.Time    // the zero of checked
-	checked atomic.Int64 // when path was last seen to lead to current, in nanoseconds
+	configured string                 // may lead through symbolic links
+	path       atomic.Pointer[string] // configured, resolved
+	current    atomic.Pointer[base]
+	started    time.Time    // the zero of checked
+	checked    atomic.Int64 // when path was last seen to lead to current, in nanoseconds
 
 	mu   sync.Mutex // held to change current
 	past []*base    // may still be in use, closed at the end
 }
 
-// maxUnchecked is for how long readers rely on the directory that they hold:
-// so old may be what they find after another one took its place. To look at
-// every read would double the cost of exists.
+// maxUnchecked is how long readers rely on the directory that they hold without
+// checking its path. It bounds how stale a read can be after another directory
+// took its place. A check at every read would double the cost of exists.
 const maxUnchecked = 10 * time.Millisecond
 
 // forReading returns the directory, or fs.ErrNotExist. With recheck it makes
@@ -83,7 +84,7 @@ func (b *bases) forWriting(create bool) (*base, error) {
 
 // open returns the directory to which the path leads now.
 func (b *bases) open() (*base, error) {
-	path, now := *b.path.Load(), time.Since(b.started)
+	path, now := b.configured, time.Since(b.started)
 	stat, err := atomicfile.StatPath(path)
 	if err != nil {
 		return nil, err
@@ -111,9 +112,15 @@ func (b *bases) open() (*base, error) {
 		b.past = append(b.past, current)
 	}
 	opened := &base{Dir: dir, id: stat.ID}
+	b.resolve()
 	b.current.Store(opened)
 	b.checked.Store(int64(now))
 	return opened, nil
+}
+
+func (b *bases) resolve() {
+	path := resolve(b.configured)
+	b.path.Store(&path)
 }
 
 // close is called when nobody uses any of them.
@@ -129,7 +136,8 @@ func (b *bases) close() error {
 	return err
 }
 
-// usable refuses a directory in which somebody else could put or take files.
+// usable refuses a directory in which somebody else could make, replace or
+// remove files.
 func usable(path string, stat atomicfile.Stat) error {
 	invalid := func(reason, hint string) error {
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the directory " + path + " is not safe to use: " + reason, Hint: hint}
@@ -146,8 +154,8 @@ func usable(path string, stat atomicfile.Stat) error {
 	return nil
 }
 
-// restrict returns the command that takes others' access away, or what does it
-// if the file system at path takes no such commands.
+// restrict returns command, which takes others' access away, or names the option
+// of the mount that does so if the file system at path sets no modes.
 func restrict(path, command string) string {
 	switch system := atomicfile.FixedModes(path); system {
 	case "":

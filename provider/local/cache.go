@@ -9,14 +9,14 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// cache remembers what lists with a filter read, as long as the files do not
-// change: reading them all again takes ten times as long as looking at each.
+// cache keeps the metadata that filtered lists read, as long as the files do
+// not change: reading all files takes ten times as long as one lstat each.
 type cache struct {
 	mu      sync.Mutex
 	entries map[nebula.ID]cached
 }
 
-// maxCached bounds the memory, to about 50 MiB with a few tags each.
+// maxCached bounds the memory to about 50 MiB, with a few tags each.
 const maxCached = 1 << 17
 
 type cached struct {
@@ -42,19 +42,19 @@ func (c *cache) put(id nebula.ID, entry cached) {
 		c.entries = make(map[nebula.ID]cached)
 	}
 	if len(c.entries) >= maxCached {
-		// Any other makes room. The oldest would be the wrong one: lists go
-		// round, and it is the next to be asked for.
+		// Any other makes room. The oldest would be the wrong choice: lists
+		// repeat, so it is the next to be asked for.
 		for other := range c.entries {
 			delete(c.entries, other)
 			break
 		}
 	}
-	// The id is part of a page's string, which would stay in memory whole.
+	// The id is part of a page's string, all of which would stay in memory.
 	c.entries[nebula.ID(strings.Clone(string(id)))] = entry
 }
 
-// describe returns version and metadata of a record, from its file or from
-// what was read of it before.
+// describe returns version and metadata of a record, from the cache or from its
+// file.
 func (d *driver) describe(b *base, id nebula.ID) (cached, error) {
 	file := string(id) + d.naming.suffix
 	stat, err := b.Lstat(file)

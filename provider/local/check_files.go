@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// files looks at each name and reports each kind of trouble in one line.
+// files examines each file and reports each kind of trouble in one line.
 func (x *examination) files(ctx context.Context) {
 	const check = "files"
 	var s survey
@@ -50,7 +50,7 @@ func (x *examination) files(ctx context.Context) {
 	}
 }
 
-// survey is what was found in the directory.
+// survey collects the files of the directory by kind of trouble.
 type survey struct {
 	special, foreign, wide, linked         troubles // of records, keyring and lock
 	stale, old, keyrings, conflicts, stray troubles
@@ -58,8 +58,8 @@ type survey struct {
 	width                                  string // the mode of one that is too wide
 }
 
-// maxWriting is for how long a file is believed to have a writer where that
-// cannot be seen.
+// maxWriting is how long a temporary file is assumed to have a writer if locks
+// cannot tell.
 const maxWriting = time.Hour
 
 func (x *examination) note(s *survey, name string) {
@@ -104,8 +104,8 @@ func (x *examination) noteOwn(s *survey, name string) {
 }
 
 // isOtherKeyring reports whether a file may be a keyring other than the store's.
-// Tools that synchronise directories keep what they cannot merge under names
-// of their own, so the beginning of the name or the content decides.
+// Tools that synchronise directories give names of their own to files that they
+// cannot merge, so the beginning of the name or the content decides.
 func (x *examination) isOtherKeyring(name string) bool {
 	own := nebula.KeyringName().String()
 	if !strings.Contains(strings.ToLower(name), strings.TrimPrefix(own, ".")) {
@@ -117,7 +117,7 @@ func (x *examination) isOtherKeyring(name string) bool {
 	}
 	current, _, err := x.base.Read(keyringFile(x.driver.naming), maxRecord)
 	if err == nil && bytes.Equal(current, data) {
-		return false // one of the two is one too many
+		return false // nothing is lost without it
 	}
 	_, err = nebula.ParseEnvelope(nebula.KeyringName(), data)
 	return err == nil || strings.HasPrefix(name, own+".") || isConflict(name)
@@ -162,7 +162,8 @@ func (t *troubles) note(name string) {
 	}
 }
 
-// names quotes what is no plain name: anybody may have put it there.
+// names lists the names, quoted unless they are plain: anybody may have chosen
+// them.
 func (t troubles) names() string {
 	var names []string
 	for _, name := range t.first {

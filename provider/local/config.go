@@ -17,7 +17,7 @@ import (
 // DefaultFileExtension is what file names end in, after a dot.
 const DefaultFileExtension = "enc.json"
 
-// maxExtension leaves room for the longest id in a file name of 255 bytes.
+// maxExtension leaves room for an id of any length in a file name of 255 bytes.
 const maxExtension = 255 - nebula.MaxIDLength - len(".")
 
 // Config says where the files are. Start from [DefaultConfig].
@@ -36,9 +36,9 @@ type Config struct {
 	EnableLocking bool `koanf:"enable_locking"`
 }
 
-// DefaultConfig returns the configuration for the user's data directory:
-// $XDG_DATA_HOME where it is set and absolute, else the platform's, and in it
-// nebula/credentials. BasePath is empty where the user has no home.
+// DefaultConfig returns the configuration for nebula/credentials in the user's
+// data directory: $XDG_DATA_HOME if it is set and absolute, otherwise the
+// platform's. BasePath is empty if the user has no home.
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
@@ -137,8 +137,8 @@ func nearest(path string) (string, fs.FileInfo, error) {
 	}
 }
 
-// invalidExtension refuses what some platform cannot have in a name, so that a
-// directory can be moved to another one.
+// invalidExtension refuses characters that some platform cannot have in a name,
+// so that a directory can be moved to any other.
 func invalidExtension(ext string) string {
 	quoted := strconv.Quote(ext)
 	switch {

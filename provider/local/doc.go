@@ -19,7 +19,8 @@
 // no lock. Versions are the first 16 bytes of the SHA-256 of the record, in
 // hexadecimal: two equal records have the same version. Deletion is final.
 //
-// The directory may be moved away or replaced while it is in use. Store, Delete
+// The directory may be moved away or replaced while it is in use, also by a
+// symbolic link on its path that leads elsewhere then. Store, Delete
 // and List go to the directory that the path leads to when they begin; Retrieve
 // and Exists to one that it led to within the last 10 milliseconds.
 //
@@ -28,8 +29,7 @@
 // A directory that the group or others may write, or that belongs to somebody
 // else, is not used. A symbolic link, a named pipe, a device or a directory in
 // the place of a record is not followed, opened for long, replaced or removed.
-// The path of the directory may lead through symbolic links; it is resolved
-// when connecting.
+// The path of the directory may lead through symbolic links.
 //
 // On a file system that folds case, as those of macOS and Windows commonly do,
 // two ids that differ by case alone would be one file. There the second is

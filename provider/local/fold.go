@@ -8,15 +8,15 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// What is known of the directory's file system.
+// What is known about the directory's file system.
 const (
 	foldUnknown = iota // there was no name to try it on
 	foldNo
 	foldYes
 )
 
-// foldsCase reports whether two names that differ by case are one. It is found
-// out once, from a file that is there: nothing is made for it.
+// foldsCase reports whether names that differ by case alone are the same file.
+// It is found out once, from a file that exists: nothing is made for it.
 func (b *base) foldsCase(n naming) (bool, error) {
 	switch b.folds.Load() {
 	case foldNo:
@@ -43,7 +43,7 @@ func (b *base) foldsCase(n naming) (bool, error) {
 	return b.folds.Load() == foldYes, err
 }
 
-// tryFold asks for a name that is there by another case of it.
+// tryFold looks up an existing name in another case.
 func (b *base) tryFold(name string) (known bool, err error) {
 	swapped, letters := swapCase(name)
 	if !letters {
@@ -70,15 +70,15 @@ func (b *base) tryFold(name string) (known bool, err error) {
 	return true, nil
 }
 
-// isExactly reports whether the file that was found under name has that very
-// name. It is true without a look where case matters.
+// isExactly reports whether the file that was found by name has exactly that
+// name. If case matters it does, and nothing is read.
 func (b *base) isExactly(n naming, name string) (bool, error) {
 	twin, err := b.twin(n, name)
 	return twin == "", err
 }
 
-// twin returns the name in the directory that differs from name by case alone,
-// and hides it on this file system: "" where there is none.
+// twin returns the name in the directory that differs from name by case alone
+// and is the same file on this file system, or "".
 func (b *base) twin(n naming, name string) (string, error) {
 	folds, err := b.foldsCase(n)
 	if err != nil || !folds {

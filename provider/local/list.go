@@ -130,8 +130,8 @@ func (g *pages) append(id nebula.ID, mode fileMode) {
 // match keeps the entries of page that match the filter, or cannot be read.
 func (g *pages) match(ctx context.Context) error {
 	for g.checked < len(g.page) {
-		const often = 64
-		if g.checked%often == 0 {
+		const checkEvery = 64
+		if g.checked%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}

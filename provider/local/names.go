@@ -18,8 +18,8 @@ type naming struct {
 // file returns the file of a record.
 func (n naming) file(name nebula.Name) string { return name.String() + n.suffix }
 
-// stem returns what may be an id in the name of a file. Whether it is one
-// [nebula.ParseID] decides; no id begins with a dot.
+// stem returns the part of a file's name that may be an id, which
+// [nebula.ParseID] decides. No id begins with a dot.
 func (n naming) stem(file []byte) (stem []byte, ok bool) {
 	if len(file) <= len(n.suffix) || file[0] == '.' {
 		return nil, false
@@ -37,8 +37,7 @@ func (n naming) id(file string) (nebula.ID, bool) {
 	return id, err == nil
 }
 
-// swapCase returns another name, which is the same one on a file system that
-// folds case. False where there are no letters.
+// swapCase returns the name in another case, or false if it has no letters.
 func swapCase(s string) (string, bool) {
 	swapped := []byte(s) // not runes: a name need not be UTF-8
 	for i, c := range swapped {

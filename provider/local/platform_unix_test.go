@@ -3,6 +3,7 @@
 package local_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -215,6 +216,25 @@ func TestBaseBehindALink(t *testing.T) {
 		t.Errorf("the address is %s", got)
 	}
 	openStore(t, real).holds("id", record)
+
+	// The link is made to lead elsewhere, as some tools do to change all files
+	// at once.
+	next := newStore(t)
+	record = next.put("id", "next")
+	if err := os.Symlink(next.dir, link+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the directory that the link leads to is read", func() bool {
+		r, err := s.Retrieve(t.Context(), named("id"))
+		return err == nil && bytes.Equal(r.Envelope.Bytes(), record)
+	})
+	s.put("id", "through the link")
+	if got := s.Describe().Address; got != next.Describe().Address {
+		t.Errorf("the address is %s", got)
+	}
 }
 
 // asUser runs role as a user whom modes stop, who owns the directory if there
@@ -261,6 +281,9 @@ func TestReadingNeedsNoWriting(t *testing.T) {
 			if !strings.Contains(out, want) {
 				t.Errorf("mode %04o: %q does not say %q", mode, out, want)
 			}
+		}
+		if strings.Contains(out, "chmod 600") || strings.Contains(out, "mode 0600") {
+			t.Errorf("mode %04o: a file's mode has nothing to do with it: %q", mode, out)
 		}
 		_ = os.Chmod(s.dir, 0o700)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type driver struct {
 	background sync.WaitGroup
 	swept      sync.Once
 
-	keyring keyringCache // used by whoever holds lock
+	keyring keyringCache // used under lock
 }
 
 var _ interface {
@@ -66,17 +67,15 @@ func newDriver(config Config) (*driver, error) {
 		lock:    atomicfile.NewLock(lock),
 		closing: make(chan struct{}),
 	}
-	path := resolve(config.BasePath)
-	d.bases.path.Store(&path)
-	d.bases.started = time.Now()
+	d.bases.configured, d.bases.started = filepath.Clean(config.BasePath), time.Now()
+	d.bases.resolve()
 	return d, nil
 }
 
 // Open opens the directory, if there is one, and refuses it if others could
 // write in it.
 func (d *driver) Open(context.Context) error {
-	path := resolve(d.config.BasePath)
-	d.bases.path.Store(&path)
+	d.bases.resolve()
 	if _, err := d.bases.forReading(true); err != nil && !isMissing(err) {
 		return err
 	}
@@ -157,8 +156,8 @@ func (d *driver) Exists(_ context.Context, name nebula.Name) (bool, error) {
 	return exactly, err
 }
 
-// look calls read with the directory, and again where nothing was found
-// because the path leads to another directory by now.
+// look calls read with the directory. If nothing is found and the path leads to
+// another directory by now, it calls read again.
 func (d *driver) look(read func(*base) error) error {
 	b, err := d.bases.forReading(false)
 	if err != nil {

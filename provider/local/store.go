@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Store writes the record to a file and puts that in place. It returns when
-// all is on the disk.
+// Store writes the record to a temporary file and renames it. It returns when
+// both are on the disk.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	if err := d.allows(name, options.Precondition); err != nil {
 		return "", err
@@ -36,7 +36,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return versionOf(envelope.Bytes()), nil
 }
 
-// allows refuses what needs no look at the disk.
+// allows refuses what the configuration cannot do.
 func (d *driver) allows(name nebula.Name, precondition nebula.Precondition) error {
 	switch {
 	case d.config.EnableLocking, makesKeyring(name, precondition):
@@ -99,11 +99,10 @@ func commitNew(staged *atomicfile.Staged, file string) error {
 	return err
 }
 
-// mayReplace checks, under the lock, what must hold for the record to take its
-// place.
+// mayReplace checks, under the lock, whether the record may be put in place.
 func (d *driver) mayReplace(b *base, name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
 	file := d.naming.file(name)
-	exists, err := d.standsThere(b, file)
+	exists, err := d.hasFile(b, file)
 	if err != nil {
 		return err
 	}
@@ -129,8 +128,9 @@ func (d *driver) mayReplace(b *base, name nebula.Name, envelope *nebula.Envelope
 	return d.checkKey(b, envelope)
 }
 
-// standsThere reports whether there is a file, and refuses anything else.
-func (d *driver) standsThere(b *base, file string) (bool, error) {
+// hasFile reports whether there is a file of that name, and refuses anything
+// else that has it.
+func (d *driver) hasFile(b *base, file string) (bool, error) {
 	stat, err := b.Lstat(file)
 	switch {
 	case isMissing(err):
@@ -165,7 +165,7 @@ type keyringCache struct {
 	id   nebula.KeyID
 }
 
-// checkKey refuses a record that is sealed under another key than the
+// checkKey refuses a record that is sealed under a key other than the
 // keyring's, if there is a keyring. A rotation may have come in between.
 func (d *driver) checkKey(b *base, envelope *nebula.Envelope) error {
 	id, ok, err := d.currentKey(b)
@@ -203,7 +203,7 @@ func (d *driver) currentKey(b *base) (id nebula.KeyID, ok bool, err error) {
 	return envelope.KeyID(), true, nil
 }
 
-// errKeyring tells that it is not the record which cannot be read.
+// errKeyring says that it is the keyring, not the record, that cannot be read.
 func errKeyring(err error) error {
 	return &nebula.Error{Kind: nebula.KindOf(err), Err: err,
 		Message: "the store's keyring cannot be read, so nothing is written: " + err.Error()}
@@ -225,7 +225,7 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 }
 
 func (d *driver) remove(ctx context.Context, b *base, file string, condition nebula.Precondition) (existed bool, err error) {
-	exists, err := d.standsThere(b, file)
+	exists, err := d.hasFile(b, file)
 	if err != nil {
 		return false, err
 	}
@@ -240,7 +240,7 @@ func (d *driver) remove(ctx context.Context, b *base, file string, condition neb
 			return false, err
 		}
 	}
-	// Also if there was none: whoever removed it may not have flushed yet.
+	// Also if there was none: the one that removed it may not have flushed yet.
 	if err := b.Flush(); err != nil {
 		return false, errNotFlushed(err)
 	}
@@ -248,7 +248,7 @@ func (d *driver) remove(ctx context.Context, b *base, file string, condition neb
 }
 
 func (d *driver) removeLocked(b *base, file string, condition nebula.Precondition) (existed bool, err error) {
-	exists, err := d.standsThere(b, file)
+	exists, err := d.hasFile(b, file)
 	if err == nil && exists {
 		exists, err = b.isExactly(d.naming, file)
 	}

@@ -10,10 +10,11 @@ import (
 
 func now() time.Time { return time.Now() }
 
-// sweepOnce removes, beside the first write, what writers that died left. It
-// ends early when the provider is closed, but not before it went through as
-// many names as it can in the time of a write: one command must not wait for a
-// million of them, and a small directory must be clean after it.
+// sweepOnce removes the files that killed writers left, in the background of the
+// first write. It ends early when the provider is closed, but not before it has
+// read minBatches batches of names, which takes about as long as a write: a
+// command must not wait for a million names, and must leave a small directory
+// clean.
 func (d *driver) sweepOnce(b *base) {
 	if !d.config.EnableLocking {
 		return
@@ -33,9 +34,9 @@ func (d *driver) sweep(b *base) {
 		return // nobody waits for it: the next list or examination will see it
 	}
 	defer names.Close()
-	const atLeast = 16 // batches
+	const minBatches = 16
 	for batch := 0; ; batch++ {
-		if batch >= atLeast && d.isClosing() {
+		if batch >= minBatches && d.isClosing() {
 			return
 		}
 		var found []string

@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Restore implements [nebula.Restorer]: it undeletes the latest version. It
-// makes two calls.
+// Restore implements [nebula.Restorer]: it undeletes the latest version, and
+// warns if Vault will delete it again. It makes three calls.
 func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	m, err := d.readMetadata(ctx, name)
 	if isMissing(err) {
@@ -32,13 +32,21 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	case m.live():
 		return provider.NotDeleted()
 	}
-	return d.setDeleted(ctx, name, "undelete", m.CurrentVersion)
+	if err := d.setDeleted(ctx, name, "undelete", m.CurrentVersion); err != nil {
+		return err
+	}
+	if m, err = d.readMetadata(ctx, name); err != nil {
+		return d.begun(name, err)
+	}
+	latest, _ = m.latest()
+	d.warnOfEnd(ctx, name, m.CurrentVersion, latest.DeletionTime)
+	return nil
 }
 
 // setDeleted deletes or undeletes the version of that number and no other.
 func (d *driver) setDeleted(ctx context.Context, name nebula.Name, tree string, number int64) error {
 	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret(tree, name),
-		body: map[string][]int64{"versions": {number}}})
+		body: map[string][]int64{"versions": {number}}, silent: true})
 	return err
 }
 
@@ -51,7 +59,7 @@ func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
 		return false, nil
 	}
 	if err == nil {
-		_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("metadata", name)})
+		_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("metadata", name), silent: true})
 	}
 	return true, err
 }

@@ -148,12 +148,12 @@ func (a *authenticator) login(ctx context.Context) (lease, error) {
 		}
 	}
 	began := a.clock.Now()
-	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + a.config.MountPath + "/login",
+	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + strings.TrimSuffix(a.config.MountPath, "/") + "/login",
 		body: map[string]string{"role_id": a.config.RoleID, "secret_id": secretID}})
 	if err != nil {
 		return lease{}, err
 	}
-	l, err := decodeLease(answer, began)
+	l, err := a.decodeLease(answer, began)
 	l.ours = true
 	return l, err
 }
@@ -165,14 +165,14 @@ func (a *authenticator) renew(ctx context.Context, l lease) (lease, error) {
 	if err != nil {
 		return lease{}, err
 	}
-	renewed, err := decodeLease(answer, began)
+	renewed, err := a.decodeLease(answer, began)
 	renewed.token, renewed.ours = l.token, l.ours
 	return renewed, err
 }
 
 // decodeLease reads the "auth" of an answer. The life is counted from before
 // the call, so that it never seems longer than it is.
-func decodeLease(a *httpx.Answer, began time.Time) (lease, error) {
+func (a *authenticator) decodeLease(answer *httpx.Answer, began time.Time) (lease, error) {
 	var body struct {
 		Auth struct {
 			ClientToken   string `json:"client_token"`
@@ -182,8 +182,8 @@ func decodeLease(a *httpx.Answer, began time.Time) (lease, error) {
 			TokenType     string `json:"token_type"`
 		} `json:"auth"`
 	}
-	if err := json.Unmarshal(a.Body, &body); err != nil || body.Auth.ClientToken == "" {
-		return lease{}, errForeignAnswer()
+	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Auth.ClientToken == "" {
+		return lease{}, a.wire.errForeign(answer)
 	}
 	return lease{
 		token: body.Auth.ClientToken, since: began, ttl: seconds(body.Auth.LeaseDuration),
@@ -203,7 +203,7 @@ func (a *authenticator) lookUp(ctx context.Context, l lease) (lease, error) {
 		Renewable bool   `json:"renewable"`
 		NumUses   int    `json:"num_uses"`
 		Type      string `json:"type"`
-	}](answer)
+	}](a.wire, answer)
 	if err != nil {
 		return lease{}, err
 	}
@@ -221,7 +221,7 @@ func (a *authenticator) revoke(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_, _ = a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", token: l.token, body: struct{}{}})
+	_, _ = a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", token: l.token, body: struct{}{}, silent: true})
 }
 
 func (a *authenticator) hint() string {

@@ -289,6 +289,18 @@ func TestLiveRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, connect(t, refused), nebula.ErrUnauthenticated, "role id or secret id")
+	for _, wrong := range []string{"no-approle-here", "token"} {
+		c.Auth.MountPath = wrong
+		lost, err := vault.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = connect(t, lost)
+		wants(t, err, nebula.ErrUnauthenticated, "auth/"+wrong+"/login", "auth.mount_path")
+		if strings.Contains(err.Error(), "policy") || strings.Contains(err.Error(), "capability") {
+			t.Errorf("a login without a token: %v", err)
+		}
+	}
 	batch := s.Token(t, map[string]any{"policies": []string{s.Policy(t, policy(mount))}, "type": "batch", "ttl": "1h"})
 	c = liveConfig(s, mount)
 	c.Auth.Token = nebula.NewSecret([]byte(batch))

@@ -15,9 +15,10 @@ import (
 )
 
 // Check asks the server how it is, whether the engine is the right one, and for
-// what the token may do. It makes four calls and changes nothing.
+// what the token may do. It makes five calls and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
+	x.environment()
 	if !x.server(ctx) {
 		return x.Findings
 	}
@@ -53,8 +54,8 @@ func (x *examination) server(ctx context.Context) bool {
 		return false
 	}
 	version, err := serverVersion(a)
-	if err != nil {
-		x.Failed(check, errForeignAnswer())
+	if err != nil || version == "" {
+		x.Failed(check, x.d.wire.errForeign(a))
 		return false
 	}
 	x.Add(check, nebula.SeverityOK, x.d.wire.address.Host+", Vault "+version, "")
@@ -104,7 +105,7 @@ func (x *examination) permissions(ctx context.Context) bool {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
 	}
-	granted, err := decode[map[string]any](a)
+	granted, err := decode[map[string]any](x.d.wire, a)
 	if err != nil {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
@@ -185,7 +186,7 @@ func (x *examination) engine(ctx context.Context) {
 	mount, err := decode[struct {
 		Type    string            `json:"type"`
 		Options map[string]string `json:"options"`
-	}](a)
+	}](x.d.wire, a)
 	if err != nil || mount.Type != "kv" || mount.Options["version"] != "2" {
 		x.Failed(check, x.d.errMount())
 		return
@@ -193,16 +194,28 @@ func (x *examination) engine(ctx context.Context) {
 	x.Add(check, nebula.SeverityOK, "KV version 2 at "+x.d.paths.mount, "")
 }
 
-// lifetimes warns where the engine deletes versions by itself. A token that may
-// not read the configuration is no fault.
+// lifetimes warns if Vault deletes versions by itself: the keyring, above all.
 func (x *examination) lifetimes(ctx context.Context) {
+	keyring := nebula.KeyringName()
+	if m, err := x.d.readMetadata(ctx, keyring); err == nil {
+		latest, _ := m.latest()
+		if at, ends := endOf(latest.DeletionTime, m.now); ends {
+			x.Add("lifetimes", nebula.SeverityWarning, x.d.keyringEnds(m.CurrentVersion, at), x.d.keep(keyring, m.CurrentVersion))
+		}
+	}
+	x.engineLifetime(ctx)
+}
+
+// engineLifetime reads the configuration of the engine. A token that may not is
+// no fault: answers to writes show the same.
+func (x *examination) engineLifetime(ctx context.Context) {
 	a, err := x.d.call(ctx, request{method: http.MethodGet, path: x.d.paths.mount + "/config"})
 	if err != nil {
 		return
 	}
 	config, err := decode[struct {
 		After string `json:"delete_version_after"`
-	}](a)
+	}](x.d.wire, a)
 	after, wrong := time.ParseDuration(config.After)
 	if err != nil || wrong != nil || after <= 0 {
 		return

@@ -28,7 +28,7 @@ type Config struct {
 	// Address of the server: https, or http to this machine.
 	Address string `koanf:"address"`
 
-	// MountPath of the secrets engine, KV version 2; no slash at its ends.
+	// MountPath of the secrets engine, KV version 2; no slash at its beginning.
 	MountPath string `koanf:"mount_path"`
 
 	// PathPrefix is the folder of the credentials. "" is the mount itself.
@@ -56,6 +56,8 @@ type Config struct {
 	Retry provider.RetryPolicy `koanf:"retry"`
 
 	Transport http.RoundTripper // nil: one with our limits
+
+	environment environment // see DefaultConfigIn
 }
 
 // Auth says who asks.
@@ -80,6 +82,8 @@ type Auth struct {
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
+// The configuration remembers which other variables of Vault's tools are set
+// there: they are not read, and an examination says so.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{
 		Address:               "http://127.0.0.1:8200",
@@ -91,6 +95,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 		TokenRenewalThreshold: time.Hour,
 		Auth:                  Auth{Method: methodToken, MountPath: "approle"},
 		Retry:                 provider.DefaultRetryPolicy(),
+		environment:           environmentOf(getenv),
 	}
 	if address := getenv("VAULT_ADDR"); address != "" {
 		c.Address = address
@@ -121,7 +126,7 @@ func (c Config) Validate() error {
 	if !c.TLSVerify && u != nil && u.Scheme == "https" {
 		note("tls_verify", "is false, which is refused for https: name the server's authority in ca_cert")
 	}
-	note("mount_path", wrongPath(c.MountPath))
+	note("mount_path", wrongPath(strings.TrimSuffix(c.MountPath, "/")))
 	if c.PathPrefix != "" {
 		note("path_prefix", wrongPath(strings.TrimSuffix(c.PathPrefix, "/")))
 	}
@@ -154,7 +159,7 @@ func (a Auth) validate(note func(setting, reason string)) {
 	switch a.Method {
 	case methodToken:
 	case methodAppRole:
-		note("auth.mount_path", wrongPath(a.MountPath))
+		note("auth.mount_path", wrongPath(strings.TrimSuffix(a.MountPath, "/")))
 		if a.RoleID == "" {
 			note("auth.role_id", "is not set")
 		}
@@ -192,7 +197,7 @@ func (c Config) resolve() (resolved, error) {
 	if err := c.Validate(); err != nil {
 		return resolved{}, err
 	}
-	r := resolved{paths: paths{mount: c.MountPath, prefix: strings.TrimSuffix(c.PathPrefix, "/")}}
+	r := resolved{paths: paths{mount: strings.TrimSuffix(c.MountPath, "/"), prefix: strings.TrimSuffix(c.PathPrefix, "/")}}
 	var err error
 	if r.address, err = httpx.ParseAddress(c.Address); err == nil && c.CACert != "" {
 		r.roots, err = httpx.LoadRoots(c.CACert)

@@ -12,7 +12,7 @@ import (
 func TestConfigReportsEverything(t *testing.T) {
 	c := vault.Config{Address: "http://vault.example.com", MountPath: "/secret/", PathPrefix: "/a/../b", Namespace: "a//b",
 		Timeout: time.Hour, CACert: "/does/not/exist", TokenRenewalThreshold: 800 * time.Hour,
-		Auth: vault.Auth{Method: "approle", MountPath: "approle/"}}
+		Auth: vault.Auth{Method: "approle", MountPath: "approle//"}}
 	p, err := vault.New(c)
 	if p != nil {
 		t.Error("a provider came of it")
@@ -50,6 +50,10 @@ func TestConfigOneByOne(t *testing.T) {
 		func(c *vault.Config) { c.PathPrefix = "" },
 		func(c *vault.Config) { c.PathPrefix = "nebula/credentials/" },
 		func(c *vault.Config) { c.MountPath, c.Namespace = "team/secret", "org1/team-a/" },
+		func(c *vault.Config) { c.MountPath = "secret/" },
+		func(c *vault.Config) {
+			c.Auth = vault.Auth{Method: "approle", MountPath: "approle/", RoleID: "r", SecretID: nebula.NewSecret([]byte("s"))}
+		},
 	} {
 		c := vault.DefaultConfig()
 		good(&c)

@@ -167,7 +167,7 @@ func TestLiveCalls(t *testing.T) {
 	_, err = p.Delete(ctx, name, nebula.Precondition{})
 	costs("delete what is deleted", err, "GET "+metadata+"a")
 	restorer, _ := nebula.As[nebula.Restorer](p)
-	costs("restore", restorer.Restore(ctx, name), "GET "+metadata+"a", "POST /v1/"+c.MountPath+"/undelete/"+c.PathPrefix+"/a")
+	costs("restore", restorer.Restore(ctx, name), "GET "+metadata+"a", "GET "+metadata+"a", "POST /v1/"+c.MountPath+"/undelete/"+c.PathPrefix+"/a")
 	got, err := p.Retrieve(ctx, name)
 	costs("retrieve again", err, "GET "+data+"a")
 	_, err = p.Delete(ctx, name, nebula.IfVersion(got.Version))

@@ -41,7 +41,7 @@ func (d *driver) deleteVersion(ctx context.Context, name nebula.Name, number int
 	if !hasStatus(err, http.StatusForbidden) || isInvalidToken(err) {
 		return err
 	}
-	_, other := d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("data", name)})
+	_, other := d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("data", name), silent: true})
 	if hasStatus(other, http.StatusForbidden) {
 		return err
 	}

@@ -8,8 +8,9 @@
 // of Vault would change, so they are used as they are.
 //
 // Tags are projected into the secret's custom metadata, one to one, beside the
-// key "nebula=" with the times and names that lists are filtered by. No tag can
-// have that key.
+// key "nebula=" with the times and names that lists are filtered by, and with
+// which keys are of tags: the others are of others, and stay. No tag can have
+// that key.
 //
 // # What is promised
 //
@@ -38,6 +39,10 @@
 // needs the capability "patch" on the data; without it the check that the
 // version was not deleted is a call of its own, before the write.
 //
+// # Engines that delete by themselves
+//
 // A version that Vault is to delete at a later time (delete_version_after)
-// exists until then, but Vault leaves it out of plain lists.
+// exists until then, but Vault leaves it out of plain lists. Writes warn of it.
+// Everything that needs a keyring which was deleted fails with
+// [nebula.ErrCorrupted] and says how to undelete it.
 package vault

@@ -60,7 +60,8 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	if errors.As(err, &answered) {
 		e = d.explainAnswer(answered)
 	} else {
-		e = httpx.Server{Host: d.wire.address.Host, Address: "address", Authorities: "ca_cert"}.Explain(err)
+		authorities := "ca_cert" + d.config.environment.aboutAuthorities()
+		e = httpx.Server{Host: d.wire.address.Host, Address: "address", Authorities: authorities}.Explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
@@ -174,10 +175,21 @@ func (d *driver) explainDenied(r *ResponseError) *nebula.Error {
 	if r.says("missing client token") {
 		return errNoToken()
 	}
+	if strings.HasSuffix(r.Path, "/login") {
+		return d.errLogin(r)
+	}
 	capability := d.needed(r)
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 		Message: fmt.Sprintf("the token lacks the capability %s on %s", capability, r.Path),
 		Hint:    "add to its policy: " + d.policyLine(r.Path, capability)}
+}
+
+// errLogin is for a login that was denied before role and secret id were looked
+// at: nobody asks with a token there, so that no policy is in the way.
+func (d *driver) errLogin(r *ResponseError) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
+		Message: fmt.Sprintf("the login at %q was refused: there is no auth method of type AppRole, or it does not admit this machine", r.Path),
+		Hint:    "look at auth.mount_path and namespace: vault auth list"}
 }
 
 // needed returns the capability that was refused.
@@ -210,7 +222,10 @@ func (d *driver) policyLine(path, capability string) string {
 }
 
 func (d *driver) explainNotFound(r *ResponseError) *nebula.Error {
-	if isNoMount(r) {
+	switch {
+	case strings.HasSuffix(r.Path, "/login"):
+		return d.errLogin(r)
+	case isNoMount(r):
 		return d.errMount()
 	}
 	return provider.NotFound()
@@ -225,9 +240,4 @@ func (d *driver) errMount() *nebula.Error {
 func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",
 		Hint: "set auth.token_file or VAULT_TOKEN, or log in: vault login"}
-}
-
-func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Vault, or no secrets engine of type KV version 2",
-		Hint: "look at address and mount_path"}
 }

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -23,7 +24,8 @@ const (
 )
 
 // List implements [provider.Driver]. One call gives all names. If the filter
-// asks more than a name tells, the metadata of each is read as well.
+// asks more than a name tells, the metadata of each is read as well, and the
+// value only of those whose metadata does not tell whether they match.
 func (d *driver) List(filter nebula.Filter) provider.Pages { return &pages{d: d, filter: filter} }
 
 type pages struct {
@@ -86,7 +88,7 @@ func (p *pages) nextLooked(ctx context.Context) ([]nebula.Entry, error) {
 // begin gets the names.
 func (p *pages) begin(ctx context.Context) error {
 	known := p.d.excludes.Load()
-	p.look = p.filter.NeedsMetadata() || p.d.scheduled.Load() || known < 0
+	p.look = p.filter.NeedsMetadata() || p.filter.WithMetadata || p.d.scheduled.Load() || known < 0
 	var keys []string
 	var err error
 	if p.look || known > 0 {
@@ -139,7 +141,7 @@ func (d *driver) keys(ctx context.Context, exclude bool) ([]string, error) {
 	}
 	data, err := decode[struct {
 		Keys []string `json:"keys"`
-	}](a)
+	}](d.wire, a)
 	return data.Keys, err
 }
 
@@ -197,17 +199,21 @@ func (p *pages) lookAtOne(ctx context.Context, name nebula.Name) (candidate, err
 	}
 	c := candidate{entry: nebula.Entry{ID: name.ID(), Version: m.current()}}
 	metadata, ok := unproject(m.CustomMetadata)
-	if !ok {
+	if !ok && p.filter.NeedsMetadata() {
 		return p.readOne(ctx, name)
 	}
-	metadata.LastModified = m.modified()
+	created, modified := m.times()
+	if !ok { // what Vault itself knows: the value is not read for more
+		metadata = nebula.Metadata{CreatedAt: created}
+	}
+	metadata.LastModified = modified
 	c.entry.Metadata = &metadata
 	c.match = p.filter.Matches(name.ID(), metadata)
 	return c, nil
 }
 
 // readOne reads the record of a secret whose custom metadata is not ours, or
-// was never written.
+// was never written, to see whether it matches.
 func (p *pages) readOne(ctx context.Context, name nebula.Name) (candidate, error) {
 	s, err := p.d.read(ctx, name, 0)
 	if isMissing(err) {
@@ -218,12 +224,12 @@ func (p *pages) readOne(ctx context.Context, name nebula.Name) (candidate, error
 	}
 	c := candidate{entry: nebula.Entry{ID: name.ID(), Version: s.version()}}
 	record, err := s.record(name)
-	if err != nil {
+	switch {
+	case errors.Is(err, nebula.ErrNotARecord):
+		return candidate{}, nil // it has no metadata that could match
+	case err != nil:
 		// Whether it matches cannot be known: it is listed with the reason.
-		c.match = true
-		if p.filter.NeedsMetadata() {
-			c.entry.Err = err
-		}
+		c.match, c.entry.Err = true, err
 		return c, nil
 	}
 	metadata := record.Envelope.Metadata()

@@ -27,8 +27,8 @@ path "%[1]s/undelete/*" { capabilities = ["update"] }
 // liveConfig is for the server, with a folder of its own and no background
 // calls that a test did not ask for.
 func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
-	c := vault.DefaultConfig()
-	c.Address, c.CACert, c.MountPath, c.Namespace = s.Address, s.CAFile, mount, ""
+	c := vault.DefaultConfigIn(func(string) string { return "" })
+	c.Address, c.CACert, c.MountPath = s.Address, s.CAFile, mount
 	c.PathPrefix = "p-" + strings.ToLower(rand.Text())
 	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
 	return c

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula"
@@ -15,9 +16,8 @@ import (
 type secret struct {
 	Data     map[string]any `json:"data"`
 	Metadata struct {
+		versionMetadata
 		Version        int64             `json:"version"`
-		CreatedTime    string            `json:"created_time"`
-		DeletionTime   string            `json:"deletion_time"`
 		CustomMetadata map[string]string `json:"custom_metadata"`
 	} `json:"metadata"`
 }
@@ -30,8 +30,8 @@ func (s secret) version() nebula.Version {
 }
 
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
-	raw, ok := s.Data[recordKey].(string)
-	if !ok {
+	raw, _ := s.Data[recordKey].(string)
+	if s.isForeign(name, raw) {
 		return nebula.Record{}, provider.NotARecord()
 	}
 	envelope, err := nebula.ParseEnvelope(name, []byte(raw))
@@ -41,9 +41,22 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
 }
 
+// recordBegin is how every record begins, of whatever version.
+const recordBegin = `{"version":`
+
+// isForeign reports whether somebody else's secret is in the place of a
+// credential: nothing in it is of ours, neither the mark nor the record. The
+// keyring has no mark.
+func (s secret) isForeign(name nebula.Name, raw string) bool {
+	return !name.IsKeyring() && !isMarked(s.Metadata.CustomMetadata) && !strings.HasPrefix(raw, recordBegin)
+}
+
 // Retrieve implements [provider.Driver]. It makes one call.
 func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
 	s, err := d.read(ctx, name, 0)
+	if isMissing(err) && name.IsKeyring() && s.Metadata.Version != 0 {
+		err = d.errKeyringDeleted(s.Metadata.Version, s.Metadata.versionMetadata)
+	}
 	if err != nil {
 		return nebula.Record{}, err
 	}
@@ -54,23 +67,31 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 // Exists implements [provider.Driver]. It reads the metadata: one call.
 func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	m, err := d.readMetadata(ctx, name)
-	if isMissing(err) {
+	switch {
+	case isMissing(err):
 		return false, nil
+	case err != nil:
+		return false, err
 	}
-	return m.live(), err
+	return m.live(), d.keyringDeleted(name, m)
 }
 
-// read reads a secret, in the version of that number or, with 0, the current one.
+// read reads a secret, in the version of that number or, with 0, the current
+// one. Of a version that is deleted its metadata comes beside the error.
 func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
 	r := request{method: http.MethodGet, path: d.paths.secret("data", name)}
 	if number != 0 {
 		r.query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
 	}
 	a, err := d.call(ctx, r)
+	if isMissing(err) {
+		s, _ := decode[secret](d.wire, a) // no data: it was never there
+		return s, err
+	}
 	if err != nil {
 		return secret{}, err
 	}
-	s, err := decode[secret](a)
+	s, err := decode[secret](d.wire, a)
 	if err == nil && s.Metadata.Version == 0 {
 		// KV version 1 answers too, with data of its own form.
 		err = d.errMount()
@@ -89,6 +110,7 @@ func (d *driver) noteSchedule(deletion string) {
 
 // secretMetadata is what Vault keeps of a secret beside its values.
 type secretMetadata struct {
+	CreatedTime    string                     `json:"created_time"` // of the first version
 	CurrentVersion int64                      `json:"current_version"`
 	Versions       map[string]versionMetadata `json:"versions"`
 	CustomMetadata map[string]string          `json:"custom_metadata"`
@@ -107,7 +129,10 @@ func (d *driver) readMetadata(ctx context.Context, name nebula.Name) (secretMeta
 	if err != nil {
 		return secretMetadata{}, err
 	}
-	m, err := decode[secretMetadata](a)
+	m, err := decode[secretMetadata](d.wire, a)
+	if err == nil && m.Versions == nil {
+		err = d.errMount() // KV version 1 has a secret of that path
+	}
 	m.now = d.serverTime(a)
 	return m, err
 }
@@ -158,9 +183,10 @@ func (m secretMetadata) current() nebula.Version {
 	return formatVersion(m.CurrentVersion, v.CreatedTime)
 }
 
-// modified returns when the current version was written.
-func (m secretMetadata) modified() time.Time {
+// times returns when the secret and its current version were written.
+func (m secretMetadata) times() (created, modified time.Time) {
 	v, _ := m.latest()
-	at, _ := time.Parse(time.RFC3339Nano, v.CreatedTime)
-	return at.UTC()
+	created, _ = time.Parse(time.RFC3339Nano, m.CreatedTime)
+	modified, _ = time.Parse(time.RFC3339Nano, v.CreatedTime)
+	return created.UTC(), modified.UTC()
 }

@@ -29,9 +29,13 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	if err != nil {
 		return "", err
 	}
-	d.noteSchedule(w.DeletionTime)
-	if !maps.Equal(w.CustomMetadata, custom) {
-		if err := d.writeMetadata(ctx, name, custom); err != nil {
+	d.warnOfEnd(ctx, name, w.Version, w.DeletionTime)
+	if merged := merge(w.CustomMetadata, custom); !maps.Equal(w.CustomMetadata, merged) {
+		err := tooManyKeys(merged, custom)
+		if err == nil {
+			err = d.writeMetadata(ctx, name, merged)
+		}
+		if err != nil {
 			return "", d.halfStored(name, err)
 		}
 	}
@@ -78,10 +82,10 @@ func (d *driver) put(ctx context.Context, method string, name nebula.Name, recor
 	if err != nil {
 		return written{}, err
 	}
-	if len(a.Body) == 0 { // KV version 1 says nothing
+	if a.Status == http.StatusNoContent { // KV version 1 says nothing
 		return written{}, d.errMount()
 	}
-	w, err := decode[written](a)
+	w, err := decode[written](d.wire, a)
 	if err == nil && w.Version == 0 {
 		err = d.errMount()
 	}
@@ -119,6 +123,9 @@ func (d *driver) writeAbsent(ctx context.Context, name nebula.Name, record strin
 		m, failed := d.readMetadata(ctx, name)
 		if failed != nil && !isMissing(failed) {
 			return written{}, failed
+		}
+		if err := d.keyringDeleted(name, m); err != nil {
+			return written{}, err
 		}
 		if current := m.current(); current != "" {
 			if provider.IsRepeat(ctx) {
@@ -206,6 +213,6 @@ func (d *driver) wrote(ctx context.Context, name nebula.Name, record string, num
 // writeMetadata replaces the custom metadata and leaves the rest.
 func (d *driver) writeMetadata(ctx context.Context, name nebula.Name, custom map[string]string) error {
 	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret("metadata", name),
-		body: map[string]any{"custom_metadata": custom}})
+		body: map[string]any{"custom_metadata": custom}, silent: true})
 	return err
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -85,20 +84,6 @@ func TestExplainAnswers(t *testing.T) {
 		var answered *ResponseError
 		if !errors.Is(got, c.kind) || !errors.As(got, &answered) || !strings.Contains(got.Error(), c.text) {
 			t.Errorf("%d %s %q: %v", c.status, c.method, c.said, got)
-		}
-	}
-}
-
-func TestRetryAfterHeader(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for value, want := range map[string]time.Duration{"0": 0, "17": 17 * time.Second, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute} {
-		if got := httpx.RetryAfter(http.Header{"Retry-After": {value}}, now); got == nil || got.Delay != want {
-			t.Errorf("%q: %v, want %v", value, got, want)
-		}
-	}
-	for _, value := range []string{"", "-1", "soon"} {
-		if got := httpx.RetryAfter(http.Header{"Retry-After": {value}}, now); got != nil {
-			t.Errorf("%q: %v", value, got)
 		}
 	}
 }

@@ -1,11 +1,14 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
@@ -41,9 +44,11 @@ type request struct {
 	token  string
 	limit  int64 // of the answer; 0 is maxAnswer
 	root   bool  // asked of the root namespace
+	silent bool  // the answer to success has no data, at most warnings
 }
 
-// do makes the call once. Its errors are *ResponseError, or those of the way
+// do makes the call once. Its errors are *ResponseError, one of kind
+// ErrInvalidConfig if something else than Vault answers, or those of the way
 // there.
 func (w *wire) do(ctx context.Context, r request) (*httpx.Answer, error) {
 	u := *w.address
@@ -54,10 +59,54 @@ func (w *wire) do(ctx context.Context, r request) (*httpx.Answer, error) {
 		limit = maxAnswer
 	}
 	a, err := httpx.Call(ctx, w.http, httpx.Request{Method: r.method, URL: &u, Header: w.header(r), Body: r.body, MaxAnswer: limit})
-	if err == nil && !a.OK() {
+	switch {
+	case err != nil:
+	case !isVaults(r, a):
+		err = w.errForeign(a)
+	case !a.OK():
 		err = responseError(r, a)
 	}
 	return a, err
+}
+
+// isVaults reports whether an answer can be Vault's by its form. Nothing is asked
+// of refusals that mean the same whoever gives them, a load balancer for example.
+func isVaults(r request, a *httpx.Answer) bool {
+	switch a.Status {
+	case http.StatusNoContent:
+		return true
+	case http.StatusOK:
+		// The data of other answers is read, and its form with it.
+		return !r.silent || hasForm(a.Body)
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusPreconditionFailed:
+		return hasForm(a.Body)
+	case http.StatusNotFound:
+		// A patch of what is not there is the one refusal without a body.
+		return hasForm(a.Body) || r.method == http.MethodPatch && len(a.Body) == 0 && a.Header.Get("Content-Type") == "application/json"
+	}
+	return a.Status > 299
+}
+
+// hasForm reports whether a body is an object with one of the two keys of which
+// every answer of Vault has one.
+func hasForm(body []byte) bool {
+	var form struct {
+		Data   json.RawMessage `json:"data"`
+		Errors []string        `json:"errors"`
+	}
+	return json.Unmarshal(body, &form) == nil && (form.Data != nil || form.Errors != nil)
+}
+
+// errForeign names the address whose answer is not Vault's.
+func (w *wire) errForeign(a *httpx.Answer) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrInvalidConfig,
+		Message: fmt.Sprintf("what answers at %s is not Vault (status %d, content type %.40q)", w.address, a.Status, a.Header.Get("Content-Type")),
+		Hint:    "look at address: it is the server's, without a path such as /ui or /v1"}
+	if w.address.Scheme == "http" && bytes.Contains(a.Body, []byte("HTTPS")) {
+		e.Message = fmt.Sprintf("the server at %s speaks https", w.address)
+		e.Hint = "set address to https://" + w.address.Host
+	}
+	return e
 }
 
 func (w *wire) header(r request) http.Header {
@@ -78,12 +127,13 @@ func (w *wire) header(r request) http.Header {
 }
 
 // decode reads the data of an answer. Other fields are left.
-func decode[T any](a *httpx.Answer) (T, error) {
+func decode[T any](w *wire, a *httpx.Answer) (T, error) {
 	var envelope struct {
-		Data T `json:"data"`
+		Data *T `json:"data"`
 	}
-	if err := json.Unmarshal(a.Body, &envelope); err != nil {
-		return envelope.Data, errForeignAnswer()
+	if err := json.Unmarshal(a.Body, &envelope); err != nil || envelope.Data == nil {
+		var none T
+		return none, w.errForeign(a)
 	}
-	return envelope.Data, nil
+	return *envelope.Data, nil
 }

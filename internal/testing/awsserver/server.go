@@ -4,6 +4,8 @@
 //
 // What the recordings are silent on follows the service's documentation. It
 // keeps everything in memory and verifies no signature, only its form.
+//
+// STS and Metadata are where a client gets its credentials.
 package awsserver
 
 import (

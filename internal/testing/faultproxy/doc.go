@@ -11,6 +11,17 @@
 //	… a client that uses p.URL() and trusts p.CA() …
 //	p.Wants(t, faultproxy.KindResetAfter, 1)
 //
+// A server that clients find by the name of its host, such as azureserver, has the
+// proxy dial it; clients use the proxy as an HTTP proxy, and trust its CA:
+//
+//	faultproxy.Options{Dial: server.DialContext, TargetTLS: &tls.Config{RootCAs: server.CAPool()}}
+//
+// Where the operation is in a header, as with AWS, a rule looks at that:
+//
+//	faultproxy.Rule{Match: func(r *http.Request) bool {
+//		return r.Header.Get("X-Amz-Target") == "secretsmanager.PutSecretValue"
+//	}, …}
+//
 // With TLS, clients may speak HTTP/2. A lost connection is lost for all requests
 // on it, as on a real network.
 //

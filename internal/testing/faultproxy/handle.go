@@ -151,8 +151,10 @@ func (x *exchange) copy(body io.Reader) bool {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := body.Read(buffer)
-		if _, failed := x.w.Write(buffer[:n]); failed != nil {
-			return false
+		if n > 0 { // a 204 allows no body, not even an empty one
+			if _, failed := x.w.Write(buffer[:n]); failed != nil {
+				return false
+			}
 		}
 		if err == io.EOF {
 			return true

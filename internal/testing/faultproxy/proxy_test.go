@@ -39,6 +39,10 @@ func newServer(t *testing.T) *server {
 		s.seen = append(s.seen, r.Method+" "+r.URL.RequestURI()+" "+string(body))
 		s.mu.Unlock()
 		w.Header().Set("X-Host", r.Host)
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		_, _ = io.WriteString(w, answerBody)
 	}))
 	t.Cleanup(s.Close)
@@ -136,6 +140,15 @@ func TestForwards(t *testing.T) {
 		p.Wants(t, faultproxy.KindNone, 1)
 		if p.Faults() != 0 || p.Connections() != 1 {
 			t.Errorf("%d faults, %d connections", p.Faults(), p.Connections())
+		}
+	})
+}
+
+// An answer that has no body is one.
+func TestForwardsNoContent(t *testing.T) {
+	protocols(t, func(t *testing.T, _ *server, p *faultproxy.Proxy, c *http.Client) {
+		if got := ask(t.Context(), c, http.MethodDelete, p.URL()+"/a", ""); got.err != nil || got.status != http.StatusNoContent || got.body != "" {
+			t.Errorf("%+v: %v", got, got.err)
 		}
 	})
 }
@@ -374,6 +387,32 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// Of many requests, about the share of a mix meets a fault.
+func TestMix(t *testing.T) {
+	leavesNothing(t)
+	s := newServer(t)
+	p := start(t, s, faultproxy.Options{Seed: 1, HTTP1: true})
+	c := client(t, p, false)
+	c.Timeout = 200 * time.Millisecond
+	remove := p.Add(faultproxy.Mix(0.3)...)
+	for range 200 {
+		ask(t.Context(), c, http.MethodPost, p.URL(), "x")
+	}
+	if n := p.Faults(); n < 30 || n > 90 {
+		t.Errorf("%d of 200 requests met a fault", n)
+	}
+	remove()
+	before := p.Faults()
+	for range 50 {
+		if got := ask(t.Context(), c, http.MethodPut, p.URL(), "x"); got.err != nil {
+			t.Errorf("%+v: %v", got, got.err)
+		}
+	}
+	if p.Faults() != before {
+		t.Error("the rules are in force after their removal")
+	}
+}
+
 // Another process reaches any host through it, as an HTTP proxy.
 func TestConnect(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
@@ -404,6 +443,34 @@ func TestConnect(t *testing.T) {
 				t.Errorf("%q by %q", s.requests(), dialled)
 			}
 		})
+	}
+}
+
+// An answer that does not end, such as a watch, comes through as it grows.
+func TestStreams(t *testing.T) {
+	leavesNothing(t)
+	more := make(chan struct{})
+	s := &server{Server: httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "first")
+		_ = http.NewResponseController(w).Flush()
+		<-more
+		_, _ = io.WriteString(w, "second")
+	}))}
+	t.Cleanup(s.Close)
+	p := start(t, s, faultproxy.Options{})
+	response, err := client(t, p, true).Get(p.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	first := make([]byte, len("first"))
+	_, err = io.ReadFull(response.Body, first)
+	close(more)
+	if err != nil || string(first) != "first" {
+		t.Errorf("%q %v", first, err)
+	}
+	if rest, err := io.ReadAll(response.Body); err != nil || string(rest) != "second" {
+		t.Errorf("%q %v", rest, err)
 	}
 }
 

@@ -1,0 +1,187 @@
+package histories
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// deciding is how long Verify may think. The time grows fast with the number of
+// calls that run at once, unclear ones included, which run to the end: some
+// twenty of those are decided in a moment.
+const deciding = time.Minute
+
+// state is what the credential is.
+type state struct {
+	there   bool
+	value   string
+	version string // "" is one that nobody was told of yet
+}
+
+// step reports whether the call can have come to this end in this state, and what
+// the state is then.
+func step(s state, c Call) (bool, state) {
+	switch {
+	case c.Outcome == Absent:
+		return !s.there, s
+	case c.Kind == Get:
+		return get(s, c)
+	case c.Outcome == Refused:
+		return refusable(s, c), s
+	case c.Outcome == Unclear && !holds(s, c):
+		return true, s
+	case c.Kind == Delete:
+		// Whoever repeats a deletion and finds nothing has deleted it.
+		return holds(s, c) || !s.there, state{}
+	}
+	return holds(s, c), state{there: true, value: c.Value, version: c.Version}
+}
+
+// get tells the version of what was written by a call that did not learn it.
+func get(s state, c Call) (bool, state) {
+	if !s.there || s.value != c.Value || s.version != "" && c.Version != "" && s.version != c.Version {
+		return false, s
+	}
+	if s.version == "" {
+		s.version = c.Version
+	}
+	return true, s
+}
+
+// holds is about the condition of a change. A version that nobody knows may be any.
+func holds(s state, c Call) bool {
+	switch {
+	case c.IfAbsent:
+		return !s.there
+	case c.IfVersion != "":
+		return s.there && (s.version == c.IfVersion || s.version == "")
+	}
+	return true
+}
+
+// refusable: a change without a condition may be refused for reasons of its own.
+func refusable(s state, c Call) bool {
+	switch {
+	case c.IfAbsent:
+		return s.there
+	case c.IfVersion != "":
+		return !s.there || s.version != c.IfVersion
+	}
+	return true
+}
+
+func (h *History) model() porcupine.Model {
+	h.mu.Lock()
+	start := h.start
+	h.mu.Unlock()
+	return porcupine.Model{
+		Init: func() any { return start },
+		Step: func(s, _, c any) (bool, any) { return step(s.(state), c.(Call)) },
+	}
+}
+
+// operations are the calls as far as they had begun at a time. Those that had not
+// ended by then, and unclear ones, run to the end of all times. Of reads, only
+// those that saw something say anything.
+func operations(calls []Call, until int64) []porcupine.Operation {
+	var out []porcupine.Operation
+	for _, c := range calls {
+		open := c.Outcome == "" || c.Outcome == Unclear || c.End > until
+		if c.Begin > until || open && c.Kind == Get {
+			continue
+		}
+		if open {
+			c.Outcome, c.Version, c.End = Unclear, "", math.MaxInt64
+		}
+		out = append(out, porcupine.Operation{ClientId: c.Client, Input: c.Kind, Output: c, Call: c.Begin, Return: c.End})
+	}
+	return out
+}
+
+// Error is that of a history without an order.
+type Error struct {
+	Calls []Call // in the order in which they began
+	First int    // of these, the first to end that no order explains
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "histories: no order explains these calls; the first that has no place is marked\n")
+	from := e.Calls[0].Begin
+	for i, c := range e.Calls {
+		mark, end := " ", "      …"
+		if i == e.First {
+			mark = ">"
+		}
+		if c.End != 0 {
+			end = fmt.Sprintf("%9.3f", float64(c.End-from)/1e6)
+		}
+		fmt.Fprintf(&b, "%s %9.3f %s ms  %s\n", mark, float64(c.Begin-from)/1e6, end, c)
+	}
+	return b.String()
+}
+
+// Check returns nil if the history is linearizable, an *Error if it is not, and
+// another error if that was not decided within the limit or if values were written
+// twice.
+func (h *History) Check(limit time.Duration) error {
+	calls := h.Calls()
+	if err := writtenOnce(calls); err != nil {
+		return err
+	}
+	model := h.model()
+	decide := func(until int64) porcupine.CheckResult {
+		return porcupine.CheckOperationsTimeout(model, operations(calls, until), limit)
+	}
+	switch decide(math.MaxInt64 - 1) {
+	case porcupine.Ok:
+		return nil
+	case porcupine.Unknown:
+		return fmt.Errorf("histories: whether %d calls have an order was not decided within %v", len(calls), limit)
+	}
+	return &Error{Calls: calls, First: first(calls, decide)}
+}
+
+// first is the call with whose end the history has no order any more. What begins
+// a history that has an order has one, so halving finds it.
+func first(calls []Call, decide func(until int64) porcupine.CheckResult) int {
+	byEnd := make([]int, 0, len(calls))
+	for i, c := range calls {
+		if c.End != 0 {
+			byEnd = append(byEnd, i)
+		}
+	}
+	slices.SortFunc(byEnd, func(a, b int) int { return cmp.Compare(calls[a].End, calls[b].End) })
+	at := sort.Search(len(byEnd)-1, func(i int) bool { return decide(calls[byEnd[i]].End) != porcupine.Ok })
+	return byEnd[at]
+}
+
+func writtenOnce(calls []Call) error {
+	seen := map[string]bool{}
+	for _, c := range calls {
+		if c.Kind == Put && seen[c.Value] {
+			return fmt.Errorf("histories: the value %q is written twice, so that reads do not tell the writes apart", c.Value)
+		}
+		seen[c.Value] = seen[c.Value] || c.Kind == Put
+	}
+	return nil
+}
+
+// Verify fails the test, with the calls, if the history is not linearizable, or if
+// that cannot be decided within a minute.
+func (h *History) Verify(t testing.TB) {
+	t.Helper()
+	if err := h.Err(); err != nil {
+		t.Error(err)
+	}
+	if err := h.Check(deciding); err != nil {
+		t.Error(err)
+	}
+}

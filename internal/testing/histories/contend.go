@@ -1,0 +1,93 @@
+package histories
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Load is what callers do to one credential, all at once: each reads it and writes
+// it on the condition that it is still what was read, again and again.
+type Load struct {
+	Callers int
+	Rounds  int // of each caller
+	Seed    uint64
+
+	Unconditional float64 // so many changes ask for no condition; 1 for backends that cannot compare
+	Deletes       float64 // in so many rounds, the credential is deleted instead
+	Pause         time.Duration
+	Timeout       time.Duration // of each call; a minute if 0
+}
+
+// Contend puts the load on a name and returns what happened, for History.Verify.
+// provider is asked once for each caller. Calls may fail, as they do behind a proxy
+// that makes them; only the history judges.
+func Contend(t testing.TB, name nebula.Name, provider func(caller int) nebula.Provider, l Load) *History {
+	t.Helper()
+	if l.Timeout == 0 {
+		l.Timeout = time.Minute
+	}
+	h := New()
+	var wg sync.WaitGroup
+	for i := range l.Callers {
+		c := contender{Provider: h.Provider(provider(i), name), load: l, random: rand.New(rand.NewPCG(l.Seed, uint64(i)))}
+		wg.Go(func() {
+			for range l.Rounds {
+				if err := c.round(t.Context(), name); err != nil {
+					t.Errorf("caller %d: %v", i, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return h
+}
+
+type contender struct {
+	*Provider
+	load   Load
+	random *rand.Rand
+}
+
+// round is one read and one change. It fails only where nothing was called.
+func (c *contender) round(ctx context.Context, name nebula.Name) error {
+	time.Sleep(time.Duration(c.random.Int64N(int64(c.load.Pause) + 1)))
+	record, readErr := limited(ctx, c.load.Timeout, c.Retrieve)
+	if c.random.Float64() < c.load.Deletes {
+		var condition nebula.Precondition
+		if readErr == nil && c.random.Float64() >= c.load.Unconditional {
+			condition = nebula.IfVersion(record.Version)
+		}
+		_, _ = limited(ctx, c.load.Timeout, func(ctx context.Context) (bool, error) { return c.Delete(ctx, condition) })
+		return nil
+	}
+	var options nebula.StoreOptions
+	switch {
+	case c.random.Float64() < c.load.Unconditional:
+	case readErr == nil:
+		options.Precondition = nebula.IfVersion(record.Version)
+	case OutcomeOf(Get, readErr) == Absent:
+		options.Precondition = nebula.IfAbsent()
+	default:
+		return nil // nothing is known to write on
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	envelope, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: now, LastModified: now})
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	_, _ = limited(ctx, c.load.Timeout, func(ctx context.Context) (nebula.Version, error) { return c.Store(ctx, envelope, options) })
+	return nil
+}
+
+func limited[T any](ctx context.Context, limit time.Duration, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return call(ctx)
+}

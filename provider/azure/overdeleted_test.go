@@ -1,0 +1,228 @@
+package azure_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/provider"
+	"github.com/nebula-credential/nebula/provider/azure"
+)
+
+const overDeleted = "nebula-credentials-gone"
+
+// gone stores a credential and deletes it, until the deletion can be seen.
+func (r *rig) gone(t *testing.T) (nebula.Name, *nebula.Envelope) {
+	t.Helper()
+	p := r.all(t, r.principal())
+	name, old := record(t, "gone", "old", map[string]string{"old": "tag"})
+	if _, err := p.Store(t.Context(), name, old, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := removed(t.Context(), p, name); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.ahead.Add(int64(10 * time.Second))
+	_, next := record(t, "gone", "new", map[string]string{"new": "tag"})
+	return name, next
+}
+
+// wantsDeleted checks that the old value does not stand, once the provider is
+// closed: what it does in the background has ended then.
+func (r *rig) wantsDeleted(t *testing.T, p nebula.Connector) {
+	t.Helper()
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if state := r.State(overDeleted); !strings.HasSuffix(state, "deleted") {
+		t.Errorf("the secret is %s", state)
+	}
+}
+
+// impatient is a clock by which the deadline passes in the n-th sleep.
+type impatient struct {
+	*clock
+	left *int
+}
+
+func (c impatient) Sleep(ctx context.Context, d time.Duration) error {
+	if *c.left--; *c.left == 0 {
+		return context.DeadlineExceeded
+	}
+	return c.clock.Sleep(ctx, d)
+}
+
+// A write over a deleted credential that does not end in time does not bring the
+// deleted value back.
+func TestLiveOverDeletedDeadline(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	left := 2
+	c := r.principal()
+	c.Retry.MaxRetries = 0
+	p := r.all(t, c, provider.WithClock(impatient{r.clock, &left}))
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrTimeout, "still deleting, recovering or purging", "is being deleted again")
+	r.wantsDeleted(t, p)
+}
+
+// after calls a function once, after the first request that fits.
+func after(c *azure.Config, method, suffix string, call func()) {
+	inner, done := c.Transport, false
+	c.Transport = &recorder{inner: inner, after: func(request *http.Request) error {
+		if !done && request.Method == method && strings.HasSuffix(request.URL.Path, suffix) {
+			done = true
+			call()
+		}
+		return nil
+	}}
+}
+
+func TestLiveOverDeletedCancelled(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	c := r.principal()
+	after(&c, http.MethodPost, "/recover", cancel)
+	p := r.all(t, c)
+	_, err := p.Store(ctx, name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrInterrupted, "is being deleted again")
+	r.wantsDeleted(t, p)
+}
+
+func TestLiveOverDeletedRefused(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
+	refusal.After = 1 // the one that finds the name taken
+	r.Inject(refusal)
+	p := r.all(t, r.principal())
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "was deleted again")
+	if found, err := p.Exists(t.Context(), name); err != nil || found {
+		t.Errorf("it exists: %v, %v", found, err)
+	}
+	r.wantsDeleted(t, p)
+}
+
+// What cannot be deleted again is said to stand.
+func TestLiveOverDeletedStands(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	for _, op := range []azureserver.Operation{azureserver.SetSecret, azureserver.DeleteSecret} {
+		refusal := azureserver.ForbiddenByRbac(op)
+		if op == azureserver.SetSecret {
+			refusal.After = 1
+		}
+		r.Inject(refusal)
+	}
+	p := r.all(t, r.principal())
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "stands again with its old value", "secrets/delete", "nebula delete gone")
+	if found, err := p.Exists(t.Context(), name); err != nil || !found {
+		t.Errorf("it exists: %v, %v", found, err)
+	}
+}
+
+// What another writer stored meanwhile is left alone.
+func TestLiveOverDeletedOvertaken(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
+	refusal.After = 1
+	r.Inject(refusal)
+	c := r.principal()
+	after(&c, http.MethodPost, "/recover", func() {
+		latest, err := r.Latest(overDeleted)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Add(latest)
+	})
+	p := r.all(t, c)
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied)
+	if err != nil && strings.Contains(err.Error(), "again") {
+		t.Errorf("nothing was deleted again: %v", err)
+	}
+	if state := r.State(overDeleted); state != "live" {
+		t.Errorf("the secret is %s", state)
+	}
+}
+
+// Throttled after the recovery, the write is repeated: what it recovered counts
+// as deleted, and its tags are not inherited.
+func TestLiveOverDeletedThrottled(t *testing.T) {
+	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+		for spared := 1; spared < 4; spared++ {
+			r := newRig(t)
+			name, e := r.gone(t)
+			r.Inject(azureserver.Fault{Operation: azureserver.SetSecret, Status: 429, Code: "Throttled", After: spared, Times: 3})
+			p := r.all(t, r.principal())
+			if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: condition}); err != nil {
+				t.Fatalf("after %d: %v", spared, err)
+			}
+			got, err := p.Retrieve(t.Context(), name)
+			if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
+				t.Errorf("after %d: another record stands there: %v", spared, err)
+			}
+			latest, err := r.Latest(overDeleted)
+			delete(latest.Tags, "nebula-")
+			if want := map[string]string{"new": "tag"}; err != nil || !maps.Equal(latest.Tags, want) {
+				t.Errorf("after %d the tags are %v, %v", spared, latest.Tags, err)
+			}
+		}
+	}
+}
+
+// A store's put that failed for good after the recovery can be made again: it
+// finds no credential whose metadata it would keep.
+func TestLivePutOverDeletedThrottled(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	c := r.principal()
+	c.Retry.MaxRetries = 1
+	s := r.storeOn(t, r.made(t, c))
+	if _, err := s.Put(ctx, "gone", nebula.NewSecret([]byte("old")), nebula.PutOptions{Tags: map[string]string{"old": "tag"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delete(ctx, "gone", nebula.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.ahead.Add(int64(10 * time.Second))
+	remove := r.Inject(azureserver.Fault{Name: overDeleted, Operation: azureserver.SetSecret, Status: 429, Code: "Throttled", After: 1})
+	_, err := s.Put(ctx, "gone", nebula.NewSecret([]byte("new")), nebula.PutOptions{})
+	wants(t, err, nebula.ErrUnavailable, "429", "is being deleted again")
+	_, err = s.Put(ctx, "gone", nebula.NewSecret([]byte("new")), nebula.PutOptions{IfAbsent: true})
+	wants(t, err, nebula.ErrUnavailable, "429")
+	remove()
+	if _, err := s.Put(ctx, "gone", nebula.NewSecret([]byte("new")), nebula.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Get(ctx, "gone")
+	if err != nil || string(got.Secret.Reveal()) != "new" || len(got.Metadata.Tags) != 0 {
+		t.Errorf("%v, tags %v", err, got.Metadata.Tags)
+	}
+}
+
+// What another process could tell while it lasts: an error names the kind, and
+// both causes can be found.
+func TestLiveOverDeletedCauses(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	c := r.principal()
+	c.Retry.MaxRetries = 0
+	r.Inject(azureserver.Fault{Operation: azureserver.SetSecret, Status: 500, After: 1})
+	p := r.all(t, c)
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	if !errors.Is(err, nebula.ErrUnavailable) || !errors.Is(err, provider.ErrUnclear) {
+		t.Errorf("%v", err)
+	}
+	r.wantsDeleted(t, p)
+}

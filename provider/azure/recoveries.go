@@ -1,0 +1,112 @@
+package azure
+
+import (
+	"context"
+	"sync"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// recoveries are the deleted secrets that were recovered to be written over,
+// and are not written over yet. The zero value has none.
+type recoveries struct {
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	byName map[nebula.Name]*recovery
+}
+
+// recovery is one of them.
+type recovery struct {
+	version nebula.Version
+	stop    context.CancelFunc // of the deletion that undoes it; nil while a write is under way
+	ended   chan struct{}      // closed when that has ended
+	err     error              // how it ended
+}
+
+// begin notes that a write is about to recover a version.
+func (r *recoveries) begin(name nebula.Name, v nebula.Version) {
+	r.put(name, &recovery{version: v})
+}
+
+func (r *recoveries) put(name nebula.Name, c *recovery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byName == nil {
+		r.byName = make(map[nebula.Name]*recovery)
+	}
+	r.byName[name] = c
+}
+
+func (r *recoveries) get(name nebula.Name) *recovery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byName[name]
+}
+
+// settle forgets the recovery of a name that was written over.
+func (r *recoveries) settle(name nebula.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byName, name)
+}
+
+// holds reports whether a version is one that is there for a write alone.
+func (r *recoveries) holds(name nebula.Name, v nebula.Version) bool {
+	c := r.get(name)
+	return c != nil && c.version == v
+}
+
+// undo begins to delete a recovered version again, by the function.
+func (r *recoveries) undo(name nebula.Name, v nebula.Version, remove func(context.Context) error) *recovery {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &recovery{version: v, stop: cancel, ended: make(chan struct{})}
+	r.put(name, c)
+	r.running.Go(func() {
+		defer close(c.ended)
+		defer cancel()
+		c.err = remove(ctx)
+		if ctx.Err() != nil {
+			return // a write took it over
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.byName[name] == c {
+			delete(r.byName, name)
+		}
+	})
+	return c
+}
+
+// claim stops the deletion that is under way for a name, and returns the version
+// that an earlier attempt recovered and that may still stand, or "". Whoever
+// claims it writes over it, or has it deleted again.
+func (r *recoveries) claim(ctx context.Context, name nebula.Name) (nebula.Version, error) {
+	if c := r.get(name); c != nil && c.stop != nil {
+		c.stop()
+		if err := c.wait(ctx); err != nil {
+			return c.version, err
+		}
+	}
+	if c := r.get(name); c != nil {
+		return c.version, nil
+	}
+	return "", nil
+}
+
+// await returns when no deletion is under way for a name.
+func (r *recoveries) await(ctx context.Context, name nebula.Name) error {
+	if c := r.get(name); c != nil && c.stop != nil {
+		return c.wait(ctx)
+	}
+	return nil
+}
+
+func (c *recovery) wait(ctx context.Context) error {
+	select {
+	case <-c.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

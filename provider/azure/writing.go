@@ -1,0 +1,278 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// writing is one Store.
+type writing struct {
+	driver   *driver
+	name     nebula.Name
+	envelope *nebula.Envelope
+	tags     projection
+	options  nebula.StoreOptions
+
+	kept known // what of the secret that is written over stays
+
+	// recovered is the version of a deleted secret that was recovered to be
+	// written over. Without our tags it has to be looked at first.
+	recovered nebula.Version
+	unsure    bool
+}
+
+func (w *writing) run(ctx context.Context) (nebula.Version, error) {
+	d := w.driver
+	var err error
+	if w.recovered, err = d.recoveries.claim(ctx, w.name); err != nil {
+		return "", err
+	}
+	if provider.IsRepeat(ctx) {
+		// No two seals are alike: if it stands there, an earlier attempt wrote
+		// it. What cannot be told must not be taken for somebody else's write.
+		s, err := inOrder(ctx, d, w.name, func(ctx context.Context) (secret, error) { return d.look(ctx, w.name) })
+		if err != nil || s.ours && s.value == string(w.envelope.Bytes()) {
+			return s.version, err
+		}
+	}
+	if err := w.begin(ctx); err != nil {
+		return "", err
+	}
+	parameters, err := w.parameters()
+	if err != nil {
+		return "", err
+	}
+	return w.put(ctx, parameters)
+}
+
+// begin checks the precondition, and that the name is ours to write, and finds
+// what is to be kept. Key Vault compares nothing when it writes, so all of it
+// holds for the moment before.
+func (w *writing) begin(ctx context.Context) error {
+	d, condition := w.driver, w.options.Precondition
+	recent, fresh := d.reads.Take(w.name)
+	if provider.IsRepeat(ctx) || w.recovered != "" {
+		fresh = false
+	}
+	if fresh && (condition.IsZero() || recent.byCaller && (w.options.Previous != nil || recent.version == "")) {
+		w.kept = recent
+		return condition.Check(recent.version)
+	}
+	s, err := d.expect(ctx, w.name, condition, w.recovered)
+	if err == nil {
+		w.kept = s.known(false)
+	}
+	return err
+}
+
+func (w *writing) parameters() (azsecrets.SetSecretParameters, error) {
+	c := w.driver.config
+	tags, err := w.tags.with(w.kept.foreign)
+	if err != nil {
+		return azsecrets.SetSecretParameters{}, err
+	}
+	p := azsecrets.SetSecretParameters{Value: new(string(w.envelope.Bytes())), Tags: tags,
+		SecretAttributes: &azsecrets.SecretAttributes{Expires: w.expiry()}}
+	switch {
+	case c.ContentType != "":
+		p.ContentType = &c.ContentType
+	case w.kept.contentType != "":
+		p.ContentType = &w.kept.contentType
+	}
+	return p, nil
+}
+
+// expiry returns when the credential is due for rotation, for Key Vault to
+// remind of, or else what the configuration sets. It does not keep anybody from
+// reading it.
+func (w *writing) expiry() *time.Time {
+	if !w.name.IsKeyring() {
+		if due, ok := w.envelope.Metadata().DueAt(); ok && due.Year() <= 9999 {
+			return &due
+		}
+	}
+	after := w.driver.config.ExpiresAfter
+	if after == 0 {
+		return nil
+	}
+	return new(w.driver.clock.Now().Add(after))
+}
+
+// put writes a version. A deleted secret holds its name: it is recovered
+// first, and what it held can be read from then until the new version stands.
+func (w *writing) put(ctx context.Context, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
+	var version nebula.Version
+	err := w.driver.settled(ctx, func(ctx context.Context) error {
+		if err := w.identify(ctx); err != nil {
+			return err
+		}
+		v, err := w.driver.set(ctx, w.name, parameters)
+		if !isDeleted(err) {
+			version = v
+			return err
+		}
+		if err := w.recover(ctx); err != nil {
+			return err
+		}
+		return errMoving()
+	})
+	return version, err
+}
+
+// recover asks Key Vault to recover a deleted secret, if it is one of ours.
+func (w *writing) recover(ctx context.Context) error {
+	d := w.driver
+	s, err := d.lookDeleted(ctx, w.name)
+	switch {
+	case err != nil:
+		return err
+	case !s.exists: // somebody else recovered it, or purged
+		_, err = d.expect(ctx, w.name, w.options.Precondition, w.recovered)
+		return err
+	case s.mark == foreign:
+		return provider.NotARecord()
+	}
+	w.recovered, w.unsure = s.version, s.mark == unmarked
+	d.recoveries.begin(w.name, s.version)
+	return d.askToRecover(ctx, w.name)
+}
+
+// identify looks at a recovered secret that has no tags of ours.
+func (w *writing) identify(ctx context.Context) error {
+	if !w.unsure {
+		return nil
+	}
+	s, err := w.driver.look(ctx, w.name)
+	switch {
+	case err != nil:
+		return err
+	case !s.exists:
+		return errMoving()
+	case !s.ours:
+		return provider.NotARecord()
+	}
+	w.unsure = false
+	return nil
+}
+
+// failed ends a write that did not succeed. A secret that it recovered is
+// deleted again, and the error says so.
+func (w *writing) failed(ctx context.Context, err error) error {
+	if w.recovered == "" {
+		return err
+	}
+	return w.driver.deleteAgain(ctx, w.name, w.recovered, err)
+}
+
+func (d *driver) set(ctx context.Context, name nebula.Name, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
+	r, err := write(ctx, d, name, func(ctx context.Context) (azsecrets.SetSecretResponse, error) {
+		return d.client.SetSecret(ctx, d.names.secret(name), parameters, nil)
+	})
+	if err != nil {
+		return "", err
+	}
+	if r.ID == nil {
+		return "", errForeignAnswer()
+	}
+	_, version, ok := parseSecretID(string(*r.ID))
+	if !ok || version == "" {
+		return "", errForeignAnswer()
+	}
+	return nebula.Version(version), nil
+}
+
+// askToRecover succeeds if somebody else asked before.
+func (d *driver) askToRecover(ctx context.Context, name nebula.Name) error {
+	_, err := write(ctx, d, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
+		return d.client.RecoverDeletedSecret(ctx, d.names.secret(name), nil)
+	})
+	if isMissing(err) || isMoving(err) {
+		return nil
+	}
+	return err
+}
+
+// deleteAgain deletes a secret that was recovered for something that then
+// failed, and returns the failure with what stands now. It is done beside the
+// call: a retry of the call takes the recovered secret over, and the caller is
+// not kept beyond his deadline.
+func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebula.Version, cause error) error {
+	e := *d.explain(cause)
+	deletion := d.recoveries.undo(name, version, func(ctx context.Context) error {
+		err := d.deleteRecovered(ctx, name, version)
+		if err != nil && !errors.Is(err, errOvertaken) && ctx.Err() == nil {
+			d.warnings.Warn("a deleted credential was recovered to be written over, and could not be deleted again", "id", name.String())
+		}
+		return err
+	})
+	ended := false
+	if !provider.Transient(&e) {
+		select {
+		case <-deletion.ended:
+			ended = true
+		case <-ctx.Done():
+		}
+	}
+	if ended && errors.Is(deletion.err, errOvertaken) {
+		return cause
+	}
+	const recovered = "; the deleted credential had been recovered to be written over, "
+	switch {
+	case !ended:
+		e.Message += recovered + "and is being deleted again"
+	case deletion.err == nil:
+		e.Message += recovered + "and was deleted again"
+	default:
+		e.Message += recovered + "and stands again with its old value: " + d.explain(deletion.err).Message
+		e.Hint = "delete it: az keyvault secret delete --vault-name " + d.vault() + " --name " + d.names.secret(name)
+		if !name.IsKeyring() {
+			e.Hint = "delete it: nebula delete " + name.String()
+		}
+	}
+	if !errors.Is(&e, cause) {
+		e.Err = errors.Join(e.Err, cause)
+	}
+	return &e
+}
+
+// errOvertaken says that somebody wrote over what was recovered.
+var errOvertaken = errors.New("another version stands there")
+
+// deleteRecovered deletes what was recovered, unless somebody wrote since. A
+// recovery takes some seconds, in which nothing can be deleted.
+func (d *driver) deleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
+	for until := d.clock.Now().Add(maxUndo); ; {
+		err := d.tryDeleteRecovered(ctx, name, version)
+		again := isMoving(err) || errors.Is(err, moving{}) || err != nil && provider.Transient(d.explain(err))
+		if !again || !d.clock.Now().Before(until) {
+			return err
+		}
+		if stopped := d.clock.Sleep(ctx, pollEvery); stopped != nil {
+			return stopped
+		}
+	}
+}
+
+func (d *driver) tryDeleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
+	s, err := d.look(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case s.exists && s.version != "" && s.version != version:
+		return errOvertaken
+	case s.exists:
+		_, err := d.remove(ctx, name)
+		return err
+	}
+	deleted, err := d.lookDeleted(ctx, name)
+	if err == nil && !deleted.exists {
+		return errMoving()
+	}
+	return err
+}

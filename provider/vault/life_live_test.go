@@ -1,0 +1,139 @@
+package vault_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// warnings collects what a provider warns of.
+type warnings struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *warnings) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+// since returns what was warned of since the last time.
+func (w *warnings) since() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.text.Reset()
+	return w.text.String()
+}
+
+func (w *warnings) option() provider.Option {
+	return provider.WithWarnings(slog.New(slog.NewTextHandler(w, nil)))
+}
+
+// An engine that deletes versions by itself would take the keyring too, and with
+// it the store. It is said when the store is made, at each write and by doctor,
+// to a token that may not read the engine's configuration; and when it has come
+// so far, how to bring the keyring back.
+func TestLiveEngineDeletesVersions(t *testing.T) {
+	t.Parallel() // it waits
+	s := livetest.Vault(t)
+	c := liveConfig(s, s.Mount(t, 2))
+	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "1h"})
+	c.Auth.Token = nebula.NewSecret([]byte(s.Token(t, map[string]any{"policies": []string{s.Policy(t, narrow(c.MountPath, c.PathPrefix))}})))
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := nebula.CreateKeyFile(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	key := &nebula.KeyFile{Path: keyFile}
+	ctx := t.Context()
+	var warned warnings
+	reopen := func() *nebula.Store {
+		store, err := nebula.Open(ctx, open(t, c, provider.OneShot(), warned.option()), nebula.Options{Keys: []nebula.Key{key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	says := func(what, text string, wanted ...string) {
+		t.Helper()
+		for _, part := range wanted {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: %q does not say %q", what, text, part)
+			}
+		}
+	}
+	undelete := "vault kv undelete -mount=" + c.MountPath + " -versions=1 " + c.PathPrefix + "/.keyring"
+	store := reopen()
+	if _, err := store.Init(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	says("init", warned.since(), "keyring", "no credential of this store can be read", "delete_version_after=0s", undelete)
+	if _, err := store.Put(ctx, "x", nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	says("put", warned.since(), "Vault deletes", "x", "delete_version_after")
+	if _, err := store.Delete(ctx, "x", nebula.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Restore(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	says("restore", warned.since(), "Vault deletes", "x", "delete_version_after")
+	var found string
+	for _, f := range reopen().Check(ctx) {
+		if f.Check == "lifetimes" {
+			found += string(f.Severity) + " " + f.Message + " " + f.Fix
+		}
+	}
+	says("doctor", found, "warning", "keyring", undelete)
+
+	// What the keyring's end looks like.
+	s.API(t, http.MethodDelete, c.MountPath+"/data/"+c.PathPrefix+"/.keyring", nil)
+	_, err := reopen().Get(ctx, "x")
+	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
+	_, err = reopen().Put(ctx, "y", nebula.NewSecret([]byte("v")), nebula.PutOptions{})
+	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
+	_, err = reopen().Init(ctx, key)
+	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
+	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "0s"})
+	s.API(t, http.MethodPost, c.MountPath+"/undelete/"+c.PathPrefix+"/.keyring", map[string]any{"versions": []int{1}})
+	if got, err := reopen().Get(ctx, "x"); err != nil || string(got.Secret.Reveal()) != "v" {
+		t.Errorf("after the undelete: %v", err)
+	}
+	warned.since()
+	if _, err := store.Put(ctx, "z", nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil || warned.since() != "" {
+		t.Errorf("a put that stays: %v, or it is warned of", err)
+	}
+	for _, f := range reopen().Check(ctx) {
+		if f.Severity != nebula.SeverityOK {
+			t.Errorf("doctor: %+v", f)
+		}
+	}
+}
+
+// The commands of the warning do what they say: the time of deletion of a
+// version that is there goes.
+func TestLiveKeepAVersion(t *testing.T) {
+	p, _, c := liveOpen(t)
+	s, ctx := livetest.Vault(t), t.Context()
+	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "2s"})
+	name, e := record(t, "kept", "v", nil)
+	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "0s"})
+	s.API(t, http.MethodPost, c.MountPath+"/undelete/"+c.PathPrefix+"/kept", map[string]any{"versions": []int{1}})
+	time.Sleep(2500 * time.Millisecond)
+	if _, err := p.Retrieve(ctx, name); err != nil {
+		t.Errorf("the version did not stay: %v", err)
+	}
+}
