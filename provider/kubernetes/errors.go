@@ -109,7 +109,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	if errors.As(err, &answered) {
 		e = d.explainAnswer(answered)
 	} else {
-		e = httpx.Server{Host: d.access.server.Host, Address: d.access.source, Authorities: "certificate-authority of " + d.access.source}.Explain(err)
+		e = d.access.explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
