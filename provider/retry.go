@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -105,9 +106,15 @@ func isAnswer(op string, err error) bool {
 	case nebula.ErrNotFound, nebula.ErrAlreadyExists, nebula.ErrConflict, nebula.ErrPermissionDenied:
 		return true
 	case nebula.ErrUnavailable:
-		return !errors.As(err, &unknown) && !(errors.As(err, &network) && network.Op == "dial")
+		return !errors.As(err, &unknown) && !(errors.As(err, &network) && isBefore(network.Op))
 	}
 	return false
+}
+
+// isBefore reports whether what failed comes before the backend: the connection
+// to it, or a proxy.
+func isBefore(op string) bool {
+	return op == "dial" || op == "proxyconnect" || strings.HasPrefix(op, "socks ")
 }
 
 type repeatKey struct{}

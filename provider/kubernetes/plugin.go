@@ -295,6 +295,10 @@ func (p *plugin) failed(ctx context.Context, err error) error {
 		if hint := strings.TrimSpace(p.config.InstallHint); hint != "" {
 			e.Hint += "; the kubeconfig says: " + printable(hint)
 		}
+	case errors.Is(err, os.ErrPermission):
+		e.Message, e.Hint = p.named()+" is not executable", "chmod +x "+strconv.Quote(p.command)+", or look at the user in the kubeconfig"
+	default:
+		e.Message += ": " + httpx.FileProblem(err)
 	}
 	return e
 }
