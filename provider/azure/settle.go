@@ -19,6 +19,10 @@ const (
 	// maxUndo bounds how long a recovery is waited for that is to be undone.
 	maxUndo = 30 * time.Second
 
+	// retryGrace is how long a retry may take to go on with what a failed write
+	// recovered: longer than the pauses of the policy by default.
+	retryGrace = 3 * time.Second
+
 	// unseen is how long a deletion by somebody else may not be visible yet,
 	// while the credential is gone already.
 	unseen = 10 * time.Second

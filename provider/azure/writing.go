@@ -189,6 +189,7 @@ func (d *driver) set(ctx context.Context, name nebula.Name, parameters azsecrets
 
 // askToRecover succeeds if somebody else asked before.
 func (d *driver) askToRecover(ctx context.Context, name nebula.Name) error {
+	d.asked.Note(name, true)
 	_, err := write(ctx, d, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
 		return d.client.RecoverDeletedSecret(ctx, d.names.secret(name), nil)
 	})
@@ -204,7 +205,11 @@ func (d *driver) askToRecover(ctx context.Context, name nebula.Name) error {
 // not kept beyond his deadline.
 func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebula.Version, cause error) error {
 	e := *d.explain(cause)
+	passing := ctx.Err() == nil && provider.Transient(&e) // a retry may come
 	deletion := d.recoveries.undo(name, version, func(ctx context.Context) error {
+		if passing {
+			d.recoveries.pause(ctx, d.clock)
+		}
 		err := d.deleteRecovered(ctx, name, version)
 		if err != nil && !errors.Is(err, errOvertaken) && ctx.Err() == nil {
 			d.warnings.Warn("a deleted credential was recovered to be written over, and could not be deleted again", "id", name.String())
@@ -212,7 +217,7 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 		return err
 	})
 	ended := false
-	if !provider.Transient(&e) {
+	if !passing {
 		select {
 		case <-deletion.ended:
 			ended = true
@@ -249,7 +254,11 @@ var errOvertaken = errors.New("another version stands there")
 func (d *driver) deleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
 	for until := d.clock.Now().Add(maxUndo); ; {
 		err := d.tryDeleteRecovered(ctx, name, version)
-		again := isMoving(err) || errors.Is(err, moving{}) || err != nil && provider.Transient(d.explain(err))
+		if err == nil {
+			d.asked.Forget(name)
+			return nil
+		}
+		again := isMoving(err) || errors.Is(err, moving{}) || provider.Transient(d.explain(err))
 		if !again || !d.clock.Now().Before(until) {
 			return err
 		}
@@ -260,7 +269,7 @@ func (d *driver) deleteRecovered(ctx context.Context, name nebula.Name, version 
 }
 
 func (d *driver) tryDeleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
-	s, err := d.look(ctx, name)
+	s, err := inOrder(ctx, d, name, func(ctx context.Context) (secret, error) { return d.look(ctx, name) })
 	switch {
 	case err != nil:
 		return err
