@@ -13,7 +13,7 @@ import (
 // Mark is the newest state of a credential that was seen.
 type Mark struct {
 	LastModified time.Time
-	LastAccessed time.Time // zero where it was absent
+	LastAccessed time.Time // zero if it was absent
 	Record       [32]byte  // SHA-256 of the record
 	KeyID        KeyID     // of the data key that sealed it
 	MAC          [32]byte  // of all above, under that key
@@ -35,12 +35,12 @@ type RollbackGuard interface {
 	// Load returns the mark of a credential of the store at an address.
 	Load(address string, id ID) (Mark, bool, error)
 
-	// Update changes one mark, or makes none and removes it where change returns
+	// Update changes one mark, or makes none and removes it if change returns
 	// false. No other Update comes between what change is given and what it
 	// returns.
 	Update(address string, id ID, change func(old Mark, found bool) (Mark, bool)) error
 
-	// CheckRoom fails with ErrUsage where the credential has no mark and the
+	// CheckRoom fails with ErrUsage if the credential has no mark and the
 	// guard can hold no more. It is asked before a credential is written.
 	CheckRoom(address string, id ID) error
 }

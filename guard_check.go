@@ -89,7 +89,7 @@ func (s *Store) setMark(name Name, e *Envelope, ring *keyring, keep func(old Mar
 	})
 }
 
-// checkRoom fails where the guard could not mark the credential.
+// checkRoom fails if the guard could not mark the credential.
 func (s *Store) checkRoom(name Name) error {
 	if s.options.RollbackGuard == nil {
 		return nil
@@ -98,7 +98,7 @@ func (s *Store) checkRoom(name Name) error {
 }
 
 // afterMark returns a time for a new version that is later than the mark. A
-// mark that is not authentic counts for nothing where the write is forced.
+// mark that is not authentic counts for nothing if the write is forced.
 func (s *Store) afterMark(ctx context.Context, now time.Time, name Name, pre *prefetch, force bool) (time.Time, error) {
 	if s.options.RollbackGuard == nil {
 		return now, nil

@@ -91,7 +91,7 @@ type Passphrase struct {
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
 	AllowWeak bool
 
-	// KDF is the kind of a new slot, SlotArgon2id or SlotPBKDF2. Where it is
+	// KDF is the kind of a new slot, SlotArgon2id or SlotPBKDF2. If it is
 	// empty it is the first, and in FIPS mode the second.
 	KDF string
 
@@ -234,7 +234,7 @@ func (k *KeyFile) String() string { return "the key file " + k.Path }
 // Opens reports true for SlotKeyFile.
 func (k *KeyFile) Opens(kind string) bool { return kind == SlotKeyFile }
 
-// Secret returns the key in the file. Errors: ErrInvalidConfig where the file
+// Secret returns the key in the file. Errors: ErrInvalidConfig if the file
 // is missing, is not a key file, or has a mode that is too wide.
 func (k *KeyFile) Secret(context.Context, Slot) ([]byte, error) {
 	k.mu.Lock()

@@ -55,7 +55,7 @@ func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]
 	if closed != nil {
 		return nil, nil, &Error{Kind: ErrUsage,
 			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
-			Hint:    "give their keys too, or drop them: nebula key rotate --drop SLOT"}
+			Hint:    "give their keys too, several key files in NEBULA_KEY_FILE or files of [key]; or drop them: nebula key rotate --drop SLOT"}
 	}
 	return kept, keks, nil
 }

@@ -61,8 +61,32 @@ func (k *Keys) variable() nebula.Key {
 	return nil
 }
 
-func (k *Keys) keyFile(path string, optional bool) *nebula.KeyFile {
-	return &nebula.KeyFile{Path: path, AllowGroupRead: k.store.key.AllowGroupRead, Optional: optional}
+func (k *Keys) keyFile(path string, optional bool) nebula.Key {
+	file := &nebula.KeyFile{Path: path, AllowGroupRead: k.store.key.AllowGroupRead, Optional: optional}
+	if slices.Contains(k.store.key.bare, path) {
+		return bareFile{file}
+	}
+	return file
+}
+
+// bareFile is a key file of which a variable gave a mere name. One that is not
+// there may be no name at all, but a secret.
+type bareFile struct{ *nebula.KeyFile }
+
+func (f bareFile) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
+	if !Exists(f.Path) {
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "NEBULA_KEY_FILE names a file that is not there; " +
+			"the name is not shown, since it may be a secret itself"}
+	}
+	return f.KeyFile.Secret(ctx, slot)
+}
+
+// showPath returns a key file's path for a message.
+func (k *Keys) showPath(path string) string {
+	if slices.Contains(k.store.key.bare, path) && !Exists(path) {
+		return "of NEBULA_KEY_FILE"
+	}
+	return path
 }
 
 // named returns the key files that the configuration or a variable names.
@@ -203,7 +227,7 @@ func (k *Keys) Where() string {
 		if !Exists(path) {
 			state = " (not there)"
 		}
-		places = append(places, "the key file "+path+state)
+		places = append(places, "the key file "+k.showPath(path)+state)
 	}
 	if k.store.name == DefaultStore {
 		places = append(places, "NEBULA_KEY_FILE", envKey, envPassphraseFile, envPassphraseCommand, envPassphrase)

@@ -44,6 +44,10 @@ type OpenOptions struct {
 	// then keeps a login alive in the background.
 	OneShot bool
 
+	// Examine says that the store is only looked at: its data key is not
+	// remembered.
+	Examine bool
+
 	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
 	// less than that is for ever.
 	CommandTimeout time.Duration
@@ -149,7 +153,10 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
-		storeOptions.Pins = nebula.NewPinFile(filepath.Join(dir, "known_stores"))
+		storeOptions.Pins = nebula.NewPinFile(filepath.Join(dir, knownStores))
+		if options.Examine {
+			storeOptions.Pins = unwrittenPins{storeOptions.Pins}
+		}
 	}
 	if path := s.shared.RollbackGuard; path != "" {
 		storeOptions.RollbackGuard = nebula.NewGuardFile(path)

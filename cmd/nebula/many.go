@@ -153,7 +153,7 @@ func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.I
 		err = a.printSummary(s, v)
 	} else if text := s.String(v); len(s.absent) > 0 || len(s.notBegun) > 0 {
 		a.tell(text)
-	} else if total > 0 {
+	} else if len(s.done) > 0 {
 		a.done(text)
 	}
 	if failure := a.endOf(m, s); failure != nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -114,17 +113,53 @@ func escapeLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// table writes rows in columns.
-func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.StripEscape)
+// table writes rows in columns; the first one is the head. Where a row would not
+// fit the terminal, each is written as lines: its first cell, then the others
+// with the names of their columns.
+func (a *app) table(w io.Writer, rows [][]string) error {
+	var widths []int
 	for _, row := range rows {
-		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = escape(cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if row[i] = escape(cell); i < len(row)-1 { // the last one needs no space
+				widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+			}
 		}
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
-	return t.Flush()
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = alignRow(row, widths)
+		if a.columns > 0 && utf8.RuneCountInString(lines[i]) > a.columns {
+			return writeBlocks(w, rows)
+		}
+	}
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
+
+func alignRow(row []string, widths []int) string {
+	var b strings.Builder
+	for i, cell := range row {
+		fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+func writeBlocks(w io.Writer, rows [][]string) error {
+	head := rows[0]
+	for _, row := range rows[1:] {
+		fmt.Fprintln(w, row[0])
+		for i, cell := range row[1:] {
+			if cell != "" && cell != "-" {
+				fmt.Fprintf(w, "  %s: %s\n", strings.ToLower(head[i+1]), cell)
+			}
+		}
+	}
+	return nil
 }
 
 // tell says something on standard error, a line or some.

@@ -407,6 +407,33 @@ func TestQuestionBeforeRotating(t *testing.T) {
 	}
 }
 
+// A table that does not fit the terminal is written as lines; one that does has
+// its columns, also beside a record that cannot be read.
+func TestTableFitsTheTerminal(t *testing.T) {
+	env := home(t)
+	for _, id := range []string{"a", "b_with_a_longer_name", "c"} {
+		sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", id, "--tag", "team=platform", "--tag", "env=production").leave(0)
+	}
+	base := filepath.Join(strings.TrimPrefix(env[0], "HOME="), ".local", "share", "nebula", "credentials")
+	if err := os.WriteFile(filepath.Join(base, "b_with_a_longer_name.enc.json"), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for columns, want := range map[uint16]string{
+		120: `a                     20\d\d-\d\d-\d\d \d\d:\d\d  20\d\d-.*  -         env=production team=platform\r\nb_with_a_longer_name  unreadable: corrupted\r\nc                     20`,
+		60:  `a\r\n  modified: 20.*\r\n  created: 20.*\r\n  tags: env=production team=platform\r\n`,
+	} {
+		p := sit(t, env, func(c *exec.Cmd) {
+			if err := pty.Setsize(c.Stdin.(*os.File), &pty.Winsize{Rows: 24, Cols: columns}); err != nil {
+				t.Fatal(err)
+			}
+		}, "list", "--long")
+		p.leave(5)
+		if !regexp.MustCompile(want).MatchString(p.seen()) {
+			t.Errorf("%d columns: %s", columns, p.seen())
+		}
+	}
+}
+
 func TestColourOnATerminal(t *testing.T) {
 	env := home(t)
 	p := sit(t, env, nil, "doctor")

@@ -194,8 +194,8 @@ func (p *Proxy) CAPool() *x509.CertPool { return p.ca.Pool() }
 // Seed is that of what is random.
 func (p *Proxy) Seed() uint64 { return p.seed }
 
-// Add puts a rule in force, after those that are. remove ends it.
-func (p *Proxy) Add(r Rule) (remove func()) { return p.rules.add(r) }
+// Add puts rules in force, after those that are. remove ends them.
+func (p *Proxy) Add(rules ...Rule) (remove func()) { return p.rules.add(rules) }
 
 // Clear ends all rules. What is under way goes on.
 func (p *Proxy) Clear() { p.rules.clear() }

@@ -387,6 +387,32 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// Of many requests, about the share of a mix meets a fault.
+func TestMix(t *testing.T) {
+	leavesNothing(t)
+	s := newServer(t)
+	p := start(t, s, faultproxy.Options{Seed: 1, HTTP1: true})
+	c := client(t, p, false)
+	c.Timeout = 200 * time.Millisecond
+	remove := p.Add(faultproxy.Mix(0.3)...)
+	for range 200 {
+		ask(t.Context(), c, http.MethodPost, p.URL(), "x")
+	}
+	if n := p.Faults(); n < 30 || n > 90 {
+		t.Errorf("%d of 200 requests met a fault", n)
+	}
+	remove()
+	before := p.Faults()
+	for range 50 {
+		if got := ask(t.Context(), c, http.MethodPut, p.URL(), "x"); got.err != nil {
+			t.Errorf("%+v: %v", got, got.err)
+		}
+	}
+	if p.Faults() != before {
+		t.Error("the rules are in force after their removal")
+	}
+}
+
 // Another process reaches any host through it, as an HTTP proxy.
 func TestConnect(t *testing.T) {
 	for _, http2 := range []bool{false, true} {

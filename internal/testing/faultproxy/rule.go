@@ -3,6 +3,7 @@ package faultproxy
 import (
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,6 +116,23 @@ type Rule struct {
 	Fault       Fault
 }
 
+// Mix are rules by which about this share of all requests, at random, meets a fault:
+// each that a client sees at once equally often, and each that costs it a timeout a
+// tenth as often.
+func Mix(share float64) []Rule {
+	quick := []Fault{Latency(20 * time.Millisecond), ResetBefore(), ResetAfter(), Cut(), Answer(http.StatusServiceUnavailable, ""), Answer(http.StatusTooManyRequests, "0")}
+	slow := []Fault{Silence(), SilenceAfter(), Late(50 * time.Millisecond)}
+	each := share / (float64(len(quick)) + float64(len(slow))/10)
+	var mix []Rule
+	for _, f := range quick {
+		mix = append(mix, Rule{Probability: each, Fault: f})
+	}
+	for _, f := range slow {
+		mix = append(mix, Rule{Probability: each / 10, Fault: f})
+	}
+	return mix
+}
+
 func (r *Rule) matches(request *http.Request) bool {
 	return (r.Method == "" || r.Method == request.Method) &&
 		strings.HasPrefix(request.URL.Path, r.Path) &&
@@ -133,21 +151,19 @@ type activeRule struct {
 	seen, met int
 }
 
-func (r *rules) add(rule Rule) (remove func()) {
+func (r *rules) add(list []Rule) (remove func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	added := &activeRule{Rule: rule}
-	r.active = append(r.active, added)
+	added := map[*activeRule]bool{}
+	for _, rule := range list {
+		one := &activeRule{Rule: rule}
+		added[one] = true
+		r.active = append(r.active, one)
+	}
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		kept := make([]*activeRule, 0, len(r.active))
-		for _, one := range r.active {
-			if one != added {
-				kept = append(kept, one)
-			}
-		}
-		r.active = kept
+		r.active = slices.DeleteFunc(slices.Clone(r.active), func(one *activeRule) bool { return added[one] })
 	}
 }
 

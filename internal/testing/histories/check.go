@@ -29,9 +29,7 @@ type state struct {
 // the state is then.
 func step(s state, c Call) (bool, state) {
 	switch {
-	case c.Kind == Delete:
-		return true, state{}
-	case c.Kind == Get && c.Outcome == Absent:
+	case c.Outcome == Absent:
 		return !s.there, s
 	case c.Kind == Get:
 		return get(s, c)
@@ -39,6 +37,9 @@ func step(s state, c Call) (bool, state) {
 		return refusable(s, c), s
 	case c.Outcome == Unclear && !holds(s, c):
 		return true, s
+	case c.Kind == Delete:
+		// Whoever repeats a deletion and finds nothing has deleted it.
+		return holds(s, c) || !s.there, state{}
 	}
 	return holds(s, c), state{there: true, value: c.Value, version: c.Version}
 }
@@ -54,7 +55,7 @@ func get(s state, c Call) (bool, state) {
 	return true, s
 }
 
-// holds is about the condition of a Put. A version that nobody knows may be any.
+// holds is about the condition of a change. A version that nobody knows may be any.
 func holds(s state, c Call) bool {
 	switch {
 	case c.IfAbsent:
@@ -65,7 +66,7 @@ func holds(s state, c Call) bool {
 	return true
 }
 
-// refusable: a Put without a condition may be refused for reasons of its own.
+// refusable: a change without a condition may be refused for reasons of its own.
 func refusable(s state, c Call) bool {
 	switch {
 	case c.IfAbsent:

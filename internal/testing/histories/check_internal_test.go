@@ -15,7 +15,8 @@ import (
 //	a1   writes it if there is none, a1! is refused
 //	c1:2 writes value 2 if the version is 1, c1:2! is refused, c1:2? is unclear
 //	g1   reads value 1, g- reads that there is none
-//	d    deletes, d? is an unclear one
+//	d    deletes, d- finds none, d? is an unclear one
+//	d1   deletes if the version is 1, d1! is refused
 func written(t *testing.T, text string) *History {
 	t.Helper()
 	h := New()
@@ -45,7 +46,10 @@ func call(t *testing.T, word string) Call {
 	}
 	switch word[0] {
 	case 'd':
-		c.Kind = Delete
+		c.Kind, c.IfVersion = Delete, word[1:]
+		if word == "d-" {
+			c.Outcome, c.IfVersion = Absent, ""
+		}
 		return c
 	case 'g':
 		c.Kind, c.Value, c.Version = Get, word[1:], word[1:]
@@ -114,6 +118,15 @@ a2!.   `, ""},
 		{"an unclear delete comes late", "p1 d? p2 g2 g-", ""},
 		{"a delete comes twice", "p1 d g- p2 g2 g-", "get"},
 		{"a delete that was done comes late", "p1 d p2 g-", "get"},
+		{"a delete finds none", "d- p1 d d-", ""},
+		{"a delete finds none where there is one", "p1 d- g1", "delete"},
+		{"a delete by the version", "p1 d1 g-", ""},
+		{"a delete by another version", "p1 p2 d1", "delete"},
+		{"a delete is refused", "p1 p2 d1! g2", ""},
+		{"a delete is refused where there is none", "d1!", ""},
+		{"a delete is refused for nothing", "p1 d1!", "delete"},
+		{"an unclear delete by the version, too late to happen", "p1 d1? p2 g2 g-", "get"},
+		{"a delete that was repeated, and another was first", "p1 d d1", ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			err := written(t, c.text).Check(time.Minute)

@@ -18,7 +18,7 @@ type Load struct {
 	Rounds  int // of each caller
 	Seed    uint64
 
-	Unconditional float64 // so many writes ask for no condition; 1 for backends that cannot compare
+	Unconditional float64 // so many changes ask for no condition; 1 for backends that cannot compare
 	Deletes       float64 // in so many rounds, the credential is deleted instead
 	Pause         time.Duration
 	Timeout       time.Duration // of each call; a minute if 0
@@ -60,7 +60,11 @@ func (c *contender) round(ctx context.Context, name nebula.Name) error {
 	time.Sleep(time.Duration(c.random.Int64N(int64(c.load.Pause) + 1)))
 	record, readErr := limited(ctx, c.load.Timeout, c.Retrieve)
 	if c.random.Float64() < c.load.Deletes {
-		_, _ = limited(ctx, c.load.Timeout, func(ctx context.Context) (any, error) { return nil, c.Delete(ctx) })
+		var condition nebula.Precondition
+		if readErr == nil && c.random.Float64() >= c.load.Unconditional {
+			condition = nebula.IfVersion(record.Version)
+		}
+		_, _ = limited(ctx, c.load.Timeout, func(ctx context.Context) (bool, error) { return c.Delete(ctx, condition) })
 		return nil
 	}
 	var options nebula.StoreOptions

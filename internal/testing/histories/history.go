@@ -26,8 +26,8 @@ type Outcome string
 // The outcomes. Unclear is for every failure that is none of the others.
 const (
 	Done    Outcome = "done"
-	Absent  Outcome = "absent"  // of a Get: there is none
-	Refused Outcome = "refused" // of a Put: its condition did not hold, and it wrote nothing
+	Absent  Outcome = "absent"  // of a Get: there is none; of a Delete: there was none
+	Refused Outcome = "refused" // its condition did not hold, and it changed nothing
 	Unclear Outcome = "unclear" // it may have happened, or may happen yet; a Get that failed says nothing
 )
 
@@ -36,7 +36,7 @@ type Call struct {
 	Client int  `json:"client"` // numbered by the history
 	Kind   Kind `json:"kind"`
 
-	// The condition of a Put, at most one of the two.
+	// The condition of a Put, at most one of the two; a Delete has the second only.
 	IfAbsent  bool   `json:"if_absent,omitempty"`
 	IfVersion string `json:"if_version,omitempty"`
 

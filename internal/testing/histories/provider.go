@@ -46,11 +46,19 @@ func (p *Provider) Retrieve(ctx context.Context) (nebula.Record, error) {
 }
 
 // Delete is a Delete.
-func (p *Provider) Delete(ctx context.Context) error {
-	end := p.client.Begin(Call{Kind: Delete})
-	_, err := p.provider.Delete(ctx, p.name, nebula.Precondition{})
-	end(OutcomeOf(Delete, err), "", "")
-	return err
+func (p *Provider) Delete(ctx context.Context, condition nebula.Precondition) (existed bool, err error) {
+	call := Call{Kind: Delete}
+	if v, ok := condition.Version(); ok {
+		call.IfVersion = string(v)
+	}
+	end := p.client.Begin(call)
+	existed, err = p.provider.Delete(ctx, p.name, condition)
+	outcome := OutcomeOf(Delete, err)
+	if outcome == Done && !existed {
+		outcome = Absent
+	}
+	end(outcome, "", "")
+	return existed, err
 }
 
 func digest(e *nebula.Envelope) string {
@@ -66,7 +74,7 @@ func OutcomeOf(kind Kind, err error) Outcome {
 		return Done
 	case kind == Get && errors.Is(err, nebula.ErrNotFound):
 		return Absent
-	case kind == Put && (errors.Is(err, nebula.ErrAlreadyExists) || errors.Is(err, nebula.ErrConflict)):
+	case kind != Get && errors.Is(err, nebula.ErrConflict), kind == Put && errors.Is(err, nebula.ErrAlreadyExists):
 		return Refused
 	}
 	return Unclear

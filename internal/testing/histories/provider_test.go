@@ -40,10 +40,14 @@ func newMemory(t *testing.T) (nebula.Provider, nebula.Name) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.(nebula.Connector).Connect(t.Context()); err != nil {
+	life, ok := nebula.As[nebula.Connector](p)
+	if !ok {
+		t.Fatal("it cannot be connected")
+	}
+	if err := life.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.(nebula.Connector).Close() })
+	t.Cleanup(func() { _ = life.Close() })
 	name, err := nebula.ID("contended").Name()
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +98,9 @@ func TestOutcomes(t *testing.T) {
 		{histories.Put, &nebula.Error{Kind: nebula.ErrPermissionDenied}, histories.Unclear},
 		{histories.Get, &nebula.Error{Kind: nebula.ErrNotFound}, histories.Absent},
 		{histories.Get, context.DeadlineExceeded, histories.Unclear},
-		{histories.Delete, &nebula.Error{Kind: nebula.ErrConflict}, histories.Unclear},
+		{histories.Get, &nebula.Error{Kind: nebula.ErrConflict}, histories.Unclear},
+		{histories.Delete, &nebula.Error{Kind: nebula.ErrConflict}, histories.Refused},
+		{histories.Delete, &nebula.Error{Kind: nebula.ErrAlreadyExists}, histories.Unclear},
 	} {
 		if got := histories.OutcomeOf(c.kind, c.err); got != c.want {
 			t.Errorf("%s, %v: %s, want %s", c.kind, c.err, got, c.want)
