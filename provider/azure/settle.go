@@ -16,6 +16,10 @@ const (
 	// maxWait bounds waiting where the caller has no deadline.
 	maxWait = 10 * time.Minute
 
+	// confirmAfter is how long after a keyring was written it is read back: more
+	// than a writer takes from its check to its write.
+	confirmAfter = 10 * time.Second
+
 	// maxUndo bounds how long a recovery is waited for that is to be undone.
 	maxUndo = 30 * time.Second
 

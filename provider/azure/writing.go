@@ -28,6 +28,38 @@ type writing struct {
 }
 
 func (w *writing) run(ctx context.Context) (nebula.Version, error) {
+	v, err := w.write(ctx)
+	if err != nil || !w.name.IsKeyring() || w.options.Precondition.IsZero() {
+		return v, err
+	}
+	return v, w.confirm(ctx, v)
+}
+
+// confirm waits until every writer of the keyring that checked before this one
+// wrote has written, and sees whose stands. All but one of them find another's.
+func (w *writing) confirm(ctx context.Context, v nebula.Version) error {
+	d := w.driver
+	if stopped := d.clock.Sleep(ctx, confirmAfter); stopped != nil {
+		return &nebula.Error{Kind: nebula.KindOf(stopped), Err: stopped,
+			Message: "the keyring was written, and not yet seen to be the one that stands: Key Vault compares nothing when it writes"}
+	}
+	s, err := d.look(ctx, w.name)
+	switch {
+	case err != nil:
+		e := *d.explain(err)
+		e.Err = errors.Join(e.Err, provider.ErrUnclear)
+		return &e
+	case s.version == v:
+		return nil
+	}
+	if err := w.options.Precondition.Check(s.version); err != nil {
+		return err
+	}
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the keyring that was written does not stand any more"}
+}
+
+// write is one attempt.
+func (w *writing) write(ctx context.Context) (nebula.Version, error) {
 	d := w.driver
 	var err error
 	if w.recovered, err = d.recoveries.claim(ctx, w.name); err != nil {
