@@ -13,7 +13,7 @@ import (
 const (
 	pollEvery = time.Second
 
-	// maxWait bounds waiting where the caller has no deadline.
+	// maxWait bounds waiting if the caller has no deadline.
 	maxWait = 10 * time.Minute
 
 	// confirmAfter is how long after a keyring was written it is read back: more
