@@ -113,7 +113,9 @@ func (d *driver) Open(ctx context.Context) error {
 // half a minute at most, and forgets the token: Azure has no way to give one
 // back.
 func (d *driver) Close() error {
-	d.recoveries.close()
+	d.recoveries.close(func() {
+		d.warnings.Warn("waiting until what was recovered to be written over is deleted again, half a minute at most")
+	})
 	d.changes.Wait()
 	d.auth.close()
 	d.http.CloseIdleConnections()

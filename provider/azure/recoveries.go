@@ -33,10 +33,24 @@ func newRecoveries() *recoveries {
 	return r
 }
 
-// close returns when none is left.
-func (r *recoveries) close() {
+// close returns when none is being undone. It calls waiting first if some are.
+func (r *recoveries) close(waiting func()) {
 	r.hurry()
+	if r.undoing() {
+		waiting()
+	}
 	r.running.Wait()
+}
+
+func (r *recoveries) undoing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.byName {
+		if c.stop != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // pause gives a retry the time to take a recovery over.
