@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
@@ -101,7 +102,7 @@ func (c Config) fromPod() (*access, error) {
 	ca := filepath.Join(c.ServiceAccount, "ca.crt")
 	roots, err := httpx.LoadRoots(ca)
 	if err != nil {
-		return nil, errors.New("the pod's service account: " + strconv.Quote(ca) + ": " + httpx.FileProblem(err))
+		return nil, errors.New("the pod's service account: " + strconv.Quote(ca) + ": " + atomicfile.Reason(err))
 	}
 	return &access{source: "the pod's service account", server: server, roots: roots,
 		credential: tokenFile{path: filepath.Join(c.ServiceAccount, "token")}}, nil
