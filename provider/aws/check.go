@@ -85,8 +85,8 @@ type need struct {
 // needs returns the actions that operations take, on a secret whose random name
 // nobody has.
 func (d *driver) needs() []need {
-	client, id := d.client(), d.config.SecretPrefix+"nebula_check_"+newToken()
-	token, value, stage, size, days := newToken(), "-", stagePending+"check", int32(1), int64(d.config.RecoveryWindowDays)
+	client, id := d.client(), d.config.SecretPrefix+"nebula_check_"+newToken(uuidRandom)
+	token, value, stage, size, days := newToken(uuidRandom), "-", stagePending, int32(1), int64(d.config.RecoveryWindowDays)
 	return []need{
 		{"GetSecretValue", func(ctx context.Context) error {
 			_, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})

@@ -29,6 +29,7 @@ type driver struct {
 	session atomic.Pointer[session] // from Open on
 	changes provider.Changes
 	writes  writes
+	turns   turns
 }
 
 var _ interface {
@@ -95,7 +96,6 @@ func (d *driver) client() *secretsmanager.Client { return d.session.Load().clien
 // change makes a call of the client that changes a secret, after those before
 // it: see [provider.Changes].
 func change[In, Out any](ctx context.Context, d *driver, name nebula.Name,
-	call func(context.Context, In, ...func(*secretsmanager.Options)) (Out, error), in In) error {
-	_, err := provider.Change(ctx, &d.changes, name, func(ctx context.Context) (Out, error) { return call(ctx, in) })
-	return err
+	call func(context.Context, In, ...func(*secretsmanager.Options)) (Out, error), in In) (Out, error) {
+	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (Out, error) { return call(ctx, in) })
 }
