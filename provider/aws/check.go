@@ -28,7 +28,7 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	if account == "" {
 		account = "not known without asking"
 	}
-	x.Add("identity", nebula.SeverityOK, "credentials from "+source(s.identity.Source)+", account "+account, "")
+	x.Add("identity", nebula.SeverityOK, "credentials from "+sourceName(s.identity.Source)+", account "+account, "")
 	x.Add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
 	if x.server(ctx) {
 		x.permissions(ctx)
@@ -36,8 +36,8 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	return x.Findings
 }
 
-// source returns the SDK's word for where credentials come from, cut to one.
-func source(s string) string {
+// sourceName returns the SDK's word for where credentials come from, cut to one.
+func sourceName(s string) string {
 	name, _, _ := strings.Cut(s, ":")
 	if name == "" {
 		return "an unnamed source"

@@ -48,6 +48,12 @@ func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	if errors.As(err, &e) {
 		return e
 	}
+	var noCredentials *sourceError
+	if errors.As(err, &noCredentials) {
+		e = d.explainSource(noCredentials)
+		e.Err = errors.Join(e.Err, noCredentials)
+		return e
+	}
 	var api smithy.APIError
 	var response *awshttp.ResponseError
 	var undecoded *smithy.DeserializationError

@@ -54,10 +54,11 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 	return provider.New(d, config.policy(), o), nil
 }
 
-// policy is how the driver is called. A purge waits for AWS at length.
+// policy is how the driver is called. A purge waits for AWS at length, and a login
+// for what gives the credentials: each step of it has a limit of its own.
 func (c *Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: maxConcurrency,
-		Unbounded: []string{provider.OpPurge}}
+		Unbounded: []string{provider.OpPurge, provider.OpConnect}}
 }
 
 // Open implements [provider.Opener]. It looks for region and credentials,
