@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -142,17 +141,6 @@ func (s *session) setEndpoint() error {
 		s.endpoint = u.Scheme + "://" + strings.ToLower(u.Host) + u.Path
 	}
 	return nil
-}
-
-// isAmazon reports whether an endpoint is another way to the region's own.
-func isAmazon(u *url.URL) bool {
-	host := "." + strings.ToLower(u.Hostname())
-	for _, domain := range []string{".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"} {
-		if strings.HasSuffix(host, domain) {
-			return true
-		}
-	}
-	return false
 }
 
 // address names the backend: account, region and prefix, behind the endpoint

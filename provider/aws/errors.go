@@ -288,7 +288,7 @@ func (d *driver) secretARN(name nebula.Name) string {
 	if account == "" {
 		account = "*"
 	}
-	return "arn:" + partition(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
+	return "arn:" + partitionOf(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
 }
 
 // policyResource returns the resource of a policy for all credentials.
@@ -304,16 +304,6 @@ func (d *driver) keyARN() string {
 		return d.config.KMSKeyID
 	}
 	return "the key of the secret"
-}
-
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }
 
 // isCutOff reports a failure of the connection in the midst of an answer, rather
