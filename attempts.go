@@ -2,6 +2,7 @@ package nebula
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -25,11 +26,20 @@ func newRereads() *attempts { return &attempts{max: 10, maxWait: 128 * time.Mill
 // newKeyringReads is newRereads for the keyring, whose writers do not write twice.
 func newKeyringReads() *attempts { return &attempts{max: 6, maxWait: 128 * time.Millisecond} }
 
-// next waits a moment, longer the more often. It returns nil to try again, the
-// error that led here when it was too often, or that of the context.
+// next waits a moment, longer the more often, or as long as the error asks for. It
+// returns nil to try again, the error that led here when it was too often, or that
+// of the context.
 func (a *attempts) next(ctx context.Context, err error) error {
 	if a.made++; a.made == a.max {
 		return err
+	}
+	// The provider may know how many others there are, and how long a write takes.
+	var paced interface {
+		error
+		After() time.Duration
+	}
+	if errors.As(err, &paced) {
+		return sleep(ctx, paced.After())
 	}
 	return sleep(ctx, rand.N(min(a.maxWait, time.Millisecond<<min(a.made, 10))))
 }
