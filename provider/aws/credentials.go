@@ -27,7 +27,7 @@ import (
 // of it.
 type source struct{ aws.CredentialsProvider }
 
-// Retrieve implements [aws.CredentialsProvider].
+// Retrieve implements aws.CredentialsProvider.
 func (s source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := s.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
