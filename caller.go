@@ -3,7 +3,7 @@ package nebula
 import "context"
 
 // Caller says on whose behalf a request is made. It travels in the context and
-// reaches logs; where the store has no scope or author of its own, Scope and
+// reaches logs; if the store has no scope or author of its own, Scope and
 // Owner stand in for them. It organises, it does not authenticate: whoever
 // calls the library says what stands in it.
 type Caller struct {

@@ -32,8 +32,8 @@ type Envelope struct {
 // data, which must not be changed afterwards. Whether the record is authentic
 // is found out when it is opened.
 //
-// Errors: ErrCorrupted where the bytes are not exactly a record's canonical
-// encoding, ErrUnsupportedVersion where they are a record of another version.
+// Errors: ErrCorrupted if the bytes are not exactly a record's canonical
+// encoding, ErrUnsupportedVersion if they are a record of another version.
 func ParseEnvelope(name Name, data []byte) (*Envelope, error) {
 	e := &Envelope{raw: data}
 	r := canon.NewReader(data)

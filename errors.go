@@ -40,11 +40,11 @@ const (
 	ErrInternal           Kind = "internal"            // a defect
 )
 
-// ErrNotInitialised is the cause of an ErrNotFound where a store has no keyring
+// ErrNotInitialised is the cause of an ErrNotFound if a store has no keyring
 // yet: see [Store.Init].
 const ErrNotInitialised Kind = "not_initialised"
 
-// ErrKeyChanged is the cause of an ErrConflict where a provider refuses a
+// ErrKeyChanged is the cause of an ErrConflict if a provider refuses a
 // record that is not sealed under the current data key: the keyring has to be
 // read again, and the value sealed again.
 const ErrKeyChanged Kind = "key_changed"
@@ -62,8 +62,8 @@ func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 type Error struct {
 	Kind     Kind
 	Op       string // store, retrieve, delete, list, exists, init, …
-	Provider string // local, aws, …; "" where none was asked
-	ID       ID     // "" where the failure is not about one credential
+	Provider string // local, aws, …; "" if none was asked
+	ID       ID     // "" if the failure is not about one credential
 	Message  string // what happened, and what is missing
 	Hint     string // what to do about it; may be ""
 	Err      error  // the cause; may be nil
@@ -120,8 +120,8 @@ func KindOf(err error) Kind {
 }
 
 // locate fills in what an error from further down does not say: the operation,
-// the provider, the credential. It leaves what is said, and copies, because
-// the error may be shared.
+// the provider, the credential. It changes nothing that is there, and copies,
+// because the error may be shared.
 func locate(err error, op, provider string, id ID) error {
 	if err == nil {
 		return nil

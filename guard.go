@@ -13,7 +13,7 @@ import (
 // Mark is the newest state of a credential that was seen.
 type Mark struct {
 	LastModified time.Time
-	LastAccessed time.Time // zero where it was absent
+	LastAccessed time.Time // zero if it was absent
 	Record       [32]byte  // SHA-256 of the record
 	KeyID        KeyID     // of the data key that sealed it
 	MAC          [32]byte  // of all above, under that key
@@ -35,12 +35,12 @@ type RollbackGuard interface {
 	// Load returns the mark of a credential of the store at an address.
 	Load(address string, id ID) (Mark, bool, error)
 
-	// Update changes one mark, or makes none and removes it where change returns
+	// Update changes one mark, or makes none and removes it if change returns
 	// false. No other Update comes between what change is given and what it
 	// returns.
 	Update(address string, id ID, change func(old Mark, found bool) (Mark, bool)) error
 
-	// CheckRoom fails with ErrUsage where the credential has no mark and the
+	// CheckRoom fails with ErrUsage if the credential has no mark and the
 	// guard can hold no more. It is asked before a credential is written.
 	CheckRoom(address string, id ID) error
 }
@@ -77,28 +77,28 @@ func (s *Store) guardAddress() string { return s.description.Provider + ":" + s.
 // mark. A mark under a key of the keyring must be authentic. One under a data
 // key that was destroyed can no longer be verified, and counts all the same:
 // else an old record would pass once its key is gone.
-func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (Mark, bool, *keyring, error) {
+func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (seenMark, *keyring, error) {
 	mark, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
 	if err != nil || !found {
-		return Mark{}, false, ring, err
+		return seenMark{}, ring, err
 	}
 	key := ring.keyByID(mark.KeyID)
 	if key == nil {
 		// The keyring may have been replaced since it was read.
 		if ring, err = s.reloadKeyring(ctx); err != nil {
-			return Mark{}, false, ring, err
+			return seenMark{}, ring, err
 		}
 		if key = ring.keyByID(mark.KeyID); key == nil {
-			return mark, true, ring, nil
+			return seenMark{mark, true}, ring, nil
 		}
 	}
 	want := s.mac(name, mark, key)
 	if subtle.ConstantTimeCompare(want[:], mark.MAC[:]) != 1 {
-		return Mark{}, false, ring, &Error{Kind: ErrCorrupted,
+		return seenMark{}, ring, &Error{Kind: ErrCorrupted,
 			Message: "the rollback guard's mark of this credential is not authentic",
 			Hint:    "find out who wrote the guard's file; then remove the line of this credential from it"}
 	}
-	return mark, true, ring, nil
+	return seenMark{mark, true}, ring, nil
 }
 
 // allows reports whether a record may take the place of the one that is marked:

@@ -19,8 +19,8 @@ const maxMarks = 100_000
 //	{"address":"…","id":"…","last_modified":"…","record":"…","key_id":"…","mac":"…"}
 //
 // Several processes may use it, for several stores. It holds at most 100,000
-// marks. Errors: ErrInvalidConfig where it is damaged or others may write it,
-// ErrPermissionDenied where it cannot be written.
+// marks. Errors: ErrInvalidConfig if it is damaged or others may write it,
+// ErrPermissionDenied if it cannot be written.
 type GuardFile struct {
 	lines    *statefile.File[markLine]
 	path     string

@@ -39,7 +39,7 @@ func (id ID) Name() (Name, error) {
 	return Name{string(id)}, nil
 }
 
-// invalidID says why s is not an id, or "" where it is one.
+// invalidID says why s is not an id, or "" if it is one.
 func invalidID(s string) string {
 	switch {
 	case s == "":

@@ -3,13 +3,11 @@ package nebula
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
@@ -23,152 +21,6 @@ const (
 	maxRetired    = 64
 	maxGeneration = 1<<53 - 1
 )
-
-// slotRecord is a slot with the data key wrapped for it.
-type slotRecord struct {
-	Slot
-	wrapped seal.Wrapped
-}
-
-// slotList is the list of slots in a keyring's record.
-type slotList struct {
-	slots  []slotRecord
-	raw    []byte   // canonical, from [ to ]
-	sum    [32]byte // SHA-256 of raw, always computed
-	stored [32]byte // what the record says it is
-}
-
-func newSlotList(slots []slotRecord) *slotList {
-	raw := []byte{'['}
-	for i := range slots {
-		if i > 0 {
-			raw = append(raw, ',')
-		}
-		raw = appendSlot(raw, &slots[i])
-	}
-	raw = append(raw, ']')
-	return &slotList{slots: slots, raw: raw, sum: sha256.Sum256(raw)}
-}
-
-func appendSlot(b []byte, s *slotRecord) []byte {
-	b = append(b, `{"id":`...)
-	b = canon.AppendString(b, s.ID)
-	b = append(b, `,"kind":`...)
-	b = canon.AppendString(b, s.Kind)
-	b = append(b, `,"salt":`...)
-	b = canon.AppendBase64(b, s.Salt[:])
-	b = append(b, `,"m":`...)
-	b = canon.AppendUint(b, uint64(s.Memory))
-	b = append(b, `,"t":`...)
-	b = canon.AppendUint(b, uint64(s.Passes))
-	b = append(b, `,"p":`...)
-	b = canon.AppendUint(b, uint64(s.Lanes))
-	if s.Data != nil {
-		b = append(b, `,"data":`...)
-		b = canon.AppendBase64(b, s.Data)
-	}
-	b = append(b, `,"commitment":`...)
-	b = canon.AppendBase64(b, s.wrapped.Commitment[:])
-	b = append(b, `,"nonce":`...)
-	b = canon.AppendBase64(b, s.wrapped.Nonce[:])
-	b = append(b, `,"wrapped":`...)
-	b = canon.AppendBase64(b, s.wrapped.Key[:])
-	return append(b, '}')
-}
-
-// readSlots reads what newSlotList makes, from data, of which r is the reader.
-func readSlots(r *canon.Reader, data []byte) *slotList {
-	list := &slotList{}
-	start := r.Offset()
-	r.Expect(`[`)
-	seen := make(map[string]bool)
-	for !r.Failed() {
-		s := readSlot(r)
-		if seen[s.ID] || len(list.slots) == maxSlots {
-			r.Fail()
-		}
-		seen[s.ID] = true
-		list.slots = append(list.slots, s)
-		if !r.Accept(`,`) {
-			break
-		}
-	}
-	r.Expect(`]`)
-	list.raw = data[start:r.Offset()]
-	list.sum = sha256.Sum256(list.raw)
-	return list
-}
-
-func readSlot(r *canon.Reader) slotRecord {
-	const maxUint32 = 1<<32 - 1
-	var s slotRecord
-	r.Expect(`{"id":`)
-	s.ID = r.String()
-	r.Expect(`,"kind":`)
-	s.Kind = present(r)
-	r.Expect(`,"salt":`)
-	r.Fixed(s.Salt[:])
-	r.Expect(`,"m":`)
-	s.Memory = uint32(r.Uint(maxUint32))
-	r.Expect(`,"t":`)
-	s.Passes = uint32(r.Uint(maxUint32))
-	r.Expect(`,"p":`)
-	s.Lanes = uint32(r.Uint(maxUint32))
-	if r.Accept(`,"data":`) {
-		s.Data = r.Base64([]byte{})
-	}
-	r.Expect(`,"commitment":`)
-	r.Fixed(s.wrapped.Commitment[:])
-	r.Expect(`,"nonce":`)
-	r.Fixed(s.wrapped.Nonce[:])
-	r.Expect(`,"wrapped":`)
-	r.Fixed(s.wrapped.Key[:])
-	r.Expect(`}`)
-	tooLong := utf8.RuneCountInString(s.Kind) > maxSlotKind || len(s.Data) > maxSlotData
-	if !isSlotID(s.ID) || tooLong || s.Data != nil && hasNoData(s.Kind) {
-		r.Fail()
-	}
-	return s
-}
-
-// hasNoData reports the kinds whose slots are known to hold nothing more.
-func hasNoData(kind string) bool {
-	return kind == SlotArgon2id || kind == SlotPBKDF2 || kind == SlotKeyFile
-}
-
-const slotAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
-
-func newSlotID() string {
-	id := make([]byte, 8)
-	_, _ = rand.Read(id) // never fails
-	for i := range id {
-		id[i] = slotAlphabet[id[i]%32]
-	}
-	return string(id)
-}
-
-func isSlotID(s string) bool {
-	for i := range len(s) {
-		if !('a' <= s[i] && s[i] <= 'z' || '2' <= s[i] && s[i] <= '7') {
-			return false
-		}
-	}
-	return len(s) == 8
-}
-
-// check is what can be said of a list before any key is tried: that it was not
-// damaged, and that no slot asks for more memory or time than is reasonable.
-func (l *slotList) check() error {
-	if l.sum != l.stored {
-		return damagedKeyring("the list of key slots is damaged", nil)
-	}
-	for _, s := range l.slots {
-		if err := s.seal().Check(); err != nil {
-			return damagedKeyring(err.Error(), err)
-		}
-	}
-	return nil
-}
 
 func damagedKeyring(message string, cause error) error {
 	return &Error{Kind: ErrCorrupted, Message: "the keyring: " + message, Err: cause,
@@ -186,7 +38,7 @@ type keyring struct {
 	generation uint64
 	rotating   bool
 	switchedAt time.Time // while rotating
-	openedBy   Slot      // that gave the current key; zero where this process made the key
+	openedBy   Slot      // that gave the current key; zero if this process made the key
 }
 
 // openKeyring opens the keyring's record with the first of the keys that fits
@@ -224,43 +76,20 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 	var tried []Key
 	var absent error
 	for i := 0; i < len(keys); i++ {
-		key, fits := keys[i], false
-		for _, s := range slots {
-			if !key.Opens(s.Kind) {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return nil, Slot{}, err // deriving a secret cannot be stopped
-			}
-			secret, err := key.Secret(ctx, s.Slot)
-			notHere := errors.Is(err, ErrUnauthenticated)
-			notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
-			if notHere || notInFIPS {
-				if absent == nil || notInFIPS {
-					absent = err
-				}
-				continue
-			}
-			if err != nil {
-				return nil, Slot{}, err
-			}
-			fits = true
-			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
-			if errors.Is(err, seal.ErrCommitment) {
-				continue
-			}
-			if err != nil {
-				return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
-			}
-			return dataKey, s.Slot, nil
+		t := keyTrial{key: keys[i], absent: absent}
+		dataKey, slot, err := t.run(ctx, slots)
+		if err != nil || dataKey != nil {
+			return dataKey, slot, err
 		}
-		if p, ok := key.(*Passphrase); ok && fits && p.again() {
+		absent = t.absent
+		if t.closed == nil {
+			continue
+		}
+		if p, ok := t.key.(*Passphrase); ok && p.again(t.closed) {
 			i-- // another passphrase
 			continue
 		}
-		if fits {
-			tried = append(tried, key)
-		}
+		tried = append(tried, t.key)
 	}
 	if tried != nil {
 		message := describeKeys(tried) + " opens no slot of this store's keyring"
@@ -274,6 +103,45 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 		return nil, Slot{}, absent
 	}
 	return nil, Slot{}, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+}
+
+// keyTrial is a key that is tried on the slots.
+type keyTrial struct {
+	key    Key
+	closed []Slot // that it was tried on and does not open
+	absent error  // why it, or one before it, is not at hand
+}
+
+// run returns the data key from the first slot that the key opens, or nil.
+func (t *keyTrial) run(ctx context.Context, slots []slotRecord) (*seal.Key, Slot, error) {
+	for _, s := range slots {
+		if !t.key.Opens(s.Kind) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, Slot{}, err // deriving a secret cannot be stopped
+		}
+		secret, err := t.key.Secret(ctx, s.Slot)
+		notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
+		if errors.Is(err, ErrUnauthenticated) || notInFIPS {
+			if t.absent == nil || notInFIPS {
+				t.absent = err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, Slot{}, err
+		}
+		dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
+		switch {
+		case err == nil:
+			return dataKey, s.Slot, nil
+		case !errors.Is(err, seal.ErrCommitment):
+			return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
+		}
+		t.closed = append(t.closed, s.Slot)
+	}
+	return nil, Slot{}, nil
 }
 
 // describeKeys names keys that were of no use.

@@ -22,7 +22,7 @@ type heldKeyring struct {
 
 // prefetch is a read of the keyring's record that may be under way.
 type prefetch struct {
-	done   chan struct{} // nil where nothing was begun
+	done   chan struct{} // nil if nothing was begun
 	taken  bool
 	stop   context.CancelFunc
 	at     time.Time
@@ -134,7 +134,7 @@ func (s *Store) loadKeyring(ctx context.Context, pre *prefetch, enough func(*hel
 	return s.hold(ring, pre.at, pre.turn), nil
 }
 
-// openIfChanged returns the held keyring where the record is the same. The
+// openIfChanged returns the held keyring if the record is the same. The
 // version alone does not tell: backends that count begin anew after a purge.
 func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, error) {
 	if held := s.ring.Load(); held != nil && held.version == record.Version && bytes.Equal(held.raw, record.Envelope.raw) {
@@ -147,7 +147,8 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 // the two another process may have written a newer one, and remembered that:
 // then the newer one is what counts.
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
-	for again := newRereads(); ; {
+	var newest uint64 // generation that was opened
+	for again := newKeyringReads(); ; {
 		ring, err := openKeyring(ctx, record, s.options.Keys)
 		if err != nil {
 			return nil, err
@@ -156,11 +157,18 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 		if distrust == nil {
 			return ring, nil
 		}
+		progress := ring.generation > newest // others write faster than this process reads
+		newest = max(newest, ring.generation)
 		newer, err := s.retrieveKeyring(ctx)
-		if err != nil || newer.Version == record.Version {
+		// An older copy may also be a late answer, of a backend whose reads are.
+		same := newer.Version == record.Version && !errors.Is(distrust, ErrRolledBack)
+		if err != nil || same {
 			return nil, distrust
 		}
 		record = newer
+		if progress {
+			continue
+		}
 		if err := again.next(ctx, distrust); err != nil {
 			return nil, err
 		}
@@ -199,7 +207,7 @@ func (s *Store) hold(ring *keyring, at time.Time, turn uint64) *heldKeyring {
 func (s *Store) holdWritten(ring *keyring, begun time.Time) {
 	s.hold(ring, begun, s.turns.Add(1))
 	if err := s.remember(ring); err != nil {
-		// It is written: whoever called must not think that it is not.
+		// It is written, and the caller must not conclude that it is not.
 		s.options.Logger.Warn("the keyring is written, and cannot be remembered", "reason", err.Error())
 	}
 }

@@ -91,7 +91,7 @@ type Passphrase struct {
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
 	AllowWeak bool
 
-	// KDF is the kind of a new slot, SlotArgon2id or SlotPBKDF2. Where it is
+	// KDF is the kind of a new slot, SlotArgon2id or SlotPBKDF2. If it is
 	// empty it is the first, and in FIPS mode the second.
 	KDF string
 
@@ -113,19 +113,21 @@ func (p *Passphrase) String() string {
 	return name
 }
 
-// again forgets a passphrase that opened no slot, and reports whether Source
-// may be asked for another one.
-func (p *Passphrase) again() bool {
+// again forgets a passphrase that opened none of these slots, and reports
+// whether Source may be asked for another one.
+func (p *Passphrase) again(closed []Slot) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.asked == 0 || p.asked >= p.Tries {
+	if p.normalised == nil || p.asked >= p.Tries {
 		return false
 	}
 	clear(p.normalised)
-	for _, secret := range p.derived {
-		clear(secret)
+	p.normalised = nil
+	for _, slot := range closed {
+		params := slot.seal().Params
+		clear(p.derived[params])
+		delete(p.derived, params)
 	}
-	p.normalised, p.derived = nil, nil
 	return true
 }
 
@@ -234,7 +236,7 @@ func (k *KeyFile) String() string { return "the key file " + k.Path }
 // Opens reports true for SlotKeyFile.
 func (k *KeyFile) Opens(kind string) bool { return kind == SlotKeyFile }
 
-// Secret returns the key in the file. Errors: ErrInvalidConfig where the file
+// Secret returns the key in the file. Errors: ErrInvalidConfig if the file
 // is missing, is not a key file, or has a mode that is too wide.
 func (k *KeyFile) Secret(context.Context, Slot) ([]byte, error) {
 	k.mu.Lock()
@@ -265,19 +267,19 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: err}
 	}
 	if err != nil {
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	case !info.Mode().IsRegular():
 		return secret, invalid("not a regular file", "", nil)
 	}
 	wide, err := atomicfile.TooWideFile(f, k.AllowGroupRead)
 	if err != nil {
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	}
 	if wide != "" {
 		return secret, invalid(wide, k.restrict(f), nil)
@@ -286,7 +288,7 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	defer clear(text)
 	n, err := io.ReadFull(f, text)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	}
 	secret, err = seal.ParseKeyFile(text[:n])
 	if err != nil {
@@ -306,7 +308,7 @@ func CreateKeyFile(path string) error {
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
-		return &Error{Kind: kind, Message: "key file " + path + ": " + reason(err), Err: err}
+		return &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
 	}
 	return nil
 }
@@ -331,15 +333,6 @@ func fileKind(err error) Kind {
 		return ErrUnavailable
 	}
 	return ErrInvalidConfig
-}
-
-// reason is what a system call says, without the path that we say ourselves.
-func reason(err error) string {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err.Error()
-	}
-	return err.Error()
 }
 
 func (s Slot) seal() seal.Slot {

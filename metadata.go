@@ -23,7 +23,7 @@ type Metadata struct {
 	// years 1970 to 9999 can be stored. The zero time is "absent".
 	CreatedAt    time.Time
 	LastModified time.Time
-	LastAccessed time.Time // written only where the user turned it on
+	LastAccessed time.Time // written only if the user turned it on
 
 	CreatedBy      string // who made it; empty unless set
 	Scope          string // a group of credentials, see [Options]
@@ -37,7 +37,7 @@ type RotationPolicy struct {
 }
 
 // DueAt returns the time from which the credential should be replaced, and
-// false where it has no policy.
+// false if it has no policy.
 func (m Metadata) DueAt() (time.Time, bool) {
 	days := m.RotationPolicy.IntervalDays
 	// Days beyond the year 9999 would overflow a Duration: never due.

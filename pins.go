@@ -27,7 +27,7 @@ type Pin struct {
 
 	// SeenAt is when that data key was first seen as the current one, by the
 	// clock of this machine: a rotation that is resumed counts its waiting from
-	// there. Zero where it is not known.
+	// there. Zero if it is not known.
 	SeenAt time.Time
 }
 
@@ -38,7 +38,7 @@ type Pins interface {
 	// Load returns the pin of the store at an address.
 	Load(address string) (Pin, bool, error)
 
-	// Update changes the pin of one store, or removes it where change returns
+	// Update changes the pin of one store, or removes it if change returns
 	// false. No other Update comes between what change is given and what it
 	// returns. After an error of another kind than ErrInvalidConfig, nothing
 	// can be remembered: the store is then used without a pin.
@@ -95,7 +95,7 @@ func noPins() error {
 		Hint: "name its key with id in [key], or NEBULA_KEY_ID"}
 }
 
-// pinned returns the address under which the store is remembered, "" where it
+// pinned returns the address under which the store is remembered, "" if it
 // is not.
 func (s *Store) pinned() string {
 	d := s.description
@@ -148,7 +148,7 @@ func (s *Store) checkHeld(ring *keyring) error {
 	return nil
 }
 
-// checkPin holds a keyring against the pin. Where the configuration names its
+// checkPin holds a keyring against the pin. If the configuration names its
 // key, that wins over another one that is remembered, but an older state is one.
 func (s *Store) checkPin(ring *keyring) error {
 	address := s.pinned()
@@ -234,7 +234,7 @@ func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
 }
 
-// wantUnknown fails where a keyring is known of, by a pin or by TrustedKey, and
+// wantUnknown fails if a keyring is known of, by a pin or by TrustedKey, and
 // none is there. What looks like a new store is then a lost one: a volume that
 // is not mounted must not become a store under another key.
 func (s *Store) wantUnknown() error {

@@ -12,8 +12,8 @@ import (
 //
 //	{"address":"local:/home/ada/.local/share/nebula/credentials","key_id":"…","generation":3,"seen_at":"…"}
 //
-// Several processes may use it. Errors: ErrInvalidConfig where it is damaged or
-// others may write it, ErrPermissionDenied where it cannot be written.
+// Several processes may use it. Errors: ErrInvalidConfig if it is damaged or
+// others may write it, ErrPermissionDenied if it cannot be written.
 type PinFile struct{ lines *statefile.File[pinLine] }
 
 // NewPinFile returns the file at a path. It is made, with the directories above

@@ -25,8 +25,8 @@ type Provider interface {
 	// Errors: ErrAlreadyExists and ErrConflict (the precondition does not
 	// hold; a deleted record counts as absent), ErrTooLarge, ErrInvalidMetadata
 	// (a limit of this provider), ErrNotSupported (the precondition cannot be
-	// checked). Between its check and the write no other writer comes, but
-	// where the provider's documentation says that the backend cannot compare.
+	// checked). Between its check and the write no other writer comes, unless
+	// the provider's documentation says that the backend cannot compare.
 	Store(ctx context.Context, name Name, envelope *Envelope, options StoreOptions) (Version, error)
 
 	// Retrieve returns the current record. Errors: ErrNotFound; ErrCorrupted
@@ -55,7 +55,7 @@ type Provider interface {
 type StoreOptions struct {
 	Precondition Precondition
 
-	// Previous is the record that is written over, where the caller has read
+	// Previous is the record that is written over, if the caller has read
 	// it; nil says nothing. It spares a provider from reading what it keeps
 	// beside the record, tags for example, to see what changes.
 	Previous *Envelope
@@ -80,12 +80,12 @@ func (p Precondition) IsZero() bool { return p == Precondition{} }
 // IsAbsent reports whether it asks that there is no record: see [IfAbsent].
 func (p Precondition) IsAbsent() bool { return p.absent }
 
-// Version returns the version that it asks for, and false where it asks for
+// Version returns the version that it asks for, and false if it asks for
 // none: see [IfVersion].
 func (p Precondition) Version() (Version, bool) { return p.version, p.version != "" }
 
-// Check returns nil where the precondition holds for the current version, ""
-// where there is no record: else an error of kind [ErrAlreadyExists] or
+// Check returns nil if the precondition holds for the current version, ""
+// if there is no record: else an error of kind [ErrAlreadyExists] or
 // [ErrConflict].
 func (p Precondition) Check(current Version) error {
 	switch {
@@ -101,7 +101,7 @@ func (p Precondition) Check(current Version) error {
 }
 
 // Version tells the states of one credential apart. It is opaque: the
-// backend's own where it has versions, else derived from the record's bytes. A
+// backend's own if it has versions, else derived from the record's bytes. A
 // version never comes back for a name, even after a purge, unless the bytes
 // are the same: a backend that counts from 1 again adds what tells the times
 // apart.
@@ -129,12 +129,12 @@ type Pager interface {
 type Entry struct {
 	ID ID
 
-	// Version and Metadata are given where they cost nothing more. They are as
+	// Version and Metadata are given if they cost nothing more. They are as
 	// the backend shows them, not authenticated.
-	Version  Version   // "" where it is not known
-	Metadata *Metadata // nil where it is not known
+	Version  Version   // "" if it is not known
+	Metadata *Metadata // nil if it is not known
 
-	// Err is set where the record had to be read, to match a filter, and
+	// Err is set if the record had to be read, to match a filter, and
 	// cannot be: it is listed rather than passed over.
 	Err error
 }
@@ -168,7 +168,7 @@ func (s State) String() string {
 type (
 	// Connector has a life. A provider without one is always connected.
 	Connector interface {
-		// Connect makes the provider ready and authenticates where the method
+		// Connect makes the provider ready and authenticates if the method
 		// needs a call. The context governs the connecting only. A second call
 		// does nothing; one after Close fails with ErrClosed.
 		Connect(ctx context.Context) error
@@ -185,7 +185,7 @@ type (
 
 	// Restorer undoes a deletion.
 	Restorer interface {
-		// Restore brings back what the last Delete removed. ErrNotFound where
+		// Restore brings back what the last Delete removed. ErrNotFound if
 		// there is nothing to restore, ErrConflict over a live record.
 		Restore(ctx context.Context, name Name) error
 	}
@@ -200,13 +200,13 @@ type (
 
 	// Historian lists the versions of a credential, the newest first.
 	Historian interface {
-		// History returns ErrNotFound where there is none, or a deleted one.
+		// History returns ErrNotFound if there is none, or a deleted one.
 		History(ctx context.Context, name Name) ([]VersionInfo, error)
 	}
 
 	// VersionRetriever reads one version, the current one or an older.
 	VersionRetriever interface {
-		// RetrieveVersion returns ErrNotFound where that version is not there
+		// RetrieveVersion returns ErrNotFound if that version is not there
 		// or its credential was deleted.
 		RetrieveVersion(ctx context.Context, name Name, v Version) (Record, error)
 	}
@@ -230,8 +230,8 @@ type (
 // Description tells what a provider is.
 type Description struct {
 	Provider      string // local, memory, aws, azure, vault, kubernetes
-	Address       string // identity of the backend, the same however it was spelt; "" where it ends with the process
-	MaxRecordSize int    // bytes of a record; 0 where no limit is known
+	Address       string // identity of the backend, the same however it was spelt; "" if it ends with the process
+	MaxRecordSize int    // bytes of a record; 0 if no limit is known
 
 	// ComparesKeyring says that Store refuses a record that is not sealed
 	// under the key of the stored keyring: after a new one is written, no
@@ -278,10 +278,10 @@ const (
 // Finding is one line of an examination.
 type Finding struct {
 	Check    string   `json:"check"` // what was looked at: "directory", "lock", …
-	Kind     Kind     `json:"-"`     // of the error that an operation would meet; "" where none would
+	Kind     Kind     `json:"-"`     // of the error that an operation would meet; "" if none would
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
-	Fix      string   `json:"fix,omitempty"` // what to do, with commands where there are some
+	Fix      string   `json:"fix,omitempty"` // what to do, with commands if there are some
 }
 
 // Wrapper is a provider that has the methods of every ability, whatever is

@@ -21,7 +21,7 @@ var errNotText = errors.New("a secret is not read from text: use NewSecret")
 // A Secret is a reference: copies share the same bytes, and [Secret.Wipe]
 // clears them for all. The zero Secret is empty.
 type Secret struct {
-	// Two pointers, not a slice. Where fmt bypasses methods (%p, a Secret in an
+	// Two pointers, not a slice. If fmt bypasses methods (%p, a Secret in an
 	// unexported field) it prints what one pointer leads to, when the verb does
 	// not fit, and never what a second one does.
 	box **secretBox

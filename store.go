@@ -41,7 +41,7 @@ type Options struct {
 	// is no boundary.
 	Scope string
 
-	// CreatedBy is written into new credentials; where it is empty, the
+	// CreatedBy is written into new credentials; if it is empty, the
 	// Caller's owner is.
 	CreatedBy string
 
@@ -73,7 +73,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	// MaxConcurrency bounds the calls that one operation has under way at the
-	// same time, where it needs many; 0 is 8.
+	// same time, if it needs many; 0 is 8.
 	MaxConcurrency int
 }
 
@@ -132,9 +132,9 @@ func (s *Store) Describe() Description { return s.description }
 
 // Get returns the current credential.
 //
-// Errors: ErrNotFound, which wraps [ErrNotInitialised] where there is no store
+// Errors: ErrNotFound, which wraps [ErrNotInitialised] if there is no store
 // either; ErrCorrupted (damaged, edited or swapped, or a known store is not
-// there), ErrWrongKey, ErrUnsupportedVersion; ErrUnauthenticated where no key is
+// there), ErrWrongKey, ErrUnsupportedVersion; ErrUnauthenticated if no key is
 // at hand.
 func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
 	const op = "retrieve"
@@ -175,7 +175,7 @@ func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, erro
 	return c, r.Envelope, err
 }
 
-// Exists reports whether there is such a credential, readable or not. Where
+// Exists reports whether there is such a credential, readable or not. If
 // there is no store either, it fails as Get does.
 func (s *Store) Exists(ctx context.Context, id ID) (bool, error) {
 	const op = "exists"
@@ -267,61 +267,6 @@ func (s *Store) remove(ctx context.Context, op string, id ID, remove func(contex
 	return existed, s.locate(err, op, id)
 }
 
-// History lists the versions of the credential, the newest first, or fails
-// with ErrNotSupported where the backend keeps none.
-func (s *Store) History(ctx context.Context, id ID) ([]VersionInfo, error) {
-	const op = "history"
-	name, scope, err := s.prepare(ctx, id)
-	if err != nil {
-		return nil, s.locate(err, op, id)
-	}
-	h, ok := As[Historian](s.provider)
-	if !ok {
-		return nil, s.lacks(op, id, "a history of versions")
-	}
-	if scope != "" {
-		mine, err := s.inScope(ctx, name, scope)
-		if err == nil && !mine {
-			err = notFound()
-		}
-		if err != nil {
-			return nil, s.locate(s.explainAbsence(ctx, err), op, id)
-		}
-	}
-	versions, err := h.History(ctx, name)
-	return versions, s.locate(s.explainAbsence(ctx, err), op, id)
-}
-
-// GetVersion returns one version of the credential, or fails with
-// ErrNotSupported where the backend keeps none.
-func (s *Store) GetVersion(ctx context.Context, id ID, v Version) (Credential, error) {
-	const op = "retrieve_version"
-	name, scope, err := s.prepare(ctx, id)
-	if err != nil {
-		return Credential{}, s.locate(err, op, id)
-	}
-	r, ok := As[VersionRetriever](s.provider)
-	if !ok {
-		return Credential{}, s.lacks(op, id, "reading a version")
-	}
-	keyring := s.prefetchKeyring(ctx)
-	defer keyring.cancel()
-	record, err := r.RetrieveVersion(ctx, name, v)
-	if KindOf(err) == ErrNotFound {
-		if missing := s.wantPrefetched(ctx, keyring); missing != nil {
-			err = missing
-		}
-	}
-	if err == nil && scope != "" && record.Envelope.metadata.Scope != scope {
-		err = notFound()
-	}
-	if err != nil {
-		return Credential{}, s.locate(err, op, id)
-	}
-	c, err := s.open(ctx, name, record, keyring, anyRecord)
-	return c, s.locate(err, op, id)
-}
-
 // Check examines the provider and the keyring. It changes nothing.
 func (s *Store) Check(ctx context.Context) []Finding {
 	var findings []Finding
@@ -342,7 +287,7 @@ func (s *Store) prepare(ctx context.Context, id ID) (Name, string, error) {
 }
 
 // scope returns the scope that holds for a request: the store's, or the
-// Caller's where the store has none.
+// Caller's if the store has none.
 func (s *Store) scope(ctx context.Context) (string, error) {
 	own, asked := s.options.Scope, CallerFrom(ctx).Scope
 	if own != "" && asked != "" && own != asked {

@@ -20,8 +20,8 @@ func (s *Store) whyNoKeyring(cause error) error {
 	return mark(notInitialised(cause), errNoKeyring)
 }
 
-// explainAbsence returns err, or what is behind it where it says that there is
-// no such credential and there is no store either.
+// explainAbsence returns err. If it says that there is no such credential, and
+// there is no store either, it returns an error that says so.
 func (s *Store) explainAbsence(ctx context.Context, err error) error {
 	if KindOf(err) != ErrNotFound || errors.Is(err, errNoKeyring) {
 		return err
@@ -32,7 +32,7 @@ func (s *Store) explainAbsence(ctx context.Context, err error) error {
 	return err
 }
 
-// wantStore fails where there is no keyring, or where it cannot be said whether
+// wantStore fails if there is no keyring, or if it cannot be said whether
 // there is one. If that may not be asked, nothing is concluded.
 func (s *Store) wantStore(ctx context.Context) error {
 	if s.ring.Load() != nil || s.seen.Load() {
@@ -40,8 +40,8 @@ func (s *Store) wantStore(ctx context.Context) error {
 	}
 	found, err := s.provider.Exists(ctx, KeyringName())
 	switch {
-	case err == nil && !found:
-		return s.whyNoKeyring(nil)
+	case err == nil && !found, KindOf(err) == ErrNotFound: // not even its mount or namespace
+		return s.whyNoKeyring(err)
 	case err == nil:
 		s.seen.Store(true)
 		return nil

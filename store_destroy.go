@@ -24,9 +24,9 @@ type DestroyOptions struct {
 // it, old versions, deleted credentials and backups, can then no longer be read,
 // and whoever trusts the store by that key alone no longer does.
 //
-// It looks at every record first. Where one is sealed under that key or cannot
+// It looks at every record first. If one is sealed under that key or cannot
 // be read, and is not to be left, it names them and destroys nothing. Errors:
-// ErrNotFound where no retired key has that id; ErrUsage where the key is in
+// ErrNotFound if no retired key has that id; ErrUsage if the key is in
 // use; ErrCorrupted, or the kind that all of these records have.
 func (s *Store) DestroyKey(ctx context.Context, id KeyID, options DestroyOptions) error {
 	for attempt := newAttempts(); ; {
@@ -81,7 +81,7 @@ func (k *keyring) retiredKey(id KeyID) (int, error) {
 	return i, nil
 }
 
-// wantNoneUnder fails where a record would be lost with the key.
+// wantNoneUnder fails if a record would be lost with the key.
 func (s *Store) wantNoneUnder(ctx context.Context, ring *keyring, id KeyID, options DestroyOptions) error {
 	pass := &recordPass{store: s, ring: ring, progress: options.Progress}
 	err := pass.run(ctx, func(ctx context.Context, name Name) (unreadable, err error) {

@@ -17,7 +17,7 @@ type KeyInfo struct {
 	CreatedAt    time.Time
 	LastModified time.Time
 
-	// Authentic is false where no key was at hand or none fitted, as Problem
+	// Authentic is false if no key was at hand or none fitted, as Problem
 	// says: then the slots are what the backend shows, and Generation is 0.
 	Authentic  bool
 	Problem    error
@@ -114,7 +114,7 @@ func (s *Store) wantNoRecords(ctx context.Context) error {
 	}
 }
 
-// Keys describes the keyring. Where it cannot be opened, because no key is at
+// Keys describes the keyring. If it cannot be opened, because no key is at
 // hand or none fits, it says what the backend shows.
 func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	const op = "list keys"
@@ -179,7 +179,7 @@ func (s *Store) RemoveKey(ctx context.Context, slotID string) error {
 var errUnchanged = errors.New("nothing to change")
 
 // changeKeyring reads the keyring, changes the authenticated list of slots and
-// writes it, again where another writer came between.
+// writes it, again if another writer came between.
 func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) error {
 	for attempt := newAttempts(); ; {
 		ring, err := s.reloadKeyring(ctx)

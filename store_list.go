@@ -15,7 +15,7 @@ type ListOptions struct {
 	Filter
 
 	// Details gives every entry its version and metadata, which costs a call
-	// an entry where the backend does not list them.
+	// an entry if the backend does not list them.
 	Details bool
 
 	// Verify opens every record: metadata is then authentic, and what cannot
@@ -26,8 +26,8 @@ type ListOptions struct {
 // List returns the credentials that match, in no order, as they come from the
 // backend. Memory does not grow with their number. An error ends the list;
 // what concerns one credential alone is in Entry.Err. A list without entries
-// ends with an error where there is no store: ErrNotFound that wraps
-// [ErrNotInitialised], or ErrCorrupted where the store is known.
+// ends with an error if there is no store: ErrNotFound that wraps
+// [ErrNotInitialised], or ErrCorrupted if the store is known.
 //
 // Names, tags and times are as the backend shows them, unless Verify is set.
 func (s *Store) List(ctx context.Context, options ListOptions) iter.Seq2[Entry, error] {
@@ -82,13 +82,14 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 	}
 }
 
-// detail completes the entries of a page. Those that were deleted meanwhile,
+// detail completes the entries of a page. A version that the backend does not
+// list is left out: it is not worth fetching a value for. Those that were deleted meanwhile,
 // or of which an authentic record no longer matches, are left out.
 func (s *Store) detail(ctx context.Context, page []Entry, options ListOptions) []Entry {
 	var names []Name
 	var at []int
 	for i, e := range page {
-		if e.Err == nil && (options.Verify || e.Metadata == nil || e.Version == "") {
+		if e.Err == nil && (options.Verify || e.Metadata == nil) {
 			name, err := e.ID.Name()
 			if err != nil {
 				page[i].Err = s.locate(err, "list", e.ID)
@@ -133,7 +134,7 @@ func (s *Store) complete(ctx context.Context, e *Entry, name Name, r Record, ver
 	e.Version, e.Metadata = r.Version, &m
 }
 
-// retrieveAll reads several records, in batches where the provider has them,
+// retrieveAll reads several records, in batches if the provider has them,
 // else some at a time. It returns one result a name, in their order.
 func (s *Store) retrieveAll(ctx context.Context, names []Name) []BatchResult {
 	if b, ok := As[BatchRetriever](s.provider); ok && len(names) > 0 {

@@ -73,7 +73,7 @@ func (p *recordPass) each(ctx context.Context, pager Pager, visit func(Entry, Na
 	}
 }
 
-// one looks at one record, again where another writer came between.
+// one looks at one record, again if another writer came between.
 func (p *recordPass) one(ctx context.Context, e Entry, name Name, look lookFunc) error {
 	for attempt := newAttempts(); ; {
 		unreadable, err := look(ctx, name)
@@ -96,7 +96,7 @@ func (p *recordPass) one(ctx context.Context, e Entry, name Name, look lookFunc)
 	}
 }
 
-// errGone is what a look finds where there is no record.
+// errGone is what a look finds if there is no record.
 var errGone = errors.New("there is none")
 
 func (p *recordPass) report(id ID, unreadable error) {

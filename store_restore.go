@@ -6,7 +6,7 @@ import (
 )
 
 // Restore brings back a deleted credential. It fails with ErrNotSupported
-// where the backend keeps none, ErrNotFound where there is nothing to bring
+// if the backend keeps none, ErrNotFound if there is nothing to bring
 // back, ErrConflict over a live one.
 func (s *Store) Restore(ctx context.Context, id ID) error {
 	const op = "restore"
@@ -14,7 +14,7 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	if err != nil {
 		return s.locate(err, op, id)
 	}
-	// Where nothing is kept of what is deleted, a record can still have come
+	// If nothing is kept of what is deleted, a record can still have come
 	// back from a backup that is older than the data key.
 	restored := s.lacks(op, id, "restoring a deleted credential")
 	r, ok := As[Restorer](s.provider)
@@ -92,5 +92,5 @@ func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (seal
 			return false, err
 		}
 	}
-	return key != ring.current, s.setMark(name, record.Envelope, ring.keyring, func(Mark) bool { return false })
+	return key != ring.current, s.setMark(name, record.Envelope, ring.keyring)
 }

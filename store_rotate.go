@@ -65,9 +65,9 @@ type RotateResult struct {
 // never a third key. The old key is kept in the keyring, for the history of
 // the records, until [Store.DestroyKey].
 //
-// Errors: ErrUsage where a slot is opened by none of the keys at hand and is not
+// Errors: ErrUsage if a slot is opened by none of the keys at hand and is not
 // to be dropped; nothing is changed then. ErrCorrupted, or the kind that all of
-// them have, where records cannot be read and are not to be left: everything
+// them have, if records cannot be read and are not to be left: everything
 // else is sealed anew then, the error names them, and the rotation has not ended.
 func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult, error) {
 	const op = "rotate"
@@ -124,7 +124,7 @@ func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err er
 // sweep seals every record under the current key, which must be key, and ends
 // the rotation. The end is a full pass that finds no record under the old key,
 // and that began when none could come in any more, and lists were no longer
-// late. Where the keyring has another current key, another process has ended
+// late. If the keyring has another current key, another process has ended
 // this rotation and begun a new one, which is that one's to end.
 func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (RotateResult, error) {
 	result := RotateResult{KeyID: key}

@@ -56,9 +56,11 @@ type sharedKeys struct {
 
 // keyKeys stand in [key] and in [stores.NAME.key].
 type keyKeys struct {
-	File           string   `koanf:"file"`
-	Files          []string `koanf:"files"` // more of them
-	ID             string   `koanf:"id"`    // of the data key that the store must have
+	File  string   `koanf:"file"`
+	Files []string `koanf:"files"` // more of them
+
+	bare           []string // those of which a variable gave a mere name
+	ID             string   `koanf:"id"` // of the data key that the store must have
 	AllowGroupRead bool     `koanf:"allow_group_read"`
 }
 

@@ -118,6 +118,18 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// A wrong path is one problem, and the provider's own rules are checked beside it.
+func TestWrongPathIsOneProblem(t *testing.T) {
+	_, err := load(t, "", "NEBULA_STORAGE_LOCAL_BASE_PATH=rel")
+	if !errors.Is(err, nebula.ErrInvalidConfig) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	_, err = load(t, "[storage.local]\nbase_path = \"x\"\nfile_extension = \"a/b\"")
+	if err == nil || !strings.Contains(err.Error(), "2 problems") || !strings.Contains(err.Error(), "file_extension") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A setting that another provider has is no help.
 func TestNoOtherProvidersKeyIsMeant(t *testing.T) {
 	for _, section := range []string{"storage.local", "stores.x.local", "storage.vault.auth"} {

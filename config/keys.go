@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // Keys knows where the keys of one store are looked for.
@@ -61,8 +62,32 @@ func (k *Keys) variable() nebula.Key {
 	return nil
 }
 
-func (k *Keys) keyFile(path string, optional bool) *nebula.KeyFile {
-	return &nebula.KeyFile{Path: path, AllowGroupRead: k.store.key.AllowGroupRead, Optional: optional}
+func (k *Keys) keyFile(path string, optional bool) nebula.Key {
+	file := &nebula.KeyFile{Path: path, AllowGroupRead: k.store.key.AllowGroupRead, Optional: optional}
+	if slices.Contains(k.store.key.bare, path) {
+		return bareFile{file}
+	}
+	return file
+}
+
+// bareFile is a key file of which a variable gave a mere name. One that is not
+// there may be no name at all, but a secret.
+type bareFile struct{ *nebula.KeyFile }
+
+func (f bareFile) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
+	if !Exists(f.Path) {
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "NEBULA_KEY_FILE names a file that is not there; " +
+			"the name is not shown, since it may be a secret itself"}
+	}
+	return f.KeyFile.Secret(ctx, slot)
+}
+
+// showPath returns a key file's path for a message.
+func (k *Keys) showPath(path string) string {
+	if slices.Contains(k.store.key.bare, path) && !Exists(path) {
+		return "of NEBULA_KEY_FILE"
+	}
+	return path
 }
 
 // named returns the key files that the configuration or a variable names.
@@ -127,7 +152,7 @@ func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 
 // FirstFile is First for that key file.
 func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
-	if LooksLikeKey(filepath.Base(path)) {
+	if LooksLikeKey(filepath.Base(path)) && !Exists(path) {
 		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "the path of the key file looks like a key itself, and no file is made of that name",
 			Hint: "the path of a file is wanted; the line of a key file is taken from " + envKey}
 	}
@@ -203,7 +228,7 @@ func (k *Keys) Where() string {
 		if !Exists(path) {
 			state = " (not there)"
 		}
-		places = append(places, "the key file "+path+state)
+		places = append(places, "the key file "+k.showPath(path)+state)
 	}
 	if k.store.name == DefaultStore {
 		places = append(places, "NEBULA_KEY_FILE", envKey, envPassphraseFile, envPassphraseCommand, envPassphrase)
@@ -232,7 +257,7 @@ func (k *Keys) CheckPassphrases() []nebula.Finding {
 			_ = f.Close()
 			continue
 		}
-		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + reason(err)}
+		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + atomicfile.Reason(err)}
 		var wide *wideError
 		if errors.As(err, &wide) {
 			finding.Fix = wide.fix

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -167,55 +165,6 @@ func (l *loader) providerOf(key string) string {
 	}
 	if len(parts) > 1 && slices.Contains(l.config.providers.names(), parts[1]) {
 		return parts[1]
-	}
-	return ""
-}
-
-// set gives a field its value.
-func (l *loader) set(f *field, raw any, origin string) {
-	before := f.origin
-	f.origin = origin
-	if allowed := assign(f.value, raw, origin != l.config.Path); allowed != "" {
-		l.wrong(f.key, f.show(raw), allowed)
-		f.origin = before
-		return
-	}
-	switch {
-	case !f.isPath():
-	case f.value.Kind() == reflect.Slice:
-		for i := range f.value.Len() {
-			l.setPath(f, f.value.Index(i), f.value.Index(i).String())
-		}
-	default:
-		l.setPath(f, f.value, f.value.String())
-	}
-}
-
-// setPath sets a value that names a file or directory.
-func (l *loader) setPath(f *field, value reflect.Value, text string) {
-	path := l.config.env.expand(text)
-	switch {
-	case path == "":
-		l.wrong(f.key, f.show(text), "must name a file or directory")
-	case LooksLikeKey(text):
-		l.wrong(f.key, hidden, "must be a path, and looks like a key or a token itself"+l.elsewhere(f))
-	case filepath.IsAbs(path):
-	case f.key == "key.file" && f.origin != l.config.Path:
-		// Who sets the variable for one command means the directory that they
-		// are in. A store that depends on it would be another one each time.
-		if abs, err := filepath.Abs(path); err == nil {
-			path = abs
-		}
-	default:
-		l.wrong(f.key, f.show(text), "must be an absolute path, or begin with ~/")
-	}
-	value.SetString(path)
-}
-
-// elsewhere says where a key would be taken that stands where a path belongs.
-func (l *loader) elsewhere(f *field) string {
-	if f.key == "key.file" || f.key == "key.files" {
-		return "; the line of a key file is taken from " + envKey
 	}
 	return ""
 }

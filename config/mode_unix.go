@@ -3,9 +3,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
@@ -21,3 +24,9 @@ func unwritable(path string, f *os.File) string {
 	}
 	return "chmod go-w " + atomicfile.Quote(path)
 }
+
+// mayWrite reports whether files can be made in a directory.
+func mayWrite(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
+
+// isBelowFile reports a path that leads through a file.
+func isBelowFile(err error) bool { return errors.Is(err, unix.ENOTDIR) }

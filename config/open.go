@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -44,7 +45,12 @@ type OpenOptions struct {
 	// then keeps a login alive in the background.
 	OneShot bool
 
-	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
+	// Examine says that the store is only looked at: its data key is not
+	// remembered.
+	Examine bool
+
+	// CommandTimeout is how long a passphrase command, or the writer of a pipe in
+	// the place of a passphrase file, may take: 0 is 30 seconds,
 	// less than that is for ever.
 	CommandTimeout time.Duration
 
@@ -149,7 +155,10 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
-		storeOptions.Pins = nebula.NewPinFile(filepath.Join(dir, "known_stores"))
+		storeOptions.Pins = nebula.NewPinFile(filepath.Join(dir, knownStores))
+		if options.Examine {
+			storeOptions.Pins = unwrittenPins{storeOptions.Pins}
+		}
 	}
 	if path := s.shared.RollbackGuard; path != "" {
 		storeOptions.RollbackGuard = nebula.NewGuardFile(path)
@@ -216,21 +225,8 @@ func isWithin(dir, path string) bool {
 	if path == "" || dir == "" {
 		return false
 	}
-	inside, err := filepath.Rel(resolve(dir), resolve(path))
+	inside, err := filepath.Rel(atomicfile.Resolve(dir), atomicfile.Resolve(path))
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
-}
-
-// resolve follows the links in as much of the path as there is.
-func resolve(path string) string {
-	path = filepath.Clean(path)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	dir := filepath.Dir(path)
-	if dir == path {
-		return path
-	}
-	return filepath.Join(resolve(dir), filepath.Base(path))
 }
 
 // Exists reports whether something is there, be it a link to nothing.

@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"time"
 
-	"github.com/google/shlex"
-
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/process"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // The variables that hold or name the default store's passphrase.
@@ -115,9 +112,21 @@ func (k *Keys) textSource(name string) *source {
 
 func (k *Keys) fileSource(name, path string) *source {
 	return &source{name, func(ctx context.Context) ([]byte, error) {
-		text, err := readPassphrase(ctx, k.env.expand(path), k.openSecret)
+		text, err := k.readPassphraseFile(ctx, path)
 		return trimLine(text), err
 	}}
+}
+
+// readPassphraseFile reads a file, or a pipe, whose writer has the time of a
+// passphrase command.
+func (k *Keys) readPassphraseFile(ctx context.Context, path string) ([]byte, error) {
+	limited, limit, end := k.options.wait(ctx)
+	defer end()
+	text, err := readPassphrase(limited, k.env.expand(path), k.openSecret)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), context.DeadlineExceeded) {
+		err = &slowError{what: "nothing came for longer", limit: limit}
+	}
+	return text, err
 }
 
 func (k *Keys) openSecret(path string) (*os.File, error) {
@@ -211,7 +220,7 @@ func (e *pathError) Error() string {
 	if shownPath(e.path) == hidden && !Exists(e.path) {
 		return "there is no such file, and the name is not shown, since it may be the secret itself"
 	}
-	return e.path + ": " + reason(e.err)
+	return e.path + ": " + atomicfile.Reason(e.err)
 }
 
 func (e *pathError) Unwrap() error { return e.err }
@@ -236,87 +245,4 @@ func readLimited(r io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("more than %d bytes", maxPassphraseSize)
 	}
 	return text, err
-}
-
-// runPassphrase runs a command, without a shell, and returns what it prints.
-func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]byte, error) {
-	args, err := shlex.Split(command)
-	if err != nil {
-		return nil, errors.New("its quotes do not match")
-	}
-	if len(args) == 0 {
-		return nil, errors.New("it is set and empty")
-	}
-	if options.Pause != nil {
-		defer options.Pause()()
-	}
-	limit := options.CommandTimeout
-	if limit == 0 {
-		limit = commandTimeout
-	}
-	ctx, cancel := withLimit(ctx, limit)
-	defer cancel()
-	out := &limitedBuffer{stop: cancel}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = process.ChildEnvironment(options.Environ)
-	cmd.Stdout, cmd.Stderr = out, options.Stderr
-	cmd.WaitDelay = time.Second // for children of its own that keep the pipe
-	err = cmd.Run()
-	switch {
-	case out.full:
-		return nil, fmt.Errorf("the command printed more than %d bytes", maxPassphraseSize)
-	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return nil, &slowError{limit}
-	case err != nil:
-		clear(out.text)
-		return nil, fmt.Errorf("the command failed: %w", startError(err))
-	}
-	return out.text, nil
-}
-
-// withLimit returns a context that ends after limit, with DeadlineExceeded for
-// its cause; less than 0 is never. Unlike with context.WithTimeout the deadline
-// of ctx, which stands meanwhile, does not count.
-func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	limited, cancel := context.WithCancelCause(ctx)
-	stop := func() bool { return true }
-	if limit >= 0 {
-		stop = time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) }).Stop
-	}
-	return limited, func() { stop(); cancel(context.Canceled) }
-}
-
-// slowError says that a passphrase command took too long.
-type slowError struct{ limit time.Duration }
-
-func (e *slowError) Error() string { return fmt.Sprintf("the command took more than %s", e.limit) }
-
-// startError leaves the arguments out, which may say too much.
-func startError(err error) error {
-	var e *exec.Error
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
-}
-
-// limitedBuffer ends the command that prints too much.
-type limitedBuffer struct {
-	text []byte
-	full bool
-	stop context.CancelFunc
-}
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if len(b.text)+len(p) > maxPassphraseSize {
-		clear(b.text)
-		b.text, b.full = nil, true
-		b.stop()
-		return 0, io.ErrShortBuffer
-	}
-	if cap(b.text) == 0 {
-		b.text = make([]byte, 0, 4096) // no copies are left behind while it grows
-	}
-	b.text = append(b.text, p...)
-	return len(p), nil
 }

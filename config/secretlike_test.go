@@ -63,6 +63,38 @@ func TestSecretInAWrongPlace(t *testing.T) {
 	}
 }
 
+// A passphrase in the place of a key file is not repeated either.
+func TestPassphraseInThePlaceOfAKeyFile(t *testing.T) {
+	c, err := load(t, "[storage.local]\nbase_path = \"HOME/s\"", "NEBULA_KEY_FILE=canary horse battery")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Open(t.Context(), "", OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := s.Keys.Files()
+	if err := s.Keys.ReadFile(t.Context(), files[0]); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %v", err)
+	}
+	if where := s.Keys.Where(); strings.Contains(where, "canary") {
+		t.Error(where)
+	}
+}
+
+// The base path comes from the environment that was given, not from that of the
+// process.
+func TestDefaultPlacesAreOfTheEnvironment(t *testing.T) {
+	home := t.TempDir()
+	c, err := Load(Source{Environ: []string{"HOME=" + home, "LOCALAPPDATA=" + home, "APPDATA=" + home}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path, _ := setting(t, c, "storage.local.base_path").Value.(string); !strings.HasPrefix(path, home) {
+		t.Errorf("base_path is %q, not below %q", path, home)
+	}
+}
+
 // The file of a passphrase is given as the passphrase itself.
 func TestPassphraseInThePlaceOfItsFile(t *testing.T) {
 	for _, name := range []string{envPassphraseFile, envNewPassphraseFile} {

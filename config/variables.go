@@ -119,6 +119,11 @@ func (l *loader) setKeyFiles(text string, first *field) {
 	if !LooksLikeKey(text) && text != "" {
 		paths = filepath.SplitList(text)
 	}
+	for _, path := range paths {
+		if abs, err := filepath.Abs(path); err == nil && shownPath(path) == hidden {
+			l.config.stores[DefaultStore].key.bare = append(l.config.stores[DefaultStore].key.bare, abs)
+		}
+	}
 	l.set(first, paths[0], origin)
 	rest.value.SetZero()
 	if len(paths) == 1 {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,6 +28,8 @@ type app struct {
 
 	// Whether the streams are terminals.
 	stdinIsTerminal, stdoutIsTerminal, stderrIsTerminal bool
+
+	columns int // of the terminal that is standard output; 0 where it is none
 
 	// openConsole opens the controlling terminal, where there is one.
 	openConsole func() (*console, error)
@@ -51,6 +55,9 @@ func run() int {
 		stderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		openConsole:      openConsole,
 	}
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && a.stdoutIsTerminal {
+		a.columns = width
+	}
 	process.Forget()
 	return a.run(ctx, os.Args[1:])
 }
@@ -59,9 +66,16 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
+	out := &stickyWriter{w: a.stdout}
+	root.SetOut(out)
 	root.SetErr(a.stderr)
+	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
+		plainUsages(root)
+	}
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = outputError(out.err) // of what cobra writes, the help for one
+	}
 	if a.clock != nil {
 		a.clock.stop()
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
 )
 
 // oneID is the rule of the commands on one credential.
@@ -28,7 +30,47 @@ func count(cmd *cobra.Command, args []string, ok bool, wanted string) error {
 	if ok {
 		return nil
 	}
-	return usage(fmt.Sprintf("%s takes %s, and got %d", cmd.CommandPath(), wanted, len(args)), "usage: "+cmd.UseLine())
+	return usage(fmt.Sprintf("%s takes %s, and got %d", commandName(cmd), wanted, len(args)), "usage: "+cmd.UseLine())
+}
+
+// commandName returns the name of a command below the program's.
+func commandName(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
+// parseID suggests an id for text that is none.
+func parseID(arg string) (nebula.ID, error) {
+	id, err := nebula.ParseID(arg)
+	var e *nebula.Error
+	if err == nil || !errors.As(err, &e) {
+		return id, err
+	}
+	if near := nearID(arg); near != "" {
+		suggested := *e
+		suggested.Hint += "; did you mean " + near + "?"
+		return "", &suggested
+	}
+	return "", err
+}
+
+// nearID returns an id that is like text with other characters in it, or "".
+func nearID(text string) string {
+	var b strings.Builder
+	for _, r := range strings.Trim(text, "/.") {
+		switch {
+		case 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-':
+			b.WriteRune(r)
+		case strings.ContainsRune("/.: @", r):
+			b.WriteByte('_')
+		default:
+			return ""
+		}
+	}
+	near := strings.TrimLeft(b.String(), "-_")
+	if _, err := nebula.ParseID(near); err != nil || near == text || config.LooksLikeKey(text) {
+		return ""
+	}
+	return near
 }
 
 // parseIDs checks all ids before anything is touched.
@@ -36,7 +78,7 @@ func parseIDs(args []string) ([]nebula.ID, error) {
 	ids := make([]nebula.ID, 0, len(args))
 	seen := make(map[nebula.ID]bool)
 	for _, arg := range args {
-		id, err := nebula.ParseID(arg)
+		id, err := parseID(arg)
 		if err != nil {
 			return nil, err
 		}

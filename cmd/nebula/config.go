@@ -17,7 +17,9 @@ import (
 
 func (a *app) configCommand() *cobra.Command {
 	return group("config", "Show and check the configuration", `The configuration is one TOML file. Every setting of the default store can also
-be given as a variable: NEBULA_STORAGE_PROVIDER, NEBULA_STORAGE_LOCAL_BASE_PATH, …`, `  nebula config path
+be given as a variable: NEBULA_STORAGE_PROVIDER, for example. A store with a
+name, [stores.NAME] in the file, has no variables: only what the backend's own
+tools obey (AWS_REGION, VAULT_ADDR, …) holds for it, too.`, `  nebula config path
   nebula config show
   nebula config validate`,
 		plainCommand("path", "Show where the configuration is read from", `  nebula config path`, a.configPath),
@@ -108,6 +110,13 @@ func (a *app) configValidate(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.done("the configuration is valid")
+	switch {
+	case !c.Found && c.Path == "":
+		a.tell("there is no configuration file, and no home directory to look for one in; the defaults hold")
+	case !c.Found:
+		a.tell("there is no configuration file, the defaults hold; it would be " + c.Path)
+	default:
+		a.done("the configuration is valid")
+	}
 	return a.print(map[string]any{"path": c.Path, "exists": c.Found, "stores": c.Names()}, noText)
 }

@@ -15,8 +15,8 @@ func deleteCommand(run func(context.Context, selection) error) *cobra.Command {
 		Aliases: []string{"rm"},
 		Short:   "Delete credentials; some backends can restore them",
 		Long: `Delete credentials. Named ids are deleted without asking. Those that were not
-there are named, which is no error. aws, azure and vault can bring them back with
-restore; local and kubernetes cannot.
+there are named, which is no error. aws, azure and vault can bring them back
+with restore; local and kubernetes cannot.
 
 What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 --yes is needed.`,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,9 +42,15 @@ func (x *examination) fail(check string, f failure) {
 	x.note(f.Kind)
 }
 
-// take adds what another part found.
+// take adds what another part found. A failure that an earlier check met already
+// counts once.
 func (x *examination) take(found []nebula.Finding) {
 	for _, f := range found {
+		if f.Severity == nebula.SeverityError && slices.ContainsFunc(x.findings, func(e nebula.Finding) bool {
+			return e.Severity == f.Severity && e.Message == f.Message
+		}) {
+			continue
+		}
 		x.findings = append(x.findings, f)
 		if f.Severity == nebula.SeverityError {
 			x.note(kindOfFinding(f))
@@ -67,16 +74,56 @@ func (a *app) doctor(ctx context.Context) error {
 		x.fail("configuration", a.failureOf(err))
 	case c.Found:
 		x.add("configuration", nebula.SeverityOK, c.Path, "")
+	case c.Path == "":
+		x.add("configuration", nebula.SeverityOK, "none, the defaults hold; there is no home directory to look for one in", "")
 	default:
 		x.add("configuration", nebula.SeverityOK, "none, the defaults hold; it would be "+c.Path, "")
 	}
 	if err == nil {
 		a.examineStore(ctx, x, c)
 	}
-	if err := a.print(x.findings, func(w io.Writer) error { return a.writeFindings(w, x.findings) }); err != nil {
+	findings := oncePerCheck(x.findings)
+	if err := a.print(findings, func(w io.Writer) error { return a.writeFindings(w, findings) }); err != nil {
 		return err
 	}
 	return x.err()
+}
+
+// oncePerCheck puts what belongs to one check together, in the place of the
+// first: what is wrong, or else all of it.
+func oncePerCheck(findings []nebula.Finding) []nebula.Finding {
+	rank := map[nebula.Severity]int{nebula.SeverityOK: 0, nebula.SeverityWarning: 1, nebula.SeverityError: 2}
+	var merged []nebula.Finding
+	for _, f := range findings {
+		i := slices.IndexFunc(merged, func(m nebula.Finding) bool { return m.Check == f.Check })
+		if i < 0 {
+			merged = append(merged, f)
+			continue
+		}
+		m := &merged[i]
+		switch wrong, more := m.Severity != nebula.SeverityOK, f.Severity != nebula.SeverityOK; {
+		case more && !wrong:
+			*m = f
+		case more == wrong:
+			m.Message = joinLines(m.Message, f.Message)
+			m.Fix = joinLines(m.Fix, f.Fix)
+			if rank[f.Severity] > rank[m.Severity] {
+				m.Severity, m.Kind = f.Severity, f.Kind
+			}
+		}
+	}
+	return merged
+}
+
+// joinLines adds a line that is not there yet.
+func joinLines(text, line string) string {
+	switch {
+	case text == "" || slices.Contains(strings.Split(text, "\n"), line):
+		return cmp.Or(text, line)
+	case line == "":
+		return text
+	}
+	return text + "\n" + line
 }
 
 // err returns nil where everything works.
@@ -126,7 +173,10 @@ func (a *app) examineClock(x *examination) {
 }
 
 func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config) {
-	s, err := c.Open(ctx, a.global.store, a.options())
+	options := a.options()
+	options.Examine = true
+	x.take([]nebula.Finding{c.CheckState(a.global.store)})
+	s, err := c.Open(ctx, a.global.store, options)
 	if err != nil {
 		x.fail("store", a.failureOf(err))
 		x.findings = append(x.findings, c.Check(ctx, a.global.store, a.options())...)

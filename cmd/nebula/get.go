@@ -30,7 +30,7 @@ is given in base64.`,
   nebula get github_token -o json | jq -r .metadata.created_at`,
 		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.id, err = nebula.ParseID(args[0]); err != nil {
+			if o.id, err = parseID(args[0]); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("version") && version == "" {

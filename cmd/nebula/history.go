@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,11 +16,11 @@ func historyCommand(run func(context.Context, nebula.ID) error) *cobra.Command {
 		Use:   "history ID",
 		Short: "List the versions of a credential",
 		Long: `List the versions of a credential, the newest first, where the backend keeps
-them. One is read with: nebula get ID --version V`,
+them, with the time of each, UTC. One is read with: nebula get ID --version V`,
 		Example: `  nebula history github_token`,
 		Args:    oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := nebula.ParseID(args[0])
+			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
@@ -52,8 +53,8 @@ func (a *app) history(ctx context.Context, id nebula.ID) error {
 			case v.Current:
 				state = "current"
 			}
-			rows = append(rows, []string{string(v.Version), formatTime(v.CreatedAt), state})
+			rows = append(rows, []string{string(v.Version), v.CreatedAt.UTC().Format(time.DateTime), state})
 		}
-		return a.print(out, func(w io.Writer) error { return table(w, rows) })
+		return a.print(out, func(w io.Writer) error { return a.table(w, rows) })
 	})
 }

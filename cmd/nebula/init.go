@@ -108,6 +108,9 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 		return err
 	}
 	a.tell("new store: " + s.Keys.Place() + "\n" + key.Explain())
+	if isMemory(s) {
+		a.warn(memoryEnds)
+	}
 	d := s.Describe()
 	return a.print(initJSON{d.Provider, d.Address, id.String(), key.File, key.Made}, func(io.Writer) error { return nil })
 }
@@ -118,6 +121,20 @@ func (a *app) tellLeft(key config.FirstKey) {
 	if key.Made {
 		a.tell("the key file " + key.File + " was made before this failed, and may open nothing")
 	}
+}
+
+// memoryEnds is said where somebody may think that the store stays.
+const memoryEnds = "the provider memory ends with the process: nothing of it is there for the next command"
+
+func isMemory(s *config.Opened) bool { return s.Describe().Provider == "memory" }
+
+// endsWithProcess does not send anybody to init where that helps nothing.
+func endsWithProcess(s *config.Opened, err error) error {
+	if !isMemory(s) || !errors.Is(err, nebula.ErrNotInitialised) {
+		return err
+	}
+	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "put", Provider: "memory", Message: memoryEnds, Err: err,
+		Hint: "it is for tests in Go; choose another one with provider in [storage], or NEBULA_STORAGE_PROVIDER"}
 }
 
 func wantNew(ctx context.Context, s *config.Opened) error {

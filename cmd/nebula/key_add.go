@@ -95,9 +95,9 @@ func (a *app) tellFiles(keys *config.Keys, added string) {
 		}
 	}
 	if a.global.store != "" && a.global.store != config.DefaultStore {
-		a.tell("a rotation needs every key: name this file too, in files of [stores." + a.global.store + ".key]")
+		a.tell("a rotation needs every key: name this file in files of [stores." + a.global.store + ".key]")
 		return
 	}
-	a.tell("a rotation needs every key: name this file too, in files of [key], or for one command:\n" +
+	a.tell("a rotation needs every key: name this file in files of [key], or for once:\n" +
 		"  NEBULA_KEY_FILE=" + atomicfile.Quote(strings.Join(paths, string(filepath.ListSeparator))) + " nebula key rotate")
 }

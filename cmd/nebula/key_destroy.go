@@ -21,8 +21,8 @@ func keyDestroyCommand(run func(context.Context, destroyOptions) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "destroy ID",
 		Short: "Remove a retired data key from the keyring",
-		Long: `Remove a data key that was replaced from the keyring. Old versions and backups of
-credentials that are sealed under it can then no longer be read. The ids are
+		Long: `Remove a data key that was replaced from the keyring. Old versions and backups
+of credentials that are sealed under it can then no longer be read. The ids are
 shown by key list.
 
 Every record is looked at first. One that is sealed under that key or cannot be

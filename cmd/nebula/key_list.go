@@ -13,8 +13,9 @@ import (
 
 func keyListCommand(run func(context.Context) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the slots of the store's keyring",
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the slots of the store's keyring",
 		Long: `List the slots, and the id of the data key. Without a key at hand they are what
 the backend shows, which is said.`,
 		Example:           `  nebula key list`,
@@ -64,11 +65,11 @@ func (a *app) keyList(ctx context.Context) error {
 		if !info.Authentic {
 			a.warn("no key at hand opens the keyring; this is what the backend shows, and it is not authenticated")
 		}
-		return a.print(out, func(w io.Writer) error { return writeKeys(w, out) })
+		return a.print(out, func(w io.Writer) error { return a.writeKeys(w, out) })
 	})
 }
 
-func writeKeys(w io.Writer, keys keysJSON) error {
+func (a *app) writeKeys(w io.Writer, keys keysJSON) error {
 	fmt.Fprintf(w, "data key %s, made %s\n", keys.KeyID, keys.CreatedAt)
 	if keys.Rotating {
 		fmt.Fprintln(w, "a rotation was begun and has not ended: nebula key rotate --resume")
@@ -80,7 +81,7 @@ func writeKeys(w io.Writer, keys keysJSON) error {
 	for _, s := range keys.Slots {
 		rows = append(rows, []string{s.ID, s.Kind, s.cost()})
 	}
-	return table(w, rows)
+	return a.table(w, rows)
 }
 
 func (s slotJSON) cost() string {

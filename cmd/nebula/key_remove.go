@@ -10,8 +10,9 @@ import (
 
 func keyRemoveCommand(run func(context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   "remove SLOT",
-		Short: "Remove a slot, so that its key opens the store no longer",
+		Use:     "remove SLOT",
+		Aliases: []string{"rm"},
+		Short:   "Remove a slot, so that its key opens the store no longer",
 		Long: `Remove a slot. The last one cannot be removed. Slots are shown by key list.
 
 Removing does not revoke: whoever has an older copy of the keyring, and that

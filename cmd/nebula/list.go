@@ -134,7 +134,7 @@ func (a *app) printEntries(entries []nebula.Entry, o listOptions) error {
 			}
 			return nil
 		}
-		return table(w, rows)
+		return a.table(w, rows)
 	})
 }
 

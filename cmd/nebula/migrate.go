@@ -26,15 +26,16 @@ func migrateCommand(run func(context.Context, migrateOptions) error) *cobra.Comm
 	cmd := &cobra.Command{
 		Use:   "migrate DIR",
 		Short: "Take over records of version 1 from another implementation",
-		Long: `Take over records of version 1, as the Rust implementation of the same data model
-writes them, from a directory, which stays as it is. They are sealed under the
-data key of this store. Those that are in the store already stay as they are
+		Long: `Take over records of version 1, as the Rust implementation of the same data
+model writes them, from a directory, which stays as it is. They are sealed under
+the data key of this store. Those that are in the store already stay as they are
 there, so that a run which was stopped can be done again.
 
 The key is a file of 64 hexadecimal digits or 32 bytes; or a passphrase, with
 the salt that it was used with.`,
 		Example: `  nebula migrate old/ --v1-key-file old.key --dry-run
-  nebula migrate old/ --v1-passphrase-file old.pass --v1-salt 000102030405060708090a0b0c0d0e0f`,
+  nebula migrate old/ --v1-passphrase-file old.pass \
+    --v1-salt 000102030405060708090a0b0c0d0e0f`,
 		Annotations: map[string]string{slow: unlimited},
 		Args: func(cmd *cobra.Command, args []string) error {
 			return count(cmd, args, len(args) == 1, "one directory")

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // The forms of output.
@@ -38,7 +37,7 @@ func outputError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "standard output cannot be written: " + reason(err), Err: err}
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "standard output cannot be written: " + atomicfile.Reason(err), Err: err}
 }
 
 // writeJSON writes one line. What a terminal would obey is written as \u….
@@ -114,17 +113,53 @@ func escapeLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// table writes rows in columns.
-func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.StripEscape)
+// table writes rows in columns; the first one is the head. Where a row would not
+// fit the terminal, each is written as lines: its first cell, then the others
+// with the names of their columns.
+func (a *app) table(w io.Writer, rows [][]string) error {
+	var widths []int
 	for _, row := range rows {
-		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = escape(cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if row[i] = escape(cell); i < len(row)-1 { // the last one needs no space
+				widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+			}
 		}
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
-	return t.Flush()
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = alignRow(row, widths)
+		if a.columns > 0 && utf8.RuneCountInString(lines[i]) > a.columns {
+			return writeBlocks(w, rows)
+		}
+	}
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
+
+func alignRow(row []string, widths []int) string {
+	var b strings.Builder
+	for i, cell := range row {
+		fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+func writeBlocks(w io.Writer, rows [][]string) error {
+	head := rows[0]
+	for _, row := range rows[1:] {
+		fmt.Fprintln(w, row[0])
+		for i, cell := range row[1:] {
+			if cell != "" && cell != "-" {
+				fmt.Fprintf(w, "  %s: %s\n", strings.ToLower(head[i+1]), cell)
+			}
+		}
+	}
+	return nil
 }
 
 // tell says something on standard error, a line or some.
@@ -221,12 +256,4 @@ func formatTime(t time.Time) string {
 		}
 	}
 	return t.UTC().Format(layout)
-}
-
-// reason is what a system call says, without the path that we say ourselves.
-func reason(err error) string {
-	if p, ok := err.(*os.PathError); ok { //nolint:errorlint // as os returns it
-		return p.Err.Error()
-	}
-	return err.Error()
 }

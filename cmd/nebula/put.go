@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // valueHint is for those who give the value as an argument, where other
@@ -55,7 +57,7 @@ kept; --tag adds to the tags.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.id, err = nebula.ParseID(args[0]); err != nil {
-				return unnamed(err)
+				return unnamed(err, args[0])
 			}
 			if o.put.Tags, err = parseTags(tags); err != nil {
 				return err
@@ -95,14 +97,18 @@ kept; --tag adds to the tags.`,
 }
 
 // unnamed leaves out the id that was refused: it may be the value, given as an
-// argument by mistake.
-func unnamed(err error) error {
+// argument by mistake. What can only be a path of names is told apart.
+func unnamed(err error, arg string) error {
 	var e *nebula.Error
 	reason := "see nebula put --help"
 	if errors.As(err, &e) {
 		reason = e.Message[strings.LastIndex(e.Message, ": ")+2:]
 	}
-	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is not an id: " + reason, Hint: valueHint}
+	hint := valueHint
+	if near := nearID(arg); near != "" && regexp.MustCompile(`^[a-z_-]{1,20}(/[a-z_-]{1,20})+$`).MatchString(arg) {
+		hint = "did you mean: nebula put " + near
+	}
+	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is no id: " + reason, Hint: hint}
 }
 
 type versionJSON struct {
@@ -131,7 +137,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
 		if err != nil {
-			return err
+			return endsWithProcess(s, err)
 		}
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)
@@ -152,7 +158,7 @@ func endsLine(value []byte) bool {
 // hintTrim warns a person, and no script, of a newline that they may not want.
 func (a *app) hintTrim() {
 	if a.stderrIsTerminal && a.global.output == outputText {
-		a.warn("the value ends in a newline, which is stored with it; without it: --trim")
+		a.warn("the value ends in a newline, which is stored too; --trim cuts it")
 	}
 }
 
@@ -220,7 +226,7 @@ func unreadableFile(path string, err error) error {
 	if kind == nebula.ErrInvalidConfig {
 		kind = nebula.ErrUsage
 	}
-	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + atomicfile.Reason(err), Err: err}
 }
 
 var errTooMuch = errors.New("more than can be stored")
@@ -266,7 +272,7 @@ func readLimited(r io.Reader, limit int) ([]byte, error) {
 			return value, nil
 		case err != nil:
 			clear(value)
-			return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "the value cannot be read: " + reason(err), Err: err}
+			return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "the value cannot be read: " + atomicfile.Reason(err), Err: err}
 		}
 	}
 }

@@ -69,8 +69,8 @@ command line. get writes the exact bytes to standard output.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
 	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
-	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text or json (NEBULA_OUTPUT)")
-	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for the whole command, such as 5s; 0 is no limit\n(NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge,\nnone for migrate and key rotate)")
+	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text, the default, or json (NEBULA_OUTPUT)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge, none for migrate and key rotate)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(
 		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
@@ -183,7 +183,21 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", ")
 	}
+	if meant, ok := otherNames()[args[0]]; ok && !cmd.HasParent() {
+		hint = "did you mean: nebula " + meant
+	}
 	return usage(shorten(args[0])+" is not a command of "+cmd.CommandPath(), hint)
+}
+
+// otherNames are what commands are called elsewhere.
+func otherNames() map[string]string {
+	return map[string]string{
+		"show": "get", "cat": "get", "read": "get", "view": "get", "fetch": "get",
+		"set": "put", "add": "put", "store": "put", "write": "put", "insert": "put", "create": "put", "save": "put",
+		"remove": "delete", "del": "delete", "unset": "delete", "destroy": "purge", "undelete": "restore",
+		"dir": "list", "search": "list --prefix P", "find": "list --prefix P", "versions": "history", "log": "history",
+		"rotate": "key rotate", "check": "doctor", "status": "doctor",
+	}
 }
 
 // shorten shows an argument that may be anything.

@@ -46,7 +46,7 @@ each credential that is selected.`,
 		var o tagOptions
 		if selects() {
 			o.selected, err = selected(nil)
-		} else if o.id, err = nebula.ParseID(args[0]); err == nil {
+		} else if o.id, err = parseID(args[0]); err == nil {
 			o.selected.dryRun, _ = cmd.Flags().GetBool("dry-run")
 			args = args[1:]
 		}

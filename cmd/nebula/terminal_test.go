@@ -400,10 +400,59 @@ func TestQuestionBeforeRotating(t *testing.T) {
 	p.await("Passphrase for local")
 	p.awaitHidden()
 	p.enter("not that one\n")
+	p.answer("try 2 of 3", "nor that\n")
+	p.answer("try 3 of 3", "nor that\n")
 	p.await("opens the slots")
 	p.leave(2)
 	if strings.Contains(p.seen(), "Replace the data key?") {
 		t.Errorf("it asked whether to do what it cannot: %q", p.seen())
+	}
+}
+
+// Two people's passphrases: a rotation asks for the one and then for the other.
+func TestRotatingWithTwoPassphrases(t *testing.T) {
+	env := home(t)
+	sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token").leave(0)
+	for _, phrase := range []string{"correct horse battery", "another horse battery"} {
+		sit(t, append(env, "NEBULA_NEW_PASSPHRASE="+phrase), nil, "key", "add", "--passphrase", "--kdf", "pbkdf2-sha256").leave(0)
+	}
+	p := sit(t, env, nil, "key", "rotate")
+	p.answer("Passphrase for local", "correct horse battery\n")
+	p.answer("try 2 of 3", "another horse battery\n")
+	p.await("Replace the data key?")
+	p.enter("y\n")
+	p.await("1 credential sealed anew")
+	p.leave(0)
+	for _, phrase := range []string{"correct horse battery", "another horse battery"} {
+		env := append(env, "XDG_CONFIG_HOME="+t.TempDir(), "NEBULA_PASSPHRASE="+phrase)
+		sit(t, env, nil, "get", "token").leave(0)
+	}
+}
+
+// A table that does not fit the terminal is written as lines; one that does has
+// its columns, also beside a record that cannot be read.
+func TestTableFitsTheTerminal(t *testing.T) {
+	env := home(t)
+	for _, id := range []string{"a", "b_with_a_longer_name", "c"} {
+		sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", id, "--tag", "team=platform", "--tag", "env=production").leave(0)
+	}
+	base := filepath.Join(strings.TrimPrefix(env[0], "HOME="), ".local", "share", "nebula", "credentials")
+	if err := os.WriteFile(filepath.Join(base, "b_with_a_longer_name.enc.json"), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for columns, want := range map[uint16]string{
+		120: `a                     20\d\d-\d\d-\d\d \d\d:\d\d  20\d\d-.*  -         env=production team=platform\r\nb_with_a_longer_name  unreadable: corrupted\r\nc                     20`,
+		60:  `a\r\n  modified: 20.*\r\n  created: 20.*\r\n  tags: env=production team=platform\r\n`,
+	} {
+		p := sit(t, env, func(c *exec.Cmd) {
+			if err := pty.Setsize(c.Stdin.(*os.File), &pty.Winsize{Rows: 24, Cols: columns}); err != nil {
+				t.Fatal(err)
+			}
+		}, "list", "--long")
+		p.leave(5)
+		if !regexp.MustCompile(want).MatchString(p.seen()) {
+			t.Errorf("%d columns: %s", columns, p.seen())
+		}
 	}
 }
 

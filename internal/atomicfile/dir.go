@@ -35,11 +35,6 @@ func tempName() string {
 	return tempPrefix + hex.EncodeToString(b[:])
 }
 
-// isSpared reports whether a file that is not locked may still get a writer.
-func isSpared(name string, size int64, modified, now time.Time) bool {
-	return strings.HasSuffix(name, sparedSuffix) && size == 0 && now.Sub(modified) < sparedFor
-}
-
 // Dir is one directory, held open, so that it stays the same one even if its
 // path leads elsewhere later. All methods may be called by several goroutines
 // at once, and none after Close. Names are single elements of a path.

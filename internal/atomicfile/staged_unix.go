@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,7 +78,8 @@ func (s *Staged) renameNew(name string) error {
 		return s.linkError(name, err)
 	}
 	if err = unix.Linkat(fd, s.name, fd, name, 0); err == nil {
-		return s.dir.Remove(s.name)
+		_ = s.dir.Remove(s.name) // it is made; if the other name stays, it is swept later
+		return nil
 	}
 	if err == unix.EEXIST {
 		return s.linkError(name, err)
@@ -106,9 +108,7 @@ func (s *Staged) renameReserved(name string) error {
 		if err == nil {
 			_ = unix.Close(fd)
 			err = s.renameIfFree(name)
-			if failed := s.dir.Remove(reservation); err == nil {
-				err = failed
-			}
+			_ = s.dir.Remove(reservation) // if it stays and the name is taken, it is in nobody's way
 			return err
 		}
 		if err != unix.EEXIST && err != unix.EINTR {
@@ -182,4 +182,9 @@ func (d *Dir) lockStale(name string) (fd int, stat Stat, ok bool) {
 		return 0, Stat{}, false
 	}
 	return fd, stat, true
+}
+
+// isSpared reports whether a file that is not locked may still get a writer.
+func isSpared(name string, size int64, modified, now time.Time) bool {
+	return strings.HasSuffix(name, sparedSuffix) && size == 0 && now.Sub(modified) < sparedFor
 }

@@ -48,7 +48,7 @@ const (
 	maxRounds = 10_000_000
 )
 
-// Check returns an error where the parameters are out of bounds. Those of an
+// Check returns an error if the parameters are out of bounds. Those of an
 // unknown kind are not judged.
 func (p Params) Check() error {
 	within := true
@@ -86,7 +86,7 @@ func DeriveSecret(p Params, passphrase []byte) ([]byte, error) {
 }
 
 // Slot is what binds a wrapping: the parameters, the slot's id, and the data
-// of kinds that have some (nil where there is none).
+// of kinds that have some (nil if there is none).
 type Slot struct {
 	Params
 	ID   string
@@ -124,8 +124,8 @@ func (k KEK) Wrap(s Slot, dataKey *Key) Wrapped {
 	return Wrapped{k.commitment, [NonceSize]byte(box[:NonceSize]), [WrappedSize]byte(box[NonceSize:])}
 }
 
-// Unwrap returns the data key. It fails with ErrCommitment where the slot is
-// opened by another secret, and with ErrTag where it was damaged or edited.
+// Unwrap returns the data key. It fails with ErrCommitment if the slot is
+// opened by another secret, and with ErrTag if it was damaged or edited.
 func (k KEK) Unwrap(s Slot, w Wrapped) (*Key, error) {
 	if subtle.ConstantTimeCompare(k.commitment[:], w.Commitment[:]) != 1 {
 		return nil, ErrCommitment
@@ -155,7 +155,7 @@ func AppendBytes[T string | []byte](dst []byte, x T) []byte {
 	return append(dst, x...)
 }
 
-// AppendOptional appends O(x): 0 where x is absent, else 1 and L(x).
+// AppendOptional appends O(x): 0 if x is absent, else 1 and L(x).
 func AppendOptional[T string | []byte](dst []byte, x T, present bool) []byte {
 	if !present {
 		return append(dst, 0)

@@ -83,7 +83,7 @@ func (f *File[L]) Load(key string) (line L, found bool, err error) {
 	return line, found, err
 }
 
-// CheckRoom fails with ErrFull where there is no line of that key, and there are
+// CheckRoom fails with ErrFull if there is no line of that key, and there are
 // maxLines already or none can be added.
 func (f *File[L]) CheckRoom(key string, maxLines int) error {
 	lines, size, err := f.load()
@@ -117,7 +117,7 @@ func (f *File[L]) load() (lines map[string]L, size int, err error) {
 	return f.read(dir)
 }
 
-// Update changes the line of a key to what change returns, or removes it where
+// Update changes the line of a key to what change returns, or removes it if
 // that is nil. All errors are of type [*Error].
 func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	parent := filepath.Dir(f.path)
@@ -200,6 +200,8 @@ func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, int, error) {
 func (f *File[L]) decode(data []byte) (map[string]L, int) {
 	lines := make(map[string]L)
 	number := 0
+	var written bytes.Buffer
+	encoder := newEncoder(&written)
 	for text := range bytes.Lines(data) {
 		number++
 		var l L
@@ -209,7 +211,9 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 		key, err := f.key(l)
 		// Only what would be written is read: encoding/json takes names twice
 		// and in any case, of which the last would count.
-		same := bytes.Equal(encode(map[string]L{key: l}), text)
+		written.Reset()
+		_ = encoder.Encode(l)
+		same := bytes.Equal(written.Bytes(), text)
 		if _, twice := lines[key]; err != nil || twice || !same {
 			return nil, number
 		}
@@ -218,10 +222,15 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 	return lines, 0
 }
 
+func newEncoder(b *bytes.Buffer) *json.Encoder {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	return e
+}
+
 func encode[L any](lines map[string]L) []byte {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
+	e := newEncoder(&b)
 	for _, key := range slices.Sorted(maps.Keys(lines)) {
 		_ = e.Encode(lines[key]) // plain fields, into memory
 	}

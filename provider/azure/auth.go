@@ -3,18 +3,13 @@ package azure
 import (
 	"context"
 	"net/http"
-	"net/http/httptrace"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -26,9 +21,9 @@ const (
 	// toolsLimit is for az and azd, which are slow to start.
 	toolsLimit = 30 * time.Second
 
-	// earliest is how long before its end a token is replaced, at most, and
+	// maxAhead is how long before its end a token is replaced, at most, and
 	// refreshPause how long nothing is tried after that failed.
-	earliest     = 5 * time.Minute
+	maxAhead     = 5 * time.Minute
 	refreshPause = 30 * time.Second
 )
 
@@ -104,7 +99,7 @@ func (a *authenticator) fetch(ctx context.Context, refused string) (string, erro
 		result := a.flight.DoChan("", func() (any, error) { return a.fly(refused) })
 		select {
 		case r := <-result:
-			// Who joined the flight of another may get what was refused here.
+			// A caller that joined the flight of another may get what was refused here.
 			if text, _ := r.Val.(string); r.Err != nil || text != refused {
 				return text, r.Err
 			}
@@ -155,213 +150,19 @@ func (a *authenticator) acquire(ctx context.Context) (token, error) {
 		got, err = a.ofTools(ctx, asked)
 	}
 	if err != nil {
-		status, failure := a.logins.outcome()
-		return token{}, &loginError{status: status, failure: failure, err: err, ended: ctx.Err()}
+		return token{}, &loginError{outcome: a.logins.last(), err: err, ended: ctx.Err()}
 	}
 	// The SDK counts by the system's clock.
 	now, life := a.clock.Now(), time.Until(got.ExpiresOn)
-	ahead := min(earliest, life/5)
+	ahead := min(maxAhead, life/5)
 	if early := time.Until(got.RefreshOn); !got.RefreshOn.IsZero() && early > 0 && early < life {
 		ahead = life - early
 	}
 	return token{text: got.Token, expires: now.Add(life), refresh: now.Add(life - ahead)}, nil
 }
 
-func (a *authenticator) options() azcore.ClientOptions {
-	return azcore.ClientOptions{
-		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: "https://" + a.cloud.login + "/"},
-		Retry:     policy.RetryOptions{MaxRetries: -1},
-		Telemetry: policy.TelemetryOptions{ApplicationID: "nebula"},
-		Transport: a.client,
-	}
-}
-
-func (a *authenticator) ofMachine(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: a.options()}
-	if a.config.ClientID != "" {
-		options.ID = azidentity.ClientID(a.config.ClientID)
-	}
-	credential, err := azidentity.NewManagedIdentityCredential(options)
-	if err != nil {
-		return azcore.AccessToken{}, err
-	}
-	// Claims are not sent to these endpoints. With them the SDK passes by its
-	// cache, which the whole process shares.
-	asked.Claims = "{}"
-	return credential.GetToken(ctx, asked)
-}
-
-func (a *authenticator) ofPrincipal(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	secret, err := a.config.secret()
-	if err != nil {
-		return azcore.AccessToken{}, err
-	}
-	// The login's host is one of our list: asking it whether it is one of
-	// Microsoft's costs a call and tells nothing.
-	credential, err := azidentity.NewClientSecretCredential(a.config.TenantID, a.config.ClientID, secret,
-		&azidentity.ClientSecretCredentialOptions{ClientOptions: a.options(), DisableInstanceDiscovery: true})
-	if err != nil {
-		return azcore.AccessToken{}, err
-	}
-	return credential.GetToken(ctx, asked)
-}
-
-func (a *authenticator) ofWorkload(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	credential, err := azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-		ClientOptions: a.options(), DisableInstanceDiscovery: true,
-		TenantID: a.config.TenantID, ClientID: a.config.ClientID, TokenFilePath: a.config.FederatedTokenFile})
-	if err != nil {
-		return azcore.AccessToken{}, err
-	}
-	return credential.GetToken(ctx, asked)
-}
-
-// secret returns that of a service principal.
-func (c Credential) secret() (string, error) {
-	if c.ClientSecretFile != "" {
-		return httpx.ReadSecretFile("credential.client_secret_file", c.ClientSecretFile)
-	}
-	secret := strings.TrimSpace(string(c.ClientSecret.Reveal()))
-	return secret, httpx.CheckToken("AZURE_CLIENT_SECRET", secret)
-}
-
-// ofTools asks az, and azd where that gives none.
-func (a *authenticator) ofTools(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	if asked.TenantID = a.config.TenantID; asked.TenantID == "" {
-		asked.TenantID = a.vaultTenant()
-	}
-	az, err := azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{TenantID: a.config.TenantID})
-	if err != nil {
-		return azcore.AccessToken{}, err
-	}
-	got, err := az.GetToken(ctx, asked)
-	if err == nil {
-		return got, nil
-	}
-	azd, failed := azidentity.NewAzureDeveloperCLICredential(&azidentity.AzureDeveloperCLICredentialOptions{TenantID: a.config.TenantID})
-	if failed != nil {
-		return azcore.AccessToken{}, err
-	}
-	if got, failed = azd.GetToken(ctx, asked); failed == nil {
-		return got, nil
-	}
-	return azcore.AccessToken{}, err
-}
-
 func (a *authenticator) vaultTenant() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.tenant
-}
-
-// loginTransport notes what came of the requests for a token: the SDK's errors
-// do not tell why nothing answered.
-type loginTransport struct {
-	inner http.RoundTripper
-	reach time.Duration // to connect in; 0 for no limit of its own
-
-	mu      sync.Mutex
-	status  int
-	failure error
-}
-
-func (t *loginTransport) begin() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.status, t.failure = 0, nil
-}
-
-func (t *loginTransport) outcome() (status int, failure error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.status, t.failure
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (t *loginTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	connecting := func() {}
-	if t.reach > 0 {
-		// What is cancelled is freed with the request's own context.
-		ctx, cancel := context.WithCancelCause(r.Context())
-		timer := time.AfterFunc(t.reach, func() { cancel(errUnreached) })
-		connecting = func() { timer.Stop() }
-		r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { timer.Stop() }}))
-	}
-	response, err := t.inner.RoundTrip(r)
-	connecting()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err != nil {
-		t.status, t.failure = 0, err
-		if cause := context.Cause(r.Context()); cause != nil {
-			t.failure = cause
-		}
-		return nil, err
-	}
-	t.status, t.failure = response.StatusCode, nil
-	return response, nil
-}
-
-// CloseIdleConnections lets the client's method through.
-func (t *loginTransport) CloseIdleConnections() {
-	if c, ok := t.inner.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
-
-// challenge is what a vault says to whom it does not know.
-type challenge struct {
-	login, tenant string // of authorization="https://LOGIN/TENANT"
-	resource      string
-}
-
-// parseChallenge reads a header WWW-Authenticate.
-func parseChallenge(header string) (c challenge, ok bool) {
-	scheme, rest, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return challenge{}, false
-	}
-	for part := range strings.SplitSeq(rest, ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		value = strings.Trim(value, `"`)
-		switch strings.ToLower(key) {
-		case "authorization", "authorization_uri":
-			host, ok := strings.CutPrefix(value, "https://")
-			if !ok {
-				return challenge{}, false
-			}
-			c.login, c.tenant, _ = strings.Cut(host, "/")
-		case "resource", "scope":
-			c.resource = strings.TrimSuffix(strings.TrimSuffix(value, "/.default"), "/")
-		}
-	}
-	return c, c.login != "" && isGUID(c.tenant) && c.resource != ""
-}
-
-// answer returns another token for a vault that refused one, if what it asks
-// for is what we have to give.
-func (a *authenticator) answer(ctx context.Context, refused, header string) (string, error) {
-	c, ok := parseChallenge(header)
-	switch {
-	case !ok && header != "":
-		return "", errForeignChallenge()
-	case !ok:
-	case c.resource != a.cloud.resource, !a.isLogin(c.login):
-		return "", errForeignChallenge()
-	case a.config.Type == managedIdentity: // of the one tenant that it has
-	case a.config.TenantID == "":
-		a.mu.Lock()
-		a.tenant = c.tenant
-		a.mu.Unlock()
-	case !strings.EqualFold(c.tenant, a.config.TenantID):
-		return "", errOtherTenant(c.tenant, a.config.TenantID)
-	}
-	return a.bearer(ctx, refused)
-}
-
-// isLogin reports whether a host is the cloud's login, by its name of today or
-// the one of before 2023.
-func (a *authenticator) isLogin(host string) bool {
-	return strings.EqualFold(host, a.cloud.login) ||
-		a.cloud.login == "login.microsoftonline.com" && strings.EqualFold(host, "login.windows.net")
 }

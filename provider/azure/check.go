@@ -25,6 +25,9 @@ import (
 // so, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
+	for _, variable := range d.config.unread {
+		x.Add("environment", nebula.SeverityWarning, variable+" is set, and is not read", "what it would choose is set by credential.type and the settings beside it, and by vault_url")
+	}
 	if !x.identity(ctx) {
 		return x.Findings
 	}
@@ -50,7 +53,7 @@ func (x *examination) identity(ctx context.Context) bool {
 		managedIdentity:  "the managed identity " + c.ClientID,
 		servicePrincipal: "the service principal " + c.ClientID,
 		workloadIdentity: "the workload identity " + c.ClientID,
-		developerTools:   "who is logged in with az or azd",
+		developerTools:   "the login of az or azd",
 	}[c.Type]
 	if c.Type == managedIdentity && c.ClientID == "" {
 		who = "the managed identity of the system"
@@ -96,8 +99,8 @@ func (x *examination) clock(began time.Time, response *http.Response) {
 	x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
 }
 
-// probe is a call that can change nothing, and is refused where the right to it
-// is missing.
+// probe is a call that can change nothing, and is refused if the right to it is
+// missing.
 type probe struct {
 	right    string
 	without  string // what does not work without it

@@ -60,24 +60,27 @@ type Config struct {
 	Retry      provider.RetryPolicy `koanf:"retry"`
 
 	Transport http.RoundTripper // nil: one with our limits
+
+	// unread are variables of Azure's other tools that are set and not read.
+	unread []string
 }
 
 // Credential says who asks.
 type Credential struct {
-	// Type is managed_identity, service_principal, developer_tools (what "az
-	// login" or "azd auth login" left) or workload_identity.
+	// Type is managed_identity, service_principal, developer_tools (the login
+	// of "az login" or "azd auth login") or workload_identity.
 	Type string `koanf:"type"`
 
 	// ClientID of a service principal or a workload identity; of a user
-	// assigned managed identity, where "" is the one assigned by the system.
+	// assigned managed identity, "" is for the one assigned by the system.
 	ClientID string `koanf:"client_id"`
 
 	// TenantID of a service principal or a workload identity. Developer tools
-	// ask in the tenant of the vault where it is "".
+	// ask in the tenant of the vault if it is "".
 	TenantID string `koanf:"tenant_id"`
 
 	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. Where it is "", ClientSecret is used.
+	// each token. If it is "", ClientSecret is used.
 	ClientSecretFile string `koanf:"client_secret_file"`
 	ClientSecret     nebula.Secret
 
@@ -107,6 +110,11 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	if secret := getenv("AZURE_CLIENT_SECRET"); secret != "" {
 		c.Credential.ClientSecret = nebula.NewSecret([]byte(secret))
 	}
+	for _, variable := range []string{"AZURE_TOKEN_CREDENTIALS", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_AUTHORITY_HOST"} {
+		if getenv(variable) != "" {
+			c.unread = append(c.unread, variable)
+		}
+	}
 	return c
 }
 
@@ -125,8 +133,9 @@ func (c Config) Validate() error {
 			problems = append(problems, setting+" "+reason)
 		}
 	}
-	if _, _, err := parseVaultURL(c.VaultURL); err != nil {
-		note("vault_url", err.Error())
+	_, _, wrongURL := parseVaultURL(c.VaultURL)
+	if wrongURL != nil {
+		note("vault_url", wrongURL.Error())
 	}
 	switch {
 	case len(c.SecretPrefix) > maxPrefix:
@@ -138,6 +147,24 @@ func (c Config) Validate() error {
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
 	}
+	c.validateSecrets(note)
+	c.Credential.validate(note)
+	var retry *nebula.Error
+	if errors.As(c.Retry.Validate(), &retry) {
+		problems = append(problems, retry.Message)
+	}
+	if problems == nil {
+		return nil
+	}
+	e := &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
+	if wrongURL != nil {
+		e.Hint = "set vault_url in [storage.azure], or AZURE_KEYVAULT_URL, to https://NAME.vault.azure.net"
+	}
+	return e
+}
+
+// validateSecrets is for what is set on every secret.
+func (c Config) validateSecrets(note func(setting, reason string)) {
 	if n := length(c.ContentType); n > maxContentType {
 		note("content_type", fmt.Sprintf("has %d characters, %d are allowed", n, maxContentType))
 	}
@@ -150,15 +177,6 @@ func (c Config) Validate() error {
 	for _, key := range slices.Sorted(maps.Keys(c.DefaultTags)) {
 		note("default_tags: tag "+strconv.Quote(key), wrongTag(key, c.DefaultTags[key]))
 	}
-	c.Credential.validate(note)
-	var retry *nebula.Error
-	if errors.As(c.Retry.Validate(), &retry) {
-		problems = append(problems, retry.Message)
-	}
-	if problems == nil {
-		return nil
-	}
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
 }
 
 func (a Credential) validate(note func(setting, reason string)) {
@@ -167,9 +185,9 @@ func (a Credential) validate(note func(setting, reason string)) {
 			note(setting, strconv.Quote(id)+" is not a GUID")
 		}
 	}
-	needed := func(setting, id string) {
+	needed := func(setting, variable, id string) {
 		if id == "" {
-			note(setting, "is not set")
+			note(setting, "is not set, nor is "+variable)
 		}
 		optional(setting, id)
 	}
@@ -179,16 +197,16 @@ func (a Credential) validate(note func(setting, reason string)) {
 	case developerTools:
 		optional("credential.tenant_id", a.TenantID)
 	case servicePrincipal:
-		needed("credential.tenant_id", a.TenantID)
-		needed("credential.client_id", a.ClientID)
+		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
+		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
 		if a.ClientSecretFile == "" && len(a.ClientSecret.Reveal()) == 0 {
-			note("credential.client_secret_file", "is not set, nor is AZURE_CLIENT_SECRET")
+			note(clientSecretFile, "is not set, nor is AZURE_CLIENT_SECRET")
 		}
 	case workloadIdentity:
-		needed("credential.tenant_id", a.TenantID)
-		needed("credential.client_id", a.ClientID)
+		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
+		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
 		if a.FederatedTokenFile == "" {
-			note("credential.federated_token_file", "is not set")
+			note(federatedTokenFile, "is not set, nor is AZURE_FEDERATED_TOKEN_FILE")
 		}
 	default:
 		note("credential.type", strconv.Quote(a.Type)+" is not one of managed_identity, service_principal, developer_tools, workload_identity")

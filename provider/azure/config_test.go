@@ -32,6 +32,10 @@ func TestConfigOneByOne(t *testing.T) {
 		what   string
 		change func(*azure.Config)
 	}{
+		{"AZURE_KEYVAULT_URL", func(c *azure.Config) { c.VaultURL = "" }},
+		{"content_type has 256", func(c *azure.Config) { c.ContentType = strings.Repeat("x", 256) }},
+		{"expires_after is 1m0s", func(c *azure.Config) { c.ExpiresAfter = time.Minute }},
+		{"expires_after", func(c *azure.Config) { c.ExpiresAfter = -time.Hour }},
 		{"vault_url is not set", func(c *azure.Config) { c.VaultURL = "" }},
 		{"vault_url must be one of https://NAME.vault.azure.net", func(c *azure.Config) { c.VaultURL = "https://team.vault.azure.net.evil.example" }},
 		{"vault_url has a path", func(c *azure.Config) { c.VaultURL = "https://evil.example/.vault.azure.net" }},

@@ -242,6 +242,31 @@ func TestLiveCallsOfStore(t *testing.T) {
 	costs("get", err, "GET "+a+"/")
 }
 
+// A list with all details fetches no value: metadata is in the tags, and
+// versions are left out.
+func TestLiveListDetails(t *testing.T) {
+	r := newRig(t)
+	c, wire := r.recorded()
+	ctx := t.Context()
+	s := r.storeOn(t, r.made(t, c))
+	for i := range 30 {
+		if _, err := s.Put(ctx, nebula.ID(fmt.Sprintf("n%02d", i)), nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"n": fmt.Sprint(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wire.since()
+	listed := 0
+	for e, err := range s.List(ctx, nebula.ListOptions{Details: true}) {
+		if err != nil || e.Err != nil || e.Metadata == nil || e.Metadata.CreatedAt.IsZero() || len(e.Metadata.Tags) != 1 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		listed++
+	}
+	if calls := wire.since(); listed != 30 || len(calls) != 2 {
+		t.Errorf("%d are listed with %d calls: %q", listed, len(calls), calls)
+	}
+}
+
 // n credentials are n/25 calls, and pages may be empty.
 func TestLiveListCalls(t *testing.T) {
 	r := newRig(t)
@@ -447,4 +472,61 @@ func TestLiveListFailing(t *testing.T) {
 	if listed != 60 || failed != 1 {
 		t.Errorf("%d of 60 are listed, with %d failures", listed, failed)
 	}
+}
+
+// Sixteen processes that write one credential, once each, on condition of what
+// they read, and again after a conflict: nothing that was acknowledged is lost,
+// though Key Vault does not compare, and each writes one version.
+func TestLiveSixteenWriters(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	const writers = 16
+	name, first := record(t, "contested", "first", nil)
+	if _, err := r.open(t, r.principal()).Store(ctx, name, first, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	providers := make([]nebula.Provider, writers)
+	for i := range providers {
+		providers[i] = r.open(t, r.principal())
+	}
+	before := len(r.Requests())
+	acknowledged := make(chan nebula.Version, writers)
+	var group sync.WaitGroup
+	for i, p := range providers {
+		group.Go(func() {
+			_, e := record(t, "contested", fmt.Sprint("value ", i), nil)
+			for {
+				current, err := p.Retrieve(ctx, name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				v, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(current.Version), Previous: current.Envelope})
+				if err == nil {
+					acknowledged <- v
+					return
+				}
+				if !errors.Is(err, nebula.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(acknowledged)
+	calls := len(r.Requests()) - before
+	history, err := providers[0].(full).History(ctx, name)
+	if err != nil || len(history) != writers+1 {
+		t.Errorf("%d versions, %v", len(history), err)
+	}
+	for v := range acknowledged {
+		if !slices.ContainsFunc(history, func(h nebula.VersionInfo) bool { return h.Version == v }) {
+			t.Errorf("version %s was acknowledged and is lost", v)
+		}
+	}
+	if calls > 4*writers {
+		t.Errorf("%d calls", calls)
+	}
+	t.Logf("%d writers: %d calls, %d versions", writers, calls, len(history)-1)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -42,7 +41,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	case errors.As(err, &answered):
 		e = d.explainAnswer(answered)
 	case errors.As(err, &wire), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		e = httpx.Server{Host: d.host, Address: "vault_url", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
+		e = httpx.Server{Host: d.host, Address: "vault_url or AZURE_KEYVAULT_URL", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(err)
 	default:
 		e = errForeignAnswer()
 	}
@@ -85,7 +84,7 @@ func (d *driver) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	case code >= 300 && code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", code),
-			Hint:    "look at vault_url, and at what stands before " + d.host}
+			Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before " + d.host}
 	}
 	e := explainStatus(r.StatusCode, "Key Vault")
 	if r.RawResponse != nil {
@@ -166,7 +165,7 @@ func hasStatus(err error, status int) bool {
 }
 
 // innerCode returns error.innererror.code, which the SDK leaves in the body,
-// and "" where there is none.
+// and "" if there is none.
 func innerCode(err error) string {
 	var r *azcore.ResponseError
 	if !errors.As(err, &r) || r.RawResponse == nil {
@@ -193,87 +192,13 @@ func parseInnerCode(body []byte) string {
 	return answer.Error.Inner.Code
 }
 
-// said returns the code of an error where it is a known one: what a server says
-// is not repeated otherwise.
+// said returns the code of an error if it is a known one: what a server says is
+// not repeated otherwise.
 func said(r *azcore.ResponseError) string {
 	if slices.Contains([]string{"BadParameter", "Unauthorized", "Throttled", "Forbidden", "Conflict"}, r.ErrorCode) {
 		return ", " + r.ErrorCode
 	}
 	return ""
-}
-
-// right is what a call takes.
-type right struct {
-	action string // of a role, below Microsoft.KeyVault/vaults/secrets/
-	policy string // of an access policy: get, list, set, …
-}
-
-// needed returns what a refused call takes.
-func needed(r *azcore.ResponseError) right {
-	if r.RawResponse == nil || r.RawResponse.Request == nil {
-		return right{}
-	}
-	request := r.RawResponse.Request
-	path := strings.Trim(request.URL.Path, "/")
-	deleted := strings.HasPrefix(path, "deletedsecrets/")
-	switch {
-	case request.Method == http.MethodPut:
-		return right{"setSecret/action", "set"}
-	case request.Method == http.MethodPost && deleted:
-		return right{"recover/action", "recover"}
-	case request.Method == http.MethodDelete && deleted:
-		return right{"purge/action", "purge"}
-	case request.Method == http.MethodDelete:
-		return right{"delete", "delete"}
-	case deleted:
-		return right{"readMetadata/action", "get"}
-	case path == "secrets", strings.HasSuffix(path, "/versions"):
-		return right{"readMetadata/action", "list"}
-	}
-	return right{"getSecret/action", "get"}
-}
-
-// explainDenied tells apart who may not, from where one may not, and what
-// nobody may.
-func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
-	need := needed(r)
-	denied := func(message, hint string) *nebula.Error {
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
-	}
-	role := fmt.Sprintf("the identity lacks the action Microsoft.KeyVault/vaults/secrets/%s on the vault %s", need.action, d.vault())
-	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", d.vault(), need.policy)
-	switch innerCode(r) {
-	case secretDisabled:
-		return d.errDisabled(refusedSecret(r))
-	case "SecretExpired", "SecretNotYetValid":
-		return d.errNotNow(refusedSecret(r))
-	case "ForbiddenByRbac":
-		return denied(role, d.roleHint())
-	case "AccessDenied", "ForbiddenByPolicy":
-		return denied(policy, d.policyHint(need.policy))
-	case byFirewall, byConnection:
-		return denied("the firewall of the vault "+d.vault()+" does not let this machine in",
-			"allow its address: az keyvault network-rule add --name "+d.vault()+" --ip-address ADDRESS")
-	}
-	if need.policy == "purge" {
-		return errProtected()
-	}
-	return denied(role+", or its access policy the secret permission "+strconv.Quote(need.policy), d.roleHint())
-}
-
-func (d *driver) roleHint() string {
-	return `az role assignment create --role "Key Vault Secrets Officer" --assignee IDENTITY --scope "$(az keyvault show --name ` +
-		d.vault() + ` --query id --output tsv)"`
-}
-
-func (d *driver) policyHint(permissions string) string {
-	return "add to those that it has: az keyvault set-policy --name " + d.vault() + " --object-id IDENTITY --secret-permissions " + permissions
-}
-
-// vault returns the vault's name, as the commands of az take it.
-func (d *driver) vault() string {
-	name, _, _ := strings.Cut(d.host, ".")
-	return name
 }
 
 func errElsewhere() *nebula.Error {
@@ -282,7 +207,7 @@ func errElsewhere() *nebula.Error {
 }
 
 func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url, and at what stands before it"}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before it"}
 }
 
 // refusedSecret returns the name of the secret that a call was about.
@@ -295,8 +220,8 @@ func refusedSecret(r *azcore.ResponseError) string {
 	return secret
 }
 
-// errDisabled is a conflict and no want of permission: who may do everything
-// cannot read it either.
+// errDisabled is a conflict and no lack of permission: an identity that may do
+// everything cannot read it either.
 func (d *driver) errDisabled(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
 		Hint: "enable it: " + d.setAttributes(secret) + " --enabled true"}

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
@@ -16,8 +13,7 @@ import (
 
 // loginError is a failure to get a token.
 type loginError struct {
-	status  int   // of the last answer; 0 where none came
-	failure error // on the way, where none came
+	outcome       // of the last request
 	ended   error // of the limit of time
 	err     error // the SDK's
 }
@@ -37,8 +33,8 @@ func (d *driver) explainLogin(l *loginError) *nebula.Error {
 	case errors.Is(l.ended, context.Canceled):
 		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider was closed while it got a token"}
 	case c.Type == developerTools:
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: d.identityHint()}
-	case l.status == http.StatusTooManyRequests, l.status >= 500, l.status == http.StatusGone && c.Type == managedIdentity:
+		return d.explainTools(l.err)
+	case l.status == http.StatusTooManyRequests, l.status >= 500:
 		e := explainStatus(l.status, "what gives tokens")
 		e.Kind, e.Err = nebula.ErrUnavailable, nil
 		return e
@@ -57,23 +53,6 @@ func (d *driver) explainLogin(l *loginError) *nebula.Error {
 	return d.explainPrincipal(l)
 }
 
-// explainMachine is for managed identities.
-func (d *driver) explainMachine(l *loginError) *nebula.Error {
-	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: d.identityHint()}
-	id := d.config.Credential.ClientID
-	switch {
-	case l.failure != nil || l.ended != nil:
-		e.Message = "this machine has no managed identity: nothing gives tokens here"
-	case l.status == http.StatusBadRequest && id != "":
-		e.Message = "the managed identity " + id + " is not assigned to this machine"
-	case l.status == http.StatusBadRequest:
-		e.Message = "no managed identity of the system is assigned to this machine"
-	default:
-		e.Message = fmt.Sprintf("this machine has no managed identity: what should give tokens answered with status %d", l.status)
-	}
-	return e
-}
-
 // explainPrincipal is for service principals and workload identities.
 func (d *driver) explainPrincipal(l *loginError) *nebula.Error {
 	c := d.config.Credential
@@ -87,7 +66,7 @@ func (d *driver) explainPrincipal(l *loginError) *nebula.Error {
 		700024:  "the token of this workload has expired",
 		53003:   "a conditional access policy does not allow it",
 	}
-	for _, code := range loginCodes(l.err) {
+	for _, code := range loginCodes(l.body) {
 		if words := why[code]; words != "" {
 			message += fmt.Sprintf(": %s (AADSTS%d)", words, code)
 			break
@@ -97,15 +76,7 @@ func (d *driver) explainPrincipal(l *loginError) *nebula.Error {
 }
 
 // loginCodes returns the numbers of the login's error.
-func loginCodes(err error) []int {
-	var failed *azidentity.AuthenticationFailedError
-	if !errors.As(err, &failed) || failed.RawResponse == nil || failed.RawResponse.Body == nil {
-		return nil
-	}
-	body, err := io.ReadAll(io.LimitReader(failed.RawResponse.Body, maxAnswer))
-	if err != nil {
-		return nil
-	}
+func loginCodes(body []byte) []int {
 	var answer struct {
 		Codes []int `json:"error_codes"`
 	}
@@ -113,17 +84,17 @@ func loginCodes(err error) []int {
 	return answer.Codes
 }
 
-// identityHint says where to look where the identity is what is wrong.
+// identityHint says where to look if the identity is what is wrong.
 func (d *driver) identityHint() string {
 	switch d.config.Credential.Type {
 	case servicePrincipal:
-		return "look at credential.tenant_id, client_id and client_secret_file"
+		return "look at credential.tenant_id, client_id and client_secret_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 	case workloadIdentity:
-		return "look at credential.tenant_id, client_id and federated_token_file"
+		return "look at credential.tenant_id, client_id and federated_token_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
 	case developerTools:
 		return "log in: az login, or azd auth login"
 	}
-	return "assign one, or set credential.type to service_principal or developer_tools"
+	return d.machineHint()
 }
 
 func errSameToken() *nebula.Error {
@@ -133,11 +104,11 @@ func errSameToken() *nebula.Error {
 func errForeignChallenge() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
 		Message: "the vault does not accept the token, and asks for one of another login or for another service: it is given none",
-		Hint:    "look at vault_url, and at what stands before the vault"}
+		Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before the vault"}
 }
 
 // errOtherTenant is given ids that were found to be GUIDs.
 func errOtherTenant(vault, ours string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
-		Message: "the vault is of the tenant " + vault + ", the identity of " + ours, Hint: "look at credential.tenant_id and vault_url"}
+		Message: "the vault is of the tenant " + vault + ", the identity of " + ours, Hint: "look at credential.tenant_id (AZURE_TENANT_ID) and vault_url (AZURE_KEYVAULT_URL)"}
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
@@ -42,6 +44,15 @@ func (a *access) identity() string {
 		host = "[" + host + "]"
 	}
 	return a.server.Scheme + "://" + host + ":" + port + a.server.Path
+}
+
+// explain says what a failure means in which the server gave no answer.
+func (a *access) explain(err error) *nebula.Error {
+	s := httpx.Server{Host: a.server.Host, Address: a.source, Authorities: "certificate-authority of " + a.source}
+	if a.proxy != nil {
+		s.Proxy, s.ProxySetting = a.proxy.Host, "proxy-url in "+a.source
+	}
+	return s.Explain(err)
 }
 
 // credential is who asks.
@@ -101,7 +112,7 @@ func (c Config) fromPod() (*access, error) {
 	ca := filepath.Join(c.ServiceAccount, "ca.crt")
 	roots, err := httpx.LoadRoots(ca)
 	if err != nil {
-		return nil, errors.New("the pod's service account: " + strconv.Quote(ca) + ": " + httpx.FileProblem(err))
+		return nil, errors.New("the pod's service account: " + strconv.Quote(ca) + ": " + atomicfile.Reason(err))
 	}
 	return &access{source: "the pod's service account", server: server, roots: roots,
 		credential: tokenFile{path: filepath.Join(c.ServiceAccount, "token")}}, nil

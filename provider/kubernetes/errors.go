@@ -109,7 +109,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	if errors.As(err, &answered) {
 		e = d.explainAnswer(answered)
 	} else {
-		e = httpx.Server{Host: d.access.server.Host, Address: d.access.source, Authorities: "certificate-authority of " + d.access.source}.Explain(err)
+		e = d.access.explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
@@ -290,8 +290,23 @@ func (d *driver) errTerminating() *nebula.Error {
 		Hint:    "wait until it is gone and make it again, or look at namespace"}
 }
 
-// errForeignSecret is for a Secret that somebody else made under the name of
-// one of ours.
+// errStranger is for a Secret that somebody made who knows nothing of nebula.
+func (d *driver) errStranger(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted,
+		Message: fmt.Sprintf("the Secret %s in namespace %s is not a nebula record, and is left alone", secret, d.names.namespace),
+		Hint: "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret +
+			"; what it holds is taken over with: nebula import kubernetes:" + secret}
+}
+
+// errLost is for a record of ours of which nobody knows the id.
+func (d *driver) errLost(secret string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted,
+		Message: fmt.Sprintf("the Secret %s in namespace %s has lost the annotation %s, and the id with it", secret, d.names.namespace, idAnnotation),
+		Hint:    "whoever knows the id mends it with a put or tag of that id; else: kubectl -n " + d.names.namespace + " annotate secret " + secret + " " + idAnnotation + "=ID"}
+}
+
+// errForeignSecret is for a Secret that is marked as another credential's, or
+// another store's.
 func (d *driver) errForeignSecret(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, d.names.namespace),

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,5 +106,93 @@ func TestLiveLateChanges(t *testing.T) {
 				t.Errorf("what was acknowledged is gone: %v", err)
 			}
 		})
+	}
+}
+
+// A connection that a router forgot carries requests into the void, and says
+// nothing. It is noticed, and what is tried again gets through on another one.
+func TestLiveDeadConnection(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	tunnel := faultproxy.StartTunnel(t, hostOf(t, s.Address))
+	c := liveConfig(t, s, s.Namespace(t))
+	c.KubeconfigPath = kubeconfigFor(t, "https://"+tunnel.Address(), s.CA, map[string]any{}, map[string]any{"token": s.AdminToken})
+	p := open(t, c)
+	name, e := record(t, "x", "1", nil)
+	v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := tunnel.Drop(); n != 1 {
+		t.Fatalf("%d connections are open, want one", n)
+	}
+	_, next := record(t, "x", "2", nil)
+	var both sync.WaitGroup
+	both.Go(func() {
+		if _, err := p.Retrieve(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	})
+	both.Go(func() {
+		if _, err := p.Store(t.Context(), name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(v)}); err != nil {
+			t.Error(err)
+		}
+	})
+	both.Wait()
+	if n := tunnel.Connections(); n != 2 {
+		t.Errorf("%d connections were made, want another one", n)
+	}
+}
+
+// Whatever the network does to the requests, each operation ends as the server
+// has it.
+func TestLiveFaults(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	c, proxy := faulty(t, s)
+	c.Retry.BaseDelayMS, c.Retry.MaxDelayMS, c.Retry.MaxRetries = 10, 100, 10
+	p := open(t, c)
+	name, e := record(t, "x", "", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil { // the server was heard of
+		t.Fatal(err)
+	}
+	for _, fault := range []faultproxy.Fault{faultproxy.ResetBefore(), faultproxy.ResetAfter(), faultproxy.Cut(),
+		faultproxy.Answer(503, ""), faultproxy.Answer(429, "0"), faultproxy.Answer(503, "soon"), faultproxy.Answer(502, "").WithBody("text/html", "<html>")} {
+		if err := remove(t.Context(), p, name); err != nil {
+			t.Fatal(err)
+		}
+		before := proxy.Count(fault.Kind)
+		end := proxy.Add(faultproxy.Rule{Probability: 0.25, Fault: fault})
+		for i := range 4 {
+			storesAndDeletes(t, p, fmt.Sprint(fault.Kind, fault.Status, i))
+		}
+		end()
+		if proxy.Count(fault.Kind) == before {
+			t.Errorf("nothing met %s", fault.Kind)
+		}
+	}
+}
+
+// storesAndDeletes makes a credential, writes over it, and removes it, each on
+// condition that nobody else did. There must be none.
+func storesAndDeletes(t *testing.T, p nebula.Provider, value string) {
+	t.Helper()
+	condition := nebula.IfAbsent()
+	for i := range 3 {
+		name, e := record(t, "x", fmt.Sprint(value, i), map[string]string{"i": fmt.Sprint(i)})
+		v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: condition})
+		if err != nil {
+			t.Fatalf("%s: store %d: %v", value, i, err)
+		}
+		condition = nebula.IfVersion(v)
+		got, err := p.Retrieve(t.Context(), name)
+		if err != nil || got.Version != v || string(got.Envelope.Bytes()) != string(e.Bytes()) {
+			t.Fatalf("%s: version %q became %q, %v", value, v, got.Version, err)
+		}
+	}
+	name, _ := record(t, "x", "", nil)
+	if existed, err := p.Delete(t.Context(), name, condition); !existed || err != nil {
+		t.Fatalf("%s: delete: %v, %v", value, existed, err)
+	}
+	if found, err := p.Exists(t.Context(), name); found || err != nil {
+		t.Fatalf("%s: it is still there: %v", value, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
@@ -102,7 +103,7 @@ func (c Config) fromKubeconfig(paths []string) (*access, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the kubeconfig %q: %s", path, httpx.FileProblem(err))
+			return nil, fmt.Errorf("the kubeconfig %q: %s", path, atomicfile.Reason(err))
 		}
 		read++
 	}
@@ -350,7 +351,7 @@ func contents(dir, path string, data []byte) ([]byte, error) {
 	path = resolved(dir, path)
 	data, err := readFile(path)
 	if err != nil {
-		return nil, errors.New(strconv.Quote(path) + ": " + httpx.FileProblem(err))
+		return nil, errors.New(strconv.Quote(path) + ": " + atomicfile.Reason(err))
 	}
 	return data, nil
 }

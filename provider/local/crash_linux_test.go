@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider/local"
+	"github.com/nebula-credential/nebula/providertest"
 )
 
 // calls are those by which a store or a deletion can go wrong.
@@ -23,10 +25,10 @@ var calls = []string{"openat", "fchmod", "flock", "write", "fsync", "renameat", 
 
 // injected runs role in another process, in which strace does what at the nth
 // of the calls. It reports whether there was an nth.
-func injected(t *testing.T, role, dir, call, what string, nth int) (hit bool) {
+func injected(t *testing.T, role, dir, call, what string, nth int, environment ...string) (hit bool) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
-	cmd := other(t.Context(), role, dir)
+	cmd := other(t.Context(), role, dir, environment...)
 	cmd.Args = append([]string{"strace", "-f", "-qq", "-o", log, "-e", "trace=" + call,
 		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, what, nth)}, cmd.Args...)
 	cmd.Path, cmd.Stderr = strace(t), nil
@@ -67,6 +69,34 @@ func TestKilledAtEveryCall(t *testing.T) {
 		t.Logf("%s was killed at %d calls", role, hits)
 		if hits < 8 {
 			t.Errorf("%s was killed at %d calls only: strace does not see them", role, hits)
+		}
+	}
+}
+
+// TestKilledWhileMakingTheKeyring: with and without locks, there is none then or
+// a whole one, and the next process goes on from there.
+func TestKilledWhileMakingTheKeyring(t *testing.T) {
+	for _, locking := range []bool{true, false} {
+		hits := 0
+		for _, call := range []string{"openat", "flock", "write", "fsync", "renameat2", "close"} {
+			for nth := 1; nth < 40; nth++ {
+				s := newStore(t, func(c *local.Config) { c.EnableLocking = locking })
+				s.put("id", "v")
+				if !injected(t, "init", s.dir, call, "signal=KILL", nth, fmt.Sprint("NEBULA_TEST_LOCKING=", locking)) {
+					break
+				}
+				hits++
+				_, err := s.Retrieve(t.Context(), nebula.KeyringName())
+				_, again := s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+				made := err == nil && nebula.KindOf(again) == nebula.ErrAlreadyExists
+				free := nebula.KindOf(err) == nebula.ErrNotFound && again == nil
+				if !made && !free {
+					t.Errorf("killed at %s %d: %v; made again: %v", call, nth, err, again)
+				}
+			}
+		}
+		if hits < 6 {
+			t.Errorf("it was killed at %d calls only", hits)
 		}
 	}
 }
@@ -237,36 +267,4 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	fails(t, err, nebula.ErrPermissionDenied, "store", "read-only")
 	fails(t, deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})), nebula.ErrPermissionDenied, "delete", "read-only")
 	s.holds("id", record)
-}
-
-// What a folding file system changes is tested everywhere by a hook, and here on
-// one, where the kernel has it. Nothing that could be installed brings it.
-func TestFoldingFileSystem(t *testing.T) {
-	image := filepath.Join(t.TempDir(), "image")
-	mkfs, err := exec.LookPath("mkfs.vfat")
-	if err != nil || os.Geteuid() != 0 {
-		t.Skip("needs root and mkfs.vfat")
-	}
-	if out, err := exec.Command(mkfs, "-C", image, "4096").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-o", "loop,umask=077", image, dir).CombinedOutput(); err != nil {
-		t.Skipf("needs vfat in the kernel: %s", out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
-	s := openStore(t, filepath.Join(dir, "credentials"))
-	record := s.put("Token", "v")
-	_, err = s.Store(t.Context(), named("token"), sealed("token", "w", nil), nebula.StoreOptions{})
-	fails(t, err, nebula.ErrConflict, "store", "case alone", "Token.enc.json")
-	if _, err := s.Retrieve(t.Context(), named("TOKEN")); nebula.KindOf(err) != nebula.ErrNotFound {
-		t.Errorf("retrieve: %v", err)
-	}
-	if found, err := s.Exists(t.Context(), named("token")); found || err != nil {
-		t.Errorf("exists: %v, %v", found, err)
-	}
-	if err := deleted(s.Delete(t.Context(), named("token"), nebula.Precondition{})); err != nil {
-		t.Errorf("delete: %v", err)
-	}
-	s.holds("Token", record)
 }

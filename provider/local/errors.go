@@ -59,7 +59,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": the file system is read-only",
 			Hint: "mount it for writing"}
 	case errors.Is(err, fs.ErrPermission):
-		return errDenied(path, d.address())
+		return errDenied(err, path, d.address())
 	case errors.Is(err, fs.ErrNotExist):
 		return provider.NotFound()
 	case errors.As(err, &reserved), atomicfile.IsTransient(err):
@@ -92,9 +92,9 @@ func (d *driver) errNotLocked(path string, err error) *nebula.Error {
 
 // errDenied names the mode that denies access: that of the record's file, of the
 // directory, or of a directory above it that we may not pass.
-func errDenied(path, base string) *nebula.Error {
+func errDenied(cause error, path, base string) *nebula.Error {
 	target := base
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && !isOurName(path) {
+	if isFilesMode(cause, path) {
 		target = path
 	}
 	info, err := os.Lstat(target)
@@ -113,25 +113,25 @@ func errDenied(path, base string) *nebula.Error {
 	case owner != "":
 		denied.Message += ", and " + owner
 		denied.Hint = "run it as that user"
-	case target == path:
-		denied.Hint = atomicfile.Restrict(path)
 	case target == base:
 		denied.Hint = atomicfile.RestrictDir(base)
+	case target == path:
+		denied.Hint = atomicfile.Restrict(path)
 	default:
 		denied.Hint = "set base_path to a directory that you may write, or get access to " + target
 	}
 	return denied
 }
 
-// isOurName reports whether the path is that of a temporary file. It is ours, so
-// the mode of the directory decides.
-func isOurName(path string) bool {
-	for i := len(path) - 1; i >= 0; i-- {
-		if os.IsPathSeparator(path[i]) {
-			return atomicfile.IsTemp(path[i+1:])
-		}
+// isFilesMode reports whether the mode of the file at path decided. That of the
+// directory does if a file is made, renamed or removed.
+func isFilesMode(cause error, path string) bool {
+	var onPath *fs.PathError
+	if !errors.As(cause, &onPath) || onPath.Op != "open" {
+		return false
 	}
-	return false
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func ownerOf(path string) string {

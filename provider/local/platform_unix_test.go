@@ -282,6 +282,9 @@ func TestReadingNeedsNoWriting(t *testing.T) {
 				t.Errorf("mode %04o: %q does not say %q", mode, out, want)
 			}
 		}
+		if strings.Contains(out, "chmod 600") || strings.Contains(out, "mode 0600") {
+			t.Errorf("mode %04o: a file's mode has nothing to do with it: %q", mode, out)
+		}
 		_ = os.Chmod(s.dir, 0o700)
 	}
 }

@@ -80,7 +80,9 @@ func readOnly(ctx context.Context, p full) error {
 	if !errors.Is(err, nebula.ErrPermissionDenied) {
 		return fmt.Errorf("store: %w", err)
 	}
-	if _, err := p.Delete(ctx, named("id"), nebula.Precondition{}); !errors.Is(err, nebula.ErrPermissionDenied) {
+	_, err = p.Delete(ctx, named("id"), nebula.Precondition{})
+	fmt.Println(err)
+	if !errors.Is(err, nebula.ErrPermissionDenied) {
 		return fmt.Errorf("delete: %w", err)
 	}
 	return nil

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"path/filepath"
+	"reflect"
+)
+
+// set gives a field its value.
+func (l *loader) set(f *field, raw any, origin string) {
+	before := f.origin
+	value := reflect.New(f.value.Type()).Elem()
+	value.Set(f.value)
+	f.origin = origin
+	if allowed := assign(f.value, raw, origin != l.config.Path); allowed != "" {
+		l.wrong(f.key, f.show(raw), allowed)
+		f.origin = before
+		return
+	}
+	switch {
+	case !f.isPath():
+	case f.value.Kind() == reflect.Slice:
+		for i := range f.value.Len() {
+			l.setPath(f, f.value.Index(i), f.value.Index(i).String())
+		}
+	case !l.setPath(f, f.value, f.value.String()):
+		f.value.Set(value) // one problem, not another one from the provider
+	}
+}
+
+// setPath sets a value that names a file or directory, if it does.
+func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
+	path := l.config.env.expand(text)
+	switch {
+	case path == "":
+		l.wrong(f.key, f.show(text), "must name a file or directory")
+		return false
+	case LooksLikeKey(text):
+		l.wrong(f.key, hidden, "must be a path, and looks like a key or a token itself"+l.elsewhere(f))
+		return false
+	case filepath.IsAbs(path):
+	case f.key == "key.file" && f.origin != l.config.Path:
+		// Who sets the variable for one command means the directory that they
+		// are in. A store that depends on it would be another one each time.
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+	default:
+		l.wrong(f.key, f.show(text), "must be an absolute path, or begin with ~/")
+		return false
+	}
+	value.SetString(path)
+	return true
+}
+
+// elsewhere says where a key would be taken that stands where a path belongs.
+func (l *loader) elsewhere(f *field) string {
+	if f.key == "key.file" || f.key == "key.files" {
+		return "; the line of a key file is taken from " + envKey
+	}
+	return ""
+}

@@ -1,0 +1,63 @@
+package azure
+
+import (
+	"context"
+	"strings"
+)
+
+// challenge is what a vault says to whom it does not know.
+type challenge struct {
+	login, tenant string // of authorization="https://LOGIN/TENANT"
+	resource      string
+}
+
+// parseChallenge reads a header WWW-Authenticate.
+func parseChallenge(header string) (c challenge, ok bool) {
+	scheme, rest, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return challenge{}, false
+	}
+	for part := range strings.SplitSeq(rest, ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		value = strings.Trim(value, `"`)
+		switch strings.ToLower(key) {
+		case "authorization", "authorization_uri":
+			host, ok := strings.CutPrefix(value, "https://")
+			if !ok {
+				return challenge{}, false
+			}
+			c.login, c.tenant, _ = strings.Cut(host, "/")
+		case "resource", "scope":
+			c.resource = strings.TrimSuffix(strings.TrimSuffix(value, "/.default"), "/")
+		}
+	}
+	return c, c.login != "" && isGUID(c.tenant) && c.resource != ""
+}
+
+// answer returns another token for a vault that refused one, if what it asks
+// for is what we have to give.
+func (a *authenticator) answer(ctx context.Context, refused, header string) (string, error) {
+	c, ok := parseChallenge(header)
+	switch {
+	case !ok && header != "":
+		return "", errForeignChallenge()
+	case !ok:
+	case c.resource != a.cloud.resource, !a.isLogin(c.login):
+		return "", errForeignChallenge()
+	case a.config.Type == managedIdentity: // of the one tenant that it has
+	case a.config.TenantID == "":
+		a.mu.Lock()
+		a.tenant = c.tenant
+		a.mu.Unlock()
+	case !strings.EqualFold(c.tenant, a.config.TenantID):
+		return "", errOtherTenant(c.tenant, a.config.TenantID)
+	}
+	return a.bearer(ctx, refused)
+}
+
+// isLogin reports whether a host is the cloud's login, by its name of today or
+// the one of before 2023.
+func (a *authenticator) isLogin(host string) bool {
+	return strings.EqualFold(host, a.cloud.login) ||
+		a.cloud.login == "login.microsoftonline.com" && strings.EqualFold(host, "login.windows.net")
+}
