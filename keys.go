@@ -265,19 +265,19 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: err}
 	}
 	if err != nil {
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	case !info.Mode().IsRegular():
 		return secret, invalid("not a regular file", "", nil)
 	}
 	wide, err := atomicfile.TooWideFile(f, k.AllowGroupRead)
 	if err != nil {
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	}
 	if wide != "" {
 		return secret, invalid(wide, k.restrict(f), nil)
@@ -286,7 +286,7 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	defer clear(text)
 	n, err := io.ReadFull(f, text)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return secret, invalid(reason(err), "", err)
+		return secret, invalid(atomicfile.Reason(err), "", err)
 	}
 	secret, err = seal.ParseKeyFile(text[:n])
 	if err != nil {
@@ -306,7 +306,7 @@ func CreateKeyFile(path string) error {
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
-		return &Error{Kind: kind, Message: "key file " + path + ": " + reason(err), Err: err}
+		return &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
 	}
 	return nil
 }
@@ -331,15 +331,6 @@ func fileKind(err error) Kind {
 		return ErrUnavailable
 	}
 	return ErrInvalidConfig
-}
-
-// reason is what a system call says, without the path that we say ourselves.
-func reason(err error) string {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err.Error()
-	}
-	return err.Error()
 }
 
 func (s Slot) seal() seal.Slot {

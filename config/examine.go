@@ -71,7 +71,7 @@ func unmakable(dir string) string {
 			return ""
 		case errors.Is(err, fs.ErrNotExist) || isBelowFile(err):
 		default:
-			return path + ": " + reason(err)
+			return path + ": " + atomicfile.Reason(err)
 		}
 		if filepath.Dir(path) == path {
 			return path + " is not there"

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // maxFileSize is far beyond any configuration.
@@ -84,14 +85,5 @@ func unreadableFile(path string, err error) error {
 	if LooksLikeKey(path) {
 		path = hidden
 	}
-	return &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + reason(err), Err: err}
-}
-
-// reason is what a system call says, without the path that we say ourselves.
-func reason(err error) string {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err.Error()
-	}
-	return err.Error()
+	return &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + atomicfile.Reason(err), Err: err}
 }

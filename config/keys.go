@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // Keys knows where the keys of one store are looked for.
@@ -256,7 +257,7 @@ func (k *Keys) CheckPassphrases() []nebula.Finding {
 			_ = f.Close()
 			continue
 		}
-		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + reason(err)}
+		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + atomicfile.Reason(err)}
 		var wide *wideError
 		if errors.As(err, &wide) {
 			finding.Fix = wide.fix

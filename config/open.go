@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -223,21 +224,8 @@ func isWithin(dir, path string) bool {
 	if path == "" || dir == "" {
 		return false
 	}
-	inside, err := filepath.Rel(resolve(dir), resolve(path))
+	inside, err := filepath.Rel(atomicfile.Resolve(dir), atomicfile.Resolve(path))
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
-}
-
-// resolve follows the links in as much of the path as there is.
-func resolve(path string) string {
-	path = filepath.Clean(path)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	dir := filepath.Dir(path)
-	if dir == path {
-		return path
-	}
-	return filepath.Join(resolve(dir), filepath.Base(path))
 }
 
 // Exists reports whether something is there, be it a link to nothing.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // The variables that hold or name the default store's passphrase.
@@ -207,7 +208,7 @@ func (e *pathError) Error() string {
 	if shownPath(e.path) == hidden && !Exists(e.path) {
 		return "there is no such file, and the name is not shown, since it may be the secret itself"
 	}
-	return e.path + ": " + reason(e.err)
+	return e.path + ": " + atomicfile.Reason(e.err)
 }
 
 func (e *pathError) Unwrap() error { return e.err }

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // The forms of output.
@@ -37,7 +37,7 @@ func outputError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "standard output cannot be written: " + reason(err), Err: err}
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "standard output cannot be written: " + atomicfile.Reason(err), Err: err}
 }
 
 // writeJSON writes one line. What a terminal would obey is written as \u….
@@ -256,12 +256,4 @@ func formatTime(t time.Time) string {
 		}
 	}
 	return t.UTC().Format(layout)
-}
-
-// reason is what a system call says, without the path that we say ourselves.
-func reason(err error) string {
-	if p, ok := err.(*os.PathError); ok { //nolint:errorlint // as os returns it
-		return p.Err.Error()
-	}
-	return err.Error()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // valueHint is for those who give the value as an argument, where other
@@ -225,7 +226,7 @@ func unreadableFile(path string, err error) error {
 	if kind == nebula.ErrInvalidConfig {
 		kind = nebula.ErrUsage
 	}
-	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + reason(err), Err: err}
+	return &nebula.Error{Kind: kind, Op: "put", Message: "--file " + path + ": " + atomicfile.Reason(err), Err: err}
 }
 
 var errTooMuch = errors.New("more than can be stored")
@@ -271,7 +272,7 @@ func readLimited(r io.Reader, limit int) ([]byte, error) {
 			return value, nil
 		case err != nil:
 			clear(value)
-			return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "the value cannot be read: " + reason(err), Err: err}
+			return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "put", Message: "the value cannot be read: " + atomicfile.Reason(err), Err: err}
 		}
 	}
 }

@@ -1,12 +1,12 @@
 package httpx
 
 import (
-	"errors"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // maxSecretFile is far more than any token takes, in bytes.
@@ -19,12 +19,12 @@ func ReadSecretFile(what, path string) (string, error) {
 	subject := what + " " + strconv.Quote(path)
 	file, err := os.Open(path)
 	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: subject + ": " + FileProblem(err), Err: err}
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: subject + ": " + atomicfile.Reason(err), Err: err}
 	}
 	defer file.Close()
 	data, err := ReadAll(file, maxSecretFile)
 	if err != nil {
-		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: subject + " cannot be read: " + FileProblem(err), Err: err}
+		return "", &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: subject + " cannot be read: " + atomicfile.Reason(err), Err: err}
 	}
 	secret := strings.TrimSpace(string(data))
 	return secret, CheckToken(subject, secret)
@@ -42,13 +42,4 @@ func CheckToken(what, token string) error {
 		}
 	}
 	return nil
-}
-
-// FileProblem says why a file cannot be used, without its name.
-func FileProblem(err error) string {
-	var inPath *os.PathError
-	if errors.As(err, &inPath) {
-		return inPath.Err.Error()
-	}
-	return err.Error()
 }

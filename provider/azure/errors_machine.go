@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
 // metadataHost is where virtual machines ask for tokens.
@@ -47,7 +47,7 @@ func (d *driver) explainMachine(l *loginError) *nebula.Error {
 func arcKeyProblem(path string) string {
 	file, err := os.Open(path)
 	if err != nil {
-		return httpx.FileProblem(err)
+		return atomicfile.Reason(err)
 	}
 	defer file.Close()
 	return "it is not where the agent puts its keys, or was not accepted"

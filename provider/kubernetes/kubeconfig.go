@@ -16,6 +16,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
@@ -102,7 +103,7 @@ func (c Config) fromKubeconfig(paths []string) (*access, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the kubeconfig %q: %s", path, httpx.FileProblem(err))
+			return nil, fmt.Errorf("the kubeconfig %q: %s", path, atomicfile.Reason(err))
 		}
 		read++
 	}
@@ -235,7 +236,7 @@ func (c cluster) access() (*access, error) {
 	return a, nil
 }
 
-// identify says as whom the server is asked. Where several are given, a
+// identify says as whom the server is asked. If several are given, a
 // certificate goes with each, and of the rest the first of: token file, token,
 // password, plugin.
 func (u user) identify(a *access, c cluster) error {
@@ -287,7 +288,7 @@ func (a *access) show(certificate func(*tls.CertificateRequestInfo) (*tls.Certif
 	a.tls.GetClientCertificate = certificate
 }
 
-// certificate returns nil where the user has none.
+// certificate returns nil if the user has none.
 func (u user) certificate() (*certificateFiles, error) {
 	certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
 	if err != nil {
@@ -339,7 +340,7 @@ func escapeHeader(key string) string {
 }
 
 // contents returns what stands in the kubeconfig itself or in the file, and nil
-// where there is neither.
+// if there is neither.
 func contents(dir, path string, data []byte) ([]byte, error) {
 	if len(data) > 0 && path != "" {
 		return nil, errors.New("it is given twice, as a file and as data")
@@ -350,7 +351,7 @@ func contents(dir, path string, data []byte) ([]byte, error) {
 	path = resolved(dir, path)
 	data, err := readFile(path)
 	if err != nil {
-		return nil, errors.New(strconv.Quote(path) + ": " + httpx.FileProblem(err))
+		return nil, errors.New(strconv.Quote(path) + ": " + atomicfile.Reason(err))
 	}
 	return data, nil
 }

@@ -50,8 +50,8 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return m.version(), err
 }
 
-// writeAnyway writes whatever stands there. A repetition changes nothing where
-// the earlier attempt was carried out: the patch is of what is there already.
+// writeAnyway writes whatever is there. A repetition changes nothing if the
+// earlier attempt was carried out: the patch is of what is there already.
 func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
@@ -66,7 +66,7 @@ func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error)
 	return m, err
 }
 
-// writeAbsent writes where there is none.
+// writeAbsent writes if there is none.
 func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error

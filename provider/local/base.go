@@ -3,8 +3,6 @@ package local
 import (
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +117,7 @@ func (b *bases) open() (*base, error) {
 }
 
 func (b *bases) resolve() {
-	path := resolve(b.configured)
+	path := atomicfile.Resolve(b.configured)
 	b.path.Store(&path)
 }
 
@@ -165,19 +163,4 @@ func restrict(path, command string) string {
 	default:
 		return "modes are set by the mount of " + system + ": use its option umask=077"
 	}
-}
-
-// resolve follows the symbolic links of a path whose last elements may be
-// missing.
-func resolve(path string) string {
-	path = filepath.Clean(path)
-	resolved, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		return resolved
-	}
-	parent := filepath.Dir(path)
-	if parent == path || !errors.Is(err, os.ErrNotExist) {
-		return path
-	}
-	return filepath.Join(resolve(parent), filepath.Base(path))
 }

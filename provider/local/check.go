@@ -16,7 +16,7 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding { return d.CheckEar
 // CheckEarly implements [provider.EarlyChecker]: opening refuses a directory
 // that is not safe to use, and the examination says why.
 func (d *driver) CheckEarly(ctx context.Context) []nebula.Finding {
-	path := resolve(d.config.BasePath)
+	path := atomicfile.Resolve(d.config.BasePath)
 	x := &examination{driver: d, path: path}
 	stat, err := atomicfile.StatPath(path)
 	if isMissing(err) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
 )
@@ -141,7 +142,7 @@ func (c Config) Validate() error {
 	}
 	if c.CACert != "" {
 		if _, err := httpx.LoadRoots(c.CACert); err != nil {
-			note("ca_cert", strconv.Quote(c.CACert)+": "+httpx.FileProblem(err))
+			note("ca_cert", strconv.Quote(c.CACert)+": "+atomicfile.Reason(err))
 		}
 	}
 	c.Auth.validate(note)
@@ -203,7 +204,7 @@ func (c Config) resolve() (resolved, error) {
 		r.roots, err = httpx.LoadRoots(c.CACert)
 	}
 	if err != nil { // it changed since it was examined
-		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: httpx.FileProblem(err), Err: err}
+		return resolved{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: atomicfile.Reason(err), Err: err}
 	}
 	return r, nil
 }
