@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -230,6 +231,19 @@ func (s *StatusError) hasCause(reason string) bool {
 func refusal(err error) (s *StatusError, ok bool) {
 	ok = errors.As(err, &s) && !s.admission()
 	return s, ok
+}
+
+// orUnknown is for a condition that does not hold. If an earlier attempt lost its
+// answer, that one may have been carried out, and another writer came after it.
+func orUnknown(ctx context.Context, err error) error {
+	var conflict *nebula.Error
+	if !provider.IsRepeat(ctx) || !errors.As(err, &conflict) {
+		return err
+	}
+	unknown := *conflict
+	unknown.Message += "; whether this was done before is not known, since its answer was lost"
+	unknown.Err = errors.Join(provider.ErrUnclear, conflict.Err)
+	return &unknown
 }
 
 // isMissing reports a 404 of the API itself about a Secret: any server has a
