@@ -76,43 +76,20 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 	var tried []Key
 	var absent error
 	for i := 0; i < len(keys); i++ {
-		key, fits := keys[i], false
-		for _, s := range slots {
-			if !key.Opens(s.Kind) {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return nil, Slot{}, err // deriving a secret cannot be stopped
-			}
-			secret, err := key.Secret(ctx, s.Slot)
-			notHere := errors.Is(err, ErrUnauthenticated)
-			notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
-			if notHere || notInFIPS {
-				if absent == nil || notInFIPS {
-					absent = err
-				}
-				continue
-			}
-			if err != nil {
-				return nil, Slot{}, err
-			}
-			fits = true
-			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
-			if errors.Is(err, seal.ErrCommitment) {
-				continue
-			}
-			if err != nil {
-				return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
-			}
-			return dataKey, s.Slot, nil
+		t := keyTrial{key: keys[i], absent: absent}
+		dataKey, slot, err := t.run(ctx, slots)
+		if err != nil || dataKey != nil {
+			return dataKey, slot, err
 		}
-		if p, ok := key.(*Passphrase); ok && fits && p.again() {
+		absent = t.absent
+		if t.closed == nil {
+			continue
+		}
+		if p, ok := t.key.(*Passphrase); ok && p.again(t.closed) {
 			i-- // another passphrase
 			continue
 		}
-		if fits {
-			tried = append(tried, key)
-		}
+		tried = append(tried, t.key)
 	}
 	if tried != nil {
 		message := describeKeys(tried) + " opens no slot of this store's keyring"
@@ -126,6 +103,45 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 		return nil, Slot{}, absent
 	}
 	return nil, Slot{}, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
+}
+
+// keyTrial is a key that is tried on the slots.
+type keyTrial struct {
+	key    Key
+	closed []Slot // that it was tried on and does not open
+	absent error  // why it, or one before it, is not at hand
+}
+
+// run returns the data key from the first slot that the key opens, or nil.
+func (t *keyTrial) run(ctx context.Context, slots []slotRecord) (*seal.Key, Slot, error) {
+	for _, s := range slots {
+		if !t.key.Opens(s.Kind) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, Slot{}, err // deriving a secret cannot be stopped
+		}
+		secret, err := t.key.Secret(ctx, s.Slot)
+		notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
+		if errors.Is(err, ErrUnauthenticated) || notInFIPS {
+			if t.absent == nil || notInFIPS {
+				t.absent = err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, Slot{}, err
+		}
+		dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
+		switch {
+		case err == nil:
+			return dataKey, s.Slot, nil
+		case !errors.Is(err, seal.ErrCommitment):
+			return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
+		}
+		t.closed = append(t.closed, s.Slot)
+	}
+	return nil, Slot{}, nil
 }
 
 // describeKeys names keys that were of no use.

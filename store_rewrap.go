@@ -42,12 +42,16 @@ func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]
 	}
 	var keks []seal.KEK
 	var closed []string
-	for _, slot := range kept {
+	for i := 0; i < len(kept); i++ {
+		slot := kept[i]
 		kek, opened, err := s.openSlot(ctx, slot)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, nil, err
-		}
-		if !opened {
+		case !opened && s.askAgain(slot.Slot):
+			i-- // with another passphrase
+			continue
+		case !opened:
 			closed = append(closed, slot.ID+" ("+shown(slot.Kind)+")")
 		}
 		keks = append(keks, kek)
@@ -58,6 +62,17 @@ func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]
 			Hint:    "give their keys too, several key files in NEBULA_KEY_FILE or files of [key]; or drop them: nebula key rotate --drop SLOT"}
 	}
 	return kept, keks, nil
+}
+
+// askAgain reports whether somebody may be asked for another passphrase for the
+// slot. Other slots stay open with theirs.
+func (s *Store) askAgain(slot Slot) bool {
+	for _, key := range s.options.Keys {
+		if p, ok := key.(*Passphrase); ok && p.Opens(slot.Kind) && p.again([]Slot{slot}) {
+			return true
+		}
+	}
+	return false
 }
 
 // openSlot returns the slot's key if one of the keys at hand opens it.

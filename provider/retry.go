@@ -26,6 +26,10 @@ func (r *RetryAfter) Error() string {
 	return fmt.Sprintf("the server asks to come again after %v", r.Delay)
 }
 
+// After is Delay, for [nebula.Store]: a write that lost against others on a
+// condition of its own waits as long as the provider says before it tries again.
+func (r *RetryAfter) After() time.Duration { return r.Delay }
+
 // Transient reports whether the same call may succeed later: what was
 // unavailable, and an attempt that took too long. A certificate that is not
 // accepted does not become so by asking again.

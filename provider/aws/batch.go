@@ -24,6 +24,11 @@ const (
 // RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 20
 // names.
 func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+	return d.readBatch(ctx, names), nil
+}
+
+// readBatch returns one result for each name, in their order.
+func (d *driver) readBatch(ctx context.Context, names []nebula.Name) []nebula.BatchResult {
 	b := &batch{d: d, places: make(map[string][]int, len(names)), names: names, results: make([]nebula.BatchResult, len(names))}
 	var ids []string
 	for i, name := range names {
@@ -39,7 +44,7 @@ func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 		group.Go(func() error { b.readAll(ctx, part); return nil })
 	}
 	_ = group.Wait()
-	return b.results, nil
+	return b.results
 }
 
 // batch collects results. No two goroutines have the same secret.

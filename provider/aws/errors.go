@@ -26,6 +26,7 @@ const (
 	codeInvalidParameter = "InvalidParameterException"
 	codeDenied           = "AccessDeniedException"
 	codeLimit            = "LimitExceededException"
+	codePrecondition     = "PreconditionNotMetException"
 )
 
 // hasCode reports whether AWS answered with that code. Most have no type of
@@ -45,6 +46,12 @@ func isMissing(err error) bool {
 func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
+		return e
+	}
+	var noCredentials *sourceError
+	if errors.As(err, &noCredentials) {
+		e = d.explainSource(noCredentials)
+		e.Err = errors.Join(e.Err, noCredentials)
 		return e
 	}
 	var api smithy.APIError
@@ -120,7 +127,7 @@ func (d *driver) explainCode(c call) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: "AWS cannot use the KMS key of the secret: it is disabled, being deleted or missing (" + c.api.ErrorCode() + ")",
 			Hint:    "enable the key, or cancel its deletion; look at kms_key_id"}
-	case codeInvalidRequest, "PreconditionNotMetException":
+	case codeInvalidRequest, codePrecondition:
 		return &nebula.Error{Kind: nebula.ErrConflict,
 			Message: "the state of the secret does not allow this (" + c.api.ErrorCode() + "): it may be managed by another service, have replicas, or just have changed",
 			Hint:    "look at it: aws secretsmanager describe-secret --secret-id " + d.config.SecretPrefix + c.name.String()}
@@ -209,6 +216,11 @@ func explainLimit(c call) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrTooLarge}
 	switch c.operation {
 	case "PutSecretValue", "UpdateSecretVersionStage":
+		if c.says("staging label") {
+			e.Message = "the quota of staging labels of a secret is used up: AWS keeps 20 over all its versions"
+			e.Hint = "remove some that other tools have put there: aws secretsmanager update-secret-version-stage"
+			return e
+		}
 		e.Message = "the quota of versions of a secret is used up: AWS keeps about 100 and removes none that is younger than 24 hours"
 		e.Hint = "store this credential less often, at most every 10 minutes on average, or wait until the oldest versions are a day old"
 	case "CreateSecret":
@@ -276,7 +288,7 @@ func (d *driver) secretARN(name nebula.Name) string {
 	if account == "" {
 		account = "*"
 	}
-	return "arn:" + partition(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
+	return "arn:" + partitionOf(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
 }
 
 // policyResource returns the resource of a policy for all credentials.
@@ -292,16 +304,6 @@ func (d *driver) keyARN() string {
 		return d.config.KMSKeyID
 	}
 	return "the key of the secret"
-}
-
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }
 
 // isCutOff reports a failure of the connection in the midst of an answer, rather

@@ -80,7 +80,7 @@ func (c Credential) secret() (string, error) {
 	return secret, httpx.CheckToken("AZURE_CLIENT_SECRET", secret)
 }
 
-// ofTools asks az, and azd where that gives none.
+// ofTools asks az, and azd if that gives none.
 func (a *authenticator) ofTools(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if asked.TenantID = a.config.TenantID; asked.TenantID == "" {
 		asked.TenantID = a.vaultTenant()

@@ -237,6 +237,17 @@ func (d *driver) errMount() *nebula.Error {
 		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + d.paths.mount + " kv-v2"}
 }
 
+var errUntraceable = errors.New("versions since then are gone")
+
+// errUnknown is for a write whose answer was lost, if it can no longer be told
+// from those of others.
+func errUnknown() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: errors.Join(provider.ErrUnclear, errUntraceable),
+		Message: "the answer was lost, and so many versions came since that nobody knows whether it was written", Hint: "read it, and write it again if need be"}
+}
+
+func isUnknown(err error) bool { return errors.Is(err, errUntraceable) }
+
 func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",
 		Hint: "set auth.token_file or VAULT_TOKEN, or log in: vault login"}
