@@ -103,7 +103,7 @@ func TestCredentialFailures(t *testing.T) {
 		"region is off":    {assume(awsserver.STSRegionOff, false), nebula.ErrInvalidConfig, []string{"STS is not active"}},
 		"code asked for":   {func(t *testing.T, s *awsserver.STS) { assuming(t, s, guardedRole) }, nebula.ErrUnauthenticated, []string{"multi-factor", "get-session-token"}},
 		"code configured":  {func(t *testing.T, s *awsserver.STS) { assuming(t, s, guardedRole, "mfa_serial = "+device) }, nebula.ErrUnauthenticated, []string{"multi-factor", "get-session-token"}},
-		"refused":          {func(t *testing.T, s *awsserver.STS) { assuming(t, s, plainRole); _ = s.Close() }, nebula.ErrUnavailable, []string{"STS", `profile "work"`, "refuses the connection"}},
+		"refused":          {func(t *testing.T, s *awsserver.STS) { assuming(t, s, plainRole); _ = s.Close() }, nebula.ErrUnavailable, []string{"STS", `profile "work"`, "look at region and HTTPS_PROXY"}},
 		"no token file":    {identify(nil, ""), nebula.ErrUnauthenticated, []string{"token file", "does not exist", "AWS_WEB_IDENTITY_TOKEN_FILE"}},
 		"invalid token":    {identify(nil, "another"), nebula.ErrUnauthenticated, []string{"AssumeRoleWithWebIdentity", "web identity"}},
 		"expired token":    {identify(awsserver.STSExpiredToken, webIdentity), nebula.ErrUnauthenticated, []string{"token of the web identity has expired"}},

@@ -83,32 +83,9 @@ func (m movedError) Unwrap() error      { return m.error }
 
 func isMoved(err error) bool { return errors.Is(err, errMoved) }
 
-// refusals counts how often in a row a secret was found live and unchanged after
-// AWS refused to act on it.
-type refusals struct {
-	changed time.Time
-	current string
-	alike   int
-}
-
-// add takes what the secret is found to be; the zero secret if that failed.
-func (r *refusals) add(s secret) {
-	if !s.live() || s.current != r.current || !s.changed.Equal(r.changed) {
-		r.alike = 0
-	}
-	r.alike, r.current, r.changed = r.alike+1, s.current, s.changed
-}
-
-// last reports whether another attempt would end no otherwise.
-func (r *refusals) last() bool { return r.alike >= maxRefusals }
-
 const (
 	// maxRounds bounds how often others may come between.
 	maxRounds = 20
-	// maxRefusals bounds how often in a row AWS may refuse to act on a secret
-	// that is live, and just as it was before: then nobody came between, and it
-	// is AWS that does not allow it, of replicas for example.
-	maxRefusals = 6
 	// maxPause is between two rounds.
 	maxPause = 500 * time.Millisecond
 )
@@ -214,7 +191,7 @@ func asMoved(err error) error {
 	return err
 }
 
-// missing writes where there is no secret.
+// missing writes if there is no secret.
 func (w *write) missing(ctx context.Context) error {
 	if !w.condition.IsZero() {
 		return w.condition.Check("")

@@ -109,7 +109,7 @@ type probe struct {
 }
 
 // probes are about a secret that is not there: its name is random, and none
-// that a credential can have (see package foldname). Setting it is refused for
+// that a credential can have (see package dnsname). Setting it is refused for
 // two reasons: it has no value, and one tag more than Key Vault keeps.
 func (d *driver) probes() []probe {
 	name := d.names.prefix + "--check-" + strings.ToLower(rand.Text())

@@ -1,6 +1,6 @@
 // Package kubernetes keeps records in Secrets of a Kubernetes cluster.
 //
-// # What stands where
+// # What is kept
 //
 // A credential is the Secret PREFIX and its id as internal/dnsname writes it,
 // of type Opaque; the keyring is PREFIX--keyring. The record is the value of the

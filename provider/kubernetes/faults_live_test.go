@@ -5,17 +5,21 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/faultproxy"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -195,4 +199,57 @@ func storesAndDeletes(t *testing.T, p nebula.Provider, value string) {
 	if found, err := p.Exists(t.Context(), name); found || err != nil {
 		t.Fatalf("%s: it is still there: %v", value, err)
 	}
+}
+
+// Several add one to a counter, each on condition of what was read, on a network
+// that loses requests and answers. What is acknowledged is counted, and what is
+// refused is not, but where the error says that nobody knows.
+func TestLiveCounterOnFaultyNetwork(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	c, proxy := faulty(t, s)
+	c.Retry.BaseDelayMS, c.Retry.MaxDelayMS, c.Retry.MaxRetries = 10, 100, 10
+	first := open(t, c)
+	name, zero := record(t, "counter", "v", map[string]string{"n": "0"})
+	if _, err := first.Store(t.Context(), name, zero, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range []faultproxy.Fault{faultproxy.ResetBefore(), faultproxy.ResetAfter(), faultproxy.Cut()} {
+		proxy.Add(faultproxy.Rule{Method: http.MethodPatch, Probability: 0.1, Fault: fault})
+	}
+	var added, unknown atomic.Int32
+	var writers sync.WaitGroup
+	for range 4 {
+		p := open(t, c)
+		writers.Go(func() {
+			for range 20 {
+				got, err := p.Retrieve(t.Context(), name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n, _ := strconv.Atoi(got.Envelope.Metadata().Tags["n"])
+				_, next := record(t, "counter", "v", map[string]string{"n": strconv.Itoa(n + 1)})
+				switch _, err = p.Store(t.Context(), name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version)}); {
+				case err == nil:
+					added.Add(1)
+				case errors.Is(err, provider.ErrUnclear):
+					wants(t, err, nebula.ErrConflict, "is not known, since its answer was lost")
+					unknown.Add(1)
+				case !errors.Is(err, nebula.ErrConflict):
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	proxy.Clear()
+	got, err := first.Retrieve(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(got.Envelope.Metadata().Tags["n"])
+	if low, high := int(added.Load()), int(added.Load()+unknown.Load()); n < low || n > high {
+		t.Errorf("the counter stands at %d after %d to %d additions", n, low, high)
+	}
+	t.Logf("%d additions, %d of which nobody knows, %d requests went wrong", added.Load(), unknown.Load(), proxy.Faults())
 }

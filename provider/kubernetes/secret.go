@@ -72,11 +72,14 @@ func (s secret) isRecord(name nebula.Name) bool {
 	return err == nil
 }
 
-// read returns a Secret, whole or its metadata alone.
+// read returns a Secret, whole or its metadata alone. A failure leaves nothing
+// unclear: also on the way to a change, this call changes nothing.
 func (d *driver) read(ctx context.Context, object, accept, kind string) (secret, error) {
 	a, err := d.call(ctx, request{method: http.MethodGet, path: d.secrets() + "/" + object, accept: accept, verb: "get", resource: "secrets"})
 	if err != nil {
-		return secret{}, err
+		explained := *d.Explain(nebula.Name{}, err)
+		explained.Err = err
+		return secret{}, &explained
 	}
 	return decodeSecret(a, kind, object)
 }

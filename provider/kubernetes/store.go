@@ -50,8 +50,8 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return m.version(), err
 }
 
-// writeAnyway writes whatever stands there. A repetition changes nothing where
-// the earlier attempt was carried out: the patch is of what is there already.
+// writeAnyway writes whatever is there. A repetition changes nothing if the
+// earlier attempt was carried out: the patch is of what is there already.
 func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
@@ -66,7 +66,7 @@ func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error)
 	return m, err
 }
 
-// writeAbsent writes where there is none.
+// writeAbsent writes if there is none.
 func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
@@ -85,7 +85,7 @@ func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error)
 		case provider.IsRepeat(ctx) && there.Metadata.digest() == w.digest():
 			return there.Metadata, nil // the earlier attempt did it: no two seals are alike
 		}
-		return objectMeta{}, nebula.IfAbsent().Check(there.Metadata.version())
+		return objectMeta{}, orUnknown(ctx, nebula.IfAbsent().Check(there.Metadata.version()))
 	}
 	return m, err
 }
@@ -108,7 +108,7 @@ func (d *driver) writeOver(ctx context.Context, w writing) (objectMeta, error) {
 			return objectMeta{}, failed
 		}
 	}
-	return objectMeta{}, provider.NotCurrent(w.version, err)
+	return objectMeta{}, orUnknown(ctx, provider.NotCurrent(w.version, err))
 }
 
 func (w writing) digest() string { return w.object.Metadata.digest() }
@@ -217,7 +217,7 @@ func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.
 		return false, err
 	}
 	if err := condition.Check(m.version()); err != nil {
-		return false, err
+		return false, orUnknown(ctx, err)
 	}
 	_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.secrets() + "/" + m.Name, accept: acceptMetadata,
 		body: map[string]any{"apiVersion": "v1", "kind": "DeleteOptions",
