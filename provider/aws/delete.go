@@ -90,13 +90,11 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	return err
 }
 
-// restoreLive is for a credential that is not deleted. If it has lost its tags, it
-// gets them again all the same.
+// restoreLive is for a credential that is not deleted. If it has lost its tags,
+// those are what is restored.
 func (d *driver) restoreLive(ctx context.Context, name nebula.Name, s secret, claim claim) error {
 	if claim == unclaimed {
-		if err := d.mend(ctx, name, s); err != nil {
-			return err
-		}
+		return d.mend(ctx, name, s)
 	}
 	if provider.IsRepeat(ctx) {
 		return nil // the earlier attempt did it

@@ -111,8 +111,11 @@ func TestLostTagsAreMended(t *testing.T) {
 			return errors.Join(remove(t.Context(), p, name), p.Restore(t.Context(), name))
 		},
 		"restore of a live one": func(p full, name nebula.Name, _ *nebula.Envelope, _ nebula.Version) error {
+			if err := p.Restore(t.Context(), name); err != nil {
+				return err
+			}
 			if err := p.Restore(t.Context(), name); !errors.Is(err, nebula.ErrConflict) {
-				return fmt.Errorf("restore: %w", err)
+				return fmt.Errorf("again: %w", err)
 			}
 			return nil
 		},
