@@ -30,7 +30,8 @@
 // # What drivers share
 //
 // [Changes] keeps the order of changes to one name. [Recent] remembers what was
-// seen or done a moment ago. [Findings] collects what an examination finds.
+// seen or done a moment ago. [ParseRecord] tells a damaged record from what
+// somebody else stored. [Findings] collects what an examination finds.
 // [ErrUnclear], [RetryAfter] and [IsRepeat] are how drivers and retries speak
 // with each other.
 package provider
