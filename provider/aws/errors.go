@@ -50,7 +50,7 @@ func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	}
 	var noCredentials *sourceError
 	if errors.As(err, &noCredentials) {
-		e = d.explainSource(noCredentials)
+		e = explainSource(noCredentials)
 		e.Err = errors.Join(e.Err, noCredentials)
 		return e
 	}
