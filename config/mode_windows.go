@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// unwritable returns the command that leaves a file to its owner.
+// unwritable returns the command after which only the owner can write a file.
 func unwritable(path string, _ *os.File) string { return atomicfile.Restrict(path) }
 
 // mayWrite reports true: it does not evaluate access lists.

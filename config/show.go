@@ -39,7 +39,8 @@ func (c *Config) Settings() []Setting {
 	return settings
 }
 
-// isUsed reports whether a setting is set, or is one of the chosen provider.
+// isUsed reports whether the store uses a key. It uses all but those of the
+// providers that it did not choose.
 func (c *Config) isUsed(key string) bool {
 	name, rest := DefaultStore, ""
 	if section, ok := strings.CutPrefix(key, "stores."); ok {
