@@ -13,13 +13,13 @@ import (
 // knownStores is the name of the file with the pins.
 const knownStores = "known_stores"
 
-// unwrittenPins remember nothing new: to examine a store changes nothing.
+// unwrittenPins never writes a pin: examining a store must change nothing.
 type unwrittenPins struct{ nebula.Pins }
 
 func (unwrittenPins) Update(string, func(nebula.Pin, bool) (nebula.Pin, bool)) error { return nil }
 
-// CheckState examines where the data key of a store is remembered. It writes
-// nothing.
+// CheckState examines the file in which the data key of a store is remembered.
+// It writes nothing.
 func (c *Config) CheckState(name string) nebula.Finding {
 	f := nebula.Finding{Check: "state", Severity: nebula.SeverityOK}
 	warn := func(message, fix string) nebula.Finding {
@@ -57,8 +57,8 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	return f
 }
 
-// unmakable says why no file can be made in a directory, which is made itself if
-// it is missing, or returns "".
+// unmakable returns "" if a file can be made in a directory, or why not. A
+// missing directory counts as one that can be made.
 func unmakable(dir string) string {
 	for path := dir; ; path = filepath.Dir(path) {
 		info, err := os.Stat(path)

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// writableByOthers says who else can write an open file and how to mend that,
-// or nothing.
+// writableByOthers says who else can write an open file and how to change that.
+// It returns nil if nobody else can.
 func writableByOthers(path string, f *os.File) (problem, fix string, err error) {
 	problem, err = atomicfile.WritableFile(f)
 	if problem != "" {
@@ -19,13 +19,14 @@ func writableByOthers(path string, f *os.File) (problem, fix string, err error) 
 	return problem, fix, err
 }
 
-// wideError says that others may read a file with a secret in it.
+// wideError is the failure of a file with a secret that others can read.
 type wideError struct{ problem, fix string }
 
 func (e *wideError) Error() string { return e.problem }
 
-// openSecret opens a file that holds a secret. A regular one must be open to its
-// owner alone, and with group to its group; a pipe belongs to who made it.
+// openSecret opens a file that holds a secret. Only the owner may have access to
+// a regular file, and with group its group too. For a pipe, its maker is
+// responsible.
 func openSecret(path string, group bool) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -54,8 +55,8 @@ func checkWide(path string, f *os.File, group bool) error {
 	return wide
 }
 
-// FileKind tells of what kind it is that a file cannot be read or made: what
-// permissions or space have to do with it is not the fault of who named it.
+// FileKind returns the kind of a failure to read or make a file. Missing
+// permissions or space are not a wrong configuration.
 func FileKind(err error) nebula.Kind {
 	switch {
 	case errors.Is(err, fs.ErrPermission), atomicfile.IsReadOnly(err):
