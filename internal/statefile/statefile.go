@@ -73,6 +73,9 @@ func New[L any](path string, key func(L) (string, error)) *File[L] {
 	return &File[L]{path: path, key: key, maxSize: MaxSize}
 }
 
+// LockName returns the name of the lock of a file, which lies beside it.
+func LockName(file string) string { return "." + file + ".lock" }
+
 // Path returns the file's path.
 func (f *File[L]) Path() string { return f.path }
 
@@ -129,7 +132,7 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 		return f.fail(err)
 	}
 	defer dir.Close()
-	lock := atomicfile.NewLock("." + filepath.Base(f.path) + ".lock")
+	lock := atomicfile.NewLock(LockName(filepath.Base(f.path)))
 	defer lock.Close()
 	// Whoever holds it writes one file. Longer is a process that was stopped.
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
