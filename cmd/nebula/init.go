@@ -133,8 +133,13 @@ func endsWithProcess(s *config.Opened, err error) error {
 	if !isMemory(s) || !errors.Is(err, nebula.ErrNotInitialised) {
 		return err
 	}
-	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "put", Provider: "memory", Message: memoryEnds, Err: err,
+	ends := &nebula.Error{Kind: nebula.ErrNotFound, Provider: "memory", Message: memoryEnds, Err: err,
 		Hint: "it is for tests in Go; choose another one with provider in [storage], or NEBULA_STORAGE_PROVIDER"}
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		ends.Op, ends.ID = e.Op, e.ID
+	}
+	return ends
 }
 
 func wantNew(ctx context.Context, s *config.Opened) error {

@@ -135,9 +135,8 @@ func (a *app) summarise(m *many) summary {
 	return s
 }
 
-// overMany runs a verb over credentials and says what became of them: in JSON,
-// or in a line where a person looks or where some were not there. It returns the
-// first failure.
+// overMany runs a verb over credentials and says what became of them, in JSON or
+// in a line, unless it is about no store at all. It returns the first failure.
 func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.ID, v verb) error {
 	total := len(ids)
 	bar := &progress{}
@@ -151,10 +150,8 @@ func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.I
 	var err error
 	if a.global.output == outputJSON {
 		err = a.printSummary(s, v)
-	} else if text := s.String(v); len(s.absent) > 0 || len(s.notBegun) > 0 {
-		a.tell(text)
-	} else if len(s.done) > 0 {
-		a.done(text)
+	} else if len(s.failed) == 0 || total > 1 && !errors.Is(m.stop, nebula.ErrNotInitialised) {
+		a.tell(s.String(v))
 	}
 	if failure := a.endOf(m, s); failure != nil {
 		return failure

@@ -137,7 +137,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
 		if err != nil {
-			return endsWithProcess(s, err)
+			return err
 		}
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)
