@@ -123,6 +123,17 @@ func (a *app) tellLeft(key config.FirstKey) {
 	}
 }
 
+// during names the operation of which a look at the keyring was a part.
+func during(op string, err error) error {
+	var e *nebula.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	named.Op = op
+	return &named
+}
+
 // memoryEnds is said where somebody may think that the store stays.
 const memoryEnds = "the provider memory ends with the process: nothing of it is there for the next command"
 
@@ -148,7 +159,7 @@ func wantNew(ctx context.Context, s *config.Opened) error {
 	case errors.Is(err, nebula.ErrNotInitialised):
 		return nil
 	case err != nil:
-		return err
+		return during("init", err)
 	}
 	return &nebula.Error{Kind: nebula.ErrAlreadyExists, Op: "init", Provider: s.Describe().Provider,
 		Message: "the store is initialised already", Hint: "another key or passphrase is added with: nebula key add"}
