@@ -53,7 +53,7 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	case errors.As(err, &e) && e.Kind == nebula.ErrInvalidConfig:
 		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, e.Kind, e.Message, e.Hint
 	case problem != "":
-		return warn(problem, "make "+dir+" a directory of yours, or set XDG_STATE_HOME")
+		return warn(problem, "let "+dir+" be a directory of yours, on a file system that locks, or set XDG_STATE_HOME to one")
 	case errors.As(err, &e):
 		return warn(e.Message, e.Hint)
 	}

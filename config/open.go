@@ -169,7 +169,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	if withKeys {
 		storeOptions.Keys = keys.all()
 		if s.name == DefaultStore && s.directory() != "" {
-			storeOptions.FirstKey = keys.firstKey
+			storeOptions.FirstKey, storeOptions.Initialised = keys.firstKey, keys.initialised
 		}
 	}
 	opened, err := nebula.Open(ctx, p, storeOptions)
