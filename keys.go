@@ -267,7 +267,12 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: err}
 	}
 	if err != nil {
-		return secret, invalid(atomicfile.Reason(err), "", err)
+		reason := atomicfile.Reason(err)
+		fact, fix := atomicfile.Denial(k.Path, err)
+		if fact != "" {
+			reason += "; " + fact
+		}
+		return secret, invalid(reason, fix, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -308,7 +313,12 @@ func CreateKeyFile(path string) error {
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
-		return &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
+		reason := atomicfile.Reason(err)
+		fact, fix := atomicfile.Denial(path, err)
+		if fact != "" {
+			reason += "; " + fact
+		}
+		return &Error{Kind: kind, Message: "key file " + path + ": " + reason, Hint: fix, Err: err}
 	}
 	return nil
 }

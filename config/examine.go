@@ -8,6 +8,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/statefile"
 )
 
 // knownStores is the name of the file with the pins.
@@ -29,11 +30,16 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	}
 	dir := c.env.stateDirectory()
 	s, err := c.find(name)
-	switch {
-	case err == nil && s.trusted != nil:
-		f.Message = "nothing is remembered: the configuration names the data key"
-		return f
-	case dir == "":
+	named := err == nil && s.trusted != nil
+	if named {
+		// What is remembered tells an older copy of the keyring. That nothing can
+		// be is no problem: a container is often made so.
+		warn = func(message, _ string) nebula.Finding {
+			f.Message = "nothing is remembered (" + message + "): the configuration names the data key"
+			return f
+		}
+	}
+	if dir == "" {
 		return warn("there is no home directory", "set XDG_STATE_HOME, or name the data key with NEBULA_KEY_ID or id in [key]")
 	}
 	path := filepath.Join(dir, knownStores)
@@ -43,11 +49,11 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	}
 	_, _, err = nebula.NewPinFile(path).Load("")
 	var e *nebula.Error
-	switch problem := unmakable(dir); {
+	switch problem := whyUnwritten(path); {
 	case errors.As(err, &e) && e.Kind == nebula.ErrInvalidConfig:
 		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, e.Kind, e.Message, e.Hint
 	case problem != "":
-		return warn(problem, "make "+dir+" a directory of yours, or set XDG_STATE_HOME")
+		return warn(problem, "let "+dir+" be a directory of yours, on a file system that locks, or set XDG_STATE_HOME to one")
 	case errors.As(err, &e):
 		return warn(e.Message, e.Hint)
 	}
@@ -57,8 +63,25 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	return f
 }
 
-// unmakable returns "" if a file can be made in a directory, or why not. A
-// missing directory counts as one that can be made.
+// whyUnwritten says why a file of state cannot be written, or returns "".
+func whyUnwritten(path string) string {
+	if problem := unmakable(filepath.Dir(path)); problem != "" {
+		return problem
+	}
+	dir, err := atomicfile.Open(filepath.Dir(path))
+	if err != nil {
+		return "" // it is not there yet
+	}
+	defer dir.Close()
+	name := filepath.Base(path)
+	if _, err := dir.ProbeLock(statefile.LockName(name), name); err != nil {
+		return filepath.Dir(path) + ": " + atomicfile.Reason(err)
+	}
+	return ""
+}
+
+// unmakable says why no file can be made in a directory, which is made itself if
+// it is missing, or returns "".
 func unmakable(dir string) string {
 	for path := dir; ; path = filepath.Dir(path) {
 		info, err := os.Stat(path)

@@ -83,8 +83,15 @@ func fileError(path, problem, fix string) error {
 // unreadableFile returns the error for a file that the system does not let us
 // read.
 func unreadableFile(path string, err error) error {
+	unreadable := &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + atomicfile.Reason(err), Err: err}
 	if LooksLikeKey(path) {
-		path = hidden
+		unreadable.Message = hidden + ": " + atomicfile.Reason(err)
+		return unreadable
 	}
-	return &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + atomicfile.Reason(err), Err: err}
+	fact, fix := atomicfile.Denial(path, err)
+	if fact != "" {
+		unreadable.Message += "; " + fact
+		unreadable.Hint = fix
+	}
+	return unreadable
 }

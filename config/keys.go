@@ -18,7 +18,8 @@ type Keys struct {
 	env         environment
 	options     OpenOptions
 	description nebula.Description
-	asked       int // how often a person was asked for the passphrase
+	first       FirstKey // of a store that is being made
+	asked       int      // times that a person was, for the passphrase
 }
 
 // FirstKey is the first key of a new store.
@@ -184,14 +185,26 @@ func (k *Keys) MayAdd() error {
 		Hint:    "set enable_locking = true for it; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
-// firstKey is First, for a store that its first put makes.
+// firstKey is First for a store that is made by its first put. A key file that
+// was made is told of at once: it stays, whatever becomes of the store.
 func (k *Keys) firstKey(ctx context.Context) (nebula.Key, error) {
 	key, err := k.First(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k.options.Tell("new store: " + k.Place() + "\n" + key.Explain())
+	if key.Made {
+		k.options.Tell(key.Explain())
+	}
+	k.first = key
 	return key.Key, nil
+}
+
+// initialised tells of a store that was made by its first put.
+func (k *Keys) initialised() {
+	k.options.Tell("new store: " + k.Place())
+	if !k.first.Made {
+		k.options.Tell(k.first.Explain())
+	}
 }
 
 // Place names the store for a person.

@@ -111,9 +111,12 @@ func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 	f := nebula.Finding{Check: "rollback guard", Severity: nebula.SeverityOK, Message: o.guard}
 	_, _, err := nebula.NewGuardFile(o.guard).Load(o.Keys.description.Address, "")
 	var e *nebula.Error
-	switch {
+	switch problem := whyUnwritten(o.guard); {
 	case errors.As(err, &e):
 		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, e.Kind, e.Message, e.Hint
+	case problem != "":
+		f.Severity, f.Kind, f.Message = nebula.SeverityError, nebula.ErrPermissionDenied, problem+": no new state of a credential can be noted"
+		f.Fix = "let " + o.guard + " be written, or name another place with rollback_guard in [storage]"
 	case !Exists(o.guard):
 		f.Message = "none yet; it would be " + o.guard
 	}
@@ -165,7 +168,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	if withKeys {
 		storeOptions.Keys = keys.all()
 		if s.name == DefaultStore && s.directory() != "" {
-			storeOptions.FirstKey = keys.firstKey
+			storeOptions.FirstKey, storeOptions.Initialised = keys.firstKey, keys.initialised
 		}
 	}
 	opened, err := nebula.Open(ctx, p, storeOptions)

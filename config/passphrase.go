@@ -163,6 +163,10 @@ func (s *source) failed(err error) error {
 	if errors.As(err, &wide) {
 		e.Hint = wide.fix
 	}
+	var onPath *pathError
+	if errors.As(err, &onPath) && e.Hint == "" {
+		_, e.Hint = atomicfile.Denial(onPath.path, onPath.err)
+	}
 	var slow *slowError
 	if errors.As(err, &slow) {
 		e.Kind, e.Hint = nebula.ErrTimeout, "give it longer with --timeout"
@@ -221,7 +225,11 @@ func (e *pathError) Error() string {
 	if shownPath(e.path) == hidden && !Exists(e.path) {
 		return "there is no such file, and the name is not shown, since it may be the secret itself"
 	}
-	return e.path + ": " + atomicfile.Reason(e.err)
+	reason := e.path + ": " + atomicfile.Reason(e.err)
+	if fact, _ := atomicfile.Denial(e.path, e.err); fact != "" && !LooksLikeKey(e.path) {
+		reason += "; " + fact
+	}
+	return reason
 }
 
 func (e *pathError) Unwrap() error { return e.err }

@@ -45,8 +45,10 @@ func isForeign(name string) bool {
 		regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$`).MatchString(name)
 }
 
-// isMeant reports whether a name that nothing reads was meant for us.
+// isMeant reports whether a name that nothing reads was meant for us. Case does
+// not tell: variables are sometimes written as the keys of the file.
 func isMeant(name string, known []string) bool {
+	name = strings.ToUpper(name)
 	for _, beginning := range reserved() {
 		if strings.HasPrefix(name, beginning) {
 			return true
@@ -61,12 +63,26 @@ func isMeant(name string, known []string) bool {
 	return slices.ContainsFunc(known, func(k string) bool { return distance(name, k) <= maxEdits })
 }
 
-// unread returns the variables that have our prefix and that nothing reads: those
-// that were meant for us, and the others. Both are sorted.
+// isNearPrefix reports whether a name that does not begin as ours do is one of
+// ours with a slip in its beginning: NEBUAL_STORAGE_PROVIDER.
+func isNearPrefix(name string, known []string) bool {
+	name = strings.ToUpper(name)
+	if !strings.HasPrefix(name, prefix[:2]) { // most of an environment is far from it
+		return false
+	}
+	return slices.ContainsFunc(known, func(k string) bool { return distance(name, k) <= maxEdits })
+}
+
+// unread returns the variables that begin as ours do, or nearly so, and that
+// nothing reads, sorted: those that were meant for us, and others.
 func unread(env environment, known []string) (meant, others []string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		switch {
-		case !strings.HasPrefix(name, prefix) || slices.Contains(known, name) || isForeign(name):
+		case slices.Contains(known, name) || isForeign(name):
+		case !strings.HasPrefix(name, prefix):
+			if isNearPrefix(name, known) {
+				meant = append(meant, name)
+			}
 		case isMeant(name, known):
 			meant = append(meant, name)
 		default:
@@ -92,12 +108,25 @@ func (fs *fields) variables() []string {
 	return names
 }
 
-// readVariables sets the fields whose variables are set. A misspelt variable is
-// an error: otherwise another store than the intended one would be used.
+// suggestVariable is suggest, by what comes after the beginning that all of our
+// names share: with it, any two are alike.
+func suggestVariable(name string, known []string) string {
+	if !strings.HasPrefix(name, prefix) {
+		return suggest(name, known)
+	}
+	var rest []string
+	for _, k := range known {
+		rest = append(rest, strings.TrimPrefix(k, prefix))
+	}
+	return strings.Replace(suggest(strings.TrimPrefix(name, prefix), rest), "did you mean ", "did you mean "+prefix, 1)
+}
+
+// readVariables takes the variables that stand for a key, and refuses those
+// that were meant to: a store other than the one that was named would be used.
 func (l *loader) readVariables() {
 	meant, _ := unread(l.config.env, l.config.variables)
 	for _, name := range meant {
-		l.problems.add(name, "unknown variable%s", suggest(name, l.variablesLike(name)))
+		l.problems.add(name, "unknown variable%s", suggestVariable(name, l.variablesLike(name)))
 	}
 	for _, f := range l.fields.order {
 		text, ok := l.config.env.lookup(variable(f.key))

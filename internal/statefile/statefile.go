@@ -72,6 +72,9 @@ func New[L any](path string, key func(L) (string, error)) *File[L] {
 	return &File[L]{path: path, key: key, maxSize: MaxSize}
 }
 
+// LockName returns the name of the lock of a file, which lies beside it.
+func LockName(file string) string { return "." + file + ".lock" }
+
 // Path returns the file's path.
 func (f *File[L]) Path() string { return f.path }
 
@@ -128,7 +131,7 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 		return f.fail(err)
 	}
 	defer dir.Close()
-	lock := atomicfile.NewLock("." + filepath.Base(f.path) + ".lock")
+	lock := atomicfile.NewLock(LockName(filepath.Base(f.path)))
 	defer lock.Close()
 	// A process holds the lock while it writes one file. If it takes longer, that
 	// process was stopped.
