@@ -280,8 +280,10 @@ func (k keyText) Secret(context.Context, Slot) ([]byte, error) {
 	return secret[:], err
 }
 
-func (k keyText) NewSlot(_ context.Context, salt [seal.SaltSize]byte) (Slot, error) {
-	return Slot{Kind: SlotKeyFile, Salt: salt}, nil
+func (k keyText) NewSlot(ctx context.Context, id string, salt [seal.SaltSize]byte) (Slot, []byte, error) {
+	slot := Slot{ID: id, Kind: SlotKeyFile, Salt: salt}
+	secret, err := k.Secret(ctx, slot)
+	return slot, secret, err
 }
 
 func (v formatVector) keys() []Key {

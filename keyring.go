@@ -11,13 +11,14 @@ import (
 
 	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
+	"github.com/nebula-credential/nebula/internal/slotdata"
 )
 
 // Limits of a keyring. A slot's kind is counted in characters, its data in bytes.
 const (
 	maxSlots      = 16
 	maxSlotKind   = 64
-	maxSlotData   = 8192
+	maxSlotData   = slotdata.MaxSize
 	maxRetired    = 64
 	maxGeneration = 1<<53 - 1
 )
@@ -213,24 +214,37 @@ func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
 		return slotRecord{}, &Error{Kind: ErrUsage, Message: fmt.Sprintf("the keyring has %d slots, the most there can be", maxSlots),
 			Hint: "remove one first: nebula key remove SLOT"}
 	}
-	var salt [seal.SaltSize]byte
+	id := newSlotID()
+	for k.hasSlot(id) {
+		id = newSlotID()
+	}
+	salt := newSalt()
+	slot, secret, err := key.NewSlot(ctx, id, salt)
+	if err != nil {
+		return slotRecord{}, err
+	}
+	return wrap(Slot{ID: id, Kind: slot.Kind, Salt: salt}, slot, secret, k.current)
+}
+
+// wrap wraps a data key for a slot that a key has just made, which must be what
+// was asked for: a slot that nobody can read would spoil the keyring.
+func wrap(want, slot Slot, secret []byte, dataKey *seal.Key) (slotRecord, error) {
+	message := ""
+	switch {
+	case len(secret) != seal.KeySize:
+		message = fmt.Sprintf("gave a secret of %d bytes, not %d", len(secret), seal.KeySize)
+	case slot.ID != want.ID || slot.Kind != want.Kind || slot.Salt != want.Salt:
+		message = "made another slot than it was asked for"
+	}
+	if message != "" {
+		return slotRecord{}, &Error{Kind: ErrInternal, Message: "a key for slots of kind " + shown(want.Kind) + " " + message}
+	}
+	return slotRecord{slot, seal.NewKEK(slot.seal(), secret).Wrap(slot.seal(), dataKey)}, nil
+}
+
+func newSalt() (salt [seal.SaltSize]byte) {
 	_, _ = rand.Read(salt[:]) // never fails
-	slot, err := key.NewSlot(ctx, salt)
-	if err != nil {
-		return slotRecord{}, err
-	}
-	for slot.ID = newSlotID(); k.hasSlot(slot.ID); {
-		slot.ID = newSlotID()
-	}
-	secret, err := key.Secret(ctx, slot)
-	if err != nil {
-		return slotRecord{}, err
-	}
-	if len(secret) != seal.KeySize {
-		return slotRecord{}, &Error{Kind: ErrInternal, Message: fmt.Sprintf("a key of kind %s gave a secret of %d bytes, not %d",
-			slot.Kind, len(secret), seal.KeySize)}
-	}
-	return slotRecord{slot, seal.NewKEK(slot.seal(), secret).Wrap(slot.seal(), k.current)}, nil
+	return salt
 }
 
 // without returns the slots but those of the given ids.
@@ -258,7 +272,7 @@ func (k *keyring) continues(before *keyring) bool {
 		return true
 	}
 	by := k.openedBy
-	return hasNoData(by.Kind) && slices.ContainsFunc(before.slots, func(s slotRecord) bool {
+	return !anyoneCanMake(by.Kind) && slices.ContainsFunc(before.slots, func(s slotRecord) bool {
 		return s.ID == by.ID && s.Kind == by.Kind && s.Salt == by.Salt
 	})
 }
