@@ -19,9 +19,8 @@ func SwitchKey(ctx context.Context, s *Store, key Key, rotating bool) error {
 			ring.switchedAt = s.now()
 		}
 		ring.rotating = rotating
-		ring.slots = nil
-		slot, err := ring.wrapFor(ctx, key)
-		ring.slots = append(ring.slots, slot)
+		ring.keepSlots(nil)
+		_, err := ring.add(ctx, key, SlotNote{AddedAt: s.now()})
 		return err
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
 	"github.com/nebula-credential/nebula/internal/slotdata"
 )
@@ -34,6 +33,7 @@ type keyring struct {
 	raw        []byte  // its record
 	createdAt  time.Time
 	slots      []slotRecord
+	notes      map[string]SlotNote // by slot id; not changed once it is here
 	current    *seal.Key
 	retired    []*seal.Key // newest first
 	generation uint64
@@ -153,62 +153,17 @@ func kinds(slots []slotRecord) string {
 	return text
 }
 
-// seal returns the keyring's record, of the generation that k has.
-func (k *keyring) seal(now time.Time) *Envelope {
-	// Of the right size at once: no copies are left behind while it grows.
-	value := k.appendValue(make([]byte, 0, 128+48*len(k.retired)))
-	defer clear(value)
-	m := Metadata{CreatedAt: k.createdAt, LastModified: now}
-	return sealEnvelope(k.current, KeyringName(), value, m, newSlotList(k.slots))
+// add makes a slot for key that holds the keyring's data key.
+func (k *keyring) add(ctx context.Context, key Key, note SlotNote) (Slot, error) {
+	added, err := k.wrapFor(ctx, key)
+	if err != nil {
+		return Slot{}, err
+	}
+	k.slots = append(slices.Clip(k.slots), added)
+	k.note(added.ID, note)
+	return added.Slot, nil
 }
 
-func (k *keyring) appendValue(b []byte) []byte {
-	b = append(b, `{"generation":`...)
-	b = canon.AppendUint(b, k.generation)
-	if k.rotating {
-		b = append(b, `,"state":"rotating","switched_at":"`...)
-		b = canon.AppendTime(b, k.switchedAt)
-		b = append(b, '"')
-	} else {
-		b = append(b, `,"state":"steady"`...)
-	}
-	b = append(b, `,"retired":[`...)
-	for i, key := range k.retired {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		secret := key.Secret()
-		b = canon.AppendBase64(b, secret[:])
-	}
-	return append(b, ']', '}')
-}
-
-func (k *keyring) readValue(plaintext []byte) bool {
-	r := canon.NewReader(plaintext)
-	r.Expect(`{"generation":`)
-	k.generation = r.Uint(maxGeneration)
-	if k.rotating = r.Accept(`,"state":"rotating","switched_at":`); k.rotating {
-		k.switchedAt = r.Time()
-	} else {
-		r.Expect(`,"state":"steady"`)
-	}
-	r.Expect(`,"retired":[`)
-	for !r.Accept(`]`) && !r.Failed() {
-		if len(k.retired) > 0 {
-			r.Expect(`,`)
-		}
-		var secret [seal.KeySize]byte
-		r.Fixed(secret[:])
-		k.retired = append(k.retired, seal.NewKey(secret))
-		if len(k.retired) > maxRetired {
-			r.Fail()
-		}
-	}
-	r.Expect(`}`)
-	return r.Done() && k.generation > 0 && (!k.rotating || len(k.retired) > 0)
-}
-
-// wrapFor makes a slot for key that holds the keyring's data key.
 func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
 	if len(k.slots) == maxSlots {
 		return slotRecord{}, &Error{Kind: ErrUsage, Message: fmt.Sprintf("the keyring has %d slots, the most there can be", maxSlots),
@@ -247,12 +202,23 @@ func newSalt() (salt [seal.SaltSize]byte) {
 	return salt
 }
 
+// keepSlots makes these the slots of the keyring, and drops the notes of others.
+func (k *keyring) keepSlots(slots []slotRecord) {
+	k.slots = slots
+	notes := make(map[string]SlotNote, len(k.notes))
+	for id, note := range k.notes {
+		if k.hasSlot(id) {
+			notes[id] = note
+		}
+	}
+	k.notes = notes
+}
+
 // without returns the slots but those of the given ids.
 func (k *keyring) without(ids []string) ([]slotRecord, error) {
 	for _, id := range ids {
 		if !k.hasSlot(id) {
-			return nil, &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(id),
-				Hint: "they are shown by: nebula key list"}
+			return nil, noSlot(id)
 		}
 	}
 	rest := slices.DeleteFunc(slices.Clone(k.slots), func(s slotRecord) bool { return slices.Contains(ids, s.ID) })
@@ -261,6 +227,10 @@ func (k *keyring) without(ids []string) ([]slotRecord, error) {
 			Hint: "add another one first: nebula key add"}
 	}
 	return rest, nil
+}
+
+func noSlot(id string) error {
+	return &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(id), Hint: "they are shown by: nebula key list"}
 }
 
 // continues reports whether k is a later state of the same store as before: it

@@ -229,7 +229,7 @@ func TestFIPSMode(t *testing.T) {
 	}
 	argon := passphrase("correct horse battery")
 	argon.KDF = nebula.SlotArgon2id
-	if _, err := newFixture(t).AddKey(t.Context(), argon); nebula.KindOf(err) != nebula.ErrNotSupported {
+	if _, err := newFixture(t).AddKey(t.Context(), argon, ""); nebula.KindOf(err) != nebula.ErrNotSupported {
 		t.Errorf("an Argon2id slot was made: %v", err)
 	}
 }

@@ -269,7 +269,7 @@ func TestResumeDropsSlots(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	lost := newKeyFile(t)
-	slot, err := f.AddKey(t.Context(), lost)
+	slot, err := f.AddKey(t.Context(), lost, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestKeyThatWouldSpoilTheKeyring(t *testing.T) {
 	} {
 		f := newFixture(t)
 		put(t, f.Store, "x", "v", nebula.PutOptions{})
-		if _, err := f.AddKey(t.Context(), key); err == nil {
+		if _, err := f.AddKey(t.Context(), key, ""); err == nil {
 			t.Errorf("%s: the key was added", name)
 		}
 		get(t, f.open(t, nebula.Options{}), "x")
@@ -544,7 +544,7 @@ func TestPinsThatFailAfterTheWrite(t *testing.T) {
 	pins.mu.Lock()
 	pins.readOnly = true
 	pins.mu.Unlock()
-	if _, err := s.AddKey(t.Context(), newKeyFile(t)); err != nil {
+	if _, err := s.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 		t.Error(err)
 	}
 }

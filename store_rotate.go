@@ -100,7 +100,10 @@ func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err er
 			return errUnchanged
 		}
 		if ring.rotating {
-			ring.slots, err = ring.without(drop)
+			rest, err := ring.without(drop)
+			if err == nil {
+				ring.keepSlots(rest)
+			}
 			return err
 		}
 		if len(ring.retired) == maxRetired {
@@ -112,7 +115,7 @@ func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err er
 		if err != nil {
 			return err
 		}
-		ring.slots = slots
+		ring.keepSlots(slots)
 		ring.retired = slices.Insert(slices.Clone(ring.retired), 0, ring.current)
 		ring.current = next
 		ring.rotating, ring.switchedAt = true, s.now()
