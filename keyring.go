@@ -3,10 +3,8 @@ package nebula
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
@@ -45,14 +43,19 @@ type keyring struct {
 // openKeyring opens the keyring's record with the first of the keys that fits
 // a slot. The order of checks, and so of errors, is that of docs/format.md.
 func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, error) {
-	e := record.Envelope
-	current, openedBy, err := unwrap(ctx, e.slots.slots, keys)
+	current, openedBy, err := unwrap(ctx, record.Envelope.slots.slots, keys)
 	if err != nil {
 		return nil, err
 	}
-	if current.ID() != e.keyID {
+	if current.ID() != record.Envelope.keyID {
 		return nil, damagedKeyring("it names another data key than its slots hold", nil)
 	}
+	return readKeyring(record, current, openedBy)
+}
+
+// readKeyring opens the keyring's record with its data key.
+func readKeyring(record Record, current *seal.Key, openedBy Slot) (*keyring, error) {
+	e := record.Envelope
 	plaintext, err := e.open(current, KeyringName())
 	if err != nil {
 		return nil, damagedKeyring("it was damaged or edited", err)
@@ -70,87 +73,6 @@ func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, erro
 		return nil, damagedKeyring("its sealed value is not valid", nil)
 	}
 	return k, nil
-}
-
-// unwrap returns the data key, and the first slot that one of the keys opens.
-func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
-	var tried []Key
-	var absent error
-	for i := 0; i < len(keys); i++ {
-		key, fits := keys[i], false
-		for _, s := range slots {
-			if !key.Opens(s.Kind) {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return nil, Slot{}, err // deriving a secret cannot be stopped
-			}
-			secret, err := key.Secret(ctx, s.Slot)
-			notHere := errors.Is(err, ErrUnauthenticated)
-			notInFIPS := errors.Is(err, ErrNotSupported) // Argon2id; other kinds work there
-			if notHere || notInFIPS {
-				if absent == nil || notInFIPS {
-					absent = err
-				}
-				continue
-			}
-			if err != nil {
-				return nil, Slot{}, err
-			}
-			fits = true
-			dataKey, err := seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
-			if errors.Is(err, seal.ErrCommitment) {
-				continue
-			}
-			if err != nil {
-				return nil, Slot{}, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
-			}
-			return dataKey, s.Slot, nil
-		}
-		if p, ok := key.(*Passphrase); ok && fits && p.again() {
-			i-- // another passphrase
-			continue
-		}
-		if fits {
-			tried = append(tried, key)
-		}
-	}
-	if tried != nil {
-		message := describeKeys(tried) + " opens no slot of this store's keyring"
-		if errors.Is(absent, ErrNotSupported) {
-			message += ", of which those of Argon2id cannot be tried in FIPS mode"
-		}
-		return nil, Slot{}, &Error{Kind: ErrWrongKey, Message: message,
-			Hint: "look at the slots with: nebula key list"}
-	}
-	if absent != nil {
-		return nil, Slot{}, absent
-	}
-	return nil, Slot{}, &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(slots)}
-}
-
-// describeKeys names keys that were of no use.
-func describeKeys(keys []Key) string {
-	var names []string
-	for _, key := range keys {
-		name := "a key"
-		if s, ok := key.(fmt.Stringer); ok {
-			name = s.String()
-		}
-		names = append(names, name)
-	}
-	return strings.Join(names, ", and ")
-}
-
-func kinds(slots []slotRecord) string {
-	text := ""
-	for i, s := range slots {
-		if i > 0 {
-			text += ", "
-		}
-		text += shown(s.Kind)
-	}
-	return text
 }
 
 // add makes a slot for key that holds the keyring's data key.

@@ -50,15 +50,33 @@ type Key interface {
 	Opens(kind string) bool
 
 	// Secret returns the 32 bytes under which the slot's copy of the data key
-	// is wrapped. Whether they are right shows when it is unwrapped. An error
-	// of kind ErrUnauthenticated says that the key is not at hand, and others
-	// are tried. It may be called often: costly secrets are to be kept. The
-	// slice stays the key's and is not changed.
+	// is wrapped. Whether they are right shows when it is unwrapped. It may be
+	// called often: costly secrets are to be kept. The slice stays the key's and
+	// is not changed.
+	//
+	// After an error of these kinds other keys are tried: ErrUnauthenticated, the
+	// key is not at hand; ErrWrongKey, it is not one of this slot; ErrNotSupported,
+	// FIPS mode forbids it; ErrPermissionDenied, ErrUnavailable and ErrTimeout, but
+	// then no [Asker] that would ask.
 	Secret(ctx context.Context, slot Slot) ([]byte, error)
 
 	// NewSlot returns a slot for this key, of that id and salt, and its secret
 	// of 32 bytes, to which the rules of Secret apply.
 	NewSlot(ctx context.Context, id string, salt [16]byte) (Slot, []byte, error)
+}
+
+// Asker is a Key that may have to ask a person. It is tried after those that
+// need nobody.
+type Asker interface {
+	Key
+
+	// Asks reports whether Secret may ask a person for that slot.
+	Asks(slot Slot) bool
+}
+
+func asks(key Key, slot Slot) bool {
+	asker, ok := key.(Asker)
+	return ok && asker.Asks(slot)
 }
 
 // Renewer is a Key that can make its slot anew when the data key is replaced,
@@ -68,7 +86,8 @@ type Renewer interface {
 
 	// Renew returns the slot with another secret, and that secret. The salt is a
 	// fresh one; id and kind stay, and who opens it. After an error of kind
-	// ErrPermissionDenied or ErrUnauthenticated the slot is opened instead.
+	// ErrPermissionDenied or ErrUnauthenticated the slot is opened instead; one
+	// of kind ErrNotSupported says that this key can do nothing for the slot.
 	Renew(ctx context.Context, slot Slot, salt [16]byte) (Slot, []byte, error)
 }
 

@@ -37,7 +37,8 @@ type Passphrase struct {
 	Name string
 
 	// Tries is how often Source is asked, at most, while what it returned opens
-	// no slot; 0 is once. It is for a person, who may mistype.
+	// no slot. It is set for a person, who may mistype, and is asked after other
+	// keys were tried; 0 is once, for a source that asks nobody.
 	Tries int
 
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
@@ -80,6 +81,9 @@ func (p *Passphrase) again() bool {
 	p.normalised, p.derived = nil, nil
 	return true
 }
+
+// Asks reports whether a person is asked: they have Tries.
+func (p *Passphrase) Asks(Slot) bool { return p.Tries > 0 }
 
 // Opens reports true for the two kinds of passphrase.
 func (p *Passphrase) Opens(kind string) bool { return kind == SlotArgon2id || kind == SlotPBKDF2 }

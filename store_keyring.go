@@ -13,12 +13,14 @@ import (
 // KeyInfo describes a store's keyring.
 type KeyInfo struct {
 	ID           KeyID // of the data key
+	Verified     bool  // whether the pin or the configuration names that id too
 	Slots        []Slot
 	CreatedAt    time.Time
 	LastModified time.Time
 
-	// Authentic is false if no key was at hand or none fitted, as Problem
-	// says: then the slots are what the backend shows, and Generation is 0.
+	// Authentic is false if no key opened the keyring, or one did that says
+	// nothing of who made it and nothing else does, as Problem says: then id and
+	// slots are what the backend shows, and Generation is 0.
 	Authentic  bool
 	Problem    error
 	Notes      map[string]SlotNote // by slot id; slots made by others may have none
@@ -114,7 +116,8 @@ func (s *Store) wantNoRecords(ctx context.Context) error {
 }
 
 // Keys describes the keyring. If it cannot be opened, because no key is at
-// hand or none fits, it says what the backend shows.
+// hand, none fits, or the service that guards one refuses, it says what the
+// backend shows.
 func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	const op = "list keys"
 	record, err := s.retrieveKeyring(ctx)
@@ -134,12 +137,23 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 		for _, key := range ring.retired {
 			info.Retired = append(info.Retired, KeyID(key.ID()))
 		}
-	case errors.Is(err, ErrUnauthenticated), errors.Is(err, ErrWrongKey):
+	case describesUnopened(err):
 		info.Problem = s.locate(err, op, "")
 	default:
 		return KeyInfo{}, s.locate(err, op, "")
 	}
+	info.Verified = s.isKnown(info.ID)
 	return info, nil
+}
+
+// describesUnopened reports the failures after which a keyring can still be
+// described, since they say nothing bad of it.
+func describesUnopened(err error) bool {
+	switch KindOf(err) {
+	case ErrUnauthenticated, ErrWrongKey, ErrPermissionDenied, ErrUnavailable:
+		return true
+	}
+	return errors.Is(err, errUnknownKey)
 }
 
 // Unlock reads and opens the keyring, so that what is wrong with the keys at
