@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"syscall"
 
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/seal"
@@ -58,43 +57,33 @@ func (k *KeyFile) NewSlot(ctx context.Context, id string, salt [16]byte) (Slot, 
 }
 
 func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
-	invalid := func(message, hint string, cause error) error {
-		return &Error{Kind: fileKind(cause), Message: "key file " + k.Path + ": " + message, Hint: hint, Err: cause}
-	}
-	// Without O_NONBLOCK, opening a FIFO waits for its writer.
-	f, err := os.OpenFile(k.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := atomicfile.OpenPrivate(k.Path, k.AllowGroupRead)
 	if k.Optional && errors.Is(err, os.ErrNotExist) {
 		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: err}
 	}
 	if err != nil {
-		return secret, invalid(atomicfile.Reason(err), "", err)
+		return secret, k.unusable(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return secret, invalid(atomicfile.Reason(err), "", err)
-	case !info.Mode().IsRegular():
-		return secret, invalid("not a regular file", "", nil)
-	}
-	wide, err := atomicfile.TooWideFile(f, k.AllowGroupRead)
-	if err != nil {
-		return secret, invalid(atomicfile.Reason(err), "", err)
-	}
-	if wide != "" {
-		return secret, invalid(wide, k.restrict(f), nil)
-	}
 	text := make([]byte, seal.KeyFileSize+1)
 	defer clear(text)
 	n, err := io.ReadFull(f, text)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return secret, invalid(atomicfile.Reason(err), "", err)
+		return secret, k.unusable(err)
 	}
 	secret, err = seal.ParseKeyFile(text[:n])
 	if err != nil {
-		return secret, invalid(err.Error(), "", err)
+		return secret, k.unusable(err)
 	}
 	return secret, nil
+}
+
+func (k *KeyFile) unusable(err error) error {
+	e := &Error{Kind: fileKind(err), Message: "key file " + k.Path + ": " + atomicfile.Reason(err), Err: err}
+	if wide := new(atomicfile.WideError); errors.As(err, &wide) {
+		e.Hint = wide.Fix
+	}
+	return e
 }
 
 // CreateKeyFile makes a key file with a new random key, mode 0600, which must
@@ -111,16 +100,6 @@ func CreateKeyFile(path string) error {
 		return &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
 	}
 	return nil
-}
-
-// restrict says how to mend a mode that is too wide. A file that is mounted for
-// a group cannot be changed; then that has to be allowed.
-func (k *KeyFile) restrict(f *os.File) string {
-	hint := atomicfile.Restrict(k.Path)
-	if wide, err := atomicfile.TooWideFile(f, true); err == nil && wide == "" {
-		hint += "; where it is mounted for its group: allow_group_read = true in [key], or NEBULA_KEY_ALLOW_GROUP_READ=true"
-	}
-	return hint
 }
 
 // fileKind tells of what kind it is that a file cannot be read or made: what

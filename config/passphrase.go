@@ -146,9 +146,9 @@ func (s *source) passphrase(ctx context.Context) ([]byte, error) {
 // failed tells why a source gives nothing.
 func (s *source) failed(err error) error {
 	e := &nebula.Error{Kind: FileKind(err), Message: s.name + " gives no passphrase: " + err.Error(), Err: err}
-	var wide *wideError
+	var wide *atomicfile.WideError
 	if errors.As(err, &wide) {
-		e.Hint = wide.fix
+		e.Hint = wide.Fix
 	}
 	var slow *slowError
 	if errors.As(err, &slow) {
