@@ -57,7 +57,7 @@ func Check(kind, slotID string, data []byte) error {
 
 var (
 	errMissing = errors.New("it is missing")
-	errTooLong = fmt.Errorf("it has more than %d bytes", MaxSize)
+	errTooLong = errors.New("it is longer than that of any kind can be")
 	errFields  = errors.New("it does not have the fields of its kind")
 )
 
