@@ -24,8 +24,9 @@ type Store struct {
 	turns   atomic.Uint64 // numbers reads and writes of the keyring
 	seen    atomic.Bool   // that there is a keyring, which need not be held
 
-	warnOnce sync.Once // about pins
-	warnFull sync.Once // about the rollback guard
+	warnOnce    sync.Once // about pins
+	warnFull    sync.Once // about the rollback guard
+	warnRetired sync.Once // about the configured key
 
 	sleep func(context.Context, time.Duration) error // tests pass the time
 }
@@ -53,6 +54,10 @@ type Options struct {
 	// rotated. It wins over another key that Pins remember; an older state of
 	// the keyring than they remember is refused all the same.
 	TrustedKey *KeyID
+
+	// StrictKey refuses a keyring that holds TrustedKey as a retired key only.
+	// Without it, such a keyring is used, and the Logger told.
+	StrictKey bool
 
 	// Pins remember the data key of each store between processes; nil: nothing
 	// is remembered. See [Pins].

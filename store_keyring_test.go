@@ -176,7 +176,7 @@ func TestAddAndRemoveKeys(t *testing.T) {
 	ctx := t.Context()
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	second := newKeyFile(t)
-	slot, err := f.AddKey(ctx, second)
+	slot, err := f.AddKey(ctx, second, "")
 	if err != nil || slot.Kind != nebula.SlotKeyFile || len(slot.ID) != 8 {
 		t.Fatalf("the new slot is %+v, %v", slot, err)
 	}
@@ -199,7 +199,7 @@ func TestAddAndRemoveKeys(t *testing.T) {
 	if c := get(t, withSecond, "x"); string(c.Secret.Reveal()) != "v" {
 		t.Error("the last slot was removed")
 	}
-	_, err = withFirst.AddKey(ctx, second)
+	_, err = withFirst.AddKey(ctx, second, "")
 	wantKind(t, err, nebula.ErrWrongKey)
 }
 
@@ -208,7 +208,7 @@ func TestManyKeysAddedAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 15 {
 		wg.Go(func() {
-			if _, err := f.AddKey(t.Context(), newKeyFile(t)); err != nil {
+			if _, err := f.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -218,7 +218,7 @@ func TestManyKeysAddedAtOnce(t *testing.T) {
 	if len(info.Slots) != 16 || info.Generation != 16 {
 		t.Errorf("%d slots of generation %d", len(info.Slots), info.Generation)
 	}
-	_, err := f.AddKey(t.Context(), newKeyFile(t))
+	_, err := f.AddKey(t.Context(), newKeyFile(t), "")
 	wantKind(t, err, nebula.ErrUsage)
 }
 
@@ -226,7 +226,7 @@ func TestPassphraseOpensTheStore(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	words := passphrase("correct horse battery")
-	if _, err := f.AddKey(t.Context(), words); err != nil {
+	if _, err := f.AddKey(t.Context(), words, ""); err != nil {
 		t.Fatal(err)
 	}
 	// The key file is tried first; the person is asked only if it opens nothing.

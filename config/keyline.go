@@ -29,7 +29,8 @@ func (k *keyLine) Secret(context.Context, nebula.Slot) ([]byte, error) {
 }
 
 // NewSlot returns a slot of a key file.
-func (k *keyLine) NewSlot(ctx context.Context, salt [16]byte) (nebula.Slot, error) {
-	_, err := k.Secret(ctx, nebula.Slot{})
-	return nebula.Slot{Kind: nebula.SlotKeyFile, Salt: salt}, err
+func (k *keyLine) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
+	slot := nebula.Slot{ID: id, Kind: nebula.SlotKeyFile, Salt: salt}
+	secret, err := k.Secret(ctx, slot)
+	return slot, secret, err
 }

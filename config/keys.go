@@ -271,9 +271,9 @@ func (k *Keys) CheckPassphrases() []nebula.Finding {
 			continue
 		}
 		finding := nebula.Finding{Check: "passphrase", Severity: nebula.SeverityError, Kind: FileKind(err), Message: path + ": " + atomicfile.Reason(err)}
-		var wide *wideError
+		var wide *atomicfile.WideError
 		if errors.As(err, &wide) {
-			finding.Fix = wide.fix
+			finding.Fix = wide.Fix
 		}
 		findings = append(findings, finding)
 	}

@@ -159,9 +159,9 @@ func (s *source) passphrase(ctx context.Context) ([]byte, error) {
 // failed returns the error of a source that gives nothing.
 func (s *source) failed(err error) error {
 	e := &nebula.Error{Kind: FileKind(err), Message: s.name + " gives no passphrase: " + err.Error(), Err: err}
-	var wide *wideError
+	var wide *atomicfile.WideError
 	if errors.As(err, &wide) {
-		e.Hint = wide.fix
+		e.Hint = wide.Fix
 	}
 	var onPath *pathError
 	if errors.As(err, &onPath) && e.Hint == "" {
