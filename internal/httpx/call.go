@@ -51,6 +51,11 @@ func Call(ctx context.Context, client *http.Client, r Request) (*Answer, error) 
 	}
 	response, err := client.Do(request)
 	if err != nil {
+		// The client's error holds the cause of the cancellation, which may be the
+		// answer to another request: see errgroup.
+		if ended := ctx.Err(); ended != nil && context.Cause(ctx) != ended {
+			return nil, ended
+		}
 		return nil, err
 	}
 	defer response.Body.Close()

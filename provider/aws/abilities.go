@@ -31,7 +31,7 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 	if len(history) == 0 {
 		return nil, provider.NotFound()
 	}
-	// AWS's order is that of creation where it has one.
+	// AWS's order is that of creation, if it has one.
 	slices.Reverse(history)
 	slices.SortStableFunc(history, func(a, b nebula.VersionInfo) int {
 		if a.Current != b.Current {

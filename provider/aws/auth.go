@@ -111,7 +111,7 @@ func (d *driver) httpClient(sdk aws.Config) *http.Client {
 type wire struct{ *http.Client }
 
 // Do sends a request whose body has no WriteTo. The SDK closes the body when the
-// answer begins, and its WriteTo fails from then on: where that is before
+// answer begins, and its WriteTo fails from then on: if that is before
 // net/http has seen the end of the body, it closes the connection in the midst
 // of the answer. Read says that the end is there.
 func (w wire) Do(r *http.Request) (*http.Response, error) {
@@ -144,7 +144,7 @@ func (s *session) setEndpoint() error {
 }
 
 // address names the backend: account, region and prefix, behind the endpoint
-// where that is not AWS's own.
+// if that is not AWS's own.
 func (s *session) address(prefix string) string {
 	parts := []string{s.region, prefix}
 	if account := accountOf(s.identity); account != "" {
@@ -156,7 +156,7 @@ func (s *session) address(prefix string) string {
 	return strings.Join(parts, "/")
 }
 
-// accountOf returns the account of credentials, or "" where it cannot be told
+// accountOf returns the account of credentials, or "" if it cannot be told
 // without a call. The ids of access keys hold it since 2019, when their fifth
 // character became Q or one after it: 40 bits from bit 1 on of what is base32
 // there.

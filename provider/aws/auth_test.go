@@ -166,7 +166,7 @@ func TestInstance(t *testing.T) {
 }
 
 // The way to the region's own service is no part of the address: a VPC endpoint
-// leads to the same secrets. The account is, where the access key tells it.
+// leads to the same secrets. The account is, if the access key tells it.
 func TestAddress(t *testing.T) {
 	environment(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", accountKeyID)

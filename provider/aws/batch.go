@@ -55,7 +55,7 @@ type batch struct {
 	results []nebula.BatchResult
 }
 
-// readAll reads these secrets, in one call, and in more where AWS leaves some
+// readAll reads these secrets, in one call, and in more if AWS leaves some
 // out of its answer.
 func (b *batch) readAll(ctx context.Context, ids []string) {
 	for len(ids) > 0 {

@@ -99,11 +99,11 @@ func isCurrent(stages []string) bool { return slices.Contains(stages, stageCurre
 
 // secret is what AWS keeps beside the values.
 type secret struct {
-	current string // version id, "" where the secret never had a value
+	current string // version id, "" if the secret never had a value
 	stages  map[string][]string
 	tags    map[string]string
 	changed time.Time
-	deleted time.Time // zero where it is live; else the date that AWS gives
+	deleted time.Time // zero if it is live; else the date that AWS gives
 	now     time.Time // of the server
 }
 

@@ -83,32 +83,9 @@ func (m movedError) Unwrap() error      { return m.error }
 
 func isMoved(err error) bool { return errors.Is(err, errMoved) }
 
-// refusals counts how often in a row a secret was found live and unchanged after
-// AWS refused to act on it.
-type refusals struct {
-	changed time.Time
-	current string
-	alike   int
-}
-
-// add takes what the secret is found to be; the zero secret if that failed.
-func (r *refusals) add(s secret) {
-	if !s.live() || s.current != r.current || !s.changed.Equal(r.changed) {
-		r.alike = 0
-	}
-	r.alike, r.current, r.changed = r.alike+1, s.current, s.changed
-}
-
-// last reports whether another attempt would end no otherwise.
-func (r *refusals) last() bool { return r.alike >= maxRefusals }
-
 const (
 	// maxRounds bounds how often others may come between.
 	maxRounds = 20
-	// maxRefusals bounds how often in a row AWS may refuse to act on a secret
-	// that is live, and just as it was before: then nobody came between, and it
-	// is AWS that does not allow it, of replicas for example.
-	maxRefusals = 6
 	// maxPause is between two rounds.
 	maxPause = 500 * time.Millisecond
 )
@@ -185,15 +162,16 @@ func (w *write) replaceAny(ctx context.Context, s secret) error {
 			return err
 		}
 	}
-	w.choose(s.tags)
+	w.choose(s.tags, nil)
 	if err := w.put(ctx); err != nil {
 		return asMoved(err)
 	}
 	return w.setTags(ctx, s.tags)
 }
 
-// choose makes the token, unless an earlier attempt did.
-func (w *write) choose(current map[string]string) {
+// choose makes the token, unless an earlier attempt did. Predecessor is the version
+// that AWS makes sure is replaced, nil if it does not.
+func (w *write) choose(current map[string]string, predecessor *string) {
 	if w.token != "" {
 		return
 	}
@@ -201,7 +179,11 @@ func (w *write) choose(current map[string]string) {
 	if set, unset := tagChanges(current, w.tags); len(set)+len(unset) > 0 {
 		version = uuidTags
 	}
-	w.token = newToken(version)
+	if predecessor != nil {
+		w.token = newTokenAfter(version, *predecessor)
+	} else {
+		w.token = newToken(version)
+	}
 }
 
 // asMoved returns errMoved if the state of the secret is in the way: it was
@@ -214,7 +196,7 @@ func asMoved(err error) error {
 	return err
 }
 
-// missing writes where there is no secret.
+// missing writes if there is no secret.
 func (w *write) missing(ctx context.Context) error {
 	if !w.condition.IsZero() {
 		return w.condition.Check("")
@@ -234,7 +216,7 @@ func (w *write) wasDone(s secret) bool {
 // create makes the secret, with all tags at once.
 func (w *write) create(ctx context.Context) error {
 	if w.token == "" {
-		w.token = newToken(uuidRandom)
+		w.token = newTokenAfter(uuidRandom, "")
 	}
 	in := &secretsmanager.CreateSecretInput{Name: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, Tags: newTags(w.tags)}
 	if w.d.config.KMSKeyID != "" {

@@ -28,7 +28,7 @@ const (
 const reservedKey = "nebula="
 
 // project returns the tags of the secret of a credential: the default ones,
-// over them the credential's own, and the reserved one. It fails where a limit
+// over them the credential's own, and the reserved one. It fails if a limit
 // of AWS is in the way.
 func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string, error) {
 	tags := maps.Clone(c.DefaultTags)
@@ -70,7 +70,7 @@ func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string
 	return nil, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: strings.Join(problems, "; ")}
 }
 
-// unproject is the mirror of project, and false where the tags were not made by
+// unproject is the mirror of project, and false if the tags were not made by
 // it, or changed by others.
 func unproject(tags map[string]string) (nebula.Metadata, bool) {
 	l, ok := decodeListed(tags[reservedKey])
@@ -203,7 +203,7 @@ func decodeListed(text string) (listed, bool) {
 	return l, err == nil && err2 == nil && ok && ok2 && len(l.own)%markLength == 0 && encodeListed(l) == text
 }
 
-// encodeText returns a text as it is where AWS keeps it so, else "=" and the
+// encodeText returns a text as it is if AWS keeps it so, else "=" and the
 // text with the bytes of what AWS does not take as "=" and two hex digits. What
 // begins with "=" is escaped too, so that no two are alike.
 func encodeText(s string) string {
@@ -223,7 +223,7 @@ func encodeKey(s string) string {
 }
 
 func escaped(s string) string {
-	// A blank at an end would be lost where somebody trims it.
+	// A blank at an end would be lost if somebody trims it.
 	inner := strings.Trim(s, " ")
 	if inner == "" {
 		return "=" + escape(s, isFieldRune)

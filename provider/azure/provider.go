@@ -114,7 +114,7 @@ func (d *driver) Open(ctx context.Context) error {
 // back.
 func (d *driver) Close() error {
 	d.recoveries.close(func() {
-		d.warnings.Warn("waiting until what was recovered to be written over is deleted again, half a minute at most")
+		d.warnings.Warn("a deleted credential had been recovered to be written over: it is being deleted again, which takes half a minute at most")
 	})
 	d.changes.Wait()
 	d.auth.close()

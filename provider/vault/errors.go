@@ -237,16 +237,12 @@ func (d *driver) errMount() *nebula.Error {
 		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + d.paths.mount + " kv-v2"}
 }
 
-var errUntraceable = errors.New("versions since then are gone")
-
-// errUnknown is for a write whose answer was lost, if it can no longer be told
+// errUnknown is for a change whose answer was lost, if it can no longer be told
 // from those of others.
 func errUnknown() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: errors.Join(provider.ErrUnclear, errUntraceable),
-		Message: "the answer was lost, and so many versions came since that nobody knows whether it was written", Hint: "read it, and write it again if need be"}
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: provider.ErrUnclear,
+		Message: "the answer was lost, and the versions since then are gone: nobody knows whether it was done", Hint: "read it, and try again if need be"}
 }
-
-func isUnknown(err error) bool { return errors.Is(err, errUntraceable) }
 
 func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",

@@ -25,7 +25,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	if err != nil {
 		return "", err
 	}
-	made := sealed{name: name, record: string(envelope.Bytes()), at: envelope.Metadata().LastModified}
+	made := sealed{name: name, record: string(envelope.Bytes())}
 	w, err := d.write(ctx, made, options.Precondition)
 	if err != nil {
 		return "", err
@@ -37,6 +37,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 			err = d.writeMetadata(ctx, name, merged)
 		}
 		if err != nil {
+			d.noteAttempt(made, w.Version)
 			return "", d.halfStored(name, err)
 		}
 	}

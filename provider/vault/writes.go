@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -15,7 +17,6 @@ import (
 type sealed struct {
 	name   nebula.Name
 	record string
-	at     time.Time // when it was made, by this machine's clock
 }
 
 func (d *driver) write(ctx context.Context, r sealed, condition nebula.Precondition) (written, error) {
@@ -39,6 +40,10 @@ func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (w
 	}
 	a, err := d.change(ctx, r.name, request{method: method, path: d.paths.secret("data", r.name), body: body})
 	if err != nil {
+		var refused *ResponseError
+		if cas >= 0 && !(errors.As(err, &refused) && refused.Status < http.StatusInternalServerError) {
+			d.noteAttempt(r, cas+1)
+		}
 		return written{}, err
 	}
 	if a.Status == http.StatusNoContent { // KV version 1 says nothing
@@ -58,10 +63,7 @@ const maxRounds = 100
 func (d *driver) writeAnyway(ctx context.Context, r sealed) (written, error) {
 	if provider.IsRepeat(ctx) {
 		// The earlier attempt may have written it: not twice, if that can be told.
-		if w, found, err := d.wrote(ctx, r, 0); found || err != nil && !isMissing(err) {
-			return w, err
-		}
-		if w, found, err := d.find(ctx, r); found || err != nil && !isUnknown(err) {
+		if w, found, err := d.find(ctx, r); found || err != nil && !isMissing(err) {
 			return w, err
 		}
 	}
@@ -89,13 +91,12 @@ func (d *driver) writeAbsent(ctx context.Context, r sealed) (written, error) {
 		if err := d.keyringDeleted(r.name, m); err != nil {
 			return written{}, err
 		}
-		current := m.current()
-		if current != "" && provider.IsRepeat(ctx) {
-			if w, found, failed := d.findIn(ctx, r, m); found || failed != nil {
+		if provider.IsRepeat(ctx) {
+			if w, found, failed := d.findAttempt(ctx, r); found || failed != nil {
 				return w, failed
 			}
 		}
-		if current != "" {
+		if current := m.current(); current != "" {
 			return written{}, nebula.IfAbsent().Check(current)
 		}
 		w, err = d.put(ctx, http.MethodPost, r, m.CurrentVersion)
@@ -136,13 +137,7 @@ func (d *driver) writeOver(ctx context.Context, r sealed, v nebula.Version, cond
 		return w, err
 	}
 	if provider.IsRepeat(ctx) {
-		// What the earlier attempt wrote is the version after. If that is gone,
-		// nobody knows whose it was.
-		w, found, failed := d.wrote(ctx, r, cas+1)
-		if isMissing(failed) && isMismatch(err) {
-			failed = errUnknown()
-		}
-		if found || failed != nil && !isMissing(failed) {
+		if w, found, failed := d.findAttempt(ctx, r); found || failed != nil {
 			return w, failed
 		}
 	}
@@ -175,49 +170,70 @@ func (d *driver) wrote(ctx context.Context, r sealed, number int64) (w written, 
 	return written{Version: s.Metadata.Version, CreatedTime: s.Metadata.CreatedTime, CustomMetadata: s.Metadata.CustomMetadata}, true, nil
 }
 
-const (
-	// maxLooks bounds the versions that are read to find one's own.
-	maxLooks = 20
-	// clockMargin is how far the clocks may be apart beyond what answers show.
-	clockMargin = time.Minute
-)
+// maxLooks bounds the versions that are read to find one's own.
+const maxLooks = 10
 
-// find looks for the version that an earlier attempt may have written, among all
-// that came since the record was made.
+// find looks for the version that an earlier attempt without a condition may have
+// written, among the latest ones. Not to find it proves nothing.
 func (d *driver) find(ctx context.Context, r sealed) (w written, found bool, err error) {
 	m, err := d.readMetadata(ctx, r.name)
-	if isMissing(err) {
-		return written{}, false, nil
-	}
 	if err != nil {
 		return written{}, false, err
 	}
-	return d.findIn(ctx, r, m)
-}
-
-// findIn is find with the metadata at hand. It fails if versions are gone among
-// which it may have been: see isUnknown.
-func (d *driver) findIn(ctx context.Context, r sealed, m secretMetadata) (w written, found bool, err error) {
-	since := r.at.Add(m.now.Sub(d.options.Clock.Now()) - clockMargin)
 	numbers := m.numbers()
-	gone := false
-	for i, n := range slices.Backward(numbers) {
-		created, err := time.Parse(time.RFC3339Nano, m.version(n).CreatedTime)
-		if err == nil && created.Before(since) {
-			break
-		}
-		if len(numbers)-i > maxLooks {
-			return written{}, false, errUnknown()
-		}
+	for _, n := range slices.Backward(numbers[max(0, len(numbers)-maxLooks):]) {
 		w, found, err = d.wrote(ctx, r, n)
 		if found || err != nil && !isMissing(err) {
 			return w, found, err
 		}
-		// Deleted, or the last that is kept of those since then.
-		gone = gone || err != nil || i == 0 && n > 1
 	}
-	if gone {
-		return written{}, false, errUnknown()
+	return written{}, false, nil
+}
+
+// attempted is a write on condition that is not known to have failed.
+type attempted struct {
+	name   nebula.Name
+	record [sha256.Size]byte
+}
+
+const (
+	maxAttempted = 1024
+	// attemptedFor is longer than any call goes on trying.
+	attemptedFor = time.Hour
+)
+
+// noteAttempt remembers the number of the version that a write is, if it was done.
+func (d *driver) noteAttempt(r sealed, number int64) {
+	key := attempted{r.name, sha256.Sum256([]byte(r.record))}
+	numbers, _ := d.attempted.Get(key)
+	d.attempted.Note(key, append(slices.Clone(numbers), number))
+}
+
+// findAttempt looks for the version that an earlier attempt has written, if it
+// has. If one that it may be is deleted, or no longer kept, nobody can know.
+func (d *driver) findAttempt(ctx context.Context, r sealed) (w written, found bool, err error) {
+	numbers, _ := d.attempted.Get(attempted{r.name, sha256.Sum256([]byte(r.record))})
+	if len(numbers) == 0 {
+		return written{}, false, nil
+	}
+	m, err := d.readMetadata(ctx, r.name)
+	if isMissing(err) {
+		return written{}, false, nil // purged since
+	}
+	if err != nil {
+		return written{}, false, err
+	}
+	for _, n := range numbers {
+		if n > m.CurrentVersion {
+			continue
+		}
+		w, found, err = d.wrote(ctx, r, n)
+		if isMissing(err) {
+			err = errUnknown()
+		}
+		if found || err != nil {
+			return w, found, err
+		}
 	}
 	return written{}, false, nil
 }
