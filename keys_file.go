@@ -78,12 +78,11 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	return secret, nil
 }
 
-func (k *KeyFile) unusable(err error) error {
-	e := &Error{Kind: fileKind(err), Message: "key file " + k.Path + ": " + atomicfile.Reason(err), Err: err}
-	if wide := new(atomicfile.WideError); errors.As(err, &wide) {
-		e.Hint = wide.Fix
-	}
-	return e
+func (k *KeyFile) unusable(err error) error { return badKeyFile(fileKind(err), k.Path, err) }
+
+func badKeyFile(kind Kind, path string, err error) error {
+	reason, fix := atomicfile.Explain(path, err)
+	return &Error{Kind: kind, Message: "key file " + path + ": " + reason, Hint: fix, Err: err}
 }
 
 // CreateKeyFile makes a key file with a new random key, mode 0600, which must
@@ -97,7 +96,7 @@ func CreateKeyFile(path string) error {
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
-		return &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
+		return badKeyFile(kind, path, err)
 	}
 	return nil
 }
