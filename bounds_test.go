@@ -88,7 +88,7 @@ func TestForeignTextIsQuotedAndCut(t *testing.T) {
 	f := newFixture(t)
 	hostile := "x y\u202e" + strings.Repeat("z", 50)
 	odd := oddKey{slot: nebula.Slot{Kind: hostile}, secret: make([]byte, 32)}
-	if _, err := f.AddKey(t.Context(), odd); err != nil {
+	if _, err := f.AddKey(t.Context(), odd, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.Rotate(t.Context(), nebula.RotateOptions{})
@@ -100,7 +100,7 @@ func TestForeignTextIsQuotedAndCut(t *testing.T) {
 		}
 	}
 	odd.slot.Kind = strings.Repeat("k", 65)
-	if _, err := f.AddKey(t.Context(), odd); !errors.Is(err, nebula.ErrInternal) {
+	if _, err := f.AddKey(t.Context(), odd, ""); !errors.Is(err, nebula.ErrInternal) {
 		t.Errorf("a kind that is too long gave %v", err)
 	}
 }

@@ -1,7 +1,9 @@
 package nebula
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"slices"
 	"testing"
 	"time"
@@ -19,9 +21,8 @@ func SwitchKey(ctx context.Context, s *Store, key Key, rotating bool) error {
 			ring.switchedAt = s.now()
 		}
 		ring.rotating = rotating
-		ring.slots = nil
-		slot, err := ring.wrapFor(ctx, key)
-		ring.slots = append(ring.slots, slot)
+		ring.keepSlots(nil)
+		_, err := ring.add(ctx, key, SlotNote{AddedAt: s.now()})
 		return err
 	})
 }
@@ -57,3 +58,42 @@ func (s *Store) KeysForTest() []Key { return s.options.Keys }
 
 // LimitGuard makes a guard hold fewer marks, by another clock.
 func LimitGuard(f *GuardFile, marks int, now func() time.Time) { f.maxMarks, f.now = marks, now }
+
+// SlotsOf returns the slots that a keyring's record shows.
+func SlotsOf(e *Envelope) []Slot {
+	var slots []Slot
+	for _, s := range e.slots.slots {
+		slots = append(slots, s.Slot)
+	}
+	return slots
+}
+
+// OnlySlot returns the keyring's record with one slot of it.
+func OnlySlot(keyring *Envelope, i int) *Envelope {
+	edited := *keyring
+	edited.slots = newSlotList(keyring.slots.slots[i : i+1])
+	return &edited
+}
+
+// EditSlot returns the keyring's record with one slot changed, and the plain hash
+// of the list made right if it is to be.
+func EditSlot(t *testing.T, keyring *Envelope, i int, hashed bool, change func(*Slot)) []byte {
+	t.Helper()
+	slots := slices.Clone(keyring.slots.slots)
+	slots[i].Data = bytes.Clone(slots[i].Data)
+	change(&slots[i].Slot)
+	edited := *keyring
+	edited.slots = newSlotList(slots)
+	raw := edited.encode()
+	if !hashed {
+		right, was := base64.StdEncoding.EncodeToString(edited.slots.sum[:]), base64.StdEncoding.EncodeToString(keyring.slots.sum[:])
+		raw = bytes.Replace(raw, []byte(right), []byte(was), 1)
+	}
+	return raw
+}
+
+// OpenKeyringForTest opens a keyring's record with the keys.
+func OpenKeyringForTest(ctx context.Context, e *Envelope, keys []Key) error {
+	_, err := openKeyring(ctx, Record{Envelope: e}, keys)
+	return err
+}

@@ -207,8 +207,19 @@ func TestFormatSealedValueIsCanonical(t *testing.T) {
 		for i := range rapid.IntRange(least, maxRetired).Draw(t, "retired") {
 			ring.retired = append(ring.retired, seal.NewKey([seal.KeySize]byte{byte(i)}))
 		}
+		for range rapid.IntRange(0, maxSlots).Draw(t, "slots") {
+			id := newSlotID()
+			ring.slots = append(ring.slots, slotRecord{Slot: Slot{ID: id}})
+			if rapid.Bool().Draw(t, "noted") {
+				label := rapid.StringMatching(`[ -~é…]{0,64}`).Draw(t, "label")
+				ring.note(id, SlotNote{Label: label, AddedAt: drawTime(t, "added")})
+			}
+		}
 		text := ring.appendValue(nil)
-		var again keyring
+		if len(text) > ring.valueSize() {
+			t.Fatalf("%d bytes, expected at most %d", len(text), ring.valueSize())
+		}
+		again := keyring{slots: ring.slots}
 		if !again.readValue(text) || !bytes.Equal(again.appendValue(nil), text) {
 			t.Fatalf("%s became %s", text, again.appendValue(nil))
 		}

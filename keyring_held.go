@@ -149,7 +149,7 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
 	var newest uint64 // generation that was opened
 	for again := newKeyringReads(); ; {
-		ring, err := openKeyring(ctx, record, s.options.Keys)
+		ring, err := s.openRecord(ctx, record)
 		if err != nil {
 			return nil, err
 		}
@@ -173,6 +173,15 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 			return nil, err
 		}
 	}
+}
+
+// openRecord opens a keyring's record, with the data key if that is at hand: no
+// slot is opened then, and nobody asked.
+func (s *Store) openRecord(ctx context.Context, record Record) (*keyring, error) {
+	if held := s.ring.Load(); held != nil && held.current.ID() == record.Envelope.keyID {
+		return readKeyring(record, held.current, held.openedBy)
+	}
+	return openKeyring(ctx, record, s.options.Keys)
 }
 
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {

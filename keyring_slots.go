@@ -3,10 +3,12 @@ package nebula
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula/internal/canon"
 	"github.com/nebula-credential/nebula/internal/seal"
+	"github.com/nebula-credential/nebula/internal/slotdata"
 )
 
 // slotRecord is a slot with the data key wrapped for it.
@@ -121,6 +123,10 @@ func hasNoData(kind string) bool {
 	return kind == SlotArgon2id || kind == SlotPBKDF2 || kind == SlotKeyFile
 }
 
+// anyoneCanMake reports the kinds whose slots are made without any secret, so
+// that one that opens says nothing of who made the keyring.
+func anyoneCanMake(kind string) bool { return !hasNoData(kind) && kind != SlotKeychain }
+
 const slotAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
 
 func newSlotID() string {
@@ -148,9 +154,19 @@ func (l *slotList) check() error {
 		return damagedKeyring("the list of key slots is damaged", nil)
 	}
 	for _, s := range l.slots {
-		if err := s.seal().Check(); err != nil {
+		if err := s.check(); err != nil {
 			return damagedKeyring(err.Error(), err)
 		}
 	}
 	return nil
+}
+
+func (s Slot) check() error {
+	if err := s.seal().Check(); err != nil || !slotdata.Known(s.Kind) {
+		return err
+	}
+	if s.Memory != 0 || s.Passes != 0 || s.Lanes != 0 {
+		return fmt.Errorf("parameters of a slot of kind %s are not zero", s.Kind)
+	}
+	return slotdata.Check(s.Kind, s.ID, s.Data)
 }

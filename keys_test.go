@@ -115,7 +115,7 @@ func TestPassphraseRules(t *testing.T) {
 		"twelve chars":         "",
 		"zwölf Zeichn":         "",
 	} {
-		_, err := passphrase(text).NewSlot(t.Context(), salt)
+		_, _, err := passphrase(text).NewSlot(t.Context(), "aaaaaaaa", salt)
 		if nebula.KindOf(err) != want {
 			t.Errorf("%q gave %v, want kind %q", text, err, want)
 		}
@@ -125,16 +125,17 @@ func TestPassphraseRules(t *testing.T) {
 	}
 	weak := passphrase("short")
 	weak.AllowWeak = true
-	want := nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 64 << 10, Passes: 3, Lanes: 4}
+	want := nebula.Slot{ID: "aaaaaaaa", Kind: nebula.SlotArgon2id, Memory: 64 << 10, Passes: 3, Lanes: 4}
 	if fips140.Enforced() {
-		want = nebula.Slot{Kind: nebula.SlotPBKDF2, Passes: 600_000}
+		want = nebula.Slot{ID: "aaaaaaaa", Kind: nebula.SlotPBKDF2, Passes: 600_000}
 	}
-	if slot, err := weak.NewSlot(t.Context(), salt); err != nil || fmt.Sprint(slot) != fmt.Sprint(want) {
-		t.Errorf("a weak passphrase that is allowed gave %+v, %v", slot, err)
+	slot, secret, err := weak.NewSlot(t.Context(), "aaaaaaaa", salt)
+	if err != nil || fmt.Sprint(slot) != fmt.Sprint(want) || len(secret) != 32 {
+		t.Errorf("a weak passphrase that is allowed gave %+v, a secret of %d bytes, %v", slot, len(secret), err)
 	}
 	other := passphrase("twelve chars")
 	other.KDF = "scrypt"
-	if _, err := other.NewSlot(t.Context(), salt); !errors.Is(err, nebula.ErrUsage) {
+	if _, _, err := other.NewSlot(t.Context(), "aaaaaaaa", salt); !errors.Is(err, nebula.ErrUsage) {
 		t.Errorf("an unknown KDF gave %v", err)
 	}
 }
@@ -228,7 +229,7 @@ func TestFIPSMode(t *testing.T) {
 	}
 	argon := passphrase("correct horse battery")
 	argon.KDF = nebula.SlotArgon2id
-	if _, err := newFixture(t).AddKey(t.Context(), argon); nebula.KindOf(err) != nebula.ErrNotSupported {
+	if _, err := newFixture(t).AddKey(t.Context(), argon, ""); nebula.KindOf(err) != nebula.ErrNotSupported {
 		t.Errorf("an Argon2id slot was made: %v", err)
 	}
 }

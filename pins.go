@@ -65,8 +65,8 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 	if err != nil {
 		return err
 	}
-	if got := KeyID(ring.current.ID()); got != id {
-		return &Error{Kind: ErrUntrustedKey, Message: fmt.Sprintf("the store's data key is %v, not %v", got, id)}
+	if KeyID(ring.current.ID()) != id {
+		return notThatKey(id, ring)
 	}
 	if err := s.checkConfigured(ring); err != nil {
 		return err
@@ -121,16 +121,37 @@ func (s *Store) checkTrust(ring *keyring) error {
 	if err := s.checkHeld(ring); err != nil {
 		return err
 	}
-	if err := s.checkPin(ring); err != nil {
+	pinned, err := s.checkPin(ring)
+	if err != nil {
 		return err
+	}
+	known := pinned || s.options.TrustedKey != nil || s.ring.Load() != nil
+	if !known && anyoneCanMake(ring.openedBy.Kind) {
+		return s.unknownKey(ring)
 	}
 	return s.remember(ring)
 }
 
+// checkConfigured holds a keyring against the id in the configuration. Whoever
+// knew a key that was retired since can make a keyring that holds it.
 func (s *Store) checkConfigured(ring *keyring) error {
-	if id := s.options.TrustedKey; id != nil && ring.keyByID(*id) == nil {
+	id := s.options.TrustedKey
+	switch {
+	case id == nil || KeyID(ring.current.ID()) == *id:
+		return nil
+	case ring.keyByID(*id) == nil:
 		return s.untrusted(*id, ring, byConfiguration)
 	}
+	if held := s.ring.Load(); held != nil && held.current.ID() == ring.current.ID() {
+		return nil // this process made it, or has said so
+	}
+	if s.options.StrictKey {
+		return s.retiredKey(*id)
+	}
+	s.warnRetired.Do(func() {
+		s.options.Logger.Warn("the key id in the configuration is one of a key that was retired; whoever knew that key can make a keyring that this accepts",
+			"configured", id.String(), "hint", "ask whoever keeps the store for the id of today, and set id in [key], or NEBULA_KEY_ID")
+	})
 	return nil
 }
 
@@ -148,24 +169,37 @@ func (s *Store) checkHeld(ring *keyring) error {
 	return nil
 }
 
-// checkPin holds a keyring against the pin. If the configuration names its
-// key, that wins over another one that is remembered, but an older state is one.
-func (s *Store) checkPin(ring *keyring) error {
+// checkPin holds a keyring against the pin, and reports whether there is one. If
+// the configuration names its key, that wins over another one that is
+// remembered, but an older state is one.
+func (s *Store) checkPin(ring *keyring) (found bool, err error) {
 	address := s.pinned()
 	if address == "" {
-		return nil
+		return false, nil
 	}
 	pin, found, err := s.options.Pins.Load(address)
 	if err != nil || !found {
-		return err
+		return false, err
 	}
 	if ring.keyByID(pin.KeyID) == nil && s.options.TrustedKey == nil {
-		return s.untrusted(pin.KeyID, ring, byPin)
+		return true, s.untrusted(pin.KeyID, ring, byPin)
 	}
 	if ring.generation < pin.Generation {
-		return rolledBackKeyring(ring, pin.Generation)
+		return true, rolledBackKeyring(ring, pin.Generation)
 	}
-	return nil
+	return true, nil
+}
+
+// isKnown reports whether the pin or the configuration names that data key.
+func (s *Store) isKnown(id KeyID) bool {
+	if trusted := s.options.TrustedKey; trusted != nil && *trusted == id {
+		return true
+	}
+	if s.pinned() == "" {
+		return false
+	}
+	pin, found, err := s.options.Pins.Load(s.pinned())
+	return err == nil && found && pin.KeyID == id
 }
 
 func rolledBackKeyring(ring *keyring, seen uint64) error {
@@ -196,6 +230,9 @@ func (s *Store) remember(ring *keyring) error {
 		return seen, true
 	})
 	if err != nil && KindOf(err) != ErrInvalidConfig {
+		if s.options.TrustedKey != nil { // a replaced key is noticed all the same
+			return nil
+		}
 		s.warnOnce.Do(func() {
 			s.options.Logger.Warn("the store's key cannot be remembered, so a replaced key would not be noticed", "reason", err.Error())
 		})
@@ -216,22 +253,6 @@ func (s *Store) pinnedSince(ring *keyring) time.Time {
 		return time.Time{}
 	}
 	return pin.SeenAt
-}
-
-func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
-	got := KeyID(ring.current.ID())
-	names, how := "names", fmt.Sprintf("accept it with: nebula key trust %v", got)
-	switch source {
-	case byConfiguration:
-		how = fmt.Sprintf("set id in [key], or NEBULA_KEY_ID, to %v", got)
-	case byProcess:
-		names, how = "has used", "start it again"
-	}
-	return &Error{Kind: ErrUntrustedKey,
-		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s %s the key %v, and the keyring of %s %s now holds %v. "+
-			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
-			"Nothing was read or written", source, names, want, s.description.Provider, s.description.Address, got),
-		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
 }
 
 // wantUnknown fails if a keyring is known of, by a pin or by TrustedKey, and

@@ -83,7 +83,7 @@ func everyUse(t *testing.T, s *nebula.Store) map[string]error {
 	_, put := s.Put(ctx, "x", nebula.NewSecret([]byte("secret")), nebula.PutOptions{})
 	_, fresh := s.Put(ctx, "fresh", nebula.NewSecret([]byte("secret")), nebula.PutOptions{IfAbsent: true})
 	_, tag := s.Tag(ctx, "x", map[string]string{"a": "b"}, nil)
-	_, add := s.AddKey(ctx, newKeyFile(t))
+	_, add := s.AddKey(ctx, newKeyFile(t), "")
 	_, rotate := s.Rotate(ctx, nebula.RotateOptions{})
 	return map[string]error{"get": get, "put": put, "put new": fresh, "tag": tag, "add a key": add, "rotate": rotate}
 }
@@ -146,7 +146,7 @@ func TestKeyringBroughtBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaver := newKeyFile(t)
-	slot, err := s.AddKey(t.Context(), leaver)
+	slot, err := s.AddKey(t.Context(), leaver, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,11 +220,21 @@ func TestPinsThatCannotBeWritten(t *testing.T) {
 	var log strings.Builder
 	s := f.pinned(t, nebula.Options{Pins: &heldPins{readOnly: true}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	put(t, s, "x", "v", nebula.PutOptions{})
-	if _, err := s.AddKey(t.Context(), newKeyFile(t)); err != nil {
+	if _, err := s.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings: %s", n, log.String())
+	}
+	// Nothing is missing if the configuration names the key.
+	info, err := s.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	s = f.pinned(t, nebula.Options{Pins: &heldPins{readOnly: true}, TrustedKey: &info.ID, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if _, err := s.Get(t.Context(), "x"); err != nil || log.Len() > 0 {
+		t.Errorf("%v, and told: %s", err, log.String())
 	}
 }
 
@@ -239,7 +249,7 @@ func TestPinsUnderConcurrentChanges(t *testing.T) {
 		wg.Go(func() {
 			for range 10 {
 				s := f.pinned(t, nebula.Options{Pins: pins})
-				slot, err := s.AddKey(t.Context(), f.key)
+				slot, err := s.AddKey(t.Context(), f.key, "")
 				if err == nil {
 					err = s.RemoveKey(t.Context(), slot.ID)
 				}
@@ -304,7 +314,7 @@ func TestEditedListOfSlots(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	leaver := newKeyFile(t)
-	slot, err := f.AddKey(t.Context(), leaver)
+	slot, err := f.AddKey(t.Context(), leaver, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,14 +350,14 @@ func TestKeyringReplacedWhileAProcessRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 9 { // of a later generation, too
-		if _, err := theirs.AddKey(t.Context(), newKeyFile(t)); err != nil {
+		if _, err := theirs.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	evil, _ := theirs.memory.Retrieve(t.Context(), nebula.KeyringName())
 	old, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
-	if _, err := f.AddKey(t.Context(), newKeyFile(t)); err != nil {
+	if _, err := f.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 		t.Fatal(err)
 	}
 	newest, _ := f.memory.Retrieve(t.Context(), nebula.KeyringName())
@@ -370,7 +380,7 @@ func TestConfiguredKeyAndPin(t *testing.T) {
 	info, _ := f.Keys(t.Context())
 	options := nebula.Options{TrustedKey: &info.ID, Pins: pins}
 	removed := newKeyFile(t)
-	slot, err := f.AddKey(t.Context(), removed)
+	slot, err := f.AddKey(t.Context(), removed, "")
 	if err != nil {
 		t.Fatal(err)
 	}

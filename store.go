@@ -24,8 +24,9 @@ type Store struct {
 	turns   atomic.Uint64 // numbers reads and writes of the keyring
 	seen    atomic.Bool   // that there is a keyring, which need not be held
 
-	warnOnce sync.Once // about pins
-	warnFull sync.Once // about the rollback guard
+	warnOnce    sync.Once // about pins
+	warnFull    sync.Once // about the rollback guard
+	warnRetired sync.Once // about the configured key
 
 	sleep func(context.Context, time.Duration) error // tests pass the time
 }
@@ -54,6 +55,10 @@ type Options struct {
 	// the keyring than they remember is refused all the same.
 	TrustedKey *KeyID
 
+	// StrictKey refuses a keyring that holds TrustedKey as a retired key only.
+	// Without it, such a keyring is used, and the Logger told.
+	StrictKey bool
+
 	// Pins remember the data key of each store between processes; nil: nothing
 	// is remembered. See [Pins].
 	Pins Pins
@@ -65,6 +70,10 @@ type Options struct {
 	// FirstKey returns the key with which the first Put makes the keyring of
 	// an empty store. Without it, only Init makes one.
 	FirstKey func(context.Context) (Key, error)
+
+	// Initialised is told when a Put has made the keyring: of several at once,
+	// in one process. It may be nil.
+	Initialised func()
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time

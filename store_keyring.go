@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
+	"maps"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
@@ -13,17 +13,21 @@ import (
 // KeyInfo describes a store's keyring.
 type KeyInfo struct {
 	ID           KeyID // of the data key
+	Verified     bool  // whether the pin or the configuration names that id too
 	Slots        []Slot
+	Size         int // bytes of its record; see Description.MaxRecordSize
 	CreatedAt    time.Time
 	LastModified time.Time
 
-	// Authentic is false if no key was at hand or none fitted, as Problem
-	// says: then the slots are what the backend shows, and Generation is 0.
+	// Authentic is false if no key opened the keyring, or one did that says
+	// nothing of who made it and nothing else does, as Problem says: then id and
+	// slots are what the backend shows, and Generation is 0.
 	Authentic  bool
 	Problem    error
-	Generation uint64  // writes of the keyring so far
-	Retired    []KeyID // data keys that were replaced and are kept, newest first
-	Rotating   bool    // records may still be under the first of them
+	Notes      map[string]SlotNote // by slot id; slots made by others may have none
+	Generation uint64              // writes of the keyring so far
+	Retired    []KeyID             // data keys that were replaced and are kept, newest first
+	Rotating   bool                // records may still be under the first of them
 }
 
 // Init makes the store's data key and wraps it for key. The store must have
@@ -54,11 +58,9 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 	}
 	begun, now := s.options.Now(), s.now()
 	ring := &keyring{createdAt: now, current: seal.GenerateKey(), generation: 1}
-	slot, err := ring.wrapFor(ctx, key)
-	if err != nil {
+	if _, err := ring.add(ctx, key, SlotNote{AddedAt: now}); err != nil {
 		return nil, err
 	}
-	ring.slots = []slotRecord{slot}
 	err = s.storeKeyring(ctx, ring, now, IfAbsent())
 	if errors.Is(err, ErrAlreadyExists) {
 		return nil, alreadyInitialised(err)
@@ -115,7 +117,8 @@ func (s *Store) wantNoRecords(ctx context.Context) error {
 }
 
 // Keys describes the keyring. If it cannot be opened, because no key is at
-// hand or none fits, it says what the backend shows.
+// hand, none fits, or the service that guards one refuses, it says what the
+// backend shows.
 func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	const op = "list keys"
 	record, err := s.retrieveKeyring(ctx)
@@ -123,23 +126,35 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 		return KeyInfo{}, s.locate(err, op, "")
 	}
 	e := record.Envelope
-	info := KeyInfo{ID: e.KeyID(), CreatedAt: e.metadata.CreatedAt, LastModified: e.metadata.LastModified}
+	info := KeyInfo{ID: e.KeyID(), Size: len(e.raw), CreatedAt: e.metadata.CreatedAt, LastModified: e.metadata.LastModified}
 	for _, slot := range e.slots.slots {
 		info.Slots = append(info.Slots, slot.Slot)
 	}
 	ring, err := s.openTrusted(ctx, record)
 	switch {
 	case err == nil:
+		info.Notes = maps.Clone(ring.notes)
 		info.Authentic, info.Generation, info.Rotating = true, ring.generation, ring.rotating
 		for _, key := range ring.retired {
 			info.Retired = append(info.Retired, KeyID(key.ID()))
 		}
-	case errors.Is(err, ErrUnauthenticated), errors.Is(err, ErrWrongKey):
+	case describesUnopened(err):
 		info.Problem = s.locate(err, op, "")
 	default:
 		return KeyInfo{}, s.locate(err, op, "")
 	}
+	info.Verified = s.isKnown(info.ID)
 	return info, nil
+}
+
+// describesUnopened reports the failures after which a keyring can still be
+// described, since they say nothing bad of it.
+func describesUnopened(err error) bool {
+	switch KindOf(err) {
+	case ErrUnauthenticated, ErrWrongKey, ErrPermissionDenied, ErrUnavailable:
+		return true
+	}
+	return errors.Is(err, errUnknownKey)
 }
 
 // Unlock reads and opens the keyring, so that what is wrong with the keys at
@@ -149,27 +164,57 @@ func (s *Store) Unlock(ctx context.Context) error {
 	return s.locate(err, "open the keyring", "")
 }
 
-// AddKey makes one more slot, so that key opens the store too.
-func (s *Store) AddKey(ctx context.Context, key Key) (Slot, error) {
-	var added slotRecord
+// AddKey makes one more slot, so that key opens the store too. The label says to
+// people whose it is: at most [MaxLabelLength] characters, or none.
+func (s *Store) AddKey(ctx context.Context, key Key, label string) (Slot, error) {
+	const op = "add a key"
+	if err := checkLabel(label); err != nil {
+		return Slot{}, s.locate(err, op, "")
+	}
+	var added Slot
 	err := s.changeKeyring(ctx, func(ring *keyring) (err error) {
-		added, err = ring.wrapFor(ctx, key)
-		ring.slots = append(slices.Clip(ring.slots), added)
+		added, err = ring.add(ctx, key, SlotNote{Label: label, AddedAt: s.now()})
 		return err
 	})
-	return added.Slot, s.locate(err, "add a key", "")
+	return added, s.locate(err, op, "")
+}
+
+// Label changes the label of a slot; "" removes it.
+func (s *Store) Label(ctx context.Context, slotID, label string) error {
+	err := checkLabel(label)
+	if err == nil {
+		err = s.changeKeyring(ctx, func(ring *keyring) error { return s.label(ring, slotID, label) })
+	}
+	return s.locate(err, "label a key", "")
+}
+
+func (s *Store) label(ring *keyring, slotID, label string) error {
+	if !ring.hasSlot(slotID) {
+		return noSlot(slotID)
+	}
+	note, noted := ring.notes[slotID]
+	if noted && note.Label == label {
+		return errUnchanged
+	}
+	if !noted {
+		note.AddedAt = ring.createdAt // the slot is older than notes are, and when it was made is not known
+	}
+	note.Label = label
+	ring.note(slotID, note)
+	return nil
 }
 
 // RemoveKey removes a slot. It does not revoke: whoever has an old copy of the
 // keyring and the slot's key can still take the data key from it, until the
-// data key itself is replaced. The last slot cannot be removed.
+// data key itself is replaced. [Store.Rotate] with Drop does both. The last slot
+// cannot be removed.
 func (s *Store) RemoveKey(ctx context.Context, slotID string) error {
 	err := s.changeKeyring(ctx, func(ring *keyring) error {
 		rest, err := ring.without([]string{slotID})
 		if err != nil {
 			return err
 		}
-		ring.slots = rest
+		ring.keepSlots(rest)
 		return nil
 	})
 	return s.locate(err, "remove a key", "")

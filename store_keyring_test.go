@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,11 +61,15 @@ func TestInitByOneOfMany(t *testing.T) {
 
 func TestFirstKeyMakesTheKeyringOnTheFirstPut(t *testing.T) {
 	f := newEmptyFixture(t)
-	asked := 0
-	s := f.open(t, nebula.Options{FirstKey: func(context.Context) (nebula.Key, error) {
-		asked++
-		return f.key, nil
-	}})
+	asked, told := 0, 0
+	options := nebula.Options{
+		FirstKey: func(context.Context) (nebula.Key, error) {
+			asked++
+			return f.key, nil
+		},
+		Initialised: func() { told++ },
+	}
+	s := f.open(t, options)
 	_, err := s.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrNotFound)
 	if asked > 0 {
@@ -72,11 +77,34 @@ func TestFirstKeyMakesTheKeyringOnTheFirstPut(t *testing.T) {
 	}
 	put(t, s, "x", "1", nebula.PutOptions{})
 	put(t, s, "y", "1", nebula.PutOptions{})
-	if asked != 1 {
-		t.Errorf("the first key was asked for %d times", asked)
+	if asked != 1 || told != 1 {
+		t.Errorf("the first key was asked for %d times, and a new store told of %d times", asked, told)
 	}
 	if c := get(t, f.Store, "x"); string(c.Secret.Reveal()) != "1" {
 		t.Errorf("another process reads %q", c.Secret.Reveal())
+	}
+}
+
+// Of many that put at once, one makes the store and says so.
+func TestFirstPutByOneOfMany(t *testing.T) {
+	f := newEmptyFixture(t)
+	var told atomic.Int64
+	var all sync.WaitGroup
+	for i := range 8 {
+		s := f.open(t, nebula.Options{
+			FirstKey:    func(context.Context) (nebula.Key, error) { return f.key, nil },
+			Initialised: func() { told.Add(1) },
+		})
+		all.Go(func() {
+			id := nebula.ID(fmt.Sprintf("x%d", i))
+			if _, err := s.Put(t.Context(), id, nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := told.Load(); n != 1 {
+		t.Errorf("%d say that they made the store", n)
 	}
 }
 
@@ -148,7 +176,7 @@ func TestAddAndRemoveKeys(t *testing.T) {
 	ctx := t.Context()
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	second := newKeyFile(t)
-	slot, err := f.AddKey(ctx, second)
+	slot, err := f.AddKey(ctx, second, "")
 	if err != nil || slot.Kind != nebula.SlotKeyFile || len(slot.ID) != 8 {
 		t.Fatalf("the new slot is %+v, %v", slot, err)
 	}
@@ -171,7 +199,7 @@ func TestAddAndRemoveKeys(t *testing.T) {
 	if c := get(t, withSecond, "x"); string(c.Secret.Reveal()) != "v" {
 		t.Error("the last slot was removed")
 	}
-	_, err = withFirst.AddKey(ctx, second)
+	_, err = withFirst.AddKey(ctx, second, "")
 	wantKind(t, err, nebula.ErrWrongKey)
 }
 
@@ -180,7 +208,7 @@ func TestManyKeysAddedAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 15 {
 		wg.Go(func() {
-			if _, err := f.AddKey(t.Context(), newKeyFile(t)); err != nil {
+			if _, err := f.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -190,7 +218,7 @@ func TestManyKeysAddedAtOnce(t *testing.T) {
 	if len(info.Slots) != 16 || info.Generation != 16 {
 		t.Errorf("%d slots of generation %d", len(info.Slots), info.Generation)
 	}
-	_, err := f.AddKey(t.Context(), newKeyFile(t))
+	_, err := f.AddKey(t.Context(), newKeyFile(t), "")
 	wantKind(t, err, nebula.ErrUsage)
 }
 
@@ -198,7 +226,7 @@ func TestPassphraseOpensTheStore(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	words := passphrase("correct horse battery")
-	if _, err := f.AddKey(t.Context(), words); err != nil {
+	if _, err := f.AddKey(t.Context(), words, ""); err != nil {
 		t.Fatal(err)
 	}
 	// The key file is tried first; the person is asked only if it opens nothing.

@@ -219,6 +219,34 @@ func TestResumeDoesNotWaitAnew(t *testing.T) {
 	}
 }
 
+// The time that a pass takes is part of the waiting; but the last pass begins
+// when all of it is over.
+func TestRotateWaitsBesideItsPasses(t *testing.T) {
+	for _, test := range []struct {
+		page, waits time.Duration
+		passes      int
+	}{
+		{0, 2 * time.Minute, 3},
+		{20 * time.Second, 40 * time.Second, 3}, // a pass has two pages
+		{time.Minute, 0, 2},
+	} {
+		r := newRemote()
+		s, _ := r.initialised(t)
+		put(t, s, "x", "v", nebula.PutOptions{})
+		pages := 0
+		r.listed = func(context.Context) error {
+			pages++
+			r.clock.advance(test.page)
+			return nil
+		}
+		var waited time.Duration
+		_, err := s.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(w nebula.RotateWait) { waited += w.Duration }})
+		if err != nil || waited != test.waits || pages != 2*test.passes {
+			t.Errorf("with %v a page it waited %v, %d pages, %v", test.page, waited, pages, err)
+		}
+	}
+}
+
 func TestRotateLosesNoWriteThatComesBetween(t *testing.T) {
 	r := newRemote()
 	admin, key := r.initialised(t)
@@ -294,7 +322,7 @@ func TestResumeDropsSlots(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	lost := newKeyFile(t)
-	slot, err := f.AddKey(t.Context(), lost)
+	slot, err := f.AddKey(t.Context(), lost, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,9 +361,15 @@ type oddKey struct {
 	secret []byte
 }
 
-func (oddKey) Opens(string) bool                                        { return true }
-func (k oddKey) NewSlot(context.Context, [16]byte) (nebula.Slot, error) { return k.slot, nil }
-func (k oddKey) Secret(context.Context, nebula.Slot) ([]byte, error)    { return k.secret, nil }
+func (oddKey) Opens(string) bool                                     { return true }
+func (k oddKey) Secret(context.Context, nebula.Slot) ([]byte, error) { return k.secret, nil }
+func (k oddKey) NewSlot(_ context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
+	slot := k.slot
+	if slot.ID == "" {
+		slot.ID, slot.Salt = id, salt
+	}
+	return slot, k.secret, nil
+}
 
 func TestKeyThatWouldSpoilTheKeyring(t *testing.T) {
 	good := make([]byte, 32)
@@ -344,12 +378,14 @@ func TestKeyThatWouldSpoilTheKeyring(t *testing.T) {
 		"no kind":           {secret: good},
 		"out of bounds":     {slot: nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 1}, secret: good},
 		"data":              {slot: nebula.Slot{Kind: nebula.SlotKeyFile, Data: []byte("x")}, secret: good},
+		"data is missing":   {slot: nebula.Slot{Kind: nebula.SlotAWSKMS}, secret: good},
+		"another's id":      {slot: nebula.Slot{Kind: "kms", ID: "aaaaaaaa"}, secret: good},
 		"no secret":         {slot: nebula.Slot{Kind: "kms"}},
 		"short secret":      {slot: nebula.Slot{Kind: "kms"}, secret: good[:16]},
 	} {
 		f := newFixture(t)
 		put(t, f.Store, "x", "v", nebula.PutOptions{})
-		if _, err := f.AddKey(t.Context(), key); err == nil {
+		if _, err := f.AddKey(t.Context(), key, ""); err == nil {
 			t.Errorf("%s: the key was added", name)
 		}
 		get(t, f.open(t, nebula.Options{}), "x")
@@ -561,7 +597,7 @@ func TestPinsThatFailAfterTheWrite(t *testing.T) {
 	pins.mu.Lock()
 	pins.readOnly = true
 	pins.mu.Unlock()
-	if _, err := s.AddKey(t.Context(), newKeyFile(t)); err != nil {
+	if _, err := s.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 		t.Error(err)
 	}
 }

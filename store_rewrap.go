@@ -9,59 +9,64 @@ import (
 )
 
 // UnlockSlots opens every slot that a rotation with that Drop wraps a new data
-// key for. The keys at hand then hold their secrets, so that [Store.Rotate] asks
-// nobody for a passphrase any more. It fails as Rotate does.
+// key for, but those that a [Renewer] may make anew. The keys at hand then hold
+// their secrets, so that [Store.Rotate] asks nobody for a passphrase any more. It
+// fails as Rotate does.
 func (s *Store) UnlockSlots(ctx context.Context, drop []string) error {
 	ring, err := s.keyring(ctx, &prefetch{})
 	if err == nil {
-		_, _, err = s.openSlots(ctx, ring, drop)
+		_, err = s.rewrapEach(ring, drop, func(w *rewrapping) error {
+			if s.hasRenewer(w.slot.Kind) {
+				w.done = true
+				return nil
+			}
+			return w.open(ctx, ring.current)
+		})
 	}
 	return s.locate(err, "rotate", "")
 }
 
-// rewrap wraps the next data key for the slots that are kept. Id, kind, salt
-// and parameters stay, so that a running process opens the new keyring with
-// the secret that it holds.
+func (s *Store) hasRenewer(kind string) bool {
+	for _, key := range s.options.Keys {
+		if _, ok := key.(Renewer); ok && key.Opens(kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// rewrap wraps the next data key for the slots that are kept.
 func (s *Store) rewrap(ctx context.Context, ring *keyring, next *seal.Key, drop []string) ([]slotRecord, error) {
-	kept, keks, err := s.openSlots(ctx, ring, drop)
+	return s.rewrapEach(ring, drop, func(w *rewrapping) error { return w.wrap(ctx, next) })
+}
+
+// rewrapEach has every slot wrapped that is not dropped, or tells which cannot be.
+func (s *Store) rewrapEach(ring *keyring, drop []string, wrap func(*rewrapping) error) ([]slotRecord, error) {
+	kept, err := ring.without(drop)
 	if err != nil {
 		return nil, err
 	}
-	slots := make([]slotRecord, len(kept))
-	for i, slot := range kept {
-		slots[i] = slotRecord{slot.Slot, keks[i].Wrap(slot.seal(), next)}
-	}
-	return slots, nil
-}
-
-// openSlots returns the slots that are not dropped, and the key of each.
-func (s *Store) openSlots(ctx context.Context, ring *keyring, drop []string) ([]slotRecord, []seal.KEK, error) {
-	kept, err := ring.without(drop)
-	if err != nil {
-		return nil, nil, err
-	}
-	var keks []seal.KEK
 	var closed []string
 	for i := 0; i < len(kept); i++ {
-		slot := kept[i]
-		kek, opened, err := s.openSlot(ctx, slot)
+		w := &rewrapping{slot: kept[i], keys: s.options.Keys}
+		err := wrap(w)
 		switch {
 		case err != nil:
-			return nil, nil, err
-		case !opened && s.askAgain(slot.Slot):
+			return nil, err
+		case !w.done && s.askAgain(kept[i].Slot):
 			i-- // with another passphrase
 			continue
-		case !opened:
-			closed = append(closed, slot.ID+" ("+shown(slot.Kind)+")")
+		case !w.done:
+			closed = append(closed, w.describe())
 		}
-		keks = append(keks, kek)
+		kept[i] = w.slot
 	}
 	if closed != nil {
-		return nil, nil, &Error{Kind: ErrUsage,
+		return nil, &Error{Kind: ErrUsage,
 			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
 			Hint:    "give their keys too, several key files in NEBULA_KEY_FILE or files of [key]; or drop them: nebula key rotate --drop SLOT"}
 	}
-	return kept, keks, nil
+	return kept, nil
 }
 
 // askAgain reports whether somebody may be asked for another passphrase for the
@@ -75,24 +80,96 @@ func (s *Store) askAgain(slot Slot) bool {
 	return false
 }
 
-// openSlot returns the slot's key if one of the keys at hand opens it.
-func (s *Store) openSlot(ctx context.Context, slot slotRecord) (seal.KEK, bool, error) {
-	for _, key := range s.options.Keys {
-		if !key.Opens(slot.Kind) {
+// rewrapping is a slot for which another data key is to be wrapped.
+type rewrapping struct {
+	slot   slotRecord
+	keys   []Key
+	done   bool
+	reason error // of the first key that could have done it
+}
+
+// describe names a slot that could not be wrapped.
+func (w *rewrapping) describe() string {
+	text := w.slot.ID + " (" + shown(w.slot.Kind)
+	if w.reason != nil {
+		text += ": " + messageOf(w.reason)
+	}
+	return text + ")"
+}
+
+// wrap makes the slot anew if a key at hand can, and else opens it.
+func (w *rewrapping) wrap(ctx context.Context, next *seal.Key) error {
+	var able []Key
+	for _, key := range w.keys {
+		if !key.Opens(w.slot.Kind) {
 			continue
 		}
-		secret, err := key.Secret(ctx, slot.Slot)
-		if errors.Is(err, ErrUnauthenticated) {
-			continue
+		err := error(nil)
+		if renewer, ok := key.(Renewer); ok {
+			if err = w.renew(ctx, renewer, next); w.done {
+				return err
+			}
 		}
-		if err != nil {
-			return seal.KEK{}, false, err
+		if err := w.note(err); err != nil {
+			return err
 		}
-		kek := seal.NewKEK(slot.seal(), secret)
-		_, err = kek.Unwrap(slot.seal(), slot.wrapped)
-		if err == nil || !errors.Is(err, seal.ErrCommitment) {
-			return kek, err == nil, err
+		if KindOf(err) != ErrNotSupported {
+			able = append(able, key)
 		}
 	}
-	return seal.KEK{}, false, nil
+	w.keys = able
+	return w.open(ctx, next)
+}
+
+func (w *rewrapping) renew(ctx context.Context, key Renewer, next *seal.Key) error {
+	salt := newSalt()
+	slot, secret, err := key.Renew(ctx, w.slot.Slot, salt)
+	if err != nil {
+		return err
+	}
+	w.done = true
+	w.slot, err = wrap(Slot{ID: w.slot.ID, Kind: w.slot.Kind, Salt: salt}, slot, secret, next)
+	return err
+}
+
+// open wraps the data key for the slot as it is, if a key at hand opens it. A
+// running process then opens the new keyring with the secret that it holds.
+func (w *rewrapping) open(ctx context.Context, next *seal.Key) error {
+	for _, key := range w.keys {
+		if !key.Opens(w.slot.Kind) {
+			continue
+		}
+		secret, err := key.Secret(ctx, w.slot.Slot)
+		if err != nil {
+			if err := w.note(err); err != nil {
+				return err
+			}
+			continue
+		}
+		kek := seal.NewKEK(w.slot.seal(), secret)
+		_, err = kek.Unwrap(w.slot.seal(), w.slot.wrapped)
+		switch {
+		case err == nil:
+			w.slot.wrapped, w.done = kek.Wrap(w.slot.seal(), next), true
+			return nil
+		case !errors.Is(err, seal.ErrCommitment):
+			return err
+		}
+	}
+	return nil
+}
+
+// note keeps in mind why a key does nothing for the slot, or returns an error
+// that ends everything: what is only away may be there later.
+func (w *rewrapping) note(err error) error {
+	switch KindOf(err) {
+	case "", ErrUnauthenticated, ErrWrongKey:
+		return nil
+	case ErrPermissionDenied, ErrNotSupported:
+		if w.reason == nil {
+			w.reason = err
+		}
+		return nil
+	}
+	return err
 }

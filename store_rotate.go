@@ -25,7 +25,9 @@ const maxClockDifference = time.Hour
 // RotateOptions goes with [Store.Rotate].
 type RotateOptions struct {
 	// Drop names slots that the new data key is not wrapped for. Those that no
-	// key at hand opens have to be dropped.
+	// key at hand opens, or makes anew, have to be dropped. A rotation that is
+	// resumed loses them, but its data key was wrapped for them: to revoke a
+	// slot, rotate once more.
 	Drop []string
 
 	// ResumeOnly does nothing unless a rotation was begun.
@@ -60,7 +62,8 @@ type RotateResult struct {
 }
 
 // Rotate replaces the data key: every slot then wraps a new one, and every
-// record is sealed anew under it. Records can be read and written all the
+// record is sealed anew under it. A slot that a [Renewer] makes anew has another
+// secret then; the others keep theirs. Records can be read and written all the
 // while. A rotation that was interrupted is resumed by the next one; there is
 // never a third key. The old key is kept in the keyring, for the history of
 // the records, until [Store.DestroyKey].
@@ -100,7 +103,10 @@ func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err er
 			return errUnchanged
 		}
 		if ring.rotating {
-			ring.slots, err = ring.without(drop)
+			rest, err := ring.without(drop)
+			if err == nil {
+				ring.keepSlots(rest)
+			}
 			return err
 		}
 		if len(ring.retired) == maxRetired {
@@ -112,7 +118,7 @@ func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err er
 		if err != nil {
 			return err
 		}
-		ring.slots = slots
+		ring.keepSlots(slots)
 		ring.retired = slices.Insert(slices.Clone(ring.retired), 0, ring.current)
 		ring.current = next
 		ring.rotating, ring.switchedAt = true, s.now()
@@ -136,7 +142,8 @@ func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (Ro
 		if !held.rotating || KeyID(held.current.ID()) != key {
 			return result, nil
 		}
-		wait := s.settledAt(held).Sub(s.options.Now())
+		settled := s.settledAt(held)
+		early := s.options.Now().Before(settled)
 		pass := newSweep(s, held.keyring, options, result.Sealed)
 		err = pass.run(ctx, pass.sealOne)
 		sealed := int(pass.sealed.Load())
@@ -149,8 +156,8 @@ func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (Ro
 		case err != nil, sealed > 0:
 		case len(unwilling) > 0:
 			err = refuse(unwilling, "the rotation has not ended, since these cannot be read", "nebula key rotate --resume")
-		case wait > 0:
-			err = s.settle(ctx, wait, options)
+		case early:
+			err = s.settle(ctx, settled.Sub(s.options.Now()), options)
 		default:
 			err = s.endRotation(ctx, key)
 		}
@@ -184,7 +191,11 @@ func (s *Store) settleTime() time.Duration {
 	return settleTime + s.description.ListLag
 }
 
+// settle waits, unless the pass before it took as long.
 func (s *Store) settle(ctx context.Context, wait time.Duration, options RotateOptions) error {
+	if wait <= 0 {
+		return nil
+	}
 	if options.Waiting != nil {
 		reason := "writers that may still hold the old key"
 		switch {

@@ -73,7 +73,7 @@ func TestRotateKeepsEverySlotOrSaysWhich(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	absent := newKeyFile(t)
-	slot, err := f.AddKey(t.Context(), absent)
+	slot, err := f.AddKey(t.Context(), absent, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// envKey holds the line of a key file.
+// envKey is the variable that holds the line of a key file.
 const envKey = "NEBULA_KEY"
 
-// keyLine is the key in a variable: the line of a key file.
+// keyLine is the key in a variable, which holds the line of a key file.
 type keyLine struct{ text string }
 
 // String names the key in messages.
@@ -29,7 +29,8 @@ func (k *keyLine) Secret(context.Context, nebula.Slot) ([]byte, error) {
 }
 
 // NewSlot returns a slot of a key file.
-func (k *keyLine) NewSlot(ctx context.Context, salt [16]byte) (nebula.Slot, error) {
-	_, err := k.Secret(ctx, nebula.Slot{})
-	return nebula.Slot{Kind: nebula.SlotKeyFile, Salt: salt}, err
+func (k *keyLine) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
+	slot := nebula.Slot{ID: id, Kind: nebula.SlotKeyFile, Salt: salt}
+	secret, err := k.Secret(ctx, slot)
+	return slot, secret, err
 }

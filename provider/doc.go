@@ -31,7 +31,8 @@
 // # What drivers share
 //
 // [Changes] keeps the changes of one name in order. [Recent] remembers what a
-// driver saw or did a moment ago. [Findings] collects the results of an
+// driver saw or did a moment ago. [ParseRecord] tells a damaged record from what
+// somebody else stored. [Findings] collects the results of an
 // examination. With [ErrUnclear] and [RetryAfter] a driver tells the shell about
 // a failed attempt; with [IsRepeat] the shell tells the driver about the next.
 package provider

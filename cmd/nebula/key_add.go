@@ -65,7 +65,7 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 				return err
 			}
 		}
-		slot, err := s.AddKey(ctx, key.Key)
+		slot, err := s.AddKey(ctx, key.Key, "")
 		if err != nil {
 			a.tellLeft(key)
 			return err

@@ -1,0 +1,158 @@
+package nebula
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+// unlocking is one try of the keys at hand on the slots of a keyring.
+type unlocking struct {
+	slots   []slotRecord
+	tried   []Key // that opened nothing
+	absent  error // why a key could not be tried
+	refused error // of the first key that may open a slot at another time
+}
+
+// unwrap returns the data key, and the first slot that one of the keys opens.
+// Keys that ask a person come last, and not at all where a service refused one
+// that needs nobody: what has to be mended is the service.
+func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
+	u := &unlocking{slots: slots}
+	for _, asking := range []bool{false, true} {
+		if asking && u.refused != nil {
+			break
+		}
+		for _, key := range keys {
+			dataKey, slot, err := u.try(ctx, key, asking)
+			if dataKey != nil || err != nil {
+				return dataKey, slot, err
+			}
+		}
+	}
+	return nil, Slot{}, u.failure()
+}
+
+// try tries one key on the slots for which it asks a person, or does not.
+func (u *unlocking) try(ctx context.Context, key Key, asking bool) (*seal.Key, Slot, error) {
+	for {
+		var closed []Slot // that it was tried on and does not open
+		for _, s := range u.slots {
+			if !key.Opens(s.Kind) || asks(key, s.Slot) != asking {
+				continue
+			}
+			dataKey, tried, err := u.open(ctx, key, s)
+			if dataKey != nil || err != nil {
+				return dataKey, s.Slot, err
+			}
+			if tried {
+				closed = append(closed, s.Slot)
+			}
+		}
+		if closed == nil {
+			return nil, Slot{}, nil
+		}
+		if p, ok := key.(*Passphrase); !ok || !p.again(closed) {
+			u.tried = append(u.tried, key)
+			return nil, Slot{}, nil
+		}
+	}
+}
+
+// open returns the data key in a slot, or whether the key was tried at all. An
+// error is one that ends everything.
+func (u *unlocking) open(ctx context.Context, key Key, s slotRecord) (dataKey *seal.Key, tried bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err // deriving a secret cannot be stopped
+	}
+	secret, err := key.Secret(ctx, s.Slot)
+	if err != nil {
+		tried, err = u.note(ctx, err)
+		return nil, tried, err
+	}
+	dataKey, err = seal.NewKEK(s.seal(), secret).Unwrap(s.seal(), s.wrapped)
+	if errors.Is(err, seal.ErrCommitment) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, true, damagedKeyring("slot "+s.ID+" was damaged or edited", err)
+	}
+	return dataKey, true, nil
+}
+
+// note keeps in mind why a key gives no secret, if others may.
+func (u *unlocking) note(ctx context.Context, err error) (tried bool, _ error) {
+	if ctx.Err() != nil {
+		return false, err
+	}
+	switch KindOf(err) {
+	case ErrWrongKey:
+		return true, nil
+	case ErrUnauthenticated:
+		if u.absent == nil {
+			u.absent = err
+		}
+	case ErrNotSupported: // in FIPS mode; other kinds work there
+		u.absent = err
+	case ErrPermissionDenied, ErrUnavailable, ErrTimeout:
+		if u.refused == nil {
+			u.refused = err
+		}
+	default:
+		return false, err
+	}
+	return false, nil
+}
+
+// failure tells why nothing opened the keyring.
+func (u *unlocking) failure() error {
+	switch {
+	case u.refused != nil:
+		return u.refused
+	case u.tried != nil:
+		message := describeKeys(u.tried) + " opens no slot of this store's keyring"
+		if errors.Is(u.absent, ErrNotSupported) {
+			message += ", of which some cannot be tried here: " + messageOf(u.absent)
+		}
+		return &Error{Kind: ErrWrongKey, Message: message, Hint: "look at the slots with: nebula key list"}
+	case u.absent != nil:
+		return u.absent
+	}
+	return &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(u.slots)}
+}
+
+// messageOf returns what an error of ours says, without its hint.
+func messageOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Message != "" {
+		return e.Message
+	}
+	return err.Error()
+}
+
+// describeKeys names keys that were of no use.
+func describeKeys(keys []Key) string {
+	var names []string
+	for _, key := range keys {
+		name := "a key"
+		if s, ok := key.(fmt.Stringer); ok {
+			name = s.String()
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", and ")
+}
+
+func kinds(slots []slotRecord) string {
+	text := ""
+	for i, s := range slots {
+		if i > 0 {
+			text += ", "
+		}
+		text += shown(s.Kind)
+	}
+	return text
+}

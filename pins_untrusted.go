@@ -1,0 +1,67 @@
+package nebula
+
+import (
+	"errors"
+	"fmt"
+)
+
+// errUnknownKey marks that a keyring was opened by a slot that anyone can make,
+// and nothing says that it is the store's.
+var errUnknownKey = errors.New("nothing says that this is the key of the store")
+
+// unknownKey refuses a keyring whose slot says nothing of who made it. The id is
+// left out: what the backend shows is not to be trusted because it shows it.
+func (s *Store) unknownKey(ring *keyring) error {
+	by := ring.openedBy
+	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
+		Message: fmt.Sprintf("the keyring of %s %s is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
+			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by.ID, shown(by.Kind)),
+		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. " +
+			"Then run nebula key trust ID, or set id in [key], or NEBULA_KEY_ID"}
+}
+
+// retiredKey refuses a keyring that holds the configured key as a retired one.
+func (s *Store) retiredKey(configured KeyID) error {
+	return &Error{Kind: ErrUntrustedKey,
+		Message: fmt.Sprintf("the configuration names the key %v, which the keyring of %s %s holds as a retired one only. "+
+			"Whoever knew that key can make such a keyring, and strict is set", configured, s.description.Provider, s.description.Address),
+		Hint: "ask whoever keeps the store for the id of today, and set id in [key], or NEBULA_KEY_ID, to it"}
+}
+
+func notThatKey(id KeyID, ring *keyring) error {
+	return &Error{Kind: ErrUntrustedKey, Message: fmt.Sprintf("the store's data key is %s, not %v", describeKey(ring), id),
+		Hint: "ask whoever keeps the store for the id of its key"}
+}
+
+// describeKey names the data key that the backend shows. That of a keyring which
+// anyone could have made is not named, lest it be copied from the message.
+func describeKey(ring *keyring) string {
+	if anyoneCanMake(ring.openedBy.Kind) {
+		return "another one"
+	}
+	return KeyID(ring.current.ID()).String()
+}
+
+// idToTrust is what a hint gives as the id to be accepted.
+func idToTrust(ring *keyring) string {
+	if anyoneCanMake(ring.openedBy.Kind) {
+		return "ID, with the id that they tell you"
+	}
+	return KeyID(ring.current.ID()).String()
+}
+
+func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
+	got, names := describeKey(ring), "names"
+	how := "accept it with: nebula key trust " + idToTrust(ring)
+	switch source {
+	case byConfiguration:
+		how = "set id in [key], or NEBULA_KEY_ID, to " + idToTrust(ring)
+	case byProcess:
+		names, how = "has used", "start it again"
+	}
+	return &Error{Kind: ErrUntrustedKey,
+		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s %s the key %v, and the keyring of %s %s now holds %v. "+
+			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
+			"Nothing was read or written", source, names, want, s.description.Provider, s.description.Address, got),
+		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
+}

@@ -1,0 +1,182 @@
+// Package recipient opens stores with age identities: native ones (X25519 and
+// post-quantum), SSH keys, and those of plugins.
+package recipient
+
+import (
+	"context"
+	"crypto/fips140"
+	"crypto/rand"
+	"crypto/sha256"
+	"slices"
+	"sync"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/slotdata"
+)
+
+const secretSize = 32 // bytes
+
+// Options say whose key it is. None of them is needed to make slots anew when
+// the data key is replaced: whoever rotates gives a key of this package in any
+// case.
+type Options struct {
+	// Recipient is whom new slots are for, as [Normalise] returns it.
+	Recipient string
+
+	// Identities are files with age identities or with one SSH private key. No
+	// one but their owner may read or write them.
+	Identities []string
+
+	// AllowGroupRead accepts identity files of modes 0640 and 0440.
+	AllowGroupRead bool
+
+	// Plugins are the names of the plugins that may be started to seal to a
+	// recipient: "yubikey" for the program age-plugin-yubikey. What a slot names
+	// is not enough. A plugin that an identity file names is started to open.
+	Plugins []string
+
+	// Passphrase asks for the passphrase of an encrypted identity file, and is
+	// told which try it is, from 1. If it is nil, nobody can be asked.
+	Passphrase func(ctx context.Context, file string, try int) ([]byte, error)
+
+	// Ask asks what a plugin wants to know, which is a secret or not. If it is
+	// nil, nobody can be asked. Prompt is text of the plugin's.
+	Ask func(ctx context.Context, prompt string, secret bool) (string, error)
+
+	// Tell shows what a plugin says. Nil: it is dropped. Text is the plugin's.
+	Tell func(text string)
+}
+
+// New returns the key. Files are read when it is first needed.
+func New(options Options) nebula.Renewer {
+	return &key{options: options, secrets: make(map[slotState][]byte)}
+}
+
+// slotState is a slot as it was when it was opened.
+type slotState struct {
+	id   string
+	data [sha256.Size]byte
+}
+
+func stateOf(slot nebula.Slot) slotState { return slotState{slot.ID, sha256.Sum256(slot.Data)} }
+
+type key struct {
+	options Options
+
+	mu      sync.Mutex
+	held    *identities // nil until the files are read
+	secrets map[slotState][]byte
+}
+
+var (
+	_ nebula.Renewer = (*key)(nil)
+	_ nebula.Asker   = (*key)(nil)
+)
+
+// String names the identities in messages.
+func (k *key) String() string {
+	if len(k.options.Identities) == 0 {
+		return "an age identity"
+	}
+	return "the age identities of " + quoteAll(k.options.Identities)
+}
+
+// Opens reports true for SlotRecipient.
+func (k *key) Opens(kind string) bool { return kind == nebula.SlotRecipient }
+
+// Asks reports whether a passphrase may be needed, or a plugin, which may ask for
+// a PIN or a touch.
+func (k *key) Asks(slot nebula.Slot) bool {
+	data, err := slotdata.ParseRecipient(slot.Data)
+	if err != nil || fips140.Enforced() {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, opened := k.secrets[stateOf(slot)]; opened || k.load() != nil {
+		return false
+	}
+	return k.held.ask(data.Recipient)
+}
+
+// Secret opens the slot with the first identity that it is for. Errors:
+// ErrUnauthenticated without identities, or if what protects one is not at hand;
+// ErrWrongKey if none of them fits; ErrCorrupted if the slot is damaged;
+// ErrUnavailable if a plugin fails; ErrNotSupported in FIPS mode.
+func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
+	if err := refuseFIPS(); err != nil {
+		return nil, err
+	}
+	data, err := slotdata.ParseRecipient(slot.Data)
+	if err != nil {
+		return nil, damaged(slot.ID, err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if secret, ok := k.secrets[stateOf(slot)]; ok {
+		return secret, nil
+	}
+	if err := k.load(); err != nil {
+		return nil, err
+	}
+	o := &opening{ctx: ctx, options: &k.options, slotID: slot.ID, data: data}
+	secret, err := o.open(k.held)
+	if err == nil {
+		k.secrets[stateOf(slot)] = secret
+	}
+	return secret, err
+}
+
+// NewSlot returns a slot for the recipient.
+func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
+	return k.newSlot(ctx, k.options.Recipient, id, salt)
+}
+
+// Renew returns the slot with another secret, for the recipient that it is for.
+// It fails with ErrNotSupported if that needs a plugin that is not named or not
+// there, and in FIPS mode.
+func (k *key) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebula.Slot, []byte, error) {
+	data, err := slotdata.ParseRecipient(slot.Data)
+	if err != nil {
+		return nebula.Slot{}, nil, damaged(slot.ID, err)
+	}
+	return k.newSlot(ctx, data.Recipient, slot.ID, salt)
+}
+
+func (k *key) newSlot(ctx context.Context, recipient, id string, salt [16]byte) (nebula.Slot, []byte, error) {
+	if err := refuseFIPS(); err != nil {
+		return nebula.Slot{}, nil, err
+	}
+	secret := make([]byte, secretSize)
+	_, _ = rand.Read(secret) // never fails
+	file, err := seal(ctx, &k.options, recipient, secret)
+	if err != nil {
+		return nebula.Slot{}, nil, err
+	}
+	data := slotdata.Recipient{Recipient: recipient, File: file}.Bytes()
+	if err := slotdata.Check(nebula.SlotRecipient, id, data); err != nil {
+		return nebula.Slot{}, nil, &nebula.Error{Kind: nebula.ErrNotSupported, Message: "the slot for " + quote(recipient) + " cannot be kept: " + err.Error(), Err: err}
+	}
+	slot := nebula.Slot{ID: id, Kind: nebula.SlotRecipient, Salt: salt, Data: data}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.secrets[stateOf(slot)] = secret
+	return slot, secret, nil
+}
+
+// mayStart reports whether a plugin may be started to seal to a recipient.
+func (o *Options) mayStart(plugin string) bool { return slices.Contains(o.Plugins, plugin) }
+
+// refuseFIPS is asked before any call into age, which was not made for that mode.
+func refuseFIPS() error {
+	if !fips140.Enforced() {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: "slots for age recipients are not available in FIPS 140-only mode",
+		Hint: "use a slot that works here: a key file, a key of a cloud, or a passphrase with pbkdf2-sha256"}
+}
+
+func damaged(slotID string, cause error) error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the slot " + slotID + " is damaged: " + cause.Error(), Err: cause,
+		Hint: "open the store with another key, remove the slot and add it anew: nebula key remove, nebula key add --recipient"}
+}
