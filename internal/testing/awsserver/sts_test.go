@@ -48,7 +48,7 @@ func profile(t *testing.T, s *awsserver.STS, role string, lines ...string) {
 	clean(t)
 	t.Setenv("AWS_ENDPOINT_URL_STS", s.URL())
 	text := "[profile test]\nregion = us-east-1\nrole_arn = " + role + "\nsource_profile = base\n" + strings.Join(lines, "\n") +
-		"\n[profile base]\naws_access_key_id = " + keyID + "\naws_secret_access_key = x\n"
+		"\n[profile base]\naws_access_key_id = " + keyID + "\naws_secret_access_key = secret-of-the-tests\n"
 	write(t, os.Getenv("AWS_CONFIG_FILE"), text)
 	t.Setenv("AWS_PROFILE", "test")
 }
@@ -230,7 +230,7 @@ func TestCallerIdentity(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_STS", s.URL())
 	t.Setenv("AWS_REGION", "us-east-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", keyID)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-tests")
 	c, err := config.LoadDefaultConfig(t.Context(), config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
 	if err != nil {
 		t.Fatal(err)
