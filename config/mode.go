@@ -9,7 +9,7 @@ import (
 )
 
 // writableByOthers says who else can write an open file and how to change that.
-// It returns nil if nobody else can.
+// It returns "" if nobody else can.
 func writableByOthers(path string, f *os.File) (problem, fix string, err error) {
 	problem, err = atomicfile.WritableFile(f)
 	if problem != "" {
