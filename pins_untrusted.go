@@ -13,9 +13,9 @@ var errUnknownKey = errors.New("neither a pin nor the configuration names the da
 func (s *Store) unknownKey(ring *keyring) error {
 	by := ring.openedBy
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
-		Message: fmt.Sprintf("the keyring of %s %s was opened by the slot %s (%s). Anyone can make such a slot, for a data key of their own, "+
-			"and neither a pin nor the configuration names the key of this store. Nothing was read or written", s.description.Provider, s.description.Address, by.ID, shown(by.Kind)),
-		Hint: "ask whoever made the store for the id of its key; they see it with: nebula key list. " +
+		Message: fmt.Sprintf("the keyring of %s %s is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
+			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by.ID, shown(by.Kind)),
+		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. " +
 			"Then run nebula key trust ID, or set id in [key], or NEBULA_KEY_ID"}
 }
 

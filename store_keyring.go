@@ -164,8 +164,8 @@ func (s *Store) Unlock(ctx context.Context) error {
 	return s.locate(err, "open the keyring", "")
 }
 
-// AddKey makes one more slot, so that key opens the store too. The label tells
-// people whose key it is. It has at most [MaxLabelLength] characters, or is "".
+// AddKey makes one more slot, so that key opens the store too. The label says to
+// people whose it is: at most [MaxLabelLength] characters, or none.
 func (s *Store) AddKey(ctx context.Context, key Key, label string) (Slot, error) {
 	const op = "add a key"
 	if err := checkLabel(label); err != nil {
