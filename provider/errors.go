@@ -35,6 +35,14 @@ func NotARecord() *nebula.Error {
 		Hint: "take it over with nebula import, or move it away before you put a credential there"}
 }
 
+// LostRecord is the error of an operation that finds foreign data in a place
+// that is marked as the credential's: somebody replaced the record. It is not
+// [NotARecord], so that a rotation does not pass over it.
+func LostRecord() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is marked as this credential and holds no nebula record",
+		Hint: "restore it from a backup, or put the value again with --force"}
+}
+
 // NotCurrent is the error of a conditional write or deletion that expected
 // version v, which is not the current one. The message shows at most 40 bytes of
 // v.

@@ -291,3 +291,26 @@ func mustName(t *testing.T, id nebula.ID) nebula.Name {
 	}
 	return name
 }
+
+// A secret that is tagged as the credential's and holds something else was
+// damaged: a rotation must not pass over it as over a stranger's.
+func TestReplacedRecord(t *testing.T) {
+	environment(t)
+	c := configFor(newServer(t, awsserver.Options{}))
+	p := open(t, c)
+	name, e := record(t, "x", "v", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	id, text := c.SecretPrefix+"x", "somebody's text"
+	if _, err := directClient(c).PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: &text}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrCorrupted) || errors.Is(err, nebula.ErrNotARecord) {
+		t.Errorf("tagged: %v", err)
+	}
+	untag(t, c, "x")
+	if _, err := p.Retrieve(t.Context(), name); !errors.Is(err, nebula.ErrNotARecord) {
+		t.Errorf("not tagged: %v", err)
+	}
+}

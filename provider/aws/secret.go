@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (n
 		out, err := d.client().GetSecretValue(ctx, in)
 		if err == nil {
 			r, err := record(name, out.SecretString, out.VersionId)
+			if errors.Is(err, nebula.ErrNotARecord) {
+				return r, d.ofForeign(ctx, name, err)
+			}
 			if version == nil {
 				d.writes.saw(name, string(r.Version))
 			}
@@ -41,7 +45,16 @@ func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (n
 	}
 }
 
-// record reads what stands in a secret.
+// ofForeign tells what never was a record from one that somebody replaced, whose
+// secret is tagged as the credential's. That takes one call.
+func (d *driver) ofForeign(ctx context.Context, name nebula.Name, err error) error {
+	if s, failed := d.describe(ctx, name); failed == nil && s.claim(d.config.SecretPrefix, name) == claimed {
+		return provider.LostRecord()
+	}
+	return err
+}
+
+// record reads what is stored in a secret.
 func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 	if version == nil {
 		return nebula.Record{}, errForeignAnswer()

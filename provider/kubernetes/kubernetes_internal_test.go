@@ -322,3 +322,24 @@ func TestLinksNoClientGo(t *testing.T) {
 		t.Errorf("it pulls in\n%s", deps)
 	}
 }
+
+// A Secret that is marked as the credential's and holds something else was
+// damaged; one without the mark is a stranger's.
+func TestReplacedRecord(t *testing.T) {
+	name, err := nebula.ID("x").Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, s := range map[string]secret{
+		"no record":    {Type: opaque},
+		"another type": {Type: "kubernetes.io/tls", Data: map[string][]byte{recordKey: []byte("{}")}},
+	} {
+		if _, err := s.record(name); !errors.Is(err, nebula.ErrNotARecord) {
+			t.Errorf("%s, unmarked: %v", what, err)
+		}
+		s.Metadata.Annotations = map[string]string{idAnnotation: "x"}
+		if _, err := s.record(name); !errors.Is(err, nebula.ErrCorrupted) || errors.Is(err, nebula.ErrNotARecord) {
+			t.Errorf("%s, marked: %v", what, err)
+		}
+	}
+}

@@ -56,7 +56,10 @@ func (m objectMeta) version() nebula.Version { return nebula.Version(m.ResourceV
 
 func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	raw, ok := s.Data[recordKey]
-	if !ok || s.Type != opaque {
+	switch holds := ok && s.Type == opaque; {
+	case !holds && s.Metadata.Annotations[idAnnotation] == name.String():
+		return nebula.Record{}, provider.LostRecord()
+	case !holds:
 		return nebula.Record{}, provider.NotARecord()
 	}
 	envelope, err := nebula.ParseEnvelope(name, raw)
