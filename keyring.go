@@ -37,7 +37,9 @@ type keyring struct {
 	generation uint64
 	rotating   bool
 	switchedAt time.Time // while rotating
-	openedBy   Slot      // that gave the current key; zero if this process made the key
+	openedBy   Slot      // that gave the current key; zero if this process made the key, or it was kept
+	kept       bool      // whether the current key was kept, and no slot opened
+	vouched    bool      // whether somebody who knew the store's key kept it
 }
 
 // openKeyring opens the keyring's record with the first of the keys that fits

@@ -12,10 +12,13 @@ var errUnknownKey = errors.New("nothing says that this is the key of the store")
 // unknownKey refuses a keyring whose slot says nothing of who made it. The id is
 // left out: what the backend shows is not to be trusted because it shows it.
 func (s *Store) unknownKey(ring *keyring) error {
-	by := ring.openedBy
+	by := fmt.Sprintf("the slot %s (%s), which anyone could have made, for a data key of theirs", ring.openedBy.ID, shown(ring.openedBy.Kind))
+	if ring.kept {
+		by = "a data key that was kept by a process which did not know whether it is the store's"
+	}
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
-		Message: fmt.Sprintf("the keyring of %s %s is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
-			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by.ID, shown(by.Kind)),
+		Message: fmt.Sprintf("the keyring of %s %s is opened by %s, "+
+			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by),
 		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. " +
 			"Then run nebula key trust ID, or set id in [key], or NEBULA_KEY_ID"}
 }
@@ -36,7 +39,7 @@ func notThatKey(id KeyID, ring *keyring) error {
 // describeKey names the data key that the backend shows. That of a keyring which
 // anyone could have made is not named, lest it be copied from the message.
 func describeKey(ring *keyring) string {
-	if anyoneCanMake(ring.openedBy.Kind) {
+	if ring.isAnyones() {
 		return "another one"
 	}
 	return KeyID(ring.current.ID()).String()
@@ -44,7 +47,7 @@ func describeKey(ring *keyring) string {
 
 // idToTrust is what a hint gives as the id to be accepted.
 func idToTrust(ring *keyring) string {
-	if anyoneCanMake(ring.openedBy.Kind) {
+	if ring.isAnyones() {
 		return "ID, with the id that they tell you"
 	}
 	return KeyID(ring.current.ID()).String()
