@@ -62,6 +62,8 @@ type keyKeys struct {
 	bare           []string // those of which a variable gave a mere name
 	ID             string   `koanf:"id"` // of the data key that the store must have
 	AllowGroupRead bool     `koanf:"allow_group_read"`
+	Strict         bool     `koanf:"strict"` // refuses a store that has the key of that id as a retired one only
+	Agent          bool     `koanf:"agent"`  // whether one is asked for the data key
 }
 
 // passphraseKeys stand in [stores.NAME.key] alone. The default store has

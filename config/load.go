@@ -41,6 +41,7 @@ func newLoader(c *Config) *loader {
 func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
 	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
+	s.key.Agent = true
 	l.fields.add(section, &s.shared)
 	for _, d := range l.config.providers {
 		s.sections[d.name] = d.defaults(l.config.env.get)

@@ -151,6 +151,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		TrackAccess:    s.shared.TrackAccess,
 		MaxConcurrency: s.shared.MaxConcurrency,
 		TrustedKey:     s.trusted,
+		StrictKey:      s.key.Strict,
 		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
@@ -164,6 +165,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	}
 	if withKeys {
 		storeOptions.Keys = keys.all()
+		storeOptions.DataKeys = keys.dataKeys()
 		if s.name == DefaultStore && s.directory() != "" {
 			storeOptions.FirstKey = keys.firstKey
 		}

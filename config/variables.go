@@ -23,7 +23,7 @@ func variable(key string) string {
 // otherVariables are read by the program and stand for no key of the file.
 func otherVariables() []string {
 	return []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
-		envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
+		envAgentSocket, envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
 }
 
 // reserved are the beginnings of our variables' names. A name that begins so,
@@ -108,6 +108,7 @@ func (l *loader) readVariables() {
 		}
 	}
 	l.checkKey()
+	l.checkAgent()
 	l.config.CompleteIDs = l.complete.IDs
 }
 
