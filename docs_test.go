@@ -209,7 +209,9 @@ func TestDocLinksResolve(t *testing.T) {
 	for _, s := range all {
 		imports := s.imports()
 		for _, f := range s.files {
-			imports[f.Name.Name] = s.path
+			if imports[f.Name.Name] == "" { // an import of the package's own name wins
+				imports[f.Name.Name] = s.path
+			}
 			for _, group := range f.Comments {
 				links(group.Text(), imports, func(l *comment.DocLink) {
 					found++

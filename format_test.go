@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
+	"github.com/nebula-credential/nebula/internal/slotdata"
 )
 
 // formatVector is a line of testdata/format, see docs/format.md.
@@ -35,6 +36,8 @@ type formatVector struct {
 	KeyFile     *string `json:"key_file"`
 	Key         hexBytes
 	Passphrase  *string
+	SlotSecret  hexBytes            `json:"slot_secret"`
+	Identity    string              // of age; see unlock/recipient
 	SealedValue *formatKeyringValue `json:"sealed_value"`
 }
 
@@ -55,6 +58,10 @@ type formatKeyringValue struct {
 	State      string
 	SwitchedAt string `json:"switched_at"`
 	Retired    []string
+	Notes      map[string]struct {
+		Label   string
+		AddedAt string `json:"added_at"`
+	}
 }
 
 type hexBytes []byte
@@ -70,7 +77,7 @@ func (v formatVector) title() string {
 
 // formatFiles are the files of vectors, with the least number of lines.
 func formatFiles() map[string]int {
-	return map[string]int{"testdata/format/vectors.jsonl": 1300, "testdata/format/other/vectors.jsonl": 52}
+	return map[string]int{"testdata/format/vectors.jsonl": 1500, "testdata/format/other/vectors.jsonl": 52}
 }
 
 func readFormatVectors(t testing.TB, path string) []formatVector {
@@ -286,10 +293,25 @@ func (k keyText) NewSlot(ctx context.Context, id string, salt [seal.SaltSize]byt
 	return slot, secret, err
 }
 
+// keptSecret is what the other side gives for the slots of all kinds that it
+// keeps the secret of.
+type keptSecret []byte
+
+func (keptSecret) Opens(kind string) bool { return slotdata.Known(kind) }
+
+func (k keptSecret) Secret(context.Context, Slot) ([]byte, error) { return k, nil }
+
+func (keptSecret) NewSlot(context.Context, string, [seal.SaltSize]byte) (Slot, []byte, error) {
+	return Slot{}, nil, &Error{Kind: ErrNotSupported}
+}
+
 func (v formatVector) keys() []Key {
 	var keys []Key
 	if v.KeyFile != nil {
 		keys = append(keys, keyText(*v.KeyFile))
+	}
+	if v.SlotSecret != nil {
+		keys = append(keys, keptSecret(v.SlotSecret))
 	}
 	if v.Passphrase != nil {
 		keys = append(keys, &Passphrase{Source: func(context.Context) ([]byte, error) { return []byte(*v.Passphrase), nil }})
@@ -331,6 +353,14 @@ func checkKeyringVector(t *testing.T, v formatVector) {
 	}
 	if got.Generation != want.Generation || got.State != want.State || got.SwitchedAt != want.SwitchedAt || len(ring.retired) != len(want.Retired) {
 		t.Fatalf("sealed value %+v and %d keys, want %+v", got, len(ring.retired), *want)
+	}
+	if len(ring.notes) != len(want.Notes) {
+		t.Errorf("the notes are %v, want %v", ring.notes, want.Notes)
+	}
+	for id, note := range ring.notes {
+		if w := want.Notes[id]; note.Label != w.Label || note.AddedAt.Format(time.RFC3339Nano) != w.AddedAt {
+			t.Errorf("the note of slot %s is %v, want %v", id, note, w)
+		}
 	}
 	for i, key := range ring.retired {
 		if secret := key.Secret(); base64.StdEncoding.EncodeToString(secret[:]) != want.Retired[i] {

@@ -77,28 +77,28 @@ func (s *Store) guardAddress() string { return s.description.Provider + ":" + s.
 // mark. A mark under a key of the keyring must be authentic. One under a data
 // key that was destroyed can no longer be verified, and counts all the same:
 // else an old record would pass once its key is gone.
-func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (Mark, bool, *keyring, error) {
+func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (seenMark, *keyring, error) {
 	mark, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
 	if err != nil || !found {
-		return Mark{}, false, ring, err
+		return seenMark{}, ring, err
 	}
 	key := ring.keyByID(mark.KeyID)
 	if key == nil {
 		// The keyring may have been replaced since it was read.
 		if ring, err = s.reloadKeyring(ctx); err != nil {
-			return Mark{}, false, ring, err
+			return seenMark{}, ring, err
 		}
 		if key = ring.keyByID(mark.KeyID); key == nil {
-			return mark, true, ring, nil
+			return seenMark{mark, true}, ring, nil
 		}
 	}
 	want := s.mac(name, mark, key)
 	if subtle.ConstantTimeCompare(want[:], mark.MAC[:]) != 1 {
-		return Mark{}, false, ring, &Error{Kind: ErrCorrupted,
+		return seenMark{}, ring, &Error{Kind: ErrCorrupted,
 			Message: "the rollback guard's mark of this credential is not authentic",
 			Hint:    "find out who wrote the guard's file; then remove the line of this credential from it"}
 	}
-	return mark, true, ring, nil
+	return seenMark{mark, true}, ring, nil
 }
 
 // allows reports whether a record may take the place of the one that is marked:

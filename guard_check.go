@@ -10,29 +10,41 @@ import (
 	"github.com/nebula-credential/nebula/internal/canon"
 )
 
+// seenMark is a mark as it was loaded. A mark is moved only from what was seen
+// before the record was read or written: if it has moved since, another process
+// knows a state that may have come after this one.
+type seenMark struct {
+	Mark
+	found bool
+}
+
 // guardRead holds a record that was opened against its mark, and moves the
 // mark on.
 func (s *Store) guardRead(ctx context.Context, name Name, e *Envelope, ring *keyring) error {
 	if s.options.RollbackGuard == nil {
 		return nil
 	}
-	mark, found, ring, err := s.loadMark(ctx, name, ring)
+	seen, ring, err := s.loadMark(ctx, name, ring)
 	if err != nil {
 		return err
 	}
-	if !found {
+	if ring.keyByID(e.KeyID()) == nil { // it was destroyed meanwhile, after the record was sealed anew
+		return ring.whyUnknown(name, e)
+	}
+	if !seen.found {
 		return s.learn(name, e, ring)
 	}
-	if !ring.allows(mark, e) {
+	if !ring.allows(seen.Mark, e) {
 		return &Error{Kind: ErrRolledBack,
 			Message: fmt.Sprintf("the record is of %s, and one of %s was seen before: an older copy was put in its place",
-				canon.AppendTime(nil, e.metadata.LastModified), canon.AppendTime(nil, mark.LastModified)),
+				canon.AppendTime(nil, e.metadata.LastModified), canon.AppendTime(nil, seen.LastModified)),
 			Hint: "restore the newer one from a backup; if the older one is meant, put its value again with --force"}
 	}
-	if mark.Record == sha256.Sum256(e.raw) && mark.DeletedAt.IsZero() {
+	if seen.Record == sha256.Sum256(e.raw) && seen.DeletedAt.IsZero() {
 		return nil
 	}
-	return s.moveMark(name, e, ring)
+	_, _, err = s.moveMark(name, e, ring, seen)
+	return err
 }
 
 // learn marks a record that is seen for the first time, if there is room: a
@@ -46,21 +58,25 @@ func (s *Store) learn(name Name, e *Envelope, ring *keyring) error {
 		})
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		_, _, err = s.moveMark(name, e, ring, seenMark{})
 	}
-	return s.moveMark(name, e, ring)
+	return err
 }
 
-// moveMark marks a record, unless a newer one is marked.
-func (s *Store) moveMark(name Name, e *Envelope, ring *keyring) error {
-	return s.setMark(name, e, ring, func(old Mark) bool { return newer(old, e.metadata) })
-}
-
-// newer reports whether a mark is of a newer state than the metadata.
-func newer(mark Mark, m Metadata) bool {
-	return mark.LastModified.After(m.LastModified) ||
-		mark.LastModified.Equal(m.LastModified) && mark.LastAccessed.After(m.LastAccessed)
+// moveMark marks a record if the mark is still the one that was seen, and
+// returns the mark that it found.
+func (s *Store) moveMark(name Name, e *Envelope, ring *keyring, seen seenMark) (now seenMark, moved bool, err error) {
+	mark := s.markOf(name, e, ring)
+	err = s.options.RollbackGuard.Update(s.guardAddress(), name.ID(), func(old Mark, found bool) (Mark, bool) {
+		now, moved = seenMark{old, found}, false
+		if now != seen {
+			return old, found
+		}
+		moved = true
+		return mark, true
+	})
+	return now, moved, err
 }
 
 // resealMark moves the mark of a record that was sealed anew, if it was of the
@@ -73,20 +89,17 @@ func (s *Store) resealMark(name Name, before, after *Envelope, ring *keyring) er
 	if err != nil || !found || mark.Record != sha256.Sum256(before.raw) {
 		return err
 	}
-	return s.moveMark(name, after, ring)
+	_, _, err = s.moveMark(name, after, ring, seenMark{mark, true})
+	return err
 }
 
-func (s *Store) setMark(name Name, e *Envelope, ring *keyring, keep func(old Mark) bool) error {
+// setMark marks a record whatever is marked: it was asked for by name.
+func (s *Store) setMark(name Name, e *Envelope, ring *keyring) error {
 	if s.options.RollbackGuard == nil {
 		return nil
 	}
 	mark := s.markOf(name, e, ring)
-	return s.options.RollbackGuard.Update(s.guardAddress(), name.ID(), func(old Mark, found bool) (Mark, bool) {
-		if found && keep(old) {
-			return old, true
-		}
-		return mark, true
-	})
+	return s.options.RollbackGuard.Update(s.guardAddress(), name.ID(), func(Mark, bool) (Mark, bool) { return mark, true })
 }
 
 // checkRoom fails if the guard could not mark the credential.
@@ -110,11 +123,11 @@ func (s *Store) afterMark(ctx context.Context, now time.Time, name Name, pre *pr
 	if err != nil {
 		return now, err
 	}
-	mark, found, _, err := s.loadMark(ctx, name, ring)
+	mark, _, err := s.loadMark(ctx, name, ring)
 	if err != nil && !(force && errors.Is(err, ErrCorrupted)) {
 		return now, err
 	}
-	if found {
+	if mark.found {
 		now = laterThan(mark.LastModified, now)
 	}
 	return now, nil
@@ -126,20 +139,6 @@ func laterThan(earlier, now time.Time) time.Time {
 		return now
 	}
 	return earlier.Truncate(time.Microsecond).Add(time.Microsecond)
-}
-
-// markWritten marks a record that was written. If the mark has moved past it
-// since its time was chosen, the record would be refused when it is read: then
-// the mark stays, and its time is returned.
-func (s *Store) markWritten(name Name, e *Envelope, ring *keyring) (ahead time.Time, err error) {
-	err = s.setMark(name, e, ring, func(old Mark) bool {
-		if ring.allows(old, e) {
-			return false
-		}
-		ahead = old.LastModified
-		return true
-	})
-	return ahead, err
 }
 
 // beginDeletion returns what notes a deletion in the mark, once it is

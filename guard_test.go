@@ -252,16 +252,22 @@ func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 		guard := &heldGuard{}
 		other := f.open(t, nebula.Options{RollbackGuard: guard})
 		s := f.open(t, nebula.Options{RollbackGuard: guard})
-		once := true
+		stores := 0
 		f.calls.step(func(c provider.Call) {
-			if c.Op != "store" || !once {
+			if c.Op != "store" {
 				return
 			}
-			once = false
-			f.clock.advance(behind + time.Second)
-			put(t, other, "x", "theirs", nebula.PutOptions{})
-			wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
-			f.clock.advance(-behind)
+			switch stores++; stores {
+			case 1: // ours; theirs is the second
+				f.clock.advance(behind + time.Second)
+				put(t, other, "x", "theirs", nebula.PutOptions{})
+				wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+				f.clock.advance(-behind)
+			case 3: // ours again, with a later time: a rotation seals it anew first
+				if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
 		})
 		v := put(t, s, "x", "ours", nebula.PutOptions{})
 		c := get(t, s, "x")
@@ -271,6 +277,39 @@ func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 		get(t, other, "x")
 		if m := guard.marks["memory: x"]; m.LastModified != c.Metadata.LastModified || !m.DeletedAt.IsZero() {
 			t.Errorf("the mark is %+v", m)
+		}
+	}
+}
+
+// Between a write or a read of a state and its mark, the credential is deleted
+// and put again, with an earlier time. The late mark does not take its place.
+func TestRollbackGuardMarksOnlyWhatIsThere(t *testing.T) {
+	for _, use := range []string{"put", "get", "get again"} {
+		f := newFixture(t)
+		guard := &heldGuard{}
+		other, s := f.open(t, nebula.Options{RollbackGuard: guard}), f.open(t, nebula.Options{RollbackGuard: guard})
+		if use == "get again" {
+			put(t, other, "x", "before", nebula.PutOptions{})
+		}
+		f.clock.advance(time.Hour)
+		if use != "put" {
+			put(t, f.Store, "x", "theirs", nebula.PutOptions{})
+		}
+		guard.before = func() {
+			guard.before = nil
+			wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+			f.clock.advance(-time.Second)
+			put(t, s, "x", "ours", nebula.PutOptions{})
+		}
+		if use == "put" {
+			put(t, other, "x", "theirs", nebula.PutOptions{})
+		} else {
+			get(t, other, "x")
+		}
+		for _, reader := range []*nebula.Store{s, other} {
+			if c := get(t, reader, "x"); string(c.Secret.Reveal()) != "ours" {
+				t.Errorf("%s: %q", use, c.Secret.Reveal())
+			}
 		}
 	}
 }

@@ -147,7 +147,8 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 // the two another process may have written a newer one, and remembered that:
 // then the newer one is what counts.
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
-	for again := newRereads(); ; {
+	var newest uint64 // generation that was opened
+	for again := newKeyringReads(); ; {
 		ring, err := s.openRecord(ctx, record)
 		if err != nil {
 			return nil, err
@@ -157,11 +158,18 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 			s.keep(ctx, ring)
 			return ring, nil
 		}
+		progress := ring.generation > newest // others write faster than this process reads
+		newest = max(newest, ring.generation)
 		newer, err := s.retrieveKeyring(ctx)
-		if err != nil || newer.Version == record.Version {
+		// An older copy may also be a late answer, of a backend whose reads are.
+		same := newer.Version == record.Version && !errors.Is(distrust, ErrRolledBack)
+		if err != nil || same {
 			return nil, distrust
 		}
 		record = newer
+		if progress {
+			continue
+		}
 		if err := again.next(ctx, distrust); err != nil {
 			return nil, err
 		}

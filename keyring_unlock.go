@@ -39,24 +39,26 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 // try tries one key on the slots for which it asks a person, or does not.
 func (u *unlocking) try(ctx context.Context, key Key, asking bool) (*seal.Key, Slot, error) {
 	for {
-		fits := false
+		var closed []Slot // that it was tried on and does not open
 		for _, s := range u.slots {
 			if !key.Opens(s.Kind) || asks(key, s.Slot) != asking {
 				continue
 			}
-			dataKey, wasTried, err := u.open(ctx, key, s)
+			dataKey, tried, err := u.open(ctx, key, s)
 			if dataKey != nil || err != nil {
 				return dataKey, s.Slot, err
 			}
-			fits = fits || wasTried
+			if tried {
+				closed = append(closed, s.Slot)
+			}
 		}
-		if p, ok := key.(*Passphrase); ok && fits && p.again() {
-			continue // another passphrase
+		if closed == nil {
+			return nil, Slot{}, nil
 		}
-		if fits {
+		if p, ok := key.(*Passphrase); !ok || !p.again(closed) {
 			u.tried = append(u.tried, key)
+			return nil, Slot{}, nil
 		}
-		return nil, Slot{}, nil
 	}
 }
 

@@ -66,19 +66,21 @@ func (p *Passphrase) String() string {
 	return name
 }
 
-// again forgets a passphrase that opened no slot, and reports whether Source
-// may be asked for another one.
-func (p *Passphrase) again() bool {
+// again forgets a passphrase that opened none of these slots, and reports
+// whether Source may be asked for another one.
+func (p *Passphrase) again(closed []Slot) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.asked == 0 || p.asked >= p.Tries {
+	if p.normalised == nil || p.asked >= p.Tries {
 		return false
 	}
 	clear(p.normalised)
-	for _, secret := range p.derived {
-		clear(secret)
+	p.normalised = nil
+	for _, slot := range closed {
+		params := slot.seal().Params
+		clear(p.derived[params])
+		delete(p.derived, params)
 	}
-	p.normalised, p.derived = nil, nil
 	return true
 }
 

@@ -3,6 +3,7 @@ package nebula
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
 )
@@ -28,22 +29,31 @@ func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept f
 // have written a newer one and marked that, or ended a rotation: then the newer
 // one is read.
 func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
+	var newest time.Time
 	for again := newRereads(); ; {
 		if err := accept(record); err != nil {
 			return Credential{}, record, err
 		}
 		c, err := s.open(ctx, name, record, pre, currentRecord)
-		if !errors.Is(err, ErrRolledBack) && !errors.Is(err, errRetired) && !errors.Is(err, ErrWrongKey) {
+		old := errors.Is(err, ErrRolledBack) || errors.Is(err, errRetired) || errors.Is(err, ErrWrongKey)
+		if !old || errors.Is(err, errKeyring) {
 			return c, record, err
 		}
 		newer, failed := s.provider.Retrieve(ctx, name)
 		if failed != nil {
 			return Credential{}, newer, failed
 		}
-		if newer.Version == record.Version {
+		// A writer that was overtaken has stored a record that the mark has moved
+		// past, and is about to seal it again with a later time.
+		if newer.Version == record.Version && !errors.Is(err, ErrRolledBack) {
 			return Credential{}, record, err
 		}
+		modified := record.Envelope.metadata.LastModified
 		record = newer
+		if modified.After(newest) { // others write faster than this process reads
+			newest = modified
+			continue
+		}
 		if err := again.next(ctx, err); err != nil {
 			return Credential{}, record, err
 		}

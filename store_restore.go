@@ -92,5 +92,5 @@ func (s *Store) trySealRestored(ctx context.Context, name Name, live bool) (seal
 			return false, err
 		}
 	}
-	return key != ring.current, s.setMark(name, record.Envelope, ring.keyring, func(Mark) bool { return false })
+	return key != ring.current, s.setMark(name, record.Envelope, ring.keyring)
 }

@@ -47,12 +47,16 @@ func (s *Store) rewrapEach(ring *keyring, drop []string, wrap func(*rewrapping) 
 		return nil, err
 	}
 	var closed []string
-	for i, slot := range kept {
-		w := &rewrapping{slot: slot, keys: s.options.Keys}
-		if err := wrap(w); err != nil {
+	for i := 0; i < len(kept); i++ {
+		w := &rewrapping{slot: kept[i], keys: s.options.Keys}
+		err := wrap(w)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if !w.done {
+		case !w.done && s.askAgain(kept[i].Slot):
+			i-- // with another passphrase
+			continue
+		case !w.done:
 			closed = append(closed, w.describe())
 		}
 		kept[i] = w.slot
@@ -60,9 +64,20 @@ func (s *Store) rewrapEach(ring *keyring, drop []string, wrap func(*rewrapping) 
 	if closed != nil {
 		return nil, &Error{Kind: ErrUsage,
 			Message: "no key or passphrase at hand opens the slots " + strings.Join(closed, ", ") + ", which would lose access",
-			Hint:    "give their keys too, or drop them: nebula key rotate --drop SLOT"}
+			Hint:    "give their keys too, several key files in NEBULA_KEY_FILE or files of [key]; or drop them: nebula key rotate --drop SLOT"}
 	}
 	return kept, nil
+}
+
+// askAgain reports whether somebody may be asked for another passphrase for the
+// slot. Other slots stay open with theirs.
+func (s *Store) askAgain(slot Slot) bool {
+	for _, key := range s.options.Keys {
+		if p, ok := key.(*Passphrase); ok && p.Opens(slot.Kind) && p.again([]Slot{slot}) {
+			return true
+		}
+	}
+	return false
 }
 
 // rewrapping is a slot for which another data key is to be wrapped.

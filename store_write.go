@@ -1,6 +1,7 @@
 package nebula
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -28,14 +29,18 @@ func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata,
 	if err != nil {
 		return "", err
 	}
+	seen, err := s.seenBefore(name)
+	if err != nil {
+		return "", err
+	}
 	e, v, err := s.storeSealed(ctx, name, secret, m, w, ring)
 	if err != nil {
 		return "", err
 	}
 	if w.overMark {
-		err = s.setMark(name, e, ring.keyring, func(Mark) bool { return false })
-	} else {
-		v, err = s.passMark(ctx, name, secret, m, w, e, v, ring)
+		err = s.setMark(name, e, ring.keyring)
+	} else if s.options.RollbackGuard != nil {
+		v, err = s.passMark(ctx, stored{name, secret, m, e, v}, w, ring, seen)
 	}
 	if err != nil {
 		return v, storedUnmarked(err)
@@ -54,36 +59,127 @@ func (s *Store) storeSealed(ctx context.Context, name Name, secret Secret, m Met
 	return e, v, err
 }
 
-// passMark marks a record that was stored. If the mark has moved past its time
-// meanwhile (another process put the credential, and deleted it), the record is
-// sealed again with a later time, before the write is acknowledged.
-func (s *Store) passMark(ctx context.Context, name Name, secret Secret, m Metadata, w writing, e *Envelope, v Version, ring *heldKeyring) (Version, error) {
+// stored is a record that was written and not yet acknowledged.
+type stored struct {
+	name     Name
+	secret   Secret
+	metadata Metadata
+	envelope *Envelope
+	version  Version
+}
+
+// seenBefore returns the mark before a write.
+func (s *Store) seenBefore(name Name) (seenMark, error) {
+	if s.options.RollbackGuard == nil {
+		return seenMark{}, nil
+	}
+	mark, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
+	return seenMark{mark, found}, err
+}
+
+// passMark marks what was stored, so that no acknowledged write is refused when
+// it is read. If the mark has moved past its time (another process has put the
+// credential, and deleted it, meanwhile), the record is sealed again with a
+// later time. If the mark has moved otherwise, what was stored is marked only if
+// it is still there.
+func (s *Store) passMark(ctx context.Context, r stored, w writing, ring *heldKeyring, seen seenMark) (Version, error) {
 	for attempt := newAttempts(); ; {
-		ahead, err := s.markWritten(name, e, ring.keyring)
-		// Noting an access does not change the time of the last change.
-		if err != nil || ahead.IsZero() || w.access {
-			return v, err
+		// The mark may be under a key that is newer than the writer's keyring.
+		var err error
+		if seen.found && ring.keyByID(seen.KeyID) == nil {
+			ring, err = s.reloadHeld(ctx)
 		}
-		m.LastModified = laterThan(ahead, s.now())
-		again := writing{condition: IfVersion(v), previous: e}
-		if s.description.NoPreconditions {
-			again.condition = Precondition{}
-		}
-		later, newest, err := s.storeSealed(ctx, name, secret, m, again, ring)
 		switch {
-		case err == nil:
-			e, v = later, newest
-		case errors.Is(err, ErrKeyChanged):
-			if ring, err = s.reloadHeld(ctx); err == nil {
-				err = attempt.next(ctx, ErrKeyChanged)
+		case err != nil:
+			return r.version, err
+		case ring.keyByID(r.envelope.KeyID()) == nil: // destroyed: it was sealed anew, or written over
+			err = errRaced
+		case seen.found && !ring.allows(seen.Mark, r.envelope):
+			if w.access { // which does not change the time of the last change
+				return r.version, nil
 			}
-		case errors.Is(err, ErrConflict):
-			return v, nil // it was stored, and another writer came after it
+			err = s.storeLater(ctx, &r, seen.LastModified, &ring)
+		default:
+			var moved bool
+			if seen, moved, err = s.moveMark(r.name, r.envelope, ring.keyring, seen); moved || err != nil {
+				return r.version, err
+			}
+			err = errRaced
 		}
-		if err != nil {
-			return v, err
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, errRaced) {
+			return r.version, err
+		}
+		if err := attempt.next(ctx, err); err != nil {
+			return r.version, err
+		}
+		if there, err := s.find(ctx, &r); err != nil || !there {
+			return r.version, err // another writer came after it
+		}
+		if ring.keyByID(r.envelope.KeyID()) == nil {
+			if ring, err = s.reloadHeld(ctx); err != nil {
+				return r.version, err
+			}
 		}
 	}
+}
+
+// storeLater seals what was stored again, with a time after the mark's. It
+// fails with errRaced if another writer or a rotation came between.
+func (s *Store) storeLater(ctx context.Context, r *stored, mark time.Time, ring **heldKeyring) error {
+	held, err := s.freshKeyring(ctx, &prefetch{})
+	if err != nil {
+		return err
+	}
+	later := r.metadata
+	later.LastModified = laterThan(mark, s.now())
+	again := writing{condition: IfVersion(r.version), previous: r.envelope}
+	if s.description.NoPreconditions {
+		again.condition = Precondition{}
+	}
+	e, v, err := s.storeSealed(ctx, r.name, r.secret, later, again, held)
+	switch {
+	case err == nil:
+		r.envelope, r.version, r.metadata, *ring = e, v, later, held
+	case errors.Is(err, ErrKeyChanged):
+		if _, err = s.reloadHeld(ctx); err == nil {
+			err = errRaced
+		}
+	case errors.Is(err, ErrConflict):
+		err = errRaced
+	}
+	return err
+}
+
+// find reports whether what was stored is still there, though a rotation may
+// have sealed it anew since, and how it is stored now.
+func (s *Store) find(ctx context.Context, r *stored) (bool, error) {
+	record, err := s.provider.Retrieve(ctx, r.name)
+	switch {
+	case errors.Is(err, ErrNotFound), isUnreadable(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !record.Envelope.metadata.LastModified.Equal(r.metadata.LastModified):
+		return false, nil
+	}
+	ring, err := s.keyringFor(ctx, record.Envelope, &prefetch{})
+	if err != nil {
+		return false, err
+	}
+	key, err := ring.keyFor(r.name, record.Envelope, currentRecord)
+	if err != nil {
+		return false, nil
+	}
+	plaintext, err := record.Envelope.open(key, r.name)
+	defer clear(plaintext)
+	if err != nil || !bytes.Equal(plaintext, r.secret.Reveal()) {
+		return false, nil
+	}
+	r.envelope, r.version = record.Envelope, record.Version
+	return true, nil
 }
 
 func storedUnmarked(err error) error {

@@ -152,7 +152,7 @@ func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 
 // FirstFile is First for that key file.
 func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
-	if LooksLikeKey(filepath.Base(path)) {
+	if LooksLikeKey(filepath.Base(path)) && !Exists(path) {
 		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "the path of the key file looks like a key itself, and no file is made of that name",
 			Hint: "the path of a file is wanted; the line of a key file is taken from " + envKey}
 	}

@@ -49,7 +49,8 @@ type OpenOptions struct {
 	// remembered.
 	Examine bool
 
-	// CommandTimeout is how long a passphrase command may take: 0 is 30 seconds,
+	// CommandTimeout is how long a passphrase command, or the writer of a pipe in
+	// the place of a passphrase file, may take: 0 is 30 seconds,
 	// less than that is for ever.
 	CommandTimeout time.Duration
 

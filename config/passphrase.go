@@ -112,9 +112,21 @@ func (k *Keys) textSource(name string) *source {
 
 func (k *Keys) fileSource(name, path string) *source {
 	return &source{name, func(ctx context.Context) ([]byte, error) {
-		text, err := readPassphrase(ctx, k.env.expand(path), k.openSecret)
+		text, err := k.readPassphraseFile(ctx, path)
 		return trimLine(text), err
 	}}
+}
+
+// readPassphraseFile reads a file, or a pipe, whose writer has the time of a
+// passphrase command.
+func (k *Keys) readPassphraseFile(ctx context.Context, path string) ([]byte, error) {
+	limited, limit, end := k.options.wait(ctx)
+	defer end()
+	text, err := readPassphrase(limited, k.env.expand(path), k.openSecret)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), context.DeadlineExceeded) {
+		err = &slowError{what: "nothing came for longer", limit: limit}
+	}
+	return text, err
 }
 
 func (k *Keys) openSecret(path string) (*os.File, error) {

@@ -22,14 +22,7 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	if len(args) == 0 {
 		return nil, errors.New("it is set and empty")
 	}
-	if options.Pause != nil {
-		defer options.Pause()()
-	}
-	limit := options.CommandTimeout
-	if limit == 0 {
-		limit = commandTimeout
-	}
-	ctx, cancel := withLimit(ctx, limit)
+	ctx, limit, cancel := options.wait(ctx)
 	defer cancel()
 	out := &limitedBuffer{stop: cancel}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -41,12 +34,27 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	case out.full:
 		return nil, fmt.Errorf("the command printed more than %d bytes", maxPassphraseSize)
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return nil, &slowError{limit}
+		return nil, &slowError{"the command took more", limit}
 	case err != nil:
 		clear(out.text)
 		return nil, fmt.Errorf("the command failed: %w", startError(err))
 	}
 	return out.text, nil
+}
+
+// wait returns a context for another program that gives a passphrase, and how long
+// it has. The clock of the process stands until end is called.
+func (o OpenOptions) wait(ctx context.Context) (limited context.Context, limit time.Duration, end func()) {
+	resume := func() {}
+	if o.Pause != nil {
+		resume = o.Pause()
+	}
+	limit = o.CommandTimeout
+	if limit == 0 {
+		limit = commandTimeout
+	}
+	limited, cancel := withLimit(ctx, limit)
+	return limited, limit, func() { cancel(); resume() }
 }
 
 // withLimit returns a context that ends after limit, with DeadlineExceeded for
@@ -62,9 +70,12 @@ func withLimit(ctx context.Context, limit time.Duration) (context.Context, conte
 }
 
 // slowError says that a passphrase command took too long.
-type slowError struct{ limit time.Duration }
+type slowError struct {
+	what  string
+	limit time.Duration
+}
 
-func (e *slowError) Error() string { return fmt.Sprintf("the command took more than %s", e.limit) }
+func (e *slowError) Error() string { return fmt.Sprintf("%s than %s", e.what, e.limit) }
 
 // startError leaves the arguments out, which may say too much.
 func startError(err error) error {

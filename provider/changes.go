@@ -58,6 +58,26 @@ func Change[T any](ctx context.Context, c *Changes, name nebula.Name, call func(
 	return none, ctx.Err()
 }
 
+// Beside makes a call that puts in order what a change of a name left. It gives
+// the call its own limit of time, whatever becomes of ctx, and returns with it
+// or with ctx: true says that the call has ended. The next change of that name
+// waits for it.
+func (c *Changes) Beside(ctx context.Context, name nebula.Name, limit time.Duration, call func(context.Context)) bool {
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	ended := c.add(name)
+	c.background.Go(func() {
+		defer cancel()
+		defer c.remove(name, ended)
+		call(detached)
+	})
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // Wait returns when none is left. It is for Close, when no more can begin.
 func (c *Changes) Wait() { c.background.Wait() }
 

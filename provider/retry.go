@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,10 @@ type RetryAfter struct{ Delay time.Duration }
 func (r *RetryAfter) Error() string {
 	return fmt.Sprintf("the server asks to come again after %v", r.Delay)
 }
+
+// After is Delay, for [nebula.Store]: a write that lost against others on a
+// condition of its own waits as long as the provider says before it tries again.
+func (r *RetryAfter) After() time.Duration { return r.Delay }
 
 // Transient reports whether the same call may succeed later: what was
 // unavailable, and an attempt that took too long. A certificate that is not
@@ -105,9 +110,15 @@ func isAnswer(op string, err error) bool {
 	case nebula.ErrNotFound, nebula.ErrAlreadyExists, nebula.ErrConflict, nebula.ErrPermissionDenied:
 		return true
 	case nebula.ErrUnavailable:
-		return !errors.As(err, &unknown) && !(errors.As(err, &network) && network.Op == "dial")
+		return !errors.As(err, &unknown) && !(errors.As(err, &network) && isBefore(network.Op))
 	}
 	return false
+}
+
+// isBefore reports whether what failed comes before the backend: the connection
+// to it, or a proxy.
+func isBefore(op string) bool {
+	return op == "dial" || op == "proxyconnect" || strings.HasPrefix(op, "socks ")
 }
 
 type repeatKey struct{}

@@ -217,8 +217,10 @@ func TestCancelledWhileWaiting(t *testing.T) {
 func TestFirstCall(t *testing.T) {
 	refused := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
 	unknown := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.DNSError{Name: "x", IsNotFound: true}}
+	proxy := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}}
+	socks := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.OpError{Op: "socks connect", Err: syscall.ECONNREFUSED}}
 	silent := &nebula.Error{Kind: nebula.ErrTimeout}
-	for _, failure := range []error{refused, unknown, silent} {
+	for _, failure := range []error{refused, unknown, proxy, socks, silent} {
 		layer := provider.Retry(provider.DefaultRetryPolicy(), &fakeClock{}, nil)
 		if made, _, _ := attempts(t.Context(), layer, failure, failure); made != 1 {
 			t.Errorf("%v in the first call: %d attempts", failure, made)

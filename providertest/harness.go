@@ -84,7 +84,7 @@ const (
 	// Racy ones are checked, and another writer may come between check and
 	// write. Rules with one writer apply.
 	Racy
-	// Refused ones fail with ErrNotSupported.
+	// Refused ones fail with ErrNotSupported, but for IfAbsent of the keyring.
 	Refused
 )
 

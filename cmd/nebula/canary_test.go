@@ -121,6 +121,12 @@ func TestCanary(t *testing.T) {
 	r.run("", []string{"NEBULA_PASSPHRASE_COMMAND=no-such-program " + canaryPhrase}, "get", "two")
 	r.run("", append(phrase, "NEBULA_PASSPHRASE_COMMAND=child wrong"), "get", "two")
 	r.run("", []string{"NEBULA_PASSPHRASE_FILE=" + write("phrase", canaryPhrase+"!")}, "get", "two", "-o", "json")
+	for _, name := range []string{"NEBULA_KEY", "NEBULA_KEY_ID", "NEBULA_KEY_FILE", "NEBULA_PASSPHRASE_FILE", "NEBULA_PASSPHRASE_COMMAND",
+		"NEBULA_STORAGE_VAULT_AUTH_TOKEN_FILE", "NEBULA_KEYS", "NEBULA_STORGE_PROVIDER"} {
+		for _, args := range [][]string{{"get", "two"}, {"get", "two", "-o", "json"}, {"doctor"}, {"key", "list"}} {
+			r.run("", []string{name + "=" + canaryPhrase}, args...)
+		}
+	}
 	r.run("", append(phrase, "NEBULA_NEW_PASSPHRASE="+canaryPhrase+"x", "NEBULA_STORAGE_SCOPE=\x01"), "key", "add", "--passphrase")
 	r.run("", append(phrase, "NEBULA_NEW_PASSPHRASE="+canaryPhrase+"x"), "key", "add", "--passphrase", "--kdf", "pbkdf2-sha256")
 	for _, args := range [][]string{

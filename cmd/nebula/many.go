@@ -97,7 +97,7 @@ func (m *many) note(i int, existed bool, err error) {
 	default:
 		m.inARow = 0
 	}
-	if m.inARow >= m.jobs && m.stop == nil {
+	if m.stop == nil && (m.inARow >= m.jobs || errors.Is(err, nebula.ErrNotInitialised)) {
 		m.stop = err
 	}
 }
@@ -205,6 +205,9 @@ func (s summary) String(v verb) string {
 // endOf warns of all failures but the first, which it returns, or says why the
 // run ended early.
 func (a *app) endOf(m *many, s summary) error {
+	if errors.Is(m.stop, nebula.ErrNotInitialised) {
+		return m.stop // which is about no credential
+	}
 	const most = 20 // lines
 	shown := s.errs
 	if m.stop == nil && len(shown) > 0 {

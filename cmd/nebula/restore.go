@@ -10,8 +10,9 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-func restoreCommand(run func(context.Context, []nebula.ID) error) *cobra.Command {
-	return &cobra.Command{
+func restoreCommand(run func(context.Context, []nebula.ID, bool) error) *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
 		Use:   "restore ID…",
 		Short: "Bring back deleted credentials",
 		Long: `Bring back deleted credentials, where the backend keeps them. Where there is a
@@ -25,12 +26,17 @@ bring back are named, which is no error.`,
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), ids)
+			return run(cmd.Context(), ids, dryRun)
 		},
 	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the ids")
+	return cmd
 }
 
-func (a *app) restore(ctx context.Context, ids []nebula.ID) error {
+func (a *app) restore(ctx context.Context, ids []nebula.ID, dryRun bool) error {
+	if dryRun {
+		return a.printIDs("would_restore", ids)
+	}
 	return a.withStore(ctx, func(store *config.Opened) error {
 		return a.overMany(ctx, store, ids, verb{name: "restore", participle: "restored", gerund: "restoring", do: restoreOne})
 	})

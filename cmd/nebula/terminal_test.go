@@ -400,10 +400,32 @@ func TestQuestionBeforeRotating(t *testing.T) {
 	p.await("Passphrase for local")
 	p.awaitHidden()
 	p.enter("not that one\n")
+	p.answer("try 2 of 3", "nor that\n")
+	p.answer("try 3 of 3", "nor that\n")
 	p.await("opens the slots")
 	p.leave(2)
 	if strings.Contains(p.seen(), "Replace the data key?") {
 		t.Errorf("it asked whether to do what it cannot: %q", p.seen())
+	}
+}
+
+// Two people's passphrases: a rotation asks for the one and then for the other.
+func TestRotatingWithTwoPassphrases(t *testing.T) {
+	env := home(t)
+	sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token").leave(0)
+	for _, phrase := range []string{"correct horse battery", "another horse battery"} {
+		sit(t, append(env, "NEBULA_NEW_PASSPHRASE="+phrase), nil, "key", "add", "--passphrase", "--kdf", "pbkdf2-sha256").leave(0)
+	}
+	p := sit(t, env, nil, "key", "rotate")
+	p.answer("Passphrase for local", "correct horse battery\n")
+	p.answer("try 2 of 3", "another horse battery\n")
+	p.await("Replace the data key?")
+	p.enter("y\n")
+	p.await("1 credential sealed anew")
+	p.leave(0)
+	for _, phrase := range []string{"correct horse battery", "another horse battery"} {
+		env := append(env, "XDG_CONFIG_HOME="+t.TempDir(), "NEBULA_PASSPHRASE="+phrase)
+		sit(t, env, nil, "get", "token").leave(0)
 	}
 }
 

@@ -2,8 +2,8 @@ package atomicfile
 
 import "golang.org/x/sys/unix"
 
-// FixedModes names the file system at path if it is one whose modes are set by
-// its mount and not by chmod, else "".
+// FixedModes names the file system at path if its modes are set by its mount and
+// not by chmod, or returns "".
 func FixedModes(path string) string {
 	var st unix.Statfs_t
 	if unix.Statfs(path, &st) != nil {

@@ -2,8 +2,8 @@ package atomicfile
 
 import "golang.org/x/sys/unix"
 
-// FixedModes names the file system at path if it is one whose modes are set by
-// its mount and not by chmod, else "".
+// FixedModes names the file system at path if its modes are set by its mount and
+// not by chmod, or returns "". With FUSE it depends on the program behind it.
 func FixedModes(path string) string {
 	const (
 		exfat = 0x2011bab0
@@ -24,6 +24,8 @@ func FixedModes(path string) string {
 		return "NTFS"
 	case unix.CIFS_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC:
 		return "SMB"
+	case unix.FUSE_SUPER_MAGIC:
+		return "FUSE"
 	}
 	return ""
 }

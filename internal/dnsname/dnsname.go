@@ -62,3 +62,38 @@ func escape(id string) string {
 	}
 	return b.String()
 }
+
+// Decode returns the name that [Encode] writes as s, and false if there is none,
+// it is the keyring's, or it is hashed.
+func Decode(s string) (nebula.Name, bool) {
+	var id strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '-' {
+			if i+2 >= len(s) {
+				return nebula.Name{}, false
+			}
+			high, low := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
+			if high < 0 || low < 0 {
+				return nebula.Name{}, false
+			}
+			c = byte(high<<4 | low)
+			i += 2
+		}
+		id.WriteByte(c)
+	}
+	name, err := nebula.ID(id.String()).Name()
+	// One name is not written in two ways.
+	return name, err == nil && escape(id.String()) == s
+}
+
+// IsHashed reports whether s has the form that [Encode] gives to a name that is
+// too long: which one it is cannot be told.
+func IsHashed(s string) bool {
+	i := strings.LastIndex(s, mark)
+	if i < 0 {
+		return false
+	}
+	sum, err := digest.DecodeString(s[i+len(mark):])
+	return err == nil && len(sum) == sha256.Size
+}

@@ -74,21 +74,21 @@ func FuzzEncode(f *testing.F) {
 		if len(got) > max || got == "" || !allowed.MatchString(got) {
 			t.Errorf("%q in %d characters is %q", id, max, got)
 		}
-		if !strings.Contains(got, mark) && unescape(got) != id {
-			t.Errorf("%q came back as %q", got, unescape(got))
+		back, ok := Decode(got)
+		if hashed := strings.Contains(got, mark); IsHashed(got) != hashed || ok == hashed || ok && back != name {
+			t.Errorf("%q came back as %q, %v", got, back, ok)
 		}
 	})
 }
 
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '-' {
-			b.WriteByte(byte(strings.IndexByte(hexDigits, s[i+1])<<4 | strings.IndexByte(hexDigits, s[i+2])))
-			i += 2
-			continue
-		}
-		b.WriteByte(s[i])
+// FuzzDecode: what is decoded is written like that again, and in no other way.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{"github-5ftoken", "-47it", "a-", "a-5", "a-5F", "a-61", "--keyring", "-2d-2dkeyring", "", "a--" + strings.Repeat("a", 52), "\x00"} {
+		f.Add(s)
 	}
-	return b.String()
+	f.Fuzz(func(t *testing.T, s string) {
+		if name, ok := Decode(s); ok && (Encode(name, max(len(s), MinLength)) != s || name.IsKeyring() || IsHashed(s)) {
+			t.Errorf("%q is decoded as %q", s, name)
+		}
+	})
 }

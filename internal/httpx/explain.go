@@ -21,6 +21,18 @@ type Server struct {
 	Host        string
 	Address     string // the setting that leads to it: address, region, …
 	Authorities string // the setting that says whose certificates are trusted
+
+	// Proxy is the host of the one that a setting of ours names, and
+	// ProxySetting that setting. "": proxies are those of the environment.
+	Proxy, ProxySetting string
+}
+
+// proxy returns what the proxy is called, and the settings that lead to it.
+func (s Server) proxy() (name, settings string) {
+	if s.Proxy == "" {
+		return "the proxy", "HTTPS_PROXY and NO_PROXY"
+	}
+	return "the proxy " + s.Proxy, s.ProxySetting
 }
 
 // Explain says what a failure means in which the server gave no answer.
@@ -35,17 +47,24 @@ func (s Server) Explain(err error) *nebula.Error {
 	unavailable := func(message, hint string) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: message, Hint: hint}
 	}
+	proxyName, proxySettings := s.proxy()
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled"}
 	case errors.As(err, &proxy):
-		return unavailable(fmt.Sprintf("the proxy does not lead to %s (status %d)", s.Host, proxy.Status), "look at "+s.Address+", HTTPS_PROXY and NO_PROXY")
+		return unavailable(fmt.Sprintf("%s does not lead to %s (status %d)", proxyName, s.Host, proxy.Status), "look at "+s.Address+", "+proxySettings)
+	case errors.As(err, &network) && strings.HasPrefix(network.Op, "socks "):
+		return unavailable(fmt.Sprintf("%s does not lead to %s", proxyName, s.Host), "look at "+s.Address+", "+proxySettings)
 	case errors.As(err, &network) && network.Op == "proxyconnect" && !network.Timeout():
-		return unavailable("the proxy that leads to "+s.Host+" cannot be reached", "look at HTTPS_PROXY and NO_PROXY")
+		return unavailable(proxyName+" that leads to "+s.Host+" cannot be reached", "look at "+proxySettings)
 	case errors.As(err, &unknown) && !unknown.IsTimeout:
 		return unavailable("the server's name "+strconv.Quote(unknown.Name)+" is not known", "look at "+s.Address)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &nebula.Error{Kind: nebula.ErrTimeout, Message: "the server " + s.Host + " did not answer in time", Err: unclear(err)}
+		e := &nebula.Error{Kind: nebula.ErrTimeout, Message: "the server " + s.Host + " did not answer in time", Err: unclear(err)}
+		if s.Proxy != "" {
+			e.Hint = "look at " + proxyName + " on the way to it, which is that of " + proxySettings
+		}
+		return e
 	case errors.As(err, &large):
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: large.Error() + ", which no answer should have"}
 	case errors.As(err, &encoded):
@@ -84,7 +103,7 @@ func speaksTLS(err error) bool {
 // unclear marks a failure after the request may have been sent.
 func unclear(err error) error {
 	var network *net.OpError
-	if errors.As(err, &network) && network.Op == "dial" {
+	if errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect") {
 		return nil
 	}
 	return provider.ErrUnclear

@@ -120,9 +120,17 @@ func TestExplainProxy(t *testing.T) {
 	defer refusing.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed.Close()
+	go refuseSOCKS(closed)
 	for address, want := range map[string]string{
 		refusing.URL: "the proxy does not lead to example.com (status 403); look at address, HTTPS_PROXY and NO_PROXY",
 		gone.URL:     "the proxy that leads to example.com cannot be reached; look at HTTPS_PROXY and NO_PROXY",
+
+		"socks5://" + closed.Addr().String(): "the proxy does not lead to example.com; look at address, HTTPS_PROXY and NO_PROXY",
 	} {
 		proxy, err := url.Parse(address)
 		if err != nil {
@@ -137,5 +145,28 @@ func TestExplainProxy(t *testing.T) {
 		if e.Kind != nebula.ErrUnavailable || errors.Is(e, provider.ErrUnclear) || e.Error() != want {
 			t.Errorf("%v\nis: %v\nnot: %s", err, e, want)
 		}
+		named := Server{Host: "example.com", Address: "address", Proxy: proxy.Host, ProxySetting: "proxy-url"}.Explain(err)
+		if !strings.Contains(named.Message, "the proxy "+proxy.Host) || !strings.Contains(named.Hint, "proxy-url") || strings.Contains(named.Error(), "HTTPS_PROXY") {
+			t.Errorf("%v\nis: %v", err, named)
+		}
+	}
+}
+
+// refuseSOCKS is a proxy that leads nowhere: it answers that the host cannot be
+// reached.
+func refuseSOCKS(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		var buffer [512]byte
+		for _, answer := range []string{"\x05\x00", "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"} {
+			if _, err := c.Read(buffer[:]); err != nil {
+				break
+			}
+			_, _ = c.Write([]byte(answer))
+		}
+		_ = c.Close()
 	}
 }

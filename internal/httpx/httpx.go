@@ -83,7 +83,7 @@ func newTransport(o Options) *http.Transport {
 		Proxy: proxy,
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, r *http.Response) error {
 			if r.StatusCode != http.StatusOK {
-				return &ProxyError{Status: r.StatusCode}
+				return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: &ProxyError{Status: r.StatusCode}}
 			}
 			return nil
 		},

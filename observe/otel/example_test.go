@@ -30,7 +30,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := store.Exists(ctx, nebula.ID("api_token")); err != nil {
+	if _, err := store.Exists(ctx, nebula.ID("api_token")); err != nil && nebula.KindOf(err) != nebula.ErrNotFound {
 		log.Print(err)
 	}
 	// First the store, which may still end spans, then the tracers.
@@ -43,7 +43,10 @@ func Example() {
 	for _, span := range spans.Ended() {
 		fmt.Println(span.Name())
 	}
+	// Nothing was found: so the store looked whether it is there at all.
+	//
 	// Output:
 	// nebula.storage.connect
+	// nebula.storage.exists
 	// nebula.storage.exists
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
@@ -20,14 +22,16 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 	}
 	var history []nebula.VersionInfo
 	if s.live() {
-		if history, err = d.versions(ctx, name); err != nil {
+		versions, err := d.versions(ctx, name)
+		if err != nil {
 			return nil, err
 		}
+		history = historyOf(versions)
 	}
 	if len(history) == 0 {
 		return nil, provider.NotFound()
 	}
-	// AWS's order is that of creation where it has one.
+	// AWS's order is that of creation, if it has one.
 	slices.Reverse(history)
 	slices.SortStableFunc(history, func(a, b nebula.VersionInfo) int {
 		if a.Current != b.Current {
@@ -38,25 +42,53 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 	return history, nil
 }
 
-// versions returns them in no order, without those of writes under way.
-func (d *driver) versions(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
+// historyOf leaves out what is no part of a history: versions of writes under way,
+// which have not been the current one yet.
+func historyOf(versions []types.SecretVersionsListEntry) []nebula.VersionInfo {
+	var current time.Time
+	for _, v := range versions {
+		if isCurrent(v.VersionStages) {
+			current = *v.CreatedDate
+		}
+	}
+	var history []nebula.VersionInfo
+	for _, v := range versions {
+		if isUnderWay(v, current) {
+			continue
+		}
+		history = append(history, nebula.VersionInfo{Version: nebula.Version(*v.VersionId), CreatedAt: v.CreatedDate.UTC(), Current: isCurrent(v.VersionStages)})
+	}
+	return history
+}
+
+// isUnderWay reports whether a version is of a conditional write that has not
+// ended, or was given up. The stage of such writes stays on those that succeeded;
+// they are older than the current version.
+func isUnderWay(v types.SecretVersionsListEntry, current time.Time) bool {
+	if isCurrent(v.VersionStages) {
+		return false
+	}
+	return slices.ContainsFunc(v.VersionStages, isOldPending) ||
+		slices.Contains(v.VersionStages, stagePending) && !slices.Contains(v.VersionStages, stagePrevious) && v.CreatedDate.After(current)
+}
+
+// versions returns all that have an id and a date, in no order.
+func (d *driver) versions(ctx context.Context, name nebula.Name) ([]types.SecretVersionsListEntry, error) {
 	id, deprecated := d.secretID(name), true
 	in := &secretsmanager.ListSecretVersionIdsInput{SecretId: &id, IncludeDeprecated: &deprecated}
-	var history []nebula.VersionInfo
+	var versions []types.SecretVersionsListEntry
 	for {
 		out, err := d.client().ListSecretVersionIds(ctx, in)
 		if err != nil {
 			return nil, err
 		}
 		for _, v := range out.Versions {
-			current := slices.Contains(v.VersionStages, stageCurrent)
-			if v.VersionId == nil || v.CreatedDate == nil || !current && slices.ContainsFunc(v.VersionStages, isPendingStage) {
-				continue
+			if v.VersionId != nil && v.CreatedDate != nil {
+				versions = append(versions, v)
 			}
-			history = append(history, nebula.VersionInfo{Version: nebula.Version(*v.VersionId), CreatedAt: v.CreatedDate.UTC(), Current: current})
 		}
 		if out.NextToken == nil || *out.NextToken == "" {
-			return history, nil
+			return versions, nil
 		}
 		in.NextToken = out.NextToken
 	}

@@ -3,12 +3,9 @@ package aws
 import (
 	"context"
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -51,15 +48,16 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 	}
 	s := &session{region: sdk.Region}
 	if sdk.Credentials == nil {
-		return nil, errNoCredentials(ctx, nil)
+		return nil, errNoCredentials()
 	}
 	// What is cached is renewed when it expires, by one of all that wait for it.
-	if s.identity, err = sdk.Credentials.Retrieve(ctx); err != nil {
-		return nil, errNoCredentials(ctx, err)
+	credentials := source{sdk.Credentials}
+	if s.identity, err = credentials.Retrieve(ctx); err != nil {
+		return nil, err
 	}
 	s.http = d.httpClient(sdk)
 	s.client = secretsmanager.NewFromConfig(sdk, func(o *secretsmanager.Options) {
-		// Here, and not in the configuration: getting credentials is retried.
+		o.Credentials = credentials
 		o.Retryer = aws.NopRetryer{}
 		o.HTTPClient = wire{s.http}
 		o.ClientLogMode, o.Logger = 0, logging.Nop{}
@@ -77,11 +75,13 @@ func (d *driver) loadConfig(ctx context.Context) (aws.Config, error) {
 		config.WithRegion(d.config.Region),
 		config.WithLogger(logging.Nop{}),
 		config.WithClientLogMode(0),
+		// Each step of getting credentials is limited by itself, and repeated with
+		// the call that needs them.
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(d.config.Timeout)),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = metadata }))
 	if err != nil {
-		return aws.Config{}, &nebula.Error{Kind: nebula.ErrInvalidConfig, Err: err,
-			Message: "the settings of AWS's own tools cannot be used" + profileProblem(err),
-			Hint:    "look at AWS_PROFILE and the other AWS_ variables, ~/.aws/config and ~/.aws/credentials"}
+		return aws.Config{}, explainSettings(err)
 	}
 	if sdk.Region == "" {
 		answer, err := metadata.GetRegion(ctx, nil)
@@ -93,22 +93,6 @@ func (d *driver) loadConfig(ctx context.Context) (aws.Config, error) {
 		sdk.Region = answer.Region
 	}
 	return sdk, nil
-}
-
-// profileProblem says what is wrong where it is the profile.
-func profileProblem(err error) string {
-	var missing config.SharedConfigProfileNotExistError
-	if errors.As(err, &missing) {
-		return fmt.Sprintf(": there is no profile %.64q", missing.Profile)
-	}
-	return ""
-}
-
-func profileName() string {
-	if name := os.Getenv("AWS_PROFILE"); name != "" {
-		return fmt.Sprintf("%.64q", name)
-	}
-	return `"default"`
 }
 
 // httpClient returns a client with our limits. It trusts whom the SDK does, with
@@ -127,7 +111,7 @@ func (d *driver) httpClient(sdk aws.Config) *http.Client {
 type wire struct{ *http.Client }
 
 // Do sends a request whose body has no WriteTo. The SDK closes the body when the
-// answer begins, and its WriteTo fails from then on: where that is before
+// answer begins, and its WriteTo fails from then on: if that is before
 // net/http has seen the end of the body, it closes the connection in the midst
 // of the answer. Read says that the end is there.
 func (w wire) Do(r *http.Request) (*http.Response, error) {
@@ -159,19 +143,8 @@ func (s *session) setEndpoint() error {
 	return nil
 }
 
-// isAmazon reports whether an endpoint is another way to the region's own.
-func isAmazon(u *url.URL) bool {
-	host := "." + strings.ToLower(u.Hostname())
-	for _, domain := range []string{".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"} {
-		if strings.HasSuffix(host, domain) {
-			return true
-		}
-	}
-	return false
-}
-
 // address names the backend: account, region and prefix, behind the endpoint
-// where that is not AWS's own.
+// if that is not AWS's own.
 func (s *session) address(prefix string) string {
 	parts := []string{s.region, prefix}
 	if account := accountOf(s.identity); account != "" {
@@ -183,7 +156,7 @@ func (s *session) address(prefix string) string {
 	return strings.Join(parts, "/")
 }
 
-// accountOf returns the account of credentials, or "" where it cannot be told
+// accountOf returns the account of credentials, or "" if it cannot be told
 // without a call. The ids of access keys hold it since 2019, when their fifth
 // character became Q or one after it: 40 bits from bit 1 on of what is base32
 // there.
@@ -204,14 +177,4 @@ func accountOf(c aws.Credentials) string {
 		bits = bits<<8 | uint64(b)
 	}
 	return fmt.Sprintf("%012d", bits&0x7fffffffff80>>7)
-}
-
-// errNoCredentials says where credentials were looked for.
-func errNoCredentials(ctx context.Context, cause error) error {
-	if ended := ctx.Err(); ended != nil {
-		return &nebula.Error{Kind: nebula.KindOf(ended), Message: "ended while looking for AWS credentials", Err: errors.Join(ended, cause)}
-	}
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: cause,
-		Message: "there are no AWS credentials: looked at AWS_ACCESS_KEY_ID, web identity, profile " + profileName() + ", container, and instance metadata",
-		Hint:    "aws configure, aws sso login, or set AWS_PROFILE"}
 }

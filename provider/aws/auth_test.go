@@ -166,7 +166,7 @@ func TestInstance(t *testing.T) {
 }
 
 // The way to the region's own service is no part of the address: a VPC endpoint
-// leads to the same secrets. The account is, where the access key tells it.
+// leads to the same secrets. The account is, if the access key tells it.
 func TestAddress(t *testing.T) {
 	environment(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", accountKeyID)
@@ -243,4 +243,39 @@ func TestBundle(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", bundle)
 	_, err = open(t, c).Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrNotFound)
+}
+
+// Each partition of AWS has regions, keys and endpoints of its own.
+func TestPartitions(t *testing.T) {
+	for region, partition := range map[string]struct{ arn, endpoint string }{
+		"us-east-1":       {"arn:aws:", "https://secretsmanager.us-east-1.amazonaws.com"},
+		"mx-central-1":    {"arn:aws:", "https://vpce-1.secretsmanager.mx-central-1.vpce.amazonaws.com"},
+		"cn-northwest-1":  {"arn:aws-cn:", "https://secretsmanager.cn-northwest-1.amazonaws.com.cn"},
+		"us-gov-west-1":   {"arn:aws-us-gov:", "https://secretsmanager.us-gov-west-1.amazonaws.com"},
+		"eusc-de-east-1":  {"arn:aws-eusc:", "https://secretsmanager.eusc-de-east-1.amazonaws.eu"},
+		"us-iso-east-1":   {"arn:aws-iso:", "https://secretsmanager.us-iso-east-1.c2s.ic.gov"},
+		"us-isob-east-1":  {"arn:aws-iso-b:", "https://secretsmanager.us-isob-east-1.sc2s.sgov.gov"},
+		"eu-isoe-west-1":  {"arn:aws-iso-e:", "https://secretsmanager.eu-isoe-west-1.cloud.adc-e.uk"},
+		"us-isof-south-1": {"arn:aws-iso-f:", "https://secretsmanager.us-isof-south-1.csp.hci.ic.gov"},
+	} {
+		t.Run(region, func(t *testing.T) {
+			environment(t)
+			c := aws.DefaultConfig()
+			c.Region, c.EndpointURL = region, partition.endpoint
+			c.KMSKeyID = partition.arn + "kms:" + region + ":123456789012:key/mrk-0123456789abcdef0123456789abcdef"
+			p, err := connect(t, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := p.Describe().Address, region+"/nebula/credentials/"; got != want {
+				t.Errorf("the address is %q, want %q", got, want)
+			}
+			denied := newServer(t, awsserver.Options{Region: region})
+			denied.Inject(awsserver.Fault{Deny: true})
+			c.EndpointURL = denied.URL()
+			name, _ := record(t, "x", "", nil)
+			_, err = open(t, c).Retrieve(t.Context(), name)
+			wants(t, err, nebula.ErrPermissionDenied, partition.arn+"secretsmanager:"+region)
+		})
+	}
 }

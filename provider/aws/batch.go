@@ -24,6 +24,11 @@ const (
 // RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 20
 // names.
 func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
+	return d.readBatch(ctx, names), nil
+}
+
+// readBatch returns one result for each name, in their order.
+func (d *driver) readBatch(ctx context.Context, names []nebula.Name) []nebula.BatchResult {
 	b := &batch{d: d, places: make(map[string][]int, len(names)), names: names, results: make([]nebula.BatchResult, len(names))}
 	var ids []string
 	for i, name := range names {
@@ -39,7 +44,7 @@ func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 		group.Go(func() error { b.readAll(ctx, part); return nil })
 	}
 	_ = group.Wait()
-	return b.results, nil
+	return b.results
 }
 
 // batch collects results. No two goroutines have the same secret.
@@ -50,7 +55,7 @@ type batch struct {
 	results []nebula.BatchResult
 }
 
-// readAll reads these secrets, in one call, and in more where AWS leaves some
+// readAll reads these secrets, in one call, and in more if AWS leaves some
 // out of its answer.
 func (b *batch) readAll(ctx context.Context, ids []string) {
 	for len(ids) > 0 {

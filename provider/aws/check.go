@@ -28,7 +28,7 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	if account == "" {
 		account = "not known without asking"
 	}
-	x.Add("identity", nebula.SeverityOK, "credentials from "+source(s.identity.Source)+", account "+account, "")
+	x.Add("identity", nebula.SeverityOK, "credentials from "+sourceName(s.identity.Source)+", account "+account, "")
 	x.Add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
 	if x.server(ctx) {
 		x.permissions(ctx)
@@ -36,8 +36,8 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	return x.Findings
 }
 
-// source returns the SDK's word for where credentials come from, cut to one.
-func source(s string) string {
+// sourceName returns the SDK's word for where credentials come from, cut to one.
+func sourceName(s string) string {
 	name, _, _ := strings.Cut(s, ":")
 	if name == "" {
 		return "an unnamed source"
@@ -85,8 +85,8 @@ type need struct {
 // needs returns the actions that operations take, on a secret whose random name
 // nobody has.
 func (d *driver) needs() []need {
-	client, id := d.client(), d.config.SecretPrefix+"nebula_check_"+newToken()
-	token, value, stage, size, days := newToken(), "-", stagePending+"check", int32(1), int64(d.config.RecoveryWindowDays)
+	client, id := d.client(), d.config.SecretPrefix+"nebula_check_"+newToken(uuidRandom)
+	token, value, stage, size, days := newToken(uuidRandom), "-", stagePending, int32(1), int64(d.config.RecoveryWindowDays)
 	return []need{
 		{"GetSecretValue", func(ctx context.Context) error {
 			_, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})

@@ -46,7 +46,7 @@ type Config struct {
 	RecoveryWindowDays int `koanf:"recovery_window_days"`
 
 	// DefaultTags are on every secret, beside those of its credential, which
-	// come first where both have the same key.
+	// come first if both have the same key.
 	DefaultTags map[string]string `koanf:"default_tags"`
 
 	Retry provider.RetryPolicy `koanf:"retry"`

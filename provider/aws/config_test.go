@@ -21,7 +21,7 @@ func TestValidate(t *testing.T) {
 	long := strings.Repeat("x", 127)
 	for what, c := range map[string]struct {
 		change func(*aws.Config)
-		says   string // "" where it is valid
+		says   string // "" if it is valid
 	}{
 		"region":              {func(c *aws.Config) { c.Region = "us-gov-west-1" }, ""},
 		"no region code":      {func(c *aws.Config) { c.Region = "Frankfurt" }, "region"},

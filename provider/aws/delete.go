@@ -32,8 +32,9 @@ func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.
 		return false, condition.Check("")
 	case err != nil:
 		return false, err
-	case !s.ours():
-		return false, provider.NotARecord()
+	}
+	if err = d.recognise(ctx, name, s); err != nil {
+		return false, err
 	}
 	if err = condition.Check(nebula.Version(s.current)); err != nil {
 		return false, err
@@ -48,8 +49,14 @@ func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.
 }
 
 func (d *driver) schedule(ctx context.Context, name nebula.Name) error {
+	_, err := change(ctx, d, name, d.client().DeleteSecret, d.deletion(name))
+	return err
+}
+
+// deletion asks for one at the end of the recovery window.
+func (d *driver) deletion(name nebula.Name) *secretsmanager.DeleteSecretInput {
 	id, days := d.secretID(name), int64(d.config.RecoveryWindowDays)
-	return change(ctx, d, name, d.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
+	return &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days}
 }
 
 // Restore implements [nebula.Restorer]. It makes two calls.
@@ -60,8 +67,8 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 		return provider.NothingToRestore()
 	case err != nil:
 		return err
-	case !s.ours():
-		return provider.NotARecord()
+	case s.claim(d.config.SecretPrefix, name) == claimedElsewhere:
+		return errElsewhere()
 	case s.live() && provider.IsRepeat(ctx):
 		return nil // the earlier attempt did it
 	case s.live():
@@ -70,12 +77,16 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	if err = d.unschedule(ctx, name); isMissing(err) {
 		return provider.NothingToRestore()
 	}
-	return err
+	if err != nil || s.claim(d.config.SecretPrefix, name) == claimed {
+		return err
+	}
+	return d.heal(ctx, name, s)
 }
 
 func (d *driver) unschedule(ctx context.Context, name nebula.Name) error {
 	id := d.secretID(name)
-	return change(ctx, d, name, d.client().RestoreSecret, &secretsmanager.RestoreSecretInput{SecretId: &id})
+	_, err := change(ctx, d, name, d.client().RestoreSecret, &secretsmanager.RestoreSecretInput{SecretId: &id})
+	return err
 }
 
 const (
@@ -97,11 +108,12 @@ func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, err
-	case !s.ours():
-		return false, provider.NotARecord()
+	}
+	if err = d.recognise(ctx, name, s); err != nil {
+		return false, err
 	}
 	id, force := d.secretID(name), true
-	err = change(ctx, d, name, d.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
+	_, err = change(ctx, d, name, d.client().DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, ForceDeleteWithoutRecovery: &force})
 	if err != nil && !isMissing(err) {
 		return false, err
 	}

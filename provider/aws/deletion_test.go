@@ -177,62 +177,6 @@ func TestForeignSecrets(t *testing.T) {
 	}
 }
 
-// Of two that write over the same version one wins. No stage of ours is left, on
-// either version, nor after a failure.
-func TestNoStageIsLeft(t *testing.T) {
-	environment(t)
-	s := newServer(t, awsserver.Options{})
-	c := configFor(s)
-	c.Retry.BaseDelayMS = 10
-	p := open(t, c)
-	ctx := t.Context()
-	name, first := record(t, "a", "v", nil)
-	v, err := p.Store(ctx, name, first, nebula.StoreOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	errs := make([]error, 8)
-	for i := range errs {
-		_, e := record(t, "a", "w", nil)
-		group.Go(func() {
-			_, errs[i] = p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first})
-		})
-	}
-	group.Wait()
-	won := 0
-	for _, err := range errs {
-		if err == nil {
-			won++
-		} else {
-			wants(t, err, nebula.ErrConflict)
-		}
-	}
-	if won != 1 {
-		t.Errorf("%d won", won)
-	}
-	got, err := p.Retrieve(ctx, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Inject(awsserver.Fault{Operation: "UpdateSecretVersionStage", Times: 1, Deny: true})
-	_, e := record(t, "a", "x", nil)
-	_, err = p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version)})
-	wants(t, err, nebula.ErrPermissionDenied)
-	id, deprecated := c.SecretPrefix+"a", true
-	out, err := directClient(c).ListSecretVersionIds(ctx, &secretsmanager.ListSecretVersionIdsInput{SecretId: &id, IncludeDeprecated: &deprecated})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, version := range out.Versions {
-		for _, stage := range version.VersionStages {
-			if !slices.Contains([]string{"AWSCURRENT", "AWSPREVIOUS"}, stage) {
-				t.Errorf("stage %s is left", stage)
-			}
-		}
-	}
-}
-
 // The tags of others stay, and what is stored after a crash between value and
 // tags puts ours in order.
 func TestTagsOfOthers(t *testing.T) {

@@ -26,6 +26,7 @@ const (
 	codeInvalidParameter = "InvalidParameterException"
 	codeDenied           = "AccessDeniedException"
 	codeLimit            = "LimitExceededException"
+	codePrecondition     = "PreconditionNotMetException"
 )
 
 // hasCode reports whether AWS answered with that code. Most have no type of
@@ -45,6 +46,12 @@ func isMissing(err error) bool {
 func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
+		return e
+	}
+	var noCredentials *sourceError
+	if errors.As(err, &noCredentials) {
+		e = d.explainSource(noCredentials)
+		e.Err = errors.Join(e.Err, noCredentials)
 		return e
 	}
 	var api smithy.APIError
@@ -85,7 +92,7 @@ func (d *driver) server() httpx.Server {
 	return httpx.Server{Host: host, Address: "region and endpoint_url", Authorities: "AWS_CA_BUNDLE"}
 }
 
-// operation returns the name of the operation that failed, "" where none was
+// operation returns the name of the operation that failed, "" if none was
 // begun.
 func operation(err error) string {
 	var o *smithy.OperationError
@@ -120,7 +127,7 @@ func (d *driver) explainCode(c call) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: "AWS cannot use the KMS key of the secret: it is disabled, being deleted or missing (" + c.api.ErrorCode() + ")",
 			Hint:    "enable the key, or cancel its deletion; look at kms_key_id"}
-	case codeInvalidRequest, "PreconditionNotMetException":
+	case codeInvalidRequest, codePrecondition:
 		return &nebula.Error{Kind: nebula.ErrConflict,
 			Message: "the state of the secret does not allow this (" + c.api.ErrorCode() + "): it may be managed by another service, have replicas, or just have changed",
 			Hint:    "look at it: aws secretsmanager describe-secret --secret-id " + d.config.SecretPrefix + c.name.String()}
@@ -209,6 +216,11 @@ func explainLimit(c call) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrTooLarge}
 	switch c.operation {
 	case "PutSecretValue", "UpdateSecretVersionStage":
+		if c.says("staging label") {
+			e.Message = "the quota of staging labels of a secret is used up: AWS keeps 20 over all its versions"
+			e.Hint = "remove some that other tools have put there: aws secretsmanager update-secret-version-stage"
+			return e
+		}
 		e.Message = "the quota of versions of a secret is used up: AWS keeps about 100 and removes none that is younger than 24 hours"
 		e.Hint = "store this credential less often, at most every 10 minutes on average, or wait until the oldest versions are a day old"
 	case "CreateSecret":
@@ -219,89 +231,6 @@ func explainLimit(c call) *nebula.Error {
 		e.Hint = "look at the quotas of Secrets Manager in Service Quotas"
 	}
 	return e
-}
-
-// deniedAction returns the action that AWS says was refused: that may be another
-// one than the operation, TagResource in a CreateSecret for example. It is ""
-// where AWS names none.
-func deniedAction(message string) string {
-	_, rest, _ := strings.Cut(message, "not authorized to perform: ")
-	action, _, _ := strings.Cut(rest, " ")
-	service, verb, _ := strings.Cut(action, ":")
-	isLetter := func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
-	if service != "secretsmanager" && service != "kms" || verb == "" || len(verb) > 40 || strings.TrimFunc(verb, isLetter) != "" {
-		return ""
-	}
-	return action
-}
-
-// explainDenied names the action and the resource, and tells the key's
-// permissions from those of the secret.
-func (d *driver) explainDenied(c call) *nebula.Error {
-	action := "secretsmanager:" + c.operation
-	if said := deniedAction(c.api.ErrorMessage()); said != "" {
-		action = said
-	} else if c.says("Access to KMS is not allowed") {
-		action = "kms:Decrypt"
-		if c.operation == "CreateSecret" || c.operation == "PutSecretValue" {
-			action = "kms:GenerateDataKey"
-		}
-	}
-	resource := d.secretARN(c.name)
-	switch {
-	case strings.HasPrefix(action, "kms:"):
-		resource = d.keyARN()
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the KMS key of the secret may not be used: " + action + " on " + resource + " is not allowed",
-			Hint: fmt.Sprintf("allow it in the policy of the caller and in the key's: %s", statement(resource, "kms:Decrypt", "kms:GenerateDataKey"))}
-	case c.operation == "ListSecrets", c.operation == "BatchGetSecretValue" && strings.HasSuffix(action, ":BatchGetSecretValue"):
-		resource = "*" // neither is of a resource
-	}
-	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: action + " on " + resource + " is not allowed",
-		Hint: "add to the policy: " + statement(d.policyResource(resource), action)}
-}
-
-// statement returns a statement of a policy.
-func statement(resource string, actions ...string) string {
-	return fmt.Sprintf(`{"Effect": "Allow", "Action": ["%s"], "Resource": "%s"}`, strings.Join(actions, `", "`), resource)
-}
-
-// secretARN returns the ARN of a secret, without its random end. With the zero
-// name it is that of all credentials.
-func (d *driver) secretARN(name nebula.Name) string {
-	s := d.session.Load()
-	if s == nil {
-		s = &session{region: d.config.Region}
-	}
-	account := accountOf(s.identity)
-	if account == "" {
-		account = "*"
-	}
-	return "arn:" + partition(s.region) + ":secretsmanager:" + s.region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
-}
-
-// policyResource returns the resource of a policy for all credentials.
-func (d *driver) policyResource(resource string) string {
-	if resource == "*" {
-		return resource
-	}
-	return d.secretARN(nebula.Name{}) + "*"
-}
-
-func (d *driver) keyARN() string {
-	if d.config.KMSKeyID != "" {
-		return d.config.KMSKeyID
-	}
-	return "the key of the secret"
-}
-
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }
 
 // isCutOff reports a failure of the connection in the midst of an answer, rather

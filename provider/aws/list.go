@@ -2,10 +2,8 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
@@ -14,39 +12,21 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-const (
-	// listPage is the most that AWS gives in a page.
-	listPage = 100
-	// maxFiltered is how many tags are filtered by on AWS's side: each takes two
-	// of its ten filters, the name takes one.
-	maxFiltered = 4
-)
+// listPage is the most that AWS gives in a page.
+const listPage = 100
 
-// List implements [provider.Driver]. It makes one call for 100 credentials that
-// AWS's own filters, by the beginnings of names and tags, let through.
+// List implements [provider.Driver]. It makes one call for 100 secrets below the
+// prefix. AWS is not asked to filter by tags: others may have taken them away.
+// Secrets without a tag of ours are read, 20 in a call, to see what they are.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
+	in := &secretsmanager.ListSecretsInput{}
 	size := int32(listPage)
-	return &pages{d: d, filter: filter, next: &secretsmanager.ListSecretsInput{MaxResults: &size, Filters: d.filters(filter)}}
-}
-
-// filters returns what AWS leaves out by itself. It finds by beginnings, so
-// that what comes is looked at again.
-func (d *driver) filters(f nebula.Filter) []types.Filter {
-	var all []types.Filter
-	add := func(key types.FilterNameStringType, value string) {
-		if value != "" && isNameText(strings.ReplaceAll(strings.ReplaceAll(value, ":", ""), " ", "")) {
-			all = append(all, types.Filter{Key: key, Values: []string{value}})
-		}
+	in.MaxResults = &size
+	// AWS finds by the beginnings of names.
+	if place := d.config.SecretPrefix + filter.Prefix; place != "" && isNameText(place) {
+		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{place}}}
 	}
-	add(types.FilterNameStringTypeName, d.config.SecretPrefix+f.Prefix)
-	for i, key := range slices.Sorted(maps.Keys(f.Tags)) {
-		if i == maxFiltered {
-			break
-		}
-		add(types.FilterNameStringTypeTagKey, encodeKey(key))
-		add(types.FilterNameStringTypeTagValue, encodeText(f.Tags[key]))
-	}
-	return all
+	return &pages{d: d, filter: filter, next: in}
 }
 
 type pages struct {
@@ -64,45 +44,103 @@ func (g *pages) Next(ctx context.Context) ([]nebula.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	entries := make([]nebula.Entry, 0, len(out.SecretList))
+	var doubtful []listing
+	for _, found := range out.SecretList {
+		l, ok := g.listing(found)
+		switch {
+		case !ok:
+		case l.known:
+			entries = g.add(entries, l)
+		default:
+			doubtful = append(doubtful, l)
+		}
+	}
+	entries = append(entries, g.recognise(ctx, doubtful)...)
+	if err := ctx.Err(); err != nil {
+		return nil, err // the page can be asked for again
+	}
 	if out.NextToken != nil && *out.NextToken != "" {
 		g.next.NextToken = out.NextToken
 	} else {
 		g.next = nil
 	}
-	entries := make([]nebula.Entry, 0, len(out.SecretList))
-	for _, listed := range out.SecretList {
-		if entry, ok := g.entry(listed); ok {
-			entries = append(entries, entry)
-		}
-	}
 	return entries, nil
 }
 
-// entry returns what is listed of a secret, and false where nothing is: for
-// what others made, for the keyring, and for what the filter leaves out.
-func (g *pages) entry(s types.SecretListEntry) (nebula.Entry, bool) {
+// listing is a secret that may be a credential of this store.
+type listing struct {
+	name     nebula.Name
+	version  string
+	metadata nebula.Metadata
+	known    bool // by its tags, which gave the metadata
+	tagged   bool // there is a tag of ours, whatever it says
+}
+
+// listing returns false for what is not to be listed: what others made, the
+// keyring, what is deleted, and ids that the filter leaves out.
+func (g *pages) listing(s types.SecretListEntry) (listing, bool) {
 	if s.Name == nil || s.DeletedDate != nil {
-		return nebula.Entry{}, false
+		return listing{}, false
 	}
-	name, ok := parseSecretID(g.d.config.SecretPrefix, *s.Name)
+	prefix := g.d.config.SecretPrefix
+	name, ok := parseSecretID(prefix, *s.Name)
+	l := listing{name: name, version: currentOf(s.SecretVersionsToStages)}
+	if !ok || l.version == "" || !g.filter.MatchesID(name.ID()) {
+		return listing{}, false
+	}
 	tags := tagMap(s.Tags)
-	current := currentOf(s.SecretVersionsToStages)
-	if !ok || tags[reservedKey] == "" || current == "" || !g.filter.MatchesID(name.ID()) {
-		return nebula.Entry{}, false
-	}
-	entry := nebula.Entry{ID: name.ID(), Version: nebula.Version(current)}
-	metadata, ok := unproject(tags)
-	if !ok {
-		// Whether it matches cannot be known: it is listed with the reason.
-		if g.filter.NeedsMetadata() {
-			entry.Err = &nebula.Error{Kind: nebula.ErrCorrupted,
-				Message: "the tags of the secret were changed by others", Hint: "store the credential again"}
-		}
-		return entry, true
+	l.tagged = tags[reservedKey] != ""
+	switch claimOf(prefix, name.String(), tags) {
+	case claimedElsewhere:
+		return listing{}, false
+	case claimed:
+		l.metadata, l.known = unproject(tags)
 	}
 	if s.LastChangedDate != nil {
-		metadata.LastModified = s.LastChangedDate.UTC()
+		l.metadata.LastModified = s.LastChangedDate.UTC()
 	}
-	entry.Metadata = &metadata
-	return entry, g.filter.Matches(name.ID(), metadata)
+	return l, true
+}
+
+// add adds the entry of a listing whose metadata are known, if they match.
+func (g *pages) add(entries []nebula.Entry, l listing) []nebula.Entry {
+	if !g.filter.Matches(l.name.ID(), l.metadata) {
+		return entries
+	}
+	return append(entries, nebula.Entry{ID: l.name.ID(), Version: nebula.Version(l.version), Metadata: &l.metadata})
+}
+
+// recognise reads secrets that have lost their tags. Records are listed with the
+// metadata that they hold themselves. What is no record, and has no tag of ours,
+// is somebody else's. What cannot be told is listed with the reason.
+func (g *pages) recognise(ctx context.Context, doubtful []listing) []nebula.Entry {
+	if len(doubtful) == 0 {
+		return nil
+	}
+	names := make([]nebula.Name, len(doubtful))
+	for i, l := range doubtful {
+		names[i] = l.name
+		g.d.writes.unsure.Note(l.name, struct{}{})
+	}
+	var entries []nebula.Entry
+	for i, result := range g.d.readBatch(ctx, names) {
+		l := doubtful[i]
+		switch {
+		case result.Err == nil:
+			l.version, l.metadata = string(result.Record.Version), result.Record.Envelope.Metadata()
+			entries = g.add(entries, l)
+		case errors.Is(result.Err, nebula.ErrNotFound), errors.Is(result.Err, nebula.ErrNotARecord) && !l.tagged:
+		default:
+			entries = append(entries, nebula.Entry{ID: l.name.ID(), Version: nebula.Version(l.version), Err: g.d.errDoubtful(l, result.Err)})
+		}
+	}
+	return entries
+}
+
+// errDoubtful says why a secret that may be a credential cannot be listed as one.
+func (d *driver) errDoubtful(l listing, err error) error {
+	said := *d.Explain(l.name, err)
+	said.Message = "its tags were changed or taken away by others, and the record cannot be read: " + said.Message
+	return &said
 }

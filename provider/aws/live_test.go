@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/histories"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/providertest"
@@ -25,4 +27,11 @@ func liveConfig(t *testing.T, s *livetest.AWSServer) aws.Config {
 func TestLiveConformance(t *testing.T) {
 	s := livetest.AWS(t)
 	providertest.Run(t, harness(few, func(t *testing.T) aws.Config { return liveConfig(t, s) }))
+}
+
+// What sixteen processes see that write one credential at once has an order.
+func TestLiveHistories(t *testing.T) {
+	c := liveConfig(t, livetest.AWS(t))
+	name, _ := record(t, "contested", "", nil)
+	histories.Contend(t, name, func(int) nebula.Provider { return open(t, c) }, histories.Load{Callers: 16, Rounds: 2, Seed: 1}).Verify(t)
 }

@@ -117,7 +117,7 @@ func TestFailureAfterRestoring(t *testing.T) {
 	}
 }
 
-// The same where the network ends for a while in the midst of it.
+// The same if the network ends for a while in the midst of it.
 func TestOutageAfterRestoring(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -190,7 +190,7 @@ func (c *manualClock) left() {
 	c.advance()
 }
 
-// advance goes on to the first that is to wake, where all sleep.
+// advance goes on to the first that is to wake, if all sleep.
 func (c *manualClock) advance() {
 	if len(c.sleeping) < c.callers || len(c.sleeping) == 0 {
 		return
@@ -252,7 +252,7 @@ func TestThrottled(t *testing.T) {
 		t.Errorf("the last attempt came after %v", last)
 	}
 
-	// Whoever comes a moment before the end gets through by repeating.
+	// Callers that come a moment before the end get through by repeating.
 	clock.mu.Lock()
 	clock.now, clock.callers = begin.Add(9500*time.Millisecond), callers
 	clock.mu.Unlock()

@@ -29,6 +29,7 @@ type driver struct {
 	session atomic.Pointer[session] // from Open on
 	changes provider.Changes
 	writes  writes
+	turns   turns
 }
 
 var _ interface {
@@ -53,10 +54,11 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 	return provider.New(d, config.policy(), o), nil
 }
 
-// policy is how the driver is called. A purge waits for AWS at length.
+// policy is how the driver is called. A purge waits for AWS at length, and a login
+// for what gives the credentials: each step of it has a limit of its own.
 func (c *Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: maxConcurrency,
-		Unbounded: []string{provider.OpPurge}}
+		Unbounded: []string{provider.OpPurge, provider.OpConnect}}
 }
 
 // Open implements [provider.Opener]. It looks for region and credentials,
@@ -95,7 +97,6 @@ func (d *driver) client() *secretsmanager.Client { return d.session.Load().clien
 // change makes a call of the client that changes a secret, after those before
 // it: see [provider.Changes].
 func change[In, Out any](ctx context.Context, d *driver, name nebula.Name,
-	call func(context.Context, In, ...func(*secretsmanager.Options)) (Out, error), in In) error {
-	_, err := provider.Change(ctx, &d.changes, name, func(ctx context.Context) (Out, error) { return call(ctx, in) })
-	return err
+	call func(context.Context, In, ...func(*secretsmanager.Options)) (Out, error), in In) (Out, error) {
+	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (Out, error) { return call(ctx, in) })
 }

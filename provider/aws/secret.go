@@ -29,7 +29,11 @@ func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (n
 	for round := 1; ; round++ {
 		out, err := d.client().GetSecretValue(ctx, in)
 		if err == nil {
-			return record(name, out.SecretString, out.VersionId)
+			r, err := record(name, out.SecretString, out.VersionId)
+			if version == nil {
+				d.writes.saw(name, string(r.Version))
+			}
+			return r, err
 		}
 		if err = d.ofDeleted(ctx, name, err, &seen); !isMoved(err) || round == maxRounds || seen.last() {
 			return nebula.Record{}, err
@@ -45,7 +49,7 @@ func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 	if value == nil { // it is binary
 		return nebula.Record{}, provider.NotARecord()
 	}
-	envelope, err := nebula.ParseEnvelope(name, []byte(*value))
+	envelope, err := provider.ParseRecord(name, []byte(*value))
 	if err != nil {
 		return nebula.Record{}, err
 	}
@@ -84,22 +88,22 @@ func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 const (
 	stageCurrent  = "AWSCURRENT"
 	stagePrevious = "AWSPREVIOUS"
-	stagePending  = "NEBULA_PENDING_" // of a conditional write under way, and its token
+	stagePending  = "NEBULA_PENDING" // of the last conditional write
 )
 
-// pendingStage returns the stage of a conditional write: one of its own, since
-// a stage that two writes put would be taken from the first.
-func pendingStage(token string) string { return stagePending + token }
+// isOldPending reports a stage that an earlier release gave a conditional write:
+// one of its own, with its token.
+func isOldPending(stage string) bool { return strings.HasPrefix(stage, stagePending+"_") }
 
-func isPendingStage(stage string) bool { return strings.HasPrefix(stage, stagePending) }
+func isCurrent(stages []string) bool { return slices.Contains(stages, stageCurrent) }
 
 // secret is what AWS keeps beside the values.
 type secret struct {
-	current string // version id, "" where the secret never had a value
+	current string // version id, "" if the secret never had a value
 	stages  map[string][]string
 	tags    map[string]string
 	changed time.Time
-	deleted time.Time // zero where it is live; else the date that AWS gives
+	deleted time.Time // zero if it is live; else the date that AWS gives
 	now     time.Time // of the server
 }
 
@@ -128,7 +132,7 @@ func (d *driver) describe(ctx context.Context, name nebula.Name) (secret, error)
 
 func currentOf(stages map[string][]string) string {
 	for version, labels := range stages {
-		if slices.Contains(labels, stageCurrent) {
+		if isCurrent(labels) {
 			return version
 		}
 	}
@@ -137,13 +141,13 @@ func currentOf(stages map[string][]string) string {
 
 func (s secret) live() bool { return s.deleted.IsZero() }
 
-// ours reports whether a provider of this kind made the secret.
-func (s secret) ours() bool { return s.tags[reservedKey] != "" }
-
 // has reports whether that version is the current one, or was just before.
 func (s secret) has(version string) bool {
-	labels := s.stages[version]
-	return slices.Contains(labels, stageCurrent) || slices.Contains(labels, stagePrevious)
+	return s.hasStage(version, stageCurrent) || s.hasStage(version, stagePrevious)
+}
+
+func (s secret) hasStage(version, stage string) bool {
+	return slices.Contains(s.stages[version], stage)
 }
 
 const (

@@ -12,21 +12,22 @@ import (
 )
 
 // Store implements [provider.Driver]. It makes one call for a credential that is
-// new or whose Previous is given, after a look where it is not, and one or two
-// for tags that changed. IfVersion takes three calls, IfAbsent one.
+// new or whose Previous is given, and asks for the secret's tags first if it is
+// not; one or two more for tags that changed. IfVersion takes two calls, IfAbsent
+// one.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	tags, err := d.config.project(name, envelope.Metadata())
 	if err != nil {
 		return "", err
 	}
-	w := &write{d: d, name: name, id: d.secretID(name), record: string(envelope.Bytes()), token: d.writes.begin(ctx, envelope), tags: tags, condition: options.Precondition}
-	if options.Previous != nil {
+	w := &write{d: d, name: name, id: d.secretID(name), record: string(envelope.Bytes()),
+		token: d.writes.begin(ctx, envelope), tags: tags, condition: options.Precondition}
+	if !provider.IsRepeat(ctx) && d.hasTagsOf(name, options) {
 		// If AWS would not keep these tags, the secret is asked for its own.
 		w.before, _ = d.config.project(name, options.Previous.Metadata())
 	}
-	err = w.run(ctx)
-	w.settle(ctx, err)
-	if err != nil {
+	err = w.inTurn(ctx)
+	if err = w.undo(ctx, err); err != nil {
 		err = d.Explain(name, err)
 	}
 	d.writes.end(ctx, envelope, w.token, err)
@@ -36,17 +37,28 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return nebula.Version(w.token), nil
 }
 
+// hasTagsOf reports whether the secret can be taken to have the tags of the
+// previous record, so that nobody has to ask.
+func (d *driver) hasTagsOf(name nebula.Name, o nebula.StoreOptions) bool {
+	if _, unsure := d.writes.unsure.Get(name); o.Previous == nil || unsure {
+		return false
+	}
+	v, _ := o.Precondition.Version()
+	tagged, _ := d.writes.tagged.Get(name)
+	return !changesTags(string(v)) || tagged == string(v)
+}
+
 // write is one write under way.
 type write struct {
 	d         *driver
 	name      nebula.Name
 	id        string // of the secret
 	record    string
-	token     string // which becomes the version's id
+	token     string // which becomes the version's id; "" if none was sent yet
 	tags      map[string]string
 	condition nebula.Precondition
 
-	// before are the tags of the secret, where they are known without a look.
+	// before are the tags of the secret, if they are known without asking.
 	before map[string]string
 
 	refusals refusals
@@ -55,12 +67,12 @@ type write struct {
 	// the tags are theirs.
 	overtaken bool
 
-	// restored is the version that stood in a secret that was restored to be
-	// written over. That is to be undone where the write fails.
+	// restored is the version of a secret that was restored to be written over.
+	// That is to be undone if the write fails.
 	restored *string
 }
 
-// errMoved says that others changed what stood there, between a look and a call.
+// errMoved says that others changed the secret between a look at it and a call.
 var errMoved = errors.New("another writer came between")
 
 // movedError is errMoved with what AWS said.
@@ -71,35 +83,29 @@ func (m movedError) Unwrap() error      { return m.error }
 
 func isMoved(err error) bool { return errors.Is(err, errMoved) }
 
-// refusals counts how often in a row a secret was found live and unchanged after
-// AWS refused to act on it.
-type refusals struct {
-	changed time.Time
-	current string
-	alike   int
-}
-
-// add takes what the secret is found to be; the zero secret if that failed.
-func (r *refusals) add(s secret) {
-	if !s.live() || s.current != r.current || !s.changed.Equal(r.changed) {
-		r.alike = 0
-	}
-	r.alike, r.current, r.changed = r.alike+1, s.current, s.changed
-}
-
-// last reports whether another attempt would end no otherwise.
-func (r *refusals) last() bool { return r.alike >= maxRefusals }
-
 const (
 	// maxRounds bounds how often others may come between.
 	maxRounds = 20
-	// maxRefusals bounds how often in a row AWS may refuse to act on a secret
-	// that looks live, and just as it did before: then nobody came between, and
-	// it is AWS that does not allow it, of replicas for example.
-	maxRefusals = 6
 	// maxPause is between two rounds.
 	maxPause = 500 * time.Millisecond
 )
+
+// inTurn is run. Conditional writes of this process take turns. If another one
+// just ended, the version is likely to be another: that is asked for first, since
+// a write that loses leaves a version.
+func (w *write) inTurn(ctx context.Context) error {
+	if _, conditional := w.condition.Version(); conditional {
+		waited, done, err := w.d.turns.take(ctx, w.name)
+		if err != nil {
+			return err
+		}
+		defer done()
+		if waited {
+			w.before = nil
+		}
+	}
+	return w.run(ctx)
+}
 
 func (w *write) run(ctx context.Context) error {
 	for round := 1; ; round++ {
@@ -113,7 +119,7 @@ func (w *write) run(ctx context.Context) error {
 		}
 		// What AWS refused leaves nothing to repeat, or a version that was never
 		// the current one.
-		w.before, w.token = nil, newToken()
+		w.before, w.token = nil, ""
 		if err := w.d.clock.Sleep(ctx, min(5*time.Millisecond<<round, maxPause)); err != nil {
 			return err
 		}
@@ -138,23 +144,46 @@ func (w *write) try(ctx context.Context) error {
 	if v, ok := w.condition.Version(); ok {
 		return w.replaceVersion(ctx, v, s)
 	}
-	switch {
-	case s.ending():
-		return w.awaitGone(ctx)
-	case !s.live():
-		return w.overDeleted(ctx, s)
-	case !s.ours():
-		return provider.NotARecord()
+	return w.replaceAny(ctx, s)
+}
+
+// replaceAny writes over whatever version is current.
+func (w *write) replaceAny(ctx context.Context, s secret) error {
+	if w.before == nil {
+		switch {
+		case s.ending():
+			return w.awaitGone(ctx)
+		case !s.live():
+			return w.overDeleted(ctx, s)
+		case provider.IsRepeat(ctx) && w.wasDone(s):
+			return w.setTags(ctx, s.tags)
+		}
+		if err := w.d.recognise(ctx, w.name, s); err != nil {
+			return err
+		}
 	}
+	w.choose(s.tags)
 	if err := w.put(ctx); err != nil {
 		return asMoved(err)
 	}
 	return w.setTags(ctx, s.tags)
 }
 
+// choose makes the token, unless an earlier attempt did.
+func (w *write) choose(current map[string]string) {
+	if w.token != "" {
+		return
+	}
+	version := byte(uuidRandom)
+	if set, unset := tagChanges(current, w.tags); len(set)+len(unset) > 0 {
+		version = uuidTags
+	}
+	w.token = newToken(version)
+}
+
 // asMoved returns errMoved if the state of the secret is in the way: it was
-// deleted or purged since it was looked at. Whether that is so, the next look
-// says, which is the end of it where it is not.
+// deleted or purged since it was asked for. Whether that is so, the next round
+// finds out.
 func asMoved(err error) error {
 	if isMissing(err) || hasCode(err, codeInvalidRequest) || hasCode(err, codeExists) {
 		return movedError{err}
@@ -162,7 +191,7 @@ func asMoved(err error) error {
 	return err
 }
 
-// missing writes where there was no secret.
+// missing writes if there is no secret.
 func (w *write) missing(ctx context.Context) error {
 	if !w.condition.IsZero() {
 		return w.condition.Check("")
@@ -170,189 +199,50 @@ func (w *write) missing(ctx context.Context) error {
 	return asMoved(w.create(ctx))
 }
 
-// absent writes where there is none, or a deleted one. A repetition looks first:
-// AWS would say of a version that an attempt before put there that it was
-// created now, whether it got to be the current one or not.
-func (w *write) absent(ctx context.Context) error {
-	restored, begun := w.d.writes.restored.Get(w.name)
-	asksFirst := begun || provider.IsRepeat(ctx)
-	var err error
-	if !asksFirst {
-		err = w.create(ctx)
-		if !hasCode(err, codeExists) && !hasCode(err, codeInvalidRequest) {
-			return err
-		}
-	}
-	s, failed := w.d.describe(ctx, w.name)
-	w.refusals.add(s)
-	switch {
-	case isMissing(failed) && asksFirst:
-		w.d.writes.restored.Forget(w.name)
-		return asMoved(w.create(ctx))
-	case isMissing(failed):
-		return movedError{failed}
-	case failed != nil:
-		return failed
-	case w.wasDone(s):
-		return w.setTags(ctx, s.tags)
-	case s.ending():
-		return w.awaitGone(ctx)
-	case !s.live():
-		return w.overDeleted(ctx, s)
-	case begun && s.current == restored:
-		return w.overRestored(ctx, s)
-	case asksFirst, hasCode(err, codeExists):
-		w.d.writes.restored.Forget(w.name)
-		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err}
-	}
-	return movedError{err}
-}
-
-// replaceVersion writes over that version. If the tags are known, AWS alone
-// compares.
-func (w *write) replaceVersion(ctx context.Context, v nebula.Version, s secret) error {
-	if w.before == nil {
-		switch {
-		case !s.live():
-			return w.condition.Check("")
-		case provider.IsRepeat(ctx) && w.wasDone(s):
-			w.removeStage(ctx)
-			return w.setTags(ctx, s.tags)
-		case s.current != string(v):
-			return w.condition.Check(nebula.Version(s.current))
-		}
-	}
-	if !isVersionID(string(v)) {
-		return provider.NotCurrent(v, nil)
-	}
-	err := w.replace(ctx, string(v))
-	if isMoved(err) {
-		if now, failed := w.d.describe(ctx, w.name); failed == nil && now.live() && now.current == string(v) {
-			return errors.Unwrap(err)
-		}
-		return provider.NotCurrent(v, errors.Unwrap(err))
-	}
-	if err != nil {
-		return err
-	}
-	return w.setTags(ctx, s.tags)
-}
-
 // wasDone reports whether an earlier attempt did the write.
 func (w *write) wasDone(s secret) bool {
-	w.overtaken = s.has(w.token) && s.current != w.token
-	return s.has(w.token)
-}
-
-// replace makes the record the current version in the place of that one, and
-// returns errMoved where that is not the current one.
-func (w *write) replace(ctx context.Context, expected string) error {
-	if err := asMoved(w.put(ctx, pendingStage(w.token))); err != nil {
-		return err
+	if w.token == "" || !s.has(w.token) {
+		return false
 	}
-	err := w.moveStage(ctx, stageCurrent, &expected, &w.token)
-	if refused := asMoved(err); isMoved(refused) || hasCode(err, codeInvalidParameter) {
-		if s, failed := w.d.describe(ctx, w.name); failed == nil && s.live() && w.wasDone(s) {
-			err = nil
-		} else {
-			err = movedError{err}
-		}
-	}
-	w.removeStage(ctx)
-	return err
-}
-
-// removeStage takes the stage away that a version had until it was the current
-// one, also where the caller no longer waits.
-func (w *write) removeStage(ctx context.Context) {
-	ctx, cancel := w.d.afterwards(ctx)
-	defer cancel()
-	_ = w.moveStage(ctx, pendingStage(w.token), &w.token, nil)
-}
-
-// moveStage moves a stage from one version to another, or with nil takes it away.
-func (w *write) moveStage(ctx context.Context, stage string, from, to *string) error {
-	return change(ctx, w.d, w.name, w.d.client().UpdateSecretVersionStage, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &w.id, VersionStage: &stage, RemoveFromVersionId: from, MoveToVersionId: to})
-}
-
-// afterwards returns a context for what puts things in order after a call whose
-// context may have ended.
-func (d *driver) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), d.config.Timeout)
-}
-
-// overDeleted writes over a deleted secret. AWS lets nobody write to one: it is
-// restored first.
-func (w *write) overDeleted(ctx context.Context, s secret) error {
-	if !s.ours() {
-		return provider.NotARecord()
-	}
-	w.restored = &s.current
-	w.d.writes.restored.Note(w.name, s.current)
-	if err := w.d.unschedule(ctx, w.name); err != nil {
-		return asMoved(err)
-	}
-	return w.overRestored(ctx, s)
-}
-
-// overRestored writes over the version of a secret that was restored for it.
-func (w *write) overRestored(ctx context.Context, s secret) error {
-	w.restored = &s.current
-	var err error
-	if w.condition.IsAbsent() && s.current != "" {
-		err = w.replace(ctx, s.current)
-	} else {
-		err = asMoved(w.put(ctx))
-	}
-	if err != nil {
-		return err
-	}
-	return w.setTags(ctx, s.tags)
-}
-
-// settle ends what a write that restored a secret began. Where it failed and
-// nobody else wrote since, the secret is deleted again: the old value does not
-// stay. Where that fails too, a repetition of the write goes on from there.
-func (w *write) settle(ctx context.Context, err error) {
-	if w.restored == nil {
-		return
-	}
-	if err != nil {
-		ctx, cancel := w.d.afterwards(ctx)
-		defer cancel()
-		s, failed := w.d.describe(ctx, w.name)
-		if failed == nil && s.live() && s.current == *w.restored {
-			failed = w.d.schedule(ctx, w.name)
-		}
-		if failed != nil && !isMissing(failed) {
-			return
-		}
-	}
-	w.d.writes.restored.Forget(w.name)
-}
-
-// awaitGone waits until the name is free, to look again then.
-func (w *write) awaitGone(ctx context.Context) error {
-	if err := w.d.awaitGone(ctx, w.name); err != nil {
-		return err
-	}
-	return movedError{provider.NotFound()}
+	w.overtaken = s.current != w.token
+	return true
 }
 
 // create makes the secret, with all tags at once.
 func (w *write) create(ctx context.Context) error {
+	if w.token == "" {
+		w.token = newToken(uuidRandom)
+	}
 	in := &secretsmanager.CreateSecretInput{Name: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, Tags: newTags(w.tags)}
 	if w.d.config.KMSKeyID != "" {
 		in.KmsKeyId = &w.d.config.KMSKeyID
 	}
-	return change(ctx, w.d, w.name, w.d.client().CreateSecret, in)
+	_, err := change(ctx, w.d, w.name, w.d.client().CreateSecret, in)
+	return err
 }
 
-// put adds a version: without stages the current one.
+// put adds a version: without stages the current one. If AWS has done so already,
+// it does nothing.
 func (w *write) put(ctx context.Context, stages ...string) error {
-	return change(ctx, w.d, w.name, w.d.client().PutSecretValue, &secretsmanager.PutSecretValueInput{
+	out, err := change(ctx, w.d, w.name, w.d.client().PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, VersionStages: stages})
+	if err == nil && len(stages) == 0 && provider.IsRepeat(ctx) && !isCurrent(out.VersionStages) {
+		w.overtaken = true
+	}
+	return err
+}
+
+// unfinished marks a failure after the first step of a write as one whose
+// outcome is unclear: it is repeated with the same token, if it may pass.
+func (w *write) unfinished(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *w.d.Explain(w.name, err)
+	if provider.Transient(&e) {
+		e.Err = errors.Join(e.Err, provider.ErrUnclear)
+	}
+	return &e
 }
 
 // setTags makes the tags of the secret the wanted ones. Those that go, go first:
@@ -362,20 +252,28 @@ func (w *write) setTags(ctx context.Context, current map[string]string) error {
 		return nil
 	}
 	set, unset := tagChanges(current, w.tags)
+	if len(set) > 0 && w.before != nil {
+		set = newTags(w.tags) // what others took away meanwhile is mended along with it
+	}
 	var err error
 	if len(unset) > 0 {
-		err = change(ctx, w.d, w.name, w.d.client().UntagResource, &secretsmanager.UntagResourceInput{SecretId: &w.id, TagKeys: unset})
+		_, err = change(ctx, w.d, w.name, w.d.client().UntagResource, &secretsmanager.UntagResourceInput{SecretId: &w.id, TagKeys: unset})
 	}
 	if err == nil && len(set) > 0 {
-		err = change(ctx, w.d, w.name, w.d.client().TagResource, &secretsmanager.TagResourceInput{SecretId: &w.id, Tags: set})
+		_, err = change(ctx, w.d, w.name, w.d.client().TagResource, &secretsmanager.TagResourceInput{SecretId: &w.id, Tags: set})
 	}
 	if err == nil {
+		if w.before == nil || changesTags(w.token) {
+			w.d.writes.wereTagged(w.name, w.token)
+		}
 		return nil
 	}
+	w.d.writes.unsure.Note(w.name, struct{}{})
 	if err = w.d.ofDeleted(ctx, w.name, err, &w.refusals); isMissing(err) {
 		return nil // the value was stored, and deleted since
 	}
-	said := *w.d.Explain(w.name, err)
+	var said *nebula.Error
+	errors.As(w.unfinished(err), &said)
 	said.Message = "the value was stored, its tags for lists were not: " + said.Message
-	return &said
+	return said
 }

@@ -28,7 +28,7 @@ const (
 const reservedKey = "nebula="
 
 // project returns the tags of the secret of a credential: the default ones,
-// over them the credential's own, and the reserved one. It fails where a limit
+// over them the credential's own, and the reserved one. It fails if a limit
 // of AWS is in the way.
 func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string, error) {
 	tags := maps.Clone(c.DefaultTags)
@@ -52,9 +52,12 @@ func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string
 	if len(tags) > maxTags {
 		problems = append(problems, fmt.Sprintf("there are %d tags with those of default_tags and one of Nebula's own, AWS keeps %d", len(tags), maxTags))
 	}
-	reserved := encodeListed(listed{createdAt: m.CreatedAt, days: m.RotationPolicy.IntervalDays, scope: m.Scope, createdBy: m.CreatedBy, own: marksOf(own)})
+	l := listed{createdAt: m.CreatedAt, days: m.RotationPolicy.IntervalDays, scope: m.Scope, createdBy: m.CreatedBy,
+		own: marksOf(own), place: placeOf(c.SecretPrefix, name.String())}
+	reserved := encodeListed(l)
 	if len(reserved) > maxTagValue { // no list is filtered by the author
-		reserved = encodeListed(listed{createdAt: m.CreatedAt, days: m.RotationPolicy.IntervalDays, scope: m.Scope, own: marksOf(own)})
+		l.createdBy = ""
+		reserved = encodeListed(l)
 	}
 	if len(reserved) > maxTagValue {
 		problems = append(problems, fmt.Sprintf("scope and tags together take %d characters more than AWS keeps", len(reserved)-maxTagValue))
@@ -67,7 +70,7 @@ func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string
 	return nil, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: strings.Join(problems, "; ")}
 }
 
-// unproject is the mirror of project, and false where the tags were not made by
+// unproject is the mirror of project, and false if the tags were not made by
 // it, or changed by others.
 func unproject(tags map[string]string) (nebula.Metadata, bool) {
 	l, ok := decodeListed(tags[reservedKey])
@@ -130,6 +133,9 @@ type listed struct {
 	days             uint32
 	scope, createdBy string
 	own              string // marks of the keys of the credential's own tags, one after the other
+
+	// place stands for prefix and id: see placeOf. "" in tags of earlier releases.
+	place string
 }
 
 // Of 100,000 tags that others put on secrets of 50 tags, 19 would be taken for
@@ -167,29 +173,37 @@ func (l listed) keys(tags map[string]string) []string {
 	return keys
 }
 
-// encodeListed returns "@" and five fields with "/" between them, which none
-// holds: time, days, scope, author, marks. Few tags have a value that begins
-// with "@": AWS filters by the beginnings of values, this one among them.
+// encodeListed returns "@" and six fields with "/" between them, which none
+// holds: time, days, scope, author, marks, place. Tags of earlier releases have
+// no place.
 func encodeListed(l listed) string {
-	return "@" + strings.Join([]string{l.createdAt.UTC().Format(time.RFC3339Nano), strconv.FormatUint(uint64(l.days), 10),
-		escape(l.scope, isFieldRune), escape(l.createdBy, isFieldRune), l.own}, "/")
+	fields := []string{l.createdAt.UTC().Format(time.RFC3339Nano), strconv.FormatUint(uint64(l.days), 10),
+		escape(l.scope, isFieldRune), escape(l.createdBy, isFieldRune), l.own}
+	if l.place != "" {
+		fields = append(fields, l.place)
+	}
+	return "@" + strings.Join(fields, "/")
 }
 
 func decodeListed(text string) (listed, bool) {
 	inner, ok := strings.CutPrefix(text, "@")
 	fields := strings.Split(inner, "/")
-	if !ok || len(fields) != 5 {
+	if !ok || len(fields) != 5 && len(fields) != 6 {
 		return listed{}, false
+	}
+	place := ""
+	if len(fields) == 6 {
+		place = fields[5]
 	}
 	at, err := time.Parse(time.RFC3339Nano, fields[0])
 	days, err2 := strconv.ParseUint(fields[1], 10, 32)
 	scope, ok := unescape(fields[2])
 	author, ok2 := unescape(fields[3])
-	l := listed{createdAt: at.UTC(), days: uint32(days), scope: scope, createdBy: author, own: fields[4]}
+	l := listed{createdAt: at.UTC(), days: uint32(days), scope: scope, createdBy: author, own: fields[4], place: place}
 	return l, err == nil && err2 == nil && ok && ok2 && len(l.own)%markLength == 0 && encodeListed(l) == text
 }
 
-// encodeText returns a text as it is where AWS keeps it so, else "=" and the
+// encodeText returns a text as it is if AWS keeps it so, else "=" and the
 // text with the bytes of what AWS does not take as "=" and two hex digits. What
 // begins with "=" is escaped too, so that no two are alike.
 func encodeText(s string) string {
@@ -209,7 +223,7 @@ func encodeKey(s string) string {
 }
 
 func escaped(s string) string {
-	// A blank at an end would be lost where somebody trims it.
+	// A blank at an end would be lost if somebody trims it.
 	inner := strings.Trim(s, " ")
 	if inner == "" {
 		return "=" + escape(s, isFieldRune)

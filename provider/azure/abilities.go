@@ -37,7 +37,9 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	switch {
 	case errors.Is(err, errRestored):
 		return nil
-	case err == nil && !restored.ours:
+	case err == nil && restored.ours:
+		d.asked.Forget(name)
+	case err == nil:
 		return d.deleteAgain(ctx, name, deleted.version, provider.NotARecord())
 	}
 	return err
@@ -64,7 +66,7 @@ func (d *driver) findDeleted(ctx context.Context, name nebula.Name) (deleted sec
 		switch {
 		case err != nil:
 			return err
-		case live.exists && provider.IsRepeat(ctx):
+		case live.exists && (provider.IsRepeat(ctx) || d.askedToRecover(name)):
 			return errRestored
 		case live.exists:
 			return provider.NotDeleted()
@@ -89,7 +91,7 @@ func (d *driver) readable(ctx context.Context, name nebula.Name) (secret, error)
 // purged. For some seconds more the name is refused to others, and Store waits
 // for it. A vault with purge protection is left as it is, with ErrNotSupported.
 func (d *driver) Purge(ctx context.Context, name nebula.Name) (existed bool, err error) {
-	if err := d.recoveries.await(ctx, name); err != nil {
+	if err := d.awaitRecovery(ctx, name); err != nil {
 		return false, err
 	}
 	d.forget(name)

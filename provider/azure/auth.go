@@ -99,7 +99,7 @@ func (a *authenticator) fetch(ctx context.Context, refused string) (string, erro
 		result := a.flight.DoChan("", func() (any, error) { return a.fly(refused) })
 		select {
 		case r := <-result:
-			// Who joined the flight of another may get what was refused here.
+			// A caller that joined the flight of another may get what was refused here.
 			if text, _ := r.Val.(string); r.Err != nil || text != refused {
 				return text, r.Err
 			}

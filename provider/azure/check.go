@@ -53,7 +53,7 @@ func (x *examination) identity(ctx context.Context) bool {
 		managedIdentity:  "the managed identity " + c.ClientID,
 		servicePrincipal: "the service principal " + c.ClientID,
 		workloadIdentity: "the workload identity " + c.ClientID,
-		developerTools:   "who is logged in with az or azd",
+		developerTools:   "the login of az or azd",
 	}[c.Type]
 	if c.Type == managedIdentity && c.ClientID == "" {
 		who = "the managed identity of the system"
@@ -99,8 +99,8 @@ func (x *examination) clock(began time.Time, response *http.Response) {
 	x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
 }
 
-// probe is a call that can change nothing, and is refused where the right to it
-// is missing.
+// probe is a call that can change nothing, and is refused if the right to it is
+// missing.
 type probe struct {
 	right    string
 	without  string // what does not work without it
@@ -109,7 +109,7 @@ type probe struct {
 }
 
 // probes are about a secret that is not there: its name is random, and none
-// that a credential can have (see package foldname). Setting it is refused for
+// that a credential can have (see package dnsname). Setting it is refused for
 // two reasons: it has no value, and one tag more than Key Vault keeps.
 func (d *driver) probes() []probe {
 	name := d.names.prefix + "--check-" + strings.ToLower(rand.Text())

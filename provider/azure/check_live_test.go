@@ -73,9 +73,15 @@ func TestLiveCheckFindings(t *testing.T) {
 	r.Add(latest)
 	r.Add(azureserver.Seed{Name: "nebula-credentials-theirs", Value: "x"})
 	r.Add(azureserver.Seed{Name: "elsewhere", Value: "x"})
+	stripped, record := record(t, "stripped", "v", nil)
+	if _, err := p.Store(t.Context(), stripped, record, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.retag(t, "nebula-credentials-stripped", nil)
 	r.SetPurgeProtection(true)
 	_, all := r.findings(t)
 	for _, want := range []string{"warning foreign secrets: of others, under our prefix: nebula-credentials-theirs →",
+		"warning tags: others took the tags of nebula away from nebula-credentials-stripped → store the credentials again",
 		"warning disabled secrets: cannot be read: nebula-credentials-off →", "ok purge protection: on"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not among\n%s", want, all)

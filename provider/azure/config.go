@@ -67,20 +67,20 @@ type Config struct {
 
 // Credential says who asks.
 type Credential struct {
-	// Type is managed_identity, service_principal, developer_tools (what "az
-	// login" or "azd auth login" left) or workload_identity.
+	// Type is managed_identity, service_principal, developer_tools (the login
+	// of "az login" or "azd auth login") or workload_identity.
 	Type string `koanf:"type"`
 
 	// ClientID of a service principal or a workload identity; of a user
-	// assigned managed identity, where "" is the one assigned by the system.
+	// assigned managed identity, "" is for the one assigned by the system.
 	ClientID string `koanf:"client_id"`
 
 	// TenantID of a service principal or a workload identity. Developer tools
-	// ask in the tenant of the vault where it is "".
+	// ask in the tenant of the vault if it is "".
 	TenantID string `koanf:"tenant_id"`
 
 	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. Where it is "", ClientSecret is used.
+	// each token. If it is "", ClientSecret is used.
 	ClientSecretFile string `koanf:"client_secret_file"`
 	ClientSecret     nebula.Secret
 
@@ -147,18 +147,7 @@ func (c Config) Validate() error {
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
 	}
-	if n := length(c.ContentType); n > maxContentType {
-		note("content_type", fmt.Sprintf("has %d characters, %d are allowed", n, maxContentType))
-	}
-	if c.ExpiresAfter != 0 && c.ExpiresAfter < time.Hour {
-		note("expires_after", fmt.Sprintf("is %v, 0 or 1h and more are allowed", c.ExpiresAfter))
-	}
-	if len(c.DefaultTags) >= maxTags {
-		note("default_tags", fmt.Sprintf("are %d, Key Vault keeps %d, and one of them is taken", len(c.DefaultTags), maxTags))
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.DefaultTags)) {
-		note("default_tags: tag "+strconv.Quote(key), wrongTag(key, c.DefaultTags[key]))
-	}
+	c.validateSecrets(note)
 	c.Credential.validate(note)
 	var retry *nebula.Error
 	if errors.As(c.Retry.Validate(), &retry) {
@@ -172,6 +161,22 @@ func (c Config) Validate() error {
 		e.Hint = "set vault_url in [storage.azure], or AZURE_KEYVAULT_URL, to https://NAME.vault.azure.net"
 	}
 	return e
+}
+
+// validateSecrets is for what is set on every secret.
+func (c Config) validateSecrets(note func(setting, reason string)) {
+	if n := length(c.ContentType); n > maxContentType {
+		note("content_type", fmt.Sprintf("has %d characters, %d are allowed", n, maxContentType))
+	}
+	if c.ExpiresAfter != 0 && c.ExpiresAfter < time.Hour {
+		note("expires_after", fmt.Sprintf("is %v, 0 or 1h and more are allowed", c.ExpiresAfter))
+	}
+	if len(c.DefaultTags) >= maxTags {
+		note("default_tags", fmt.Sprintf("are %d, Key Vault keeps %d, and one of them is taken", len(c.DefaultTags), maxTags))
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.DefaultTags)) {
+		note("default_tags: tag "+strconv.Quote(key), wrongTag(key, c.DefaultTags[key]))
+	}
 }
 
 func (a Credential) validate(note func(setting, reason string)) {

@@ -473,3 +473,60 @@ func TestLiveListFailing(t *testing.T) {
 		t.Errorf("%d of 60 are listed, with %d failures", listed, failed)
 	}
 }
+
+// Sixteen processes that write one credential, once each, on condition of what
+// they read, and again after a conflict: nothing that was acknowledged is lost,
+// though Key Vault does not compare, and each writes one version.
+func TestLiveSixteenWriters(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	const writers = 16
+	name, first := record(t, "contested", "first", nil)
+	if _, err := r.open(t, r.principal()).Store(ctx, name, first, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	providers := make([]nebula.Provider, writers)
+	for i := range providers {
+		providers[i] = r.open(t, r.principal())
+	}
+	before := len(r.Requests())
+	acknowledged := make(chan nebula.Version, writers)
+	var group sync.WaitGroup
+	for i, p := range providers {
+		group.Go(func() {
+			_, e := record(t, "contested", fmt.Sprint("value ", i), nil)
+			for {
+				current, err := p.Retrieve(ctx, name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				v, err := p.Store(ctx, name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(current.Version), Previous: current.Envelope})
+				if err == nil {
+					acknowledged <- v
+					return
+				}
+				if !errors.Is(err, nebula.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(acknowledged)
+	calls := len(r.Requests()) - before
+	history, err := providers[0].(full).History(ctx, name)
+	if err != nil || len(history) != writers+1 {
+		t.Errorf("%d versions, %v", len(history), err)
+	}
+	for v := range acknowledged {
+		if !slices.ContainsFunc(history, func(h nebula.VersionInfo) bool { return h.Version == v }) {
+			t.Errorf("version %s was acknowledged and is lost", v)
+		}
+	}
+	if calls > 4*writers {
+		t.Errorf("%d calls", calls)
+	}
+	t.Logf("%d writers: %d calls, %d versions", writers, calls, len(history)-1)
+}

@@ -2,6 +2,7 @@ package azure
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -9,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
@@ -58,7 +60,7 @@ func (a *authenticator) ofPrincipal(ctx context.Context, asked policy.TokenReque
 }
 
 func (a *authenticator) ofWorkload(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	assertion, err := httpx.ReadSecretFile(federatedTokenFile, a.config.FederatedTokenFile)
+	assertion, err := readFile(federatedTokenFile, "AZURE_FEDERATED_TOKEN_FILE", a.config.FederatedTokenFile)
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
@@ -74,13 +76,26 @@ func (a *authenticator) ofWorkload(ctx context.Context, asked policy.TokenReques
 // secret returns that of a service principal.
 func (c Credential) secret() (string, error) {
 	if c.ClientSecretFile != "" {
-		return httpx.ReadSecretFile(clientSecretFile, c.ClientSecretFile)
+		return readFile(clientSecretFile, "AZURE_CLIENT_SECRET in its place", c.ClientSecretFile)
 	}
 	secret := strings.TrimSpace(string(c.ClientSecret.Reveal()))
 	return secret, httpx.CheckToken("AZURE_CLIENT_SECRET", secret)
 }
 
-// ofTools asks az, and azd where that gives none.
+// readFile returns the secret that a file holds, or an error that says which
+// setting or variable to look at.
+func readFile(setting, variable, path string) (string, error) {
+	secret, err := httpx.ReadSecretFile(setting, path)
+	var e *nebula.Error
+	if !errors.As(err, &e) {
+		return secret, err
+	}
+	hinted := *e
+	hinted.Hint = "look at " + setting + ", or " + variable
+	return "", &hinted
+}
+
+// ofTools asks az, and azd if that gives none.
 func (a *authenticator) ofTools(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if asked.TenantID = a.config.TenantID; asked.TenantID == "" {
 		asked.TenantID = a.vaultTenant()

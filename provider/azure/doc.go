@@ -9,18 +9,18 @@
 // secret's value.
 //
 // Tags are projected one to one. The tag "nebula-" holds the id, and what lists
-// are filtered by; where that is more than 256 characters, "nebula-2-" and so on
+// are filtered by; if that is more than 256 characters, "nebula-2-" and so on
 // hold the rest. Together they are at most 15. The date on which a credential is
 // due for rotation is the secret's expiry; nobody is kept from reading by it.
 //
 // # Secrets of others
 //
-// A secret without our tag, with that of another id, or of a certificate is not
-// ours. It is not listed, and refused by everything else: a write or a deletion
-// reads first, where neither its caller nor this provider read that name before.
-// What was found to be ours is taken for ours from then on: who deletes it,
-// purges it and puts a secret of his own there is written over, and finds his
-// value among the versions, which Key Vault keeps.
+// A secret is ours if its tag names the id that stands there. Without such a
+// tag it is ours if its value is a record: others may have taken the tags away,
+// and the next write puts them back. What belongs to a certificate, and what is
+// tagged as another store's, is not ours. It is not listed, and refused by
+// everything else: a write or a deletion reads first, unless its caller or this
+// driver read or wrote that name a moment ago. Tags of others stay.
 //
 // # What is not atomic
 //
@@ -28,7 +28,8 @@
 // before the write, or by that of the caller, if it was less than 2 s before.
 // Two writers that come between the one's read and its write both succeed; both
 // versions are kept, and the later one is the current. A deletion on condition
-// of a version reads it just before, in the same way and with the same gap.
+// of a version reads it just before, in the same way and with the same gap. A
+// keyring is read back ten seconds after it was written on condition.
 //
 // # Deletion
 //
@@ -38,7 +39,8 @@
 // at most.
 //
 // A deleted secret keeps its name. A Store over it recovers it first; for the
-// seconds from then until the new version is written, the old one can be read.
-// Purge ends when Key Vault has purged. It refuses the name to others for some
-// seconds more, for which Store waits too.
+// seconds from then until the new version is written, the old one can be read by
+// others. A Store that fails after it recovered a secret has it deleted again:
+// see deleteAgain. Purge ends when Key Vault has purged. It refuses the name to
+// others for some seconds more, for which Store waits too.
 package azure

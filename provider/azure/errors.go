@@ -165,7 +165,7 @@ func hasStatus(err error, status int) bool {
 }
 
 // innerCode returns error.innererror.code, which the SDK leaves in the body,
-// and "" where there is none.
+// and "" if there is none.
 func innerCode(err error) string {
 	var r *azcore.ResponseError
 	if !errors.As(err, &r) || r.RawResponse == nil {
@@ -192,8 +192,8 @@ func parseInnerCode(body []byte) string {
 	return answer.Error.Inner.Code
 }
 
-// said returns the code of an error where it is a known one: what a server says
-// is not repeated otherwise.
+// said returns the code of an error if it is a known one: what a server says is
+// not repeated otherwise.
 func said(r *azcore.ResponseError) string {
 	if slices.Contains([]string{"BadParameter", "Unauthorized", "Throttled", "Forbidden", "Conflict"}, r.ErrorCode) {
 		return ", " + r.ErrorCode
@@ -220,8 +220,8 @@ func refusedSecret(r *azcore.ResponseError) string {
 	return secret
 }
 
-// errDisabled is a conflict and no want of permission: who may do everything
-// cannot read it either.
+// errDisabled is a conflict and no lack of permission: an identity that may do
+// everything cannot read it either.
 func (d *driver) errDisabled(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
 		Hint: "enable it: " + d.setAttributes(secret) + " --enabled true"}

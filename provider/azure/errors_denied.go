@@ -42,8 +42,8 @@ func needed(r *azcore.ResponseError) right {
 	return right{"getSecret/action", "get"}
 }
 
-// explainDenied tells apart who may not, from where one may not, and what
-// nobody may.
+// explainDenied tells what the identity may not do, what nobody may do from this
+// address, and what nobody may do at all.
 func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
 	need := needed(r)
 	denied := func(message, hint string) *nebula.Error {

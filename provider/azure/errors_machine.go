@@ -45,7 +45,14 @@ func (d *driver) explainMachine(l *loginError) *nebula.Error {
 
 // arcKeyProblem says why the key of Arc's agent cannot be used.
 func arcKeyProblem(path string) string {
-	file, err := os.Open(path)
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return "it is no file"
+	}
+	var file *os.File
+	if err == nil {
+		file, err = os.Open(path)
+	}
 	if err != nil {
 		return atomicfile.Reason(err)
 	}

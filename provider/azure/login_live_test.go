@@ -46,7 +46,7 @@ func TestLiveFederatedTokenFile(t *testing.T) {
 		config := r.principal()
 		config.Credential = azure.Credential{Type: azure.TypeWorkloadIdentity, TenantID: azureserver.TenantID, ClientID: azureserver.ClientID, FederatedTokenFile: file}
 		err := r.connects(t, config)
-		wants(t, err, nebula.ErrUnauthenticated, "credential.federated_token_file", filepath.Base(file), c.text)
+		wants(t, err, nebula.ErrUnauthenticated, "credential.federated_token_file", filepath.Base(file), c.text, "or AZURE_FEDERATED_TOKEN_FILE")
 		if err != nil && strings.Contains(err.Error(), "canary") {
 			t.Errorf("the error tells what the file holds: %v", err)
 		}

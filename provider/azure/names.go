@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -75,45 +74,13 @@ func (n names) place(secret string) (nebula.Name, place) {
 	if name, ok := n.holds(secret, nebula.KeyringName().String()); ok {
 		return name, spelt
 	}
-	if len(secret) > maxName-3 && isHashed(rest) {
+	if name, ok := dnsname.Decode(rest); ok && n.secret(name) == n.prefix+rest {
+		return name, spelt
+	}
+	if len(secret) > maxName-3 && dnsname.IsHashed(rest) {
 		return nebula.Name{}, hashed
 	}
-	id, ok := unescape(rest)
-	if !ok {
-		return nebula.Name{}, elsewhere
-	}
-	name, ok := n.holds(secret, id)
-	if !ok {
-		return nebula.Name{}, elsewhere
-	}
-	return name, spelt
-}
-
-// isHashed reports whether a name ends as those do that are too long.
-func isHashed(rest string) bool {
-	mark := len(rest) - dnsname.MinLength
-	return mark >= 0 && rest[mark:mark+2] == "--" && !strings.Contains(rest[mark+2:], "-")
-}
-
-// unescape is the mirror of what [dnsname.Encode] does with ids that fit.
-func unescape(written string) (string, bool) {
-	var id strings.Builder
-	for i := 0; i < len(written); i++ {
-		if written[i] != '-' {
-			id.WriteByte(written[i])
-			continue
-		}
-		if i+2 >= len(written) {
-			return "", false
-		}
-		c, err := strconv.ParseUint(written[i+1:i+3], 16, 8)
-		if err != nil {
-			return "", false
-		}
-		id.WriteByte(byte(c))
-		i += 2
-	}
-	return id.String(), true
+	return nebula.Name{}, elsewhere
 }
 
 // isName reports whether all characters may stand in a secret's name.

@@ -32,8 +32,9 @@ type driver struct {
 	warnings   *slog.Logger
 	ours       *provider.Recent[nebula.Name, bool]  // names whose record was read or written here
 	reads      *provider.Recent[nebula.Name, known] // and what that was
+	asked      *provider.Recent[nebula.Name, bool]  // names whose recovery may be under way
 	changes    provider.Changes
-	recoveries recoveries
+	recoveries *recoveries
 }
 
 const (
@@ -76,8 +77,9 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 		return nil, err
 	}
 	d := &driver{config: config, host: host, cloud: in, names: names{prefix: strings.ToLower(config.SecretPrefix)},
-		clock: o.Clock, http: newTransport(config), warnings: o.Warnings,
+		clock: o.Clock, http: newTransport(config), warnings: o.Warnings, recoveries: newRecoveries(),
 		ours:  provider.NewRecent[nebula.Name, bool](o.Clock, maxRecent, 0),
+		asked: provider.NewRecent[nebula.Name, bool](o.Clock, maxRecent, maxUndo),
 		reads: provider.NewRecent[nebula.Name, known](o.Clock, maxRecent, readHolds)}
 	d.auth = newAuthenticator(config, in, o)
 	w := &wire{host: host, auth: d.auth}
@@ -111,7 +113,9 @@ func (d *driver) Open(ctx context.Context) error {
 // half a minute at most, and forgets the token: Azure has no way to give one
 // back.
 func (d *driver) Close() error {
-	d.recoveries.running.Wait()
+	d.recoveries.close(func() {
+		d.warnings.Warn("a deleted credential had been recovered to be written over: it is being deleted again, which takes half a minute at most")
+	})
 	d.changes.Wait()
 	d.auth.close()
 	d.http.CloseIdleConnections()

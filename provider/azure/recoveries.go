@@ -5,12 +5,15 @@ import (
 	"sync"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // recoveries are the deleted secrets that were recovered to be written over,
-// and are not written over yet. The zero value has none.
+// and are not written over yet.
 type recoveries struct {
-	running sync.WaitGroup
+	patience context.Context // ends when the driver closes: nobody will take one over
+	hurry    context.CancelFunc
+	running  sync.WaitGroup
 
 	mu     sync.Mutex
 	byName map[nebula.Name]*recovery
@@ -24,6 +27,40 @@ type recovery struct {
 	err     error              // how it ended
 }
 
+func newRecoveries() *recoveries {
+	r := &recoveries{byName: make(map[nebula.Name]*recovery)}
+	r.patience, r.hurry = context.WithCancel(context.Background())
+	return r
+}
+
+// close returns when none is being undone. It calls waiting first if some are.
+func (r *recoveries) close(waiting func()) {
+	r.hurry()
+	if r.undoing() {
+		waiting()
+	}
+	r.running.Wait()
+}
+
+func (r *recoveries) undoing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.byName {
+		if c.stop != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// pause gives a retry the time to take a recovery over.
+func (r *recoveries) pause(ctx context.Context, clock provider.Clock) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.patience, cancel)()
+	_ = clock.Sleep(ctx, retryGrace)
+}
+
 // begin notes that a write is about to recover a version.
 func (r *recoveries) begin(name nebula.Name, v nebula.Version) {
 	r.put(name, &recovery{version: v})
@@ -32,9 +69,6 @@ func (r *recoveries) begin(name nebula.Name, v nebula.Version) {
 func (r *recoveries) put(name nebula.Name, c *recovery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.byName == nil {
-		r.byName = make(map[nebula.Name]*recovery)
-	}
 	r.byName[name] = c
 }
 

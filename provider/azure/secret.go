@@ -100,7 +100,7 @@ func (d *driver) getSecret(ctx context.Context, id string, name nebula.Name, ver
 	return s, nil
 }
 
-// isRecord reports whether the value is a record, be it of a version to come.
+// isRecord reports whether the value is a record, even of a later version.
 func (s secret) isRecord() bool {
 	return s.envelope != nil || nebula.KindOf(s.damage) == nebula.ErrUnsupportedVersion
 }

@@ -13,11 +13,19 @@ import (
 const (
 	pollEvery = time.Second
 
-	// maxWait bounds waiting where the caller has no deadline.
+	// maxWait bounds waiting if the caller has no deadline.
 	maxWait = 10 * time.Minute
+
+	// confirmAfter is how long after a keyring was written it is read back: more
+	// than a writer takes from its check to its write.
+	confirmAfter = 10 * time.Second
 
 	// maxUndo bounds how long a recovery is waited for that is to be undone.
 	maxUndo = 30 * time.Second
+
+	// retryGrace is how long a retry may take to go on with what a failed write
+	// recovered: longer than the pauses of the policy by default.
+	retryGrace = 3 * time.Second
 
 	// unseen is how long a deletion by somebody else may not be visible yet,
 	// while the credential is gone already.

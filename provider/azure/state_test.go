@@ -235,7 +235,8 @@ func TestLiveForeign(t *testing.T) {
 			if seed.Disabled {
 				wants(t, err, nebula.ErrConflict)
 			} else {
-				wants(t, err, kind, "not a nebula record")
+				wants(t, err, kind, "not a nebula record", "nebula import")
+				wants(t, err, nebula.ErrNotARecord)
 				_, err = fresh().Exists(ctx, name)
 				wants(t, err, kind, "not a nebula record")
 			}

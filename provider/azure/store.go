@@ -36,6 +36,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		return "", w.failed(ctx, err)
 	}
 	d.recoveries.settle(name)
+	d.asked.Forget(name)
 	d.ours.Note(name, true)
 	d.reads.Note(name, known{version: v, foreign: w.kept.foreign, contentType: w.kept.contentType})
 	return v, nil
@@ -45,7 +46,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 // call for a credential that was read or written here before, else two. A
 // condition is checked by a read just before: another writer may come between.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (existed bool, err error) {
-	if err := d.recoveries.await(ctx, name); err != nil {
+	if err := d.awaitRecovery(ctx, name); err != nil {
 		return false, err
 	}
 	if !condition.IsZero() || !d.knowsOurs(name) {
@@ -63,6 +64,36 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 		return err
 	})
 	return existed, err
+}
+
+// awaitRecovery returns when no recovery that this process asked for is under
+// way. Until it is through, a secret looks as if there were none.
+func (d *driver) awaitRecovery(ctx context.Context, name nebula.Name) error {
+	if err := d.recoveries.await(ctx, name); err != nil {
+		return err
+	}
+	return d.settled(ctx, func(ctx context.Context) error {
+		if !d.askedToRecover(name) {
+			return nil
+		}
+		s, err := inOrder(ctx, d, name, func(ctx context.Context) (secret, error) { return d.look(ctx, name) })
+		if err == nil && !s.exists {
+			s, err = d.lookDeleted(ctx, name)
+		}
+		switch {
+		case err != nil:
+			return err
+		case !s.exists:
+			return errMoving()
+		}
+		d.asked.Forget(name)
+		return nil
+	})
+}
+
+func (d *driver) askedToRecover(name nebula.Name) bool {
+	_, asked := d.asked.Get(name)
+	return asked
 }
 
 // expect reads what stands there, when earlier changes have ended, and fails if

@@ -222,7 +222,7 @@ func split(text string) []string {
 }
 
 // unproject is the mirror of project: what the reserved tags hold, and the
-// metadata that it makes with the others. It is false where there are no
+// metadata that it makes with the others. It is false if there are no
 // reserved tags, or others than project makes.
 func unproject(tags map[string]*string) (listed, nebula.Metadata, bool) {
 	var text strings.Builder

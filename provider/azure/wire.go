@@ -22,7 +22,7 @@ const maxAnswer = 4 << 20
 // wire sends the SDK's requests, with a token. The SDK's own way to one asks
 // without a token first, for a challenge, and that is twice the calls of a
 // process that makes one: the scope of a vault is known, so the token is there
-// before the first call. A challenge comes only where it was refused.
+// before the first call. A challenge comes only if it was refused.
 type wire struct {
 	host string
 	auth *authenticator

@@ -28,6 +28,38 @@ type writing struct {
 }
 
 func (w *writing) run(ctx context.Context) (nebula.Version, error) {
+	v, err := w.write(ctx)
+	if err != nil || !w.name.IsKeyring() || w.options.Precondition.IsZero() {
+		return v, err
+	}
+	return v, w.confirm(ctx, v)
+}
+
+// confirm waits until every writer of the keyring that checked before this one
+// wrote has written, and sees whose stands. All but one of them find another's.
+func (w *writing) confirm(ctx context.Context, v nebula.Version) error {
+	d := w.driver
+	if stopped := d.clock.Sleep(ctx, confirmAfter); stopped != nil {
+		return &nebula.Error{Kind: nebula.KindOf(stopped), Err: stopped,
+			Message: "the keyring was written, and not yet seen to be the one that stands: Key Vault compares nothing when it writes"}
+	}
+	s, err := d.look(ctx, w.name)
+	switch {
+	case err != nil:
+		e := *d.explain(err)
+		e.Err = errors.Join(e.Err, provider.ErrUnclear)
+		return &e
+	case s.version == v:
+		return nil
+	}
+	if err := w.options.Precondition.Check(s.version); err != nil {
+		return err
+	}
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the keyring that was written does not stand any more"}
+}
+
+// write is one attempt.
+func (w *writing) write(ctx context.Context) (nebula.Version, error) {
 	d := w.driver
 	var err error
 	if w.recovered, err = d.recoveries.claim(ctx, w.name); err != nil {
@@ -189,90 +221,12 @@ func (d *driver) set(ctx context.Context, name nebula.Name, parameters azsecrets
 
 // askToRecover succeeds if somebody else asked before.
 func (d *driver) askToRecover(ctx context.Context, name nebula.Name) error {
+	d.asked.Note(name, true)
 	_, err := write(ctx, d, name, func(ctx context.Context) (azsecrets.RecoverDeletedSecretResponse, error) {
 		return d.client.RecoverDeletedSecret(ctx, d.names.secret(name), nil)
 	})
 	if isMissing(err) || isMoving(err) {
 		return nil
-	}
-	return err
-}
-
-// deleteAgain deletes a secret that was recovered for something that then
-// failed, and returns the failure with what stands now. It is done beside the
-// call: a retry of the call takes the recovered secret over, and the caller is
-// not kept beyond his deadline.
-func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebula.Version, cause error) error {
-	e := *d.explain(cause)
-	deletion := d.recoveries.undo(name, version, func(ctx context.Context) error {
-		err := d.deleteRecovered(ctx, name, version)
-		if err != nil && !errors.Is(err, errOvertaken) && ctx.Err() == nil {
-			d.warnings.Warn("a deleted credential was recovered to be written over, and could not be deleted again", "id", name.String())
-		}
-		return err
-	})
-	ended := false
-	if !provider.Transient(&e) {
-		select {
-		case <-deletion.ended:
-			ended = true
-		case <-ctx.Done():
-		}
-	}
-	if ended && errors.Is(deletion.err, errOvertaken) {
-		return cause
-	}
-	const recovered = "; the deleted credential had been recovered to be written over, "
-	switch {
-	case !ended:
-		e.Message += recovered + "and is being deleted again"
-	case deletion.err == nil:
-		e.Message += recovered + "and was deleted again"
-	default:
-		e.Message += recovered + "and stands again with its old value: " + d.explain(deletion.err).Message
-		e.Hint = "delete it: az keyvault secret delete --vault-name " + d.vault() + " --name " + d.names.secret(name)
-		if !name.IsKeyring() {
-			e.Hint = "delete it: nebula delete " + name.String()
-		}
-	}
-	if !errors.Is(&e, cause) {
-		e.Err = errors.Join(e.Err, cause)
-	}
-	return &e
-}
-
-// errOvertaken says that somebody wrote over what was recovered.
-var errOvertaken = errors.New("another version stands there")
-
-// deleteRecovered deletes what was recovered, unless somebody wrote since. A
-// recovery takes some seconds, in which nothing can be deleted.
-func (d *driver) deleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
-	for until := d.clock.Now().Add(maxUndo); ; {
-		err := d.tryDeleteRecovered(ctx, name, version)
-		again := isMoving(err) || errors.Is(err, moving{}) || err != nil && provider.Transient(d.explain(err))
-		if !again || !d.clock.Now().Before(until) {
-			return err
-		}
-		if stopped := d.clock.Sleep(ctx, pollEvery); stopped != nil {
-			return stopped
-		}
-	}
-}
-
-func (d *driver) tryDeleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
-	s, err := d.look(ctx, name)
-	switch {
-	case err != nil:
-		return err
-	case s.exists && s.version != "" && s.version != version:
-		return errOvertaken
-	case s.exists:
-		_, err := d.remove(ctx, name)
-		return err
-	}
-	deleted, err := d.lookDeleted(ctx, name)
-	if err == nil && !deleted.exists {
-		return errMoving()
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
@@ -24,7 +25,7 @@ const maxFile = 1 << 20
 
 // access is how the API server is reached, and as whom.
 type access struct {
-	source     string // where all of it comes from, in words
+	source     string // of all of it, in words
 	server     *url.URL
 	roots      *x509.CertPool // nil: the system's
 	tls        *tls.Config    // certificate of the client and name of the server; nil for neither
@@ -43,6 +44,15 @@ func (a *access) identity() string {
 		host = "[" + host + "]"
 	}
 	return a.server.Scheme + "://" + host + ":" + port + a.server.Path
+}
+
+// explain says what a failure means in which the server gave no answer.
+func (a *access) explain(err error) *nebula.Error {
+	s := httpx.Server{Host: a.server.Host, Address: a.source, Authorities: "certificate-authority of " + a.source}
+	if a.proxy != nil {
+		s.Proxy, s.ProxySetting = a.proxy.Host, "proxy-url in "+a.source
+	}
+	return s.Explain(err)
 }
 
 // credential is who asks.
@@ -122,7 +132,7 @@ func basic(user, password string) fixed {
 // before the old one expires, so it is read for each request: some 10 µs.
 type tokenFile struct {
 	path  string
-	spare string // the token that is used where the file cannot be read; "" for none
+	spare string // the token that is used if the file cannot be read; "" for none
 }
 
 func (f tokenFile) authorization(context.Context) (shown, error) {

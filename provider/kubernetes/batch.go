@@ -23,7 +23,7 @@ const batchSize = 500
 const maxBatchAnswer = 4 << 20
 
 // RetrieveBatch implements [nebula.BatchRetriever]. It makes one call for 500
-// names, more where their records do not fit an answer, and one for each that
+// names, more if their records do not fit an answer, and one for each that
 // is not found.
 func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
 	found := make(map[nebula.Name]nebula.BatchResult, len(names))
@@ -48,7 +48,7 @@ func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 
 func compareNames(a, b nebula.Name) int { return strings.Compare(a.String(), b.String()) }
 
-// readChunk reads Secrets by their labels, in halves where all of them are too
+// readChunk reads Secrets by their labels, in halves if all of them are too
 // much for an answer. The error is of a call for many.
 func (d *driver) readChunk(ctx context.Context, chunk []nebula.Name) (map[nebula.Name]nebula.BatchResult, error) {
 	if len(chunk) == 1 {

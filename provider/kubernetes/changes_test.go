@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"path"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // A change whose caller went away is still under way. The next one of that name
@@ -43,4 +45,28 @@ func TestChangesKeepTheirOrder(t *testing.T) {
 	if err := remove(t.Context(), p, slow); err != nil || under.Load() != 0 || sent.Load() != 3 {
 		t.Errorf("the next change went ahead of the one before: %d sent, %v", sent.Load(), err)
 	}
+}
+
+// A look that failed on the way to a deletion deleted nothing: what is not there
+// was not there before.
+func TestFailedLookIsNoDeletion(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1)%2 == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","reason":"NotFound","details":{"kind":"secrets"}}`)
+	}))
+	defer server.Close()
+	c := hostileConfig(t, server.URL)
+	c.Retry = provider.RetryPolicy{MaxRetries: 1, BaseDelayMS: 10, MaxDelayMS: 20, Multiplier: 1}
+	p := open(t, c)
+	name, _ := record(t, "x", "", nil)
+	if existed, err := p.Delete(t.Context(), name, nebula.Precondition{}); existed || err != nil || asked.Load() != 2 {
+		t.Errorf("%v, %v after %d calls", existed, err, asked.Load())
+	}
+	_, err := p.Delete(t.Context(), name, nebula.IfVersion("1"))
+	wants(t, err, nebula.ErrConflict)
 }

@@ -18,7 +18,8 @@ import (
 var verbs = []string{"get", "list", "create", "patch", "delete"}
 
 // Check implements [nebula.Checker]. It asks the server what it is, who asks, for what that one may do, and
-// whether the namespace takes Secrets. It makes eight calls and changes nothing.
+// whether the namespace takes Secrets, and looks at the marks of all credentials.
+// It makes eight calls and those of a list, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
 	if !x.server(ctx) {
@@ -27,6 +28,7 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x.identity(ctx)
 	if x.permissions(ctx) {
 		x.namespace(ctx)
+		x.marks(ctx)
 	}
 	return x.Findings
 }

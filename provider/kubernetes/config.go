@@ -22,7 +22,7 @@ type Config struct {
 	// Namespace of the Secrets. It is not made.
 	Namespace string `koanf:"namespace"`
 
-	// KubeconfigPath is a kubeconfig file, or several as in KUBECONFIG. Where
+	// KubeconfigPath is a kubeconfig file, or several as in KUBECONFIG. If
 	// it is "", the service account of the pod is used, if one is mounted, else
 	// ~/.kube/config.
 	KubeconfigPath string `koanf:"kubeconfig_path"`
@@ -43,7 +43,7 @@ type Config struct {
 
 	Retry provider.RetryPolicy `koanf:"retry"`
 
-	// ServiceHost is host and port of the API server as pods see it; "" where
+	// ServiceHost is host and port of the API server as pods see it; "" if
 	// this is no pod.
 	ServiceHost string
 

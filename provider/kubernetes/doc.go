@@ -1,6 +1,6 @@
 // Package kubernetes keeps records in Secrets of a Kubernetes cluster.
 //
-// # What stands where
+// # What is kept
 //
 // A credential is the Secret PREFIX and its id as internal/dnsname writes it,
 // of type Opaque; the keyring is PREFIX--keyring. The record is the value of the
@@ -17,9 +17,16 @@
 // # What is promised
 //
 // Record, labels and annotations are written in one request, a JSON patch or a
-// creation. The patch tests, in the moment of the write, that the Secret is that
-// credential's, of type Opaque, and not being deleted. So what others put in a
-// credential's place is never written over.
+// creation; those of others stay. The patch tests, in the moment of the write,
+// that the Secret is that credential's, of type Opaque, and not being deleted. So
+// what others put in a credential's place is never written over. Labels of tags
+// that the record before had, and of which the writer did not know, are taken
+// away by a second request.
+//
+// Others may take our marks away. A Secret without the annotation is a
+// credential's if it is in its place and holds a record; the next write marks it
+// again. Lists go by the names of all Secrets of the namespace. A hashed name
+// without its annotation is listed with an error.
 //
 // A version is the resource version: the revision of the cluster's database, one
 // counter for all objects, which does not come back for a name. It also changes

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 const providerName = "kubernetes"
 
 // StatusError is the API server's refusal. It is among the causes of an error
-// where the server answered.
+// if the server answered.
 type StatusError struct {
 	Code   int    // of HTTP
 	Reason string // NotFound, Forbidden, …; "" if the server gave none
@@ -109,7 +110,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	if errors.As(err, &answered) {
 		e = d.explainAnswer(answered)
 	} else {
-		e = httpx.Server{Host: d.access.server.Host, Address: d.access.source, Authorities: "certificate-authority of " + d.access.source}.Explain(err)
+		e = d.access.explain(err)
 	}
 	e.Err = errors.Join(e.Err, err)
 	return e
@@ -232,6 +233,19 @@ func refusal(err error) (s *StatusError, ok bool) {
 	return s, ok
 }
 
+// orUnknown is for a condition that does not hold. If an earlier attempt lost its
+// answer, that one may have been carried out, and another writer came after it.
+func orUnknown(ctx context.Context, err error) error {
+	var conflict *nebula.Error
+	if !provider.IsRepeat(ctx) || !errors.As(err, &conflict) {
+		return err
+	}
+	unknown := *conflict
+	unknown.Message += "; whether this was done before is not known, since its answer was lost"
+	unknown.Err = errors.Join(provider.ErrUnclear, conflict.Err)
+	return &unknown
+}
+
 // isMissing reports a 404 of the API itself about a Secret: any server has a
 // page that says 404.
 func isMissing(err error) bool {
@@ -277,42 +291,4 @@ func expiredAt(err error) (next string, expired bool) {
 		return s.next, true
 	}
 	return "", false
-}
-
-func (d *driver) errNoNamespace() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no namespace " + strconv.Quote(d.names.namespace),
-		Hint: "look at namespace, or make it: kubectl create namespace " + d.names.namespace}
-}
-
-func (d *driver) errTerminating() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-		Message: "the namespace " + strconv.Quote(d.names.namespace) + " is being deleted: nothing new can be stored there",
-		Hint:    "wait until it is gone and make it again, or look at namespace"}
-}
-
-// errForeignSecret is for a Secret that somebody else made under the name of
-// one of ours.
-func (d *driver) errForeignSecret(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, d.names.namespace),
-		Hint:    "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret}
-}
-
-// errImmutable is no conflict: to try again is of no use.
-func (d *driver) errImmutable(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, d.names.namespace),
-		Hint:    "delete the credential, then store it anew"}
-}
-
-// errFinalizing may pass by itself, and is no conflict: nobody wrote.
-func (d *driver) errFinalizing(secret string) *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrUnavailable,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, d.names.namespace),
-		Hint:    "look which: kubectl -n " + d.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
-}
-
-func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not the API server of a Kubernetes cluster",
-		Hint: "look at the server of the cluster in the kubeconfig"}
 }

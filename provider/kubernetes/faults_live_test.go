@@ -5,15 +5,21 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/faultproxy"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
@@ -105,4 +111,145 @@ func TestLiveLateChanges(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A connection that a router forgot carries requests into the void, and says
+// nothing. It is noticed, and what is tried again gets through on another one.
+func TestLiveDeadConnection(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	tunnel := faultproxy.StartTunnel(t, hostOf(t, s.Address))
+	c := liveConfig(t, s, s.Namespace(t))
+	c.KubeconfigPath = kubeconfigFor(t, "https://"+tunnel.Address(), s.CA, map[string]any{}, map[string]any{"token": s.AdminToken})
+	p := open(t, c)
+	name, e := record(t, "x", "1", nil)
+	v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := tunnel.Drop(); n != 1 {
+		t.Fatalf("%d connections are open, want one", n)
+	}
+	_, next := record(t, "x", "2", nil)
+	var both sync.WaitGroup
+	both.Go(func() {
+		if _, err := p.Retrieve(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	})
+	both.Go(func() {
+		if _, err := p.Store(t.Context(), name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(v)}); err != nil {
+			t.Error(err)
+		}
+	})
+	both.Wait()
+	if n := tunnel.Connections(); n != 2 {
+		t.Errorf("%d connections were made, want another one", n)
+	}
+}
+
+// Whatever the network does to the requests, each operation ends as the server
+// has it.
+func TestLiveFaults(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	c, proxy := faulty(t, s)
+	c.Retry.BaseDelayMS, c.Retry.MaxDelayMS, c.Retry.MaxRetries = 10, 100, 10
+	p := open(t, c)
+	name, e := record(t, "x", "", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil { // the server was heard of
+		t.Fatal(err)
+	}
+	for _, fault := range []faultproxy.Fault{faultproxy.ResetBefore(), faultproxy.ResetAfter(), faultproxy.Cut(),
+		faultproxy.Answer(503, ""), faultproxy.Answer(429, "0"), faultproxy.Answer(503, "soon"), faultproxy.Answer(502, "").WithBody("text/html", "<html>")} {
+		if err := remove(t.Context(), p, name); err != nil {
+			t.Fatal(err)
+		}
+		before := proxy.Count(fault.Kind)
+		end := proxy.Add(faultproxy.Rule{Probability: 0.25, Fault: fault})
+		for i := range 4 {
+			storesAndDeletes(t, p, fmt.Sprint(fault.Kind, fault.Status, i))
+		}
+		end()
+		if proxy.Count(fault.Kind) == before {
+			t.Errorf("nothing met %s", fault.Kind)
+		}
+	}
+}
+
+// storesAndDeletes makes a credential, writes over it, and removes it, each on
+// condition that nobody else did. There must be none.
+func storesAndDeletes(t *testing.T, p nebula.Provider, value string) {
+	t.Helper()
+	condition := nebula.IfAbsent()
+	for i := range 3 {
+		name, e := record(t, "x", fmt.Sprint(value, i), map[string]string{"i": fmt.Sprint(i)})
+		v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: condition})
+		if err != nil {
+			t.Fatalf("%s: store %d: %v", value, i, err)
+		}
+		condition = nebula.IfVersion(v)
+		got, err := p.Retrieve(t.Context(), name)
+		if err != nil || got.Version != v || string(got.Envelope.Bytes()) != string(e.Bytes()) {
+			t.Fatalf("%s: version %q became %q, %v", value, v, got.Version, err)
+		}
+	}
+	name, _ := record(t, "x", "", nil)
+	if existed, err := p.Delete(t.Context(), name, condition); !existed || err != nil {
+		t.Fatalf("%s: delete: %v, %v", value, existed, err)
+	}
+	if found, err := p.Exists(t.Context(), name); found || err != nil {
+		t.Fatalf("%s: it is still there: %v", value, err)
+	}
+}
+
+// Several add one to a counter, each on condition of what was read, on a network
+// that loses requests and answers. What is acknowledged is counted, and what is
+// refused is not, but where the error says that nobody knows.
+func TestLiveCounterOnFaultyNetwork(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	c, proxy := faulty(t, s)
+	c.Retry.BaseDelayMS, c.Retry.MaxDelayMS, c.Retry.MaxRetries = 10, 100, 10
+	first := open(t, c)
+	name, zero := record(t, "counter", "v", map[string]string{"n": "0"})
+	if _, err := first.Store(t.Context(), name, zero, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range []faultproxy.Fault{faultproxy.ResetBefore(), faultproxy.ResetAfter(), faultproxy.Cut()} {
+		proxy.Add(faultproxy.Rule{Method: http.MethodPatch, Probability: 0.1, Fault: fault})
+	}
+	var added, unknown atomic.Int32
+	var writers sync.WaitGroup
+	for range 4 {
+		p := open(t, c)
+		writers.Go(func() {
+			for range 20 {
+				got, err := p.Retrieve(t.Context(), name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n, _ := strconv.Atoi(got.Envelope.Metadata().Tags["n"])
+				_, next := record(t, "counter", "v", map[string]string{"n": strconv.Itoa(n + 1)})
+				switch _, err = p.Store(t.Context(), name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version)}); {
+				case err == nil:
+					added.Add(1)
+				case errors.Is(err, provider.ErrUnclear):
+					wants(t, err, nebula.ErrConflict, "is not known, since its answer was lost")
+					unknown.Add(1)
+				case !errors.Is(err, nebula.ErrConflict):
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	proxy.Clear()
+	got, err := first.Retrieve(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(got.Envelope.Metadata().Tags["n"])
+	if low, high := int(added.Load()), int(added.Load()+unknown.Load()); n < low || n > high {
+		t.Errorf("the counter stands at %d after %d to %d additions", n, low, high)
+	}
+	t.Logf("%d additions, %d of which nobody knows, %d requests went wrong", added.Load(), unknown.Load(), proxy.Faults())
 }

@@ -236,7 +236,7 @@ func (c cluster) access() (*access, error) {
 	return a, nil
 }
 
-// identify says as whom the server is asked. Where several are given, a
+// identify says as whom the server is asked. If several are given, a
 // certificate goes with each, and of the rest the first of: token file, token,
 // password, plugin.
 func (u user) identify(a *access, c cluster) error {
@@ -288,7 +288,7 @@ func (a *access) show(certificate func(*tls.CertificateRequestInfo) (*tls.Certif
 	a.tls.GetClientCertificate = certificate
 }
 
-// certificate returns nil where the user has none.
+// certificate returns nil if the user has none.
 func (u user) certificate() (*certificateFiles, error) {
 	certificate, err := contents(u.dir, u.ClientCertificate, u.ClientCertificateData)
 	if err != nil {
@@ -340,7 +340,7 @@ func escapeHeader(key string) string {
 }
 
 // contents returns what stands in the kubeconfig itself or in the file, and nil
-// where there is neither.
+// if there is neither.
 func contents(dir, path string, data []byte) ([]byte, error) {
 	if len(data) > 0 && path != "" {
 		return nil, errors.New("it is given twice, as a file and as data")

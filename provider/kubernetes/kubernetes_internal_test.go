@@ -157,7 +157,7 @@ func TestOperations(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, o := range (writing{name: name, object: object, known: true, stale: []string{tagLabel("b"), tagLabel("a")}, version: "7"}).operations() {
+	for _, o := range (writing{name: name, object: object, stale: []string{tagLabel("b"), tagLabel("a")}, version: "7"}).operations() {
 		got = append(got, o.Op+" "+o.Path)
 	}
 	want := []string{

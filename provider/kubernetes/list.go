@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/nebula-credential/nebula"
@@ -19,38 +20,41 @@ const (
 	// minPage fits an answer whatever the annotations of its Secrets are.
 	minPage = 8
 
-	// maxReads limits the calls under way if each is for one Secret.
-	maxReads = 16
-
 	// maxSelected bounds the tags that the server selects by: they stand in a
 	// URL. The rest is compared here.
 	maxSelected = 20
 )
 
-// List implements [provider.Driver]. A page is a call, for metadata. Tags that
-// are labels are selected by on the server, and all that is asked for is
-// compared here.
+// List implements [provider.Driver]. A page is a call, for metadata. What is
+// asked for is compared here.
+//
+// The marks of a Secret may be taken away by others, and its name may not. So
+// the Secrets of the namespace are looked at by their names. If the server can
+// select by tags, it selects those that are labelled as ours; they come after
+// those that are not, of which there should be none.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
-	return &pages{d: d, filter: filter, limit: pageSize}
+	g := &pages{d: d, filter: filter, limit: pageSize, selectors: []string{""}, listed: make(map[nebula.ID]bool)}
+	if tags := tagSelector(filter); tags != "" {
+		g.selectors = []string{storeLabel + "!=" + d.names.store(), storeLabel + "=" + d.names.store() + tags}
+	}
+	return g
 }
 
 type pages struct {
 	d      *driver
 	filter nebula.Filter
 
-	ended bool
-	limit int
-	next  string // where the server goes on
-	last  string // the greatest name that was listed: lists are in their order
+	selectors []string // of labels; the first is being listed
+	limit     int
+	next      string // where the server goes on
+	last      string // the greatest name that was listed: lists are in their order
 
-	// page and entries are what is known of a page that failed on the way.
-	page    []item
-	entries []nebula.Entry
-}
+	// listed are the credentials that came without our label. If one gets it
+	// meanwhile, it comes again.
+	listed map[nebula.ID]bool
 
-// item is one of a list.
-type item struct {
-	Metadata objectMeta `json:"metadata"`
+	page  []objectMeta // nil: to be fetched
+	ended bool         // it is the last of this selector
 }
 
 // listing is a page as the server gives it.
@@ -59,42 +63,69 @@ type listing struct {
 	Metadata struct {
 		Continue string `json:"continue"`
 	} `json:"metadata"`
-	Items []item `json:"items"`
+	Items []struct {
+		Metadata objectMeta `json:"metadata"`
+	} `json:"items"`
 }
 
-// Next implements [provider.Pages].
+// Next implements [provider.Pages]. After a failure the page that was fetched is
+// looked at again.
 func (g *pages) Next(ctx context.Context) ([]nebula.Entry, error) {
+	if !g.more() {
+		return nil, io.EOF
+	}
 	if g.page == nil {
-		if g.ended {
-			return nil, io.EOF
-		}
 		if err := g.fetch(ctx); err != nil {
 			return nil, err
 		}
 	}
-	for len(g.page) > 0 {
-		if err := g.take(ctx, g.page[0].Metadata); err != nil {
-			return nil, err
-		}
-		g.page = g.page[1:]
+	entries, unsure := g.look()
+	more, err := g.readEach(ctx, unsure)
+	if err != nil {
+		return nil, err
 	}
-	entries := g.entries
-	g.page, g.entries = nil, nil
+	entries = g.once(append(entries, more...))
+	g.advance()
 	return entries, nil
+}
+
+func (g *pages) more() bool { return len(g.selectors) > 0 }
+
+// once leaves out what came without our label before.
+func (g *pages) once(entries []nebula.Entry) []nebula.Entry {
+	if len(g.listed) > 0 {
+		entries = slices.DeleteFunc(entries, func(e nebula.Entry) bool { return g.listed[e.ID] })
+	}
+	if len(g.selectors) == 2 {
+		for _, e := range entries {
+			g.listed[e.ID] = true
+		}
+	}
+	return entries
+}
+
+// advance leaves the page behind.
+func (g *pages) advance() {
+	if n := len(g.page); n > 0 {
+		g.last = max(g.last, g.page[n-1].Name)
+	}
+	if g.page = nil; g.ended {
+		g.selectors, g.next, g.last, g.ended = g.selectors[1:], "", "", false
+	}
 }
 
 // fetch gets a page.
 func (g *pages) fetch(ctx context.Context) error {
-	l, err := g.d.listPage(ctx, g.filter, g.limit, g.next)
+	l, err := g.d.listPage(ctx, g.selectors[0], g.limit, g.next)
 	if next, expired := expiredAt(err); expired && g.next != "" {
-		// The server says where it goes on. Where it does not, the list begins
+		// The server says where it goes on. If it does not, the list begins
 		// again, and what was listed is passed over.
 		g.next = next
-		l, err = g.d.listPage(ctx, g.filter, g.limit, g.next)
+		l, err = g.d.listPage(ctx, g.selectors[0], g.limit, g.next)
 	}
 	for isTooLarge(err) && g.limit > minPage {
 		g.limit = max(g.limit/4, minPage)
-		l, err = g.d.listPage(ctx, g.filter, g.limit, g.next)
+		l, err = g.d.listPage(ctx, g.selectors[0], g.limit, g.next)
 	}
 	if err != nil {
 		return err
@@ -103,68 +134,55 @@ func (g *pages) fetch(ctx context.Context) error {
 		return errForeignAnswer() // there would be no end
 	}
 	g.next, g.ended = l.Metadata.Continue, l.Metadata.Continue == ""
-	g.page = l.Items
-	if g.page == nil {
-		g.page = []item{}
+	g.page = make([]objectMeta, len(l.Items))
+	for i, item := range l.Items {
+		g.page[i] = item.Metadata
 	}
 	return nil
 }
 
-// take adds the entry of a Secret, if it is a credential's that matches.
-func (g *pages) take(ctx context.Context, m objectMeta) error {
-	if m.Name <= g.last {
-		return nil
-	}
-	name, ours := g.d.names.parse(m)
-	if ours && m.stays() && g.filter.MatchesID(name.ID()) {
-		entry, matches, err := g.entry(ctx, name, m)
-		if err != nil {
-			return err
+// look returns the entries that the page is enough for, and the Secrets that
+// have to be read.
+func (g *pages) look() (entries []nebula.Entry, unsure []objectMeta) {
+	for _, m := range g.page {
+		if m.Name <= g.last || !m.stays() {
+			continue
 		}
-		if matches {
-			g.entries = append(g.entries, entry)
+		name, ours := g.d.names.parse(m)
+		if !ours {
+			if g.d.names.unmarked(m) && g.mayMatch(m) {
+				unsure = append(unsure, m)
+			}
+			continue
+		}
+		metadata, known := unproject(m)
+		entry := nebula.Entry{ID: name.ID(), Version: m.version(), Metadata: &metadata}
+		switch {
+		case !g.filter.MatchesID(name.ID()):
+		case known && g.filter.Matches(name.ID(), metadata):
+			entries = append(entries, entry)
+		case !known && g.filter.NeedsMetadata():
+			unsure = append(unsure, m)
+		case !known:
+			entry.Metadata = nil
+			entries = append(entries, entry)
 		}
 	}
-	g.last = m.Name
-	return nil
+	return entries, unsure
 }
 
-func (g *pages) entry(ctx context.Context, name nebula.Name, m objectMeta) (nebula.Entry, bool, error) {
-	entry := nebula.Entry{ID: name.ID(), Version: m.version()}
-	if metadata, ok := unproject(m); ok {
-		entry.Metadata = &metadata
-		return entry, g.filter.Matches(name.ID(), metadata), nil
-	}
-	if !g.filter.NeedsMetadata() {
-		return entry, true, nil
-	}
-	return g.readOne(ctx, name)
+// mayMatch reports whether a Secret without a mark is in the place of a
+// credential that may be asked for.
+func (g *pages) mayMatch(m objectMeta) bool {
+	name, decoded := g.d.names.decode(m.Name)
+	return decoded && g.filter.MatchesID(name.ID()) || g.d.names.isHashed(m.Name)
 }
 
-// readOne reads the record of a Secret whose annotation is not the one that was
-// written.
-func (g *pages) readOne(ctx context.Context, name nebula.Name) (nebula.Entry, bool, error) {
-	s, err := g.d.readOurs(ctx, name, acceptJSON, kindSecret)
-	if err != nil {
-		if isAbsent(err) {
-			err = nil // gone since it was listed
-		}
-		return nebula.Entry{}, false, err
+func (d *driver) listPage(ctx context.Context, selector string, limit int, next string) (listing, error) {
+	query := url.Values{"fieldSelector": {"type=" + opaque}, "limit": {strconv.Itoa(limit)}}
+	if selector != "" {
+		query.Set("labelSelector", selector)
 	}
-	entry := nebula.Entry{ID: name.ID(), Version: s.Metadata.version()}
-	record, err := s.record(name)
-	if err != nil {
-		// Whether it matches cannot be known: it is listed with the reason.
-		entry.Err = err
-		return entry, true, nil
-	}
-	metadata := record.Envelope.Metadata()
-	entry.Metadata = &metadata
-	return entry, g.filter.Matches(name.ID(), metadata), nil
-}
-
-func (d *driver) listPage(ctx context.Context, filter nebula.Filter, limit int, next string) (listing, error) {
-	query := url.Values{"labelSelector": {d.selector(filter)}, "limit": {strconv.Itoa(limit)}}
 	if next != "" {
 		query.Set("continue", next)
 	}
@@ -180,9 +198,10 @@ func (d *driver) listPage(ctx context.Context, filter nebula.Filter, limit int, 
 	return l, nil
 }
 
-// selector returns the labels that all Secrets have which may match.
-func (d *driver) selector(filter nebula.Filter) string {
-	selector := storeLabel + "=" + d.names.store()
+// tagSelector selects the tags of a filter that are labels, as an addition to a
+// selector.
+func tagSelector(filter nebula.Filter) string {
+	selector := ""
 	selected := 0
 	for _, key := range sorted(filter.Tags) {
 		if value := filter.Tags[key]; fitsLabel(key, value) && selected < maxSelected {

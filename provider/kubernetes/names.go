@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/dnsname"
@@ -34,8 +35,8 @@ func keyOf(name nebula.Name) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// parse returns the name of the credential that a Secret is, and false for the
-// keyring and for what is not ours.
+// parse returns the name of the credential that the annotation of a Secret says
+// it is, and false for the keyring and for what is not ours.
 func (n names) parse(m objectMeta) (nebula.Name, bool) {
 	id, err := nebula.ParseID(m.Annotations[idAnnotation])
 	if err != nil {
@@ -45,7 +46,32 @@ func (n names) parse(m objectMeta) (nebula.Name, bool) {
 	return name, err == nil && n.holds(m, name)
 }
 
-// holds reports whether a Secret is that of a credential, or of the keyring.
+// holds reports whether a Secret is marked as that of a credential, or of the
+// keyring.
 func (n names) holds(m objectMeta, name nebula.Name) bool {
 	return name != (nebula.Name{}) && m.Annotations[idAnnotation] == name.String() && m.Name == n.secret(name)
+}
+
+// unmarked reports whether the annotation with the id is not there, and nothing
+// else says that the Secret is another store's: somebody may have taken the mark
+// of ours away.
+func (n names) unmarked(m objectMeta) bool {
+	_, marked := m.Annotations[idAnnotation]
+	store, labelled := m.Labels[storeLabel]
+	return !marked && (!labelled || store == n.store())
+}
+
+// decode returns the name of the credential whose place a Secret's name is.
+// False: there is none, or it cannot be told.
+func (n names) decode(object string) (nebula.Name, bool) {
+	written, found := strings.CutPrefix(object, n.prefix)
+	name, decoded := dnsname.Decode(written)
+	return name, found && decoded && n.secret(name) == object
+}
+
+// isHashed reports whether a Secret's name is the place of a credential that
+// cannot be told.
+func (n names) isHashed(object string) bool {
+	written, found := strings.CutPrefix(object, n.prefix)
+	return found && dnsname.IsHashed(written)
 }

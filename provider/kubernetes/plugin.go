@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/internal/process"
 	"github.com/nebula-credential/nebula/provider"
@@ -295,6 +296,10 @@ func (p *plugin) failed(ctx context.Context, err error) error {
 		if hint := strings.TrimSpace(p.config.InstallHint); hint != "" {
 			e.Hint += "; the kubeconfig says: " + printable(hint)
 		}
+	case errors.Is(err, os.ErrPermission):
+		e.Message, e.Hint = p.named()+" is not executable", "chmod +x "+strconv.Quote(p.command)+", or look at the user in the kubeconfig"
+	default:
+		e.Message += ": " + atomicfile.Reason(err)
 	}
 	return e
 }

@@ -335,6 +335,30 @@ func TestPluginFails(t *testing.T) {
 	}
 }
 
+// What cannot be run says why.
+func TestPluginNotExecutable(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // whose files have no such bit
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	dir := write(t, map[string]string{"plugin": "#!/bin/sh\n", "garbage": "\x00canary"})
+	if err := os.Chmod(filepath.Join(dir, "plugin"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string][2]string{
+		"plugin":  {"is not executable", "chmod +x"},
+		"garbage": {"failed: exec format error", ""},
+	} {
+		p := unopened(t, pretend(t).against(server, map[string]any{"command": filepath.Join(dir, file)}))
+		err := p.Connect(t.Context())
+		var e *nebula.Error
+		if !errors.As(err, &e) || e.Kind != nebula.ErrUnauthenticated || !strings.Contains(e.Message, want[0]) || !strings.Contains(e.Hint, want[1]) {
+			t.Errorf("%s: %v, %q", file, err, want)
+		}
+	}
+}
+
 // The token file of a pod is read for each request. One that is refused is read
 // again, once, for it may have been exchanged meanwhile.
 func TestTokenFile(t *testing.T) {

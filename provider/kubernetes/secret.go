@@ -66,28 +66,59 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: s.Metadata.version()}, nil
 }
 
-// read returns a credential's Secret, whole or its metadata alone.
-func (d *driver) read(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
-	object := d.names.secret(name)
+// isRecord reports whether the Secret holds a record in its canonical encoding.
+func (s secret) isRecord(name nebula.Name) bool {
+	_, err := s.record(name)
+	return err == nil
+}
+
+// read returns a Secret, whole or its metadata alone. A failure leaves nothing
+// unclear: also on the way to a change, this call changes nothing.
+func (d *driver) read(ctx context.Context, object, accept, kind string) (secret, error) {
 	a, err := d.call(ctx, request{method: http.MethodGet, path: d.secrets() + "/" + object, accept: accept, verb: "get", resource: "secrets"})
 	if err != nil {
-		return secret{}, err
+		explained := *d.Explain(nebula.Name{}, err)
+		explained.Err = err
+		return secret{}, &explained
 	}
 	return decodeSecret(a, kind, object)
 }
 
-// readOurs is read, for a Secret that has to be the credential's and stay.
-func (d *driver) readOurs(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
-	s, err := d.read(ctx, name, accept, kind)
-	switch {
-	case err != nil:
-		return secret{}, err
-	case !d.names.holds(s.Metadata, name):
-		return secret{}, d.errForeignSecret(s.Metadata.Name)
-	case !s.Metadata.stays():
-		return secret{}, provider.NotFound()
+// readOwned is read, for a Secret that has to be the credential's. Whose it is
+// the annotation tells. If somebody took that away, what is there in the
+// credential's place is the credential's if it is a record: then the answer is
+// the whole Secret.
+func (d *driver) readOwned(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
+	object := d.names.secret(name)
+	s, err := d.read(ctx, object, accept, kind)
+	if err == nil && kind != kindSecret && d.names.unmarked(s.Metadata) {
+		s, err = d.read(ctx, object, acceptJSON, kindSecret)
 	}
-	return s, nil
+	if err != nil {
+		return secret{}, err
+	}
+	return s, d.owned(s, name)
+}
+
+// owned returns why a Secret is not the credential's. One that is not marked has
+// to be whole.
+func (d *driver) owned(s secret, name nebula.Name) error {
+	switch {
+	case d.names.holds(s.Metadata, name), d.names.unmarked(s.Metadata) && s.isRecord(name):
+		return nil
+	case d.names.unmarked(s.Metadata):
+		return d.errStranger(s.Metadata.Name)
+	}
+	return d.errForeignSecret(s.Metadata.Name)
+}
+
+// readOurs is readOwned, for a Secret that stays.
+func (d *driver) readOurs(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
+	s, err := d.readOwned(ctx, name, accept, kind)
+	if err == nil && !s.Metadata.stays() {
+		err = provider.NotFound()
+	}
+	return s, err
 }
 
 // Retrieve implements [provider.Driver]. It makes one call.

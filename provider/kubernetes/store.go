@@ -3,8 +3,6 @@ package kubernetes
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
@@ -19,9 +17,8 @@ type writing struct {
 	object secret
 
 	// stale are the labels of tags that the record before had and this one has
-	// not. known says that there are no others: then labels of others stay.
+	// not, as far as they are known.
 	stale []string
-	known bool
 
 	version nebula.Version // that is written over; "" for any
 }
@@ -33,7 +30,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	if err != nil {
 		return "", err
 	}
-	w := writing{name: name, object: object, known: name.IsKeyring() || options.Previous != nil}
+	w := writing{name: name, object: object}
 	if options.Previous != nil {
 		for key, value := range options.Previous.Metadata().Tags {
 			if _, stays := object.Metadata.Labels[tagLabel(key)]; fitsLabel(key, value) && !stays {
@@ -53,8 +50,8 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return m.version(), err
 }
 
-// writeAnyway writes whatever stands there. A repetition changes nothing where
-// the earlier attempt was carried out: the patch is of what is there already.
+// writeAnyway writes whatever is there. A repetition changes nothing if the
+// earlier attempt was carried out: the patch is of what is there already.
 func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
@@ -69,7 +66,7 @@ func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error)
 	return m, err
 }
 
-// writeAbsent writes where there is none.
+// writeAbsent writes if there is none.
 func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
@@ -77,20 +74,18 @@ func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error)
 		if m, err = d.create(ctx, w); !isTaken(err) {
 			return m, err
 		}
-		there, failed := d.read(ctx, w.name, acceptMetadata, kindMetadata)
+		there, failed := d.readOwned(ctx, w.name, acceptMetadata, kindMetadata)
 		switch {
 		case isMissing(failed):
 			continue // deleted meanwhile
 		case failed != nil:
 			return objectMeta{}, failed
-		case !d.names.holds(there.Metadata, w.name):
-			return objectMeta{}, d.errForeignSecret(there.Metadata.Name)
 		case !there.Metadata.stays():
 			return objectMeta{}, d.errFinalizing(there.Metadata.Name)
 		case provider.IsRepeat(ctx) && there.Metadata.digest() == w.digest():
 			return there.Metadata, nil // the earlier attempt did it: no two seals are alike
 		}
-		return objectMeta{}, nebula.IfAbsent().Check(there.Metadata.version())
+		return objectMeta{}, orUnknown(ctx, nebula.IfAbsent().Check(there.Metadata.version()))
 	}
 	return m, err
 }
@@ -113,7 +108,7 @@ func (d *driver) writeOver(ctx context.Context, w writing) (objectMeta, error) {
 			return objectMeta{}, failed
 		}
 	}
-	return objectMeta{}, provider.NotCurrent(w.version, err)
+	return objectMeta{}, orUnknown(ctx, provider.NotCurrent(w.version, err))
 }
 
 func (w writing) digest() string { return w.object.Metadata.digest() }
@@ -132,28 +127,51 @@ func (d *driver) create(ctx context.Context, w writing) (objectMeta, error) {
 // patch changes the Secret if it is the credential's. The server applies all
 // operations to one state of the object, or none.
 func (d *driver) patch(ctx context.Context, w writing) (objectMeta, error) {
-	name := w.object.Metadata.Name
-	a, err := d.change(ctx, w.name, request{method: http.MethodPatch, path: d.secrets() + "/" + name, query: managed(), accept: acceptMetadata,
-		content: contentPatch, body: w.operations(), verb: "patch", resource: "secrets"})
+	m, err := d.send(ctx, w, w.operations())
 	if isUnfit(err) {
 		return d.unfit(ctx, w, err)
 	}
+	if stale := w.left(m); err == nil && stale != nil {
+		return d.clean(ctx, w, m, stale)
+	}
+	return m, err
+}
+
+// send makes the call of a patch.
+func (d *driver) send(ctx context.Context, w writing, operations []operation) (objectMeta, error) {
+	object := w.object.Metadata.Name
+	a, err := d.change(ctx, w.name, request{method: http.MethodPatch, path: d.secrets() + "/" + object, query: managed(), accept: acceptMetadata,
+		content: contentPatch, body: operations, verb: "patch", resource: "secrets"})
 	if err != nil {
 		return objectMeta{}, err
 	}
-	s, err := decodeSecret(a, kindMetadata, name)
+	s, err := decodeSecret(a, kindMetadata, object)
 	return s.Metadata, err
 }
 
-// unfit finds out why a patch was refused. A Secret whose labels were all taken
-// away gets them again.
+// clean takes labels away that a patch has left, if nobody wrote since. Lists
+// compare all tags, and do not need it.
+func (d *driver) clean(ctx context.Context, w writing, m objectMeta, stale []string) (objectMeta, error) {
+	operations := []operation{unchanged(m)}
+	for _, label := range stale {
+		operations = append(operations, operation{"remove", "/metadata/labels/" + pointer(label), nil})
+	}
+	cleaned, err := d.send(ctx, w, operations)
+	if isRaced(err) || isMissing(err) {
+		return m, nil
+	}
+	return cleaned, err
+}
+
+// unfit finds out why a patch was refused. If somebody took marks of ours away,
+// they are put back.
 func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMeta, error) {
-	s, err := d.read(ctx, w.name, acceptJSON, kindSecret)
+	s, err := d.readOwned(ctx, w.name, acceptJSON, kindSecret)
 	m := s.Metadata
 	switch {
 	case err != nil:
 		return objectMeta{}, err
-	case !d.names.holds(m, w.name), s.Type != opaque:
+	case s.Type != opaque:
 		return objectMeta{}, d.errForeignSecret(m.Name)
 	case !m.stays() && w.version != "":
 		return objectMeta{}, provider.NotCurrent(w.version, d.errFinalizing(m.Name))
@@ -161,12 +179,15 @@ func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMet
 		return objectMeta{}, d.errFinalizing(m.Name)
 	case s.Immutable:
 		return objectMeta{}, d.errImmutable(m.Name)
-	case w.known && len(m.Labels) == 0:
-		w.known = false
-		return d.patch(ctx, w)
+	case d.names.holds(m, w.name) && len(m.Labels) > 0:
+		return objectMeta{}, refusal
+	case w.version != "" && w.version != m.version():
+		return objectMeta{}, provider.NotCurrent(w.version, refusal)
 	}
-	return objectMeta{}, refusal
+	return d.send(ctx, w, w.over(m))
 }
+
+func managed() map[string][]string { return map[string][]string{"fieldManager": {fieldManager}} }
 
 // Delete implements [provider.Driver]: for good. It makes two calls: one looks
 // whose the Secret is, the other deletes it on condition that it is still as it
@@ -184,21 +205,19 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 }
 
 func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
-	s, err := d.read(ctx, name, acceptMetadata, kindMetadata)
+	s, err := d.readOwned(ctx, name, acceptMetadata, kindMetadata)
 	m := s.Metadata
 	switch {
-	case isMissing(err), err == nil && d.names.holds(m, name) && !m.stays():
+	case isMissing(err), err == nil && !m.stays():
 		if provider.IsRepeat(ctx) {
 			return false, nil // the earlier attempt may have deleted it
 		}
 		return false, condition.Check("")
 	case err != nil:
 		return false, err
-	case !d.names.holds(m, name):
-		return false, d.errForeignSecret(m.Name)
 	}
 	if err := condition.Check(m.version()); err != nil {
-		return false, err
+		return false, orUnknown(ctx, err)
 	}
 	_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.secrets() + "/" + m.Name, accept: acceptMetadata,
 		body: map[string]any{"apiVersion": "v1", "kind": "DeleteOptions",
@@ -208,49 +227,4 @@ func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.
 		return false, condition.Check("") // somebody else deleted it meanwhile
 	}
 	return err == nil, err
-}
-
-func managed() map[string][]string { return map[string][]string{"fieldManager": {fieldManager}} }
-
-// operation is one of a JSON patch, RFC 6902.
-type operation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value"`
-}
-
-// operations returns those that write the record into its Secret.
-func (w writing) operations() []operation {
-	m := w.object.Metadata
-	list := []operation{
-		{"test", "/metadata/annotations/" + pointer(idAnnotation), w.name.String()},
-		{"test", "/type", opaque},
-		{"test", "/metadata/deletionTimestamp", nil},
-		{"add", "/data", w.object.Data},
-	}
-	if w.version != "" {
-		// Not a test: the server compares it itself, and says that it differs.
-		list = append(list, operation{"replace", "/metadata/resourceVersion", w.version})
-	}
-	for _, key := range sorted(m.Annotations) {
-		list = append(list, operation{"add", "/metadata/annotations/" + pointer(key), m.Annotations[key]})
-	}
-	if !w.known {
-		return append(list, operation{"add", "/metadata/labels", m.Labels})
-	}
-	for _, key := range sorted(m.Labels) {
-		list = append(list, operation{"add", "/metadata/labels/" + pointer(key), m.Labels[key]})
-	}
-	slices.Sort(w.stale)
-	for _, key := range w.stale {
-		// What is not there cannot be removed: it may have been, by others.
-		path := "/metadata/labels/" + pointer(key)
-		list = append(list, operation{"add", path, ""}, operation{"remove", path, nil})
-	}
-	return list
-}
-
-// pointer writes a key for a path of RFC 6901.
-func pointer(key string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
 }

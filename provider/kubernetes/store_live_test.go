@@ -1,7 +1,9 @@
 package kubernetes_test
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -93,56 +95,48 @@ func TestLiveStore(t *testing.T) {
 	}
 }
 
-// What others put on the Secret stays; of the tags, what is removed goes.
+// What others put on the Secret stays, whatever the writer knew of what is
+// there; of the tags, what is removed goes.
 func TestLiveLabelsOfOthers(t *testing.T) {
-	s, l := livetest.Kubernetes(t), newLiveStore(t)
+	l := newLiveStore(t)
 	ctx := t.Context()
-	if _, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"team": "x", "env": "a"}}); err != nil {
-		t.Fatal(err)
-	}
-	object := "api/v1/namespaces/" + l.config.Namespace + "/secrets/nebula-cred--54oken"
-	s.API(t, http.MethodPatch, object, map[string]any{"metadata": map[string]any{
-		"labels": map[string]any{"argocd.example.com/instance": "x"}, "annotations": map[string]any{"backup.example.com/at": "12:00"}}})
-	if _, err := l.Tag(ctx, "Token", map[string]string{"env": "b"}, []string{"team"}); err != nil {
-		t.Fatal(err)
-	}
-	metadata, _ := s.API(t, http.MethodGet, object, nil)["metadata"].(map[string]any)
-	labels, _ := metadata["labels"].(map[string]any)
-	annotations, _ := metadata["annotations"].(map[string]any)
-	if labels["argocd.example.com/instance"] != "x" || annotations["backup.example.com/at"] != "12:00" || labels["tag.nebula-credential/env"] != "b" ||
-		labels["app.kubernetes.io/name"] != "nebula-credential" {
-		t.Errorf("labels %v, annotations %v", labels, annotations)
-	}
-	if _, there := labels["tag.nebula-credential/team"]; there {
-		t.Errorf("a removed tag is still a label: %v", labels)
-	}
-}
-
-// Where somebody took a tag's label away, or all labels, they come back.
-func TestLiveLabelsTakenAway(t *testing.T) {
-	s, l := livetest.Kubernetes(t), newLiveStore(t)
-	ctx := t.Context()
-	if _, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"env": "a"}}); err != nil {
-		t.Fatal(err)
-	}
-	object := "api/v1/namespaces/" + l.config.Namespace + "/secrets/nebula-cred--54oken"
-	for _, taken := range []any{map[string]any{"tag.nebula-credential/env": nil}, nil} {
-		s.API(t, http.MethodPatch, object, map[string]any{"metadata": map[string]any{"labels": taken}})
-		if _, err := l.Tag(ctx, "Token", map[string]string{"more": "1"}, []string{"env"}); err != nil {
+	const object = "nebula-cred--54oken"
+	theirs := map[string]any{"labels": map[string]any{"argocd.example.com/instance": "x", "team": "z"},
+		"annotations": map[string]any{"backup.example.com/at": "12:00"}}
+	p := open(t, l.config)
+	name, unread := record(t, "Token", "v", map[string]string{"env": "b"})
+	for what, write := range map[string]func() error{
+		"tag": func() error {
+			_, err := l.Tag(ctx, "Token", map[string]string{"env": "b"}, []string{"team"})
+			return err
+		},
+		"put": func() error {
+			_, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("w")), nebula.PutOptions{ClearTags: true, Tags: map[string]string{"env": "b"}})
+			return err
+		},
+		"force": func() error {
+			_, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("w")), nebula.PutOptions{Force: true, ClearTags: true, Tags: map[string]string{"env": "b"}})
+			return err
+		},
+		"what was not read": func() error { _, err := p.Store(ctx, name, unread, nebula.StoreOptions{}); return err },
+	} {
+		if err := remove(ctx, p, name); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Tag(ctx, "Token", map[string]string{"env": "b"}, nil); err != nil {
+		if _, err := l.Put(ctx, "Token", nebula.NewSecret([]byte("v")), nebula.PutOptions{Tags: map[string]string{"team": "x", "env": "a"}}); err != nil {
 			t.Fatal(err)
 		}
-		var ids []nebula.ID
-		for item, err := range l.List(ctx, nebula.ListOptions{Filter: nebula.Filter{Tags: map[string]string{"env": "b", "more": "1"}}}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			ids = append(ids, item.ID)
+		change(t, l, object, theirs)
+		if err := write(); err != nil {
+			t.Fatal(err)
 		}
-		if !slices.Equal(ids, []nebula.ID{"Token"}) {
-			t.Errorf("the list is %v", ids)
+		labels, annotations := metadataOf(t, l, object)
+		if labels["argocd.example.com/instance"] != "x" || labels["team"] != "z" || annotations["backup.example.com/at"] != "12:00" ||
+			labels["tag.nebula-credential/env"] != "b" || labels["app.kubernetes.io/name"] != "nebula-credential" {
+			t.Errorf("%s: labels %v, annotations %v", what, labels, annotations)
+		}
+		if _, there := labels["tag.nebula-credential/team"]; there {
+			t.Errorf("%s: a removed tag is still a label: %v", what, labels)
 		}
 	}
 }
@@ -160,8 +154,7 @@ func TestLiveForeign(t *testing.T) {
 	}
 	ours := s.API(t, http.MethodGet, path+"/nebula-cred-mine", nil)["metadata"].(map[string]any)
 	for what, foreign := range map[string]map[string]any{
-		"bare":          {"metadata": map[string]any{"name": "nebula-cred-x"}, "stringData": map[string]any{"password": "p"}},
-		"with a record": {"metadata": map[string]any{"name": "nebula-cred-x"}, "stringData": map[string]any{"record": string(e.Bytes())}},
+		"bare": {"metadata": map[string]any{"name": "nebula-cred-x"}, "stringData": map[string]any{"password": "p"}},
 		"a copy of another": {"metadata": map[string]any{"name": "nebula-cred-x", "labels": ours["labels"], "annotations": ours["annotations"]},
 			"stringData": map[string]any{"record": string(e.Bytes())}},
 		"of another type": {"type": "example.com/other", "stringData": map[string]any{"username": "u"},
@@ -219,26 +212,6 @@ func TestLiveDeleteRaced(t *testing.T) {
 	s.API(t, http.MethodGet, path+"/nebula-cred-x", nil)
 	if !replaced {
 		t.Error("nothing was deleted at all")
-	}
-}
-
-// Two prefixes can lead to one name of a Secret: the id tells them apart.
-func TestLivePrefixesThatMeet(t *testing.T) {
-	s := livetest.Kubernetes(t)
-	c := liveConfig(t, s, s.Namespace(t))
-	c.SecretPrefix = "a-"
-	one := open(t, c)
-	c.SecretPrefix = "a-b-"
-	other := open(t, c)
-	first, e := record(t, "bA", "v", nil)  // a- and b-41
-	second, f := record(t, "41", "v", nil) // a-b- and 41
-	if _, err := one.Store(t.Context(), first, e, nebula.StoreOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	_, err := other.Store(t.Context(), second, f, nebula.StoreOptions{})
-	wants(t, err, nebula.ErrCorrupted, "a-b-41")
-	if entries, err := list(t.Context(), other, nebula.Filter{}); len(entries) != 0 || err != nil {
-		t.Errorf("the other store lists %v, %v", entries, err)
 	}
 }
 
@@ -576,4 +549,53 @@ func TestLiveAnnotations(t *testing.T) {
 	_, e = record(t, "x", "v", tags(300))
 	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrInvalidMetadata, "256 KiB")
+}
+
+// What each operation of a store costs that has just been opened, as by a
+// command: the documentation has the same figures.
+func TestLiveStoreCalls(t *testing.T) {
+	l := newLiveStore(t)
+	ctx := t.Context()
+	value := nebula.NewSecret([]byte("v"))
+	for _, test := range []struct {
+		what string
+		call func(s *nebula.Store) error
+		want string // methods, sorted
+	}{
+		{"put new", func(s *nebula.Store) error { _, err := s.Put(ctx, "a", value, nebula.PutOptions{}); return err }, "GET GET POST"},
+		{"put again", func(s *nebula.Store) error {
+			_, err := s.Put(ctx, "a", value, nebula.PutOptions{Tags: map[string]string{"env": "a"}})
+			return err
+		}, "GET GET PATCH"},
+		{"remove a tag", func(s *nebula.Store) error { _, err := s.Tag(ctx, "a", nil, []string{"env"}); return err }, "GET GET PATCH"},
+		{"put if absent", func(s *nebula.Store) error {
+			_, err := s.Put(ctx, "b", value, nebula.PutOptions{IfAbsent: true})
+			return err
+		}, "GET POST"},
+		{"get", func(s *nebula.Store) error { _, err := s.Get(ctx, "a"); return err }, "GET GET"},
+		{"exists", func(s *nebula.Store) error { _, err := s.Exists(ctx, "a"); return err }, "GET"},
+		{"list", func(s *nebula.Store) error { return drain(s.List(ctx, nebula.ListOptions{Details: true})) }, "GET"},
+		{"verify", func(s *nebula.Store) error { return drain(s.List(ctx, nebula.ListOptions{Verify: true})) }, "GET GET GET"},
+		{"delete", func(s *nebula.Store) error { _, err := s.Delete(ctx, "a", nebula.DeleteOptions{}); return err }, "DELETE GET"},
+	} {
+		s := l.reopen()
+		err := test.call(s)
+		calls, _ := l.wire.since()
+		for i, call := range calls {
+			calls[i], _, _ = strings.Cut(call, " ")
+		}
+		slices.Sort(calls)
+		if got := strings.Join(calls, " "); err != nil || got != test.want {
+			t.Errorf("%s: %v, the calls are %s, want %s", test.what, err, got, test.want)
+		}
+	}
+}
+
+func drain(entries iter.Seq2[nebula.Entry, error]) error {
+	for e, err := range entries {
+		if err != nil || e.Err != nil {
+			return errors.Join(err, e.Err)
+		}
+	}
+	return nil
 }

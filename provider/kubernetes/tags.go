@@ -54,7 +54,7 @@ func (m objectMeta) digest() string {
 	return l.SHA256
 }
 
-// project returns the Secret of a record. It fails where a limit of Kubernetes
+// project returns the Secret of a record. It fails if a limit of Kubernetes
 // is in the way. The keyring has nothing that lists need.
 func (d *driver) project(name nebula.Name, envelope *nebula.Envelope) (secret, error) {
 	l := listed{SHA256: digest(envelope.Bytes())}
@@ -95,7 +95,7 @@ func (d *driver) project(name nebula.Name, envelope *nebula.Envelope) (secret, e
 		Data:     map[string][]byte{recordKey: envelope.Bytes()}}, nil
 }
 
-// unproject is the mirror of project, and false where the annotation is not one
+// unproject is the mirror of project, and false if the annotation is not one
 // that project made.
 func unproject(m objectMeta) (nebula.Metadata, bool) {
 	var l listed

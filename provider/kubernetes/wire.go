@@ -85,7 +85,7 @@ type request struct {
 	body    any    // encoded as JSON; nil for none
 	limit   int64  // of the answer; 0 is maxAnswer
 
-	// verb and resource are what RBAC calls it; "" where nothing has to be
+	// verb and resource are what RBAC calls it; "" if nothing has to be
 	// granted.
 	verb, resource string
 }

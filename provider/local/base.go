@@ -14,12 +14,21 @@ import (
 // base is the base directory, open.
 type base struct {
 	*atomicfile.Dir
-	id    atomicfile.FileID
-	folds atomic.Int32 // see fold.go
+	id     atomicfile.FileID
+	remote bool         // on a network file system, or FUSE
+	folds  atomic.Int32 // see fold.go
 
 	// hidden names are skipped by eachName. Only tests use it, to let a hard
 	// link stand for the other case of a name.
 	hidden map[string]bool
+}
+
+// maxLooks is how often a name is looked up before it counts as absent.
+func (b *base) maxLooks() int {
+	if b.remote {
+		return 4
+	}
+	return 1
 }
 
 // bases holds the base directory from the time it is first needed. It may be
@@ -38,7 +47,7 @@ type bases struct {
 // maxUnchecked is how long readers rely on the directory that they hold without
 // checking its path. It bounds how stale a read can be after another directory
 // took its place. A check at every read would double the cost of exists.
-const maxUnchecked = 10 * time.Millisecond
+const maxUnchecked = time.Millisecond
 
 // forReading returns the directory, or fs.ErrNotExist. With recheck it makes
 // sure that the path still leads there.
@@ -109,7 +118,7 @@ func (b *bases) open() (*base, error) {
 	if current != nil {
 		b.past = append(b.past, current)
 	}
-	opened := &base{Dir: dir, id: stat.ID}
+	opened := &base{Dir: dir, id: stat.ID, remote: dir.NetworkFileSystem() != ""}
 	b.resolve()
 	b.current.Store(opened)
 	b.checked.Store(int64(now))
@@ -154,13 +163,16 @@ func usable(path string, stat atomicfile.Stat) error {
 
 // restrict returns command, which takes others' access away, or names the option
 // of the mount that does so if the file system at path sets no modes.
-func restrict(path, command string) string {
-	switch system := atomicfile.FixedModes(path); system {
+func restrict(path, command string) string { return restrictOn(atomicfile.FixedModes(path), command) }
+
+func restrictOn(fileSystem, command string) string {
+	switch fileSystem {
 	case "":
 		return command
+	case "FUSE":
+		return command + "; if that changes nothing, the mount sets the modes: use its option umask=077"
 	case "SMB", "smbfs":
-		return "modes are set by the mount of " + system + ": use its options dir_mode=0700,file_mode=0600"
-	default:
-		return "modes are set by the mount of " + system + ": use its option umask=077"
+		return "the mount of " + fileSystem + " sets the modes: use its options dir_mode=0700,file_mode=0600"
 	}
+	return "the mount of " + fileSystem + " sets the modes: use its option umask=077"
 }

@@ -69,6 +69,8 @@ func (x *examination) note(s *survey, name string) {
 		return
 	}
 	switch {
+	case strings.HasPrefix(name, ".nfs"), strings.HasPrefix(name, ".fuse_hidden"):
+		// The file system keeps a removed file that somebody has open.
 	case atomicfile.IsTemp(name):
 		if x.base.IsStale(name) {
 			s.stale.note(name)

@@ -268,35 +268,3 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	fails(t, deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})), nebula.ErrPermissionDenied, "delete", "read-only")
 	s.holds("id", record)
 }
-
-// What a folding file system changes is tested everywhere by a hook, and here on
-// one, where the kernel has it. Nothing that could be installed brings it.
-func TestFoldingFileSystem(t *testing.T) {
-	image := filepath.Join(t.TempDir(), "image")
-	mkfs, err := exec.LookPath("mkfs.vfat")
-	if err != nil || os.Geteuid() != 0 {
-		t.Skip("needs root and mkfs.vfat")
-	}
-	if out, err := exec.Command(mkfs, "-C", image, "4096").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-o", "loop,umask=077", image, dir).CombinedOutput(); err != nil {
-		t.Skipf("needs vfat in the kernel: %s", out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
-	s := openStore(t, filepath.Join(dir, "credentials"))
-	record := s.put("Token", "v")
-	_, err = s.Store(t.Context(), named("token"), sealed("token", "w", nil), nebula.StoreOptions{})
-	fails(t, err, nebula.ErrConflict, "store", "case alone", "Token.enc.json")
-	if _, err := s.Retrieve(t.Context(), named("TOKEN")); nebula.KindOf(err) != nebula.ErrNotFound {
-		t.Errorf("retrieve: %v", err)
-	}
-	if found, err := s.Exists(t.Context(), named("token")); found || err != nil {
-		t.Errorf("exists: %v, %v", found, err)
-	}
-	if err := deleted(s.Delete(t.Context(), named("token"), nebula.Precondition{})); err != nil {
-		t.Errorf("delete: %v", err)
-	}
-	s.holds("Token", record)
-}

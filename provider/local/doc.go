@@ -22,7 +22,7 @@
 // The directory may be moved away or replaced while it is in use, also by a
 // symbolic link on its path that leads elsewhere then. Store, Delete
 // and List go to the directory that the path leads to when they begin; Retrieve
-// and Exists to one that it led to within the last 10 milliseconds.
+// and Exists to one that it led to within the last millisecond.
 //
 // # What is refused
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/providertest"
 )
 
 // lacking runs role in another process, for which every one of calls fails with
@@ -228,5 +230,86 @@ func TestCheckWithoutLocks(t *testing.T) {
 	out, err = lacking(t, "check", s.dir, "flock", "ENOLCK", "NEBULA_TEST_LOCKING=false")
 	if err != nil || !strings.Contains(out, "warning lock") || strings.Contains(out, "set enable_locking = true") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// mountFAT mounts a new FAT by the kernel or, if that has none, an exFAT by
+// FUSE. Neither has links or modes of its own, and both fold case.
+func mountFAT(t *testing.T, options string) string {
+	t.Helper()
+	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 16<<20); err != nil {
+		t.Fatal(err)
+	}
+	script := `mkfs.vfat "$0" && mount -o "loop,$2" "$0" "$1" && exit
+		mkfs.exfat "$0" && device=$(losetup -f --show "$0") || exit 1
+		mount.exfat-fuse -o "$2" "$device" "$1"
+		losetup -d "$device" # when it is no longer in use
+		mountpoint "$1"`
+	if out, err := exec.Command("sh", "-c", script, image, dir, options).CombinedOutput(); err != nil {
+		t.Skipf("needs root, loop devices, and FAT or the packages exfatprogs and exfat-fuse: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	return filepath.Join(dir, "credentials")
+}
+
+// TestFAT: what such a file system changes is tested everywhere by hooks and by
+// calls that fail, and here on one.
+func TestFAT(t *testing.T) {
+	s := openStore(t, mountFAT(t, "umask=077"))
+	record := s.put("Token", "v")
+	_, err := s.Store(t.Context(), named("token"), sealed("token", "w", nil), nebula.StoreOptions{})
+	fails(t, err, nebula.ErrConflict, "store", "case alone", "Token.enc.json")
+	if _, err := s.Retrieve(t.Context(), named("TOKEN")); nebula.KindOf(err) != nebula.ErrNotFound {
+		t.Errorf("retrieve: %v", err)
+	}
+	if found, err := s.Exists(t.Context(), named("token")); found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	if err := deleted(s.Delete(t.Context(), named("token"), nebula.Precondition{})); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	s.holds("Token", record)
+	for i, want := range []nebula.Kind{"", nebula.ErrAlreadyExists} {
+		_, err := s.Store(t.Context(), nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		if nebula.KindOf(err) != want {
+			t.Errorf("keyring %d: %v", i, err)
+		}
+	}
+	s.put("other", "v")
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for range 100 {
+			if _, err := s.Store(t.Context(), named("other"), sealed("other", "w", nil), nebula.StoreOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 300 {
+		if _, err := s.Retrieve(t.Context(), named("other")); err != nil {
+			t.Errorf("a reader beside a writer: %v", err)
+		}
+	}
+	writing.Wait()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestModesOfTheMount: others may read the files, and the hint is about the
+// mount.
+func TestModesOfTheMount(t *testing.T) {
+	s := openStore(t, mountFAT(t, "umask=022"))
+	s.holds("id", s.put("id", "v"))
+	findings(t, s.full, "mode", nebula.SeverityWarning, "mode 0755", "umask=077")
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

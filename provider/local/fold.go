@@ -43,26 +43,38 @@ func (b *base) foldsCase(n naming) (bool, error) {
 	return b.folds.Load() == foldYes, err
 }
 
-// tryFold looks up an existing name in another case.
+// tryFold looks up an existing name in another case. If both are found and the
+// directory has only one of them, they are one file. Their inodes would not
+// tell: some FUSE programs give each spelling an inode of its own.
 func (b *base) tryFold(name string) (known bool, err error) {
 	swapped, letters := swapCase(name)
 	if !letters {
 		return false, nil
 	}
-	stat, err := b.Lstat(name)
-	if isMissing(err) {
-		return false, nil
+	for _, spelling := range []string{name, swapped} {
+		_, err := b.Lstat(spelling)
+		if isMissing(err) && spelling == swapped {
+			b.folds.Store(foldNo)
+			return true, nil
+		}
+		if isMissing(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
 	}
-	if err != nil {
-		return false, err
-	}
-	twin, err := b.Lstat(swapped)
+	listed := make(map[string]bool)
+	err = b.eachName(func(found string) bool {
+		if found == name || found == swapped {
+			listed[found] = true
+		}
+		return len(listed) < 2
+	})
 	switch {
-	case isMissing(err):
-		b.folds.Store(foldNo)
-	case err != nil:
+	case err != nil || len(listed) == 0:
 		return false, err
-	case twin == stat:
+	case len(listed) == 1:
 		b.folds.Store(foldYes)
 	default:
 		b.folds.Store(foldNo)

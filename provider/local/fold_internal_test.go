@@ -30,6 +30,14 @@ func deleted(_ bool, err error) error { return err }
 
 func newFolding(t *testing.T) folding {
 	t.Helper()
+	_, f := newInside(t)
+	f.base.folds.Store(foldYes)
+	return f
+}
+
+// newInside returns a provider, connected, and its driver.
+func newInside(t *testing.T) (*driver, folding) {
+	t.Helper()
 	c := DefaultConfig()
 	c.BasePath = filepath.Join(t.TempDir(), "credentials")
 	d, err := newDriver(c)
@@ -49,8 +57,7 @@ func newFolding(t *testing.T) folding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.folds.Store(foldYes)
-	return folding{t, p, b, d.naming}
+	return d, folding{t, p, b, d.naming}
 }
 
 // twin makes another case of a stored id lead to its file: by a hard link that
@@ -118,6 +125,43 @@ func TestTwin(t *testing.T) {
 	}
 	if err := deleted(f.Delete(t.Context(), f.name("Token"), nebula.Precondition{})); err != nil {
 		t.Errorf("delete of the first one: %v", err)
+	}
+}
+
+// TestFoldsCase: two spellings that are found are one file if the directory has
+// one of them, whatever inodes they have.
+func TestFoldsCase(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		found  []string
+		hidden string
+		want   int32
+	}{
+		{"one spelling", []string{".lock"}, "", foldNo},
+		{"two files", []string{".lock", ".LOCK"}, "", foldNo},
+		{"one file", []string{".lock", ".LOCK"}, ".LOCK", foldYes},
+		{"one file of the other spelling", []string{".lock", ".LOCK"}, ".lock", foldYes},
+		{"nothing", nil, "", foldUnknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFolding(t)
+			f.base.folds.Store(foldUnknown)
+			f.base.hidden = map[string]bool{test.hidden: true}
+			for _, name := range test.found {
+				file, err := os.OpenFile(filepath.Join(f.base.Path(), name), os.O_CREATE|os.O_EXCL, 0o600)
+				if errors.Is(err, os.ErrExist) {
+					t.Skip("this file system folds case itself")
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				file.Close()
+			}
+			folds, err := f.base.foldsCase(f.naming)
+			if got := f.base.folds.Load(); got != test.want || folds != (test.want == foldYes) || err != nil {
+				t.Errorf("%v, %d, %v; want %d", folds, got, err, test.want)
+			}
+		})
 	}
 }
 

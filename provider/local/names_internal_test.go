@@ -86,3 +86,17 @@ func TestTwins(t *testing.T) {
 		}
 	}
 }
+
+// TestRestrictOn: nobody is told to chmod where that changes nothing.
+func TestRestrictOn(t *testing.T) {
+	for system, want := range map[string]string{
+		"":     "chmod",
+		"FUSE": "chmod; if that changes nothing, the mount sets the modes: use its option umask=077",
+		"FAT":  "the mount of FAT sets the modes: use its option umask=077",
+		"SMB":  "the mount of SMB sets the modes: use its options dir_mode=0700,file_mode=0600",
+	} {
+		if got := restrictOn(system, "chmod"); got != want {
+			t.Errorf("%s: %q, want %q", system, got, want)
+		}
+	}
+}

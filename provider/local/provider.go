@@ -158,23 +158,33 @@ func (d *driver) Exists(_ context.Context, name nebula.Name) (bool, error) {
 
 // look calls read with the directory. If nothing is found and the path leads to
 // another directory by now, it calls read again.
+//
+// On FUSE and network file systems the name of a file that is just being
+// replaced may lead nowhere for a moment, or to the old file, which is gone. So
+// what is not found there is looked for a few times.
 func (d *driver) look(read func(*base) error) error {
+	const pause = 2 * time.Millisecond
 	b, err := d.bases.forReading(false)
 	if err != nil {
 		return err
 	}
-	err = read(b)
-	if !isMissing(err) {
-		return err
+	for again := b.maxLooks(); ; again-- {
+		err = read(b)
+		if !atomicfile.IsGone(err) {
+			return err
+		}
+		now, moved := d.bases.forReading(true)
+		switch {
+		case moved != nil:
+			return moved
+		case now != b:
+			b, again = now, b.maxLooks()
+		case again <= 1:
+			return err
+		default:
+			time.Sleep(pause)
+		}
 	}
-	now, moved := d.bases.forReading(true)
-	if moved != nil {
-		return moved
-	}
-	if now == b {
-		return err
-	}
-	return read(now)
 }
 
 func (d *driver) path(file string) string {

@@ -49,7 +49,7 @@ func (d *driver) allows(name nebula.Name, precondition nebula.Precondition) erro
 	return nil
 }
 
-// makesKeyring reports a write that needs no locks: the file system itself
+// makesKeyring reports a write that can do without locks: the file system itself
 // makes sure that only one new file gets a name.
 func makesKeyring(name nebula.Name, precondition nebula.Precondition) bool {
 	return name.IsKeyring() && precondition == nebula.IfAbsent()
@@ -76,10 +76,10 @@ func (d *driver) store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		staged.Discard()
 		return err
 	}
-	if makesKeyring(name, precondition) {
-		err = commitNew(staged, d.naming.file(name))
-	} else {
+	if d.config.EnableLocking || !makesKeyring(name, precondition) {
 		err = staged.Commit(d.naming.file(name))
+	} else {
+		err = commitNew(staged, d.naming.file(name))
 	}
 	d.lock.Unlock()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -78,16 +77,10 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 }
 
 func (m secretMetadata) history() []nebula.VersionInfo {
-	var numbers []int64
-	for text := range m.Versions {
-		if n, ok := parseNumber(text); ok {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
+	numbers := m.numbers()
 	history := make([]nebula.VersionInfo, 0, len(numbers))
 	for _, n := range slices.Backward(numbers) {
-		v := m.Versions[strconv.FormatInt(n, 10)]
+		v := m.version(n)
 		created, _ := time.Parse(time.RFC3339Nano, v.CreatedTime)
 		history = append(history, nebula.VersionInfo{
 			Version: formatVersion(n, v.CreatedTime), CreatedAt: created.UTC(), Current: n == m.CurrentVersion, Deleted: m.gone(v)})

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
@@ -10,8 +11,9 @@ import (
 
 // Delete implements [provider.Driver]: Vault's soft deletion of the current
 // version, and of no other. So a deletion that reaches the server late, after
-// its caller gave up, leaves alone what was stored meanwhile. It makes two
-// calls, one if there is nothing, and three on condition of a version.
+// its caller gave up, leaves alone what was stored meanwhile; but so does one
+// without a condition beside a write that comes between its two calls. On
+// condition of a version a third call finds that out.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
 	m, err := d.readMetadata(ctx, name)
 	if err != nil && !isMissing(err) {
@@ -23,6 +25,9 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 		return false, nil
 	}
 	if err := condition.Check(current); err != nil {
+		if provider.IsRepeat(ctx) {
+			return m.deletedByThen(condition, err)
+		}
 		return false, err
 	}
 	if condition.IsZero() {
@@ -32,6 +37,22 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 		return false, err
 	}
 	return true, d.confirmDeletion(ctx, name, m.CurrentVersion, condition)
+}
+
+// deletedByThen is for the repetition of a deletion whose condition does not hold:
+// the earlier attempt may have deleted the version before another came.
+func (m secretMetadata) deletedByThen(condition nebula.Precondition, conflict error) (existed bool, err error) {
+	v, _ := condition.Version()
+	number, ok := parseVersion(v)
+	switch kept, isKept := m.Versions[strconv.FormatInt(number, 10)]; {
+	case !ok || number > m.CurrentVersion:
+		return false, conflict
+	case !isKept:
+		return false, errUnknown()
+	case formatVersion(number, kept.CreatedTime) == v && m.replacedDeleted(number):
+		return true, nil
+	}
+	return false, conflict
 }
 
 // deleteVersion deletes that version. A token whose policy has no line for the

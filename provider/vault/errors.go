@@ -237,6 +237,13 @@ func (d *driver) errMount() *nebula.Error {
 		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + d.paths.mount + " kv-v2"}
 }
 
+// errUnknown is for a change whose answer was lost, if it can no longer be told
+// from those of others.
+func errUnknown() *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: provider.ErrUnclear,
+		Message: "the answer was lost, and the versions since then are gone: nobody knows whether it was done", Hint: "read it, and try again if need be"}
+}
+
 func errNoToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "there is no token",
 		Hint: "set auth.token_file or VAULT_TOKEN, or log in: vault login"}

@@ -23,7 +23,7 @@ func StoreUnchecked(ctx context.Context, c Config, name nebula.Name, record stri
 	if err := d.Open(ctx); err != nil {
 		return err
 	}
-	if _, err = d.put(ctx, http.MethodPost, name, record, -1); err != nil {
+	if _, err = d.put(ctx, http.MethodPost, sealed{name: name, record: record}, -1); err != nil {
 		return d.Explain(name, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -146,6 +147,21 @@ func (d *driver) serverTime(a *httpx.Answer) time.Time {
 	return d.options.Clock.Now()
 }
 
+// numbers are those of all versions that Vault has kept, sorted.
+func (m secretMetadata) numbers() (all []int64) {
+	for text := range m.Versions {
+		if n, ok := parseNumber(text); ok {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (m secretMetadata) version(number int64) versionMetadata {
+	return m.Versions[strconv.FormatInt(number, 10)]
+}
+
 // latest returns what is kept of the current version, deleted or not.
 func (m secretMetadata) latest() (versionMetadata, bool) {
 	v, ok := m.Versions[strconv.FormatInt(m.CurrentVersion, 10)]
@@ -169,8 +185,8 @@ func (m secretMetadata) gone(v versionMetadata) bool {
 // replacedDeleted reports whether the version of that number was deleted before
 // the next one was written.
 func (m secretMetadata) replacedDeleted(number int64) bool {
-	deleted, err := time.Parse(time.RFC3339Nano, m.Versions[strconv.FormatInt(number, 10)].DeletionTime)
-	next, err2 := time.Parse(time.RFC3339Nano, m.Versions[strconv.FormatInt(number+1, 10)].CreatedTime)
+	deleted, err := time.Parse(time.RFC3339Nano, m.version(number).DeletionTime)
+	next, err2 := time.Parse(time.RFC3339Nano, m.version(number+1).CreatedTime)
 	return err == nil && err2 == nil && !deleted.After(next)
 }
 

@@ -158,7 +158,7 @@ func valueText(v sealedValue) string {
 	for i := range quoted {
 		quoted[i] = `"` + quoted[i] + `"`
 	}
-	return fmt.Sprintf(`{"generation":%d,"state":"%s"%s,"retired":[%s]}`, v.Generation, v.State, switched, strings.Join(quoted, ","))
+	return fmt.Sprintf(`{"generation":%d,"state":"%s"%s,"retired":[%s]%s}`, v.Generation, v.State, switched, strings.Join(quoted, ","), notesText(v.Notes))
 }
 
 func retired(n int) []string {

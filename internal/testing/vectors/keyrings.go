@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 )
 
 func (s *suite) keyringsOK() {
@@ -45,6 +46,8 @@ func (s *suite) keyringsOK() {
 		{"with quotes and backslash", slotSpec{id: "oooo2222", kind: `a"b\c`, data: new("x")}},
 		{"of one character", slotSpec{id: "oooo2222", kind: "\U0001f511"}},
 		{"with much data", slotSpec{id: "oooo2222", kind: "kms", data: new(string(random("much", 2000)))}},
+		{"with as much data as there may be", slotSpec{id: "oooo2222", kind: "kms", data: new(string(random("most", 8192)))}},
+		{"of 64 characters", slotSpec{id: "oooo2222", kind: strings.Repeat("\U0001f511", 64)}},
 		{"with a name of a known one", slotSpec{id: "oooo2222", kind: "argon2id ", m: 1, t: 1, p: 1}},
 	} {
 		c.other.secret = random("of another kind", 32)

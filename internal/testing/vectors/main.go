@@ -36,6 +36,8 @@ type vector struct {
 	Record      *string      `json:"record_b64,omitempty"`
 	KeyFile     *string      `json:"key_file,omitempty"`
 	Passphrase  *string      `json:"passphrase,omitempty"`
+	SlotSecret  string       `json:"slot_secret,omitempty"`
+	Identity    string       `json:"identity,omitempty"`
 	Key         string       `json:"key,omitempty"`
 }
 
@@ -58,6 +60,13 @@ type sealedValue struct {
 	State      string   `json:"state"`
 	SwitchedAt string   `json:"switched_at,omitempty"`
 	Retired    []string `json:"retired"`
+
+	Notes map[string]note `json:"notes,omitempty"`
+}
+
+type note struct {
+	Label   string `json:"label,omitempty"`
+	AddedAt string `json:"added_at"`
 }
 
 // suite collects vectors.
@@ -96,6 +105,8 @@ func generate() []vector {
 	s.keyringEdits()
 	s.keyringValues()
 	s.keyFiles()
+	s.keptSlots()
+	s.keyringNotes()
 	return s.vectors
 }
 

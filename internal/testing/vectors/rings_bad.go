@@ -29,6 +29,8 @@ func (s *suite) keyringSlots() {
 	for _, kind := range []string{"", "age\x00", "age\n", "age\x7f", "age\u0085", "age\xff"} {
 		bad(fmt.Sprintf("kind %q", kind), madeSlots("kind", fileSlot(), slotSpec{id: "oooo2222", kind: kind, secret: fileKey()}))
 	}
+	bad("kind of 65 characters", madeSlots("long kind", fileSlot(), slotSpec{id: "oooo2222", kind: strings.Repeat("k", 65), secret: fileKey()}))
+	bad("8193 bytes of data", madeSlots("long data", fileSlot(), slotSpec{id: "oooo2222", kind: "kms", data: new(string(random("long", 8193))), secret: fileKey()}))
 	for _, kind := range []string{"key-file", "argon2id", "pbkdf2-sha256"} {
 		for _, data := range []string{"", "x"} {
 			spec := slotSpec{id: "dddd2222", kind: kind, data: &data, secret: fileKey()}

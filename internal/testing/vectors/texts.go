@@ -77,7 +77,7 @@ func (s *suite) recordTags() {
 		name string
 		tags []tag
 	}{
-		{"one", many(1)}, {"two", many(2)}, {"50", many(50)}, {"300", many(300)},
+		{"one", many(1)}, {"two", many(2)}, {"50", many(50)}, {"300", many(300)}, {"1024", many(1024)},
 		{"order of bytes", []tag{{"b", ""}, {"a", ""}, {"B", ""}, {"A", ""}, {"aa", ""}, {"a.", ""}, {"_", ""}, {"0", ""}, {"10", ""}, {"2", ""},
 			{"\u00e9", ""}, {"e\u0301", ""}, {"~", ""}, {" ", ""}, {`"`, ""}, {`\`, ""}, {"#", ""}}},
 		{"order of bytes, not of UTF-16", []tag{{"\uff5e", "1"}, {"\U0001f600", "2"}, {"\ue000", "3"}}},
@@ -114,6 +114,10 @@ func (s *suite) recordTags() {
 		m.tags = []tag{{c.key, c.value}}
 		s.bad(class, c.name, sealed("tag "+c.name, m).object().text())
 	}
+
+	over := full()
+	over.tags = many(1025)
+	s.bad(class, "1025", sealed("1025 tags", over).object().text())
 
 	// The additional data has the tags in order and once; the text does not.
 	shown := func(name string, bound, shown []tag) {

@@ -1,0 +1,101 @@
+package aws_test
+
+import (
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
+)
+
+// A step for tags that is throttled is repeated, and the tags are right in the
+// end: with and without a condition, whether or not the previous record is given.
+func TestThrottledTags(t *testing.T) {
+	environment(t)
+	for _, operation := range []string{"TagResource", "UntagResource"} {
+		for _, conditional := range []bool{false, true} {
+			for _, given := range []bool{false, true} {
+				s := newServer(t, awsserver.Options{})
+				c := configFor(s)
+				c.Retry.BaseDelayMS = 10
+				p := open(t, c)
+				name, dev := record(t, "a", "v", map[string]string{"env": "dev", "old": "1"})
+				v, err := p.Store(t.Context(), name, dev, nebula.StoreOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var o nebula.StoreOptions
+				if conditional {
+					o.Precondition = nebula.IfVersion(v)
+				}
+				if given {
+					o.Previous = dev
+				}
+				s.Inject(awsserver.Fault{Operation: operation, Times: 2, Error: awsserver.Throttled})
+				_, prod := record(t, "a", "v", map[string]string{"env": "prod"})
+				if _, err := p.Store(t.Context(), name, prod, o); err != nil {
+					t.Errorf("%s, conditional %v, previous given %v: %v", operation, conditional, given, err)
+				}
+				if n := s.Versions(c.SecretPrefix + "a"); n != 2 {
+					t.Errorf("%d versions", n)
+				}
+				lists(t, p, nebula.Filter{Tags: map[string]string{"env": "prod"}}, "a")
+				lists(t, p, nebula.Filter{Tags: map[string]string{"env": "dev"}})
+				lists(t, p, nebula.Filter{Tags: map[string]string{"old": "1"}})
+			}
+		}
+	}
+}
+
+// What a write left whose tags were refused, or that was killed before them, the
+// next write sees and mends, in another process too.
+func TestLeftTagsAreMended(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	c := configFor(s)
+	c.Retry.MaxRetries = 0
+	p := open(t, c)
+	name, dev := record(t, "a", "v", map[string]string{"env": "dev"})
+	v, err := p.Store(t.Context(), name, dev, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := s.Inject(awsserver.Fault{Operation: "TagResource", Deny: true})
+	_, prod := record(t, "a", "v", map[string]string{"env": "prod"})
+	_, err = p.Store(t.Context(), name, prod, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: dev})
+	wants(t, err, nebula.ErrPermissionDenied, "value was stored", "TagResource")
+	stop()
+	next := open(t, c)
+	got, err := next.Retrieve(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, again := record(t, "a", "w", map[string]string{"env": "prod"})
+	if _, err := next.Store(t.Context(), name, again, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version), Previous: got.Envelope}); err != nil {
+		t.Fatal(err)
+	}
+	lists(t, next, nebula.Filter{Tags: map[string]string{"env": "prod"}}, "a")
+	lists(t, next, nebula.Filter{Tags: map[string]string{"env": "dev"}})
+}
+
+// A move that is throttled after the version was put is repeated with the same
+// version.
+func TestThrottledMove(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	c := configFor(s)
+	c.Retry.BaseDelayMS = 10
+	p := open(t, c)
+	name, e := record(t, "a", "v", nil)
+	v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Inject(awsserver.Fault{Operation: "UpdateSecretVersionStage", Times: 3, Error: awsserver.Throttled})
+	_, next := record(t, "a", "w", nil)
+	if _, err := p.Store(t.Context(), name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: e}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Versions(c.SecretPrefix + "a"); n != 2 {
+		t.Errorf("%d versions, want 2", n)
+	}
+}
