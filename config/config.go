@@ -62,6 +62,9 @@ type keyKeys struct {
 	bare           []string // those of which a variable gave a mere name
 	ID             string   `koanf:"id"` // of the data key that the store must have
 	AllowGroupRead bool     `koanf:"allow_group_read"`
+	Identities     []string `koanf:"identities"` // files
+	Plugins        []string `koanf:"plugins"`    // that may be started to seal to a recipient
+	Keychain       bool     `koanf:"keychain"`
 	Strict         bool     `koanf:"strict"` // refuses a store that has the key of that id as a retired one only
 	Agent          bool     `koanf:"agent"`  // whether one is asked for the data key
 }

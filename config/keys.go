@@ -27,10 +27,11 @@ type FirstKey struct {
 	File     string // of a key file; "" for another key
 	Made     bool   // whether the file was made just now
 	Variable string // that holds the key; "" for another key
+	Source   string // what keeps the secret of a slot, such as "the keychain"; "" for another key
 }
 
 // all returns the keys that open the store: the key files first, then the key
-// in a variable, then the passphrase.
+// in a variable, then what keeps a secret elsewhere, then the passphrase.
 func (k *Keys) all() []nebula.Key {
 	var keys []nebula.Key
 	files, isDefault := k.Files()
@@ -39,6 +40,11 @@ func (k *Keys) all() []nebula.Key {
 	}
 	if key := k.variable(); key != nil {
 		keys = append(keys, key)
+	}
+	for _, s := range keySources() {
+		if key := s.key(k); key != nil {
+			keys = append(keys, key)
+		}
 	}
 	return append(keys, k.passphrase())
 }
@@ -132,15 +138,16 @@ func (k *Keys) ReadFile(ctx context.Context, path string) error {
 // missing one made. It fails with ErrUsage where several keys are named.
 func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 	files, isDefault := k.Files()
-	variable := k.variable()
+	variable, configured := k.variable(), k.configured()
 	switch {
-	case !isDefault && (len(files) > 1 || variable != nil):
-		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "several keys are configured, and a store is made with one",
-			Hint: "say which: nebula init --key-file FILE, or nebula init --passphrase; the others are added with: nebula key add"}
+	case len(configured) > 1:
+		return FirstKey{}, severalKeys(configured)
 	case !isDefault:
 		return k.FirstFile(ctx, files[0])
 	case variable != nil:
 		return FirstKey{Key: variable, Variable: envKey}, nil
+	case len(configured) == 1:
+		return k.firstOfSource()
 	case k.PassphraseSource() != "":
 		return FirstKey{Key: k.passphrase()}, nil
 	case len(files) == 0:
@@ -148,6 +155,41 @@ func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 			Message: "there is no home directory to keep a key file in", Hint: k.Where()}
 	}
 	return k.FirstFile(ctx, files[0])
+}
+
+// configured returns the flags by which the keys are named that the
+// configuration and the environment have, but for passphrases.
+func (k *Keys) configured() (flags []string) {
+	if files, isDefault := k.Files(); !isDefault {
+		for range files {
+			flags = append(flags, "--key-file F")
+		}
+	}
+	if k.variable() != nil {
+		flags = append(flags, "--key-file F")
+	}
+	for _, s := range keySources() {
+		if s.isSet(k) {
+			flags = append(flags, s.flag)
+		}
+	}
+	return flags
+}
+
+func severalKeys(flags []string) error {
+	slices.Sort(flags)
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: "several keys are configured, and a store is made with one",
+		Hint: "say which, with one of " + strings.Join(slices.Compact(flags), ", ") + ", --passphrase; the others are added with: nebula key add"}
+}
+
+func (k *Keys) firstOfSource() (FirstKey, error) {
+	for _, s := range keySources() {
+		if s.isSet(k) {
+			key, err := s.first(k)
+			return FirstKey{Key: key, Source: s.name}, err
+		}
+	}
+	return FirstKey{}, nil
 }
 
 // FirstFile is First for that key file.
@@ -208,6 +250,9 @@ func (f FirstKey) Explain() string {
 	case f.Variable != "":
 		return "it is opened with the key in " + f.Variable + "; without it nothing can be read\n" +
 			"back up: the key, apart from the store"
+	case f.Source != "":
+		return "it is opened with " + f.Source + "; without that nothing can be read\n" +
+			"add a second key, which is a way in when the first one is lost: nebula key add"
 	case f.File == "":
 		return "it is opened with your passphrase; without it nothing can be read\n" +
 			"back up: the passphrase, and the store"
@@ -231,10 +276,10 @@ func (k *Keys) Where() string {
 		places = append(places, "the key file "+k.showPath(path)+state)
 	}
 	if k.store.name == DefaultStore {
-		places = append(places, "NEBULA_KEY_FILE", envKey, envPassphraseFile, envPassphraseCommand, envPassphrase)
+		places = append(places, "NEBULA_KEY_FILE", envKey, "the keychain (keychain in [key])", envIdentities, envPassphraseFile, envPassphraseCommand, envPassphrase)
 	} else {
 		section := "[stores." + k.store.name + ".key]"
-		places = append(places, "file, files, passphrase_file and passphrase_command in "+section)
+		places = append(places, "file, files, keychain, identities, passphrase_file and passphrase_command in "+section)
 	}
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }

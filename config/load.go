@@ -183,6 +183,7 @@ func (l *loader) checkStores(selected string) {
 			l.wrong(section+".max_concurrency", strconv.Itoa(n), "must be at least 1")
 		}
 		l.checkKeyID(s, strings.TrimPrefix(section+".key.id", "storage."))
+		l.checkPlugins(s, strings.TrimPrefix(section+".key.plugins", "storage."))
 		l.checkText(section+".scope", s.shared.Scope)
 		l.checkText(section+".created_by", s.shared.CreatedBy)
 		names := l.config.providers.names()

@@ -198,10 +198,10 @@ func describe(p nebula.Provider) nebula.Description {
 // checkPlaces is checkPlace for the key files that are named or there.
 func (k *Keys) checkPlaces() error {
 	files, isDefault := k.Files()
-	for _, path := range files {
-		if isDefault && !Exists(path) {
-			continue
-		}
+	if isDefault {
+		files = slices.DeleteFunc(files, func(path string) bool { return !Exists(path) })
+	}
+	for _, path := range append(files, k.store.key.Identities...) {
 		if err := k.checkPlace(path); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func variable(key string) string {
 // otherVariables are read by the program and stand for no key of the file.
 func otherVariables() []string {
 	return []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
-		envAgentSocket, envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
+		envAgentSocket, envIdentities, envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
 }
 
 // reserved are the beginnings of our variables' names. A name that begins so,
@@ -75,8 +75,11 @@ func unread(env environment, known []string) (meant, others []string) {
 }
 
 // hasVariable reports whether a key of the file has a variable: those of the
-// stores that have a name do not, and NEBULA_KEY_FILE takes several files.
-func hasVariable(key string) bool { return !strings.HasPrefix(key, "stores.") && key != "key.files" }
+// stores that have a name do not, NEBULA_KEY_FILE takes several files, and
+// NEBULA_IDENTITIES too.
+func hasVariable(key string) bool {
+	return !strings.HasPrefix(key, "stores.") && key != "key.files" && key != "key.identities"
+}
 
 // variables returns the names that are read, sorted.
 func (fs *fields) variables() []string {
@@ -107,6 +110,7 @@ func (l *loader) readVariables() {
 			l.set(f, text, variable(f.key))
 		}
 	}
+	l.setIdentities()
 	l.checkKey()
 	l.checkAgent()
 	l.config.CompleteIDs = l.complete.IDs

@@ -10,7 +10,7 @@ import (
 // On Windows the case of names does not matter.
 func opensStore(variable string) bool {
 	name := strings.ToUpper(variable)
-	return name == "NEBULA_KEY" || name == "NEBULA_KEY_FILE" || name == "NEBULA_AGENT_SOCK" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") || strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE")
+	return name == "NEBULA_KEY" || name == "NEBULA_KEY_FILE" || name == "NEBULA_AGENT_SOCK" || name == "NEBULA_IDENTITIES" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") || strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE")
 }
 
 // ChildEnvironment returns the environment for a child process: without what
