@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/slotdata"
 	"github.com/nebula-credential/nebula/unlock/keychain"
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
@@ -21,6 +23,7 @@ type keySource struct {
 	name  string // for people, after "with"
 	flag  string // of init and key add, by which one is made a slot for
 	isSet func(*Keys) bool
+	fits  func(*Keys, nebula.Slot) bool // whether a slot may be for what is set
 
 	// key returns what opens the store, nil if nothing is set that could.
 	key func(*Keys) nebula.Key
@@ -34,10 +37,11 @@ func keySources() []keySource {
 	return []keySource{
 		{kind: nebula.SlotKeychain, name: "the keychain", flag: "--keychain",
 			isSet: func(k *Keys) bool { return k.store.key.Keychain }, key: (*Keys).keychain,
+			fits:  func(*Keys, nebula.Slot) bool { return true },
 			first: func(k *Keys) (nebula.Key, error) { return k.keychain(), nil }},
 		{kind: nebula.SlotRecipient, name: "age identities", flag: "--recipient R",
 			isSet: func(k *Keys) bool { return len(k.store.key.Identities) > 0 }, key: (*Keys).identities,
-			first: (*Keys).ownRecipient},
+			fits: (*Keys).isOwn, first: (*Keys).ownRecipient},
 	}
 }
 
@@ -98,38 +102,35 @@ func (k *Keys) ForKeychain() nebula.Key { return keychain.New() }
 
 // ownRecipient returns a key for a slot that the configured identity opens.
 func (k *Keys) ownRecipient() (nebula.Key, error) {
-	own, err := recipient.Own(k.recipientOptions(""))
+	own, _, err := recipient.Own(k.recipientOptions(""))
 	if err != nil {
 		return nil, err
 	}
-	if len(own) > 1 {
-		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: fmt.Sprintf("the identity files are for %d recipients, and a store is made with one", len(own)),
+	if len(own) != 1 {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: fmt.Sprintf("the identity files name %d recipients, and a store is made with one", len(own)),
 			Hint: "say which: nebula init --recipient R"}
 	}
 	return k.ForRecipient(own[0], nil), nil
 }
 
-// OpensHere reports whether the configuration has a key for slots of a kind.
-// Nothing is called, and no file is read.
-func (k *Keys) OpensHere(kind string) bool {
-	switch kind {
+// OpensHere reports whether the configuration has a key that may open a slot.
+// Nothing is called, and nobody asked.
+func (k *Keys) OpensHere(slot nebula.Slot) bool {
+	switch slot.Kind {
 	case nebula.SlotKeyFile:
 		files, _ := k.Files()
-		for _, path := range files {
-			if Exists(path) {
-				return true
-			}
-		}
-		return k.variable() != nil
+		return k.variable() != nil || slices.ContainsFunc(files, Exists)
 	case nebula.SlotArgon2id, nebula.SlotPBKDF2:
 		return k.PassphraseSource() != ""
 	}
-	for _, s := range keySources() {
-		if s.kind == kind {
-			return s.isSet(k)
-		}
-	}
-	return false
+	return slices.ContainsFunc(keySources(), func(s keySource) bool { return s.kind == slot.Kind && s.isSet(k) && s.fits(k, slot) })
+}
+
+// isOwn reports whether an identity may be for the recipient of a slot.
+func (k *Keys) isOwn(slot nebula.Slot) bool {
+	data, err := slotdata.ParseRecipient(slot.Data)
+	own, complete, failed := recipient.Own(k.recipientOptions(""))
+	return err == nil && (failed != nil || !complete || slices.Contains(own, data.Recipient))
 }
 
 // setIdentities takes the variable with identity files. It counts instead of

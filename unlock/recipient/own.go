@@ -1,22 +1,18 @@
 package recipient
 
-import (
-	"slices"
-
-	"github.com/nebula-credential/nebula"
-)
+import "slices"
 
 // Own returns the recipients that the identities are for, as far as the files
-// tell without a passphrase or a plugin. Errors: ErrUsage if they tell none.
-func Own(options Options) ([]string, error) {
+// tell without a passphrase or a plugin, and whether they tell all.
+func Own(options Options) (recipients []string, complete bool, err error) {
 	if err := refuseFIPS(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	k := &key{options: options}
 	if err := k.load(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var recipients []string
+	complete = len(k.held.plugin) == 0
 	add := func(recipient string) {
 		if recipient != "" && !slices.Contains(recipients, recipient) {
 			recipients = append(recipients, recipient)
@@ -27,10 +23,7 @@ func Own(options Options) ([]string, error) {
 	}
 	for _, l := range k.held.locked {
 		add(l.recipient)
+		complete = complete && l.recipient != ""
 	}
-	if recipients == nil {
-		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "the identity files do not say which recipients they are for",
-			Hint: "name the recipient: --recipient"}
-	}
-	return recipients, nil
+	return recipients, complete, nil
 }
