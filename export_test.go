@@ -68,6 +68,13 @@ func SlotsOf(e *Envelope) []Slot {
 	return slots
 }
 
+// OnlySlot returns the keyring's record with one slot of it.
+func OnlySlot(keyring *Envelope, i int) *Envelope {
+	edited := *keyring
+	edited.slots = newSlotList(keyring.slots.slots[i : i+1])
+	return &edited
+}
+
 // EditSlot returns the keyring's record with one slot changed, and the plain hash
 // of the list made right if it is to be.
 func EditSlot(t *testing.T, keyring *Envelope, i int, hashed bool, change func(*Slot)) []byte {

@@ -78,10 +78,18 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	return secret, nil
 }
 
-func (k *KeyFile) unusable(err error) error {
-	e := &Error{Kind: fileKind(err), Message: "key file " + k.Path + ": " + atomicfile.Reason(err), Err: err}
+func (k *KeyFile) unusable(err error) error { return unusableFile(k.Path, fileKind(err), err) }
+
+// unusableFile says why a key file cannot be read or made. If permissions are in
+// the way, it names them.
+func unusableFile(path string, kind Kind, err error) error {
+	e := &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
 	if wide := new(atomicfile.WideError); errors.As(err, &wide) {
 		e.Hint = wide.Fix
+	}
+	if fact, fix := atomicfile.Denial(path, err); fact != "" {
+		e.Message += "; " + fact
+		e.Hint = fix
 	}
 	return e
 }
@@ -97,7 +105,7 @@ func CreateKeyFile(path string) error {
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
-		return &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
+		return unusableFile(path, kind, err)
 	}
 	return nil
 }

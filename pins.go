@@ -241,6 +241,9 @@ func (s *Store) remember(ring *keyring) error {
 		return seen, true
 	})
 	if err != nil && KindOf(err) != ErrInvalidConfig {
+		if s.options.TrustedKey != nil { // a replaced key is noticed all the same
+			return nil
+		}
 		s.warnOnce.Do(func() {
 			s.options.Logger.Warn("the store's key cannot be remembered, so a replaced key would not be noticed", "reason", err.Error())
 		})

@@ -226,6 +226,16 @@ func TestPinsThatCannotBeWritten(t *testing.T) {
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings: %s", n, log.String())
 	}
+	// Nothing is missing if the configuration names the key.
+	info, err := s.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	s = f.pinned(t, nebula.Options{Pins: &heldPins{readOnly: true}, TrustedKey: &info.ID, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if _, err := s.Get(t.Context(), "x"); err != nil || log.Len() > 0 {
+		t.Errorf("%v, and told: %s", err, log.String())
+	}
 }
 
 // Pins of several processes that rotate and add keys at once never refuse one

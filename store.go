@@ -75,6 +75,10 @@ type Options struct {
 	// an empty store. Without it, only Init makes one.
 	FirstKey func(context.Context) (Key, error)
 
+	// Initialised is told when a Put has made the keyring: of several at once,
+	// in one process. It may be nil.
+	Initialised func()
+
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 

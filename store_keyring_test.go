@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,11 +61,15 @@ func TestInitByOneOfMany(t *testing.T) {
 
 func TestFirstKeyMakesTheKeyringOnTheFirstPut(t *testing.T) {
 	f := newEmptyFixture(t)
-	asked := 0
-	s := f.open(t, nebula.Options{FirstKey: func(context.Context) (nebula.Key, error) {
-		asked++
-		return f.key, nil
-	}})
+	asked, told := 0, 0
+	options := nebula.Options{
+		FirstKey: func(context.Context) (nebula.Key, error) {
+			asked++
+			return f.key, nil
+		},
+		Initialised: func() { told++ },
+	}
+	s := f.open(t, options)
 	_, err := s.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrNotFound)
 	if asked > 0 {
@@ -72,11 +77,34 @@ func TestFirstKeyMakesTheKeyringOnTheFirstPut(t *testing.T) {
 	}
 	put(t, s, "x", "1", nebula.PutOptions{})
 	put(t, s, "y", "1", nebula.PutOptions{})
-	if asked != 1 {
-		t.Errorf("the first key was asked for %d times", asked)
+	if asked != 1 || told != 1 {
+		t.Errorf("the first key was asked for %d times, and a new store told of %d times", asked, told)
 	}
 	if c := get(t, f.Store, "x"); string(c.Secret.Reveal()) != "1" {
 		t.Errorf("another process reads %q", c.Secret.Reveal())
+	}
+}
+
+// Of many that put at once, one makes the store and says so.
+func TestFirstPutByOneOfMany(t *testing.T) {
+	f := newEmptyFixture(t)
+	var told atomic.Int64
+	var all sync.WaitGroup
+	for i := range 8 {
+		s := f.open(t, nebula.Options{
+			FirstKey:    func(context.Context) (nebula.Key, error) { return f.key, nil },
+			Initialised: func() { told.Add(1) },
+		})
+		all.Go(func() {
+			id := nebula.ID(fmt.Sprintf("x%d", i))
+			if _, err := s.Put(t.Context(), id, nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := told.Load(); n != 1 {
+		t.Errorf("%d say that they made the store", n)
 	}
 }
 

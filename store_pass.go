@@ -34,7 +34,8 @@ type recordPass struct {
 type lookFunc func(ctx context.Context, name Name) (unreadable, err error)
 
 func (p *recordPass) run(ctx context.Context, look lookFunc) error {
-	pager := p.store.provider.List(ctx, Filter{})
+	// A backend may leave out of a plain list what it is to delete later.
+	pager := p.store.provider.List(ctx, Filter{WithMetadata: true})
 	defer pager.Close()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(p.store.options.MaxConcurrency)
@@ -115,7 +116,7 @@ func (p *recordPass) report(id ID, unreadable error) {
 func (p *recordPass) retrieve(ctx context.Context, name Name, rule openRule) (r Record, key *seal.Key, unreadable, err error) {
 	r, err = p.store.provider.Retrieve(ctx, name)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNotARecord): // nothing of this store's
 		return r, key, errGone, nil
 	case isUnreadable(err), KindOf(err) == ErrPermissionDenied:
 		return r, key, err, nil

@@ -219,6 +219,34 @@ func TestResumeDoesNotWaitAnew(t *testing.T) {
 	}
 }
 
+// The time that a pass takes is part of the waiting; but the last pass begins
+// when all of it is over.
+func TestRotateWaitsBesideItsPasses(t *testing.T) {
+	for _, test := range []struct {
+		page, waits time.Duration
+		passes      int
+	}{
+		{0, 2 * time.Minute, 3},
+		{20 * time.Second, 40 * time.Second, 3}, // a pass has two pages
+		{time.Minute, 0, 2},
+	} {
+		r := newRemote()
+		s, _ := r.initialised(t)
+		put(t, s, "x", "v", nebula.PutOptions{})
+		pages := 0
+		r.listed = func(context.Context) error {
+			pages++
+			r.clock.advance(test.page)
+			return nil
+		}
+		var waited time.Duration
+		_, err := s.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(w nebula.RotateWait) { waited += w.Duration }})
+		if err != nil || waited != test.waits || pages != 2*test.passes {
+			t.Errorf("with %v a page it waited %v, %d pages, %v", test.page, waited, pages, err)
+		}
+	}
+}
+
 func TestRotateLosesNoWriteThatComesBetween(t *testing.T) {
 	r := newRemote()
 	admin, key := r.initialised(t)

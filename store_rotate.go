@@ -142,7 +142,8 @@ func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (Ro
 		if !held.rotating || KeyID(held.current.ID()) != key {
 			return result, nil
 		}
-		wait := s.settledAt(held).Sub(s.options.Now())
+		settled := s.settledAt(held)
+		early := s.options.Now().Before(settled)
 		pass := newSweep(s, held.keyring, options, result.Sealed)
 		err = pass.run(ctx, pass.sealOne)
 		sealed := int(pass.sealed.Load())
@@ -155,8 +156,8 @@ func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (Ro
 		case err != nil, sealed > 0:
 		case len(unwilling) > 0:
 			err = refuse(unwilling, "the rotation has not ended, since these cannot be read", "nebula key rotate --resume")
-		case wait > 0:
-			err = s.settle(ctx, wait, options)
+		case early:
+			err = s.settle(ctx, settled.Sub(s.options.Now()), options)
 		default:
 			err = s.endRotation(ctx, key)
 		}
@@ -190,7 +191,11 @@ func (s *Store) settleTime() time.Duration {
 	return settleTime + s.description.ListLag
 }
 
+// settle waits, unless the pass before it took as long.
 func (s *Store) settle(ctx context.Context, wait time.Duration, options RotateOptions) error {
+	if wait <= 0 {
+		return nil
+	}
 	if options.Waiting != nil {
 		reason := "writers that may still hold the old key"
 		switch {

@@ -217,8 +217,12 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring
 		return nil, err
 	}
 	_, err = s.initialise(ctx, key)
-	if err != nil && !errors.Is(err, ErrAlreadyExists) { // another process came first
+	switch {
+	case errors.Is(err, ErrAlreadyExists): // another process came first
+	case err != nil:
 		return nil, err
+	case s.options.Initialised != nil:
+		s.options.Initialised()
 	}
 	return s.freshKeyring(ctx, &prefetch{})
 }

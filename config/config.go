@@ -10,9 +10,9 @@ import (
 // DefaultStore is the name of the store that [storage] describes.
 const DefaultStore = "default"
 
-// Config is a configuration that was read.
+// Config is the configuration that [Load] read.
 type Config struct {
-	Path        string // of the file; "" where the environment names no place for one
+	Path        string // of the file; "" if the environment names no place for one
 	Found       bool   // whether there is such a file
 	CompleteIDs bool   // [completion] ids
 
@@ -24,13 +24,13 @@ type Config struct {
 	fields    *fields
 }
 
-// store is what the configuration says of one store.
+// store is the configuration of one store.
 type store struct {
 	name     string
 	shared   sharedKeys
 	key      keyKeys
 	source   passphraseKeys
-	sections map[string]any // by provider; pointers to its configuration
+	sections map[string]any // a pointer to the configuration of each provider, by its name
 
 	trusted *nebula.KeyID // key.id
 }
@@ -44,7 +44,7 @@ func (s *store) directory() string {
 	return ""
 }
 
-// sharedKeys stand in [storage] whatever the provider is.
+// sharedKeys are the keys of [storage] that all providers have.
 type sharedKeys struct {
 	Provider       string `koanf:"provider"`
 	Scope          string `koanf:"scope"`
@@ -54,12 +54,12 @@ type sharedKeys struct {
 	MaxConcurrency int    `koanf:"max_concurrency"`
 }
 
-// keyKeys stand in [key] and in [stores.NAME.key].
+// keyKeys are the keys of [key] and of [stores.NAME.key].
 type keyKeys struct {
 	File  string   `koanf:"file"`
-	Files []string `koanf:"files"` // more of them
+	Files []string `koanf:"files"` // in addition to File
 
-	bare           []string // those of which a variable gave a mere name
+	bare           []string // the files that a variable gave as a mere name
 	ID             string   `koanf:"id"` // of the data key that the store must have
 	AllowGroupRead bool     `koanf:"allow_group_read"`
 	Identities     []string `koanf:"identities"` // files
@@ -69,7 +69,7 @@ type keyKeys struct {
 	Agent          bool     `koanf:"agent"`  // whether one is asked for the data key
 }
 
-// passphraseKeys stand in [stores.NAME.key] alone. The default store has
+// passphraseKeys are keys of [stores.NAME.key] only. The default store has
 // variables for them.
 type passphraseKeys struct {
 	File    string `koanf:"passphrase_file"`
@@ -80,17 +80,17 @@ type completionKeys struct {
 	IDs bool `koanf:"ids"`
 }
 
-// Source says where a configuration comes from.
+// Source says where [Load] gets a configuration from.
 type Source struct {
 	File    string   // of the flag --config; "" for the usual places
 	Environ []string // as of os.Environ
-	Store   string   // the store whose provider is checked too; "" is the default one, "*" all of them
+	Store   string   // the store whose provider settings are checked; "" is the default store, "*" is all
 
-	Providers []Registration // those that can be named; nil: [Providers]
+	Providers []Registration // that the configuration can name; nil: [Providers]
 }
 
-// Load reads the configuration. What it returns beside an error can be asked
-// for Path, Found and Strangers alone.
+// Load reads the configuration. It returns a Config with an error too; then
+// only Path, Found and Strangers may be used.
 func Load(source Source) (*Config, error) {
 	env := newEnvironment(source.Environ)
 	path, named := locate(source.File, env)
@@ -114,8 +114,8 @@ func Load(source Source) (*Config, error) {
 // Names returns the stores' names, sorted.
 func (c *Config) Names() []string { return slices.Sorted(maps.Keys(c.stores)) }
 
-// Provider returns the name of a store's provider, or "" where there is no
-// such store.
+// Provider returns the name of a store's provider, or "" if there is no such
+// store.
 func (c *Config) Provider(name string) string {
 	if s, ok := c.stores[orDefault(name)]; ok {
 		return s.shared.Provider

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// assign sets v to raw, what TOML or a variable (then always a string) gave. It
-// returns what would be allowed where raw is not, and "" where it is.
+// assign sets v to raw, which comes from TOML or from a variable (then it is a
+// string). It returns "" or, if raw is not allowed, what would be.
 func assign(v reflect.Value, raw any, isText bool) (allowed string) {
 	if isText && v.Kind() != reflect.String {
 		raw = parseText(v, raw.(string))
@@ -119,8 +119,8 @@ func assignMap(v reflect.Value, raw any) string {
 	return ""
 }
 
-// parseText gives the text of a variable the type that TOML would have given
-// it, if it can.
+// parseText converts the text of a variable to the type that TOML would have
+// given it, if it can.
 func parseText(v reflect.Value, text string) any {
 	switch {
 	case v.Type() == durationType():
@@ -156,7 +156,8 @@ func parseText(v reflect.Value, text string) any {
 	return text
 }
 
-// display shows a wrong value: quoted, since it may hold anything, and cut.
+// display returns a wrong value for a message: quoted, since it may hold
+// anything, and shortened.
 func display(raw any) string {
 	const maxShown = 60
 	var text string

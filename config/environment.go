@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// environment is the environment of the process, which is injected so that it
-// can be another one in a test.
+// environment is the environment of the process. It is injected, so that tests
+// can use another one.
 type environment map[string]string
 
 func newEnvironment(environ []string) environment {
@@ -18,7 +18,7 @@ func newEnvironment(environ []string) environment {
 			continue
 		}
 		if runtime.GOOS == "windows" {
-			name = strings.ToUpper(name) // where case does not matter
+			name = strings.ToUpper(name) // Windows ignores the case
 		}
 		env[name] = value
 	}
@@ -33,7 +33,7 @@ func (e environment) lookup(name string) (string, bool) {
 // get is os.Getenv for this environment.
 func (e environment) get(name string) string { return e[name] }
 
-// home returns the home directory, or "" where the environment names none.
+// home returns the home directory, or "" if the environment names none.
 func (e environment) home() string {
 	if runtime.GOOS == "windows" {
 		return e["USERPROFILE"]
@@ -41,9 +41,9 @@ func (e environment) home() string {
 	return e["HOME"]
 }
 
-// directory returns where the configuration and the key lie by default, or ""
-// where the environment does not tell. XDG_CONFIG_HOME counts on every
-// platform; one that is not absolute is to be ignored, its specification says.
+// directory returns the default directory of the configuration and the key, or
+// "" if the environment does not tell. XDG_CONFIG_HOME counts on every platform;
+// its specification says to ignore a path that is not absolute.
 func (e environment) directory() string {
 	if base := e["XDG_CONFIG_HOME"]; filepath.IsAbs(base) {
 		return filepath.Join(base, "nebula")
@@ -64,7 +64,7 @@ func (e environment) directory() string {
 	return filepath.Join(base, "nebula")
 }
 
-// stateDirectory returns where known_stores lies, or "" where the environment
+// stateDirectory returns the directory of known_stores, or "" if the environment
 // does not tell.
 func (e environment) stateDirectory() string {
 	if base := e["XDG_STATE_HOME"]; filepath.IsAbs(base) {
@@ -86,7 +86,7 @@ func (e environment) stateDirectory() string {
 	return filepath.Join(base, "nebula")
 }
 
-// expand puts the home directory in the place of a leading ~/.
+// expand replaces a leading ~/ by the home directory.
 func (e environment) expand(path string) string {
 	rest, ok := strings.CutPrefix(path, "~/")
 	if home := e.home(); ok && home != "" {

@@ -8,18 +8,19 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/statefile"
 )
 
 // knownStores is the name of the file with the pins.
 const knownStores = "known_stores"
 
-// unwrittenPins remember nothing new: to examine a store changes nothing.
+// unwrittenPins never writes a pin: examining a store must change nothing.
 type unwrittenPins struct{ nebula.Pins }
 
 func (unwrittenPins) Update(string, func(nebula.Pin, bool) (nebula.Pin, bool)) error { return nil }
 
-// CheckState examines where the data key of a store is remembered. It writes
-// nothing.
+// CheckState examines the file in which the data key of a store is remembered.
+// It writes nothing.
 func (c *Config) CheckState(name string) nebula.Finding {
 	f := nebula.Finding{Check: "state", Severity: nebula.SeverityOK}
 	warn := func(message, fix string) nebula.Finding {
@@ -29,11 +30,16 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	}
 	dir := c.env.stateDirectory()
 	s, err := c.find(name)
-	switch {
-	case err == nil && s.trusted != nil:
-		f.Message = "nothing is remembered: the configuration names the data key"
-		return f
-	case dir == "":
+	named := err == nil && s.trusted != nil
+	if named {
+		// What is remembered tells an older copy of the keyring. That nothing can
+		// be is no problem: a container is often made so.
+		warn = func(message, _ string) nebula.Finding {
+			f.Message = "nothing is remembered (" + message + "): the configuration names the data key"
+			return f
+		}
+	}
+	if dir == "" {
 		return warn("there is no home directory", "set XDG_STATE_HOME, or name the data key with NEBULA_KEY_ID or id in [key]")
 	}
 	path := filepath.Join(dir, knownStores)
@@ -43,11 +49,11 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	}
 	_, _, err = nebula.NewPinFile(path).Load("")
 	var e *nebula.Error
-	switch problem := unmakable(dir); {
+	switch problem := whyUnwritten(path); {
 	case errors.As(err, &e) && e.Kind == nebula.ErrInvalidConfig:
 		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, e.Kind, e.Message, e.Hint
 	case problem != "":
-		return warn(problem, "make "+dir+" a directory of yours, or set XDG_STATE_HOME")
+		return warn(problem, "let "+dir+" be a directory of yours, on a file system that locks, or set XDG_STATE_HOME to one")
 	case errors.As(err, &e):
 		return warn(e.Message, e.Hint)
 	}
@@ -55,6 +61,23 @@ func (c *Config) CheckState(name string) nebula.Finding {
 		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, nebula.ErrInvalidConfig, dir+": "+stat.Writable(), atomicfile.RestrictDir(dir)
 	}
 	return f
+}
+
+// whyUnwritten says why a file of state cannot be written, or returns "".
+func whyUnwritten(path string) string {
+	if problem := unmakable(filepath.Dir(path)); problem != "" {
+		return problem
+	}
+	dir, err := atomicfile.Open(filepath.Dir(path))
+	if err != nil {
+		return "" // it is not there yet
+	}
+	defer dir.Close()
+	name := filepath.Base(path)
+	if _, err := dir.ProbeLock(statefile.LockName(name), name); err != nil {
+		return filepath.Dir(path) + ": " + atomicfile.Reason(err)
+	}
+	return ""
 }
 
 // unmakable says why no file can be made in a directory, which is made itself if

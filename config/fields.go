@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// field is a setting: where its value goes, and where it came from.
+// field is a setting: a pointer to its value, and where the value came from.
 type field struct {
 	key    string // storage.local.base_path
 	value  reflect.Value
@@ -15,7 +15,7 @@ type field struct {
 
 const fromDefault = "default"
 
-// sensitive reports whether the value is kept out of messages and of show.
+// sensitive reports whether messages and show must hide the value.
 func (f *field) sensitive() bool { return leaf(f.key) == "passphrase_command" }
 
 // isPath reports whether the value names a file or directory.
@@ -28,14 +28,14 @@ func (f *field) isPath() bool {
 	}
 }
 
-// namesSecret reports whether the file that the value names holds a secret,
-// which may have been put there itself.
+// namesSecret reports whether the value names a file with a secret. People
+// sometimes set the secret itself in the place of the file.
 func (f *field) namesSecret() bool {
 	name := leaf(f.key)
 	return name == "file" || name == "files" || name == "identities" || strings.HasSuffix(name, "_file")
 }
 
-// show gives a value for a message.
+// show returns a value for a message.
 func (f *field) show(raw any) string {
 	text, isText := raw.(string)
 	switch {
@@ -45,20 +45,21 @@ func (f *field) show(raw any) string {
 	return display(raw)
 }
 
-// isKeyID reports the ids of data keys: a key may have been put there instead.
+// isKeyID reports whether the value is the id of a data key. People sometimes
+// set a key instead.
 func (f *field) isKeyID() bool { return strings.HasSuffix(f.key, "key.id") }
 
 func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
-// fields are the known keys, in the order of their making.
+// fields are the known keys, in the order in which they were added.
 type fields struct {
 	byKey    map[string]*field
 	order    []*field
 	sections map[string]bool
 }
 
-// add makes the fields of target, a pointer to a struct, known below prefix.
-// A field without a koanf tag cannot be set.
+// add adds the fields of target, a pointer to a struct, below prefix. A field
+// without a koanf tag cannot be set.
 func (fs *fields) add(prefix string, target any) {
 	fs.sections[prefix] = true
 	v := reflect.ValueOf(target).Elem()
@@ -78,7 +79,7 @@ func (fs *fields) add(prefix string, target any) {
 	}
 }
 
-// below returns the names that can stand in a section.
+// below returns the names of the keys of a section.
 func (fs *fields) below(section string) []string {
 	prefix := ""
 	if section != "" {
@@ -99,5 +100,5 @@ func (fs *fields) below(section string) []string {
 	return names
 }
 
-// durationType is told from the other integers: it is written as 5s.
+// durationType: unlike other integers, durations are written as 5s.
 func durationType() reflect.Type { return reflect.TypeFor[time.Duration]() }

@@ -12,11 +12,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// maxFileSize is far beyond any configuration.
+// maxFileSize, in bytes, is far beyond any configuration.
 const maxFileSize = 1 << 20
 
-// locate returns the configuration's path and whether somebody named it: then
-// it must be there.
+// locate returns the configuration's path and whether a flag or a variable names
+// it: then the file must exist.
 func locate(flag string, env environment) (path string, named bool) {
 	if flag != "" {
 		return flag, true
@@ -50,7 +50,7 @@ func readFile(path string, named bool) (text []byte, found bool, err error) {
 	case !info.Mode().IsRegular():
 		return nil, true, fileError(path, "not a regular file", "")
 	}
-	// Who can write it can point a token at a host of theirs.
+	// Anyone who can write it could have a token sent to a host of theirs.
 	problem, fix, err := writableByOthers(path, f)
 	if err != nil {
 		return nil, true, unreadableFile(path, err)
@@ -68,7 +68,7 @@ func readFile(path string, named bool) (text []byte, found bool, err error) {
 	return text, true, nil
 }
 
-// openFile does not wait for the writer of a FIFO.
+// openFile opens a file. It does not wait for the writer of a FIFO.
 func openFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
@@ -80,10 +80,18 @@ func fileError(path, problem, fix string) error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration", Message: path + ": " + problem, Hint: fix}
 }
 
-// unreadableFile says why the system does not let us read the file.
+// unreadableFile returns the error for a file that the system does not let us
+// read.
 func unreadableFile(path string, err error) error {
+	unreadable := &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + atomicfile.Reason(err), Err: err}
 	if LooksLikeKey(path) {
-		path = hidden
+		unreadable.Message = hidden + ": " + atomicfile.Reason(err)
+		return unreadable
 	}
-	return &nebula.Error{Kind: FileKind(err), Op: "configuration", Message: path + ": " + atomicfile.Reason(err), Err: err}
+	fact, fix := atomicfile.Denial(path, err)
+	if fact != "" {
+		unreadable.Message += "; " + fact
+		unreadable.Hint = fix
+	}
+	return unreadable
 }

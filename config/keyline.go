@@ -7,10 +7,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// envKey holds the line of a key file.
+// envKey is the variable that holds the line of a key file.
 const envKey = "NEBULA_KEY"
 
-// keyLine is the key in a variable: the line of a key file.
+// keyLine is the key in a variable, which holds the line of a key file.
 type keyLine struct{ text string }
 
 // String names the key in messages.

@@ -12,21 +12,22 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Keys knows where the keys of one store are looked for.
+// Keys finds the keys of one store.
 type Keys struct {
 	store       *store
 	env         environment
 	options     OpenOptions
 	description nebula.Description
-	asked       int // times that a person was, for the passphrase
+	first       FirstKey // of a store that is being made
+	asked       int      // times that a person was, for the passphrase
 }
 
-// FirstKey is the key with which a store is made.
+// FirstKey is the first key of a new store.
 type FirstKey struct {
 	nebula.Key
 	File     string // of a key file; "" for another key
 	Made     bool   // whether the file was made just now
-	Variable string // that holds the key; "" for another key
+	Variable string // the variable that holds the key; "" for another key
 	Source   string // what keeps the secret of a slot, such as "the keychain"; "" for another key
 }
 
@@ -52,7 +53,7 @@ func (k *Keys) all() []nebula.Key {
 // maxTries is how often a person may type a passphrase.
 const maxTries = 3
 
-// passphrase returns the key of its source, or of a person.
+// passphrase returns the key of the passphrase source, or of a person's input.
 func (k *Keys) passphrase() *nebula.Passphrase {
 	if name := k.PassphraseSource(); name != "" {
 		return &nebula.Passphrase{Source: k.Passphrase, Name: name}
@@ -76,8 +77,8 @@ func (k *Keys) keyFile(path string, optional bool) nebula.Key {
 	return file
 }
 
-// bareFile is a key file of which a variable gave a mere name. One that is not
-// there may be no name at all, but a secret.
+// bareFile is a key file that a variable gave as a mere name, without a
+// directory. If there is no such file, the text may be a secret instead.
 type bareFile struct{ *nebula.KeyFile }
 
 func (f bareFile) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
@@ -107,8 +108,8 @@ func (k *Keys) named() []string {
 	return paths
 }
 
-// Files returns the paths of the key files, or the default one, which need not
-// be there. There are none where there is no place for one.
+// Files returns the paths of the key files, or the default one, which may not
+// exist. It returns none if the environment names no place for the default one.
 func (k *Keys) Files() (paths []string, isDefault bool) {
 	if named := k.named(); len(named) > 0 {
 		return named, false
@@ -126,16 +127,16 @@ func defaultKeyFile(env environment) string {
 	return ""
 }
 
-// ReadFile reports what is wrong with the key file, if anything is.
+// ReadFile fails if the key file cannot be used.
 func (k *Keys) ReadFile(ctx context.Context, path string) error {
 	_, err := k.keyFile(path, false).Secret(ctx, nebula.Slot{})
 	return err
 }
 
-// First returns the key that a store gets where nobody asks for another one:
-// of the key that is named, a file or a variable, else of a passphrase whose
-// source is set, else of the default key file. An existing valid file is used, a
-// missing one made. It fails with ErrUsage where several keys are named.
+// First returns the first key of a new store, if nobody asks for another one:
+// the key file or variable that is named, else the passphrase whose source is
+// set, else the default key file. A file that exists must be valid and is used;
+// a missing one is made. First fails with ErrUsage if several keys are named.
 func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 	files, isDefault := k.Files()
 	variable, configured := k.variable(), k.configured()
@@ -215,8 +216,8 @@ func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
 	return FirstKey{Key: k.keyFile(path, false), File: path, Made: made}, nil
 }
 
-// MayAdd refuses to add a key to a store whose keyring can be made and not be
-// changed, before a key file is made for it.
+// MayAdd fails if the store's keyring can be made but not changed, so that no
+// key file is made in vain.
 func (k *Keys) MayAdd() error {
 	if !k.description.NoPreconditions {
 		return nil
@@ -226,14 +227,26 @@ func (k *Keys) MayAdd() error {
 		Hint:    "set enable_locking = true for it; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
-// firstKey is First for a store that is made by its first put.
+// firstKey is First for a store that is made by its first put. A key file that
+// was made is told of at once: it stays, whatever becomes of the store.
 func (k *Keys) firstKey(ctx context.Context) (nebula.Key, error) {
 	key, err := k.First(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k.options.Tell("new store: " + k.Place() + "\n" + key.Explain())
+	if key.Made {
+		k.options.Tell(key.Explain())
+	}
+	k.first = key
 	return key.Key, nil
+}
+
+// initialised tells of a store that was made by its first put.
+func (k *Keys) initialised() {
+	k.options.Tell("new store: " + k.Place())
+	if !k.first.Made {
+		k.options.Tell(k.first.Explain())
+	}
 }
 
 // Place names the store for a person.
@@ -244,7 +257,7 @@ func (k *Keys) Place() string {
 	return k.description.Provider + ", " + k.description.Address
 }
 
-// Explain says what the key is, where, and how to keep it.
+// Explain tells a person what the key is, where it is, and how to keep it.
 func (f FirstKey) Explain() string {
 	switch {
 	case f.Variable != "":
@@ -264,7 +277,7 @@ func (f FirstKey) Explain() string {
 		"back up: copy the key file to a safe place, apart from the store"
 }
 
-// Where says where keys are looked for.
+// Where tells a person where the store looks for keys.
 func (k *Keys) Where() string {
 	var places []string
 	files, _ := k.Files()
@@ -284,7 +297,7 @@ func (k *Keys) Where() string {
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }
 
-// CheckPassphrases tells what is wrong with the files with passphrases.
+// CheckPassphrases examines the files that hold passphrases.
 func (k *Keys) CheckPassphrases() []nebula.Finding {
 	paths := []string{k.store.source.File, k.env.get(envNewPassphraseFile)}
 	if k.store.name == DefaultStore {
@@ -295,7 +308,7 @@ func (k *Keys) CheckPassphrases() []nebula.Finding {
 		path = k.env.expand(path)
 		info, err := os.Stat(path)
 		if path == "" || err != nil || !info.Mode().IsRegular() {
-			continue // a pipe can be read once
+			continue // a pipe can be read only once
 		}
 		f, err := k.openSecret(path)
 		if err == nil {

@@ -18,8 +18,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// loader puts a configuration together, a layer on the other, and notes what
-// is wrong on the way.
+// loader builds a configuration layer by layer and collects the problems.
 type loader struct {
 	config   *Config
 	fields   *fields
@@ -56,7 +55,7 @@ func (l *loader) addStore(name, section string) *store {
 	return s
 }
 
-// readText takes the text of the file.
+// readText parses the text of the file and sets the fields.
 func (l *loader) readText(text []byte) {
 	layer := koanf.New(".")
 	if err := layer.Load(rawbytes.Provider(text), toml.Parser()); err != nil {
@@ -69,7 +68,7 @@ func (l *loader) readText(text []byte) {
 	l.config.CompleteIDs = l.complete.IDs
 }
 
-// where names the file and, where the parser knows it, the line.
+// where names the file and, if the parser knows it, the line.
 func (l *loader) where(err error) string {
 	var at *tomlv2.DecodeError
 	if !errors.As(err, &at) {
@@ -79,7 +78,7 @@ func (l *loader) where(err error) string {
 	return fmt.Sprintf("%s:%d:%d", l.config.Path, line, column)
 }
 
-// addNamed makes the stores known that the file names.
+// addNamed adds the stores that the file names.
 func (l *loader) addNamed(raw map[string]any) {
 	stores, _ := raw["stores"].(map[string]any) // another type is found by walk
 	for _, name := range slices.Sorted(maps.Keys(stores)) {
@@ -95,7 +94,7 @@ func (l *loader) addNamed(raw map[string]any) {
 			l.fields.add(section+".key", &s.source)
 			continue
 		}
-		delete(stores, name) // said once is enough
+		delete(stores, name) // report it once
 	}
 }
 
@@ -103,7 +102,7 @@ func isStoreName(s string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`).MatchString(s)
 }
 
-// walk takes what stands in a table of the file.
+// walk sets the fields that a table of the file names.
 func (l *loader) walk(section string, table map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		key, raw := name, table[name]
@@ -138,7 +137,8 @@ func (l *loader) unknown(section, name string) {
 	l.problems.add(l.config.Path, "%s%s: unknown key%s", where, shown, l.meant(section, name))
 }
 
-// meant suggests a key: one of the same section, or of the same name elsewhere.
+// meant suggests a key for a misspelt one: from the same section, or of the same
+// name in another section.
 func (l *loader) meant(section, name string) string {
 	if text := suggest(name, l.fields.below(section)); text != "" {
 		return text
@@ -151,14 +151,14 @@ func (l *loader) meant(section, name string) string {
 	return ""
 }
 
-// areRivals reports whether a section is one provider's and a key another's,
-// where the key does not help.
+// areRivals reports whether a section belongs to one provider and a key to
+// another: then suggesting the key does not help.
 func (l *loader) areRivals(section, key string) bool {
 	a, b := l.providerOf(section), l.providerOf(key)
 	return a != "" && b != "" && a != b
 }
 
-// providerOf returns the provider whose settings a key or section is of, or "".
+// providerOf returns the provider that a key or section belongs to, or "".
 func (l *loader) providerOf(key string) string {
 	parts := strings.Split(key, ".")
 	if parts[0] == "stores" {
@@ -170,8 +170,8 @@ func (l *loader) providerOf(key string) string {
 	return ""
 }
 
-// checkStores checks what holds for every store, and has the selected one's
-// provider check its own settings.
+// checkStores checks the rules that hold for all stores, and the provider
+// settings of the selected one.
 func (l *loader) checkStores(selected string) {
 	for _, name := range l.config.Names() {
 		s := l.config.stores[name]
@@ -205,7 +205,7 @@ func (l *loader) checkStores(selected string) {
 	}
 }
 
-// checkText checks a text that goes into the metadata of credentials.
+// checkText checks a text that becomes metadata of credentials.
 func (l *loader) checkText(key, text string) {
 	at := time.Unix(0, 0)
 	if (nebula.Metadata{CreatedAt: at, LastModified: at, Scope: text}).Validate() != nil {
@@ -225,7 +225,7 @@ func (l *loader) checkKeyID(s *store, key string) {
 	s.trusted = &id
 }
 
-// wrong notes a value that is not allowed, and where it was set.
+// wrong reports a value that is not allowed, and where it was set.
 func (l *loader) wrong(key, shown, allowed string) {
 	switch origin := l.fields.byKey[key].origin; origin {
 	case fromDefault:
@@ -245,7 +245,7 @@ func (l *loader) whereSection(section string) string {
 	return "[" + section + "]"
 }
 
-// validate has the store's provider check its settings. No provider is made.
+// validate checks the provider settings of a store. It makes no provider.
 func (c *Config) validate(s *store) error {
 	r, err := c.providers.find(s.shared.Provider)
 	if err != nil {

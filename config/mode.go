@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/secretfile"
 )
 
-// writableByOthers says who else can write an open file and how to mend that,
-// or nothing.
+// writableByOthers says who else can write an open file and how to change that.
+// It returns "" if nobody else can.
 func writableByOthers(path string, f *os.File) (problem, fix string, err error) {
 	problem, err = atomicfile.WritableFile(f)
 	if problem != "" {
@@ -18,8 +18,9 @@ func writableByOthers(path string, f *os.File) (problem, fix string, err error) 
 	return problem, fix, err
 }
 
-// openSecret opens a file that holds a secret. A regular one must be open to its
-// owner alone, and with group to its group; a pipe belongs to who made it.
+// openSecret opens a file that holds a secret. Only the owner may have access to
+// a regular file, and with group its group too. For a pipe, its maker is
+// responsible.
 func openSecret(path string, group bool) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {

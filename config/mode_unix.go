@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// unwritable returns the command that leaves writing a file to its owner, who
-// has to be the user or root.
+// unwritable returns the command after which only the owner, the user or root,
+// can write a file.
 func unwritable(path string, f *os.File) string {
 	me := os.Geteuid()
 	if info, err := f.Stat(); err == nil {
@@ -28,5 +28,5 @@ func unwritable(path string, f *os.File) string {
 // mayWrite reports whether files can be made in a directory.
 func mayWrite(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
 
-// isBelowFile reports a path that leads through a file.
+// isBelowFile reports whether an error says that a path leads through a file.
 func isBelowFile(err error) bool { return errors.Is(err, unix.ENOTDIR) }

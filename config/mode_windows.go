@@ -6,11 +6,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// unwritable returns the command that leaves a file to its owner.
+// unwritable returns the command after which only the owner can write a file.
 func unwritable(path string, _ *os.File) string { return atomicfile.Restrict(path) }
 
-// mayWrite says yes: what an access list allows in the end is not looked at.
+// mayWrite reports true: it does not evaluate access lists.
 func mayWrite(string) bool { return true }
 
-// isBelowFile is not told apart here: such a path does not exist.
+// isBelowFile reports false: Windows only says that such a path does not exist.
 func isBelowFile(error) bool { return false }

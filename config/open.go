@@ -16,54 +16,53 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// OpenOptions goes with [Config.Open]: what opening a store needs of the
-// process. The zero value asks nobody, says nothing and observes nothing.
+// OpenOptions are the options of [Config.Open]. The zero value asks nobody,
+// prints nothing and observes nothing.
 type OpenOptions struct {
-	// Provider options reach the New of the store's provider, whichever the
-	// configuration chooses: metrics, spans, a log line for each operation.
+	// Provider options for the New of the provider that the configuration
+	// chooses: metrics, spans, a log line for each operation.
 	//
 	//	Provider: []provider.Option{provider.WithMetrics(m), otel.WithTracer(t), provider.WithLogger(l)}
 	Provider []provider.Option
 
-	// Ask asks a person at the controlling terminal for something hidden. It
-	// fails with ErrNoTerminal if nobody can be asked. nil: nobody can.
+	// Ask asks a person at the controlling terminal for hidden input. It fails
+	// with ErrNoTerminal if there is no terminal. nil: there is none.
 	Ask func(ctx context.Context, question string) ([]byte, error)
 
-	// Tell says something that a person should know, one or several lines. nil:
-	// it goes to Logger.
+	// Tell tells a person something that they should know, in one or several
+	// lines. nil: it goes to Logger.
 	Tell func(text string)
 
-	// Stderr is where programs write that are run for a passphrase or a login.
-	// nil: nowhere.
+	// Stderr is the standard error of programs that are run for a passphrase or a
+	// login. nil: their output is dropped.
 	Stderr io.Writer
 
 	// Logger gets the warnings of the store and its provider. nil: they are
 	// dropped.
 	Logger *slog.Logger
 
-	// OneShot says that the process makes a few calls and ends: no provider
-	// then keeps a login alive in the background.
+	// OneShot says that the process makes a few calls and ends: the provider
+	// renews no login in the background.
 	OneShot bool
 
-	// Examine says that the store is only looked at: its data key is not
-	// remembered.
+	// Examine says that opening the store must change nothing: its data key is
+	// not remembered.
 	Examine bool
 
-	// CommandTimeout is how long a passphrase command, or the writer of a pipe in
-	// the place of a passphrase file, may take: 0 is 30 seconds,
-	// less than that is for ever.
+	// CommandTimeout is how long a passphrase command may take, or the writer if
+	// the passphrase file is a pipe. 0 is 30 seconds; a negative value is no
+	// limit.
 	CommandTimeout time.Duration
 
-	// Pause, if it is not nil, says that a person or another program is waited
-	// for, until the function that it returns is called.
+	// Pause is called before waiting for a person or another program, and resume
+	// after it, so that the wait does not count against a deadline. May be nil.
 	Pause func() (resume func())
 
-	// Environ is the environment of the process, for its children. nil: that of
-	// [Source].
+	// Environ is the environment for child processes. nil: that of [Source].
 	Environ []string
 }
 
-// withDefaults fills in what is nil.
+// withDefaults replaces nil fields by their defaults.
 func (o OpenOptions) withDefaults(environ []string) OpenOptions {
 	if o.Ask == nil {
 		o.Ask = func(context.Context, string) ([]byte, error) { return nil, ErrNoTerminal }
@@ -98,13 +97,13 @@ type Opened struct {
 	*nebula.Store
 	Name  string
 	Keys  *Keys
-	guard string // path of the rollback guard; "" where there is none
+	guard string // path of the rollback guard; "" if there is none
 
 	MaxConcurrency int // credentials that a command works on at once
 }
 
-// CheckGuard examines the file of the rollback guard. It reports false where
-// the store has none.
+// CheckGuard examines the file of the rollback guard. It reports false if the
+// store has none.
 func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 	if o.guard == "" {
 		return nebula.Finding{}, false
@@ -112,9 +111,12 @@ func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 	f := nebula.Finding{Check: "rollback guard", Severity: nebula.SeverityOK, Message: o.guard}
 	_, _, err := nebula.NewGuardFile(o.guard).Load(o.Keys.description.Address, "")
 	var e *nebula.Error
-	switch {
+	switch problem := whyUnwritten(o.guard); {
 	case errors.As(err, &e):
 		f.Severity, f.Kind, f.Message, f.Fix = nebula.SeverityError, e.Kind, e.Message, e.Hint
+	case problem != "":
+		f.Severity, f.Kind, f.Message = nebula.SeverityError, nebula.ErrPermissionDenied, problem+": no new state of a credential can be noted"
+		f.Fix = "let " + o.guard + " be written, or name another place with rollback_guard in [storage]"
 	case !Exists(o.guard):
 		f.Message = "none yet; it would be " + o.guard
 	}
@@ -126,8 +128,8 @@ func (c *Config) Open(ctx context.Context, name string, options OpenOptions) (*O
 	return c.open(ctx, name, options, true)
 }
 
-// OpenWithoutKeys opens a store to look at it or to initialise it: nothing
-// sealed can be read, and nobody is asked for a passphrase.
+// OpenWithoutKeys opens a store without its keys, to list or initialise it: no
+// value can be read, and nobody is asked for a passphrase.
 func (c *Config) OpenWithoutKeys(ctx context.Context, name string, options OpenOptions) (*Opened, error) {
 	return c.open(ctx, name, options, false)
 }
@@ -168,14 +170,14 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		storeOptions.Keys = keys.all()
 		storeOptions.DataKeys = keys.dataKeys()
 		if s.name == DefaultStore && s.directory() != "" {
-			storeOptions.FirstKey = keys.firstKey
+			storeOptions.FirstKey, storeOptions.Initialised = keys.firstKey, keys.initialised
 		}
 	}
 	opened, err := nebula.Open(ctx, p, storeOptions)
 	if err != nil {
 		return nil, err
 	}
-	keys.description = describe(p) // connecting may have completed the address
+	keys.description = describe(p) // the address may be complete only now
 	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, MaxConcurrency: s.shared.MaxConcurrency}, nil
 }
 
@@ -195,7 +197,8 @@ func describe(p nebula.Provider) nebula.Description {
 	return nebula.Description{}
 }
 
-// checkPlaces is checkPlace for the key files that are named or there.
+// checkPlaces is checkPlace for all key files that are named, and for the
+// default one if it exists.
 func (k *Keys) checkPlaces() error {
 	files, isDefault := k.Files()
 	if isDefault {
@@ -209,8 +212,8 @@ func (k *Keys) checkPlaces() error {
 	return nil
 }
 
-// checkPlace refuses a key file in the directory that it opens: a copy of the
-// directory would be a copy of the key.
+// checkPlace refuses a key file inside the directory of its store: a copy of the
+// directory would hold a copy of the key.
 func (k *Keys) checkPlace(path string) error {
 	dir := k.store.directory()
 	if !isWithin(dir, path) {
@@ -221,7 +224,7 @@ func (k *Keys) checkPlace(path string) error {
 		Hint:    "keep it elsewhere, so that a copy of the store is no copy of its key"}
 }
 
-// isWithin reports whether a path lies in a directory. It does not if either is
+// isWithin reports whether a path is inside a directory. It is not if either is
 // "".
 func isWithin(dir, path string) bool {
 	if path == "" || dir == "" {
@@ -231,13 +234,13 @@ func isWithin(dir, path string) bool {
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
-// Exists reports whether something is there, be it a link to nothing.
+// Exists reports whether a path exists. A dangling link does.
 func Exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
 
-// Check examines the provider of a store that does not open.
+// Check examines the provider of a store that could not be opened.
 func (c *Config) Check(ctx context.Context, name string, options OpenOptions) []nebula.Finding {
 	s, err := c.find(name)
 	if err != nil {
@@ -251,7 +254,7 @@ func (c *Config) Check(ctx context.Context, name string, options OpenOptions) []
 		defer life.Close()
 	}
 	if checker, ok := nebula.As[nebula.Checker](p); ok {
-		// That it is not connected is what the failure to open said already.
+		// The failure to open already said that it is not connected.
 		return slices.DeleteFunc(checker.Check(ctx), func(f nebula.Finding) bool { return f.Kind == nebula.ErrClosed })
 	}
 	return nil

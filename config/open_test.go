@@ -3,7 +3,10 @@ package config
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
@@ -84,5 +87,62 @@ func TestDefaultBasePathOfTheSource(t *testing.T) {
 	}
 	if got := c.Directory(""); !isWithin(home, got) {
 		t.Errorf("the store is in %s, want below %s", got, home)
+	}
+}
+
+// Each operation is one line of JSON that names the credential and never holds
+// its value, on local as on every other.
+func TestLogLineForEachOperation(t *testing.T) {
+	for chosen, text := range map[string]string{"local": "[storage.local]\nbase_path = \"HOME/credentials\"\n", "memory": "[storage]\nprovider = \"memory\"\n"} {
+		t.Run(chosen, func(t *testing.T) { logsEachOperation(t, chosen, text) })
+	}
+}
+
+func logsEachOperation(t *testing.T, chosen, text string) {
+	c, err := load(t, text+"[key]\nfile = \"HOME/key\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(bytes.Buffer)
+	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, err := c.Open(t.Context(), "", OpenOptions{Provider: []provider.Option{provider.WithLogger(logger)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	first, err := s.Keys.First(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Init(t.Context(), first.Key); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	if _, err := s.Put(t.Context(), "db_password", nebula.NewSecret([]byte("canary")), nebula.PutOptions{Tags: map[string]string{"team": "canary"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "db_password"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "missing"); nebula.KindOf(err) != nebula.ErrNotFound {
+		t.Fatal(err)
+	}
+	if strings.Contains(log.String(), "canary") {
+		t.Errorf("the log tells what was stored:\n%s", log)
+	}
+	var got []string
+	for line := range strings.Lines(log.String()) {
+		var said struct {
+			Op, Provider, ID, Outcome string
+			Duration                  *int64
+		}
+		if err := json.Unmarshal([]byte(line), &said); err != nil || said.Provider != chosen || said.Duration == nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		got = append(got, said.Op+" "+said.ID+" "+said.Outcome)
+	}
+	want := []string{"retrieve db_password not_found", "store db_password ok", "retrieve db_password ok", "retrieve missing not_found"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the operations %q were logged, want %q", got, want)
 	}
 }

@@ -29,18 +29,18 @@ const (
 	commandTimeout = 30 * time.Second
 )
 
-// ErrNoTerminal says that nobody can be asked.
+// ErrNoTerminal says that there is no terminal at which to ask a person.
 var ErrNoTerminal = errors.New("no terminal to ask at")
 
-// source is where a passphrase comes from. One that is set is the only one
-// that is asked: where it fails or gives nothing, that is an error.
+// source is where a passphrase comes from. If one is set, no other is tried: it
+// is an error if it fails or gives nothing.
 type source struct {
 	name string // for messages
 	read func(context.Context) ([]byte, error)
 }
 
-// PassphraseSource names the source that is set, or returns "" where a person
-// would have to be asked.
+// PassphraseSource names the source that is set, or returns "" if a person would
+// have to be asked.
 func (k *Keys) PassphraseSource() string {
 	if s := k.source(); s != nil {
 		return s.name
@@ -89,8 +89,8 @@ func (k *Keys) source() *source {
 	return k.textSource(envPassphrase)
 }
 
-// NewPassphraseSource returns what reads the passphrase for a new slot, or nil
-// where a person has to be asked.
+// NewPassphraseSource returns a function that reads the passphrase for a new
+// slot, or nil if a person has to be asked.
 func (k *Keys) NewPassphraseSource() func(context.Context) ([]byte, error) {
 	s := k.textSource(envNewPassphrase)
 	if path, ok := k.env.lookup(envNewPassphraseFile); ok {
@@ -117,8 +117,8 @@ func (k *Keys) fileSource(name, path string) *source {
 	}}
 }
 
-// readPassphraseFile reads a file, or a pipe, whose writer has the time of a
-// passphrase command.
+// readPassphraseFile reads a file or a pipe. The writer of a pipe has as long as
+// a passphrase command.
 func (k *Keys) readPassphraseFile(ctx context.Context, path string) ([]byte, error) {
 	limited, limit, end := k.options.wait(ctx)
 	defer end()
@@ -140,7 +140,8 @@ func (k *Keys) commandSource(name, command string) *source {
 	}}
 }
 
-// passphrase reads the source. A cancelled context is reported as it is.
+// passphrase reads the source. It returns the error of an ended context as it
+// is.
 func (s *source) passphrase(ctx context.Context) ([]byte, error) {
 	text, err := s.read(ctx)
 	switch {
@@ -155,12 +156,16 @@ func (s *source) passphrase(ctx context.Context) ([]byte, error) {
 	return text, nil
 }
 
-// failed tells why a source gives nothing.
+// failed returns the error of a source that gives nothing.
 func (s *source) failed(err error) error {
 	e := &nebula.Error{Kind: FileKind(err), Message: s.name + " gives no passphrase: " + err.Error(), Err: err}
 	var wide *atomicfile.WideError
 	if errors.As(err, &wide) {
 		e.Hint = wide.Fix
+	}
+	var onPath *pathError
+	if errors.As(err, &onPath) && e.Hint == "" {
+		_, e.Hint = atomicfile.Denial(onPath.path, onPath.err)
 	}
 	var slow *slowError
 	if errors.As(err, &slow) {
@@ -177,8 +182,8 @@ func trimLine(text []byte) []byte {
 	return text
 }
 
-// readPassphrase reads a file, or what another process writes into a pipe,
-// for as long as the context holds.
+// readPassphrase reads a file, or what another process writes into a pipe, until
+// the context ends.
 func readPassphrase(ctx context.Context, path string, open func(string) (*os.File, error)) ([]byte, error) {
 	if path == "" {
 		return nil, errors.New("it is set and empty")
@@ -209,8 +214,8 @@ func readPassphrase(ctx context.Context, path string, open func(string) (*os.Fil
 	}
 }
 
-// pathError says what is wrong with a file. What does not exist may be no path at
-// all but the secret itself.
+// pathError says what is wrong with a file. If it does not exist, the text may
+// be the secret itself instead of a path.
 type pathError struct {
 	path string
 	err  error
@@ -220,13 +225,17 @@ func (e *pathError) Error() string {
 	if shownPath(e.path) == hidden && !Exists(e.path) {
 		return "there is no such file, and the name is not shown, since it may be the secret itself"
 	}
-	return e.path + ": " + atomicfile.Reason(e.err)
+	reason := e.path + ": " + atomicfile.Reason(e.err)
+	if fact, _ := atomicfile.Denial(e.path, e.err); fact != "" && !LooksLikeKey(e.path) {
+		reason += "; " + fact
+	}
+	return reason
 }
 
 func (e *pathError) Unwrap() error { return e.err }
 
-// ReadSecretFile reads a short file that holds a secret, a passphrase or a key,
-// as it is.
+// ReadSecretFile reads a short file that holds a secret (a passphrase or a key)
+// and returns its bytes unchanged.
 func ReadSecretFile(ctx context.Context, path string) ([]byte, error) {
 	text, err := readPassphrase(ctx, path, os.Open)
 	if err != nil && ctx.Err() == nil {

@@ -28,7 +28,7 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = process.ChildEnvironment(options.Environ)
 	cmd.Stdout, cmd.Stderr = out, options.Stderr
-	cmd.WaitDelay = time.Second // for children of its own that keep the pipe
+	cmd.WaitDelay = time.Second // for children of the command that keep the pipe
 	err = cmd.Run()
 	switch {
 	case out.full:
@@ -42,8 +42,8 @@ func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]
 	return out.text, nil
 }
 
-// wait returns a context for another program that gives a passphrase, and how long
-// it has. The clock of the process stands until end is called.
+// wait returns a context for another program that gives a passphrase, and how
+// long that may take. The deadline of the process is paused until end is called.
 func (o OpenOptions) wait(ctx context.Context) (limited context.Context, limit time.Duration, end func()) {
 	resume := func() {}
 	if o.Pause != nil {
@@ -57,9 +57,9 @@ func (o OpenOptions) wait(ctx context.Context) (limited context.Context, limit t
 	return limited, limit, func() { cancel(); resume() }
 }
 
-// withLimit returns a context that ends after limit, with DeadlineExceeded for
-// its cause; less than 0 is never. Unlike with context.WithTimeout the deadline
-// of ctx, which stands meanwhile, does not count.
+// withLimit returns a context that ends after limit, with the cause
+// DeadlineExceeded; a negative limit is none. Unlike with context.WithTimeout,
+// the deadline of ctx does not count: it is paused meanwhile.
 func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	limited, cancel := context.WithCancelCause(ctx)
 	stop := func() bool { return true }
@@ -77,7 +77,8 @@ type slowError struct {
 
 func (e *slowError) Error() string { return fmt.Sprintf("%s than %s", e.what, e.limit) }
 
-// startError leaves the arguments out, which may say too much.
+// startError is the error of a command that did not start. It does not show the
+// arguments, which may hold secrets.
 func startError(err error) error {
 	var e *exec.Error
 	if errors.As(err, &e) {
@@ -86,7 +87,7 @@ func startError(err error) error {
 	return err
 }
 
-// limitedBuffer ends the command that prints too much.
+// limitedBuffer ends a command that prints too much.
 type limitedBuffer struct {
 	text []byte
 	full bool
@@ -101,7 +102,7 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 		return 0, io.ErrShortBuffer
 	}
 	if cap(b.text) == 0 {
-		b.text = make([]byte, 0, 4096) // no copies are left behind while it grows
+		b.text = make([]byte, 0, 4096) // growing would leave copies of the secret behind
 	}
 	b.text = append(b.text, p...)
 	return len(p), nil

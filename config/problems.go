@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// problems collects everything that is wrong, to be told at once.
+// problems collects all problems, so that one error reports them.
 type problems []problem
 
 type problem struct{ text, fix string }
@@ -16,7 +16,7 @@ func (p *problems) add(where, format string, args ...any) {
 	*p = append(*p, problem{text: where + ": " + fmt.Sprintf(format, args...)})
 }
 
-// addError takes over what another part found wrong.
+// addError adds the problem that an error of another package describes.
 func (p *problems) addError(where string, err error) {
 	text, fix := err.Error(), ""
 	if e, ok := err.(*nebula.Error); ok { //nolint:errorlint // the outermost one
@@ -53,7 +53,8 @@ func (p problems) err() error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration", Message: strings.Join(lines, "\n")}
 }
 
-// suggest returns the known word that was probably meant, in words, or "".
+// suggest returns a phrase that names the known word that was probably meant, or
+// "".
 func suggest(word string, known []string) string {
 	best, minimum := "", len(word)/3+2
 	for _, candidate := range known {
@@ -70,7 +71,7 @@ func suggest(word string, known []string) string {
 // distance counts the characters to insert, delete, replace or swap with a
 // neighbour to get from a to b.
 func distance(a, b string) int {
-	const maxWord = 100 // of words that are compared at all
+	const maxWord = 100 // longer words are not compared
 	if len(a) > maxWord || len(b) > maxWord {
 		return 1 << 30
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// Providers lists the providers that a configuration can name unless [Source]
-// says otherwise. A new one is one line here: its name is its section,
-// [storage.NAME], and the koanf tags of its configuration are the keys in it.
+// Providers returns the providers that a configuration can name, unless [Source]
+// has others. A new provider is one line here: its name is its section,
+// [storage.NAME], and the koanf tags of its Config are the keys of the section.
 func Providers() []Registration {
 	return []Registration{
 		Register("local", local.DefaultConfigIn, local.New),
@@ -33,7 +33,7 @@ func Providers() []Registration {
 type Registration struct {
 	name     string
 	defaults func(getenv func(string) string) any // a pointer to its configuration
-	validate func(any) error                      // takes such a pointer
+	validate func(any) error                      // its argument is such a pointer
 	open     func(any, []provider.Option) (nebula.Provider, error)
 	obeys    map[string]string
 }
@@ -50,7 +50,8 @@ func Register[C interface{ Validate() error }](name string, defaults func(getenv
 	}
 }
 
-// Obeys says which of the backend's own variables the defaults obey, by key.
+// Obeys names the variables of the backend's own tools that the defaults obey,
+// by key.
 func (r Registration) Obeys(variables map[string]string) Registration {
 	r.obeys = variables
 	return r
@@ -63,7 +64,7 @@ type directoried interface {
 	Directory() string
 }
 
-// registrations are the providers that can be named.
+// registrations are the providers that a configuration can name.
 type registrations []Registration
 
 func (all registrations) names() []string {

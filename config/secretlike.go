@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// hidden stands in messages for a text that may be a secret.
+// hidden replaces, in messages, a text that may be a secret.
 const hidden = "…"
 
-// LooksLikeKey reports whether a text that ought to be a path is probably a
-// key or a token, put in the wrong place: such a one is neither shown nor used
-// as a path. A path that only looks so is written as ./NAME.
+// LooksLikeKey reports whether a text that should be a path is probably a key or
+// a token in the wrong place. Such a text is neither shown nor used as a path. To
+// use a path that looks like a key, write it as ./NAME.
 func LooksLikeKey(text string) bool {
 	text = strings.TrimSpace(text)
 	switch {
@@ -23,7 +23,7 @@ func LooksLikeKey(text string) bool {
 	return regexp.MustCompile(`^([0-9a-fA-F]{32,}(:[0-9a-fA-F]+)?)$`).MatchString(text) || looksLikeBase64(text)
 }
 
-// looksLikeBase64 wants more than the alphabet, which long names have too.
+// looksLikeBase64 checks more than the alphabet: long names consist of it too.
 func looksLikeBase64(text string) bool {
 	if !regexp.MustCompile(`^[A-Za-z0-9+/_-]{32,}={0,2}$`).MatchString(text) {
 		return false
@@ -35,9 +35,8 @@ func looksLikeBase64(text string) bool {
 		strings.ToLower(text) != text && strings.ToUpper(text) != text
 }
 
-// shownPath quotes what is named as a file, or hides it where it may be a
-// secret that was put in the place of a path: it is shown where it can only be
-// a path.
+// shownPath returns the text that names a file, for a message: quoted if it can
+// only be a path, hidden if it may be a secret in the place of a path.
 func shownPath(path string) string {
 	plain := strings.HasPrefix(path, "~/") || strings.ContainsAny(path, `/\`)
 	if !plain || LooksLikeKey(path) {

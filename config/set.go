@@ -23,11 +23,11 @@ func (l *loader) set(f *field, raw any, origin string) {
 			l.setPath(f, f.value.Index(i), f.value.Index(i).String())
 		}
 	case !l.setPath(f, f.value, f.value.String()):
-		f.value.Set(value) // one problem, not another one from the provider
+		f.value.Set(value) // so that the provider does not report a second problem
 	}
 }
 
-// setPath sets a value that names a file or directory, if it does.
+// setPath sets a value that names a file or directory.
 func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 	path := l.config.env.expand(text)
 	switch {
@@ -39,8 +39,9 @@ func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 		return false
 	case filepath.IsAbs(path):
 	case (f.key == "key.file" || f.key == "key.identities") && f.origin != l.config.Path:
-		// Who sets the variable for one command means the directory that they
-		// are in. A store that depends on it would be another one each time.
+		// A person who sets the variable for one command means a path relative to
+		// the current directory. A store that depends on that directory would be
+		// another one each time.
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
@@ -52,7 +53,7 @@ func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 	return true
 }
 
-// elsewhere says where a key would be taken that stands where a path belongs.
+// elsewhere says where to set a key that was set in the place of a path.
 func (l *loader) elsewhere(f *field) string {
 	if f.key == "key.file" || f.key == "key.files" {
 		return "; the line of a key file is taken from " + envKey

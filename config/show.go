@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// Redacted stands for a value that is not shown.
+// Redacted is shown in the place of a secret value.
 const Redacted = "[REDACTED]"
 
-// Setting is one line of the configuration as it holds.
+// Setting is one setting of the effective configuration.
 type Setting struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
 	Source string `json:"source"` // "default", the name of a variable, or the path of the file
 }
 
-// Settings returns what holds: for each store what its provider uses, and what
-// was set besides.
+// Settings returns the effective configuration: for each store the settings of
+// its provider, and all others that were set.
 func (c *Config) Settings() []Setting {
 	var settings []Setting
 	for _, f := range c.fields.order {
@@ -39,8 +39,8 @@ func (c *Config) Settings() []Setting {
 	return settings
 }
 
-// isUsed reports whether a setting is more than a default of a provider that
-// is not the chosen one.
+// isUsed reports whether the store uses a key. It uses all but those of the
+// providers that it did not choose.
 func (c *Config) isUsed(key string) bool {
 	name, rest := DefaultStore, ""
 	if section, ok := strings.CutPrefix(key, "stores."); ok {
@@ -53,7 +53,7 @@ func (c *Config) isUsed(key string) bool {
 	return !ok || !nested || section == "key" || section == s.shared.Provider
 }
 
-// Secrets names the variables with a passphrase or a key in them that are set.
+// Secrets names the variables that are set and hold a passphrase or a key.
 func Secrets(environ []string) []string {
 	env := newEnvironment(environ)
 	var set []string

@@ -14,37 +14,41 @@ import (
 // prefix begins every variable of ours.
 const prefix = "NEBULA_"
 
-// variable returns the name of the variable for a key. Only the default store
-// has variables.
+// variable returns the name of the variable of a key. Only the default store has
+// variables.
 func variable(key string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// otherVariables are read by the program and stand for no key of the file.
+// otherVariables are variables that the program reads and that set no key of the
+// file.
 func otherVariables() []string {
 	return []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
 		envAgentSocket, envIdentities, envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
 }
 
-// reserved are the beginnings of our variables' names. A name that begins so,
-// or nearly so, was meant for us.
+// reserved are the prefixes of our variables' names. A name with such a prefix,
+// or nearly, was meant for us.
 func reserved() []string {
 	return []string{"NEBULA_STORAGE", "NEBULA_KEY", "NEBULA_PASSPHRASE", "NEBULA_NEW_PASSPHRASE", "NEBULA_AGENT", "NEBULA_SERVE",
 		"NEBULA_STORES_", "NEBULA_COMPLETION_"}
 }
 
-// maxEdits is how far from one of ours a name is that counts as misspelt.
+// maxEdits is how many edits a misspelt name may differ from one of ours.
 const maxEdits = 2
 
-// isForeign reports the variables that others set: the tests, and Kubernetes
-// and Docker in every container beside a service whose name begins with nebula.
+// isForeign reports whether others set the variable: the tests, or Kubernetes
+// and Docker, which name variables after services, in every container near a
+// service whose name begins with nebula.
 func isForeign(name string) bool {
 	return strings.HasPrefix(name, "NEBULA_TEST_") || strings.HasPrefix(name, "NEBULA_TESTSERVER_") ||
 		regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$`).MatchString(name)
 }
 
-// isMeant reports whether a name that nothing reads was meant for us.
+// isMeant reports whether a name that nothing reads was meant for us. Case does
+// not tell: variables are sometimes written as the keys of the file.
 func isMeant(name string, known []string) bool {
+	name = strings.ToUpper(name)
 	for _, beginning := range reserved() {
 		if strings.HasPrefix(name, beginning) {
 			return true
@@ -59,12 +63,26 @@ func isMeant(name string, known []string) bool {
 	return slices.ContainsFunc(known, func(k string) bool { return distance(name, k) <= maxEdits })
 }
 
-// unread returns the variables that begin as ours do and that nothing reads,
-// sorted: those that were meant for us, and others.
+// isNearPrefix reports whether a name that does not begin as ours do is one of
+// ours with a slip in its beginning: NEBUAL_STORAGE_PROVIDER.
+func isNearPrefix(name string, known []string) bool {
+	name = strings.ToUpper(name)
+	if !strings.HasPrefix(name, prefix[:2]) { // most of an environment is far from it
+		return false
+	}
+	return slices.ContainsFunc(known, func(k string) bool { return distance(name, k) <= maxEdits })
+}
+
+// unread returns the variables that begin as ours do, or nearly so, and that
+// nothing reads, sorted: those that were meant for us, and others.
 func unread(env environment, known []string) (meant, others []string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		switch {
-		case !strings.HasPrefix(name, prefix) || slices.Contains(known, name) || isForeign(name):
+		case slices.Contains(known, name) || isForeign(name):
+		case !strings.HasPrefix(name, prefix):
+			if isNearPrefix(name, known) {
+				meant = append(meant, name)
+			}
 		case isMeant(name, known):
 			meant = append(meant, name)
 		default:
@@ -93,12 +111,25 @@ func (fs *fields) variables() []string {
 	return names
 }
 
+// suggestVariable is suggest, by what comes after the beginning that all of our
+// names share: with it, any two are alike.
+func suggestVariable(name string, known []string) string {
+	if !strings.HasPrefix(name, prefix) {
+		return suggest(name, known)
+	}
+	var rest []string
+	for _, k := range known {
+		rest = append(rest, strings.TrimPrefix(k, prefix))
+	}
+	return strings.Replace(suggest(strings.TrimPrefix(name, prefix), rest), "did you mean ", "did you mean "+prefix, 1)
+}
+
 // readVariables takes the variables that stand for a key, and refuses those
 // that were meant to: a store other than the one that was named would be used.
 func (l *loader) readVariables() {
 	meant, _ := unread(l.config.env, l.config.variables)
 	for _, name := range meant {
-		l.problems.add(name, "unknown variable%s", suggest(name, l.variablesLike(name)))
+		l.problems.add(name, "unknown variable%s", suggestVariable(name, l.variablesLike(name)))
 	}
 	for _, f := range l.fields.order {
 		text, ok := l.config.env.lookup(variable(f.key))
@@ -116,8 +147,8 @@ func (l *loader) readVariables() {
 	l.config.CompleteIDs = l.complete.IDs
 }
 
-// setKeyFiles takes the variable with key files, joined as in PATH. It counts
-// instead of what the file says.
+// setKeyFiles takes the key files of a variable, joined as in PATH. They replace
+// those of the file.
 func (l *loader) setKeyFiles(text string, first *field) {
 	origin, rest := variable(first.key), l.fields.byKey["key.files"]
 	paths := []string{text}
@@ -141,7 +172,7 @@ func (l *loader) setKeyFiles(text string, first *field) {
 	}
 }
 
-// checkKey checks the key in a variable, of which nothing is ever shown.
+// checkKey checks the key in a variable. No message shows any of it.
 func (l *loader) checkKey() {
 	text, ok := l.config.env.lookup(envKey)
 	if !ok {
@@ -152,8 +183,8 @@ func (l *loader) checkKey() {
 	}
 }
 
-// variablesLike returns the variables that may be meant by a name: where that is
-// one of a provider's, those of no other one.
+// variablesLike returns the variables that a name may mean. If the name belongs
+// to a provider, those of other providers are left out.
 func (l *loader) variablesLike(name string) []string {
 	section := ""
 	for _, d := range l.config.providers {
@@ -167,8 +198,8 @@ func (l *loader) variablesLike(name string) []string {
 	})
 }
 
-// Strangers names the variables that begin as ours do, mean nothing, and are
-// not near enough to one of ours to be an error.
+// Strangers names the variables that have our prefix, mean nothing, and do not
+// resemble one of ours enough to be an error.
 func (c *Config) Strangers() []string {
 	_, others := unread(c.env, c.variables)
 	return others

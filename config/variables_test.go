@@ -30,9 +30,16 @@ func TestVariablesThatNothingReads(t *testing.T) {
 		"NEBULA_AGENT_SOCKET":          "",
 		"NEBULA_AGNET":                 "",
 		"NEBULA_SERVER_LISTEN":         "",
+		"NEBULA_SERV_LISTEN":           "",
 		"NEBULA_CONFG":                 "NEBULA_CONFIG",
 		"NEBULA_STORES":                "NEBULA_STORE",
 		"NEBULA_TIME_OUT":              "NEBULA_TIMEOUT",
+		"NEBULA_storage_provider":      "NEBULA_STORAGE_PROVIDER",
+		"nebula_storage_provider":      "NEBULA_STORAGE_PROVIDER",
+		"Nebula_Key_File":              "NEBULA_KEY_FILE",
+		"NEBUAL_STORAGE_PROVIDER":      "NEBULA_STORAGE_PROVIDER",
+		"NEBULASTORAGE_PROVIDER":       "NEBULA_STORAGE_PROVIDER",
+		"NEBULAR_KEY_FILE":             "NEBULA_KEY_FILE",
 	} {
 		_, err := load(t, "", name+"=canary")
 		if name == "NEBULA_STRG_LOCAL_BASE_PATH" {
@@ -44,6 +51,9 @@ func TestVariablesThatNothingReads(t *testing.T) {
 		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), name+": unknown variable") ||
 			strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
+		}
+		if strings.Contains(name, "SERV") && err != nil && strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("%s: %v", name, err) // nothing is like it
 		}
 		if meant != "" && (err == nil || !strings.Contains(err.Error(), "did you mean "+meant+"?")) {
 			t.Errorf("%s: %v", name, err)
@@ -58,6 +68,7 @@ func TestVariablesOfOthers(t *testing.T) {
 		"NEBULA_TEST_KEY", "NEBULA_TESTSERVER_VAULT_UNSEAL_KEY",
 		"NEBULA_SERVICE_HOST", "NEBULA_SERVICE_PORT", "NEBULA_SERVICE_PORT_HTTPS", "NEBULA_PORT",
 		"NEBULA_PORT_8443_TCP", "NEBULA_PORT_8443_TCP_ADDR", "NEBULA_PORT_8443_TCP_PROTO", "NEBULA_PORT_53_UDP_PORT",
+		"nebula_service_host_of_mine", "NEBULOUS_KEY_FILE", "NEB_KEY_FILE", "NETRC", "no_proxy",
 		"NEBULA_AGENT_SERVICE_HOST", "NEBULA_AGENT_PORT", "NEBULA_AGENT_PORT_80_TCP", "NEBULA_SERVE_SERVICE_PORT",
 	}
 	others := []string{"NEBULA_DEBUG", "NEBULA_HOME", "NEBULA_PASSWORD", "NEBULA_VERSION"}

@@ -6,7 +6,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// lacks is for a caller that did not ask [nebula.As] first.
+// lacks is the failure of an ability that the driver does not have. Only a
+// caller that did not ask [nebula.As] first gets it.
 func (s *shell) lacks(op string, name nebula.Name) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotSupported, Op: op, Provider: s.name, ID: name.ID(),
 		Message: "the provider has no such ability", Hint: "ask with nebula.As first"}
@@ -69,8 +70,8 @@ func (s *shell) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebul
 	})
 }
 
-// batch asks the driver for those names that are names, and locates what each
-// failed with.
+// batch asks the driver for all names that are not zero, and locates the error
+// of each.
 func (s *shell) batch(ctx context.Context, b nebula.BatchRetriever, names []nebula.Name) ([]nebula.BatchResult, error) {
 	results := make([]nebula.BatchResult, len(names))
 	asked, places := make([]nebula.Name, 0, len(names)), make([]int, 0, len(names))
@@ -112,7 +113,7 @@ func (s *shell) Check(ctx context.Context) []nebula.Finding {
 	return findings
 }
 
-// unchecked is the finding that nothing was looked at.
+// unchecked is the finding that nothing could be examined.
 func unchecked(err error) nebula.Finding {
 	return nebula.Finding{Check: OpCheck, Kind: nebula.KindOf(err), Severity: nebula.SeverityError, Message: err.Error()}
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// drain is how long a change is left to end whose caller no longer waits.
+// drain is how long a change may go on after its caller stopped waiting.
 const drain = time.Second
 
-// Changes are those that are under way without their caller. A request that is
-// cut off may still be carried out, and later than what the same process asks
-// for next: the older value would stand over the newer one. So it is left to
-// end by itself, a moment long, and the next change of that name waits for it.
-// The zero value has none.
+// Changes tracks the changes that go on after their callers stopped waiting. A
+// server may still carry out a request that was cut off, and may do so after the
+// next request of the same process: an older value would then replace a newer
+// one. So a change gets a moment to end by itself, and the next change of the
+// same name waits for it. The zero value tracks none.
 type Changes struct {
 	background sync.WaitGroup
 
@@ -23,9 +23,9 @@ type Changes struct {
 	byName map[nebula.Name]map[chan struct{}]bool
 }
 
-// Change makes a call that changes what stands under a name, when those before
-// it have ended. It returns with the context; the call is given at most a
-// second more.
+// Change waits for the earlier changes of a name, then makes a call that changes
+// the record of that name. It returns when the context ends; the call then has
+// at most one more second.
 func Change[T any](ctx context.Context, c *Changes, name nebula.Name, call func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := c.await(ctx, name); err != nil {
@@ -58,10 +58,10 @@ func Change[T any](ctx context.Context, c *Changes, name nebula.Name, call func(
 	return none, ctx.Err()
 }
 
-// Beside makes a call that puts in order what a change of a name left. It gives
-// the call its own limit of time, whatever becomes of ctx, and returns with it
-// or with ctx: true says that the call has ended. The next change of that name
-// waits for it.
+// Beside makes a call that cleans up after a change of a name. The call has its
+// own time limit and does not end with ctx. Beside returns true when the call
+// has ended, or false if ctx ends first. The next change of that name waits for
+// the call.
 func (c *Changes) Beside(ctx context.Context, name nebula.Name, limit time.Duration, call func(context.Context)) bool {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	ended := c.add(name)
@@ -78,7 +78,8 @@ func (c *Changes) Beside(ctx context.Context, name nebula.Name, limit time.Durat
 	}
 }
 
-// Wait returns when none is left. It is for Close, when no more can begin.
+// Wait returns when no change is under way. It is for Close, when no change can
+// begin any more.
 func (c *Changes) Wait() { c.background.Wait() }
 
 func (c *Changes) add(name nebula.Name) chan struct{} {
@@ -105,7 +106,7 @@ func (c *Changes) remove(name nebula.Name, ended chan struct{}) {
 	close(ended)
 }
 
-// await returns when none of the name is left.
+// await returns when no change of the name is under way.
 func (c *Changes) await(ctx context.Context, name nebula.Name) error {
 	for {
 		var ended chan struct{}

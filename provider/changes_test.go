@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -84,4 +85,34 @@ func TestChangeIsCutOff(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || <-cut == nil {
 		t.Errorf("got %v", err)
 	}
+}
+
+// What is done beside a change holds nobody up whose time is over, and the next
+// change of the name waits for it.
+func TestBeside(t *testing.T) {
+	var c Changes
+	name := nameOf(t, "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	release, ended := make(chan struct{}), false
+	if c.Beside(ctx, name, time.Minute, func(context.Context) { <-release; ended = true }) {
+		t.Error("it is said to have ended")
+	}
+	time.AfterFunc(10*time.Millisecond, func() { close(release) })
+	_, err := Change(t.Context(), &c, name, func(context.Context) (bool, error) {
+		if !ended {
+			t.Error("the next change did not wait")
+		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Beside(t.Context(), name, time.Minute, func(context.Context) {}) {
+		t.Error("it is said not to have ended")
+	}
+	if !c.Beside(t.Context(), name, time.Millisecond, func(ctx context.Context) { <-ctx.Done() }) {
+		t.Error("its limit did not end it")
+	}
+	c.Wait()
 }

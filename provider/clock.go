@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Clock is time as the middleware and the providers see it. Tests have their own.
+// Clock is the source of time for shell and drivers. Tests inject their own.
 type Clock interface {
 	Now() time.Time
-	// Sleep returns after d, or with the context's error where that ends first.
+	// Sleep returns nil after d, or the context's error if the context ends first.
 	Sleep(ctx context.Context, d time.Duration) error
 	// Random returns a number in [0, 1), for jitter.
 	Random() float64
 }
 
-// SystemClock is the time of the machine.
+// SystemClock is the clock of the machine.
 type SystemClock struct{}
 
 // Now implements [Clock].

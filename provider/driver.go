@@ -6,14 +6,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Driver is what a backend has to be able to do. The abilities of package
-// nebula ([nebula.Restorer], [nebula.Purger], …) come on top: a driver that has
+// Driver is what every backend must be able to do. The abilities of package
+// nebula ([nebula.Restorer], [nebula.Purger], …) are optional: a driver that has
 // the method has the ability.
 //
 // The shell calls a driver only while it is open, with a context that has not
-// ended, a name that is one, and a record that is not too large. Drivers are
-// called by several goroutines at once. Their errors need no location: the
-// shell adds operation, provider and id.
+// ended, a valid name, and a record within the size limit. Several goroutines
+// call a driver at once. Its errors need no location: the shell adds operation,
+// provider and id.
 type Driver interface {
 	// Store, Retrieve, Delete and Exists do what [nebula.Provider] says.
 	// Delete gets neither the keyring nor [nebula.IfAbsent].
@@ -22,17 +22,17 @@ type Driver interface {
 	Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (existed bool, err error)
 	Exists(ctx context.Context, name nebula.Name) (bool, error)
 
-	// List does no I/O. Pages that have something to release are closers too:
-	// see [io.Closer].
+	// List does no I/O. Pages that hold something to release implement
+	// [io.Closer] too.
 	List(filter nebula.Filter) Pages
 
-	// Describe tells what the driver is, without I/O.
+	// Describe describes the driver, without I/O.
 	Describe() nebula.Description
 
-	// Explain says what an error means that came from below: of an SDK, a
-	// server, the system. It is asked for errors that are no [nebula.Error]
-	// yet, and keeps err among the causes. A zero name says that no credential
-	// is meant.
+	// Explain turns an error of an SDK, a server or the system into a
+	// [nebula.Error] that has err among its causes. The shell calls it for every
+	// error that is not a [nebula.Error] yet. A zero name means that the error
+	// is not about one credential.
 	Explain(name nebula.Name, err error) *nebula.Error
 }
 
@@ -43,27 +43,29 @@ type Pages interface {
 	Next(ctx context.Context) ([]nebula.Entry, error)
 }
 
-// Opener is a driver that logs in, or holds something that has to be released.
+// Opener is a driver that logs in, or holds something that must be released.
 type Opener interface {
-	// Open makes the driver ready. The context governs the opening only. It is
-	// called again after a failure, and never at the same time as anything else.
+	// Open makes the driver ready. The context governs the opening only. The
+	// shell may call Open again after a failure, and never at the same time as
+	// another method.
 	Open(ctx context.Context) error
 
-	// Close releases everything, also after Open failed or was never called.
-	// No operation is under way, and none comes after. It is called once.
+	// Close releases everything, even if Open failed or was never called. The
+	// shell calls it once, when no operation is under way, and calls nothing
+	// after it.
 	Close() error
 }
 
 // EarlyChecker is a driver that can be examined before it is opened, and after
-// that failed: it says then what is in the way.
+// opening failed, to find out why.
 type EarlyChecker interface {
 	nebula.Checker
 	CheckEarly(ctx context.Context) []nebula.Finding
 }
 
-// Interrupter is a driver whose operations may wait at length for somebody
-// else, for a lock for example. Interrupt is called when the provider is about
-// to close, before the operations under way have ended: they give up waiting.
+// Interrupter is a driver whose operations may wait at length, for example for
+// the lock of another process. The shell calls Interrupt when the provider begins
+// to close, before it waits for the operations under way: they must give up.
 type Interrupter interface {
 	Interrupt()
 }

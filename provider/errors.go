@@ -7,35 +7,37 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// NotFound is the failure of an operation on a credential that does not exist.
+// NotFound is the error of an operation on a credential that does not exist.
 func NotFound() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such credential"}
 }
 
-// NothingToRestore is the failure of [nebula.Restorer] if there was no deletion.
+// NothingToRestore is the error of [nebula.Restorer] if nothing was deleted.
 func NothingToRestore() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing to restore"}
 }
 
-// NotDeleted is the failure of [nebula.Restorer] on a live credential.
+// NotDeleted is the error of [nebula.Restorer] on a credential that exists.
 func NotDeleted() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the credential is not deleted"}
 }
 
-// NoSuchVersion is the failure of [nebula.VersionRetriever].
+// NoSuchVersion is the error of [nebula.VersionRetriever] if the credential has
+// no such version.
 func NoSuchVersion() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is no such version"}
 }
 
-// NotARecord is the failure to read what somebody else stored in a credential's
-// place.
+// NotARecord is the error of an operation that finds foreign data in the place
+// of a credential.
 func NotARecord() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is not a nebula record", Err: nebula.ErrNotARecord,
 		Hint: "take it over with nebula import, or move it away before you put a credential there"}
 }
 
-// NotCurrent is the failure of a write or a deletion on condition of a version
-// that is not the current one. At most 40 bytes of the version are shown.
+// NotCurrent is the error of a conditional write or deletion that expected
+// version v, which is not the current one. The message shows at most 40 bytes of
+// v.
 func NotCurrent(v nebula.Version, cause error) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Err: cause,
 		Message: fmt.Sprintf("version %.40q, which was expected, is not the current one", string(v))}
@@ -59,8 +61,8 @@ func errDeleteAbsent() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "a deletion on condition that there is no credential makes no sense"}
 }
 
-// fail returns err as the error of a call: with operation, provider and id. It
-// copies, since a driver may return one error several times.
+// fail adds operation, provider and id to an error. It copies the error, since
+// a driver may return the same one several times.
 func (s *shell) fail(c Call, err error) error {
 	if err == nil {
 		return nil

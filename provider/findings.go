@@ -2,7 +2,7 @@ package provider
 
 import "github.com/nebula-credential/nebula"
 
-// Findings are what the examination of a backend has found so far.
+// Findings collects the results of the examination of a backend.
 type Findings []nebula.Finding
 
 // Add adds a finding. fix may be "".

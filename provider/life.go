@@ -7,19 +7,20 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// life is where in its life a provider is. Whoever waits in it for Connect or
-// Close waits no longer than its context allows. The zero value is configured.
+// life is the state of a provider: configured, connected or closed. An operation
+// that waits for Connect or Close returns when its own context ends. The zero
+// value is configured.
 type life struct {
 	mu     sync.Mutex
 	state  nebula.State
 	active int           // operations under way
-	idle   chan struct{} // while Close waits: closed when active is 0
+	idle   chan struct{} // non-nil while Close waits; closed when active is 0
 
-	connecting chan struct{}      // while Connect is under way: closed at its end
-	abort      context.CancelFunc // ends that Connect
+	connecting chan struct{}      // non-nil while Connect is under way; closed at its end
+	abort      context.CancelFunc // cancels that Connect
 
 	closing bool          // no operation may begin any more
-	closed  chan struct{} // from the first Close on: closed at its end
+	closed  chan struct{} // non-nil from the first Close on; closed at its end
 }
 
 // State implements [nebula.Connector].
@@ -29,7 +30,7 @@ func (l *life) State() nebula.State {
 	return l.state
 }
 
-// enter begins an operation. If it succeeds, leave has to end it.
+// enter begins an operation. If it succeeds, the caller must call leave.
 func (l *life) enter(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,8 +57,8 @@ func (l *life) leave() {
 	}
 }
 
-// awaitConnect returns when no Connect is under way. It is called with mu held,
-// and releases it while it waits.
+// awaitConnect returns when no Connect is under way. The caller holds mu;
+// awaitConnect releases it while it waits.
 func (l *life) awaitConnect(ctx context.Context) error {
 	for l.connecting != nil {
 		ended := l.connecting
@@ -76,8 +77,8 @@ func (l *life) awaitConnect(ctx context.Context) error {
 	return nil
 }
 
-// connect calls open, unless that succeeded before. If it fails, the state
-// stays as it was.
+// connect calls open unless an earlier call succeeded. If open fails, the state
+// does not change.
 func (l *life) connect(ctx context.Context, open func(context.Context) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,8 +111,8 @@ func (l *life) connect(ctx context.Context, open func(context.Context) error) er
 	return err
 }
 
-// close lets no other operation begin, calls interrupt, waits for the
-// operations under way and then calls release. Later calls wait for the first.
+// close refuses new operations, calls interrupt, waits for the operations under
+// way and then calls release. Later calls of close wait for the first.
 func (l *life) close(interrupt func(), release func() error) error {
 	l.mu.Lock()
 	if l.closing {
@@ -123,7 +124,8 @@ func (l *life) close(interrupt func(), release func() error) error {
 	defer close(l.closed)
 	if l.connecting != nil {
 		l.abort()
-		// Nothing ends this wait but the opening itself.
+		// Only the end of the opening may end this wait: release must not run
+		// at the same time.
 		_ = l.awaitConnect(context.Background())
 	}
 	var idle chan struct{}

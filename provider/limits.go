@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// timeout limits each attempt: to d where it reads, to twice that where it
-// writes. A deadline of the caller that comes earlier is obeyed as ever.
+// timeout limits an attempt at reading to d, and an attempt at writing to 2d. An
+// earlier deadline of the caller still holds.
 func timeout(d time.Duration, unbounded ...string) Interceptor {
 	return func(ctx context.Context, call Call, next func(context.Context) error) error {
 		bound := d
@@ -17,7 +17,7 @@ func timeout(d time.Duration, unbounded ...string) Interceptor {
 		case OpStore, OpDelete, OpRestore, OpPurge:
 			bound = 2 * d
 		case OpCheck:
-			return next(ctx) // many calls, each with a limit of its own
+			return next(ctx) // many calls, and the driver limits each
 		}
 		if bound <= 0 || slices.Contains(unbounded, call.Op) {
 			return next(ctx)
@@ -28,8 +28,8 @@ func timeout(d time.Duration, unbounded ...string) Interceptor {
 	}
 }
 
-// limit lets n calls run at once; the others wait for their turn, as long as
-// their context allows.
+// limit lets n calls run at once. Others wait for their turn until their context
+// ends.
 func limit(n int) Interceptor {
 	slots := make(chan struct{}, n)
 	return func(ctx context.Context, call Call, next func(context.Context) error) error {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// operations are all that can be called, in the order of the counters.
+// operations lists all operations, in the order of the counters.
 func operations() [operationCount]string {
 	return [...]string{OpConnect, OpStore, OpRetrieve, OpDelete, OpList, OpExists, OpRestore, OpPurge,
 		OpHistory, OpRetrieveVersion, OpRetrieveBatch, OpCheck}
@@ -22,8 +22,8 @@ func operationIndex(op string) int {
 	return -1
 }
 
-// Buckets returns the upper bounds of the latency histograms, ascending. One
-// more bucket has none.
+// Buckets returns the upper bounds of the latency histograms, ascending. The
+// last bucket, which has no upper bound, is not among them.
 func Buckets() []time.Duration {
 	all := buckets()
 	return all[:]
@@ -40,9 +40,9 @@ func buckets() [bucketCount]time.Duration {
 
 const bucketCount = 18
 
-// StorageMetrics counts the operations of one provider. The zero value is
-// ready. Times are kept in nanoseconds, so that the averages of a local store
-// are not zero.
+// StorageMetrics counts the operations of one provider. The zero value is ready
+// to use. Times are kept in nanoseconds: with milliseconds, the averages of a
+// local store would be 0.
 type StorageMetrics struct {
 	operations [operationCount]operationMetrics
 	retries    atomic.Uint64
@@ -53,8 +53,9 @@ type operationMetrics struct {
 	buckets            [bucketCount + 1]atomic.Uint64
 }
 
-// RecordOperation counts an operation, by its constant, how long it took, and
-// whether it succeeded. That nothing was found is a success.
+// RecordOperation counts one call of an operation (one of the Op constants; any
+// other is ignored), its duration and whether it succeeded. "Not found" counts
+// as success.
 func (m *StorageMetrics) RecordOperation(op string, duration time.Duration, success bool) {
 	i := operationIndex(op)
 	if i < 0 {
@@ -71,32 +72,32 @@ func (m *StorageMetrics) RecordOperation(op string, duration time.Duration, succ
 	}
 }
 
-// RecordRetry counts an attempt after the first one of an operation.
+// RecordRetry counts one attempt after the first of an operation.
 func (m *StorageMetrics) RecordRetry() { m.retries.Add(1) }
 
 func (m *StorageMetrics) count(op string) uint64 {
 	return m.operations[operationIndex(op)].count.Load()
 }
 
-// StoreCount returns how many stores there were.
+// StoreCount returns the number of stores.
 func (m *StorageMetrics) StoreCount() uint64 { return m.count(OpStore) }
 
-// RetrieveCount returns how many records were asked for.
+// RetrieveCount returns the number of retrievals.
 func (m *StorageMetrics) RetrieveCount() uint64 { return m.count(OpRetrieve) }
 
-// DeleteCount returns how many deletions there were.
+// DeleteCount returns the number of deletions.
 func (m *StorageMetrics) DeleteCount() uint64 { return m.count(OpDelete) }
 
-// ListCount returns how many pages of lists were asked for.
+// ListCount returns the number of pages of lists.
 func (m *StorageMetrics) ListCount() uint64 { return m.count(OpList) }
 
-// ExistsCount returns how often it was asked whether a credential is there.
+// ExistsCount returns the number of checks whether a credential exists.
 func (m *StorageMetrics) ExistsCount() uint64 { return m.count(OpExists) }
 
-// RetryCount returns how many attempts were retries.
+// RetryCount returns the number of attempts that were retries.
 func (m *StorageMetrics) RetryCount() uint64 { return m.retries.Load() }
 
-// ErrorCount returns how many operations failed, of all kinds.
+// ErrorCount returns the number of failures of all operations.
 func (m *StorageMetrics) ErrorCount() uint64 {
 	return m.total(func(o *operationMetrics) uint64 { return o.errors.Load() })
 }
@@ -108,20 +109,20 @@ func (m *StorageMetrics) total(of func(*operationMetrics) uint64) (sum uint64) {
 	return sum
 }
 
-// StoreLatencySum returns how long all stores took together.
+// StoreLatencySum returns the total duration of all stores.
 func (m *StorageMetrics) StoreLatencySum() time.Duration { return m.latencySum(OpStore) }
 
-// RetrieveLatencySum returns how long all retrievals took together.
+// RetrieveLatencySum returns the total duration of all retrievals.
 func (m *StorageMetrics) RetrieveLatencySum() time.Duration { return m.latencySum(OpRetrieve) }
 
 func (m *StorageMetrics) latencySum(op string) time.Duration {
 	return time.Duration(m.operations[operationIndex(op)].sum.Load())
 }
 
-// AvgStoreLatency returns how long a store took on average, 0 before the first.
+// AvgStoreLatency returns the average duration of a store, 0 before the first.
 func (m *StorageMetrics) AvgStoreLatency() time.Duration { return m.average(OpStore) }
 
-// AvgRetrieveLatency returns how long a retrieval took on average, 0 before the
+// AvgRetrieveLatency returns the average duration of a retrieval, 0 before the
 // first.
 func (m *StorageMetrics) AvgRetrieveLatency() time.Duration { return m.average(OpRetrieve) }
 
@@ -133,7 +134,8 @@ func (m *StorageMetrics) average(op string) time.Duration {
 	return m.latencySum(op) / time.Duration(n)
 }
 
-// ErrorRate returns the share of operations that failed, 0 before the first.
+// ErrorRate returns the share of operations that failed, from 0 to 1; 0 before
+// the first.
 func (m *StorageMetrics) ErrorRate() float64 {
 	total := m.total(func(o *operationMetrics) uint64 { return o.count.Load() })
 	if total == 0 {
@@ -142,21 +144,21 @@ func (m *StorageMetrics) ErrorRate() float64 {
 	return float64(m.ErrorCount()) / float64(total)
 }
 
-// OperationMetrics is what was counted of one operation.
+// OperationMetrics is a snapshot of the counters of one operation.
 type OperationMetrics struct {
 	Op         string
 	Count      uint64
 	Errors     uint64
 	LatencySum time.Duration
-	Buckets    []uint64 // how many were within each of Buckets, those of smaller ones included
+	Buckets    []uint64 // cumulative: the calls that took at most Buckets()[i]
 }
 
-// Operations returns what was counted, for those operations that were called.
+// Operations returns the counters of all operations that were called.
 func (m *StorageMetrics) Operations() []OperationMetrics {
 	var all []OperationMetrics
 	for i, op := range operations() {
 		o := &m.operations[i]
-		// The count is read first: what comes in meanwhile may be in a bucket
+		// Read the count first: a call recorded meanwhile may then be in a bucket
 		// and not in the count, never the other way round.
 		s := OperationMetrics{Op: op, Count: o.count.Load(), Errors: o.errors.Load(), LatencySum: time.Duration(o.sum.Load())}
 		if s.Count == 0 {

@@ -9,8 +9,8 @@ import (
 )
 
 // observe counts each call and logs it: operation, provider, id, duration,
-// outcome, retries and the caller's trace id. What a record or a token holds is
-// never at hand here. Either may be nil.
+// outcome, retries and the caller's trace id. It never has a record or a token.
+// metrics or logger may be nil.
 func observe(metrics *StorageMetrics, logger *slog.Logger, clock Clock) Interceptor {
 	return func(ctx context.Context, call Call, next func(context.Context) error) error {
 		began := clock.Now()
@@ -39,7 +39,8 @@ func observe(metrics *StorageMetrics, logger *slog.Logger, clock Clock) Intercep
 	}
 }
 
-// Outcome is how a call ended, fit for a label: "ok", or the kind of its error.
+// Outcome returns "ok", or the kind of the error: a small set, so that it can be
+// the label of a metric.
 func Outcome(err error) string {
 	if err == nil {
 		return "ok"

@@ -17,32 +17,32 @@ type Options struct {
 	// failed. nil: operations are not logged.
 	Logger *slog.Logger
 
-	// Warnings get what no call fails for, a login that can no longer be renewed
-	// for example. Never nil after NewOptions: Logger if that is given, else a
-	// logger that drops them.
+	// Warnings gets problems that no call fails for, for example a login that
+	// can no longer be renewed. Never nil after NewOptions: Logger if that is
+	// given, else a logger that drops everything.
 	Warnings *slog.Logger
 
-	// Interceptors run around everything else, once for each call, the first
-	// of them outermost.
+	// Interceptors run once for each call, around all other layers; the first is
+	// the outermost.
 	Interceptors []Interceptor
 
 	// Clock is never nil after NewOptions.
 	Clock Clock
 
-	// OneShot says that the process makes a few calls and ends: no login is
-	// kept alive in the background.
+	// OneShot says that the process makes a few calls and ends: the provider
+	// renews no login in the background.
 	OneShot bool
 
-	// Stderr is where programs write that a provider starts, to log in for
-	// example. Never nil after NewOptions.
+	// Stderr is the standard error of programs that the provider starts, for
+	// example to log in. Never nil after NewOptions.
 	Stderr io.Writer
 }
 
 // Option changes the options of a provider.
 type Option func(*Options)
 
-// NewOptions returns what a list of options comes to, with the system's clock
-// and no standard error unless they name others.
+// NewOptions applies a list of options. The defaults are the system's clock and
+// a Stderr that drops everything.
 func NewOptions(list ...Option) Options {
 	o := Options{Clock: SystemClock{}, Stderr: io.Discard}
 	for _, set := range list {
@@ -63,10 +63,10 @@ func WithMetrics(m *StorageMetrics) Option { return func(o *Options) { o.Metrics
 // WithLogger logs the operations: see [Options].
 func WithLogger(l *slog.Logger) Option { return func(o *Options) { o.Logger = l } }
 
-// WithWarnings logs what no call fails for: see [Options].
+// WithWarnings logs problems that no call fails for: see [Options].
 func WithWarnings(l *slog.Logger) Option { return func(o *Options) { o.Warnings = l } }
 
-// WithInterceptors adds interceptors inside of those that were added before.
+// WithInterceptors adds interceptors, inside the ones that were added before.
 func WithInterceptors(list ...Interceptor) Option {
 	return func(o *Options) { o.Interceptors = append(o.Interceptors, list...) }
 }
@@ -74,40 +74,41 @@ func WithInterceptors(list ...Interceptor) Option {
 // WithClock takes the time from c.
 func WithClock(c Clock) Option { return func(o *Options) { o.Clock = c } }
 
-// WithStderr gives programs that a provider starts a standard error.
+// WithStderr sets the standard error of programs that the provider starts.
 func WithStderr(w io.Writer) Option { return func(o *Options) { o.Stderr = w } }
 
 // OneShot is for a process that makes a few calls and ends.
 func OneShot() Option { return func(o *Options) { o.OneShot = true } }
 
-// Call says what is being called. Only Op and Provider are fit for the label
-// of a metric: a name is not.
+// Call describes a call to interceptors. Of its fields, only Op and Provider are
+// fit for the label of a metric: there are too many names, and they are private.
 type Call struct {
 	Op       string      // one of the constants of this package
 	Provider string      // as the driver describes itself: local, aws, …
 	Name     nebula.Name // zero for connect, list, retrieve_batch and check
 
-	// Options are those of a store; of a delete, its precondition; else zero.
+	// Options of a store. A delete has its Precondition; other operations have
+	// none.
 	Options nebula.StoreOptions
 }
 
-// Interceptor runs around a call. It calls next to go on, as often as it
-// likes, one after the other, and with a context of its own where it wants to.
-// What it returns is how the call fails, or nil. The results are those of the
-// last next; an interceptor that returns nil without having called next gives
-// the caller zero results.
+// Interceptor runs around a call. It calls next to go on: any number of times,
+// one after the other, with its own context if it wants to. The error that it
+// returns is the error of the call. The results are those of the last next; if
+// an interceptor returns nil and never called next, the caller gets zero
+// results.
 //
-// Every next must have returned when the interceptor returns: a limit of time
-// is set by the context, not by leaving next behind.
+// Every next must have returned before the interceptor returns: to limit the
+// time, set a deadline on the context and wait for next.
 //
-// The end of a list is no failure: next returns nil then, and the caller of
-// NextPage gets [io.EOF]. Check has no error to return, so one that an
-// interceptor returns becomes a finding.
+// The end of a list is not a failure: next returns nil, and the caller of
+// NextPage gets [io.EOF]. Check returns no error, so the error of an interceptor
+// becomes a finding.
 type Interceptor func(ctx context.Context, call Call, next func(context.Context) error) error
 
-// layers returns what is around each attempt, the outermost first. The order is
-// that of the package's documentation. A provider that nobody observes and that
-// has no policy has none.
+// layers returns the layers around each call, the outermost first, in the order
+// of the package's documentation. A provider without observers and policy has
+// none.
 func layers(policy Policy, o Options) []Interceptor {
 	var list []Interceptor
 	observed := o.Metrics != nil || o.Logger != nil

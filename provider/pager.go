@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// pager makes a call of each page of a driver's list.
+// pager makes one call for each page of a driver's list.
 type pager struct {
 	shell *shell
 
@@ -23,8 +23,8 @@ func (p *pager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 	ended := false
 	entries, err := do(ctx, p.shell, Call{Op: OpList}, func(ctx context.Context) ([]nebula.Entry, error) {
 		entries, err := p.next(ctx)
-		// The layers do not see the end: a retry would take it for a failure, a
-		// metric would count it as one.
+		// Hide the end from the layers: retries and metrics would take it for a
+		// failure.
 		if ended = errors.Is(err, io.EOF); ended {
 			err = nil
 		}

@@ -9,13 +9,13 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// RetryPolicy says how often and after which delays a call is repeated whose
-// failure may pass: see [Transient]. Begin with [DefaultRetryPolicy].
+// RetryPolicy says how often, and after which delays, a call is repeated after a
+// [Transient] failure. Begin with [DefaultRetryPolicy].
 type RetryPolicy struct {
-	MaxRetries  int     `koanf:"max_retries"`   // beside the first attempt; 0 to 10
+	MaxRetries  int     `koanf:"max_retries"`   // after the first attempt; 0 to 10
 	BaseDelayMS int     `koanf:"base_delay_ms"` // before the first retry; 10 to 10,000
-	MaxDelayMS  int     `koanf:"max_delay_ms"`  // the longest delay; more than the base
-	Multiplier  float64 `koanf:"multiplier"`    // of one delay to the next; 1 to 10
+	MaxDelayMS  int     `koanf:"max_delay_ms"`  // of any retry; more than BaseDelayMS
+	Multiplier  float64 `koanf:"multiplier"`    // from one delay to the next; 1 to 10
 	Jitter      bool    `koanf:"jitter"`        // each delay ± 25 %, so that callers spread out
 }
 
@@ -25,7 +25,7 @@ func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{MaxRetries: 5, BaseDelayMS: 100, MaxDelayMS: 30_000, Multiplier: 2, Jitter: true}
 }
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig.
+// Validate reports all problems, in one error of kind ErrInvalidConfig.
 func (p RetryPolicy) Validate() error {
 	var problems []string
 	note := func(wrong bool, format string, args ...any) {
@@ -43,18 +43,19 @@ func (p RetryPolicy) Validate() error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: strings.Join(problems, "; ")}
 }
 
-// jitterShare is how far a delay may lie from the exact one.
+// jitterShare is how far a delay may differ from the exact one, as a share of
+// it.
 const jitterShare = 0.25
 
-// Delay returns how long to wait before the retry of that number, from 1 on.
-// Random lies in [0, 1) and is used where the policy asks for jitter. The
-// longest delay is a bound of what is returned: it comes after the jitter.
+// Delay returns how long to wait before a retry; the first retry is 1. random is
+// in [0, 1) and used if the policy asks for jitter. The result is at most
+// MaxDelayMS, jitter included.
 func (p RetryPolicy) Delay(retry int, random float64) time.Duration {
 	ms := float64(p.BaseDelayMS) * math.Pow(p.Multiplier, float64(retry-1))
 	if p.Jitter {
 		ms *= 1 + jitterShare*(2*random-1)
 	}
-	// Compared as floats: a great power does not fit a Duration.
+	// Compare as floats: a large power overflows a Duration.
 	if ms > float64(p.MaxDelayMS) {
 		return p.maxDelay()
 	}
@@ -63,14 +64,14 @@ func (p RetryPolicy) Delay(retry int, random float64) time.Duration {
 
 func (p RetryPolicy) maxDelay() time.Duration { return time.Duration(p.MaxDelayMS) * time.Millisecond }
 
-// Policy says how a driver is called. The zero
-// Policy is that of a provider which needs no network: one attempt, no limits.
+// Policy says how the shell calls a driver. The zero Policy is for a provider
+// that needs no network: one attempt, no limits.
 type Policy struct {
 	Retry   RetryPolicy
 	Timeout time.Duration // of one attempt at reading; writing has twice that. 0 for none
 
-	// Unbounded are the operations that wait for the backend at length and
-	// see to their own limits of time.
+	// Unbounded lists the operations without this timeout, because they wait for
+	// the backend at length. The driver limits the steps of those itself.
 	Unbounded []string
 
 	MaxConcurrency int // calls under way at once; 0 for no limit

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Recent is a bounded memory of what a driver saw or did, by key. It spares
-// calls: a driver that finds nothing there asks the backend. It is safe for
-// several goroutines.
+// Recent remembers, by key, a bounded number of things that a driver saw or did
+// a moment ago, to save calls. A driver that finds nothing there asks the
+// backend. Recent is safe for concurrent use.
 type Recent[K comparable, V any] struct {
 	clock  Clock
 	max    int
@@ -22,14 +22,14 @@ type noted[V any] struct {
 	at    time.Time
 }
 
-// NewRecent returns an empty memory of at most max values, at least two. A value
-// older than maxAge is forgotten; 0 is for no limit of age. If the memory is
-// full, the older half of it goes.
+// NewRecent returns an empty memory of at most max values; max is at least 2. A
+// value older than maxAge is forgotten; maxAge 0 is no limit. A full memory
+// forgets its older half.
 func NewRecent[K comparable, V any](clock Clock, max int, maxAge time.Duration) *Recent[K, V] {
 	return &Recent[K, V]{clock: clock, max: max, maxAge: maxAge, young: make(map[K]noted[V])}
 }
 
-// Note remembers a value in the place of the key's last one.
+// Note remembers a value and forgets the earlier one of the key.
 func (r *Recent[K, V]) Note(key K, value V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,14 +40,14 @@ func (r *Recent[K, V]) Note(key K, value V) {
 	r.young[key] = noted[V]{value, r.clock.Now()}
 }
 
-// Get returns the value of a key, and false if there is none.
+// Get returns the value of a key, or false if there is none.
 func (r *Recent[K, V]) Get(key K) (V, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.find(key)
 }
 
-// Take is Get, and forgets the value: it serves one use.
+// Take is Get, and forgets the value, so that it is used once.
 func (r *Recent[K, V]) Take(key K) (V, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,7 +62,7 @@ func (r *Recent[K, V]) Forget(key K) {
 	r.remove(key)
 }
 
-// find is called with mu held.
+// find is Get, for a caller that holds mu.
 func (r *Recent[K, V]) find(key K) (V, bool) {
 	n, ok := r.young[key]
 	if !ok {
@@ -79,7 +79,7 @@ func (r *Recent[K, V]) find(key K) (V, bool) {
 	return n.value, true
 }
 
-// remove is called with mu held.
+// remove is Forget, for a caller that holds mu.
 func (r *Recent[K, V]) remove(key K) {
 	delete(r.young, key)
 	delete(r.old, key)

@@ -13,26 +13,26 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// ErrUnclear is among the causes of a failure after which the backend may have
-// done what it was asked, or may not.
+// ErrUnclear is among the causes of a failure that leaves unclear whether the
+// backend did what it was asked.
 const ErrUnclear nebula.Kind = "unclear"
 
-// RetryAfter is among the causes of a failure where the backend said when to
-// come again.
+// RetryAfter is among the causes of a failure if the backend said when to try
+// again.
 type RetryAfter struct{ Delay time.Duration }
 
-// Error says it in words.
+// Error implements error.
 func (r *RetryAfter) Error() string {
 	return fmt.Sprintf("the server asks to come again after %v", r.Delay)
 }
 
-// After is Delay, for [nebula.Store]: a write that lost against others on a
-// condition of its own waits as long as the provider says before it tries again.
+// After returns Delay. [nebula.Store] looks for this method: a write that lost
+// against other writers waits that long before it tries again.
 func (r *RetryAfter) After() time.Duration { return r.Delay }
 
-// Transient reports whether the same call may succeed later: what was
-// unavailable, and an attempt that took too long. A certificate that is not
-// accepted does not become so by asking again.
+// Transient reports whether the same call may succeed later: the backend was
+// unavailable, or the attempt took too long. A rejected certificate is not
+// transient: the next attempt would get the same one.
 func Transient(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {
@@ -42,12 +42,12 @@ func Transient(err error) bool {
 	return kind == nebula.ErrUnavailable || kind == nebula.ErrTimeout
 }
 
-// retry repeats calls whose failure is [Transient], as the policy says. It is
-// the only place of this module that repeats a call; the SDKs make one attempt.
+// retry repeats calls whose failure is [Transient], as the policy says. Nothing
+// else in this module repeats a call; the SDKs make one attempt.
 //
-// As long as nothing was heard of the backend at all, a refusal is returned at
-// once and silence after one attempt: then the address is more likely to be
-// wrong than the server to be restarting.
+// Until the backend has answered once, a connection that cannot be made and a
+// timeout are returned after one attempt: a wrong address is then more likely
+// than a server that restarts.
 func retry(policy RetryPolicy, clock Clock, metrics *StorageMetrics) Interceptor {
 	var heard atomic.Bool
 	return func(ctx context.Context, call Call, next func(context.Context) error) error {
@@ -83,8 +83,8 @@ func retry(policy RetryPolicy, clock Clock, metrics *StorageMetrics) Interceptor
 	}
 }
 
-// pause returns how long to wait, and false where that would be longer than
-// the policy or the caller's deadline allows.
+// pause returns how long to wait, or false if the policy or the caller's
+// deadline does not allow to wait that long.
 func pause(ctx context.Context, policy RetryPolicy, clock Clock, retry int, err error) (time.Duration, bool) {
 	delay := policy.Delay(retry, clock.Random())
 	var after *RetryAfter
@@ -98,9 +98,9 @@ func pause(ctx context.Context, policy RetryPolicy, clock Clock, retry int, err 
 	return delay, !limited || clock.Now().Add(delay).Before(deadline)
 }
 
-// isAnswer reports whether an outcome proves that the backend was heard of.
-// Connecting and examining may succeed without a call, and what is refused on
-// this side proves nothing.
+// isAnswer reports whether an outcome proves that the backend was reached.
+// Connecting and examining may succeed without a call, and a request that the
+// client refuses never leaves this machine: those prove nothing.
 func isAnswer(op string, err error) bool {
 	var unknown *net.DNSError
 	var network *net.OpError
@@ -115,17 +115,17 @@ func isAnswer(op string, err error) bool {
 	return false
 }
 
-// isBefore reports whether what failed comes before the backend: the connection
-// to it, or a proxy.
+// isBefore reports whether the failed network operation comes before the
+// backend: dialing it, or talking to a proxy.
 func isBefore(op string) bool {
 	return op == "dial" || op == "proxyconnect" || strings.HasPrefix(op, "socks ")
 }
 
 type repeatKey struct{}
 
-// IsRepeat reports whether the call is one more attempt, after one that failed
-// with [ErrUnclear]. A provider that cannot make a write harmless to repeat
-// reads back what the earlier attempt did.
+// IsRepeat reports whether the call repeats an attempt that failed with
+// [ErrUnclear]. A driver for which repeating a write is not harmless then reads
+// what the earlier attempt did.
 func IsRepeat(ctx context.Context) bool {
 	repeat, _ := ctx.Value(repeatKey{}).(bool)
 	return repeat
@@ -133,7 +133,7 @@ func IsRepeat(ctx context.Context) bool {
 
 type retriesKey struct{}
 
-// withRetries makes room for the number of retries of one call.
+// withRetries gives the context of a call a counter of its retries.
 func withRetries(ctx context.Context, _ Call, next func(context.Context) error) error {
 	return next(context.WithValue(ctx, retriesKey{}, new(atomic.Int64)))
 }
@@ -144,7 +144,7 @@ func countRetry(ctx context.Context) {
 	}
 }
 
-// Retries returns how often the call was repeated so far, for an interceptor
+// Retries returns how often the call was repeated so far. It is for interceptors
 // of [Options].
 func Retries(ctx context.Context) int {
 	if n, ok := ctx.Value(retriesKey{}).(*atomic.Int64); ok {

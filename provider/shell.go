@@ -22,14 +22,14 @@ const (
 	OpCheck           = "check"
 )
 
-// New returns the provider that the shell and a driver make. Everything that
-// policy and options ask for is in place.
+// New puts the shell around a driver. The provider obeys policy and options; its
+// user has to add nothing.
 func New(d Driver, policy Policy, options Options) nebula.Provider {
 	is := d.Describe()
 	return &shell{driver: d, name: is.Provider, maxRecord: is.MaxRecordSize, layers: layers(policy, options)}
 }
 
-// shell is what every provider has around its driver.
+// shell is the part that all providers share, around the driver.
 type shell struct {
 	driver    Driver
 	name      string
@@ -38,7 +38,7 @@ type shell struct {
 	life
 }
 
-// The shell has the methods of every ability. Has says which of them work.
+// The shell has the methods of all abilities. Has says which of them work.
 var _ interface {
 	nebula.Wrapper
 	nebula.Connector
@@ -51,13 +51,13 @@ var _ interface {
 	nebula.Checker
 } = (*shell)(nil)
 
-// Has implements [nebula.Wrapper]. A life is the ability that the shell has by
-// itself.
+// Has implements [nebula.Wrapper]. The shell itself provides the ability
+// [nebula.Connector]; all others are the driver's.
 func (s *shell) Has(ask func(any) bool) bool {
 	return ask(s.driver) || ask(struct{ nebula.Connector }{s})
 }
 
-// through takes a call through the layers from index i on.
+// through runs a call inside the layers from index i on.
 func (s *shell) through(ctx context.Context, c Call, i int, call func(context.Context) error) error {
 	if i == len(s.layers) {
 		return call(ctx)
@@ -65,7 +65,7 @@ func (s *shell) through(ctx context.Context, c Call, i int, call func(context.Co
 	return s.layers[i](ctx, c, func(ctx context.Context) error { return s.through(ctx, c, i+1, call) })
 }
 
-// do makes a call of the driver with all that is around it.
+// do makes a call of the driver inside all layers.
 func do[R any](ctx context.Context, s *shell, c Call, call func(context.Context) (R, error)) (R, error) {
 	c.Provider = s.name
 	if len(s.layers) == 0 {
@@ -100,7 +100,7 @@ func attempt[R any](ctx context.Context, s *shell, c Call, call func(context.Con
 	return result, nil
 }
 
-// refuse returns why no backend can do what is asked.
+// refuse returns an error if no backend can do what is asked.
 func refuse(c Call) error {
 	switch c.Op {
 	case OpList, OpRetrieveBatch, OpCheck:
@@ -140,7 +140,7 @@ func (s *shell) Delete(ctx context.Context, name nebula.Name, condition nebula.P
 	c := Call{Op: OpDelete, Name: name, Options: nebula.StoreOptions{Precondition: condition}}
 	return do(ctx, s, c, func(ctx context.Context) (bool, error) {
 		existed, err := s.driver.Delete(ctx, name, condition)
-		// An earlier attempt whose outcome was unclear may have deleted it.
+		// An earlier attempt with an unclear outcome may have deleted it.
 		return existed || IsRepeat(ctx), err
 	})
 }

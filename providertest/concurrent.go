@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// together runs f for 0 to n-1 at once and reports what fails.
+// together runs f for 0 to n-1 at once and reports all failures.
 func (r *rig) together(n int, f func(i int) error) {
 	r.Helper()
 	var group sync.WaitGroup
@@ -32,7 +32,7 @@ func (r *rig) together(n int, f func(i int) error) {
 	}
 }
 
-// ledger holds what was written to one credential.
+// ledger holds the records that were written to one credential, by version.
 type ledger struct {
 	mu      sync.Mutex
 	records map[nebula.Version][]byte
@@ -42,15 +42,15 @@ func (l *ledger) note(v nebula.Version, raw []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before, ok := l.records[v]; ok && !bytes.Equal(before, raw) {
-		return fmt.Errorf("version %q stands for two records", v)
+		return fmt.Errorf("two records have version %q", v)
 	}
 	l.records[v] = raw
 	return nil
 }
 
-// concurrentStores: of many that write one credential at once, each is told the
-// version of its own record, readers see whole records only, and in the end one
-// of those that were written stands.
+// concurrentStores: if many write one credential at once, each gets the version
+// of its own record, readers only see whole records, and the last record is one
+// of those that were written.
 func concurrentStores(r *rig) {
 	const writers, readers = 8, 4
 	each := max(1, r.many(160)/writers)
@@ -58,7 +58,7 @@ func concurrentStores(r *rig) {
 	sealed := make([][]record, writers)
 	for i := range sealed {
 		for j := range each {
-			// Of different lengths, so that one over the other shows.
+			// Of different lengths, so that a mixture of two is noticed.
 			value := bytes.Repeat([]byte{byte('a' + i)}, 1+i*700+j)
 			sealed[i] = append(sealed[i], r.seal("contended", string(value), metadata()))
 		}
@@ -102,8 +102,8 @@ func concurrentStores(r *rig) {
 	}
 }
 
-// readWhile reads until done and notes what it sees. A torn record would not
-// parse, or be none that was written.
+// readWhile reads until done and collects what it sees. A torn record would not
+// parse, or would not be one of those that were written.
 func readWhile(ctx, done context.Context, p nebula.Provider, name nebula.Name, seen *ledger) error {
 	for done.Err() == nil {
 		got, err := p.Retrieve(ctx, name)
@@ -120,8 +120,8 @@ func readWhile(ctx, done context.Context, p nebula.Provider, name nebula.Name, s
 	return nil
 }
 
-// concurrentCounter: many that read, add one and write on condition of the
-// version lose no addition.
+// concurrentCounter: many that read a number, add one and write it back on
+// condition of the version lose no addition.
 func concurrentCounter(r *rig) {
 	r.needAtomic()
 	const writers = 4
@@ -140,7 +140,7 @@ func concurrentCounter(r *rig) {
 	got, err := r.p.Retrieve(r.ctx, name)
 	r.ok(err, "retrieve the counter")
 	if n := got.Envelope.Metadata().Tags["n"]; n != strconv.Itoa(writers*each) {
-		r.Errorf("the counter stands at %s after %d additions", n, writers*each)
+		r.Errorf("the counter is %s after %d additions", n, writers*each)
 	}
 }
 
@@ -167,7 +167,7 @@ func addOne(r *rig, p nebula.Provider, name nebula.Name) error {
 	return errors.New("no addition succeeded in 10,000 tries")
 }
 
-// concurrentIfAbsent: of several that store if absent, exactly one wins.
+// concurrentIfAbsent: if several store with IfAbsent at once, exactly one wins.
 func concurrentIfAbsent(r *rig) {
 	r.needAtomic()
 	for round := range max(1, r.many(80)/racers) {
@@ -175,7 +175,8 @@ func concurrentIfAbsent(r *rig) {
 	}
 }
 
-// concurrentIfAbsentDeleted: the same where a deleted record counts as absent.
+// concurrentIfAbsentDeleted: the same holds over a deleted record, which counts
+// as absent.
 func concurrentIfAbsentDeleted(r *rig) {
 	r.needAtomic()
 	e := r.record("raced")
@@ -184,10 +185,10 @@ func concurrentIfAbsentDeleted(r *rig) {
 	r.oneWins(func(i int) record { return r.seal("raced", fmt.Sprint("from ", i), metadata()) })
 }
 
-// racers is how many try at once where one may win.
+// racers is how many try at once if only one may win.
 const racers = 16
 
-// oneWins stores 16 records of one name at once, if absent.
+// oneWins stores 16 records under one name at once, with IfAbsent.
 func (r *rig) oneWins(make func(i int) record) {
 	r.Helper()
 	handles := r.handles()
@@ -216,7 +217,7 @@ func (r *rig) oneWins(make func(i int) record) {
 		r.Fatal("nobody won")
 	}
 	if got := r.holds(entrants[winner]); got != versions[winner] {
-		r.Errorf("the winner was told version %q, and %q stands", versions[winner], got)
+		r.Errorf("the winner got version %q, and %q is stored", versions[winner], got)
 	}
 }
 
@@ -256,7 +257,7 @@ func concurrentDelete(r *rig) {
 	r.same(got, e)
 }
 
-// concurrentIDs: writers of different credentials are not in each other's way.
+// concurrentIDs: writers of different credentials do not disturb each other.
 func concurrentIDs(r *rig) {
 	handles := r.handles()
 	records := make([]record, r.many(64))

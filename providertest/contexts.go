@@ -17,15 +17,15 @@ func contextCancelled(r *rig) {
 	r.endedContext(ctx, nebula.ErrInterrupted, context.Canceled)
 }
 
-// contextDeadline: nor under one whose deadline has passed, and the error is
-// another.
+// contextDeadline: no operation begins after the deadline of its context either,
+// and the error says so.
 func contextDeadline(r *rig) {
 	ctx, cancel := context.WithDeadline(r.ctx, time.Now().Add(-time.Second))
 	defer cancel()
 	r.endedContext(ctx, nebula.ErrTimeout, context.DeadlineExceeded)
 }
 
-// endedContext calls every operation under ctx, which has ended.
+// endedContext calls every operation with ctx, which has ended.
 func (r *rig) endedContext(ctx context.Context, kind nebula.Kind, cause error) {
 	r.Helper()
 	stays := r.record("stays")

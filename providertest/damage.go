@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// damages returns what can become of the bytes of a record.
+// damages returns damaged forms of the bytes of a record.
 func damages(whole []byte) map[string][]byte {
 	flipped := bytes.Clone(whole)
 	flipped[1] ^= 1
@@ -25,8 +25,8 @@ func damages(whole []byte) map[string][]byte {
 	}
 }
 
-// damageRetrieve: a record whose bytes are damaged is reported as corrupted,
-// still exists, and tells nothing of its bytes.
+// damageRetrieve: a damaged record is reported as corrupted and still exists, and
+// the error shows none of its bytes.
 func damageRetrieve(r *rig) {
 	e := r.record("damaged")
 	for what, raw := range damages(e.Bytes()) {
@@ -52,7 +52,7 @@ func damageMended(r *rig) {
 	r.absent(e.name)
 }
 
-// damageNotAbsent: a damaged record is there: IfAbsent does not overwrite it.
+// damageNotAbsent: a damaged record exists: IfAbsent does not overwrite it.
 func damageNotAbsent(r *rig) {
 	r.needPreconditions()
 	e := r.record("there")
@@ -64,8 +64,8 @@ func damageNotAbsent(r *rig) {
 	r.fails(err, nebula.ErrCorrupted, provider.OpRetrieve, e.name)
 }
 
-// damageListed: a list shows a damaged record. Where a filter has to read it,
-// the entry says what is wrong with it; the others are listed as ever.
+// damageListed: a list shows a damaged record. If a filter has to read it, the
+// entry says what is wrong with it. The other records are listed as usual.
 func damageListed(r *rig) {
 	for _, id := range []string{"damaged", "good", "other"} {
 		r.store(r.record(id, "tag", id[:1]))
@@ -95,7 +95,8 @@ func damageListed(r *rig) {
 }
 
 // saysWhy checks the entry of a damaged record that a filter selected: either
-// the provider read it and says so, or it knew the metadata from elsewhere.
+// the provider read the record and says that it is damaged, or it knew the
+// metadata from elsewhere.
 func (r *rig) saysWhy(entry nebula.Entry, filter nebula.Filter) {
 	r.Helper()
 	if entry.Err != nil {
@@ -107,7 +108,7 @@ func (r *rig) saysWhy(entry nebula.Entry, filter nebula.Filter) {
 	}
 }
 
-// damageOthers: a damaged record is not in the way of others.
+// damageOthers: a damaged record does not affect others.
 func damageOthers(r *rig) {
 	damaged, good := r.record("damaged"), r.record("good")
 	r.store(damaged)
@@ -128,8 +129,8 @@ func damageOthers(r *rig) {
 	r.same(results[1].Record, good)
 }
 
-// damageForeign: a record of another version is told from a damaged one, and
-// listed.
+// damageForeign: a record of another format version is listed, and not reported
+// as damaged.
 func damageForeign(r *rig) {
 	e := r.record("foreign")
 	whole := string(e.Bytes())

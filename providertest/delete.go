@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// deleteReports: Delete says whether there was something to delete.
+// deleteReports: Delete reports whether there was a credential.
 func deleteReports(r *rig) {
 	e := r.record("reported")
 	r.existed(e.name, nebula.Precondition{}, false)
@@ -43,8 +43,8 @@ func deleteIfVersion(r *rig) {
 	r.existed(next.name, nebula.IfVersion(version), true)
 }
 
-// deleteIfVersionMissing: such a deletion conflicts if there is no credential,
-// or a deleted one.
+// deleteIfVersionMissing: such a deletion conflicts if there is no credential, or
+// only a deleted one.
 func deleteIfVersionMissing(r *rig) {
 	r.needPreconditions()
 	e := r.record("conditional")
@@ -79,8 +79,8 @@ func deleteRefused(r *rig) {
 	r.holds(e)
 }
 
-// concurrentDeleteIfVersion: of many that replace and delete one version at
-// once, one succeeds, and what was acknowledged is what is there. See also
+// concurrentDeleteIfVersion: if many replace and delete one version at once, one
+// succeeds, and the backend then holds what that one was told. See also
 // [Harness.SharedDeletions].
 func concurrentDeleteIfVersion(r *rig) {
 	r.needAtomic()
@@ -123,7 +123,7 @@ func concurrentDeleteIfVersion(r *rig) {
 	}
 }
 
-// purgeReports: Purge says whether there was something, live or deleted.
+// purgeReports: Purge reports whether there was a credential, live or deleted.
 func purgeReports(r *rig) {
 	a := need[nebula.Purger](r)
 	e := r.record("reported")
@@ -146,7 +146,7 @@ func purgeReports(r *rig) {
 	}
 }
 
-// existed deletes and checks what Delete reports.
+// existed deletes, and checks what Delete reports.
 func (r *rig) existed(name nebula.Name, condition nebula.Precondition, want bool) {
 	r.Helper()
 	existed, err := r.p.Delete(r.ctx, name, condition)

@@ -5,7 +5,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// restoreDeleted: what was deleted comes back as it was, and is listed again.
+// restoreDeleted: a deleted record comes back unchanged, and is listed again.
 func restoreDeleted(r *rig) {
 	a := need[nebula.Restorer](r)
 	e := r.record("restored", "tag", "x")
@@ -23,7 +23,7 @@ func restoreDeleted(r *rig) {
 	r.holds(next)
 }
 
-// restoreLive: a live record is not restored over.
+// restoreLive: Restore does not overwrite a live record.
 func restoreLive(r *rig) {
 	a := need[nebula.Restorer](r)
 	e := r.record("live")
@@ -36,7 +36,8 @@ func restoreLive(r *rig) {
 	r.holds(next)
 }
 
-// restoreNothing: what was never there, or is gone for good, is not found.
+// restoreNothing: Restore of a name that was never stored, or was purged, fails
+// with ErrNotFound.
 func restoreNothing(r *rig) {
 	a := need[nebula.Restorer](r)
 	name := r.named("nothing")
@@ -54,7 +55,7 @@ func restoreNothing(r *rig) {
 	r.absent(name)
 }
 
-// restoreLast: what comes back is what the last deletion removed.
+// restoreLast: Restore brings back what the last deletion removed.
 func restoreLast(r *rig) {
 	a := need[nebula.Restorer](r)
 	first, second := r.record("last"), r.record("last")
@@ -67,7 +68,7 @@ func restoreLast(r *rig) {
 	r.holds(second)
 }
 
-// restoreOne: only the one that was asked for.
+// restoreOne: Restore brings back only the credential that was asked for.
 func restoreOne(r *rig) {
 	a := need[nebula.Restorer](r)
 	one, other := r.record("one"), r.record("other")
@@ -81,8 +82,8 @@ func restoreOne(r *rig) {
 	r.wantList(nebula.Filter{}, "one")
 }
 
-// purgeFrees: a purged credential is gone, live or deleted, and its name free
-// at once.
+// purgeFrees: Purge removes a live or deleted credential, and its name is free at
+// once.
 func purgeFrees(r *rig) {
 	a := need[nebula.Purger](r)
 	stays := r.record("stays")
@@ -103,7 +104,7 @@ func purgeFrees(r *rig) {
 	r.holds(stays)
 }
 
-// storeFree stores under a name that has to be free.
+// storeFree stores under a name that must be free.
 func (r *rig) storeFree(e record) {
 	r.Helper()
 	condition := nebula.IfAbsent()
@@ -113,7 +114,7 @@ func (r *rig) storeFree(e record) {
 	r.storeIf(e, condition)
 }
 
-// purgeTwice: purging what is not there succeeds.
+// purgeTwice: Purge of a name without a credential succeeds.
 func purgeTwice(r *rig) {
 	a := need[nebula.Purger](r)
 	e := r.record("twice")
@@ -124,7 +125,8 @@ func purgeTwice(r *rig) {
 	r.absent(e.name)
 }
 
-// purgeVersions: no version outlives it, nor comes back with the name.
+// purgeVersions: Purge removes all versions. None comes back if the name is
+// stored again.
 func purgeVersions(r *rig) {
 	a := need[nebula.Purger](r)
 	first, second := r.record("versions"), r.record("versions")
@@ -136,8 +138,8 @@ func purgeVersions(r *rig) {
 	if v, ok := nebula.As[nebula.VersionRetriever](r.p); ok {
 		got, err := v.RetrieveVersion(r.ctx, first.name, v1)
 		if err == nil {
-			// Where versions are counted, the number may come again: then it is
-			// the new record's.
+			// A backend that counts versions may use the number again, for the
+			// new record.
 			r.same(got, last)
 		} else {
 			r.fails(err, nebula.ErrNotFound, provider.OpRetrieveVersion, first.name)

@@ -1,6 +1,6 @@
-// Package providertest is the suite that every provider passes unchanged. It
-// checks what [nebula.Provider] and the abilities promise, one function a rule,
-// each a named subtest.
+// Package providertest is the conformance suite that every provider passes
+// unchanged. It checks the promises of [nebula.Provider] and of the abilities.
+// Each rule is one function and one subtest of the same name.
 //
 //	func TestConformance(t *testing.T) {
 //		providertest.Run(t, providertest.Harness{
@@ -10,11 +10,11 @@
 //		})
 //	}
 //
-// The suite observes the provider as its users do, by the options of its New:
-// every call of every rule goes through an interceptor and is counted.
+// The suite observes the provider by the options of its New, as users do: every
+// call of every rule goes through an interceptor and is counted.
 //
-// A [Harness] says what the backend cannot do. Nothing in it makes a rule
-// weaker that the backend could keep: a rule that does not apply is skipped
-// with its reason, never passed over in silence, and [Harness].Abilities has
-// to name what the provider can do, so that an ability lost by accident fails.
+// A [Harness] says what the backend cannot do. It cannot weaken a rule that the
+// backend could keep. A rule that does not apply is skipped, with the reason.
+// [Harness].Abilities must name every ability of the provider, so that the suite
+// fails if one is lost by accident.
 package providertest

@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// filterTags: every tag of a filter must be there with exactly that value.
+// filterTags: an entry must have every tag of the filter, with exactly that value.
 func filterTags(r *rig) {
 	r.store(r.record("none"))
 	r.store(r.record("prod", "env", "prod"))
@@ -27,8 +27,8 @@ func filterTags(r *rig) {
 	r.wantList(tags("missing", ""))
 }
 
-// filterTagsFollow: a filter sees the tags of the current record and not those
-// of an earlier one.
+// filterTagsFollow: a filter uses the tags of the current record, not those of
+// an earlier one.
 func filterTagsFollow(r *rig) {
 	tag := func(key, value string) nebula.Filter { return nebula.Filter{Tags: map[string]string{key: value}} }
 	r.store(r.record("follow", "old", "1", "kept", "1"))
@@ -69,7 +69,7 @@ func filterCreated(r *rig) {
 	r.wantList(before(created().Add(-48 * time.Hour)))
 }
 
-// filterScope: the scope is exactly that one.
+// filterScope: an entry must have exactly the scope of the filter.
 func filterScope(r *rig) {
 	in := func(id, scope string) {
 		m := metadata("tag", "x")
@@ -88,7 +88,7 @@ func filterScope(r *rig) {
 	r.wantList(nebula.Filter{}, "none", "one", "two", "team", "upper")
 }
 
-// filterAll: all conditions hold together.
+// filterAll: an entry must meet all conditions of the filter.
 func filterAll(r *rig) {
 	put := func(id, tag, scope string, age time.Duration) {
 		m := metadata("tag", tag)

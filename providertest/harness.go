@@ -8,74 +8,72 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Harness says how to get at a provider and what its backend cannot do. Only
-// New has to be set.
+// Harness says how to make a provider and what its backend cannot do. Only New
+// is required.
 type Harness struct {
-	// New returns a provider over an empty backend that nobody else uses, not
-	// yet connected. It is called several times in a test, each time for
-	// another backend. The suite connects and closes the provider; what else
-	// there is to clean up goes to t.Cleanup.
-	// The options have to reach the New of the provider.
+	// New returns a provider that is not yet connected, over an empty backend
+	// that nobody else uses. Each call is for another backend. The suite connects
+	// and closes the provider; New registers any other cleanup with t.Cleanup. It
+	// must pass the options to the New of the provider.
 	New func(t *testing.T, options ...provider.Option) nebula.Provider
 
-	// Reopen returns one more provider over the backend of p, not yet
-	// connected, as another process would have it. It is called while p is
-	// open and after p was closed. nil where the records live in p itself.
+	// Reopen returns another provider over the backend of p, not yet connected,
+	// as in another process. It is called while p is open and after p was closed.
+	// nil if p itself holds the records.
 	Reopen func(t *testing.T, p nebula.Provider) nebula.Provider
 
-	// Corrupt puts raw in the place of the bytes that the backend of p holds
-	// under name, behind the provider's back. There is a record, and raw is
-	// not empty. Tags and the like beside the bytes stay as they are. nil
-	// where that cannot be done.
+	// Corrupt replaces the bytes that the backend of p holds under name by raw,
+	// without the provider. There is a record of that name, and raw is not empty.
+	// Corrupt does not change tags and other data beside the bytes. nil if that
+	// is impossible.
 	Corrupt func(t *testing.T, p nebula.Provider, name nebula.Name, raw []byte)
 
-	// Abilities are those that nebula.As finds in the provider, no more and
-	// no fewer.
+	// Abilities are exactly those that nebula.As finds in the provider.
 	Abilities []Ability
 
-	// Lag is how long List and History may show what was. The suite asks
-	// again until the answer is right or this time has passed. Zero: they are
-	// never late.
+	// Lag is how long List and History may be out of date. The suite asks again
+	// until the answer is right or this time has passed. 0: they are always up to
+	// date.
 	Lag time.Duration
 
-	// Preconditions says how they are kept.
+	// Preconditions says how the backend keeps preconditions.
 	Preconditions Preconditions
 
-	// SharedDeletions says that of several deletions of one version at the
-	// same time more than one may succeed: the backend does not say which of
-	// them removed it.
+	// SharedDeletions says that several concurrent deletions of one version may
+	// all succeed: the backend does not say which of them removed it.
 	SharedDeletions bool
 
 	// RacyDeletions says that another writer may come between the check of a
-	// deletion's precondition and the deletion, though that of a Store is atomic.
+	// deletion's precondition and the deletion, although Store is atomic.
 	RacyDeletions bool
 
-	// MaxRecordSize is the greatest size of a record in bytes, and 0 where no
-	// limit is known. Describe must say the same.
+	// MaxRecordSize is the maximum size of a record in bytes; 0 if no limit is
+	// known. Describe must say the same.
 	MaxRecordSize int
 
-	// MaxTags is the greatest number of tags of a credential, 0 for no limit
-	// below 50.
+	// MaxTags is the maximum number of tags of a credential; 0 if there is no
+	// limit below 50.
 	MaxTags int
 
-	// AcceptsTag reports the tags that this provider takes of those that
-	// nebula.ValidateTag allows. nil: all. The others it must refuse.
+	// AcceptsTag reports whether the provider accepts a tag that
+	// nebula.ValidateTag allows. It must refuse the others. nil: it accepts all.
 	AcceptsTag func(key, value string) bool
 
-	// FoldsCase says that the backend cannot hold two names that differ by
-	// case alone. The second is refused then, and the first one left alone.
+	// FoldsCase says that the backend cannot hold two names that differ only by
+	// case. Then the provider refuses the second and does not change the first.
 	FoldsCase bool
 
-	// ComparesKeyring says that a Store of a record which is not sealed under
-	// the key of the stored keyring is refused. Describe must say the same.
+	// ComparesKeyring says that Store refuses a record which is not sealed under
+	// the key of the stored keyring. Describe must say the same.
 	ComparesKeyring bool
 
-	// MaxStores is the greatest number of records that one rule stores, for
-	// backends that are slow or cost money. At least 20; 0 is 400.
+	// MaxStores is the maximum number of records that one rule stores, for
+	// backends that are slow or cost money. At least 20; 0 means 400.
 	MaxStores int
 }
 
-// Preconditions says how a backend keeps those of [nebula.StoreOptions].
+// Preconditions says how a backend keeps the preconditions of
+// [nebula.StoreOptions].
 type Preconditions int
 
 const (
@@ -84,7 +82,7 @@ const (
 	// Racy ones are checked, and another writer may come between check and
 	// write. Rules with one writer apply.
 	Racy
-	// Refused ones fail with ErrNotSupported, but for IfAbsent of the keyring.
+	// Refused ones fail with ErrNotSupported, except IfAbsent of the keyring.
 	Refused
 )
 
@@ -103,7 +101,7 @@ const (
 	Checker          Ability = "Checker"
 )
 
-// abilitiesOf returns those that p has, in the order of the constants.
+// abilitiesOf returns the abilities that p has, in the order of the constants.
 func abilitiesOf(p nebula.Provider) []Ability {
 	var found []Ability
 	note := func(a Ability, able bool) {
@@ -127,7 +125,7 @@ func able[T any](p nebula.Provider) bool {
 	return ok
 }
 
-// Run checks every rule, each in a subtest of its name.
+// Run checks every rule, each in a subtest of the same name.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	if h.New == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// idsHostile: what could leave the place where records are kept is no id, so
-// that no provider is ever asked for it. The verdict is the same everywhere.
+// idsHostile: a text that could address something outside the store is not a
+// valid id, so no provider ever gets it. That does not depend on the provider.
 func idsHostile(r *rig) {
 	hostile := []string{
 		"", ".", "..", "../x", "..\\x", "a/b", "a\\b", "/etc/passwd", "C:", "C:x", "~", "~root",
@@ -30,7 +30,7 @@ func idsHostile(r *rig) {
 	}
 }
 
-// idsZero: the zero Name, which no id gives, is refused, with ErrUsage.
+// idsZero: the zero Name, which belongs to no id, is refused with ErrUsage.
 func idsZero(r *rig) {
 	kept := r.record("kept")
 	r.store(kept)
@@ -44,8 +44,8 @@ func idsZero(r *rig) {
 	r.holds(kept)
 }
 
-// idsUnusual: ids of every allowed character and length are stored under their
-// own name, and listed as they are.
+// idsUnusual: ids with every allowed character and length are kept apart, and
+// listed unchanged.
 func idsUnusual(r *rig) {
 	ids := []string{
 		"a", "0", "_", "9", "a-", "_-", "__", "a--b", "0x0", "1e9", "00", "keyring", "_keyring",
@@ -59,7 +59,7 @@ func idsUnusual(r *rig) {
 	r.distinct(ids[:r.many(len(ids))])
 }
 
-// idsOneCharacter: each of the characters an id can begin with.
+// idsOneCharacter: ids of one character work, each that an id can begin with.
 func idsOneCharacter(r *rig) {
 	letters := "abcdefghijklmnopqrstuvwxyz0123456789_"
 	if !r.h.FoldsCase {
@@ -68,8 +68,7 @@ func idsOneCharacter(r *rig) {
 	r.distinct(strings.Split(letters, "")[:r.many(len(letters))])
 }
 
-// idsAlike: ids that a careless encoding takes for one another are several
-// credentials.
+// idsAlike: ids that a careless encoding would confuse are different credentials.
 func idsAlike(r *rig) {
 	long := strings.Repeat("long_name-", 13)[:nebula.MaxIDLength-1]
 	ids := []string{
@@ -80,7 +79,7 @@ func idsAlike(r *rig) {
 	r.distinct(ids)
 }
 
-// idsCase: so are ids that differ by case alone.
+// idsCase: ids that differ only by case are different credentials.
 func idsCase(r *rig) {
 	if r.h.FoldsCase {
 		r.Skip("the backend folds case: see idsFolded")
@@ -92,8 +91,8 @@ func idsCase(r *rig) {
 	})
 }
 
-// idsFolded: where a backend cannot tell them apart, the second one is refused
-// with a conflict and the first one left alone.
+// idsFolded: if a backend ignores case, the second of two such ids is refused
+// with a conflict, and the first does not change.
 func idsFolded(r *rig) {
 	if !r.h.FoldsCase {
 		r.Skip("the backend tells case apart")
@@ -103,7 +102,7 @@ func idsFolded(r *rig) {
 	_, err := r.tryStore(twin, nebula.Precondition{})
 	r.fails(err, nebula.ErrConflict, provider.OpStore, twin.name)
 	r.absent(twin.name)
-	// Deleting what is not there succeeds, and deletes nothing else.
+	// Deleting an id that is not stored succeeds, and deletes nothing else.
 	r.remove(twin.name)
 	if got := r.holds(first); got != version {
 		r.Errorf("the twin changed the version from %q to %q", version, got)
@@ -115,8 +114,9 @@ func idsFolded(r *rig) {
 	r.holds(twin)
 }
 
-// distinct stores a record under each id and checks that they are so many
-// credentials: each holds its own, is listed once, and goes alone.
+// distinct stores a record under each id and checks that they are different
+// credentials: each holds its own record, is listed once, and can be deleted
+// without the others.
 func (r *rig) distinct(ids []string) {
 	r.Helper()
 	records := make([]record, len(ids))

@@ -21,7 +21,7 @@ func keyringStored(r *rig) {
 	r.holds(second)
 }
 
-// keyringHidden: no list shows it, whatever the filter.
+// keyringHidden: no list shows the keyring, whatever the filter.
 func keyringHidden(r *rig) {
 	first, _ := keyrings()
 	r.store(first)
@@ -35,7 +35,7 @@ func keyringHidden(r *rig) {
 	r.wantList(nebula.Filter{CreatedBefore: created().AddDate(50, 0, 0)}, "visible")
 }
 
-// keyringKept: neither Delete nor Purge takes it away.
+// keyringKept: neither Delete nor Purge removes the keyring.
 func keyringKept(r *rig) {
 	first, _ := keyrings()
 	r.fails(r.deletion(first.name), nebula.ErrUsage, provider.OpDelete, first.name)
@@ -48,7 +48,7 @@ func keyringKept(r *rig) {
 	}
 }
 
-// keyringApart: no credential is mistaken for it.
+// keyringApart: no credential is mistaken for the keyring.
 func keyringApart(r *rig) {
 	first, _ := keyrings()
 	ids := []string{"keyring", "_keyring", "keyring-", "keyring_", "2ekeyring", "_2ekeyring"}
@@ -66,8 +66,8 @@ func keyringApart(r *rig) {
 	r.holds(first)
 }
 
-// keyringPreconditions: they hold for the keyring too. A store is made and its
-// keys are changed by them.
+// keyringPreconditions: preconditions hold for the keyring too. Making a store
+// and changing its keys depend on them.
 func keyringPreconditions(r *rig) {
 	r.needPreconditions()
 	first, second := keyrings()
@@ -82,7 +82,7 @@ func keyringPreconditions(r *rig) {
 	r.storeIf(first, nebula.IfVersion(next))
 }
 
-// keyringRaced: of several that make a store at once, one does.
+// keyringRaced: if several make a store at once, exactly one succeeds.
 func keyringRaced(r *rig) {
 	r.needAtomic()
 	first, second := keyrings()
@@ -94,7 +94,7 @@ func keyringRaced(r *rig) {
 	})
 }
 
-// keyringCompared: a provider that compares refuses what is sealed under
+// keyringCompared: a provider that compares refuses a record that is sealed under
 // another key than the keyring's, and changes nothing.
 func keyringCompared(r *rig) {
 	if !r.h.ComparesKeyring {
@@ -120,7 +120,7 @@ func keyringCompared(r *rig) {
 		if got := r.holds(fits); got != version {
 			r.Errorf("the refused record left version %q, want %q", got, version)
 		}
-		r.store(second) // of the same key: the same again
+		r.store(second) // a keyring of the same key makes no difference
 	}
 	r.store(r.record("fits"))
 	r.store(r.record("early"))

@@ -7,9 +7,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Two keyrings of one data key, from the vectors of the record format in
-// testdata/format/vectors.jsonl, by the names "key file" and "pbkdf2". They
-// stand here so that the suite can be used outside this repository.
+// Two keyrings of one data key: "key file" and "pbkdf2" of the vectors in
+// testdata/format/vectors.jsonl. They are copied here because the suite is also
+// used outside this repository.
 const (
 	dataKeyHex = "c193e5f6a77e282cd08f168ada6063bc2f07a7fa12196ca745ba1caccd0d4857"
 

@@ -28,8 +28,8 @@ func lifecycleUnconnected(r *rig) {
 	}
 }
 
-// lifecycleClosed: after Close every operation fails with ErrClosed, Connect
-// and the pages of a list that was begun included.
+// lifecycleClosed: after Close every operation fails with ErrClosed, including
+// Connect and the next page of a list that was begun before.
 func lifecycleClosed(r *rig) {
 	c := need[nebula.Connector](r)
 	e := r.record("late")
@@ -94,7 +94,7 @@ func lifecycleConnectContext(r *rig) {
 	r.holdsIn(p, e)
 }
 
-// lifecycleReopen: what was stored is there for another process, and after a
+// lifecycleReopen: another process can read what was stored, also after a
 // restart.
 func lifecycleReopen(r *rig) {
 	e, gone := r.record("lasting"), r.record("gone")
@@ -114,8 +114,8 @@ func lifecycleReopen(r *rig) {
 	r.absent(gone.name)
 }
 
-// lifecycleIsolated: the harness gives each test a backend of its own. Without
-// that no other rule means anything.
+// lifecycleIsolated: the harness gives each test another backend. Otherwise the
+// other rules prove nothing.
 func lifecycleIsolated(r *rig) {
 	e := r.record("mine")
 	r.store(e)
@@ -155,7 +155,7 @@ func lifecycleDescribe(r *rig) {
 	}
 }
 
-// lifecycleAbilities: the provider can do what the harness says.
+// lifecycleAbilities: the provider has the abilities that the harness names.
 func lifecycleAbilities(r *rig) {
 	declared := make(map[Ability]bool)
 	for _, a := range r.h.Abilities {
@@ -172,7 +172,8 @@ func lifecycleAbilities(r *rig) {
 	}
 }
 
-// lifecycleCloseDuring: Close lets what is under way end and nothing else begin.
+// lifecycleCloseDuring: Close lets operations under way end, and lets no other
+// begin.
 func lifecycleCloseDuring(r *rig) {
 	c := need[nebula.Connector](r)
 	e := r.record("during")

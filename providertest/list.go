@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// pages calls visit with each page until the end, and fails where the list
-// does not end.
+// pages calls visit with each page until the end, and fails if the list does not
+// end.
 func (r *rig) pages(p nebula.Provider, filter nebula.Filter, visit func([]nebula.Entry)) {
 	r.Helper()
 	pager := p.List(r.ctx, filter)
@@ -77,7 +77,7 @@ func listEmpty(r *rig) {
 	}
 }
 
-// ends reads to the end without looking, then checks that the end repeats.
+// ends reads to the end, then checks that further calls report the end again.
 func (r *rig) ends(pager nebula.Pager) {
 	r.Helper()
 	l := &reader{Pager: pager, counts: make(map[nebula.ID]int)}
@@ -89,8 +89,8 @@ func (r *rig) ends(pager nebula.Pager) {
 	}
 }
 
-// listMany: each of several hundred is listed exactly once, by itself and with
-// every kind of filter.
+// listMany: each of several hundred records is listed exactly once, without a
+// filter and with every kind of filter.
 func listMany(r *rig) {
 	n := r.many(400)
 	r.fill("one_", n/2, "half", "first")
@@ -110,7 +110,7 @@ func listMany(r *rig) {
 	r.ends(pager)
 }
 
-// listPrefix: a prefix is of the id as it is, with case, and no pattern.
+// listPrefix: a prefix is compared with the id byte by byte. It is not a pattern.
 func listPrefix(r *rig) {
 	ids := []string{"app", "app_1", "app_2", "app-1", "ap", "xapp_1", "apple"}
 	if !r.h.FoldsCase {
@@ -130,7 +130,7 @@ func listPrefix(r *rig) {
 	}
 }
 
-// listEntries: what an entry says beside its id is true, as far as it is given.
+// listEntries: everything that an entry says beside its id is true.
 func listEntries(r *rig) {
 	e := r.seal("entry", "value", fullMetadata())
 	version := r.store(e)

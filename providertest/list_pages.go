@@ -37,7 +37,7 @@ func (r *rig) reader(filter nebula.Filter) *reader {
 // maxPages is far more than any list of the suite can have.
 const maxPages = 5000
 
-// page reads a page, if there is one left.
+// page reads the next page, if there is one.
 func (l *reader) page(ctx context.Context) error {
 	if l.pages++; l.pages > maxPages {
 		return errors.New("the list does not end")
@@ -63,7 +63,7 @@ func (l *reader) rest(ctx context.Context) error {
 	return nil
 }
 
-// eachOnce says what is wrong where not each of the records came exactly once.
+// eachOnce fails if a record did not come exactly once.
 func (l *reader) eachOnce(want map[nebula.ID]record) error {
 	for id := range want {
 		if l.counts[id] != 1 {
@@ -95,7 +95,8 @@ func listClose(r *rig) {
 	}
 }
 
-// listTwo: two lists at once do not disturb each other, nor does closing one.
+// listTwo: two lists at once do not disturb each other, and closing one does not
+// disturb the other.
 func listTwo(r *rig) {
 	all := r.fill("two", r.many(250))
 	r.eventually(func() error {
@@ -114,8 +115,8 @@ func listTwo(r *rig) {
 	})
 }
 
-// listChanged: what is there all the time is listed once, whatever is stored
-// and deleted while the list is read.
+// listChanged: a record that exists all the time is listed once, even if others
+// are stored and deleted while the list is read.
 func listChanged(r *rig) {
 	if r.h.Lag > 0 {
 		r.Skip("lists are late: what is listed in the meantime is not known")
@@ -148,7 +149,7 @@ func listChanged(r *rig) {
 }
 
 // listCancelled: a page that a context ended can be asked for again, and the
-// list goes on where it stood.
+// list continues from there.
 func listCancelled(r *rig) {
 	all := r.fill("cancel", r.many(250))
 	r.wantList(nebula.Filter{}, idsOf(all)...)

@@ -19,7 +19,8 @@ func fullMetadata() nebula.Metadata {
 	return m
 }
 
-// metadataFields: every field comes back, and so do the borders of time.
+// metadataFields: every field comes back unchanged, and so do the first and last
+// time of the format.
 func metadataFields(r *rig) {
 	e := r.seal("full", "value", fullMetadata())
 	r.store(e)
@@ -37,7 +38,7 @@ func metadataFields(r *rig) {
 	}
 }
 
-// unusualTags are valid and trip up what encodes them without care.
+// unusualTags are valid tags that a careless encoding would break.
 func unusualTags() [][2]string {
 	return [][2]string{
 		{"empty", ""}, {"k", "v"}, {"unicode", "Zoë – 秘密 🔑"}, {"schlüssel", "x"}, {"秘", "密"},
@@ -56,8 +57,8 @@ func (r *rig) accepts(tag [2]string) bool {
 	return r.h.AcceptsTag == nil || r.h.AcceptsTag(tag[0], tag[1])
 }
 
-// metadataTags: every valid tag that the provider takes survives and can be
-// listed by; the others are refused before anything is written.
+// metadataTags: every valid tag that the provider accepts comes back unchanged
+// and works in a filter. The others are refused before anything is written.
 func metadataTags(r *rig) {
 	for i, tag := range unusualTags() {
 		if i >= r.h.MaxStores {
@@ -77,7 +78,8 @@ func metadataTags(r *rig) {
 	}
 }
 
-// metadataTagsRefused: a refused tag leaves the record that stood there.
+// metadataTagsRefused: if a tag is refused, the record that was stored before
+// does not change.
 func metadataTagsRefused(r *rig) {
 	for _, tag := range unusualTags() {
 		if r.accepts(tag) {
@@ -95,7 +97,8 @@ func metadataTagsRefused(r *rig) {
 	r.Skip("the provider takes every valid tag")
 }
 
-// metadataManyTags: as many tags as the provider takes; one more is refused.
+// metadataManyTags: the provider keeps the maximum number of tags, and refuses
+// one more.
 func metadataManyTags(r *rig) {
 	tags := func(n int) []string {
 		var pairs []string

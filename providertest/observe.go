@@ -5,12 +5,12 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// callsObserved: every call goes through the interceptors, once.
+// callsObserved: every call goes through the interceptors exactly once.
 func callsObserved(r *rig) {
 	e := r.record("counted")
 	for _, o := range r.operations(r.p, e) {
 		before := r.calls.of(o.op)
-		_ = o.call(r.ctx) // whether it succeeds is for other rules
+		_ = o.call(r.ctx) // other rules check whether it succeeds
 		if got := r.calls.of(o.op) - before; got != 1 {
 			r.Errorf("%s went through the interceptor %d times", o.op, got)
 		}
@@ -27,8 +27,8 @@ func callsObserved(r *rig) {
 	}
 }
 
-// callsCounted: the metrics count each call and each failure, and take it for
-// none that nothing was found.
+// callsCounted: the metrics count each call and each failure. "Not found" is not
+// counted as a failure.
 func callsCounted(r *rig) {
 	e := r.record("measured")
 	r.store(e)

@@ -10,12 +10,12 @@ import (
 // operation is one call that a provider can get.
 type operation struct {
 	op   string
-	name nebula.Name // zero where the call is not about one
+	name nebula.Name // zero if the call is not about one credential
 	call func(context.Context) error
 }
 
-// operations returns every call that p is able to get, each about e. Connect is
-// not among them, nor Check, which returns no error.
+// operations returns every call that p supports, each about e, except Connect,
+// and Check, which returns no error.
 func (r *rig) operations(p nebula.Provider, e record) []operation {
 	all := []operation{
 		{provider.OpStore, e.name, func(ctx context.Context) error {

@@ -5,7 +5,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// preconditionIfAbsent: IfAbsent writes where there is nothing, and else fails
+// preconditionIfAbsent: IfAbsent writes if there is no record, otherwise it fails
 // with ErrAlreadyExists and changes nothing.
 func preconditionIfAbsent(r *rig) {
 	r.needPreconditions()
@@ -13,7 +13,7 @@ func preconditionIfAbsent(r *rig) {
 	version := r.storeIf(first, nebula.IfAbsent())
 	_, err := r.tryStore(second, nebula.IfAbsent())
 	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, first.name)
-	// The very same record is there already, too.
+	// The same holds if the stored record is the same.
 	_, err = r.tryStore(first, nebula.IfAbsent())
 	r.fails(err, nebula.ErrAlreadyExists, provider.OpStore, first.name)
 	if got := r.holds(first); got != version {
@@ -33,8 +33,8 @@ func preconditionIfAbsentDeleted(r *rig) {
 	r.absent(r.named("absent-again"))
 }
 
-// preconditionIfVersion: IfVersion writes over that version, and over any other
-// fails with ErrConflict and changes nothing.
+// preconditionIfVersion: IfVersion replaces that version. If another one is
+// current, it fails with ErrConflict and changes nothing.
 func preconditionIfVersion(r *rig) {
 	r.needPreconditions()
 	first, second, third := r.record("version"), r.record("version"), r.record("version")
@@ -55,7 +55,7 @@ func preconditionIfVersion(r *rig) {
 	}
 }
 
-// preconditionIfVersionMissing: there is no version of what was never stored.
+// preconditionIfVersionMissing: IfVersion conflicts if nothing was ever stored.
 func preconditionIfVersionMissing(r *rig) {
 	r.needPreconditions()
 	other, e := r.record("other"), r.record("missing")
@@ -65,8 +65,8 @@ func preconditionIfVersionMissing(r *rig) {
 	r.absent(e.name)
 }
 
-// preconditionIfVersionDeleted: nor of what was deleted; and a version from
-// before a deletion does not hold for what was stored after it.
+// preconditionIfVersionDeleted: IfVersion conflicts if the record was deleted,
+// even if another one was stored after the deletion.
 func preconditionIfVersionDeleted(r *rig) {
 	r.needPreconditions()
 	first, second, third := r.record("deleted"), r.record("deleted"), r.record("deleted")
@@ -83,8 +83,8 @@ func preconditionIfVersionDeleted(r *rig) {
 	r.holds(third)
 }
 
-// preconditionOtherHandle: a precondition looks at the backend and not at what
-// this handle saw last.
+// preconditionOtherHandle: a precondition is checked against the backend, not
+// against what this provider saw last.
 func preconditionOtherHandle(r *rig) {
 	r.needPreconditions()
 	other := r.reopen()
@@ -101,8 +101,9 @@ func preconditionOtherHandle(r *rig) {
 	r.holdsIn(other, third)
 }
 
-// preconditionRefused: who cannot check a precondition refuses it, holding or
-// not, and writes nothing. The keyring can be made, and not be replaced.
+// preconditionRefused: a provider that cannot check preconditions refuses them,
+// whether they hold or not, and writes nothing. The keyring can be made, but not
+// replaced.
 func preconditionRefused(r *rig) {
 	if r.h.Preconditions != Refused {
 		r.Skip("the provider keeps preconditions")

@@ -15,7 +15,7 @@ type record struct {
 	*nebula.Envelope
 }
 
-// named returns the name of an id that is known to be valid.
+// named returns the name of a valid id.
 func (r *rig) named(id string) nebula.Name {
 	r.Helper()
 	name, err := nebula.ID(id).Name()
@@ -23,8 +23,8 @@ func (r *rig) named(id string) nebula.Name {
 	return name
 }
 
-// created is when the records of the suite were made: to the microsecond, the
-// finest that the format has.
+// created is the time at which the records of the suite were made, in
+// microseconds, the precision of the format.
 func created() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 89_000, time.UTC) }
 
 // metadata returns plain metadata with tags, given as key, value, key, value.
@@ -39,7 +39,7 @@ func metadata(tags ...string) nebula.Metadata {
 	return m
 }
 
-// record seals a value of its own for id. Two of them are never the same.
+// record seals a new random value for id. Two records are never the same.
 func (r *rig) record(id string, tags ...string) record {
 	r.Helper()
 	return r.seal(id, "the value of "+id, metadata(tags...))
@@ -55,7 +55,7 @@ func (r *rig) sealUnder(key [32]byte, id, value string, m nebula.Metadata) recor
 	name := r.named(id)
 	envelope, err := nebula.SealRecord(key, name, nebula.NewSecret([]byte(value)), m)
 	r.ok(err, "seal "+id)
-	// Short ciphertexts might stand in an error by chance.
+	// Short ciphertexts might be part of an error by chance.
 	if text := string(envelope.Bytes()); len(value) >= 30 {
 		at := strings.Index(text, `"ciphertext":"`) + len(`"ciphertext":"`)
 		r.private.add(text[at : at+24])
@@ -74,8 +74,8 @@ func (r *rig) sized(id string, size int) record {
 	if size < frame {
 		r.Fatalf("no record has %d bytes, the smallest has %d", size, frame)
 	}
-	// The value grows in steps of 4 characters of base64 for 3 bytes, the rest
-	// is made up by the author.
+	// The value grows in steps of 4 characters of base64 for 3 bytes; the length
+	// of the author makes up the rest.
 	m.CreatedBy += strings.Repeat("x", (size-frame)%4)
 	value := strings.Repeat("nebula! ", (size-frame)/4*3/8+1)[:(size-frame)/4*3]
 	e := r.seal(id, value, m)
@@ -97,7 +97,7 @@ func (r *rig) fill(prefix string, n int, tags ...string) map[nebula.ID]record {
 	return all
 }
 
-// keyrings returns two keyrings, the second to take the place of the first.
+// keyrings returns two keyrings; the second can replace the first.
 func keyrings() (first, second record) {
 	name := nebula.KeyringName()
 	return record{name, Keyring()}, record{name, otherKeyring()}

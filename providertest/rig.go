@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// rig is what a rule works with: a test and a connected provider over a backend
-// of its own, whose calls are observed.
+// rig is what a rule works with: a test, and a connected provider over a new
+// backend. Its calls are counted.
 type rig struct {
 	*testing.T
 	h   Harness
@@ -73,8 +73,8 @@ func (r *rig) reopen() nebula.Provider {
 	return p
 }
 
-// handles returns the providers that writers share: two over the one backend
-// where the harness can reopen.
+// handles returns the providers for concurrent writers: two over one backend if
+// the harness can reopen, else one.
 func (r *rig) handles() []nebula.Provider {
 	r.Helper()
 	if r.h.Reopen == nil {
@@ -83,7 +83,7 @@ func (r *rig) handles() []nebula.Provider {
 	return []nebula.Provider{r.p, r.reopen()}
 }
 
-// corrupt damages a record, or skips.
+// corrupt damages a record, or skips the test if the harness cannot.
 func (r *rig) corrupt(name nebula.Name, raw []byte) {
 	r.Helper()
 	if r.h.Corrupt == nil {
@@ -93,7 +93,7 @@ func (r *rig) corrupt(name nebula.Name, raw []byte) {
 	r.h.Corrupt(r.T, r.p, name, raw)
 }
 
-// need returns the ability, or skips.
+// need returns the ability, or skips the test if the provider lacks it.
 func need[T any](r *rig) T {
 	r.Helper()
 	ability, ok := nebula.As[T](r.p)
@@ -103,7 +103,7 @@ func need[T any](r *rig) T {
 	return ability
 }
 
-// needPreconditions skips where they are refused.
+// needPreconditions skips the test if the provider refuses preconditions.
 func (r *rig) needPreconditions() {
 	r.Helper()
 	if r.h.Preconditions == Refused {
@@ -111,7 +111,7 @@ func (r *rig) needPreconditions() {
 	}
 }
 
-// needAtomic skips where preconditions are not atomic.
+// needAtomic skips the test if preconditions are not atomic.
 func (r *rig) needAtomic() {
 	r.Helper()
 	if r.h.Preconditions != Atomic {
@@ -119,7 +119,7 @@ func (r *rig) needAtomic() {
 	}
 }
 
-// providerName is what errors must name, "" if it is not known.
+// providerName is the provider that errors must name, "" if it is unknown.
 func (r *rig) providerName() string {
 	if d, ok := nebula.As[nebula.Describer](r.p); ok {
 		return d.Describe().Provider
@@ -134,8 +134,8 @@ func (r *rig) ok(err error, what string) {
 	}
 }
 
-// fails checks that err is an Error of that kind which says where it happened
-// and tells nothing private.
+// fails checks that err is an Error of that kind, names operation, provider and
+// id, and shows nothing private.
 func (r *rig) fails(err error, kind nebula.Kind, op string, name nebula.Name) {
 	r.Helper()
 	if err == nil {
@@ -221,19 +221,19 @@ func (r *rig) remove(name nebula.Name) {
 	r.ok(r.deletion(name), "delete "+name.String())
 }
 
-// deletion deletes, and leaves out whether there was one.
+// deletion deletes, and drops the report whether there was a credential.
 func (r *rig) deletion(name nebula.Name) error {
 	_, err := r.p.Delete(r.ctx, name, nebula.Precondition{})
 	return err
 }
 
-// purged purges, and leaves out whether there was anything.
+// purged purges, and drops the report whether there was a credential.
 func (r *rig) purged(p nebula.Purger, name nebula.Name) error {
 	_, err := p.Purge(r.ctx, name)
 	return err
 }
 
-// eventually tries check until it passes or the harness's lag is over.
+// eventually calls check until it passes or the harness's lag has passed.
 func (r *rig) eventually(check func() error) {
 	r.Helper()
 	deadline := time.Now().Add(r.h.Lag)
@@ -252,7 +252,7 @@ func (r *rig) eventually(check func() error) {
 // many returns how many records a rule may store, at most want.
 func (r *rig) many(want int) int { return min(want, r.h.MaxStores) }
 
-// privateTexts are what no error may show: values and parts of records.
+// privateTexts returns what no error may show: values and parts of records.
 type privateTexts struct {
 	mu    sync.Mutex
 	texts []string

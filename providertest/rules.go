@@ -1,13 +1,13 @@
 package providertest
 
-// rule is one thing that every provider does. Its name is that of the function.
+// rule is one promise of every provider. Its name is that of the function.
 type rule struct {
 	name  string
 	check func(*rig)
 }
 
-// rules returns them all, in the order of the files. That none is left out is
-// checked by a test of this package.
+// rules returns all rules, in the order of the files. A test of this package
+// checks that none is left out.
 func rules() []rule {
 	return []rule{
 		{"lifecycleUnconnected", lifecycleUnconnected},

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// storeRetrieve: what is retrieved is byte for byte what was stored, whatever
+// storeRetrieve: Retrieve returns exactly the bytes that were stored, whatever
 // the value.
 func storeRetrieve(r *rig) {
 	every := make([]byte, 256)
@@ -30,8 +30,7 @@ func storeRetrieve(r *rig) {
 	}
 }
 
-// storeSizes: records of every size modulo a few are kept, at the borders of
-// buffers too.
+// storeSizes: records of many sizes are kept, also around the sizes of buffers.
 func storeSizes(r *rig) {
 	for _, around := range []int{1024, 4096, 16384} {
 		for i := range 3 {
@@ -46,7 +45,7 @@ func storeSizes(r *rig) {
 	}
 }
 
-// storeLargest: a record of the greatest size is kept.
+// storeLargest: a record of the maximum size is kept.
 func storeLargest(r *rig) {
 	size := r.h.MaxRecordSize
 	if size == 0 {
@@ -57,8 +56,8 @@ func storeLargest(r *rig) {
 	r.holds(e)
 }
 
-// storeTooLarge: one byte more is refused, before anything is written, with an
-// error that gives size and limit.
+// storeTooLarge: a record with one byte more is refused before anything is
+// written, and the error gives size and limit.
 func storeTooLarge(r *rig) {
 	limit := r.h.MaxRecordSize
 	if limit == 0 {
@@ -84,8 +83,8 @@ func storeTooLarge(r *rig) {
 	}
 }
 
-// storeReplaces: Store takes the place of value and metadata, a larger by a
-// smaller one too, and of no other credential.
+// storeReplaces: Store replaces value and metadata, also a larger record by a
+// smaller one, and changes no other credential.
 func storeReplaces(r *rig) {
 	other := r.record("other")
 	r.store(other)
@@ -97,8 +96,8 @@ func storeReplaces(r *rig) {
 	r.holds(other)
 }
 
-// storeVersions: each change has a new version, which Store and Retrieve give
-// alike; without a change it stays.
+// storeVersions: each change makes a new version, and Store and Retrieve return
+// the same one. Without a change it stays.
 func storeVersions(r *rig) {
 	seen := make(map[nebula.Version]int)
 	for i := range 4 {
@@ -114,7 +113,7 @@ func storeVersions(r *rig) {
 		}
 		seen[version] = i
 	}
-	// The metadata alone is a change as well.
+	// A change of the metadata alone makes a new version too.
 	e := r.seal("versions", "value 3", metadata("tag", "new"))
 	if version := r.store(e); seen[version] != 0 {
 		r.Errorf("a change of the tags has the old version %q", version)
@@ -131,8 +130,8 @@ func storeTwice(r *rig) {
 	}
 }
 
-// storeIndependent: a record that the caller parsed from a buffer of its own
-// and one that was retrieved do not share what can change.
+// storeIndependent: changing the buffer of a stored record, or a retrieved
+// record, does not change what the provider holds.
 func storeIndependent(r *rig) {
 	e := r.record("shared", "tag", "value")
 	r.store(e)
@@ -147,7 +146,8 @@ func storeIndependent(r *rig) {
 	r.holds(next)
 }
 
-// retrieveMissing: what was never stored is not found, and does not exist.
+// retrieveMissing: a credential that was never stored is not found, and does not
+// exist.
 func retrieveMissing(r *rig) {
 	r.absent(r.named("missing"))
 	r.store(r.record("missing2"))
@@ -155,8 +155,8 @@ func retrieveMissing(r *rig) {
 	r.absent(nebula.KeyringName())
 }
 
-// deleteRemoves: what was deleted is not found, does not exist and is not
-// listed; what was not deleted stays.
+// deleteRemoves: a deleted credential is not found, does not exist and is not
+// listed. Others stay.
 func deleteRemoves(r *rig) {
 	gone, stays := r.record("gone", "tag", "x"), r.record("stays", "tag", "x")
 	r.store(gone)
@@ -169,7 +169,7 @@ func deleteRemoves(r *rig) {
 	r.holds(stays)
 }
 
-// deleteTwice: deleting what is not there succeeds.
+// deleteTwice: deleting a credential that does not exist succeeds.
 func deleteTwice(r *rig) {
 	r.remove(r.named("never"))
 	e := r.record("twice")
@@ -179,8 +179,7 @@ func deleteTwice(r *rig) {
 	r.absent(e.name)
 }
 
-// storeAfterDelete: a deleted name can be stored again at once, several times
-// over.
+// storeAfterDelete: a deleted name can be stored again at once, and repeatedly.
 func storeAfterDelete(r *rig) {
 	for i := range 3 {
 		e := r.seal("reborn", fmt.Sprint("life ", i), metadata("life", strconv.Itoa(i)))

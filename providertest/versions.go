@@ -61,8 +61,9 @@ func historyOrder(r *rig) {
 	}
 }
 
-// historyRepeated: where the same record is stored again, at once or later, no
-// version is listed twice and the current one is the last that was stored.
+// historyRepeated: if the same record is stored again, at once or later, the
+// history lists no version twice, and the current one is the last that was
+// stored.
 func historyRepeated(r *rig) {
 	h := need[nebula.Historian](r)
 	one, two := r.record("repeated"), r.record("repeated")
@@ -81,7 +82,8 @@ func historyRepeated(r *rig) {
 	}
 }
 
-// historyMissing: of what is not there, or deleted, there is none.
+// historyMissing: a credential that does not exist, or was deleted, has no
+// history.
 func historyMissing(r *rig) {
 	h := need[nebula.Historian](r)
 	e := r.record("missing")
@@ -93,7 +95,7 @@ func historyMissing(r *rig) {
 	r.fails(err, nebula.ErrNotFound, provider.OpHistory, e.name)
 }
 
-// versionRetrieve: each version is read as it was stored, old or current.
+// versionRetrieve: each version, old or current, is read as it was stored.
 func versionRetrieve(r *rig) {
 	a := need[nebula.VersionRetriever](r)
 	stored := make(map[nebula.Version]record)
@@ -111,8 +113,8 @@ func versionRetrieve(r *rig) {
 	}
 }
 
-// versionMissing: a version that is not there is not found, nor one of another
-// credential, nor any of a deleted one.
+// versionMissing: RetrieveVersion does not find a version that does not exist,
+// one of another credential, or any of a deleted credential.
 func versionMissing(r *rig) {
 	a := need[nebula.VersionRetriever](r)
 	e, other := r.record("versions"), r.record("other")
@@ -131,8 +133,8 @@ func versionMissing(r *rig) {
 	missing(e.name, version)
 }
 
-// batchRetrieve: there is one result for each name, in their order, with an
-// error of its own.
+// batchRetrieve: RetrieveBatch returns one result for each name, in their order,
+// each with its own error.
 func batchRetrieve(r *rig) {
 	a := need[nebula.BatchRetriever](r)
 	n := r.many(45)
@@ -168,7 +170,7 @@ func batchRetrieve(r *rig) {
 	}
 }
 
-// batchSmall: a batch of none, and of one that was deleted.
+// batchSmall: a batch may have no names, or one of a deleted credential.
 func batchSmall(r *rig) {
 	a := need[nebula.BatchRetriever](r)
 	for _, none := range [][]nebula.Name{nil, {}} {
@@ -187,8 +189,8 @@ func batchSmall(r *rig) {
 	r.fails(results[0].Err, nebula.ErrNotFound, provider.OpRetrieveBatch, e.name)
 }
 
-// checkChangesNothing: an examination finds nothing wrong with the backend of a
-// test, says each finding in words, and leaves nothing behind.
+// checkChangesNothing: Check finds no problem with the backend of a test,
+// describes each finding, and changes nothing.
 func checkChangesNothing(r *rig) {
 	a := need[nebula.Checker](r)
 	r.findings(a)
@@ -224,7 +226,7 @@ func (r *rig) findings(a nebula.Checker) {
 	}
 }
 
-// checkClosed: an examination of a closed provider finds that it is closed.
+// checkClosed: Check of a closed provider reports that it is closed.
 func checkClosed(r *rig) {
 	a, c := need[nebula.Checker](r), need[nebula.Connector](r)
 	r.ok(c.Close(), "close")

@@ -144,7 +144,7 @@ func (a *app) withStore(ctx context.Context, f func(*config.Opened) error) error
 	if err != nil {
 		return err
 	}
-	err = f(s)
+	err = endsWithProcess(s, f(s))
 	if closeErr := s.Close(); err == nil {
 		err = closeErr
 	}

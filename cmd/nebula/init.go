@@ -122,6 +122,17 @@ func (a *app) tellLeft(key config.FirstKey) {
 	}
 }
 
+// during names the operation of which a look at the keyring was a part.
+func during(op string, err error) error {
+	var e *nebula.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	named.Op = op
+	return &named
+}
+
 // memoryEnds is said where somebody may think that the store stays.
 const memoryEnds = "the provider memory ends with the process: nothing of it is there for the next command"
 
@@ -132,8 +143,13 @@ func endsWithProcess(s *config.Opened, err error) error {
 	if !isMemory(s) || !errors.Is(err, nebula.ErrNotInitialised) {
 		return err
 	}
-	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "put", Provider: "memory", Message: memoryEnds, Err: err,
+	ends := &nebula.Error{Kind: nebula.ErrNotFound, Provider: "memory", Message: memoryEnds, Err: err,
 		Hint: "it is for tests in Go; choose another one with provider in [storage], or NEBULA_STORAGE_PROVIDER"}
+	var e *nebula.Error
+	if errors.As(err, &e) {
+		ends.Op, ends.ID = e.Op, e.ID
+	}
+	return ends
 }
 
 func wantNew(ctx context.Context, s *config.Opened) error {
@@ -142,7 +158,7 @@ func wantNew(ctx context.Context, s *config.Opened) error {
 	case errors.Is(err, nebula.ErrNotInitialised):
 		return nil
 	case err != nil:
-		return err
+		return during("init", err)
 	}
 	return &nebula.Error{Kind: nebula.ErrAlreadyExists, Op: "init", Provider: s.Describe().Provider,
 		Message: "the store is initialised already", Hint: "another key or passphrase is added with: nebula key add"}

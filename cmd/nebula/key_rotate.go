@@ -68,7 +68,7 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 	return a.withStore(ctx, func(s *config.Opened) error {
 		info, err := s.Store.Keys(ctx)
 		if err != nil {
-			return err
+			return during("rotate", err)
 		}
 		if !info.Rotating && !o.resume && !o.yes {
 			// Passphrases first: one that is typed at the question would show.

@@ -135,9 +135,8 @@ func (a *app) summarise(m *many) summary {
 	return s
 }
 
-// overMany runs a verb over credentials and says what became of them: in JSON,
-// or in a line where a person looks or where some were not there. It returns the
-// first failure.
+// overMany runs a verb over credentials and says what became of them, in JSON or
+// in a line, unless it is about no store at all. It returns the first failure.
 func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.ID, v verb) error {
 	total := len(ids)
 	bar := &progress{}
@@ -151,10 +150,8 @@ func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.I
 	var err error
 	if a.global.output == outputJSON {
 		err = a.printSummary(s, v)
-	} else if text := s.String(v); len(s.absent) > 0 || len(s.notBegun) > 0 {
-		a.tell(text)
-	} else if len(s.done) > 0 {
-		a.done(text)
+	} else if len(s.failed) == 0 || total > 1 && !errors.Is(m.stop, nebula.ErrNotInitialised) {
+		a.tell(s.String(v))
 	}
 	if failure := a.endOf(m, s); failure != nil {
 		return failure
@@ -208,18 +205,7 @@ func (a *app) endOf(m *many, s summary) error {
 	if errors.Is(m.stop, nebula.ErrNotInitialised) {
 		return m.stop // which is about no credential
 	}
-	const most = 20 // lines
-	shown := s.errs
-	if m.stop == nil && len(shown) > 0 {
-		shown = shown[1:]
-	}
-	for i, err := range shown {
-		if i == most {
-			a.warn(fmt.Sprintf("%d more failed", len(shown)-most))
-			break
-		}
-		a.warn(a.failureOf(err).String())
-	}
+	a.warnOf(s, m.stop == nil)
 	switch {
 	case m.stop == nil && len(s.errs) == 0:
 		return nil
@@ -239,6 +225,40 @@ func (a *app) endOf(m *many, s summary) error {
 		Message: fmt.Sprintf("stopped, since the backend keeps failing; %d of %d are not done: %s",
 			len(s.notBegun)+len(s.errs), len(m.ids), a.failureOf(m.stop).Message),
 		Hint: "run it again for the rest"}
+}
+
+// warnOf tells each reason of failures once, and whom else it befell. The first
+// failure may be one that the caller tells.
+func (a *app) warnOf(s summary, firstIsTold bool) {
+	const most = 20 // reasons
+	var reasons []string
+	failed := make(map[string][]nebula.ID)
+	for i, err := range s.errs {
+		f := a.failureOf(err)
+		reason := f.Message
+		failed[reason] = append(failed[reason], s.failed[i].ID)
+		switch first := len(failed[reason]) == 1; {
+		case !first:
+		case len(reasons) == most:
+			delete(failed, reason)
+		default:
+			reasons = append(reasons, reason)
+			if i > 0 || !firstIsTold {
+				a.warn(f.String())
+			}
+		}
+	}
+	told := 0
+	for _, reason := range reasons {
+		ids := failed[reason]
+		told += len(ids)
+		if len(ids) > 1 {
+			a.warn("failed for the same reason as " + string(ids[0]) + ": " + joinIDs(ids[1:]))
+		}
+	}
+	if more := len(s.errs) - told; more > 0 {
+		a.warn(fmt.Sprintf("%d more failed", more))
+	}
 }
 
 // joinIDs names credentials, as far as they fit.

@@ -105,7 +105,7 @@ func unnamed(err error, arg string) error {
 		reason = e.Message[strings.LastIndex(e.Message, ": ")+2:]
 	}
 	hint := valueHint
-	if near := nearID(arg); near != "" && regexp.MustCompile(`^[a-z_-]{1,20}(/[a-z_-]{1,20})+$`).MatchString(arg) {
+	if near := nearID(arg); near != "" && regexp.MustCompile(`^[A-Za-z][a-z_-]{0,19}[0-9]{0,2}([/.][A-Za-z][a-z_-]{0,19}[0-9]{0,2})+$`).MatchString(arg) {
 		hint = "did you mean: nebula put " + near
 	}
 	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is no id: " + reason, Hint: hint}
@@ -137,7 +137,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		a.allowSlowStore(s.Describe())
 		v, err := s.Put(ctx, o.id, secret, o.put)
 		if err != nil {
-			return endsWithProcess(s, err)
+			return err
 		}
 		a.done("stored " + string(o.id))
 		return a.printVersion(o.id, v)

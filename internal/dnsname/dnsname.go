@@ -1,5 +1,5 @@
-// Package dnsname writes names for backends that fold case, or have no upper
-// case, and take nothing but letters, digits and hyphens.
+// Package dnsname encodes names for backends that ignore case, or have no upper
+// case, and allow only letters, digits and hyphens.
 package dnsname
 
 import (
@@ -12,23 +12,24 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// mark stands before what is no id written out. A single hyphen always has two
-// hex digits after it, so it can occur in no other place.
+// mark begins a part that is not an encoded id: a hash, or the keyring's name. It
+// cannot occur in an encoded id, in which two hex digits follow every hyphen.
 const mark = "--"
 
 // digest is base32 in lower case without padding: 52 characters for SHA-256.
 var digest = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// MinLength is the least that [Encode] can be asked for: a mark and a digest.
+// MinLength is the minimum of the max of [Encode]: a mark and a digest.
 const MinLength = len(mark) + 52
 
-// Encode returns the name in a-z, 0-9 and hyphens, of at most max characters,
-// ending in a letter or digit. No two names have the same.
+// Encode encodes a name in a-z, 0-9 and hyphens, in at most max characters, with
+// a letter or digit at the end. Two names never have the same encoding. max is at
+// least [MinLength].
 //
-// a-z and 0-9 stand for themselves, any other byte is a hyphen and its two hex
-// digits: github_token is github-5ftoken. Where that is too long, the name is
-// its beginning, a mark and the SHA-256 of the id, which cannot be turned back:
-// the backend has to keep the id as well. max is at least [MinLength].
+// a-z and 0-9 are kept, any other byte becomes a hyphen and two hex digits:
+// github_token is github-5ftoken. If the result is too long, it is cut and
+// followed by a mark and the SHA-256 of the id. That cannot be decoded, so the
+// backend must keep the id as well.
 func Encode(name nebula.Name, max int) string {
 	if name.IsKeyring() {
 		return mark + "keyring"
@@ -40,7 +41,7 @@ func Encode(name nebula.Name, max int) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	end := mark + digest.EncodeToString(sum[:])
-	// No escape is cut in two, which would leave a hyphen beside the mark.
+	// Do not cut an escape in two: a hyphen would be left beside the mark.
 	begin := written[:max-len(end)]
 	if i := strings.LastIndexByte(begin, '-'); i >= 0 && i > len(begin)-3 {
 		begin = begin[:i]
@@ -63,8 +64,8 @@ func escape(id string) string {
 	return b.String()
 }
 
-// Decode returns the name that [Encode] writes as s, and false if there is none,
-// it is the keyring's, or it is hashed.
+// Decode returns the name that [Encode] encodes as s. It returns false if there
+// is none, or if s is hashed or the keyring's.
 func Decode(s string) (nebula.Name, bool) {
 	var id strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -83,12 +84,12 @@ func Decode(s string) (nebula.Name, bool) {
 		id.WriteByte(c)
 	}
 	name, err := nebula.ID(id.String()).Name()
-	// One name is not written in two ways.
+	// Reject any other way to write the same name.
 	return name, err == nil && escape(id.String()) == s
 }
 
-// IsHashed reports whether s has the form that [Encode] gives to a name that is
-// too long: which one it is cannot be told.
+// IsHashed reports whether s has the form of a name that was too long to be
+// encoded without a hash.
 func IsHashed(s string) bool {
 	i := strings.LastIndex(s, mark)
 	if i < 0 {

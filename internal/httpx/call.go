@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// maxRefusal limits the body of an answer that refuses something, in bytes.
+// maxRefusal limits the body of an answer with an error status, in bytes.
 const maxRefusal = 1 << 20
 
 // Request is one call of an API that speaks JSON.
@@ -26,21 +26,21 @@ type Request struct {
 	// application/json unless Header names another.
 	Body any
 
-	MaxAnswer int64 // bytes of an answer that grants what was asked
+	MaxAnswer int64 // limit of the body of a successful answer, in bytes
 }
 
-// Answer is what came back.
+// Answer is the server's answer.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// OK reports whether the server did what it was asked.
+// OK reports whether the status says success.
 func (a *Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 
-// Call makes one request and reads the answer, whatever its status. Its errors
-// are those of the way to the server: see [Server].
+// Call makes one request and reads the answer, whatever its status. It fails if
+// no complete answer came: [Server] explains such errors.
 func Call(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -51,6 +51,11 @@ func Call(ctx context.Context, client *http.Client, r Request) (*Answer, error) 
 	}
 	response, err := client.Do(request)
 	if err != nil {
+		// The client's error holds the cause of the cancellation, which may be the
+		// answer to another request: see errgroup.
+		if ended := ctx.Err(); ended != nil && context.Cause(ctx) != ended {
+			return nil, ended
+		}
 		return nil, err
 	}
 	defer response.Body.Close()
@@ -87,8 +92,7 @@ func (r Request) build(ctx context.Context) (*http.Request, error) {
 	return request, nil
 }
 
-// WithRetryAfter adds to an error of a refusal when the server wants to be asked
-// again, if it says so.
+// WithRetryAfter joins to an error the answer's Retry-After, if it has one.
 func WithRetryAfter(err error, a *Answer, now time.Time) error {
 	if err == nil || a == nil {
 		return err

@@ -16,18 +16,18 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Server is what failures to reach it speak of.
+// Server describes a server for the messages of failures to reach it.
 type Server struct {
 	Host        string
-	Address     string // the setting that leads to it: address, region, …
-	Authorities string // the setting that says whose certificates are trusted
+	Address     string // the setting with its address: address, region, …
+	Authorities string // the setting with the trusted authorities
 
-	// Proxy is the host of the one that a setting of ours names, and
-	// ProxySetting that setting. "": proxies are those of the environment.
+	// Proxy is the host of the proxy that a setting of ours names, and
+	// ProxySetting that setting. "": the environment names proxies.
 	Proxy, ProxySetting string
 }
 
-// proxy returns what the proxy is called, and the settings that lead to it.
+// proxy returns the proxy's name in messages, and the settings that name it.
 func (s Server) proxy() (name, settings string) {
 	if s.Proxy == "" {
 		return "the proxy", "HTTPS_PROXY and NO_PROXY"
@@ -35,7 +35,7 @@ func (s Server) proxy() (name, settings string) {
 	return "the proxy " + s.Proxy, s.ProxySetting
 }
 
-// Explain says what a failure means in which the server gave no answer.
+// Explain returns what it means that the server gave no answer.
 func (s Server) Explain(err error) *nebula.Error {
 	var large *TooLargeError
 	var encoded *EncodedError
@@ -86,21 +86,21 @@ func (s Server) Explain(err error) *nebula.Error {
 	return e
 }
 
-// speaksHTTP reports that a server answered a handshake of TLS with HTTP, or with
-// something else that is not TLS.
+// speaksHTTP reports whether a server answered a TLS handshake with HTTP, or with
+// anything else that is not TLS.
 func speaksHTTP(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)
 }
 
-// speaksTLS reports that a server answered HTTP with an alert of TLS. Servers in
-// Go answer such a request with a refusal instead.
+// speaksTLS reports whether a server answered HTTP with a TLS alert. Servers in
+// Go answer with status 400 instead.
 func speaksTLS(err error) bool {
-	// Package net/http has no type for it: the beginning of an alert is quoted.
+	// Package net/http has no type for it; its message quotes the alert.
 	return strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`)
 }
 
-// unclear marks a failure after the request may have been sent.
+// unclear returns ErrUnclear if the request may have been sent.
 func unclear(err error) error {
 	var network *net.OpError
 	if errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect") {
@@ -109,7 +109,8 @@ func unclear(err error) error {
 	return provider.ErrUnclear
 }
 
-// RetryAfter returns the server's wish of when to come again, or nil.
+// RetryAfter parses the header Retry-After: seconds, or a time. It returns nil if
+// there is none.
 func RetryAfter(header http.Header, now time.Time) *provider.RetryAfter {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {

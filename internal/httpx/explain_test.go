@@ -73,6 +73,24 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// A request that is cancelled because another one failed does not fail with the
+// answer to that.
+func TestCallCancelledByAnother(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer server.Close()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	other := errors.New("not found, says another answer")
+	time.AfterFunc(50*time.Millisecond, func() { cancel(other) })
+	client := NewClient(Options{Total: 10 * time.Second, MaxBody: 1000})
+	if _, err := Call(ctx, client, Request{Method: http.MethodGet, URL: address}); !errors.Is(err, context.Canceled) || errors.Is(err, other) {
+		t.Errorf("%v, want that it was cancelled", err)
+	}
+}
+
 // says returns the address of a server that answers whatever it is told with a
 // few bytes.
 func says(t *testing.T, answer string) string {

@@ -1,5 +1,5 @@
-// Package httpx is HTTP as the networked providers speak it: TLS 1.2 or later
-// with verification, no redirects, limited answers and limited waiting.
+// Package httpx is the HTTP client of the networked providers: TLS 1.2 or later
+// with verification, no redirects, limits of size and time.
 package httpx
 
 import (
@@ -17,26 +17,25 @@ import (
 	"time"
 )
 
-// Options go with [NewClient].
+// Options are the options of [NewClient].
 type Options struct {
-	// Roots are the authorities whose certificates are accepted, in the place
-	// of the system's. nil: the system's.
+	// Roots are the trusted authorities. nil: those of the system.
 	Roots *x509.CertPool
 
-	// TLS is what the server is to see besides: certificates, the name that
-	// is expected of it. nil for none. Verification cannot be turned off by it.
+	// TLS has client certificates and the expected name of the server. May be
+	// nil. It cannot turn off verification.
 	TLS *tls.Config
 
-	// Proxy takes the place of the one that the environment names. nil: that.
+	// Proxy replaces the proxy of the environment. nil: that of the environment.
 	Proxy *url.URL
 
-	// Total is the limit of one exchange, from the dialling to the last byte.
+	// Total is the time limit of one exchange, from dialing to the last byte.
 	Total time.Duration
 
-	// MaxBody is the greatest answer, in bytes, as it is read.
+	// MaxBody is the limit of an answer's body, in bytes.
 	MaxBody int64
 
-	// Transport takes the place of the one made here, in tests.
+	// Transport replaces the transport with our settings, in tests.
 	Transport http.RoundTripper
 }
 
@@ -50,13 +49,13 @@ func NewClient(o Options) *http.Client {
 	return &http.Client{
 		Transport: &limited{inner: inner, max: o.MaxBody},
 		Timeout:   o.Total,
-		// The answer itself is returned. Clients that follow it send their
-		// token along to wherever it leads.
+		// Return the redirect itself: a client that follows it may send its token
+		// to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// ProxyError says that a proxy did not lead to the server.
+// ProxyError is the failure of a proxy to connect to the server.
 type ProxyError struct {
 	Status int // of the proxy's answer
 }
@@ -65,9 +64,9 @@ func (e *ProxyError) Error() string {
 	return fmt.Sprintf("the proxy does not lead there (status %d)", e.Status)
 }
 
-// A connection over which nothing came for pingAfter is asked whether it lives,
-// and is closed if it says nothing for pingTimeout. Together they are less than
-// the limit of one attempt by default, 5 s.
+// If nothing came over a connection for pingAfter, a ping is sent, and if that is
+// not answered within pingTimeout, the connection is closed. Together they are
+// less than the default limit of one attempt, 5 s.
 const (
 	pingAfter   = 2 * time.Second
 	pingTimeout = 2 * time.Second
@@ -96,12 +95,12 @@ func newTransport(o Options) *http.Transport {
 		MaxIdleConnsPerHost:    64,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
-		// A connection that died without a word, because a router forgot it,
-		// carries every further HTTP/2 request into the void. An unanswered ping
-		// ends it, so that the next attempt takes another one.
+		// A router may forget a connection without closing it. Every further
+		// HTTP/2 request on it would then be lost. An unanswered ping closes it,
+		// so that the next attempt makes a new one.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		// Nothing is asked for in compressed form, so that what is counted is
-		// what is read.
+		// Without compression, MaxBody limits the bytes that are read as well as
+		// those that are sent.
 		DisableCompression: true,
 	}
 }
@@ -115,19 +114,20 @@ func (o Options) tls() *tls.Config {
 	return config
 }
 
-// TooLargeError is the failure to read an answer over the limit.
+// TooLargeError is the failure to read an answer that exceeds the limit.
 type TooLargeError struct{ Limit int64 }
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the answer has more than %d bytes", e.Limit)
 }
 
-// EncodedError is the failure of an answer that came compressed, unasked.
+// EncodedError is the failure to read an answer that is compressed although the
+// request did not ask for it.
 type EncodedError struct{ Encoding string }
 
 func (e *EncodedError) Error() string { return "the answer is compressed, which was not asked for" }
 
-// limited caps every answer.
+// limited limits the size of every answer.
 type limited struct {
 	inner http.RoundTripper
 	max   int64
@@ -150,7 +150,7 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// CloseIdleConnections lets the client's method through.
+// CloseIdleConnections makes the method of [http.Client] work.
 func (l *limited) CloseIdleConnections() {
 	if c, ok := l.inner.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
@@ -166,8 +166,8 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, &TooLargeError{Limit: b.max}
 	}
-	// One byte more than is left tells an answer of just the limit from a
-	// larger one.
+	// Read one byte more than is left, to tell an answer of exactly the limit
+	// from a larger one.
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
@@ -190,9 +190,9 @@ func ReadAll(r io.Reader, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// ParseAddress returns the URL of a server, or what is wrong with it: https
-// it must be, or http to this very machine; and it holds no user, query or
-// fragment.
+// ParseAddress parses the URL of a server. It must be https, or http to this
+// machine, and have no user, query or fragment. The error completes a sentence
+// that begins with the name of the setting.
 func ParseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	switch {

@@ -9,12 +9,12 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// maxSecretFile is far more than any token takes, in bytes.
+// maxSecretFile, in bytes, is far more than any token has.
 const maxSecretFile = 64 << 10
 
-// ReadSecretFile returns the token or the like that a file holds, without the
-// white space around it. What names the file in messages, a setting for
-// example. Errors are of kind ErrUnauthenticated and never show what it holds.
+// ReadSecretFile returns the token or other secret in a file, without the white
+// space around it. what names the file in messages: a setting, for example.
+// Errors are of kind ErrUnauthenticated and never show the content.
 func ReadSecretFile(what, path string) (string, error) {
 	subject := what + " " + strconv.Quote(path)
 	file, err := os.Open(path)
@@ -30,8 +30,8 @@ func ReadSecretFile(what, path string) (string, error) {
 	return secret, CheckToken(subject, secret)
 }
 
-// CheckToken refuses what is no token: nothing at all, and what cannot be sent
-// in a header.
+// CheckToken fails if a token is empty or cannot be sent in a header. The error
+// does not show it.
 func CheckToken(what, token string) error {
 	if token == "" {
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: what + " is empty"}

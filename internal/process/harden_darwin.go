@@ -2,7 +2,7 @@ package process
 
 import "golang.org/x/sys/unix"
 
-// Harden sees to it that the process leaves no core.
+// Harden prevents core dumps of the process.
 func Harden() {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 }

@@ -2,5 +2,5 @@
 
 package process
 
-// Harden does nothing here: the system offers nothing of the kind.
+// Harden does nothing: the system offers nothing of the kind.
 func Harden() {}

@@ -1,3 +1,3 @@
-// Package process keeps what a process knows out of reach of others: what it
-// holds in memory, and what its environment says.
+// Package process keeps the secrets in the memory and in the environment of a
+// process from other processes.
 package process

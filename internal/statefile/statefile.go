@@ -1,7 +1,7 @@
-// Package statefile keeps a small table in a file of one user: a JSON object a
-// line, sorted, changed under a lock that all processes share, replaced whole
-// and durably. Who can write such a file decides what is trusted, so one that
-// others may write is refused, and a damaged one is never ignored.
+// Package statefile keeps a small table in a file of one user: one JSON object
+// per line, sorted. All processes share a lock to change it, and replace the
+// whole file durably. Anyone who can write such a file decides what is trusted,
+// so a file that others may write is refused, and a damaged one is an error.
 package statefile
 
 import (
@@ -23,22 +23,22 @@ import (
 
 const lockTimeout = 10 * time.Second
 
-// MaxSize is the limit of a file in bytes: a hundred thousand lines with long
-// addresses. A file that would grow past it is not written.
+// MaxSize is the limit of a file in bytes: about a hundred thousand lines with
+// long addresses. A larger file is not written.
 const MaxSize = 128 << 20
 
-// reserve is what is left free of MaxSize when room is asked for: for lines that
-// several processes add after they asked at the same time.
+// reserve is the part of MaxSize, in bytes, that CheckRoom keeps free: several
+// processes may check at the same time and then add their lines.
 const reserve = 1 << 20
 
-// The causes of failures beside those of the file system.
+// The causes of failures that do not come from the file system.
 var (
 	ErrInvalid = errors.New("the file is not valid, or others may write it")
 	ErrFull    = errors.New("the file is full")
 )
 
-// Error says why a file cannot be used. Err is ErrInvalid, ErrFull or what the
-// file system says.
+// Error is the failure to use a file. Err is ErrInvalid, ErrFull or an error of
+// the file system.
 type Error struct {
 	Path    string
 	Message string
@@ -49,8 +49,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Path + ": " + e.Message }
 func (e *Error) Unwrap() error { return e.Err }
 
-// IsDenied reports whether the file cannot be written by whoever runs this, or
-// in this place.
+// IsDenied reports whether the user has no permission to write the file, or the
+// file system is read-only.
 func (e *Error) IsDenied() bool {
 	return errors.Is(e.Err, fs.ErrPermission) || atomicfile.IsReadOnly(e.Err) || errors.Is(e.Err, atomicfile.ErrNoLocks)
 }
@@ -60,18 +60,20 @@ type File[L any] struct {
 	path string
 	key  func(L) (string, error)
 
-	// Expired tells lines that an Update drops; nil: none.
+	// Expired reports whether an Update drops a line. nil: it drops none.
 	Expired func(L) bool
 
 	maxSize int64
 }
 
-// New returns the file at a path, which is made, with the directories above
-// it, when something is written. Key returns what a line is found by, or why
-// it is not valid.
+// New returns the file at a path. The first write makes it, and the directories
+// above it. key returns the key of a line, or an error if the line is not valid.
 func New[L any](path string, key func(L) (string, error)) *File[L] {
 	return &File[L]{path: path, key: key, maxSize: MaxSize}
 }
+
+// LockName returns the name of the lock of a file, which lies beside it.
+func LockName(file string) string { return "." + file + ".lock" }
 
 // Path returns the file's path.
 func (f *File[L]) Path() string { return f.path }
@@ -83,8 +85,8 @@ func (f *File[L]) Load(key string) (line L, found bool, err error) {
 	return line, found, err
 }
 
-// CheckRoom fails with ErrFull if there is no line of that key, and there are
-// maxLines already or none can be added.
+// CheckRoom fails with ErrFull if the key has no line and no line can be added,
+// since there are maxLines or the file is too large.
 func (f *File[L]) CheckRoom(key string, maxLines int) error {
 	lines, size, err := f.load()
 	if err != nil {
@@ -129,9 +131,10 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 		return f.fail(err)
 	}
 	defer dir.Close()
-	lock := atomicfile.NewLock("." + filepath.Base(f.path) + ".lock")
+	lock := atomicfile.NewLock(LockName(filepath.Base(f.path)))
 	defer lock.Close()
-	// Whoever holds it writes one file. Longer is a process that was stopped.
+	// A process holds the lock while it writes one file. If it takes longer, that
+	// process was stopped.
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
 	if err := lock.Lock(ctx, nil, dir); err != nil {
@@ -209,8 +212,8 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 			return nil, number
 		}
 		key, err := f.key(l)
-		// Only what would be written is read: encoding/json takes names twice
-		// and in any case, of which the last would count.
+		// Accept only what Update would write: encoding/json accepts repeated
+		// names and names in any case, and the last one would count.
 		written.Reset()
 		_ = encoder.Encode(l)
 		same := bytes.Equal(written.Bytes(), text)
@@ -241,7 +244,7 @@ func (f *File[L]) invalid(message, hint string) error {
 	return &Error{Path: f.path, Message: message, Hint: hint, Err: ErrInvalid}
 }
 
-// fail says why something cannot be written down or looked up.
+// fail returns the error of a failed read or write.
 func (f *File[L]) fail(err error) error {
 	if err == nil {
 		return nil

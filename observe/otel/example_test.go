@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"os"
+	"path/filepath"
 
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -20,7 +22,14 @@ func Example() {
 	spans := tracetest.NewSpanRecorder() // in place of an exporter
 	tracers := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
 
-	c, err := config.Load(config.Source{Environ: []string{"NEBULA_STORAGE_PROVIDER=memory"}})
+	home, err := os.MkdirTemp("", "nebula-example-") // stands for the user's home directory
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(home)
+
+	c, err := config.Load(config.Source{Environ: []string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"),
+		"XDG_CONFIG_HOME=" + filepath.Join(home, "config")}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -30,23 +39,22 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := store.Exists(ctx, nebula.ID("api_token")); err != nil && nebula.KindOf(err) != nebula.ErrNotFound {
+	if _, err := store.Put(ctx, "api_token", nebula.NewSecret([]byte("t0ken")), nebula.PutOptions{}); err != nil {
 		log.Print(err)
 	}
-	// First the store, which may still end spans, then the tracers.
+	if _, err := store.Exists(ctx, "api_token"); err != nil {
+		log.Print(err)
+	}
+	// Close the store before the tracers: it may still end spans.
 	if err := store.Close(); err != nil {
 		log.Print(err)
 	}
 	if err := tracers.Shutdown(ctx); err != nil {
 		log.Print(err)
 	}
-	for _, span := range spans.Ended() {
-		fmt.Println(span.Name())
-	}
-	// Nothing was found: so the store looked whether it is there at all.
-	//
+	ended := spans.Ended()
+	last := ended[len(ended)-1]
+	fmt.Println(ended[0].Name(), "…", last.Name(), last.Attributes()[2].Value.AsString())
 	// Output:
-	// nebula.storage.connect
-	// nebula.storage.exists
-	// nebula.storage.exists
+	// nebula.storage.connect … nebula.storage.exists ok
 }

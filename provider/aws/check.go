@@ -19,7 +19,7 @@ import (
 const maxSkew = 5 * time.Minute
 
 // Check tells who asks and where, and tries each permission on a secret that is
-// not there: IAM decides before AWS looks for it. It makes eleven calls and
+// not there: IAM decides before AWS looks for it. It makes twelve calls and
 // changes nothing. CreateSecret cannot be tried so, nor the use of the KMS key.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
@@ -32,6 +32,7 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x.Add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
 	if x.server(ctx) {
 		x.permissions(ctx)
+		x.contents(ctx)
 	}
 	return x.Findings
 }

@@ -64,7 +64,7 @@ func (e *sourceError) ofProcess() bool {
 }
 
 // explainSource says which step of getting credentials failed, and what to do.
-func (d *driver) explainSource(e *sourceError) *nebula.Error {
+func explainSource(e *sourceError) *nebula.Error {
 	var operation *smithy.OperationError
 	var process *processcreds.ProviderError
 	var session *ssocreds.InvalidTokenError
@@ -76,15 +76,15 @@ func (d *driver) explainSource(e *sourceError) *nebula.Error {
 	case errors.As(e.err, &session):
 		return errSessionOver()
 	case errors.As(e.err, &operation) && operation.ServiceID == "STS":
-		return d.explainSTS(operation, e.err)
+		return explainSTS(operation, e.err)
 	case errors.As(e.err, &operation) && operation.ServiceID != "ec2imds":
-		return d.explainStep(operation, e.err)
+		return explainStep(operation, e.err)
 	case strings.Contains(e.err.Error(), "failed to retrieve jwt"):
 		return explainTokenFile()
 	case strings.Contains(e.err.Error(), "SSO token") || strings.Contains(e.err.Error(), "login token"):
 		return errSessionOver()
 	case strings.Contains(e.err.Error(), "failed to load credentials"): // of a container
-		return d.explainContainer(e.err)
+		return explainContainer(e.err)
 	}
 	return errNoCredentials()
 }
@@ -128,10 +128,10 @@ func explainTokenFile() *nebula.Error {
 }
 
 // explainSTS is for roles and web identities.
-func (d *driver) explainSTS(o *smithy.OperationError, err error) *nebula.Error {
+func explainSTS(o *smithy.OperationError, err error) *nebula.Error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return d.explainStep(o, err)
+		return explainStep(o, err)
 	}
 	step := "sts:" + o.OperationName + ofProfile()
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated}
@@ -157,7 +157,7 @@ func (d *driver) explainSTS(o *smithy.OperationError, err error) *nebula.Error {
 	case "RegionDisabledException":
 		e.Kind, e.Message, e.Hint = nebula.ErrInvalidConfig, step+" failed: STS is not active in this region", "have it activated in IAM's account settings, or set sts_regional_endpoints"
 	default:
-		return d.explainStep(o, err)
+		return explainStep(o, err)
 	}
 	return e
 }
@@ -168,7 +168,7 @@ func errMFA() *nebula.Error {
 }
 
 // explainStep is for the other services that credentials come from.
-func (d *driver) explainStep(o *smithy.OperationError, err error) *nebula.Error {
+func explainStep(o *smithy.OperationError, err error) *nebula.Error {
 	step := o.ServiceID + " " + o.OperationName + ofProfile()
 	var api smithy.APIError
 	var response *awshttp.ResponseError
@@ -190,13 +190,20 @@ func (d *driver) explainStep(o *smithy.OperationError, err error) *nebula.Error 
 	return unreachable(o.ServiceID, "which gives the AWS credentials"+ofProfile(), err)
 }
 
-func (d *driver) explainContainer(err error) *nebula.Error {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the container's endpoint for credentials refused to give some",
-			Hint: "look at the role of the task or pod, and at AWS_CONTAINER_CREDENTIALS_FULL_URI"}
+func explainContainer(err error) *nebula.Error {
+	const endpoint = "the container's endpoint for credentials"
+	var answer interface {
+		error
+		HTTPStatusCode() int
 	}
-	return unreachable("the container's endpoint for credentials", "", err)
+	if !errors.As(err, &answer) {
+		return unreachable(endpoint, "", err)
+	}
+	if status := answer.HTTPStatusCode(); status == http.StatusTooManyRequests || status >= http.StatusInternalServerError {
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("%s failed with status %d", endpoint, status)}
+	}
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: endpoint + " refused to give some",
+		Hint: "look at the role of the task or pod, and at AWS_CONTAINER_CREDENTIALS_FULL_URI"}
 }
 
 // unreachable is for a step whose server gave no answer. What it would have done

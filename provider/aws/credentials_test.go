@@ -139,6 +139,52 @@ func TestCredentialFailures(t *testing.T) {
 	}
 }
 
+// So does the endpoint of a container, and an instance of EC2.
+func TestMetadataFailures(t *testing.T) {
+	container := func(t *testing.T, m *awsserver.Metadata) {
+		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", m.ContainerURL())
+		t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", m.ContainerToken())
+	}
+	instance := func(t *testing.T, m *awsserver.Metadata) {
+		t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+		t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", m.URL())
+	}
+	for what, c := range map[string]struct {
+		arrange func(*testing.T, *awsserver.Metadata)
+		fault   awsserver.Fault
+		kind    nebula.Kind
+		words   []string
+	}{
+		"container":             {container, awsserver.Fault{Operation: "nothing"}, "", nil},
+		"container refuses":     {container, awsserver.Fault{Operation: awsserver.MetadataContainer, Error: &awsserver.Error{Status: 403, Code: "AccessDenied"}}, nebula.ErrUnauthenticated, []string{"container's endpoint"}},
+		"container throttles":   {container, awsserver.Fault{Operation: awsserver.MetadataContainer, Error: &awsserver.Error{Status: 429, Code: "Throttling"}}, nebula.ErrUnavailable, []string{"container's endpoint"}},
+		"container unavailable": {container, awsserver.Fault{Operation: awsserver.MetadataContainer, Error: &awsserver.Error{Status: 500, Code: "Internal"}}, nebula.ErrUnavailable, []string{"container's endpoint"}},
+		"container cuts":        {container, awsserver.Fault{Operation: awsserver.MetadataContainer, Cut: awsserver.CutBefore}, nebula.ErrUnavailable, []string{"container's endpoint"}},
+		"instance":              {instance, awsserver.Fault{Operation: "nothing"}, "", nil},
+		"instance has no role":  {func(t *testing.T, m *awsserver.Metadata) { instance(t, m); m.SetRole("") }, awsserver.Fault{Operation: "nothing"}, nebula.ErrUnauthenticated, []string{"there are no AWS credentials", "instance metadata"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			environment(t)
+			t.Setenv("AWS_ACCESS_KEY_ID", "")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+			m, err := awsserver.NewMetadata("us-east-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			m.Inject(c.fault)
+			c.arrange(t, m)
+			config := aws.DefaultConfig()
+			config.Region, config.Retry.MaxRetries = "us-east-1", 0
+			_, err = connect(t, config)
+			wants(t, err, c.kind, c.words...)
+			if errors.Is(err, provider.ErrUnclear) {
+				t.Error("it is unclear")
+			}
+		})
+	}
+}
+
 // A failure of STS that may pass is repeated with the call, as the policy says.
 func TestThrottledSTS(t *testing.T) {
 	environment(t)

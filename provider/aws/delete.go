@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -67,20 +68,38 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 		return provider.NothingToRestore()
 	case err != nil:
 		return err
-	case s.claim(d.config.SecretPrefix, name) == claimedElsewhere:
-		return errElsewhere()
-	case s.live() && provider.IsRepeat(ctx):
-		return nil // the earlier attempt did it
-	case s.live():
-		return provider.NotDeleted()
+	}
+	claim := s.claim(d.config.SecretPrefix, name)
+	if claim == claimedElsewhere {
+		return &nebula.Error{Kind: nebula.ErrNotFound, Message: errElsewhere().Message, Hint: errElsewhere().Hint}
+	}
+	if s.live() {
+		return d.restoreLive(ctx, name, s, claim)
 	}
 	if err = d.unschedule(ctx, name); isMissing(err) {
 		return provider.NothingToRestore()
 	}
-	if err != nil || s.claim(d.config.SecretPrefix, name) == claimed {
+	if err != nil || claim == claimed {
 		return err
 	}
-	return d.heal(ctx, name, s)
+	err = d.mend(ctx, name, s)
+	if errors.Is(err, nebula.ErrCorrupted) { // it is somebody else's
+		_, failed := change(ctx, d, name, d.client().DeleteSecret, d.deletion(name))
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// restoreLive is for a credential that is not deleted. If it has lost its tags,
+// those are what is restored.
+func (d *driver) restoreLive(ctx context.Context, name nebula.Name, s secret, claim claim) error {
+	if claim == unclaimed {
+		return d.mend(ctx, name, s)
+	}
+	if provider.IsRepeat(ctx) {
+		return nil // the earlier attempt did it
+	}
+	return provider.NotDeleted()
 }
 
 func (d *driver) unschedule(ctx context.Context, name nebula.Name) error {

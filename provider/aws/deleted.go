@@ -42,7 +42,7 @@ func (w *write) absent(ctx context.Context) error {
 		return w.overRestored(ctx, s)
 	case asksFirst, hasCode(err, codeExists):
 		w.d.writes.restored.Forget(w.name)
-		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err}
+		return w.settleRepeat(ctx, s, restored, &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err})
 	}
 	return movedError{err}
 }
@@ -90,7 +90,7 @@ func (w *write) overRestored(ctx context.Context, s secret) error {
 	if w.condition.IsAbsent() && s.current != "" {
 		err = w.replace(ctx, s.current, s.tags)
 	} else {
-		w.choose(s.tags)
+		w.choose(s.tags, nil)
 		err = asMoved(w.put(ctx))
 	}
 	if err != nil {

@@ -21,7 +21,9 @@
 // # What is promised
 //
 // A version is AWS's version id, which is chosen here, for each write anew: AWS
-// does a write that is repeated under the same id once. [nebula.IfAbsent] is a
+// does a write that is repeated under the same id once. It ends with what stands for
+// the version that it replaces, so that a repetition can tell whether the write was
+// done, whoever wrote since. [nebula.IfAbsent] is a
 // CreateSecret, which AWS refuses if there is one. For [nebula.IfVersion] the
 // version is added under the stage NEBULA_PENDING, which all writers share, and
 // AWSCURRENT moved to it from the version that was expected, which AWS refuses if

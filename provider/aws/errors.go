@@ -41,8 +41,8 @@ func isMissing(err error) bool {
 	return hasCode(err, codeMissing) || nebula.KindOf(err) == nebula.ErrNotFound
 }
 
-// Explain implements [provider.Driver]. This file is the only one that knows the
-// errors of the SDK and of the server.
+// Explain implements [provider.Driver]. The files that know the errors of the SDK and
+// of the servers are this one, policy.go and credentials.go.
 func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
@@ -50,7 +50,7 @@ func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	}
 	var noCredentials *sourceError
 	if errors.As(err, &noCredentials) {
-		e = d.explainSource(noCredentials)
+		e = explainSource(noCredentials)
 		e.Err = errors.Join(e.Err, noCredentials)
 		return e
 	}

@@ -97,14 +97,9 @@ func (d *driver) isRecord(ctx context.Context, name nebula.Name) error {
 	return err
 }
 
-// heal gives a secret that was restored the tags that its record asks for. If it
-// is none, it is deleted again.
-func (d *driver) heal(ctx context.Context, name nebula.Name, s secret) error {
+// mend gives a live secret the tags that its record asks for.
+func (d *driver) mend(ctx context.Context, name nebula.Name, s secret) error {
 	r, err := d.read(ctx, name, nil)
-	if errors.Is(err, nebula.ErrCorrupted) {
-		_, failed := change(ctx, d, name, d.client().DeleteSecret, d.deletion(name))
-		return errors.Join(err, failed)
-	}
 	if err != nil {
 		return err
 	}

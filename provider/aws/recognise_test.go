@@ -3,6 +3,7 @@ package aws_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -108,6 +109,15 @@ func TestLostTagsAreMended(t *testing.T) {
 		},
 		"delete and restore": func(p full, name nebula.Name, _ *nebula.Envelope, _ nebula.Version) error {
 			return errors.Join(remove(t.Context(), p, name), p.Restore(t.Context(), name))
+		},
+		"restore of a live one": func(p full, name nebula.Name, _ *nebula.Envelope, _ nebula.Version) error {
+			if err := p.Restore(t.Context(), name); err != nil {
+				return err
+			}
+			if err := p.Restore(t.Context(), name); !errors.Is(err, nebula.ErrConflict) {
+				return fmt.Errorf("again: %w", err)
+			}
+			return nil
 		},
 		"delete and store": func(p full, name nebula.Name, e *nebula.Envelope, _ nebula.Version) error {
 			err := remove(t.Context(), p, name)
@@ -233,11 +243,10 @@ func TestPrefixOfAnother(t *testing.T) {
 	lists(t, theirs, nebula.Filter{}, "x")
 	name, e := record(t, "team-x", "v", nil)
 	_, stored := ours.Store(t.Context(), name, e, nebula.StoreOptions{})
-	for what, err := range map[string]error{"store": stored, "delete": remove(t.Context(), ours, name), "purge": purge(t.Context(), ours, name),
-		"restore": ours.Restore(t.Context(), name)} {
-		t.Log(what)
+	for _, err := range []error{stored, remove(t.Context(), ours, name), purge(t.Context(), ours, name)} {
 		wants(t, err, nebula.ErrConflict, "secret_prefix")
 	}
+	wants(t, ours.Restore(t.Context(), name), nebula.ErrNotFound, "secret_prefix")
 	if err := remove(t.Context(), theirs, mustName(t, "x")); err != nil {
 		t.Fatal(err)
 	}

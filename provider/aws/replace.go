@@ -28,12 +28,12 @@ import (
 func (w *write) replaceVersion(ctx context.Context, v nebula.Version, s secret) error {
 	if w.before == nil {
 		switch {
-		case !s.live():
-			return w.condition.Check("")
 		case provider.IsRepeat(ctx) && w.wasDone(s):
 			return w.setTags(ctx, s.tags)
+		case !s.live():
+			return w.condition.Check("")
 		case s.current != string(v):
-			return w.condition.Check(nebula.Version(s.current))
+			return w.settleRepeat(ctx, s, string(v), w.condition.Check(nebula.Version(s.current)))
 		case s.claim(w.d.config.SecretPrefix, w.name) == claimedElsewhere:
 			return errElsewhere()
 		}
@@ -81,7 +81,7 @@ var (
 // replace makes the record the current version in the place of that one. It
 // returns errMoved if others changed the secret.
 func (w *write) replace(ctx context.Context, expected string, tags map[string]string) error {
-	w.choose(tags)
+	w.choose(tags, &expected)
 	err := w.put(ctx, stagePending)
 	if hasCode(err, codeLimit) && w.dropOldStages(ctx) {
 		err = w.put(ctx, stagePending)
@@ -111,8 +111,10 @@ func (w *write) settleMove(ctx context.Context, expected string, refused error) 
 		return w.unfinished(err)
 	case err == nil && s.live() && w.wasDone(s):
 		return nil // by an earlier attempt
-	case err != nil, !s.live(), s.current != expected:
+	case err != nil, !s.live():
 		return movedError{errors.Join(errLost, refused)}
+	case s.current != expected:
+		return w.settleRepeat(ctx, s, expected, movedError{errors.Join(errLost, refused)})
 	case s.hasStage(w.token, stagePending):
 		return refused // and nobody else is to blame
 	}

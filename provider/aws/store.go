@@ -162,15 +162,16 @@ func (w *write) replaceAny(ctx context.Context, s secret) error {
 			return err
 		}
 	}
-	w.choose(s.tags)
+	w.choose(s.tags, nil)
 	if err := w.put(ctx); err != nil {
 		return asMoved(err)
 	}
 	return w.setTags(ctx, s.tags)
 }
 
-// choose makes the token, unless an earlier attempt did.
-func (w *write) choose(current map[string]string) {
+// choose makes the token, unless an earlier attempt did. Predecessor is the version
+// that AWS makes sure is replaced, nil if it does not.
+func (w *write) choose(current map[string]string, predecessor *string) {
 	if w.token != "" {
 		return
 	}
@@ -178,7 +179,11 @@ func (w *write) choose(current map[string]string) {
 	if set, unset := tagChanges(current, w.tags); len(set)+len(unset) > 0 {
 		version = uuidTags
 	}
-	w.token = newToken(version)
+	if predecessor != nil {
+		w.token = newTokenAfter(version, *predecessor)
+	} else {
+		w.token = newToken(version)
+	}
 }
 
 // asMoved returns errMoved if the state of the secret is in the way: it was
@@ -211,7 +216,7 @@ func (w *write) wasDone(s secret) bool {
 // create makes the secret, with all tags at once.
 func (w *write) create(ctx context.Context) error {
 	if w.token == "" {
-		w.token = newToken(uuidRandom)
+		w.token = newTokenAfter(uuidRandom, "")
 	}
 	in := &secretsmanager.CreateSecretInput{Name: &w.id, SecretString: &w.record, ClientRequestToken: &w.token, Tags: newTags(w.tags)}
 	if w.d.config.KMSKeyID != "" {

@@ -86,7 +86,7 @@ func (w *writes) wereTagged(name nebula.Name, version string) {
 
 // The ids of versions are UUIDs, random ones as AWS makes them. Those of versions
 // that change tags are of version 8, which is for own purposes: a later write
-// sees by them that a step may be missing, without a call.
+// sees by them that a step may be missing, without a call. How they end, see linkTo.
 const (
 	uuidRandom = 4
 	uuidTags   = 8

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -160,6 +161,44 @@ func TestProjection(t *testing.T) {
 	if _, err := project(name, e, nil, at); !errors.Is(err, nebula.ErrInvalidMetadata) {
 		t.Errorf("a scope over all limits: %v", err)
 	}
+}
+
+// Tags of others are told from the credential's own, by as few reserved tags as
+// without: if there is no room, those are that were known at the last write.
+func TestForeignTagsAreTold(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	own := map[string]string{"a": "1", "b": "2", "c": "3"}
+	told := map[bool]int{}
+	for n := range 256 {
+		name, e := sealed(t, "x", nebula.Metadata{CreatedAt: at, LastModified: at, Scope: strings.Repeat("s", n), Tags: own})
+		p, err := project(name, e, map[string]string{"d": "default"}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		without := len(p.tags) + len(split(string(must(json.Marshal(p.listed)))))
+		tags, err := p.with(map[string]string{"before": "x"})
+		if err != nil || len(tags) > without+2 || len(tags) > without+1 && n < 60 {
+			t.Fatalf("scope of %d: %d tags became %d, %v", n, without, len(tags), err)
+		}
+		tags["since"] = new(string)
+		_, m, ok := unproject(tags)
+		_, shown := m.Tags["since"]
+		told[!shown]++
+		delete(m.Tags, "since")
+		if !ok || !maps.Equal(m.Tags, own) {
+			t.Errorf("scope of %d: %v are the credential's", n, m.Tags)
+		}
+	}
+	if told[true] < 128 || told[false] == 0 {
+		t.Errorf("tags put there since are told: %v", told)
+	}
+}
+
+func must(data []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return data
 }
 
 // As many tags as Key Vault keeps, with those of our own.

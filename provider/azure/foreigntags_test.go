@@ -66,6 +66,15 @@ func TestLiveForeignTags(t *testing.T) {
 		maps.Copy(all, own)
 		return all
 	}
+	// Lists show what is the credential's own, also before the next write.
+	lists := func(want map[string]string) {
+		t.Helper()
+		listed := entries(ctx, t, r.open(t, c), nebula.Filter{})
+		if len(listed) != 1 || !maps.Equal(listed[0].Metadata.Tags, want) {
+			t.Errorf("the list is %+v, want tags %v", listed, want)
+		}
+	}
+	lists(map[string]string{"team": "theirs"})
 	put(map[string]string{"team": "x"})
 	has("put again", with(map[string]string{"env": "prod", "team": "x", "tier": "1"}))
 	put(nil)
@@ -74,11 +83,7 @@ func TestLiveForeignTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	has("tag", with(map[string]string{"env": "prod", "team": "x", "new": "1"}))
-	// Lists show what is the credential's own.
-	listed := entries(ctx, t, r.open(t, c), nebula.Filter{})
-	if len(listed) != 1 || !maps.Equal(listed[0].Metadata.Tags, map[string]string{"team": "x", "new": "1"}) {
-		t.Errorf("the list is %+v", listed)
-	}
+	lists(map[string]string{"team": "x", "new": "1"})
 	// A tag that the configuration no longer has goes.
 	name, e := record(t, "a", "v", nil)
 	if _, err := r.open(t, r.principal()).Store(ctx, name, e, nebula.StoreOptions{}); err != nil {

@@ -44,7 +44,37 @@ type listed struct {
 	Scope    string   `json:"scope,omitempty"`
 	By       string   `json:"by,omitempty"`
 	Defaults []string `json:"defaults,omitempty"` // keys of tags that the configuration put there
-	Foreign  []string `json:"foreign,omitempty"`  // keys of tags that others put there
+
+	// Own tells the credential's own tags from those of others: ownMark of each
+	// key. nil if it would take one tag more; then Foreign has the keys of those
+	// that others put there before.
+	Own     *string  `json:"own,omitempty"`
+	Foreign []string `json:"foreign,omitempty"`
+}
+
+// ownMark is short, so that many fit into a tag. Two keys in 16 million have the
+// same.
+func ownMark(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return base64.RawURLEncoding.EncodeToString(sum[:3])
+}
+
+// isOwn reports whether a tag is one of the credential's own, as far as the
+// reserved tags tell.
+func (l listed) isOwn(key string) bool {
+	if isReserved(key) || slices.Contains(l.Defaults, key) || slices.Contains(l.Foreign, key) {
+		return false
+	}
+	if l.Own == nil {
+		return true
+	}
+	mark := ownMark(key)
+	for chunk := range slices.Chunk([]byte(*l.Own), len(mark)) {
+		if string(chunk) == mark {
+			return true
+		}
+	}
+	return false
 }
 
 // isReserved reports whether a key is one of reservedKey.
@@ -112,13 +142,7 @@ func (p projection) with(foreign map[string]string) (map[string]*string, error) 
 	for key, value := range p.tags {
 		all[key] = &value
 	}
-	p.listed.Foreign = kept
-	parts, err := p.listed.parts()
-	if err == nil && len(all)+len(parts) > maxTags {
-		// Lists then show the foreign ones with the others.
-		p.listed.Foreign = nil
-		parts, err = p.listed.parts()
-	}
+	parts, err := p.parts(kept, maxTags-len(all))
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +153,32 @@ func (p projection) with(foreign map[string]string) (map[string]*string, error) 
 		all[reservedKey(i)] = &part
 	}
 	return all, nil
+}
+
+// parts returns the values of the reserved tags, as few as they can be. They
+// tell the credential's own tags from those of others if that takes no more, or
+// at least not more than there is room for; lists show them all else.
+func (p projection) parts(foreign []string, room int) ([]string, error) {
+	fewest, err := p.listed.parts()
+	if err != nil {
+		return nil, err
+	}
+	var own strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(p.tags)) {
+		if !slices.Contains(p.listed.Defaults, key) {
+			own.WriteString(ownMark(key))
+		}
+	}
+	p.listed.Own = new(own.String())
+	parts, err := p.listed.parts()
+	if err == nil && len(parts) > len(fewest) {
+		p.listed.Own, p.listed.Foreign = nil, foreign
+		parts, err = p.listed.parts()
+	}
+	if len(parts) > max(room, len(fewest)) {
+		return fewest, err
+	}
+	return parts, err
 }
 
 func errTooManyTags(needed, reserved int, foreign []string) *nebula.Error {
@@ -156,21 +206,17 @@ func (l listed) parts() ([]string, error) {
 }
 
 // foreignTags returns the tags that others put on a secret: neither the record's
-// own, nor those of the configuration, nor the reserved ones. Without a record
-// that can be read, they are those that were known when it was written.
+// own, nor those of the configuration, nor the reserved ones. If the record
+// cannot be read, they are those that the reserved tags tell.
 func (s secret) foreignTags() map[string]string {
 	l, _, _ := unproject(s.tags)
-	var own map[string]string
-	if s.envelope != nil {
-		own = s.envelope.Metadata().Tags
-	}
 	foreign := make(map[string]string)
 	for key, value := range s.tags {
-		_, isOwn := own[key]
-		if isOwn || value == nil || isReserved(key) || slices.Contains(l.Defaults, key) {
-			continue
+		own := l.isOwn(key)
+		if s.envelope != nil {
+			_, own = s.envelope.Metadata().Tags[key]
 		}
-		if s.envelope != nil || slices.Contains(l.Foreign, key) {
+		if value != nil && !own && !isReserved(key) && !slices.Contains(l.Defaults, key) {
 			foreign[key] = *value
 		}
 	}
@@ -238,7 +284,7 @@ func unproject(tags map[string]*string) (listed, nebula.Metadata, bool) {
 	m := nebula.Metadata{CreatedAt: time.UnixMicro(l.Created).UTC(), LastModified: time.UnixMicro(l.Modified).UTC(),
 		CreatedBy: l.By, Scope: l.Scope, RotationPolicy: nebula.RotationPolicy{IntervalDays: l.Days}}
 	for key, value := range tags {
-		if value == nil || strings.HasSuffix(key, "-") || slices.Contains(l.Defaults, key) || slices.Contains(l.Foreign, key) {
+		if value == nil || strings.HasSuffix(key, "-") || !l.isOwn(key) {
 			continue // no tag of a credential ends in a hyphen
 		}
 		if m.Tags == nil {

@@ -109,7 +109,7 @@ func errDenied(cause error, path, base string) *nebula.Error {
 	if runtime.GOOS != "windows" { // which has no modes
 		denied.Message += "; " + target + " has " + describeMode(info.Mode())
 	}
-	switch owner := ownerOf(target); {
+	switch owner := atomicfile.OtherOwner(target); {
 	case owner != "":
 		denied.Message += ", and " + owner
 		denied.Hint = "run it as that user"
@@ -132,14 +132,6 @@ func isFilesMode(cause error, path string) bool {
 	}
 	info, err := os.Lstat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-func ownerOf(path string) string {
-	stat, err := atomicfile.StatPath(path)
-	if err != nil {
-		return ""
-	}
-	return stat.ForeignOwner()
 }
 
 func describeMode(mode os.FileMode) string { return fmt.Sprintf("mode %04o", mode.Perm()) }

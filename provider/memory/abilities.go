@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// All of them, so that the suite's rules for each are tried somewhere.
+// The driver has all abilities, so that every rule of the suite runs somewhere.
 var _ interface {
 	provider.Driver
 	nebula.Restorer
@@ -81,7 +81,7 @@ func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 	return results, nil
 }
 
-// Check implements [nebula.Checker]. There is nothing that could be missing.
+// Check implements [nebula.Checker]. Nothing can be missing.
 func (d *driver) Check(context.Context) []nebula.Finding {
 	return []nebula.Finding{{Check: "state", Severity: nebula.SeverityOK, Message: "connected"}}
 }

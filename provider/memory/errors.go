@@ -4,7 +4,7 @@ import "github.com/nebula-credential/nebula"
 
 const providerName = "memory"
 
-// Explain implements [provider.Driver]. Nothing below fails but contexts.
+// Explain implements [provider.Driver]. Only contexts cause such errors.
 func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	return &nebula.Error{Kind: nebula.KindOf(err), Message: "the context ended", Err: err}
 }

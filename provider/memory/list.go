@@ -13,14 +13,14 @@ const pageSize = 100
 // List implements [provider.Driver].
 func (d *driver) List(filter nebula.Filter) provider.Pages { return &pages{driver: d, filter: filter} }
 
-// pages takes the names at its first page, so that each is listed once whatever
-// is stored or deleted meanwhile, and looks at the records page by page.
+// pages collects the names for its first page, so that each is listed once even
+// if records are stored and deleted meanwhile. It reads the records page by page.
 type pages struct {
 	driver *driver
 	filter nebula.Filter
 
 	begun bool
-	names []nebula.Name // still to be looked at
+	names []nebula.Name // not yet listed
 }
 
 // Next implements [provider.Pages].
@@ -44,7 +44,7 @@ func (p *pages) Next(context.Context) ([]nebula.Entry, error) {
 	return entries, nil
 }
 
-// entry returns the entry of a name, and false if it is not to be listed.
+// entry returns the entry of a name, or false if it does not match.
 func (p *pages) entry(name nebula.Name) (nebula.Entry, bool) {
 	c := p.driver.live(name)
 	if c == nil {
@@ -53,7 +53,7 @@ func (p *pages) entry(name nebula.Name) (nebula.Entry, bool) {
 	v := c.current()
 	entry := nebula.Entry{ID: name.ID(), Version: v.id}
 	if v.err != nil {
-		// Nobody knows whether it matches: it is listed with the reason.
+		// Whether it matches is unknown: list it with the reason.
 		if p.filter.NeedsMetadata() {
 			entry.Err = v.err
 		}

@@ -8,13 +8,13 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Config is what can be set. Begin with [DefaultConfig].
+// Config configures a provider. Begin with [DefaultConfig].
 type Config struct {
 	MaxVersions   int // kept of each credential; at least 1
 	MaxRecordSize int // in bytes; at least 1
 
-	// Backend holds the records. Providers over one backend are to each other
-	// like processes over one store. nil: a backend that nobody else has.
+	// Backend holds the records. Several providers with one backend are like
+	// several processes with one store. nil: a new backend.
 	Backend *Backend
 }
 
@@ -27,10 +27,10 @@ type Backend struct {
 	credentials map[nebula.Name]*credential
 }
 
-// NewBackend returns an empty one.
+// NewBackend returns an empty backend.
 func NewBackend() *Backend { return &Backend{credentials: make(map[nebula.Name]*credential)} }
 
-// Validate fails with an error of kind ErrInvalidConfig.
+// Validate reports what is wrong, in an error of kind ErrInvalidConfig.
 func (c Config) Validate() error {
 	if c.MaxVersions < 1 || c.MaxRecordSize < 1 {
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName,
@@ -39,7 +39,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// New returns a provider to be connected, or the error of [Config.Validate].
+// New returns a provider that is not yet connected, or the error of
+// [Config.Validate].
 func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ type credential struct {
 	deleted  bool
 }
 
-// version is a record, or the reason why its bytes are not one.
+// version is a record, or the error of parsing it.
 type version struct {
 	id        nebula.Version
 	envelope  *nebula.Envelope
@@ -70,8 +71,7 @@ type version struct {
 	createdAt time.Time
 }
 
-// Describe implements [provider.Driver]. There is no address: the records end
-// with the process.
+// Describe implements [provider.Driver]. There is no address.
 func (d *driver) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, MaxRecordSize: d.config.MaxRecordSize, ComparesKeyring: true}
 }

@@ -42,7 +42,7 @@ func (d *driver) put(name nebula.Name, v version) {
 	c.versions = kept[max(0, len(kept)-d.config.MaxVersions):]
 }
 
-// checkKey refuses what is not sealed under the key of the keyring.
+// checkKey refuses a record that is not sealed under the key of the keyring.
 func (d *driver) checkKey(name nebula.Name, envelope *nebula.Envelope) error {
 	keyring := d.live(nebula.KeyringName())
 	if name.IsKeyring() || keyring == nil || keyring.current().err != nil {
