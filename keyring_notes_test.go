@@ -86,6 +86,9 @@ func TestLabelsAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	record, err := f.provider.Retrieve(t.Context(), nebula.KeyringName())
+	if size := keysOf(t, f.Store).Size; err == nil && size != len(record.Envelope.Bytes()) {
+		t.Errorf("the record is said to have %d bytes", size)
+	}
 	if err != nil || bytes.Contains(record.Envelope.Bytes(), []byte("grandmother")) {
 		t.Errorf("the record shows the label, or %v", err)
 	}

@@ -78,20 +78,11 @@ func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	return secret, nil
 }
 
-func (k *KeyFile) unusable(err error) error { return unusableFile(k.Path, fileKind(err), err) }
+func (k *KeyFile) unusable(err error) error { return badKeyFile(fileKind(err), k.Path, err) }
 
-// unusableFile says why a key file cannot be read or made. If permissions are in
-// the way, it names them.
-func unusableFile(path string, kind Kind, err error) error {
-	e := &Error{Kind: kind, Message: "key file " + path + ": " + atomicfile.Reason(err), Err: err}
-	if wide := new(atomicfile.WideError); errors.As(err, &wide) {
-		e.Hint = wide.Fix
-	}
-	if fact, fix := atomicfile.Denial(path, err); fact != "" {
-		e.Message += "; " + fact
-		e.Hint = fix
-	}
-	return e
+func badKeyFile(kind Kind, path string, err error) error {
+	reason, fix := atomicfile.Explain(path, err)
+	return &Error{Kind: kind, Message: "key file " + path + ": " + reason, Hint: fix, Err: err}
 }
 
 // CreateKeyFile makes a key file with a new random key, mode 0600, which must
@@ -105,7 +96,7 @@ func CreateKeyFile(path string) error {
 		if errors.Is(err, os.ErrExist) {
 			kind = ErrAlreadyExists
 		}
-		return unusableFile(path, kind, err)
+		return badKeyFile(kind, path, err)
 	}
 	return nil
 }

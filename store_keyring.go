@@ -17,7 +17,7 @@ type KeyInfo struct {
 	ID           KeyID // of the data key
 	Verified     bool  // whether the pin or the configuration names that id too
 	Slots        []Slot
-	Size         int // bytes of its record, which the provider may limit
+	Size         int // bytes of its record; see Description.MaxRecordSize
 	CreatedAt    time.Time
 	LastModified time.Time
 
@@ -132,7 +132,7 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 		return KeyInfo{}, s.locate(err, op, "")
 	}
 	e := record.Envelope
-	info := KeyInfo{ID: e.KeyID(), CreatedAt: e.metadata.CreatedAt, LastModified: e.metadata.LastModified, Size: len(e.raw)}
+	info := KeyInfo{ID: e.KeyID(), Size: len(e.raw), CreatedAt: e.metadata.CreatedAt, LastModified: e.metadata.LastModified}
 	for _, slot := range e.slots.slots {
 		info.Slots = append(info.Slots, slot.Slot)
 	}

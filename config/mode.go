@@ -37,6 +37,6 @@ func openSecret(path string, group bool) (*os.File, error) {
 	return f, nil
 }
 
-// FileKind tells of what kind it is that a file cannot be read or made: what
-// permissions or space have to do with it is not the fault of who named it.
+// FileKind returns the kind of a failure to read or make a file. Missing
+// permissions or space are not a wrong configuration.
 func FileKind(err error) nebula.Kind { return secretfile.Kind(err) }

@@ -6,8 +6,7 @@ import (
 	"syscall"
 )
 
-// WideError says that others than a file's owner may read or write it, and how
-// to mend that.
+// WideError is the failure of a file with a secret that others can read or write.
 type WideError struct{ Problem, Fix string }
 
 // Error returns the problem.
@@ -49,4 +48,18 @@ func CheckPrivate(path string, f *os.File, group bool) error {
 		wide.Fix += "; where it is mounted for its group: allow_group_read = true in [key], or NEBULA_KEY_ALLOW_GROUP_READ=true"
 	}
 	return wide
+}
+
+// Explain returns why a file cannot be used, without its path, and the command
+// that changes that, or "".
+func Explain(path string, err error) (reason, fix string) {
+	if wide := new(WideError); errors.As(err, &wide) {
+		return wide.Problem, wide.Fix
+	}
+	reason = Reason(err)
+	fact, fix := Denial(path, err)
+	if fact != "" {
+		reason += "; " + fact
+	}
+	return reason, fix
 }

@@ -11,19 +11,16 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Read returns what a regular file holds, at most max bytes, if no one but its
-// owner may read or write it; with group, the members of its group may read it.
-// What names the file in messages, which show nothing of it.
+// Read returns the content of a regular file, at most max bytes. Only the owner
+// may have access to it, and with group its group may read it. Errors begin with
+// what and the path, and show nothing of the content.
 func Read(what, path string, group bool, max int64) ([]byte, error) {
 	text, err := read(path, group, max)
 	if err == nil {
 		return text, nil
 	}
-	e := &nebula.Error{Kind: Kind(err), Message: what + " " + path + ": " + atomicfile.Reason(err), Err: err}
-	if wide := new(atomicfile.WideError); errors.As(err, &wide) {
-		e.Hint = wide.Fix
-	}
-	return nil, e
+	reason, fix := atomicfile.Explain(path, err)
+	return nil, &nebula.Error{Kind: Kind(err), Message: what + " " + path + ": " + reason, Hint: fix, Err: err}
 }
 
 func read(path string, group bool, max int64) ([]byte, error) {
@@ -40,8 +37,8 @@ func read(path string, group bool, max int64) ([]byte, error) {
 	return text, err
 }
 
-// Kind tells of what kind it is that a file cannot be read or made: what
-// permissions or space have to do with it is not the fault of who named it.
+// Kind returns the kind of a failure to read or make a file. Missing permissions
+// or space are not a wrong configuration.
 func Kind(err error) nebula.Kind {
 	switch {
 	case errors.Is(err, fs.ErrPermission), atomicfile.IsReadOnly(err):
