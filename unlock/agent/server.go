@@ -49,6 +49,7 @@ func (a *Agent) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer func() {
 		stop()
+		a.socket.close() // or waits for it
 		open.Wait()
 		a.keys.lock()
 	}()

@@ -102,14 +102,17 @@ func (s *socket) close() {
 	})
 }
 
-// locked runs f while no other agent begins or ends at that path.
+// lockName is one for all sockets of a directory: those of sessions come and go.
+const lockName = ".agent.lock"
+
+// locked runs f while no other agent begins or ends in that directory.
 func locked(ctx context.Context, path string, f func() error) error {
 	dir, err := atomicfile.Open(filepath.Dir(path))
 	if err != nil {
 		return failed("the directory of the socket cannot be opened", filepath.Dir(path), err)
 	}
 	defer dir.Close()
-	lock := atomicfile.NewLock("." + filepath.Base(path) + ".lock")
+	lock := atomicfile.NewLock(lockName)
 	defer lock.Close()
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
