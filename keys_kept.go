@@ -63,7 +63,7 @@ func (s *Store) keep(ctx context.Context, ring *keyring) {
 	if held := s.ring.Load(); held != nil && held.current.ID() == ring.current.ID() {
 		return // it was kept when it was opened
 	}
-	s.options.DataKeys.Keep(ctx, address, KeptKey{Secret: ring.current.Secret(), Pinned: s.isKnown(KeyID(ring.current.ID()))})
+	s.options.DataKeys.Keep(ctx, address, KeptKey{Secret: ring.current.Secret(), Pinned: ring.pinned})
 }
 
 // address returns what the store is known by to other processes, "" if it ends

@@ -27,7 +27,9 @@ func noKeys() []nebula.Key { return []nebula.Key{} }
 func TestKeptKey(t *testing.T) {
 	f, kept := newFixture(t), keptKeys{}
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
-	get(t, f.pinned(t, nebula.Options{Pins: &heldPins{}, DataKeys: kept}), "x")
+	pins := &heldPins{}
+	get(t, f.pinned(t, nebula.Options{Pins: pins}), "x")
+	get(t, f.pinned(t, nebula.Options{Pins: pins, DataKeys: kept}), "x")
 	if len(kept) != 1 {
 		t.Fatalf("kept are %d keys", len(kept))
 	}
@@ -48,7 +50,7 @@ func TestKeptKey(t *testing.T) {
 	_, err := f.pinned(t, nebula.Options{Keys: noKeys(), DataKeys: kept}).Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrUnauthenticated)
 	before := maps.Clone(kept)
-	get(t, f.pinned(t, nebula.Options{Pins: &heldPins{}, DataKeys: kept}), "x")
+	get(t, f.pinned(t, nebula.Options{Pins: pins, DataKeys: kept}), "x")
 	if maps.Equal(before, kept) {
 		t.Error("the new data key was not kept in the place of the old one")
 	}

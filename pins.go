@@ -124,6 +124,8 @@ func (s *Store) checkTrust(ring *keyring) error {
 	if err != nil {
 		return err
 	}
+	named := s.options.TrustedKey != nil && *s.options.TrustedKey == KeyID(ring.current.ID())
+	ring.pinned = pinned || named
 	known := pinned || s.options.TrustedKey != nil || s.ring.Load() != nil || ring.vouched
 	if !known && ring.isAnyones() {
 		return s.unknownKey(ring)
