@@ -26,9 +26,9 @@
 //
 // # Guarantees
 //
-// Whoever runs the backend cannot read a value, nor edit a record, its tags or
-// its times, nor put one record in the place of another: [Store.Get] then
-// fails with [ErrCorrupted]. A wrong key is told apart, with [ErrWrongKey].
+// Nobody who runs the backend can read a value. If they edit a record, its tags or
+// its times, or put one record in the place of another, [Store.Get] fails with
+// [ErrCorrupted]. If the key is wrong, it fails with [ErrWrongKey].
 //
 // The data key of a store is remembered by [Pins], as SSH remembers the keys of
 // hosts: somebody who puts another keyring in the place of the store's is then

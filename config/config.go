@@ -46,38 +46,38 @@ func (s *store) directory() string {
 
 // sharedKeys are the keys of [storage] that all providers have.
 type sharedKeys struct {
-	Provider       string `koanf:"provider"`
-	Scope          string `koanf:"scope"`
-	CreatedBy      string `koanf:"created_by"`
-	TrackAccess    bool   `koanf:"track_access"`
-	RollbackGuard  string `koanf:"rollback_guard"` // path of a file; "" is none
-	MaxConcurrency int    `koanf:"max_concurrency"`
+	Provider       string `toml:"provider"`
+	Scope          string `toml:"scope"`
+	CreatedBy      string `toml:"created_by"`
+	TrackAccess    bool   `toml:"track_access"`
+	RollbackGuard  string `toml:"rollback_guard"` // path of a file; "" is none
+	MaxConcurrency int    `toml:"max_concurrency"`
 }
 
 // keyKeys are the keys of [key] and of [stores.NAME.key].
 type keyKeys struct {
-	File  string   `koanf:"file"`
-	Files []string `koanf:"files"` // in addition to File
+	File  string   `toml:"file"`
+	Files []string `toml:"files"` // in addition to File
 
 	bare           []string // the files that a variable gave as a mere name
-	ID             string   `koanf:"id"` // of the data key that the store must have
-	AllowGroupRead bool     `koanf:"allow_group_read"`
-	Identities     []string `koanf:"identities"` // files
-	Plugins        []string `koanf:"plugins"`    // that may be started to seal to a recipient
-	Keychain       bool     `koanf:"keychain"`
-	Strict         bool     `koanf:"strict"` // refuses a store that has the key of that id as a retired one only
-	Agent          bool     `koanf:"agent"`  // whether one is asked for the data key
+	ID             string   `toml:"id"` // of the data key that the store must have
+	AllowGroupRead bool     `toml:"allow_group_read"`
+	Identities     []string `toml:"identities"` // files
+	Plugins        []string `toml:"plugins"`    // that may be started to seal to a recipient
+	Keychain       bool     `toml:"keychain"`
+	Strict         bool     `toml:"strict"` // refuses a store that has the key of that id as a retired one only
+	Agent          bool     `toml:"agent"`  // whether one is asked for the data key
 }
 
 // passphraseKeys are keys of [stores.NAME.key] only. The default store has
 // variables for them.
 type passphraseKeys struct {
-	File    string `koanf:"passphrase_file"`
-	Command string `koanf:"passphrase_command"`
+	File    string `toml:"passphrase_file"`
+	Command string `toml:"passphrase_command"`
 }
 
 type completionKeys struct {
-	IDs bool `koanf:"ids"`
+	IDs bool `toml:"ids"`
 }
 
 // Source says where [Load] gets a configuration from.

@@ -194,11 +194,11 @@ func TestPlaces(t *testing.T) {
 
 func TestAssign(t *testing.T) {
 	type kinds struct {
-		D time.Duration     `koanf:"d"`
-		F float64           `koanf:"f"`
-		L []string          `koanf:"l"`
-		M map[string]string `koanf:"m"`
-		U uint8             `koanf:"u"`
+		D time.Duration     `toml:"d"`
+		F float64           `toml:"f"`
+		L []string          `toml:"l"`
+		M map[string]string `toml:"m"`
+		U uint8             `toml:"u"`
 	}
 	for _, test := range []struct {
 		field  string

@@ -59,12 +59,12 @@ type fields struct {
 }
 
 // add adds the fields of target, a pointer to a struct, below prefix. A field
-// without a koanf tag cannot be set.
+// without a toml tag cannot be set.
 func (fs *fields) add(prefix string, target any) {
 	fs.sections[prefix] = true
 	v := reflect.ValueOf(target).Elem()
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("koanf"), ",")
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",")
 		if name == "" || name == "-" {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/sealed"
 	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/provider/azure"
@@ -170,6 +171,7 @@ func eachNetworked(t *testing.T, test func(*testing.T, networked)) {
 
 // What New returns repeats a call as Config.Retry says, and no more.
 func TestNewRetries(t *testing.T) {
+	x, _ := sealed.Record(t, "x", "value", nil)
 	never, twice := provider.DefaultRetryPolicy(), provider.DefaultRetryPolicy()
 	never.MaxRetries, twice.MaxRetries = 0, 2
 	eachNetworked(t, func(t *testing.T, n networked) {
@@ -185,7 +187,7 @@ func TestNewRetries(t *testing.T) {
 			{never, 100, 1, nebula.ErrUnavailable},
 		} {
 			b := n.busyFor(test.busy)
-			_, err := b.connected(t, test.policy, 5*time.Second).Exists(t.Context(), id(t, "x"))
+			_, err := b.connected(t, test.policy, 5*time.Second).Exists(t.Context(), x)
 			if calls := b.calls.Load(); !errors.Is(err, test.kind) || calls != test.want {
 				t.Errorf("busy for %d calls, %d retries: %v after %d calls, want %v after %d",
 					test.busy, test.policy.MaxRetries, err, calls, test.kind, test.want)
@@ -196,6 +198,7 @@ func TestNewRetries(t *testing.T) {
 
 // An attempt at reading has Config.Timeout, one at writing twice that.
 func TestNewLimitsTime(t *testing.T) {
+	x, e := sealed.Record(t, "x", "value", nil)
 	const timeout = 7 * time.Second
 	once := provider.DefaultRetryPolicy()
 	once.MaxRetries = 0
@@ -205,7 +208,7 @@ func TestNewLimitsTime(t *testing.T) {
 			return nil, r.Context().Err()
 		}}
 		began := time.Now()
-		_, err := silent.connected(t, once, timeout).Exists(t.Context(), id(t, "x"))
+		_, err := silent.connected(t, once, timeout).Exists(t.Context(), x)
 		if took := time.Since(began); !errors.Is(err, nebula.ErrTimeout) || took != timeout {
 			t.Errorf("a read ended after %v: %v", took, err)
 		}
@@ -216,7 +219,7 @@ func TestNewLimitsTime(t *testing.T) {
 			return n.absent.to(r)
 		}}
 		began = time.Now()
-		_, err = writes.connected(t, once, timeout).Store(t.Context(), id(t, "x"), envelope(t, id(t, "x")), nebula.StoreOptions{})
+		_, err = writes.connected(t, once, timeout).Store(t.Context(), x, e, nebula.StoreOptions{})
 		if took := time.Since(began); !errors.Is(err, nebula.ErrTimeout) || took != 2*timeout {
 			t.Errorf("a write ended after %v: %v", took, err)
 		}
@@ -236,6 +239,7 @@ func (c *countingClock) Sleep(ctx context.Context, d time.Duration) error {
 
 // No option of New is ignored.
 func TestNewObeysOptions(t *testing.T) {
+	x, _ := sealed.Record(t, "x", "value", nil)
 	eachNetworked(t, func(t *testing.T, n networked) {
 		b, metrics, clock, log := n.busyFor(2), new(provider.StorageMetrics), new(countingClock), new(bytes.Buffer)
 		intercepted := 0
@@ -245,7 +249,7 @@ func TestNewObeysOptions(t *testing.T) {
 				intercepted++
 				return next(ctx)
 			}))
-		if _, err := p.Exists(t.Context(), id(t, "x")); err != nil {
+		if _, err := p.Exists(t.Context(), x); err != nil {
 			t.Fatal(err)
 		}
 		if metrics.ExistsCount() != 1 || metrics.RetryCount() != 2 || clock.sleeps.Load() != 2 || intercepted != 2 {
@@ -256,23 +260,4 @@ func TestNewObeysOptions(t *testing.T) {
 			t.Errorf("the log says %s", log)
 		}
 	})
-}
-
-func id(t *testing.T, text string) nebula.Name {
-	t.Helper()
-	name, err := nebula.ID(text).Name()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-func envelope(t *testing.T, name nebula.Name) *nebula.Envelope {
-	t.Helper()
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	e, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret([]byte("value")), nebula.Metadata{CreatedAt: at, LastModified: at})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
 }

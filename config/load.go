@@ -10,10 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/knadh/koanf/parsers/toml/v2"
-	"github.com/knadh/koanf/providers/rawbytes"
-	"github.com/knadh/koanf/v2"
-	tomlv2 "github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -57,12 +54,11 @@ func (l *loader) addStore(name, section string) *store {
 
 // readText parses the text of the file and sets the fields.
 func (l *loader) readText(text []byte) {
-	layer := koanf.New(".")
-	if err := layer.Load(rawbytes.Provider(text), toml.Parser()); err != nil {
+	var raw map[string]any
+	if err := toml.Unmarshal(text, &raw); err != nil {
 		l.problems.add(l.where(err), "%s", strings.TrimPrefix(err.Error(), "toml: "))
 		return
 	}
-	raw := layer.Raw()
 	l.addNamed(raw)
 	l.walk("", raw)
 	l.config.CompleteIDs = l.complete.IDs
@@ -70,7 +66,7 @@ func (l *loader) readText(text []byte) {
 
 // where names the file and, if the parser knows it, the line.
 func (l *loader) where(err error) string {
-	var at *tomlv2.DecodeError
+	var at *toml.DecodeError
 	if !errors.As(err, &at) {
 		return l.config.Path
 	}

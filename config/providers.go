@@ -13,7 +13,7 @@ import (
 
 // Providers returns the providers that a configuration can name, unless [Source]
 // has others. A new provider is one line here: its name is its section,
-// [storage.NAME], and the koanf tags of its Config are the keys of the section.
+// [storage.NAME], and the toml tags of its Config are the keys of the section.
 func Providers() []Registration {
 	return []Registration{
 		Register("local", local.DefaultConfigIn, local.New),
@@ -39,7 +39,7 @@ type Registration struct {
 }
 
 // Register makes a provider known by a name. Its configuration is a struct whose
-// koanf tags are the keys of its section; defaults gets the environment.
+// toml tags are the keys of its section; defaults gets the environment.
 func Register[C interface{ Validate() error }](name string, defaults func(getenv func(variable string) string) C,
 	open func(C, ...provider.Option) (nebula.Provider, error)) Registration {
 	return Registration{

@@ -113,7 +113,7 @@ func layers(policy Policy, o Options) []Interceptor {
 	var list []Interceptor
 	observed := o.Metrics != nil || o.Logger != nil
 	retries := policy.Retry.MaxRetries > 0
-	if retries || observed || len(o.Interceptors) > 0 {
+	if retries {
 		list = append(list, withRetries)
 	}
 	list = append(list, o.Interceptors...)

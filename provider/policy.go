@@ -12,11 +12,11 @@ import (
 // RetryPolicy says how often, and after which delays, a call is repeated after a
 // [Transient] failure. Begin with [DefaultRetryPolicy].
 type RetryPolicy struct {
-	MaxRetries  int     `koanf:"max_retries"`   // after the first attempt; 0 to 10
-	BaseDelayMS int     `koanf:"base_delay_ms"` // before the first retry; 10 to 10,000
-	MaxDelayMS  int     `koanf:"max_delay_ms"`  // of any retry; more than BaseDelayMS
-	Multiplier  float64 `koanf:"multiplier"`    // from one delay to the next; 1 to 10
-	Jitter      bool    `koanf:"jitter"`        // each delay ± 25 %, so that callers spread out
+	MaxRetries  int     `toml:"max_retries"`   // after the first attempt; 0 to 10
+	BaseDelayMS int     `toml:"base_delay_ms"` // before the first retry; 10 to 10,000
+	MaxDelayMS  int     `toml:"max_delay_ms"`  // of any retry; more than BaseDelayMS
+	Multiplier  float64 `toml:"multiplier"`    // from one delay to the next; 1 to 10
+	Jitter      bool    `toml:"jitter"`        // each delay ± 25 %, so that callers spread out
 }
 
 // DefaultRetryPolicy makes 6 attempts: at once, then after about 100, 200, 400,

@@ -133,7 +133,8 @@ func IsRepeat(ctx context.Context) bool {
 
 type retriesKey struct{}
 
-// withRetries gives the context of a call a counter of its retries.
+// withRetries gives the context of a call a counter of its retries, for retry to
+// count in and for the layers between to read.
 func withRetries(ctx context.Context, _ Call, next func(context.Context) error) error {
 	return next(context.WithValue(ctx, retriesKey{}, new(atomic.Int64)))
 }

@@ -367,3 +367,18 @@ func BenchmarkShell(b *testing.B) {
 		})
 	}
 }
+
+// What the shell adds to a call, metrics included, is a few small allocations.
+func TestShellAllocations(t *testing.T) {
+	const limit = 4
+	p := shelled(t, &driver{}, provider.Policy{}, provider.WithMetrics(new(provider.StorageMetrics)))
+	n, ctx := name(t, "x"), t.Context()
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := p.Retrieve(ctx, n); err != nil {
+			t.Error(err)
+		}
+	})
+	if got > limit {
+		t.Errorf("a call allocates %v times, want at most %d", got, limit)
+	}
+}

@@ -83,6 +83,9 @@ func (a *app) doctor(ctx context.Context) error {
 		a.examineStore(ctx, x, c)
 	}
 	findings := oncePerCheck(x.findings)
+	for i := range findings {
+		findings[i].Fix = a.forStore(findings[i].Fix)
+	}
 	if err := a.print(findings, func(w io.Writer) error { return a.writeFindings(w, findings) }); err != nil {
 		return err
 	}

@@ -65,9 +65,7 @@ func (a *app) failureOf(err error) failure {
 			f.Message = kind.Error()
 		}
 	}
-	if name := a.global.store; name != "" && name != config.DefaultStore {
-		f.Hint = strings.ReplaceAll(f.Hint, ": nebula ", ": nebula --store "+name+" ")
-	}
+	f.Hint = a.forStore(f.Hint)
 	switch {
 	case kind == nebula.ErrTimeout && a.clock != nil && errors.Is(a.clock.Err(), context.DeadlineExceeded):
 		f.Message, f.Hint = "the command took longer than "+a.global.limit.String(), "give it longer with --timeout"
@@ -77,6 +75,24 @@ func (a *app) failureOf(err error) failure {
 		f.Hint = a.global.where
 	}
 	return f
+}
+
+// forStore has the commands in a hint work on the store that was chosen: what
+// mends one store may harm another.
+func (a *app) forStore(hint string) string {
+	name := a.global.store
+	if name == "" || name == config.DefaultStore {
+		return hint
+	}
+	const command = "nebula "
+	chosen := command + "--store " + name + " "
+	lines := strings.Split(strings.ReplaceAll(hint, ": "+command, ": "+chosen), "\n")
+	for i, line := range lines {
+		if rest, ok := strings.CutPrefix(line, command); ok {
+			lines[i] = chosen + rest
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // report tells what went wrong, as the last line of standard error, and

@@ -23,33 +23,33 @@ import (
 type Config struct {
 	// Region of the secrets. "" is that of AWS_REGION, AWS_DEFAULT_REGION, the
 	// profile, or the instance that this runs on.
-	Region string `koanf:"region"`
+	Region string `toml:"region"`
 
 	// EndpointURL of another server than the region's: https, or http to this
 	// machine. "" is that of AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL
 	// or the profile, or the region's own.
-	EndpointURL string `koanf:"endpoint_url"`
+	EndpointURL string `toml:"endpoint_url"`
 
 	// SecretPrefix begins the names of all secrets: letters, digits and
 	// /_+=.@-, at most 127 of them.
-	SecretPrefix string `koanf:"secret_prefix"`
+	SecretPrefix string `toml:"secret_prefix"`
 
 	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
-	Timeout time.Duration `koanf:"timeout"`
+	Timeout time.Duration `toml:"timeout"`
 
 	// KMSKeyID is the key that AWS encrypts new secrets with: an ARN, an alias
 	// (alias/NAME) or a key id. "" is the one that AWS keeps for the account.
 	// Secrets that are there keep their key.
-	KMSKeyID string `koanf:"kms_key_id"`
+	KMSKeyID string `toml:"kms_key_id"`
 
 	// RecoveryWindowDays is how long a deleted secret can be restored, 7 to 30.
-	RecoveryWindowDays int `koanf:"recovery_window_days"`
+	RecoveryWindowDays int `toml:"recovery_window_days"`
 
 	// DefaultTags are on every secret, beside those of its credential, which
 	// come first if both have the same key.
-	DefaultTags map[string]string `koanf:"default_tags"`
+	DefaultTags map[string]string `toml:"default_tags"`
 
-	Retry provider.RetryPolicy `koanf:"retry"`
+	Retry provider.RetryPolicy `toml:"retry"`
 
 	Transport http.RoundTripper // to Secrets Manager alone; nil: one with our limits
 }

@@ -25,6 +25,11 @@ func pemOf(c *x509.Certificate) []byte {
 
 func hostile(t *testing.T, handler http.HandlerFunc) (full, nebula.Name) {
 	t.Helper()
+	return hostileWithin(t, time.Second, handler)
+}
+
+func hostileWithin(t *testing.T, timeout time.Duration, handler http.HandlerFunc) (full, nebula.Name) {
+	t.Helper()
 	environment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// An answer before the end of the request is a broken connection.
@@ -34,7 +39,7 @@ func hostile(t *testing.T, handler http.HandlerFunc) (full, nebula.Name) {
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
 	c := aws.DefaultConfig()
-	c.Region, c.EndpointURL, c.Timeout, c.Retry.MaxRetries = "us-east-1", server.URL, time.Second, 0
+	c.Region, c.EndpointURL, c.Timeout, c.Retry.MaxRetries = "us-east-1", server.URL, timeout, 0
 	name, _ := record(t, "x", "", nil)
 	return open(t, c), name
 }
@@ -118,7 +123,7 @@ func TestHugeServer(t *testing.T) {
 		},
 		"an error": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest); send(w) },
 	} {
-		p, name := hostile(t, handler)
+		p, name := hostileWithin(t, time.Minute, handler)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		t.Run(what, func(t *testing.T) { refuses(t, p, name, nebula.ErrTooLarge) })
@@ -128,7 +133,7 @@ func TestHugeServer(t *testing.T) {
 			t.Errorf("%s: %d MiB were allocated", what, grown>>20)
 		}
 	}
-	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+	p, name := hostileWithin(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(packed.Bytes())
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
+	"github.com/nebula-credential/nebula/internal/testing/sealed"
 	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/aws"
 	"github.com/nebula-credential/nebula/providertest"
@@ -125,17 +126,7 @@ func purge(ctx context.Context, p nebula.Purger, name nebula.Name) error {
 
 func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
 	t.Helper()
-	name, err := nebula.ID(id).Name()
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte(value)),
-		nebula.Metadata{CreatedAt: at, LastModified: at, Tags: tags})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name, e
+	return sealed.Record(t, id, value, tags)
 }
 
 // wants checks the kind of an error, and that it says these texts.

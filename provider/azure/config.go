@@ -32,32 +32,32 @@ type Config struct {
 	// VaultURL is https://NAME.vault.azure.net, or NAME below the suffix of a
 	// sovereign cloud: .vault.azure.cn, .vault.usgovcloudapi.net,
 	// .vault.microsoftazure.de. There is no default.
-	VaultURL string `koanf:"vault_url"`
+	VaultURL string `toml:"vault_url"`
 
 	// SecretPrefix begins the names of all secrets: letters, digits and
 	// hyphens, at most 73 characters. Case makes no difference.
-	SecretPrefix string `koanf:"secret_prefix"`
+	SecretPrefix string `toml:"secret_prefix"`
 
 	// Timeout of a call that reads, 1 to 60 s; one that writes has twice that.
 	// Waiting for Azure between calls is not counted.
-	Timeout time.Duration `koanf:"timeout"`
+	Timeout time.Duration `toml:"timeout"`
 
 	// DefaultTags are put on every secret that is written, unless the
 	// credential has a tag with that key itself. No credential shows them.
-	DefaultTags map[string]string `koanf:"default_tags"`
+	DefaultTags map[string]string `toml:"default_tags"`
 
 	// ContentType is set on every secret that is written: at most 255
 	// characters. "" leaves the one that is there. Policies may demand one.
-	ContentType string `koanf:"content_type"`
+	ContentType string `toml:"content_type"`
 
 	// ExpiresAfter is when a secret that is written expires in Key Vault, if the
 	// credential has no date of rotation, which is the expiry otherwise. It keeps
 	// nobody from reading. 0 for no expiry, else an hour at least. Policies may
 	// demand one.
-	ExpiresAfter time.Duration `koanf:"expires_after"`
+	ExpiresAfter time.Duration `toml:"expires_after"`
 
-	Credential Credential           `koanf:"credential"`
-	Retry      provider.RetryPolicy `koanf:"retry"`
+	Credential Credential           `toml:"credential"`
+	Retry      provider.RetryPolicy `toml:"retry"`
 
 	Transport http.RoundTripper // nil: one with our limits
 
@@ -69,23 +69,23 @@ type Config struct {
 type Credential struct {
 	// Type is managed_identity, service_principal, developer_tools (the login
 	// of "az login" or "azd auth login") or workload_identity.
-	Type string `koanf:"type"`
+	Type string `toml:"type"`
 
 	// ClientID of a service principal or a workload identity; of a user
 	// assigned managed identity, "" is for the one assigned by the system.
-	ClientID string `koanf:"client_id"`
+	ClientID string `toml:"client_id"`
 
 	// TenantID of a service principal or a workload identity. Developer tools
 	// ask in the tenant of the vault if it is "".
-	TenantID string `koanf:"tenant_id"`
+	TenantID string `toml:"tenant_id"`
 
 	// ClientSecretFile holds the secret of a service principal and is read for
 	// each token. If it is "", ClientSecret is used.
-	ClientSecretFile string `koanf:"client_secret_file"`
+	ClientSecretFile string `toml:"client_secret_file"`
 	ClientSecret     nebula.Secret
 
 	// FederatedTokenFile holds the token of a workload identity.
-	FederatedTokenFile string `koanf:"federated_token_file"`
+	FederatedTokenFile string `toml:"federated_token_file"`
 }
 
 // DefaultConfig returns the configuration for the vault of AZURE_KEYVAULT_URL,

@@ -20,28 +20,28 @@ import (
 // [DefaultConfig].
 type Config struct {
 	// Namespace of the Secrets. It is not made.
-	Namespace string `koanf:"namespace"`
+	Namespace string `toml:"namespace"`
 
 	// KubeconfigPath is a kubeconfig file, or several as in KUBECONFIG. If
 	// it is "", the service account of the pod is used, if one is mounted, else
 	// ~/.kube/config.
-	KubeconfigPath string `koanf:"kubeconfig_path"`
+	KubeconfigPath string `toml:"kubeconfig_path"`
 
 	// Context of the kubeconfig; "" is its current one.
-	Context string `koanf:"context"`
+	Context string `toml:"context"`
 
 	// SecretPrefix begins the names of the Secrets: 1 to 199 characters of a-z,
 	// 0-9, hyphen and dot.
-	SecretPrefix string `koanf:"secret_prefix"`
+	SecretPrefix string `toml:"secret_prefix"`
 
 	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
-	Timeout time.Duration `koanf:"timeout"`
+	Timeout time.Duration `toml:"timeout"`
 
 	// DefaultLabels and DefaultAnnotations are put on each Secret.
-	DefaultLabels      map[string]string `koanf:"default_labels"`
-	DefaultAnnotations map[string]string `koanf:"default_annotations"`
+	DefaultLabels      map[string]string `toml:"default_labels"`
+	DefaultAnnotations map[string]string `toml:"default_annotations"`
 
-	Retry provider.RetryPolicy `koanf:"retry"`
+	Retry provider.RetryPolicy `toml:"retry"`
 
 	// ServiceHost is host and port of the API server as pods see it; "" if
 	// this is no pod.

@@ -8,7 +8,8 @@
 //
 // Two annotations are ours: nebula-credential/id has the true id, which is
 // compared on each read and write, and nebula-credential/metadata has what lists
-// show and filter by, all tags among it, and the digest of the record. The label
+// show and filter by, all tags among it, with the digest of the record and of those
+// before it, by which a writer that lost an answer knows its record. The label
 // nebula-credential/store selects the Secrets of one prefix, nebula-credential/key
 // is a short hash of the id, by which several are read at once. A tag that fits a
 // label is the label tag.nebula-credential/KEY besides, so that the server can

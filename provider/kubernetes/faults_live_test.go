@@ -253,3 +253,69 @@ func TestLiveCounterOnFaultyNetwork(t *testing.T) {
 	}
 	t.Logf("%d additions, %d of which nobody knows, %d requests went wrong", added.Load(), unknown.Load(), proxy.Faults())
 }
+
+// One writes whatever is there, and loses answers; others write over what they
+// have read. Each record is there once: none comes back after another one has
+// taken its place.
+func TestLiveWrittenOnce(t *testing.T) {
+	s := livetest.Kubernetes(t)
+	c, proxy := faulty(t, s)
+	c.Retry.BaseDelayMS, c.Retry.MaxDelayMS, c.Retry.MaxRetries = 10, 100, 10
+	watcher := liveConfig(t, s, c.Namespace) // around the proxy
+	first := open(t, c)
+	name, zero := record(t, "x", "first", nil)
+	if _, err := first.Store(t.Context(), name, zero, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Add(faultproxy.Rule{Method: http.MethodPatch, Probability: 0.3, Fault: faultproxy.ResetAfter()})
+	ended, end := context.WithCancel(t.Context())
+	var writers, reader sync.WaitGroup
+	var seen []string
+	reader.Go(func() {
+		p := open(t, watcher)
+		for ended.Err() == nil {
+			got, err := p.Retrieve(t.Context(), name)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if value := got.Envelope.Metadata().Tags["value"]; len(seen) == 0 || seen[len(seen)-1] != value {
+				seen = append(seen, value)
+			}
+		}
+	})
+	for i := range 4 {
+		p := open(t, c)
+		writers.Go(func() {
+			for j := range 20 {
+				value := fmt.Sprint(i, " ", j)
+				got, err := p.Retrieve(t.Context(), name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, e := record(t, "x", value, map[string]string{"value": value})
+				options := nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version), Previous: got.Envelope}
+				if i == 0 {
+					options = nebula.StoreOptions{}
+				}
+				if _, err := p.Store(t.Context(), name, e, options); err != nil && !errors.Is(err, nebula.ErrConflict) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	end()
+	reader.Wait()
+	came := make(map[string]bool)
+	for _, value := range seen {
+		if came[value] {
+			t.Errorf("%q came back", value)
+		}
+		came[value] = true
+	}
+	if proxy.Faults() == 0 || len(seen) < 2 {
+		t.Errorf("%d requests went wrong, %d records were seen", proxy.Faults(), len(seen))
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/http"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,7 +119,7 @@ func TestProjection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := d.project(name, e)
+	s, err := d.project(name, e, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +128,8 @@ func TestProjection(t *testing.T) {
 		got.CreatedBy != m.CreatedBy || got.Scope != m.Scope || got.RotationPolicy != m.RotationPolicy || !maps.Equal(got.Tags, m.Tags) {
 		t.Errorf("%+v became %+v", m, got)
 	}
-	if s.Metadata.digest() != digest(e.Bytes()) || len(s.Metadata.digest()) != 64 {
-		t.Errorf("the digest is %q", s.Metadata.digest())
+	if past := s.Metadata.past(); !slices.Equal(past, []string{digest(e.Bytes())[:16]}) {
+		t.Errorf("the past is %q", past)
 	}
 	want := map[string]string{"app.kubernetes.io/name": "nebula-credential", "app.kubernetes.io/component": "credential-storage",
 		"nebula-credential/store": d.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
@@ -152,7 +154,7 @@ func TestOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	object, err := d.project(name, e)
+	object, err := d.project(name, e, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +173,58 @@ func TestOperations(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// What became of a write whose answer was lost is told by what is there.
+func TestOutcome(t *testing.T) {
+	d := unconnected(t)
+	name, _ := nebula.ID("x").Name()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var records []objectMeta
+	var before []string
+	for range maxPast + 4 {
+		e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: at, LastModified: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, err := d.project(name, e, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := object.Metadata
+		m.ResourceVersion = strconv.Itoa(len(records) + 1)
+		records = append(records, m)
+		d.note(name, m)
+		before = d.before(name, nebula.StoreOptions{Precondition: nebula.IfVersion(m.version())})
+	}
+	const lost = 2
+	w := writing{object: secret{Metadata: records[lost]}, version: records[lost-1].version()}
+	for i, want := range map[int]outcome{lost - 1: undone, lost: current, lost + 1: overwritten, lost + maxPast: overwritten, lost + maxPast + 1: unknown} {
+		if got := w.outcome(records[i]); got != want {
+			t.Errorf("of record %d, with record %d there: %v, want %v", lost, i, got, want)
+		}
+	}
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: at, LastModified: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.before(name, nebula.StoreOptions{Precondition: nebula.IfVersion("1"), Previous: e}); !slices.Equal(got, []string{digest(e.Bytes())[:16]}) {
+		t.Errorf("before another version than was read are %q", got)
+	}
+	rival, err := d.project(name, e, w.object.Metadata.past()[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.outcome(rival.Metadata); got != undone {
+		t.Errorf("with another one's write over the same there: %v", got)
+	}
+	alone, err := d.project(name, e, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.outcome(alone.Metadata); got != unknown {
+		t.Errorf("with a write of somebody there who did not read: %v", got)
 	}
 }
 
@@ -232,7 +286,7 @@ func FuzzAnnotation(f *testing.F) {
 		if metadata, ok := unproject(m); ok && metadata.Validate() != nil {
 			t.Fatalf("%q is taken for metadata: %v", text, metadata.Validate())
 		}
-		_ = m.digest()
+		_ = m.past()
 	})
 }
 

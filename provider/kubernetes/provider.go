@@ -37,6 +37,7 @@ type driver struct {
 	wire   *wire
 
 	changes provider.Changes // that are under way without their caller
+	known   *provider.Recent[nebula.Name, known]
 }
 
 var _ interface {
@@ -65,6 +66,7 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 		clock:  o.Clock,
 		access: a,
 		wire:   w,
+		known:  provider.NewRecent[nebula.Name, known](o.Clock, maxKnown, 0),
 	}, nil
 }
 

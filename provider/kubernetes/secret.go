@@ -127,6 +127,7 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	if err != nil {
 		return nebula.Record{}, err
 	}
+	d.note(name, s.Metadata)
 	return s.record(name)
 }
 

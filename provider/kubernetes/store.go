@@ -26,7 +26,7 @@ type writing struct {
 // Store implements [provider.Driver]. It makes one call, and two for a new
 // credential that is not stored on a condition.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
-	object, err := d.project(name, envelope)
+	object, err := d.project(name, envelope, d.before(name, options))
 	if err != nil {
 		return "", err
 	}
@@ -47,14 +47,28 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	} else {
 		m, err = d.writeAnyway(ctx, w)
 	}
-	return m.version(), err
+	if err != nil {
+		return "", err
+	}
+	d.note(name, m)
+	return m.version(), nil
 }
 
-// writeAnyway writes whatever is there. A repetition changes nothing if the
-// earlier attempt was carried out: the patch is of what is there already.
+// writeAnyway writes whatever is there, unless the earlier attempt did it.
 func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
+	if provider.IsRepeat(ctx) {
+		there, failed := d.readOurs(ctx, w.name, acceptMetadata, kindMetadata)
+		switch done := w.outcome(there.Metadata); {
+		case failed != nil && !isAbsent(failed):
+			return objectMeta{}, failed
+		case failed == nil && done == current:
+			return there.Metadata, nil
+		case failed == nil && done == overwritten:
+			return w.overwrittenVersion(), nil
+		}
+	}
 	for range maxRounds {
 		if m, err = d.patch(ctx, w); isMissing(err) {
 			m, err = d.create(ctx, w)
@@ -82,8 +96,10 @@ func (d *driver) writeAbsent(ctx context.Context, w writing) (objectMeta, error)
 			return objectMeta{}, failed
 		case !there.Metadata.stays():
 			return objectMeta{}, d.errFinalizing(there.Metadata.Name)
-		case provider.IsRepeat(ctx) && there.Metadata.digest() == w.digest():
+		case provider.IsRepeat(ctx) && w.outcome(there.Metadata) == current:
 			return there.Metadata, nil // the earlier attempt did it: no two seals are alike
+		case provider.IsRepeat(ctx) && w.outcome(there.Metadata) == overwritten:
+			return w.overwrittenVersion(), nil
 		}
 		return objectMeta{}, orUnknown(ctx, nebula.IfAbsent().Check(there.Metadata.version()))
 	}
@@ -99,19 +115,22 @@ func (d *driver) writeOver(ctx context.Context, w writing) (objectMeta, error) {
 	if !isMissing(err) && !isRaced(err) {
 		return m, err
 	}
-	if provider.IsRepeat(ctx) {
-		there, failed := d.readOurs(ctx, w.name, acceptMetadata, kindMetadata)
-		if failed == nil && there.Metadata.digest() == w.digest() {
-			return there.Metadata, nil
-		}
-		if failed != nil && !isAbsent(failed) {
-			return objectMeta{}, failed
-		}
+	if !provider.IsRepeat(ctx) {
+		return objectMeta{}, provider.NotCurrent(w.version, err)
+	}
+	there, failed := d.readOurs(ctx, w.name, acceptMetadata, kindMetadata)
+	switch done := w.outcome(there.Metadata); {
+	case failed != nil && !isAbsent(failed):
+		return objectMeta{}, failed
+	case failed == nil && done == current:
+		return there.Metadata, nil
+	case failed == nil && done == overwritten:
+		return w.overwrittenVersion(), nil
+	case failed == nil && done == undone:
+		return objectMeta{}, provider.NotCurrent(w.version, err)
 	}
 	return objectMeta{}, orUnknown(ctx, provider.NotCurrent(w.version, err))
 }
-
-func (w writing) digest() string { return w.object.Metadata.digest() }
 
 // create makes the Secret, on condition that there is none of that name.
 func (d *driver) create(ctx context.Context, w writing) (objectMeta, error) {

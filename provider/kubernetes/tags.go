@@ -36,6 +36,9 @@ type listed struct {
 	RotationDays uint32            `json:"rotation_days,omitempty"`
 	Tags         map[string]string `json:"tags,omitempty"`
 	SHA256       string            `json:"sha256"` // of the record, in hex
+
+	// Before names the records that came before: see past.go.
+	Before []string `json:"before,omitempty"`
 }
 
 func digest(record []byte) string {
@@ -43,21 +46,10 @@ func digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// digest returns that of the record that was written with the annotations.
-func (m objectMeta) digest() string {
-	var l struct {
-		SHA256 string `json:"sha256"`
-	}
-	if json.Unmarshal([]byte(m.Annotations[metadataAnnotation]), &l) != nil {
-		return ""
-	}
-	return l.SHA256
-}
-
-// project returns the Secret of a record. It fails if a limit of Kubernetes
+// project returns the Secret of a record, and names those before it. It fails if a limit of Kubernetes
 // is in the way. The keyring has nothing that lists need.
-func (d *driver) project(name nebula.Name, envelope *nebula.Envelope) (secret, error) {
-	l := listed{SHA256: digest(envelope.Bytes())}
+func (d *driver) project(name nebula.Name, envelope *nebula.Envelope, before []string) (secret, error) {
+	l := listed{SHA256: digest(envelope.Bytes()), Before: before}
 	labels := maps.Clone(d.config.DefaultLabels)
 	if labels == nil {
 		labels = make(map[string]string)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
+	"github.com/nebula-credential/nebula/internal/testing/sealed"
 )
 
 func uniquePrefix() string { return "p-" + strings.ToLower(rand.Text()) + "-" }
@@ -146,17 +147,7 @@ func (r *recorder) since() ([]string, int64) {
 
 func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
 	t.Helper()
-	name, err := nebula.ID(id).Name()
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte(value)),
-		nebula.Metadata{CreatedAt: at, LastModified: at, Tags: tags})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name, e
+	return sealed.Record(t, id, value, tags)
 }
 
 // remove deletes whatever there is.

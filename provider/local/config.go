@@ -23,17 +23,17 @@ const maxExtension = 255 - nebula.MaxIDLength - len(".")
 // Config says where the files are. Start from [DefaultConfig].
 type Config struct {
 	// BasePath is the directory, absolute.
-	BasePath string `koanf:"base_path"`
+	BasePath string `toml:"base_path"`
 
 	// CreateDir makes the directory, and those above it, on the first write.
-	CreateDir bool `koanf:"create_dir"`
+	CreateDir bool `toml:"create_dir"`
 
 	// FileExtension is what file names end in, without the first dot.
-	FileExtension string `koanf:"file_extension"`
+	FileExtension string `toml:"file_extension"`
 
 	// EnableLocking keeps processes from writing at once. Without it
 	// preconditions and changes of the keyring are not supported.
-	EnableLocking bool `koanf:"enable_locking"`
+	EnableLocking bool `toml:"enable_locking"`
 }
 
 // DefaultConfig returns the configuration for nebula/credentials in the user's

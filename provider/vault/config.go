@@ -27,34 +27,34 @@ const (
 // [DefaultConfig].
 type Config struct {
 	// Address of the server: https, or http to this machine.
-	Address string `koanf:"address"`
+	Address string `toml:"address"`
 
 	// MountPath of the secrets engine, KV version 2; no slash at its beginning.
-	MountPath string `koanf:"mount_path"`
+	MountPath string `toml:"mount_path"`
 
 	// PathPrefix is the folder of the credentials. "" is the mount itself.
-	PathPrefix string `koanf:"path_prefix"`
+	PathPrefix string `toml:"path_prefix"`
 
 	// Namespace of Vault Enterprise; "" for none.
-	Namespace string `koanf:"namespace"`
+	Namespace string `toml:"namespace"`
 
 	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
-	Timeout time.Duration `koanf:"timeout"`
+	Timeout time.Duration `toml:"timeout"`
 
 	// TLSVerify must be true for https. CACert is the way to a server with a
 	// certificate of one's own.
-	TLSVerify bool `koanf:"tls_verify"`
+	TLSVerify bool `toml:"tls_verify"`
 
 	// CACert is a file of PEM certificates that are trusted in the place of the
 	// system's.
-	CACert string `koanf:"ca_cert"`
+	CACert string `toml:"ca_cert"`
 
 	// TokenRenewalThreshold: a token is renewed when less of its life is left,
 	// or a third of it.
-	TokenRenewalThreshold time.Duration `koanf:"token_renewal_threshold"`
+	TokenRenewalThreshold time.Duration `toml:"token_renewal_threshold"`
 
-	Auth  Auth                 `koanf:"auth"`
-	Retry provider.RetryPolicy `koanf:"retry"`
+	Auth  Auth                 `toml:"auth"`
+	Retry provider.RetryPolicy `toml:"retry"`
 
 	Transport http.RoundTripper // nil: one with our limits
 
@@ -63,19 +63,19 @@ type Config struct {
 
 // Auth says who asks.
 type Auth struct {
-	Method string `koanf:"method"` // "token" or "approle"
+	Method string `toml:"method"` // "token" or "approle"
 
 	// TokenFile holds the token. If it is "", Token is used, then the file
 	// ~/.vault-token.
-	TokenFile string `koanf:"token_file"`
+	TokenFile string `toml:"token_file"`
 	Token     nebula.Secret
 
-	RoleID string `koanf:"role_id"`
+	RoleID string `toml:"role_id"`
 	// SecretIDFile holds the secret id and is read at each login. If it is "",
 	// SecretID is used.
-	SecretIDFile string `koanf:"secret_id_file"`
+	SecretIDFile string `toml:"secret_id_file"`
 	SecretID     nebula.Secret
-	MountPath    string `koanf:"mount_path"` // of the AppRole engine
+	MountPath    string `toml:"mount_path"` // of the AppRole engine
 }
 
 // DefaultConfig returns the configuration for the server of VAULT_ADDR, with

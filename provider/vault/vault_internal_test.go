@@ -2,6 +2,7 @@ package vault
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -166,5 +167,40 @@ func TestProjection(t *testing.T) {
 	}
 	if _, ok := unproject(map[string]string{"k": "v"}); ok {
 		t.Error("foreign metadata was taken for ours")
+	}
+}
+
+// What others added stays beside the tags, if Vault has room for all.
+func TestMerge(t *testing.T) {
+	name, _ := nebula.ID("x").Name()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	before, err := project(name, nebula.Metadata{CreatedAt: at, Tags: map[string]string{"old": "1", "kept": "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := project(name, nebula.Metadata{CreatedAt: at, Tags: map[string]string{"kept": "2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before["owner"] = "team"
+	got := merge(before, after)
+	if len(got) != 3 || got["owner"] != "team" || got["kept"] != "2" {
+		t.Errorf("%v", got)
+	}
+	if m, ok := unproject(got); !ok || !maps.Equal(m.Tags, map[string]string{"kept": "2"}) {
+		t.Errorf("what others added is a tag: %v, %v", m.Tags, ok)
+	}
+	delete(got, "kept")
+	if _, ok := unproject(got); ok {
+		t.Error("a tag that others removed is not missed")
+	}
+	for i := range maxCustomKeys - 2 {
+		got[fmt.Sprint("theirs", i)] = "x"
+	}
+	if merged := merge(got, after); len(merged) != maxCustomKeys+1 || !errors.Is(tooManyKeys(merged, after), nebula.ErrInvalidMetadata) {
+		t.Errorf("%d keys are not too many", len(merged))
+	}
+	if keyring := merge(map[string]string{"owner": "team"}, nil); !maps.Equal(keyring, map[string]string{"owner": "team"}) {
+		t.Errorf("the keyring's custom metadata becomes %v", keyring)
 	}
 }

@@ -1,4 +1,4 @@
-// Package authority makes the certificates that test servers show to clients.
+// Package authority makes the certificates of test servers.
 package authority
 
 import (
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Authority signs the certificates of hosts, each made at its first use. It is
-// safe for several goroutines.
+// Authority signs the certificates of hosts, and makes each at its first use. It
+// is safe for concurrent use.
 type Authority struct {
 	key  *ecdsa.PrivateKey
 	root *x509.Certificate
@@ -28,7 +28,7 @@ type Authority struct {
 // validity of certificates: longer than any test runs.
 const validity = 30 * 24 * time.Hour
 
-// New makes an authority that calls itself by the name.
+// New makes an authority of that name.
 func New(name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

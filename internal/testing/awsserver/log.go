@@ -11,11 +11,11 @@ import (
 // Request is one entry of the log. It never holds a value.
 type Request struct {
 	Operation string
-	Secret    string // name or ARN as the client sent it, empty where there is none
+	Secret    string // name or ARN as the client sent it, "" if there is none
 	Items     int    // secrets in a batch
 	Sent      int    // bytes of the body
-	Received  int    // bytes of the answer, 0 where the connection was cut
-	Status    int    // 0 where the connection was cut
+	Received  int    // bytes of the answer, 0 if the connection was cut
+	Status    int    // 0 if the connection was cut
 	Code      string // of an error
 	Time      time.Time
 	RequestID string

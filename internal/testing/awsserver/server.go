@@ -105,7 +105,7 @@ type call struct {
 // operation decodes its input and acts, with the server locked.
 type operation func(c *call, body []byte) (any, *Error)
 
-// handle makes an operation of a function with an input of its own.
+// handle makes an operation from a function with its own type of input.
 func handle[I any](f func(*call, *I) (any, *Error)) operation {
 	return func(c *call, body []byte) (any, *Error) {
 		var in I

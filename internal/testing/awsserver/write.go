@@ -23,7 +23,7 @@ func (in *valueInput) checkToken() *Error {
 	return nil
 }
 
-// value is nil where the request has none.
+// value is nil if the request has none.
 func (in *valueInput) value() (*value, *Error) {
 	if in.SecretString != nil && in.SecretBinary != nil {
 		return nil, invalid("You can't specify both a binary secret value and a string secret value in the same secret.")

@@ -11,7 +11,7 @@ type Clock struct {
 	now time.Time
 }
 
-// NewClock is a clock that stands at the present.
+// NewClock returns a clock that shows the current time and does not advance.
 func NewClock() *Clock { return &Clock{now: time.Now().Truncate(time.Second)} }
 
 // Now is for Options.

@@ -18,11 +18,11 @@ type Request struct {
 	Host      string
 	Method    string
 	Path      string
-	Operation Operation // "" where the path is none of the API
+	Operation Operation // "" if the path is not part of the API
 	Name      string    // of the secret, as the request spelt it
 	WithToken bool      // it carried a bearer token, good or bad
 	Received  int       // bytes of its body
-	Status    int       // of the answer; 0 where the connection was cut
+	Status    int       // of the answer; 0 if the connection was cut
 	Sent      int       // bytes of the answer's body
 }
 
@@ -99,7 +99,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, host string) *exc
 	}}
 }
 
-// end cuts the connection where that is due.
+// end cuts the connection if a fault says so.
 func (x *exchange) end() {
 	if x.written {
 		return

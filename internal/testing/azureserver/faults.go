@@ -34,7 +34,7 @@ type Fault struct {
 	RetryAfter string // the header, as it is to be sent
 	Location   string // the header, with a status of 3xx
 
-	// about makes the message where it names the request.
+	// about makes the message, if it names the request.
 	about func(x *exchange, v *Vault) string
 }
 

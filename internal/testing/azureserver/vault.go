@@ -171,7 +171,7 @@ type version struct {
 	created, updated int64
 }
 
-// state tells where the secret is on its way.
+// state returns the state of the secret: live, being deleted, deleted, ….
 func (c *secret) state(now time.Time) state {
 	reached := !now.Before(c.done)
 	switch {
@@ -206,7 +206,7 @@ func (v *Vault) recoveryLevel() string {
 	return level
 }
 
-// find returns the secret and its state; nil where there is none.
+// find returns the secret and its state, or nil if there is none.
 func (v *Vault) find(name string) (*secret, state) {
 	key := strings.ToUpper(name)
 	c := v.secrets[key]

@@ -15,8 +15,8 @@ type flow struct {
 	owner  *Flows
 }
 
-// Read swallows what a dead connection brings, so that the client's writes still
-// succeed, and tells only of its end.
+// Read drops the bytes of a dead connection, so that the client's writes still
+// succeed, and returns only its end.
 func (f *flow) Read(b []byte) (int, error) {
 	for {
 		n, err := f.Conn.Read(b)
@@ -59,8 +59,8 @@ type Flows struct {
 	mu      sync.Mutex
 	open    map[*flow]bool
 	count   int
-	silence int // of the next connections, so many are dead from the beginning
-	resets  int // and so many after those are reset at once
+	silence int // the number of next connections that are dead from the beginning
+	resets  int // the number of connections after those that are reset at once
 }
 
 func listen() (*Flows, error) {

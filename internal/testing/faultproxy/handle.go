@@ -28,8 +28,8 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 		p.connect(w, r)
 		return
 	}
-	// The request is whole before anything happens to it, so that "before" and
-	// "after" mean something.
+	// Read the whole request before anything happens to it, so that "before" and
+	// "after" have a meaning.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -119,8 +119,8 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 // hopByHop are the headers about one connection: RFC 9110, section 7.6.1.
 var hopByHop = []string{"Connection", "Proxy-Connection", "Proxy-Authorization", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// forward hands the request to the server and the answer to the client. The
-// server's connection breaking is the client's connection breaking.
+// forward passes the request to the server and the answer to the client. If the
+// server's connection breaks, it breaks the client's.
 func (x *exchange) forward() {
 	response, err := x.p.transport.RoundTrip(x.outgoing(x.r.Context()))
 	if err != nil {
@@ -165,7 +165,8 @@ func (x *exchange) copy(body io.Reader) bool {
 	}
 }
 
-// ask has the server act and answer, whether or not the client is still there.
+// ask passes the request to the server and reads the answer, even if the client
+// is gone.
 func (x *exchange) ask() (response *http.Response, body []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), answering)
 	defer cancel()

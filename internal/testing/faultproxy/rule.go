@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Kind is what kind of fault a request met.
+// Kind is the kind of the fault that a request met.
 type Kind string
 
 // The kinds. Each says what the client sees and whether the server acts.
@@ -110,15 +110,15 @@ type Rule struct {
 	Method      string                   // exactly
 	Path        string                   // its beginning
 	Match       func(*http.Request) bool // must not read the body
-	Skip        int                      // so many matching requests pass first
-	Times       int                      // so many meet the fault; 0 is all
+	Skip        int                      // the number of matching requests that pass first
+	Times       int                      // the number of requests that meet the fault; 0 is all
 	Probability float64                  // of each matching request beyond Skip; 0 is 1
 	Fault       Fault
 }
 
-// Mix are rules by which about this share of all requests, at random, meets a fault:
-// each that a client sees at once equally often, and each that costs it a timeout a
-// tenth as often.
+// Mix returns rules by which about this share of all requests, at random, meets a
+// fault. Faults that a client notices at once are equally frequent; those that
+// cost it a timeout are a tenth as frequent.
 func Mix(share float64) []Rule {
 	quick := []Fault{Latency(20 * time.Millisecond), ResetBefore(), ResetAfter(), Cut(), Answer(http.StatusServiceUnavailable, ""), Answer(http.StatusTooManyRequests, "0")}
 	slow := []Fault{Silence(), SilenceAfter(), Late(50 * time.Millisecond)}

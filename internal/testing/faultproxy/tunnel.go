@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Tunnel carries the bytes of connections to one server, without a look at
-// them: for servers whose TLS is between them and their clients, and for proxies.
-// What it makes go wrong are connections: see Flows.
+// Tunnel carries the bytes of connections to one server unchanged. It is for
+// servers that speak TLS with their clients themselves, and for proxies. Its
+// faults are those of connections: see Flows.
 type Tunnel struct {
 	*Flows
 	target  string

@@ -13,20 +13,20 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// deciding is how long Verify may think. The time grows fast with the number of
-// calls that run at once, unclear ones included, which run to the end: some
-// twenty of those are decided in a moment.
+// deciding is the time limit of Verify. The time grows fast with the number of
+// calls that run at once. Unclear ones count, since they run to the end: about
+// twenty of them are decided in a moment.
 const deciding = time.Minute
 
-// state is what the credential is.
+// state is the state of the credential.
 type state struct {
 	there   bool
 	value   string
 	version string // "" is one that nobody was told of yet
 }
 
-// step reports whether the call can have come to this end in this state, and what
-// the state is then.
+// step reports whether the call can have had this outcome in this state, and
+// returns the next state.
 func step(s state, c Call) (bool, state) {
 	switch {
 	case c.Outcome == Absent:
@@ -38,7 +38,7 @@ func step(s state, c Call) (bool, state) {
 	case c.Outcome == Unclear && !holds(s, c):
 		return true, s
 	case c.Kind == Delete:
-		// Whoever repeats a deletion and finds nothing has deleted it.
+		// A repeated deletion that finds nothing has deleted it before.
 		return holds(s, c) || !s.there, state{}
 	}
 	return holds(s, c), state{there: true, value: c.Value, version: c.Version}
@@ -66,7 +66,7 @@ func holds(s state, c Call) bool {
 	return true
 }
 
-// refusable: a change without a condition may be refused for reasons of its own.
+// refusable: a change without a condition may be refused for other reasons.
 func refusable(s state, c Call) bool {
 	switch {
 	case c.IfAbsent:
@@ -105,7 +105,7 @@ func operations(calls []Call, until int64) []porcupine.Operation {
 	return out
 }
 
-// Error is that of a history without an order.
+// Error is the failure of a history that no order explains.
 type Error struct {
 	Calls []Call // in the order in which they began
 	First int    // of these, the first to end that no order explains

@@ -11,15 +11,15 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Load is what callers do to one credential, all at once: each reads it and writes
-// it on the condition that it is still what was read, again and again.
+// Load describes concurrent callers on one credential: each repeatedly reads it,
+// and writes it on the condition that it did not change since.
 type Load struct {
 	Callers int
 	Rounds  int // of each caller
 	Seed    uint64
 
-	Unconditional float64 // so many changes ask for no condition; 1 for backends that cannot compare
-	Deletes       float64 // in so many rounds, the credential is deleted instead
+	Unconditional float64 // the share of changes without a condition; 1 for backends that cannot compare
+	Deletes       float64 // the share of rounds that delete the credential instead
 	Pause         time.Duration
 	Timeout       time.Duration // of each call; a minute if 0
 }

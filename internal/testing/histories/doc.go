@@ -1,7 +1,7 @@
-// Package histories records what concurrent callers did to one credential, and
-// checks that what they saw has an order: that the history is linearizable. Lost
-// updates, stale reads, and writes that come back after they were overwritten have
-// none.
+// Package histories records the calls of concurrent callers on one credential, and
+// checks that the history is linearizable: some order of the calls explains all
+// results. No order explains lost updates, stale reads, or writes that come back
+// after they were overwritten.
 //
 //	h := histories.New()
 //	for range 16 {
@@ -11,14 +11,12 @@
 //	wg.Wait()
 //	h.Verify(t)
 //
-// A call that failed without saying whether it had its effect may have it, once, at
-// any time from its beginning on, also after it returned, or never. What a caller
-// learns from a refused precondition counts: it must have been wrong at a moment of
-// the call.
+// A call with an unclear failure may take effect once, at any time after its
+// beginning, even after it returned, or never. A refused precondition counts as a
+// result: it must have been false at some moment of the call.
 //
-// Each value must be written once only, so that a read tells which write it saw.
+// Each value must be written only once, so that a read tells which write it saw.
 //
-// Processes record into files of their own, see NewFile, and Read joins them. A
-// call that a kill cut short is there without its end, which is the unclear failure
-// it was.
+// Several processes record into one file each, see NewFile, and Read joins them. A
+// call that a kill cut short has no end in the file: that is an unclear failure.
 package histories

@@ -31,7 +31,7 @@ const (
 	Unclear Outcome = "unclear" // it may have happened, or may happen yet; a Get that failed says nothing
 )
 
-// Call is one call, and what came of it.
+// Call is one call and its result.
 type Call struct {
 	Client int  `json:"client"` // numbered by the history
 	Kind   Kind `json:"kind"`
@@ -89,7 +89,7 @@ func NewFile(w io.Writer) *History {
 	return h
 }
 
-// Starts says what the credential is before the first call.
+// Starts sets the state of the credential before the first call.
 func (h *History) Starts(value, version string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

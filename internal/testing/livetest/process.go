@@ -26,7 +26,7 @@ func startProcess(cmd *exec.Cmd) (*process, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Where the system refuses to remove an open file, stop removes it.
+	// If the system refuses to remove an open file, stop removes it.
 	_ = os.Remove(stderr.Name())
 	cmd.Stderr = stderr
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {

@@ -35,7 +35,7 @@ func (s *VaultServer) Mount(t testing.TB, version int) string {
 	return path
 }
 
-// Policy writes a policy of its own for the test and returns its name.
+// Policy writes a policy for the test alone and returns its name.
 func (s *VaultServer) Policy(t testing.TB, rules string) string {
 	t.Helper()
 	name := "test-" + unique()

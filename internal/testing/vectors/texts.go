@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// recordStrings has texts that a writer must not write. Where a reader of JSON
+// recordStrings has texts that a writer must not write. If a reader of JSON
 // would take one for a string, that string is bound.
 func (s *suite) recordStrings() {
 	const class = "string"
