@@ -106,8 +106,8 @@ func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
 	return wrap(Slot{ID: id, Kind: slot.Kind, Salt: salt}, slot, secret, k.current)
 }
 
-// wrap wraps a data key for a slot that a key has just made, which must be what
-// was asked for: a slot that nobody can read would spoil the keyring.
+// wrap wraps a data key for a slot that a key has just made. It fails if the slot
+// is not the one that was asked for.
 func wrap(want, slot Slot, secret []byte, dataKey *seal.Key) (slotRecord, error) {
 	message := ""
 	switch {
@@ -127,7 +127,7 @@ func newSalt() (salt [seal.SaltSize]byte) {
 	return salt
 }
 
-// keepSlots makes these the slots of the keyring, and drops the notes of others.
+// keepSlots replaces the slots of the keyring, and drops the notes of the others.
 func (k *keyring) keepSlots(slots []slotRecord) {
 	k.slots = slots
 	notes := make(map[string]SlotNote, len(k.notes))

@@ -13,14 +13,13 @@ import (
 // MaxLabelLength is the number of characters that a slot's label has at most.
 const MaxLabelLength = 64
 
-// SlotNote is what a keyring says of a slot to people. It is sealed: the backend
-// shows none of it.
+// SlotNote describes a slot to people. It is sealed: the backend does not see it.
 type SlotNote struct {
 	Label   string // "" for none
 	AddedAt time.Time
 }
 
-// checkLabel takes the labels that a slot can have, and none.
+// checkLabel fails if a slot cannot have that label. An empty one is allowed.
 func checkLabel(label string) error {
 	reason := invalidText(label)
 	if n := utf8.RuneCountInString(label); n > MaxLabelLength {

@@ -123,8 +123,8 @@ func hasNoData(kind string) bool {
 	return kind == SlotArgon2id || kind == SlotPBKDF2 || kind == SlotKeyFile
 }
 
-// anyoneCanMake reports the kinds whose slots are made without any secret, so
-// that one that opens says nothing of who made the keyring.
+// anyoneCanMake reports the kinds whose slots need no secret to be made. Such a
+// slot does not show who made the keyring.
 func anyoneCanMake(kind string) bool { return !hasNoData(kind) && kind != SlotKeychain }
 
 const slotAlphabet = "abcdefghijklmnopqrstuvwxyz234567"

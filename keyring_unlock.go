@@ -14,12 +14,12 @@ type unlocking struct {
 	slots   []slotRecord
 	tried   []Key // that opened nothing
 	absent  error // why a key could not be tried
-	refused error // of the first key that may open a slot at another time
+	refused error // the first refusal or failure of a service
 }
 
 // unwrap returns the data key, and the first slot that one of the keys opens.
-// Keys that ask a person come last, and not at all where a service refused one
-// that needs nobody: what has to be mended is the service.
+// Keys that ask a person come last. If a service refused a key that asks nobody,
+// they are not tried: the user has to know of the refusal.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
 	u := &unlocking{slots: slots}
 	for _, asking := range []bool{false, true} {
@@ -62,8 +62,8 @@ func (u *unlocking) try(ctx context.Context, key Key, asking bool) (*seal.Key, S
 	}
 }
 
-// open returns the data key in a slot, or whether the key was tried at all. An
-// error is one that ends everything.
+// open returns the data key in a slot, or reports whether the key was tried at
+// all. After an error no other key is tried.
 func (u *unlocking) open(ctx context.Context, key Key, s slotRecord) (dataKey *seal.Key, tried bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err // deriving a secret cannot be stopped
@@ -83,7 +83,8 @@ func (u *unlocking) open(ctx context.Context, key Key, s slotRecord) (dataKey *s
 	return dataKey, true, nil
 }
 
-// note keeps in mind why a key gives no secret, if others may.
+// note records why a key gives no secret, or returns an error that ends
+// everything.
 func (u *unlocking) note(ctx context.Context, err error) (tried bool, _ error) {
 	if ctx.Err() != nil {
 		return false, err
@@ -124,7 +125,7 @@ func (u *unlocking) failure() error {
 	return &Error{Kind: ErrUnauthenticated, Message: "no key is at hand for this store, whose slots are " + kinds(u.slots)}
 }
 
-// messageOf returns what an error of ours says, without its hint.
+// messageOf returns the message of an error, without its hint.
 func messageOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.Message != "" {
@@ -133,7 +134,7 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
-// describeKeys names keys that were of no use.
+// describeKeys names keys in a message.
 func describeKeys(keys []Key) string {
 	var names []string
 	for _, key := range keys {

@@ -133,8 +133,8 @@ func (s *Store) checkTrust(ring *keyring) error {
 	return s.remember(ring)
 }
 
-// checkConfigured holds a keyring against the id in the configuration. Whoever
-// knew a key that was retired since can make a keyring that holds it.
+// checkConfigured compares a keyring with the id in the configuration. If that key
+// was retired, anyone who knew it can make a keyring that holds it.
 func (s *Store) checkConfigured(ring *keyring) error {
 	id := s.options.TrustedKey
 	switch {
@@ -144,13 +144,13 @@ func (s *Store) checkConfigured(ring *keyring) error {
 		return s.untrusted(*id, ring, byConfiguration)
 	}
 	if held := s.ring.Load(); held != nil && held.current.ID() == ring.current.ID() {
-		return nil // this process made it, or has said so
+		return nil // this process rotated, or has warned
 	}
 	if s.options.StrictKey {
 		return s.retiredKey(*id)
 	}
 	s.warnRetired.Do(func() {
-		s.options.Logger.Warn("the key id in the configuration is one of a key that was retired; whoever knew that key can make a keyring that this accepts",
+		s.options.Logger.Warn("the configured key id is that of a retired key; anyone who knew that key can make a keyring that is accepted here",
 			"configured", id.String(), "hint", "ask whoever keeps the store for the id of today, and set id in [key], or NEBULA_KEY_ID")
 	})
 	return nil

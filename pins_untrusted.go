@@ -5,12 +5,11 @@ import (
 	"fmt"
 )
 
-// errUnknownKey marks that a keyring was opened by a slot that anyone can make,
-// and nothing says that it is the store's.
-var errUnknownKey = errors.New("nothing says that this is the key of the store")
+// errUnknownKey marks the refusal of a keyring that anyone could have made.
+var errUnknownKey = errors.New("neither a pin nor the configuration names the data key")
 
-// unknownKey refuses a keyring whose slot says nothing of who made it. The id is
-// left out: what the backend shows is not to be trusted because it shows it.
+// unknownKey refuses a keyring that anyone could have made. The message leaves the
+// id out: a user would copy it, and trust what the backend shows.
 func (s *Store) unknownKey(ring *keyring) error {
 	by := fmt.Sprintf("the slot %s (%s), which anyone could have made, for a data key of theirs", ring.openedBy.ID, shown(ring.openedBy.Kind))
 	if ring.kept {
@@ -26,8 +25,8 @@ func (s *Store) unknownKey(ring *keyring) error {
 // retiredKey refuses a keyring that holds the configured key as a retired one.
 func (s *Store) retiredKey(configured KeyID) error {
 	return &Error{Kind: ErrUntrustedKey,
-		Message: fmt.Sprintf("the configuration names the key %v, which the keyring of %s %s holds as a retired one only. "+
-			"Whoever knew that key can make such a keyring, and strict is set", configured, s.description.Provider, s.description.Address),
+		Message: fmt.Sprintf("the configuration names the key %v, which is a retired key in the keyring of %s %s. "+
+			"Anyone who knew that key can make such a keyring, and strict is set", configured, s.description.Provider, s.description.Address),
 		Hint: "ask whoever keeps the store for the id of today, and set id in [key], or NEBULA_KEY_ID, to it"}
 }
 
@@ -36,8 +35,8 @@ func notThatKey(id KeyID, ring *keyring) error {
 		Hint: "ask whoever keeps the store for the id of its key"}
 }
 
-// describeKey names the data key that the backend shows. That of a keyring which
-// anyone could have made is not named, lest it be copied from the message.
+// describeKey names the data key of a keyring, but not of one that anyone could
+// have made: a user would copy the id from the message.
 func describeKey(ring *keyring) string {
 	if ring.isAnyones() {
 		return "another one"

@@ -21,9 +21,9 @@ type KeyInfo struct {
 	CreatedAt    time.Time
 	LastModified time.Time
 
-	// Authentic is false if no key opened the keyring, or one did that says
-	// nothing of who made it and nothing else does, as Problem says: then id and
-	// slots are what the backend shows, and Generation is 0.
+	// Authentic is false if no key opened the keyring, or if anyone could have
+	// made it. Problem is the reason. ID and Slots are then those that the backend
+	// shows, and Generation is 0.
 	Authentic  bool
 	Problem    error
 	Notes      map[string]SlotNote // by slot id; slots made by others may have none
@@ -153,8 +153,8 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	return info, nil
 }
 
-// describesUnopened reports the failures after which a keyring can still be
-// described, since they say nothing bad of it.
+// describesUnopened reports the failures after which [Store.Keys] describes what
+// the backend shows.
 func describesUnopened(err error) bool {
 	switch KindOf(err) {
 	case ErrUnauthenticated, ErrWrongKey, ErrPermissionDenied, ErrUnavailable:
@@ -225,7 +225,7 @@ func (s *Store) label(ring *keyring, slotID, label string) error {
 		return errUnchanged
 	}
 	if !noted {
-		note.AddedAt = ring.createdAt // the slot is older than notes are, and when it was made is not known
+		note.AddedAt = ring.createdAt // the time of a slot without a note is not known
 	}
 	note.Label = label
 	ring.note(slotID, note)

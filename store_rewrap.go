@@ -40,7 +40,8 @@ func (s *Store) rewrap(ctx context.Context, ring *keyring, next *seal.Key, drop 
 	return s.rewrapEach(ring, drop, func(w *rewrapping) error { return w.wrap(ctx, next) })
 }
 
-// rewrapEach has every slot wrapped that is not dropped, or tells which cannot be.
+// rewrapEach calls wrap for every slot that is not dropped. It fails if one of
+// them stays closed.
 func (s *Store) rewrapEach(ring *keyring, drop []string, wrap func(*rewrapping) error) ([]slotRecord, error) {
 	kept, err := ring.without(drop)
 	if err != nil {
@@ -97,7 +98,7 @@ func (w *rewrapping) describe() string {
 	return text + ")"
 }
 
-// wrap makes the slot anew if a key at hand can, and else opens it.
+// wrap renews the slot if one of the keys can, else it opens the slot.
 func (w *rewrapping) wrap(ctx context.Context, next *seal.Key) error {
 	var able []Key
 	for _, key := range w.keys {
@@ -159,8 +160,8 @@ func (w *rewrapping) open(ctx context.Context, next *seal.Key) error {
 	return nil
 }
 
-// note keeps in mind why a key does nothing for the slot, or returns an error
-// that ends everything: what is only away may be there later.
+// note records why a key does nothing for the slot, or returns an error that ends
+// the rotation before it begins, such as a service that is unavailable.
 func (w *rewrapping) note(err error) error {
 	switch KindOf(err) {
 	case "", ErrUnauthenticated, ErrWrongKey:

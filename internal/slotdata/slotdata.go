@@ -1,7 +1,7 @@
 // Package slotdata reads and writes the data of key slots whose secret is kept
-// by something else: for an age identity, by a service, by the keychain. What is
-// read was chosen by whoever wrote the store. It is compared with what the user
-// has configured, and never followed.
+// elsewhere: encrypted for an age identity or by a service, or in the keychain.
+// Anyone who can write the store chooses this data. Compare it with the
+// configuration of the user; never take an address or a program from it.
 package slotdata
 
 import (

@@ -1,6 +1,6 @@
 // Package keychain opens stores with secrets that the keychain of the operating
 // system keeps: the Secret Service on Linux, the login keychain on macOS, the
-// Credential Manager on Windows. What one process of a user reads there, all can.
+// Credential Manager on Windows. Every process of the user can read them.
 package keychain
 
 import (
@@ -89,7 +89,8 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return secret, nil
 }
 
-// NewSlot stores a new secret in the keychain, and reads it back.
+// NewSlot stores a new secret in the keychain, and reads it back. The secret stays
+// there if the slot is not written afterwards; it opens nothing then.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	slot := nebula.Slot{ID: id, Kind: nebula.SlotKeychain, Salt: salt, Data: slotdata.Keychain(id)}
 	secret := make([]byte, secretSize)

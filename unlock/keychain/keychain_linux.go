@@ -139,7 +139,7 @@ func withSession(ctx context.Context, use func(*session) error) error {
 	return use(s)
 }
 
-// begin logs in as the user of this process, and nobody else.
+// begin authenticates as the user of this process, and opens a session.
 func (s *session) begin() error {
 	err := s.conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))})
 	if err == nil {
@@ -155,8 +155,8 @@ func (s *session) begin() error {
 	return nil
 }
 
-// sessionBus returns the address of the session's bus. It is looked up here, since
-// the client library would start a bus of its own, with a program from PATH.
+// sessionBus returns the address of the session's bus. The client library is not
+// asked: it would start dbus-launch from PATH if there is none.
 func sessionBus() (string, error) {
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address == "" {
@@ -240,7 +240,7 @@ func (s *session) unlock(path dbus.ObjectPath) error {
 	return s.prompt(prompt)
 }
 
-// prompt has the service ask the user, if it wants to, and waits for the answer.
+// prompt lets the service ask the user, if it has to, and waits for the answer.
 func (s *session) prompt(prompt dbus.ObjectPath) error {
 	if prompt == noObject {
 		return nil

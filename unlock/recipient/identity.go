@@ -21,8 +21,8 @@ import (
 
 const maxIdentityFile = 64 << 10 // bytes
 
-// identities are those of the files, in the order in which they are tried: what
-// asks nobody first, and programs last.
+// identities are those of the files, in the order in which they are tried: first
+// those that ask nobody, last those of programs.
 type identities struct {
 	native []identity // of age
 	ssh    []identity
@@ -199,8 +199,8 @@ func sshIdentity(raw any) (age.Identity, error) {
 	return nil, errors.New("an SSH key of another type")
 }
 
-// publicOf returns the public part of an encrypted SSH key: from the file, or of
-// older forms from the one beside it.
+// publicOf returns the public part of an encrypted SSH key. Files of older formats
+// do not hold it; then FILE.pub does.
 func publicOf(path string, missing *ssh.PassphraseMissingError) (string, error) {
 	if missing.PublicKey != nil {
 		return Normalise(publicText(missing.PublicKey))

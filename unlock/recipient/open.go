@@ -25,8 +25,8 @@ type opening struct {
 	failed  error // of the first identity that could not be used
 }
 
-// open tries one identity after the other: a plugin that is not there would make
-// age give up before it has tried the others.
+// open tries one identity after the other. Given all of them, age stops at the
+// first plugin that is missing.
 func (o *opening) open(ids *identities) ([]byte, error) {
 	if ids.none() {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "no age identity is configured"}
@@ -59,8 +59,8 @@ func (o *opening) note(err error) {
 	}
 }
 
-// observed keeps what an identity says, which age does not tell apart from what
-// it finds in the file itself.
+// observed records the error of an identity. Age does not distinguish it from
+// errors of the file.
 type observed struct {
 	age.Identity
 	err error
@@ -93,7 +93,7 @@ func (o *opening) decrypt(id age.Identity) (secret []byte, failure, err error) {
 	return secret, nil, nil
 }
 
-// try tries an identity that needs nothing else. What fails it is the slot.
+// try tries an identity of age or SSH. If that fails, the slot is damaged.
 func (o *opening) try(id identity) ([]byte, error) {
 	secret, failure, err := o.decrypt(id.Identity)
 	if failure != nil {

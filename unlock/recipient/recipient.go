@@ -16,11 +16,10 @@ import (
 
 const secretSize = 32 // bytes
 
-// Options say whose key it is. None of them is needed to make slots anew when
-// the data key is replaced: whoever rotates gives a key of this package in any
-// case.
+// Options configure a key. Renewing slots in a rotation needs none of them: give
+// every store such a key, so that anyone can rotate.
 type Options struct {
-	// Recipient is whom new slots are for, as [Normalise] returns it.
+	// Recipient is the one that new slots are for, as [Normalise] returns it.
 	Recipient string
 
 	// Identities are files with age identities or with one SSH private key. No
@@ -31,8 +30,8 @@ type Options struct {
 	AllowGroupRead bool
 
 	// Plugins are the names of the plugins that may be started to seal to a
-	// recipient: "yubikey" for the program age-plugin-yubikey. What a slot names
-	// is not enough. A plugin that an identity file names is started to open.
+	// recipient: "yubikey" for the program age-plugin-yubikey. A slot alone starts
+	// none. To open, plugins are started that an identity file names.
 	Plugins []string
 
 	// Passphrase asks for the passphrase of an encrypted identity file, and is
@@ -167,7 +166,8 @@ func (k *key) newSlot(ctx context.Context, recipient, id string, salt [16]byte) 
 // mayStart reports whether a plugin may be started to seal to a recipient.
 func (o *Options) mayStart(plugin string) bool { return slices.Contains(o.Plugins, plugin) }
 
-// refuseFIPS is asked before any call into age, which was not made for that mode.
+// refuseFIPS fails in FIPS mode. It comes before any call into age, which does not
+// work there, and in part does not return.
 func refuseFIPS() error {
 	if !fips140.Enforced() {
 		return nil

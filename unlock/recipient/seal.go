@@ -106,7 +106,7 @@ func explainPlugin(name string, err error) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err, Message: "the plugin " + quote(name) + " failed: " + quote(err.Error())}
 }
 
-// ui passes on what a plugin says and asks. Age wants one that is not nil.
+// ui passes on messages and questions of a plugin. Age needs one that is not nil.
 func (o *Options) ui(ctx context.Context) *plugin.ClientUI {
 	nobody := errors.New("nobody can be asked")
 	tell := func(name, text string) error {
