@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,7 +134,7 @@ func TestTeamsPage(t *testing.T) {
 	}
 	for _, c := range commands {
 		who, command := c[0], c[1]
-		if strings.Contains(command, "v2mbt7ya") {
+		if strings.Contains(command, "key remove") {
 			command = strings.Replace(command, "v2mbt7ya", slotLabelled(t, d.keyring(who), "ben"), 1)
 		}
 		if strings.Contains(command, "trust") {
@@ -166,6 +165,6 @@ func slotLabelled(t *testing.T, ring keysJSON, label string) string {
 			return slot.ID
 		}
 	}
-	t.Fatal(fmt.Sprintf("no slot has the label %s", label))
+	t.Fatalf("no slot has the label %s", label)
 	return ""
 }
