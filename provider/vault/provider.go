@@ -44,7 +44,7 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 		auth:        &authenticator{config: config.Auth, wire: w, clock: o.Clock, limit: config.Timeout},
 		stopRenewal: func() {},
 		recent:      provider.NewRecent[nebula.Name, nebula.Version](o.Clock, maxRecent, recentFor),
-		attempted:   provider.NewRecent[attempted, []int64](o.Clock, maxAttempted, attemptedFor),
+		attempted:   provider.NewRecent[attempted, []attempt](o.Clock, maxAttempted, attemptedFor),
 	}, nil
 }
 
@@ -62,7 +62,7 @@ type driver struct {
 
 	changes   provider.Changes
 	recent    *provider.Recent[nebula.Name, nebula.Version] // see recentFor
-	attempted *provider.Recent[attempted, []int64]          // see noteAttempt
+	attempted *provider.Recent[attempted, []attempt]        // see noteAttempt
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later

@@ -26,6 +26,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 		return "", err
 	}
 	made := sealed{name: name, record: string(envelope.Bytes())}
+	began := d.options.Clock.Now()
 	w, err := d.write(ctx, made, options.Precondition)
 	if err != nil {
 		return "", err
@@ -37,7 +38,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 			err = d.writeMetadata(ctx, name, merged)
 		}
 		if err != nil {
-			d.noteAttempt(made, w.Version)
+			d.noteAttempt(made, w.Version, began)
 			return "", d.halfStored(name, err)
 		}
 	}

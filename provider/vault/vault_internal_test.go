@@ -204,3 +204,18 @@ func TestMerge(t *testing.T) {
 		t.Errorf("the keyring's custom metadata becomes %v", keyring)
 	}
 }
+
+// A version is of an attempt only if it is not older, by the server's clock.
+func TestAttemptBefore(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	ahead := secretMetadata{now: now.Add(time.Hour)} // the server's clock
+	a := attempt{number: 1, began: now.Add(-10 * time.Second)}
+	for created, want := range map[time.Duration]bool{-20 * time.Second: true, -9 * time.Second: false, -11 * time.Second: false, 0: false} {
+		if got := a.before(ahead.now.Add(created).Format(time.RFC3339Nano), ahead, now); got != want {
+			t.Errorf("created %v ago: %v", -created, got)
+		}
+	}
+	if a.before("", ahead, now) {
+		t.Error("a version that is no longer kept is older")
+	}
+}

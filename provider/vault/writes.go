@@ -38,11 +38,12 @@ func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (w
 	if cas >= 0 {
 		body.Options = map[string]int64{"cas": cas}
 	}
+	began := d.options.Clock.Now()
 	a, err := d.change(ctx, r.name, request{method: method, path: d.paths.secret("data", r.name), body: body})
 	if err != nil {
 		var refused *ResponseError
 		if cas >= 0 && !(errors.As(err, &refused) && refused.Status < http.StatusInternalServerError) {
-			d.noteAttempt(r, cas+1)
+			d.noteAttempt(r, cas+1, began)
 		}
 		return written{}, err
 	}
@@ -202,18 +203,33 @@ const (
 	attemptedFor = time.Hour
 )
 
-// noteAttempt remembers the number of the version that a write is, if it was done.
-func (d *driver) noteAttempt(r sealed, number int64) {
+// attempt is the version that a write is, if it was done.
+type attempt struct {
+	number int64
+	began  time.Time // by this machine's clock
+}
+
+// slack is how far the clocks may be apart beyond what the date of an answer,
+// in whole seconds, shows.
+const slack = 3 * time.Second
+
+// before reports whether a version is surely older than the attempt.
+func (a attempt) before(created string, m secretMetadata, now time.Time) bool {
+	at, err := time.Parse(time.RFC3339Nano, created)
+	return err == nil && at.Before(a.began.Add(m.now.Sub(now)-slack))
+}
+
+func (d *driver) noteAttempt(r sealed, number int64, began time.Time) {
 	key := attempted{r.name, sha256.Sum256([]byte(r.record))}
-	numbers, _ := d.attempted.Get(key)
-	d.attempted.Note(key, append(slices.Clone(numbers), number))
+	list, _ := d.attempted.Get(key)
+	d.attempted.Note(key, append(slices.Clone(list), attempt{number, began}))
 }
 
 // findAttempt looks for the version that an earlier attempt has written, if it
 // has. If one that it may be is deleted, or no longer kept, nobody can know.
 func (d *driver) findAttempt(ctx context.Context, r sealed) (w written, found bool, err error) {
-	numbers, _ := d.attempted.Get(attempted{r.name, sha256.Sum256([]byte(r.record))})
-	if len(numbers) == 0 {
+	list, _ := d.attempted.Get(attempted{r.name, sha256.Sum256([]byte(r.record))})
+	if len(list) == 0 {
 		return written{}, false, nil
 	}
 	m, err := d.readMetadata(ctx, r.name)
@@ -223,11 +239,11 @@ func (d *driver) findAttempt(ctx context.Context, r sealed) (w written, found bo
 	if err != nil {
 		return written{}, false, err
 	}
-	for _, n := range numbers {
-		if n > m.CurrentVersion {
+	for _, a := range list {
+		if a.number > m.CurrentVersion || a.before(m.version(a.number).CreatedTime, m, d.options.Clock.Now()) {
 			continue
 		}
-		w, found, err = d.wrote(ctx, r, n)
+		w, found, err = d.wrote(ctx, r, a.number)
 		if isMissing(err) {
 			err = errUnknown()
 		}
