@@ -69,6 +69,9 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 		for _, prepare := range a.newKeys(s, choice) {
 			added, err := a.addKey(ctx, s, prepare, choice.label)
 			if err != nil {
+				for _, slot := range out.Slots {
+					a.tell("slot " + slot.ID + " was added before this failed, and stays")
+				}
 				return err
 			}
 			if out.Slots == nil {
