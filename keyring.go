@@ -37,7 +37,10 @@ type keyring struct {
 	generation uint64
 	rotating   bool
 	switchedAt time.Time // while rotating
-	openedBy   Slot      // that gave the current key; zero if this process made the key
+	openedBy   Slot      // that gave the current key; zero if this process made the key, or it was kept
+	kept       bool      // whether the current key was kept, and no slot opened
+	vouched    bool      // whether somebody who knew the store's key kept it
+	pinned     bool      // whether something said that it is the store's, before it was opened
 }
 
 // openKeyring opens the keyring's record with the first of the keys that fits

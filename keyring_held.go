@@ -33,7 +33,7 @@ type prefetch struct {
 
 // prefetchKeyring begins to read the keyring's record, if none is held.
 func (s *Store) prefetchKeyring(ctx context.Context) *prefetch {
-	if s.ring.Load() != nil || len(s.options.Keys) == 0 {
+	if s.ring.Load() != nil || len(s.options.Keys) == 0 && s.options.DataKeys == nil {
 		return &prefetch{}
 	}
 	return s.beginRead(ctx)
@@ -155,6 +155,7 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 		}
 		distrust := s.checkTrust(ring)
 		if distrust == nil {
+			s.keep(ctx, ring)
 			return ring, nil
 		}
 		progress := ring.generation > newest // others write faster than this process reads
@@ -181,7 +182,15 @@ func (s *Store) openRecord(ctx context.Context, record Record) (*keyring, error)
 	if held := s.ring.Load(); held != nil && held.current.ID() == record.Envelope.keyID {
 		return readKeyring(record, held.current, held.openedBy)
 	}
-	return openKeyring(ctx, record, s.options.Keys)
+	kept, err := s.openKept(ctx, record)
+	if err != nil || kept != nil && (kept.vouched || s.knowsKey()) {
+		return kept, err
+	}
+	ring, err := openKeyring(ctx, record, s.options.Keys)
+	if kept != nil && KindOf(err) == ErrUnauthenticated {
+		return kept, nil // which is refused, and that says more than that no key is at hand
+	}
+	return ring, err
 }
 
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {

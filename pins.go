@@ -98,11 +98,10 @@ func noPins() error {
 // pinned returns the address under which the store is remembered, "" if it
 // is not.
 func (s *Store) pinned() string {
-	d := s.description
-	if s.options.Pins == nil || d.Address == "" {
+	if s.options.Pins == nil {
 		return ""
 	}
-	return d.Provider + ":" + d.Address
+	return s.address()
 }
 
 // Who says which key a store must have.
@@ -125,8 +124,10 @@ func (s *Store) checkTrust(ring *keyring) error {
 	if err != nil {
 		return err
 	}
-	known := pinned || s.options.TrustedKey != nil || s.ring.Load() != nil
-	if !known && anyoneCanMake(ring.openedBy.Kind) {
+	named := s.options.TrustedKey != nil && *s.options.TrustedKey == KeyID(ring.current.ID())
+	ring.pinned = pinned || named
+	known := pinned || s.options.TrustedKey != nil || s.ring.Load() != nil || ring.vouched
+	if !known && ring.isAnyones() {
 		return s.unknownKey(ring)
 	}
 	return s.remember(ring)
@@ -188,6 +189,18 @@ func (s *Store) checkPin(ring *keyring) (found bool, err error) {
 		return true, rolledBackKeyring(ring, pin.Generation)
 	}
 	return true, nil
+}
+
+// knowsKey reports whether anything says which data key the store has.
+func (s *Store) knowsKey() bool {
+	if s.options.TrustedKey != nil || s.ring.Load() != nil {
+		return true
+	}
+	if s.pinned() == "" {
+		return false
+	}
+	_, found, err := s.options.Pins.Load(s.pinned())
+	return err == nil && found
 }
 
 // isKnown reports whether the pin or the configuration names that data key.

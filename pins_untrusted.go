@@ -11,10 +11,13 @@ var errUnknownKey = errors.New("neither a pin nor the configuration names the da
 // unknownKey refuses a keyring that anyone could have made. The message leaves the
 // id out: a user would copy it, and trust what the backend shows.
 func (s *Store) unknownKey(ring *keyring) error {
-	by := ring.openedBy
+	by := fmt.Sprintf("the slot %s (%s), which anyone could have made, for a data key of theirs", ring.openedBy.ID, shown(ring.openedBy.Kind))
+	if ring.kept {
+		by = "a data key that was kept by a process which did not know whether it is the store's"
+	}
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
-		Message: fmt.Sprintf("the keyring of %s %s is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
-			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by.ID, shown(by.Kind)),
+		Message: fmt.Sprintf("the keyring of %s %s is opened by %s, "+
+			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by),
 		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. " +
 			"Then run nebula key trust ID, or set id in [key], or NEBULA_KEY_ID"}
 }
@@ -35,7 +38,7 @@ func notThatKey(id KeyID, ring *keyring) error {
 // describeKey names the data key of a keyring, but not of one that anyone could
 // have made: a user would copy the id from the message.
 func describeKey(ring *keyring) string {
-	if anyoneCanMake(ring.openedBy.Kind) {
+	if ring.isAnyones() {
 		return "another one"
 	}
 	return KeyID(ring.current.ID()).String()
@@ -43,7 +46,7 @@ func describeKey(ring *keyring) string {
 
 // idToTrust is what a hint gives as the id to be accepted.
 func idToTrust(ring *keyring) string {
-	if anyoneCanMake(ring.openedBy.Kind) {
+	if ring.isAnyones() {
 		return "ID, with the id that they tell you"
 	}
 	return KeyID(ring.current.ID()).String()

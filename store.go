@@ -37,6 +37,10 @@ type Options struct {
 	// to ask for existence and to delete.
 	Keys []Key
 
+	// DataKeys keep opened data keys between processes, and are asked before
+	// the Keys; nil: none are kept.
+	DataKeys DataKeys
+
 	// Scope narrows the store: credentials of other scopes are not there for
 	// reading, and in the way for writing. New ones get it. It organises and
 	// is no boundary.

@@ -3,8 +3,10 @@ package nebula
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
@@ -77,6 +79,10 @@ func (s *Store) storeKeyring(ctx context.Context, ring *keyring, now time.Time, 
 	e := ring.seal(now)
 	if _, err := ParseEnvelope(KeyringName(), e.raw); err != nil {
 		return &Error{Kind: ErrInternal, Message: "the new keyring could not be read again, and was not written", Err: err}
+	}
+	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
+		return &Error{Kind: ErrTooLarge, Message: fmt.Sprintf("the keyring would have %d bytes, %d is the limit; nothing was changed", len(e.raw), limit),
+			Hint: "remove a slot first: nebula key remove SLOT; those of post-quantum recipients are the largest"}
 	}
 	ring.raw = e.raw
 	ring.version, err = s.provider.Store(ctx, KeyringName(), e, StoreOptions{Precondition: condition})
@@ -162,6 +168,28 @@ func describesUnopened(err error) bool {
 func (s *Store) Unlock(ctx context.Context) error {
 	_, err := s.keyring(ctx, &prefetch{})
 	return s.locate(err, "open the keyring", "")
+}
+
+// TrySlot opens one slot with the keys at hand. ErrWrongKey and ErrUnauthenticated
+// say that none of them does; other errors, why one that is configured cannot.
+func (s *Store) TrySlot(ctx context.Context, slotID string) error {
+	ring, err := s.keyring(ctx, &prefetch{})
+	if err == nil {
+		err = s.trySlot(ctx, ring, slotID)
+	}
+	return s.locate(err, "try a key", "")
+}
+
+func (s *Store) trySlot(ctx context.Context, ring *keyring, slotID string) error {
+	i := slices.IndexFunc(ring.slots, func(r slotRecord) bool { return r.ID == slotID })
+	if i < 0 {
+		return noSlot(slotID)
+	}
+	dataKey, _, err := unwrap(ctx, ring.slots[i:i+1], s.options.Keys)
+	if err == nil && dataKey.ID() != ring.current.ID() {
+		err = damagedKeyring("the slot "+slotID+" holds another data key", nil)
+	}
+	return err
 }
 
 // AddKey makes one more slot, so that key opens the store too. The label says to

@@ -62,6 +62,11 @@ type keyKeys struct {
 	bare           []string // the files that a variable gave as a mere name
 	ID             string   `toml:"id"` // of the data key that the store must have
 	AllowGroupRead bool     `toml:"allow_group_read"`
+	Identities     []string `toml:"identities"` // files
+	Plugins        []string `toml:"plugins"`    // that may be started to seal to a recipient
+	Keychain       bool     `toml:"keychain"`
+	Strict         bool     `toml:"strict"` // refuses a store that has the key of that id as a retired one only
+	Agent          bool     `toml:"agent"`  // whether one is asked for the data key
 }
 
 // passphraseKeys are keys of [stores.NAME.key] only. The default store has

@@ -21,7 +21,7 @@ func (f *field) sensitive() bool { return leaf(f.key) == "passphrase_command" }
 // isPath reports whether the value names a file or directory.
 func (f *field) isPath() bool {
 	switch name := leaf(f.key); name {
-	case "file", "files", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path":
+	case "file", "files", "identities", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path":
 		return true
 	default:
 		return strings.HasSuffix(name, "_file")
@@ -32,7 +32,7 @@ func (f *field) isPath() bool {
 // sometimes set the secret itself in the place of the file.
 func (f *field) namesSecret() bool {
 	name := leaf(f.key)
-	return name == "file" || name == "files" || strings.HasSuffix(name, "_file")
+	return name == "file" || name == "files" || name == "identities" || strings.HasSuffix(name, "_file")
 }
 
 // show returns a value for a message.

@@ -28,10 +28,11 @@ type FirstKey struct {
 	File     string // of a key file; "" for another key
 	Made     bool   // whether the file was made just now
 	Variable string // the variable that holds the key; "" for another key
+	Source   string // what keeps the secret of a slot, such as "the keychain"; "" for another key
 }
 
 // all returns the keys that open the store: the key files first, then the key
-// in a variable, then the passphrase.
+// in a variable, then what keeps a secret elsewhere, then the passphrase.
 func (k *Keys) all() []nebula.Key {
 	var keys []nebula.Key
 	files, isDefault := k.Files()
@@ -40,6 +41,11 @@ func (k *Keys) all() []nebula.Key {
 	}
 	if key := k.variable(); key != nil {
 		keys = append(keys, key)
+	}
+	for _, s := range keySources() {
+		if key := s.key(k); key != nil {
+			keys = append(keys, key)
+		}
 	}
 	return append(keys, k.passphrase())
 }
@@ -127,53 +133,6 @@ func (k *Keys) ReadFile(ctx context.Context, path string) error {
 	return err
 }
 
-// First returns the first key of a new store, if nobody asks for another one:
-// the key file or variable that is named, else the passphrase whose source is
-// set, else the default key file. A file that exists must be valid and is used;
-// a missing one is made. First fails with ErrUsage if several keys are named.
-func (k *Keys) First(ctx context.Context) (FirstKey, error) {
-	files, isDefault := k.Files()
-	variable := k.variable()
-	switch {
-	case !isDefault && (len(files) > 1 || variable != nil):
-		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "several keys are configured, and a store is made with one",
-			Hint: "say which: nebula init --key-file FILE, or nebula init --passphrase; the others are added with: nebula key add"}
-	case !isDefault:
-		return k.FirstFile(ctx, files[0])
-	case variable != nil:
-		return FirstKey{Key: variable, Variable: envKey}, nil
-	case k.PassphraseSource() != "":
-		return FirstKey{Key: k.passphrase()}, nil
-	case len(files) == 0:
-		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUnauthenticated,
-			Message: "there is no home directory to keep a key file in", Hint: k.Where()}
-	}
-	return k.FirstFile(ctx, files[0])
-}
-
-// FirstFile is First for that key file.
-func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
-	if LooksLikeKey(filepath.Base(path)) && !Exists(path) {
-		return FirstKey{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "the path of the key file looks like a key itself, and no file is made of that name",
-			Hint: "the path of a file is wanted; the line of a key file is taken from " + envKey}
-	}
-	if err := k.checkPlace(path); err != nil {
-		return FirstKey{}, err
-	}
-	made := false
-	if !Exists(path) {
-		err := nebula.CreateKeyFile(path)
-		if err != nil && !errors.Is(err, nebula.ErrAlreadyExists) { // another process came first
-			return FirstKey{}, err
-		}
-		made = err == nil
-	}
-	if err := k.ReadFile(ctx, path); err != nil {
-		return FirstKey{}, err
-	}
-	return FirstKey{Key: k.keyFile(path, false), File: path, Made: made}, nil
-}
-
 // MayAdd fails if the store's keyring can be made but not changed, so that no
 // key file is made in vain.
 func (k *Keys) MayAdd() error {
@@ -221,6 +180,9 @@ func (f FirstKey) Explain() string {
 	case f.Variable != "":
 		return "it is opened with the key in " + f.Variable + "; without it nothing can be read\n" +
 			"back up: the key, apart from the store"
+	case f.Source != "":
+		return "it is opened with " + f.Source + "; without that nothing can be read\n" +
+			"add a second key, which is a way in when the first one is lost: nebula key add"
 	case f.File == "":
 		return "it is opened with your passphrase; without it nothing can be read\n" +
 			"back up: the passphrase, and the store"
@@ -244,10 +206,10 @@ func (k *Keys) Where() string {
 		places = append(places, "the key file "+k.showPath(path)+state)
 	}
 	if k.store.name == DefaultStore {
-		places = append(places, "NEBULA_KEY_FILE", envKey, envPassphraseFile, envPassphraseCommand, envPassphrase)
+		places = append(places, "NEBULA_KEY_FILE", envKey, "the keychain (keychain in [key])", envIdentities, envPassphraseFile, envPassphraseCommand, envPassphrase)
 	} else {
 		section := "[stores." + k.store.name + ".key]"
-		places = append(places, "file, files, passphrase_file and passphrase_command in "+section)
+		places = append(places, "file, files, keychain, identities, passphrase_file and passphrase_command in "+section)
 	}
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }

@@ -37,6 +37,7 @@ func newLoader(c *Config) *loader {
 func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
 	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
+	s.key.Agent = true
 	l.fields.add(section, &s.shared)
 	for _, d := range l.config.providers {
 		s.sections[d.name] = d.defaults(l.config.env.get)
@@ -178,6 +179,7 @@ func (l *loader) checkStores(selected string) {
 			l.wrong(section+".max_concurrency", strconv.Itoa(n), "must be at least 1")
 		}
 		l.checkKeyID(s, strings.TrimPrefix(section+".key.id", "storage."))
+		l.checkPlugins(s, strings.TrimPrefix(section+".key.plugins", "storage."))
 		l.checkText(section+".scope", s.shared.Scope)
 		l.checkText(section+".created_by", s.shared.CreatedBy)
 		names := l.config.providers.names()

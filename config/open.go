@@ -154,6 +154,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		TrackAccess:    s.shared.TrackAccess,
 		MaxConcurrency: s.shared.MaxConcurrency,
 		TrustedKey:     s.trusted,
+		StrictKey:      s.key.Strict,
 		Logger:         options.Logger,
 	}
 	if dir := c.env.stateDirectory(); dir != "" {
@@ -167,6 +168,7 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	}
 	if withKeys {
 		storeOptions.Keys = keys.all()
+		storeOptions.DataKeys = keys.dataKeys()
 		if s.name == DefaultStore && s.directory() != "" {
 			storeOptions.FirstKey, storeOptions.Initialised = keys.firstKey, keys.initialised
 		}
@@ -199,10 +201,10 @@ func describe(p nebula.Provider) nebula.Description {
 // default one if it exists.
 func (k *Keys) checkPlaces() error {
 	files, isDefault := k.Files()
-	for _, path := range files {
-		if isDefault && !Exists(path) {
-			continue
-		}
+	if isDefault {
+		files = slices.DeleteFunc(files, func(path string) bool { return !Exists(path) })
+	}
+	for _, path := range append(files, k.store.key.Identities...) {
 		if err := k.checkPlace(path); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 		l.wrong(f.key, hidden, "must be a path, and looks like a key or a token itself"+l.elsewhere(f))
 		return false
 	case filepath.IsAbs(path):
-	case f.key == "key.file" && f.origin != l.config.Path:
+	case (f.key == "key.file" || f.key == "key.identities") && f.origin != l.config.Path:
 		// A person who sets the variable for one command means a path relative to
 		// the current directory. A store that depends on that directory would be
 		// another one each time.

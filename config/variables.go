@@ -24,7 +24,7 @@ func variable(key string) string {
 // file.
 func otherVariables() []string {
 	return []string{"NEBULA_CONFIG", "NEBULA_STORE", "NEBULA_OUTPUT", "NEBULA_TIMEOUT",
-		envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
+		envAgentSocket, envIdentities, envKey, envPassphraseFile, envPassphraseCommand, envPassphrase, envNewPassphraseFile, envNewPassphrase}
 }
 
 // reserved are the prefixes of our variables' names. A name with such a prefix,
@@ -93,8 +93,11 @@ func unread(env environment, known []string) (meant, others []string) {
 }
 
 // hasVariable reports whether a key of the file has a variable: those of the
-// stores that have a name do not, and NEBULA_KEY_FILE takes several files.
-func hasVariable(key string) bool { return !strings.HasPrefix(key, "stores.") && key != "key.files" }
+// stores that have a name do not, NEBULA_KEY_FILE takes several files, and
+// NEBULA_IDENTITIES too.
+func hasVariable(key string) bool {
+	return !strings.HasPrefix(key, "stores.") && key != "key.files" && key != "key.identities"
+}
 
 // variables returns the names that are read, sorted.
 func (fs *fields) variables() []string {
@@ -138,7 +141,9 @@ func (l *loader) readVariables() {
 			l.set(f, text, variable(f.key))
 		}
 	}
+	l.setIdentities()
 	l.checkKey()
+	l.checkAgent()
 	l.config.CompleteIDs = l.complete.IDs
 }
 

@@ -195,6 +195,9 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	}
 	x.take(found)
 	info, err := s.Store.Keys(ctx)
+	if err == nil {
+		a.examineSlots(ctx, x, s, info)
+	}
 	if err == nil && info.LastModified.After(a.now().Add(5*time.Minute)) {
 		x.add("clock", nebula.SeverityWarning, "the keyring was written at "+formatTime(info.LastModified)+", which is yet to come",
 			"set the clock, here or where it was written")

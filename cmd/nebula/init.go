@@ -11,47 +11,6 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// keyChoice says with what key a slot is made.
-type keyChoice struct {
-	file       string // path of a key file, made when it is missing
-	passphrase bool
-	allowWeak  bool
-	kdf        string
-}
-
-// keyFlags adds the flags of a keyChoice and returns what checks them.
-func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
-	var k keyChoice
-	flags := cmd.Flags()
-	flags.StringVar(&k.file, "key-file", "", "open it with the key in `file`, which is made when it is missing")
-	flags.BoolVar(&k.passphrase, "passphrase", false, "open it with a passphrase")
-	flags.BoolVar(&k.allowWeak, "allow-weak", false, "take a passphrase of fewer than 12 characters")
-	flags.StringVar(&k.kdf, "kdf", "", "how the passphrase becomes a key: argon2id (default), or `pbkdf2-sha256` for FIPS mode")
-	_ = cmd.RegisterFlagCompletionFunc("kdf",
-		cobra.FixedCompletions([]string{nebula.SlotArgon2id, nebula.SlotPBKDF2}, cobra.ShellCompDirectiveNoFileComp))
-	return func() (keyChoice, error) {
-		switch {
-		case flags.Changed("key-file") && k.file == "":
-			return k, usage("--key-file is empty", "")
-		case config.LooksLikeKey(k.file):
-			return k, keyForPath("--key-file")
-		case k.file != "" && k.passphrase:
-			return k, usage("--key-file and --passphrase exclude each other", "")
-		case k.kdf != "" && k.kdf != nebula.SlotArgon2id && k.kdf != nebula.SlotPBKDF2:
-			return k, usage("--kdf must be argon2id or pbkdf2-sha256", "")
-		case k.file != "" && (k.allowWeak || k.kdf != ""):
-			return k, usage("--allow-weak and --kdf are about a passphrase, not a key file", "")
-		}
-		return k, nil
-	}
-}
-
-// keyForPath refuses a key where the path of a file belongs, without a word of it.
-func keyForPath(flag string) error {
-	return usage(flag+" takes the path of a file, and what stands there looks like a key itself",
-		"nothing was made; a path that only looks so is written as ./NAME")
-}
-
 func initCommand(run func(context.Context, keyChoice) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -62,10 +21,13 @@ is refused (7).
 Without a flag, it is the key file that the configuration or NEBULA_KEY_FILE
 names, or the key in NEBULA_KEY; else the passphrase of NEBULA_PASSPHRASE_FILE,
 NEBULA_PASSPHRASE_COMMAND or NEBULA_PASSPHRASE, else a key file beside the
-configuration. A key file that is there is used, a missing one is made.`,
+configuration. A key file that is there is used, a missing one is made. An age
+identity or the keychain counts where the configuration names it, and is the
+only key that it names.`,
 		Example: `  nebula init
   nebula init --key-file ~/keys/nebula
-  nebula init --passphrase`,
+  nebula init --passphrase
+  nebula init --recipient age1… --label ada`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -98,7 +60,11 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 	if err := wantNew(ctx, s); err != nil {
 		return err
 	}
-	key, err := a.firstKey(ctx, s, choice)
+	keys := a.newKeys(s, choice)
+	if choice.isEmpty() || choice.passphrase {
+		keys = append([]newKey{a.firstKey(s, choice)}, keys[min(1, len(keys)):]...)
+	}
+	key, err := keys[0](ctx)
 	if err != nil {
 		return err
 	}
@@ -108,11 +74,44 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 		return err
 	}
 	a.tell("new store: " + s.Keys.Place() + "\n" + key.Explain())
+	if err := a.labelFirst(ctx, s, choice.label); err != nil {
+		return err
+	}
+	for _, more := range keys[1:] {
+		if _, err := a.addKey(ctx, s, more, choice.label); err != nil {
+			return err
+		}
+	}
+	a.tellInit(s, key, id)
+	d := s.Describe()
+	return a.print(initJSON{d.Provider, d.Address, id.String(), key.File, key.Made}, func(io.Writer) error { return nil })
+}
+
+// labelFirst gives the first slot of a new store its label.
+func (a *app) labelFirst(ctx context.Context, s *config.Opened, label string) error {
+	if label == "" {
+		return nil
+	}
+	info, err := s.Store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Label(ctx, info.Slots[0].ID, label)
+}
+
+func (a *app) tellInit(s *config.Opened, key config.FirstKey, id nebula.KeyID) {
+	if key.Source != "" {
+		a.tellKeyID(id)
+	}
 	if isMemory(s) {
 		a.warn(memoryEnds)
 	}
-	d := s.Describe()
-	return a.print(initJSON{d.Provider, d.Address, id.String(), key.File, key.Made}, func(io.Writer) error { return nil })
+}
+
+// tellKeyID says how others are told which key the store has: a slot for them is
+// one that anyone could have made.
+func (a *app) tellKeyID(id nebula.KeyID) {
+	a.tell("others, and containers, are told which key the store has: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String())
 }
 
 // tellLeft says that a new key file stays after a failure. Whether the keyring
@@ -165,26 +164,25 @@ func wantNew(ctx context.Context, s *config.Opened) error {
 		Message: "the store is initialised already", Hint: "another key or passphrase is added with: nebula key add"}
 }
 
-// firstKey returns the key for a new store.
-func (a *app) firstKey(ctx context.Context, s *config.Opened, choice keyChoice) (config.FirstKey, error) {
-	var key config.FirstKey
-	var err error
-	switch {
-	case choice.file != "":
-		return s.Keys.FirstFile(ctx, absolute(choice.file))
-	case !choice.passphrase:
-		if key, err = s.Keys.First(ctx); err != nil {
-			return key, err
+// firstKey returns the key for a new store where none is named, or the passphrase.
+func (a *app) firstKey(s *config.Opened, choice keyChoice) newKey {
+	return func(ctx context.Context) (config.FirstKey, error) {
+		var key config.FirstKey
+		var err error
+		if !choice.passphrase {
+			if key, err = s.Keys.First(ctx); err != nil {
+				return key, err
+			}
+		} else {
+			source := a.newPassphrase(s)
+			if s.Keys.PassphraseSource() != "" {
+				source = s.Keys.Passphrase // it is what will open the store
+			}
+			key.Key = &nebula.Passphrase{Source: source}
 		}
-	default:
-		source := a.newPassphrase(s)
-		if s.Keys.PassphraseSource() != "" {
-			source = s.Keys.Passphrase // it is what will open the store
+		if p, ok := key.Key.(*nebula.Passphrase); ok {
+			p.AllowWeak, p.KDF = choice.allowWeak, choice.kdf
 		}
-		key.Key = &nebula.Passphrase{Source: source}
+		return key, nil
 	}
-	if p, ok := key.Key.(*nebula.Passphrase); ok {
-		p.AllowWeak, p.KDF = choice.allowWeak, choice.kdf
-	}
-	return key, nil
 }

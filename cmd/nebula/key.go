@@ -6,11 +6,12 @@ import (
 
 func (a *app) keyCommand() *cobra.Command {
 	return group("key", "Show and change what opens the store", `A store has a data key, under which its credentials are sealed, and slots: each
-holds the data key, wrapped by a passphrase or by a key file.`, `  nebula key list
+holds the data key, wrapped by a passphrase, a key file, or something else that
+keeps a secret.`, `  nebula key list
   nebula key add --passphrase
   nebula key remove abcd2345
   nebula key rotate`,
-		keyListCommand(a.keyList), keyAddCommand(a.keyAdd), keyRemoveCommand(a.keyRemove),
+		keyListCommand(a.keyList), keyAddCommand(a.keyAdd), keyLabelCommand(a.keyLabel), keyRemoveCommand(a.keyRemove),
 		keyRotateCommand(a.keyRotate), keyTrustCommand(a.keyTrust), keyDestroyCommand(a.keyDestroy))
 }
 

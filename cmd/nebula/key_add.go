@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
@@ -18,22 +17,29 @@ import (
 func keyAddCommand(run func(context.Context, keyChoice) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add",
-		Short: "Add a key file or a passphrase that opens the store",
-		Long: `Add a slot. The store is opened with a key that it has already.
+		Short: "Add a key that opens the store",
+		Long: `Add a slot for each key that is named. The store is opened with a key that it
+has already.
+
+A recipient is somebody's public key, of age or SSH: their identity opens the
+store, and nobody else needs to hold it. One that needs an age plugin is taken
+only if --plugin, or plugins in [key], names that.
 
 A new passphrase comes from NEBULA_NEW_PASSPHRASE_FILE, NEBULA_NEW_PASSPHRASE or
 a hidden prompt, which asks twice and makes one for you when you enter nothing.`,
 		Example: `  nebula key add --passphrase
   nebula key add --key-file /mnt/usb/nebula.key
-  nebula key add --passphrase --kdf pbkdf2-sha256`,
+  nebula key add --passphrase --kdf pbkdf2-sha256
+  nebula key add --recipient "$(cat ada.pub)" --label ada
+  nebula key add --keychain`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	choice := keyFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		k, err := choice()
-		if err == nil && k.file == "" && !k.passphrase {
-			err = usage("which key?", "nebula key add --key-file FILE, or nebula key add --passphrase")
+		if err == nil && k.isEmpty() {
+			err = usage("which key?", "nebula key add with --key-file FILE, --passphrase, --recipient R, --recipients-file FILE or --keychain")
 		}
 		if err != nil {
 			return err
@@ -44,9 +50,10 @@ a hidden prompt, which asks twice and makes one for you when you enter nothing.`
 }
 
 type addedJSON struct {
-	Slot    slotJSON `json:"slot"`
-	KeyFile string   `json:"key_file,omitempty"`
-	Made    bool     `json:"key_file_made"`
+	Slot    slotJSON   `json:"slot"` // the first one
+	KeyFile string     `json:"key_file,omitempty"`
+	Made    bool       `json:"key_file_made"`
+	Slots   []slotJSON `json:"slots"`
 }
 
 func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
@@ -58,27 +65,61 @@ func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 		if err := s.Keys.MayAdd(); err != nil {
 			return err
 		}
-		key := config.FirstKey{Key: &nebula.Passphrase{Source: a.newPassphrase(s), AllowWeak: choice.allowWeak, KDF: choice.kdf}}
-		if choice.file != "" {
-			var err error
-			if key, err = s.Keys.FirstFile(ctx, absolute(choice.file)); err != nil {
+		var out addedJSON
+		for _, prepare := range a.newKeys(s, choice) {
+			added, err := a.addKey(ctx, s, prepare, choice.label)
+			if err != nil {
+				for _, slot := range out.Slots {
+					a.tell("slot " + slot.ID + " was added before this failed, and stays")
+				}
 				return err
 			}
+			if out.Slots == nil {
+				out = added
+			}
+			out.Slots = append(out.Slots, added.Slot)
 		}
-		slot, err := s.AddKey(ctx, key.Key, "")
-		if err != nil {
-			a.tellLeft(key)
+		if err := a.tellAdded(ctx, s, out.Slots); err != nil {
 			return err
 		}
-		if key.Made {
-			a.tell("new key file: " + key.File)
-		}
-		a.tellFiles(s.Keys, key.File)
-		return a.print(addedJSON{slotOf(slot), key.File, key.Made}, func(w io.Writer) error {
-			_, err := fmt.Fprintln(w, slot.ID)
-			return err
+		return a.print(out, func(w io.Writer) error {
+			for _, slot := range out.Slots {
+				fmt.Fprintln(w, slot.ID)
+			}
+			return nil
 		})
 	})
+}
+
+// addKey makes a key and its slot.
+func (a *app) addKey(ctx context.Context, s *config.Opened, prepare newKey, label string) (addedJSON, error) {
+	key, err := prepare(ctx)
+	if err != nil {
+		return addedJSON{}, err
+	}
+	slot, err := s.AddKey(ctx, key.Key, label)
+	if err != nil {
+		a.tellLeft(key)
+		return addedJSON{}, err
+	}
+	if key.Made {
+		a.tell("new key file: " + key.File)
+	}
+	a.tellFiles(s.Keys, key.File)
+	return addedJSON{Slot: slotOf(slot), KeyFile: key.File, Made: key.Made}, nil
+}
+
+// tellAdded says what whoever has the new key needs beside it.
+func (a *app) tellAdded(ctx context.Context, s *config.Opened, slots []slotJSON) error {
+	info, err := s.Store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	a.tellRoom(s, info.Size)
+	if slices.ContainsFunc(slots, func(slot slotJSON) bool { return slot.For != "" }) {
+		a.tellKeyID(info.ID)
+	}
+	return nil
 }
 
 // tellFiles says how a key file that nothing names is given beside the others: a

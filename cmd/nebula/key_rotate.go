@@ -89,6 +89,7 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 			return resumable(err, result)
 		}
 		out := rotateJSON{KeyID: result.KeyID.String(), Sealed: result.Sealed, Left: []entryJSON{}}
+		a.tellNewID(result.KeyID)
 		for _, e := range result.Left {
 			a.warn(fmt.Sprintf("%s cannot be read and is left as it was: %s", e.ID, a.failureOf(e.Err).Message))
 			out.Left = append(out.Left, a.entryOf(e))
@@ -98,6 +99,12 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 			return err
 		})
 	})
+}
+
+// tellNewID says what has to be distributed after a rotation: whoever knows the
+// old key, and left, can make a keyring that a client accepts which names it.
+func (a *app) tellNewID(id nebula.KeyID) {
+	a.tell("where the id of the data key is configured, it is now: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String())
 }
 
 // resumable says how a rotation that was begun goes on.

@@ -10,7 +10,7 @@ import (
 // names a file with one. Windows ignores the case of names.
 func opensStore(variable string) bool {
 	name := strings.ToUpper(variable)
-	return name == "NEBULA_KEY" || name == "NEBULA_KEY_FILE" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") || strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE")
+	return name == "NEBULA_KEY" || name == "NEBULA_KEY_FILE" || name == "NEBULA_AGENT_SOCK" || name == "NEBULA_IDENTITIES" || strings.HasPrefix(name, "NEBULA_PASSPHRASE") || strings.HasPrefix(name, "NEBULA_NEW_PASSPHRASE")
 }
 
 // ChildEnvironment returns the environment for a child process: without the

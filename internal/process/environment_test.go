@@ -8,7 +8,7 @@ import (
 
 func TestChildEnvironment(t *testing.T) {
 	environ := []string{"PATH=/bin", "NEBULA_PASSPHRASE=x", "NEBULA_PASSPHRASE_FILE=x", "NEBULA_NEW_PASSPHRASE=x",
-		"NEBULA_NEW_PASSPHRASE_FILE=x", "NEBULA_KEY_FILE=x", "NEBULA_KEY=x", "nebula_passphrase=x", "NEBULA_CONFIG=c"}
+		"NEBULA_NEW_PASSPHRASE_FILE=x", "NEBULA_KEY_FILE=x", "NEBULA_KEY=x", "NEBULA_AGENT_SOCK=x", "nebula_passphrase=x", "NEBULA_CONFIG=c"}
 	before := slices.Clone(environ)
 	if got := ChildEnvironment(environ); !slices.Equal(got, []string{"PATH=/bin", "NEBULA_CONFIG=c"}) {
 		t.Errorf("got %v", got)

@@ -1,0 +1,171 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/slotdata"
+	"github.com/nebula-credential/nebula/unlock/keychain"
+	"github.com/nebula-credential/nebula/unlock/recipient"
+)
+
+// envIdentities names the files with identities, joined as in PATH.
+const envIdentities = "NEBULA_IDENTITIES"
+
+// keySource is what can open a store beside key files and passphrases.
+type keySource struct {
+	kind  string // of the slots
+	name  string // for people, after "with"
+	flag  string // of init and key add, by which one is made a slot for
+	isSet func(*Keys) bool
+	fits  func(*Keys, nebula.Slot) bool // whether a slot may be for what is set
+
+	// key returns what opens the store, nil if nothing is set that could.
+	key func(*Keys) nebula.Key
+
+	// first returns what a new store is made with that nobody has said more of.
+	first func(*Keys) (nebula.Key, error)
+}
+
+// keySources are in the order in which they are tried: what asks nobody first.
+func keySources() []keySource {
+	return []keySource{
+		{kind: nebula.SlotKeychain, name: "the keychain", flag: "--keychain",
+			isSet: func(k *Keys) bool { return k.store.key.Keychain }, key: (*Keys).keychain,
+			fits:  func(*Keys, nebula.Slot) bool { return true },
+			first: func(k *Keys) (nebula.Key, error) { return k.keychain(), nil }},
+		{kind: nebula.SlotRecipient, name: "age identities", flag: "--recipient R",
+			isSet: func(k *Keys) bool { return len(k.store.key.Identities) > 0 }, key: (*Keys).identities,
+			fits: (*Keys).isOwn, first: (*Keys).ownRecipient},
+	}
+}
+
+// keychain returns the key of the keychain, nil if it is not turned on.
+func (k *Keys) keychain() nebula.Key {
+	if !k.store.key.Keychain {
+		return nil
+	}
+	return keychain.New()
+}
+
+// identities returns a key even without any: it makes slots anew for recipients,
+// for which nobody's secret is needed.
+func (k *Keys) identities() nebula.Key { return recipient.New(k.recipientOptions("")) }
+
+func (k *Keys) recipientOptions(to string) recipient.Options {
+	return recipient.Options{
+		Recipient:      to,
+		Identities:     k.store.key.Identities,
+		AllowGroupRead: k.store.key.AllowGroupRead,
+		Plugins:        k.store.key.Plugins,
+		Passphrase: func(ctx context.Context, file string, try int) ([]byte, error) {
+			question := "Passphrase for the identity file " + file + ": "
+			if try > 1 {
+				question = fmt.Sprintf("That is not it; try %d\n", try) + question
+			}
+			return k.ask(ctx, question, "the identity file "+file+" is encrypted")
+		},
+		Ask: func(ctx context.Context, prompt string, _ bool) (string, error) {
+			text, err := k.ask(ctx, prompt+" ", "a plugin asks for something")
+			defer clear(text)
+			return string(text), err
+		},
+		Tell: k.options.Tell,
+	}
+}
+
+// ask asks a person, and says what for if there is nobody.
+func (k *Keys) ask(ctx context.Context, question, why string) ([]byte, error) {
+	text, err := k.options.Ask(ctx, question)
+	if errors.Is(err, ErrNoTerminal) {
+		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: why + ", and there is no terminal to ask at", Err: err, Hint: k.Where()}
+	}
+	return text, err
+}
+
+// ForRecipient returns a key for new slots that an age identity of somebody's
+// opens. Plugins are the names of those that may be started, beside those of the
+// configuration.
+func (k *Keys) ForRecipient(to string, plugins []string) nebula.Key {
+	options := k.recipientOptions(to)
+	options.Plugins = append(options.Plugins[:len(options.Plugins):len(options.Plugins)], plugins...)
+	return recipient.New(options)
+}
+
+// ForKeychain returns a key for new slots that the keychain here opens.
+func (k *Keys) ForKeychain() nebula.Key { return keychain.New() }
+
+// ownRecipient returns a key for a slot that the configured identity opens.
+func (k *Keys) ownRecipient() (nebula.Key, error) {
+	own, _, err := recipient.Own(k.recipientOptions(""))
+	if err != nil {
+		return nil, err
+	}
+	if len(own) != 1 {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: fmt.Sprintf("the identity files name %d recipients, and a store is made with one", len(own)),
+			Hint: "say which: nebula init --recipient R"}
+	}
+	return k.ForRecipient(own[0], nil), nil
+}
+
+// OpensHere reports whether the configuration has a key that may open a slot.
+// Nothing is called, and nobody asked.
+func (k *Keys) OpensHere(slot nebula.Slot) bool {
+	switch slot.Kind {
+	case nebula.SlotKeyFile:
+		files, _ := k.Files()
+		return k.variable() != nil || slices.ContainsFunc(files, Exists)
+	case nebula.SlotArgon2id, nebula.SlotPBKDF2:
+		return k.PassphraseSource() != ""
+	}
+	return slices.ContainsFunc(keySources(), func(s keySource) bool { return s.kind == slot.Kind && s.isSet(k) && s.fits(k, slot) })
+}
+
+// isOwn reports whether an identity may be for the recipient of a slot.
+func (k *Keys) isOwn(slot nebula.Slot) bool {
+	data, err := slotdata.ParseRecipient(slot.Data)
+	own, complete, failed := recipient.Own(k.recipientOptions(""))
+	return err == nil && (failed != nil || !complete || slices.Contains(own, data.Recipient))
+}
+
+// setIdentities takes the variable with identity files. It counts instead of
+// what the file says.
+func (l *loader) setIdentities() {
+	text, ok := l.config.env.lookup(envIdentities)
+	if !ok {
+		return
+	}
+	f := l.fields.byKey["key.identities"]
+	paths := []any{}
+	for _, path := range identityPaths(text) {
+		paths = append(paths, path)
+	}
+	if allowed := assign(f.value, paths, false); allowed != "" {
+		return // a list of strings is one
+	}
+	f.origin = envIdentities
+	for i := range f.value.Len() {
+		l.setPath(f, f.value.Index(i), f.value.Index(i).String())
+	}
+}
+
+func identityPaths(text string) []string {
+	if LooksLikeKey(text) || text == "" {
+		return []string{text}
+	}
+	return filepath.SplitList(text)
+}
+
+// checkPlugins checks the names of plugins, which name programs.
+func (l *loader) checkPlugins(s *store, key string) {
+	for _, name := range s.key.Plugins {
+		if len(name) == 0 || len(name) > 32 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			l.wrong(key, display(name), "must be names of plugins: 1 to 32 characters of a-z 0-9 -")
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// What needs no asking is tried first, and a person last.
+func TestOrderOfKeys(t *testing.T) {
+	path, line := newKeyFile(t)
+	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Open(t.Context(), "", OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, key := range s.Keys.all() {
+		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotArgon2id} {
+			if key.Opens(kind) {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotArgon2id}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("the order is %v", kinds)
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	quoted := func(path string) string { return "'" + path + "'" }
+	text := "[key]\nidentities = [" + quoted(a) + "]\n[stores.work.key]\nidentities = [" + quoted(b) + "]\nplugins = [\"yubikey\"]\nkeychain = true\nstrict = true\nagent = false"
+	for name, test := range map[string]struct {
+		environ []string
+		want    []string
+	}{
+		"file":     {want: []string{a}},
+		"variable": {environ: []string{"NEBULA_IDENTITIES=" + b + string(os.PathListSeparator) + a}, want: []string{b, a}},
+	} {
+		c, err := load(t, text, test.environ...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.stores[DefaultStore].key.Identities; !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+		work := c.stores["work"].key
+		if !slices.Equal(work.Identities, []string{b}) || !slices.Equal(work.Plugins, []string{"yubikey"}) || !work.Keychain || !work.Strict || work.Agent {
+			t.Errorf("%s: the other store has %+v", name, work)
+		}
+		if main := c.stores[DefaultStore].key; main.Keychain || main.Strict || !main.Agent {
+			t.Errorf("%s: the default store has %+v", name, main)
+		}
+	}
+	for variable, want := range map[string]string{
+		"NEBULA_IDENTITIES=":                             "must name a file",
+		"NEBULA_IDENTITIES=AGE-SECRET-KEY-1CANARY":       "must be a path, and looks like a key",
+		"NEBULA_IDENTITIES=" + a + ":AGE-SECRET-KEY-1":   "looks like a key",
+		"NEBULA_KEY_IDENTITIES=" + a:                     "unknown variable",
+		"NEBULA_KEY_PLUGINS=a/b":                         "must be names of plugins",
+		"NEBULA_KEY_PLUGINS=" + strings.Repeat("a", 33):  "must be names of plugins",
+		"NEBULA_AGENT_SOCK=agent.sock":                   "absolute path",
+		"NEBULA_AGENT_SOCK=/" + strings.Repeat("a", 103): "absolute path of at most 103",
+	} {
+		_, err := load(t, "", variable)
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+}
+
+// An identity in the directory of the store would be copied with it.
+func TestIdentityWithinTheStore(t *testing.T) {
+	dir := t.TempDir()
+	c, err := load(t, "[storage.local]\nbase_path = '"+dir+"'\n[key]\nidentities = ['"+filepath.Join(dir, "id")+"']")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Open(t.Context(), "", OpenOptions{}); !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), "lies within base_path") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAgentSocket(t *testing.T) {
+	root := filepath.VolumeName(t.TempDir()) + string(filepath.Separator)
+	run, state, home := filepath.Join(root, "run"), filepath.Join(root, "state"), filepath.Join(root, "home")
+	for _, test := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{"NEBULA_AGENT_SOCK=" + filepath.Join(root, "s"), "XDG_RUNTIME_DIR=" + run}, filepath.Join(root, "s")},
+		{[]string{"NEBULA_AGENT_SOCK=~/s", "HOME=" + home, "USERPROFILE=" + home}, filepath.Join(home, "s")},
+		{[]string{"XDG_RUNTIME_DIR=" + run, "XDG_STATE_HOME=" + state}, filepath.Join(run, "nebula", "agent.sock")},
+		{[]string{"XDG_RUNTIME_DIR=run", "XDG_STATE_HOME=" + state}, filepath.Join(state, "nebula", "agent.sock")},
+		{nil, ""},
+	} {
+		if got := newEnvironment(test.environ).agentSocket(); got != test.want {
+			t.Errorf("%v: %q", test.environ, got)
+		}
+	}
+}
