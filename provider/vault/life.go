@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -36,6 +37,32 @@ func (d *driver) warnOfEnd(ctx context.Context, name nebula.Name, number int64, 
 		message = d.keyringEnds(number, at) + "; to keep it: " + d.keep(name, number)
 	}
 	d.options.Warnings.LogAttrs(ctx, slog.LevelWarn, message, slog.String("provider", providerName))
+}
+
+// extendKeyring writes the keyring again, as it is, if Vault is to delete it by
+// itself and more than half of its life is over: the new version lives as long as
+// that one did at first. It is done beside the read, at most once in a process,
+// on condition that nobody writes another keyring meanwhile. If it fails, the
+// next process tries again, and this one warns.
+func (d *driver) extendKeyring(ctx context.Context, s secret) {
+	now := d.options.Clock.Now()
+	end, ends := endOf(s.Metadata.DeletionTime, now)
+	begin, err := time.Parse(time.RFC3339Nano, s.Metadata.CreatedTime)
+	record, ok := s.Data[recordKey].(string)
+	if !ends || err != nil || !ok || end.Sub(now) > end.Sub(begin)/2 || !d.extended.CompareAndSwap(false, true) {
+		return
+	}
+	d.background.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*d.config.Timeout)
+		defer cancel()
+		_, err := d.put(ctx, http.MethodPost, sealed{name: nebula.KeyringName(), record: record}, s.Metadata.Version)
+		if err == nil || isMismatch(err) { // another process came first
+			return
+		}
+		d.options.Warnings.LogAttrs(ctx, slog.LevelWarn, d.keyringEnds(s.Metadata.Version, end)+", and it could not be written again: "+
+			d.Explain(nebula.KeyringName(), err).Message+"; to keep it: "+d.keep(nebula.KeyringName(), s.Metadata.Version),
+			slog.String("provider", providerName))
+	})
 }
 
 func (d *driver) keyringEnds(number int64, at time.Time) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider"
+	"github.com/nebula-credential/nebula/providertest"
 )
 
 // warnings collects what a provider warns of.
@@ -135,5 +136,46 @@ func TestLiveKeepAVersion(t *testing.T) {
 	time.Sleep(2500 * time.Millisecond)
 	if _, err := p.Retrieve(ctx, name); err != nil {
 		t.Errorf("the version did not stay: %v", err)
+	}
+}
+
+// A keyring that Vault is to delete is written again before its time, by whoever
+// reads it in the second half of its life, and the store outlives it.
+func TestLiveKeyringIsExtended(t *testing.T) {
+	t.Parallel() // it waits
+	s := livetest.Vault(t)
+	c := liveConfig(s, s.Mount(t, 2))
+	const life = 8 * time.Second
+	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": life.String()})
+	ctx := t.Context()
+	begun := time.Now()
+	keyring := providertest.Keyring()
+	if _, err := open(t, c).Store(ctx, nebula.KeyringName(), keyring, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	versions := func() int {
+		p := open(t, c)
+		defer p.(nebula.Connector).Close() // waits for what is done beside the read
+		if _, err := p.Retrieve(ctx, nebula.KeyringName()); err != nil {
+			t.Fatal(err)
+		}
+		history, err := p.(nebula.Historian).History(ctx, nebula.KeyringName())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(history)
+	}
+	if n := versions(); n != 1 {
+		t.Errorf("%d versions at first", n)
+	}
+	time.Sleep(time.Until(begun.Add(life/2 + time.Second)))
+	versions()
+	if n := versions(); n != 2 {
+		t.Errorf("%d versions in the second half of its life, want that it was written again, once", n)
+	}
+	time.Sleep(time.Until(begun.Add(life + time.Second)))
+	got, err := open(t, c).Retrieve(ctx, nebula.KeyringName())
+	if err != nil || !bytes.Equal(got.Envelope.Bytes(), keyring.Bytes()) {
+		t.Errorf("after the end of the first version: %v", err)
 	}
 }

@@ -67,6 +67,7 @@ type driver struct {
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later
 	unpatched atomic.Bool  // the token lacks the capability patch
+	extended  atomic.Bool  // the keyring was written again: see extendKeyring
 }
 
 var _ interface {

@@ -62,6 +62,9 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 		return nebula.Record{}, err
 	}
 	d.recent.Note(name, s.version())
+	if name.IsKeyring() {
+		d.extendKeyring(ctx, s)
+	}
 	return s.record(name)
 }
 
