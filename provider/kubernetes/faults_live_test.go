@@ -18,6 +18,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/faultproxy"
+	"github.com/nebula-credential/nebula/internal/testing/histories"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/kubernetes"
@@ -318,4 +319,26 @@ func TestLiveWrittenOnce(t *testing.T) {
 	if proxy.Faults() == 0 || len(seen) < 2 {
 		t.Errorf("%d requests went wrong, %d records were seen", proxy.Faults(), len(seen))
 	}
+}
+
+// Sixteen processes write one credential at once, each once: none is lost, what
+// they saw has an order, and a loser costs two calls.
+func TestLiveSixteenWriters(t *testing.T) {
+	c, proxy := faulty(t, livetest.Kubernetes(t))
+	name, _ := record(t, "contested", "", nil)
+	writers := make([]nebula.Provider, 16)
+	for i := range writers {
+		writers[i] = open(t, c)
+	}
+	before := len(proxy.Events())
+	h := histories.EachWritesOnce(t, name, writers)
+	calls := len(proxy.Events()) - before
+	h.Verify(t)
+	if done := h.Count(histories.Put, histories.Done); done != 1+len(writers) {
+		t.Errorf("%d writes were acknowledged, want %d", done, 1+len(writers))
+	}
+	if limit := 3 * len(writers) * (len(writers) + 1) / 2; calls > limit { // if every round has one winner
+		t.Errorf("%d calls, want at most %d", calls, limit)
+	}
+	t.Logf("%d writers: %d calls", len(writers), calls)
 }

@@ -49,3 +49,25 @@ func numberOf(versions []nebula.VersionInfo) int {
 	n, _ := strconv.Atoi(text)
 	return n
 }
+
+// Sixteen processes write one credential at once, each once: none is lost, what
+// they saw has an order, and a loser costs two calls.
+func TestLiveSixteenWriters(t *testing.T) {
+	first, proxy, c := throughFaults(t)
+	name, _ := record(t, "contested", "", nil)
+	writers := make([]nebula.Provider, 16)
+	for i := range writers {
+		writers[i] = open(t, c, provider.OneShot())
+	}
+	before := len(proxy.Events())
+	histories.EachWritesOnce(t, name, writers).Verify(t)
+	calls := len(proxy.Events()) - before
+	history, err := first.(nebula.Historian).History(t.Context(), name)
+	if n := numberOf(history); err != nil || n != 1+len(writers) {
+		t.Errorf("%v: the newest version is %d, want one for each writer after the first", err, n)
+	}
+	if limit := 3 * len(writers) * (len(writers) + 1) / 2; calls > limit { // if every round has one winner
+		t.Errorf("%d calls, want at most %d", calls, limit)
+	}
+	t.Logf("%d writers: %d calls, %d versions", len(writers), calls, numberOf(history)-1)
+}

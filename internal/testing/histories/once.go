@@ -1,0 +1,61 @@
+package histories
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// EachWritesOnce stores a first record under the name, and then has every provider
+// write one value over what it read, again until no other came first, all at the
+// same time.
+func EachWritesOnce(t testing.TB, name nebula.Name, providers []nebula.Provider) *History {
+	t.Helper()
+	h := New()
+	if err := h.Provider(providers[0], name).write(t.Context(), name, "the first", nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i, bare := range providers {
+		p := h.Provider(bare, name)
+		wg.Go(func() {
+			for {
+				err := p.writeOver(t.Context(), name, fmt.Sprint("value of ", i))
+				switch {
+				case err == nil:
+					return
+				case !errors.Is(err, nebula.ErrConflict):
+					t.Errorf("writer %d: %v", i, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return h
+}
+
+// writeOver writes over what it reads. Each try seals anew, so that no two writes
+// are of the same bytes.
+func (p *Provider) writeOver(ctx context.Context, name nebula.Name, value string) error {
+	current, err := p.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	return p.write(ctx, name, value, nebula.StoreOptions{Precondition: nebula.IfVersion(current.Version), Previous: current.Envelope})
+}
+
+func (p *Provider) write(ctx context.Context, name nebula.Name, value string, o nebula.StoreOptions) error {
+	now := time.Now().UTC().Truncate(time.Second)
+	e, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret([]byte(value)), nebula.Metadata{CreatedAt: now, LastModified: now})
+	if err != nil {
+		return err
+	}
+	_, err = p.Store(ctx, e, o)
+	return err
+}
