@@ -192,8 +192,8 @@ func parseInnerCode(body []byte) string {
 	return answer.Error.Inner.Code
 }
 
-// codeSuffix returns the code of an error if it is a known one: a server's text is
-// not repeated otherwise.
+// codeSuffix returns the code of an error if it is a known one. Other text of a
+// server is not repeated.
 func codeSuffix(r *azcore.ResponseError) string {
 	if slices.Contains([]string{"BadParameter", "Unauthorized", "Throttled", "Forbidden", "Conflict"}, r.ErrorCode) {
 		return ", " + r.ErrorCode

@@ -294,7 +294,7 @@ func TestPluginCertificate(t *testing.T) {
 	}
 }
 
-// What is wrong with a plugin is said, and nothing of what it printed.
+// The error says what is wrong with a plugin, and nothing of what it printed.
 func TestPluginFails(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// maxRecord is the limit of a record, in bytes. The server takes strings of 1
-// MiB, and Raft entries of 1 MiB with everything around the string.
+// maxRecord is the limit of a record, in bytes. The server takes strings of
+// 1 MiB, and Raft entries of 1 MiB with everything around the string.
 const maxRecord = 1_000_000
 
 // New returns a provider to be connected, or the error of [Config.Validate]. It
