@@ -22,7 +22,7 @@ type writing struct {
 	kept known // what of the secret that is written over stays
 
 	// recovered is the version of a deleted secret that was recovered to be
-	// written over. Without our tags it has to be looked at first.
+	// written over. Without our tags it has to be read first.
 	recovered nebula.Version
 	unsure    bool
 }
@@ -177,7 +177,7 @@ func (w *writing) recover(ctx context.Context) error {
 	return d.askToRecover(ctx, w.name)
 }
 
-// identify looks at a recovered secret that has no tags of ours.
+// identify reads a recovered secret that has no tags of ours.
 func (w *writing) identify(ctx context.Context) error {
 	if !w.unsure {
 		return nil

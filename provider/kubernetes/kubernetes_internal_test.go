@@ -144,7 +144,7 @@ func TestProjection(t *testing.T) {
 	}
 }
 
-// A patch tests before it writes, and names each key by itself where others'
+// A patch tests before it writes, and names each key by itself if others'
 // labels are to stay.
 func TestOperations(t *testing.T) {
 	d := unconnected(t)

@@ -120,8 +120,8 @@ func (d *driver) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, Address: d.address, MaxRecordSize: maxRecord}
 }
 
-// call makes a call with the token. If the token is refused and there is
-// another one to be had, it is made again with that.
+// call makes a call with the token. If the server refuses the token and another
+// one is available, it makes the call again with that.
 func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
 	l := d.auth.lease()
 	r.token = l.token

@@ -378,7 +378,7 @@ func (r *replay) add(name, version string, shape any) {
 	}
 }
 
-// presupposeBackup makes a backup where the scenario sends one that it did not
+// presupposeBackup makes a backup if the scenario sends one that it did not
 // make, and frees the name again unless the answer says that it is taken.
 func (r *replay) presupposeBackup(t *testing.T, e *event) {
 	body, _ := e.Request.Body.(map[string]any)
