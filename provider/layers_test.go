@@ -27,7 +27,7 @@ func TestLayersConformance(t *testing.T) {
 				t.Fatal(err)
 			}
 			options = append(options, provider.WithLogger(slog.New(slog.DiscardHandler)))
-			return provider.New(over{inner.(full)}, policy, provider.NewOptions(options...))
+			return provider.New(forwarder{inner.(full)}, policy, provider.NewOptions(options...))
 		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
@@ -50,20 +50,20 @@ type full interface {
 	nebula.Checker
 }
 
-// over is a driver that asks another provider.
-type over struct{ full }
+// forwarder is a driver that asks another provider.
+type forwarder struct{ full }
 
-func (o over) Open(ctx context.Context) error { return o.Connect(ctx) }
-func (o over) List(f nebula.Filter) provider.Pages {
-	return overPages{o.full.List(context.Background(), f)}
+func (o forwarder) Open(ctx context.Context) error { return o.Connect(ctx) }
+func (o forwarder) List(f nebula.Filter) provider.Pages {
+	return forwarderPages{o.full.List(context.Background(), f)}
 }
-func (o over) Explain(_ nebula.Name, err error) *nebula.Error {
+func (o forwarder) Explain(_ nebula.Name, err error) *nebula.Error {
 	return &nebula.Error{Kind: nebula.KindOf(err), Message: "of the other provider", Err: err}
 }
 
-type overPages struct{ nebula.Pager }
+type forwarderPages struct{ nebula.Pager }
 
-func (p overPages) Next(ctx context.Context) ([]nebula.Entry, error) { return p.NextPage(ctx) }
+func (p forwarderPages) Next(ctx context.Context) ([]nebula.Entry, error) { return p.NextPage(ctx) }
 
 func TestObserved(t *testing.T) {
 	var log bytes.Buffer
@@ -74,7 +74,7 @@ func TestObserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := provider.New(troubled{over{inner.(full)}, &failures}, provider.Policy{Retry: provider.DefaultRetryPolicy()},
+	p := provider.New(troubled{forwarder{inner.(full)}, &failures}, provider.Policy{Retry: provider.DefaultRetryPolicy()},
 		provider.NewOptions(provider.WithMetrics(metrics), provider.WithClock(clock),
 			provider.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 			provider.WithInterceptors(func(ctx context.Context, _ provider.Call, next func(context.Context) error) error {
@@ -122,7 +122,7 @@ func TestObserved(t *testing.T) {
 
 // troubled fails to say what exists as often as it is told to.
 type troubled struct {
-	over
+	forwarder
 	failures *int
 }
 
@@ -130,7 +130,7 @@ func (d troubled) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	if *d.failures--; *d.failures >= 0 {
 		return false, errBusy
 	}
-	return d.over.Exists(ctx, name)
+	return d.forwarder.Exists(ctx, name)
 }
 
 // waitingClock calls something while somebody waits.

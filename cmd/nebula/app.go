@@ -18,8 +18,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/process"
 )
 
-// app is what the commands need of the world, so that a test can give them
-// another one.
+// app is what the commands need from outside, so that tests can replace it.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -29,9 +28,9 @@ type app struct {
 	// Whether the streams are terminals.
 	stdinIsTerminal, stdoutIsTerminal, stderrIsTerminal bool
 
-	columns int // of the terminal that is standard output; 0 where it is none
+	columns int // of the terminal that is standard output; 0 if it is none
 
-	// openConsole opens the controlling terminal, where there is one.
+	// openConsole opens the controlling terminal, if there is one.
 	openConsole func() (*console, error)
 
 	global globalFlags

@@ -37,7 +37,7 @@ type answer struct {
 }
 
 // askHidden asks for a line that is not shown while it is typed. The clock of
-// the command stands meanwhile.
+// the command stops meanwhile.
 func (a *app) askHidden(ctx context.Context, question string) ([]byte, error) {
 	return a.ask(ctx, question, (*console).showAgain)
 }
@@ -97,8 +97,8 @@ func (a *app) askLine(ctx context.Context, question string) (string, error) {
 }
 
 // await asks and waits for a line, for the end of the context or for a signal
-// that ends the process; then the terminal is left as it was found, also where
-// this panics.
+// that ends the process. Then it leaves the terminal as it was found, even if
+// it panics.
 func (a *app) await(ctx context.Context, c *console, question string, restore func()) ([]byte, error) {
 	defer a.pause()()
 	restore = sync.OnceFunc(restore)
@@ -162,7 +162,7 @@ func readLine(r io.Reader) answer {
 	return answer{err: errLongLine}
 }
 
-// confirm asks for a yes. Where nobody can be asked it says which flag means yes.
+// confirm asks for a yes. If nobody can be asked it says which flag means yes.
 func (a *app) confirm(ctx context.Context, question string) error {
 	line, err := a.askLine(ctx, question+" [y/N] ")
 	if err != nil {

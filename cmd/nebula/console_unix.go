@@ -69,16 +69,16 @@ func watchSignals(to chan os.Signal) (stop func()) {
 	return func() { signal.Stop(to) }
 }
 
-// obey does what a signal asks for and reports whether the question stands. A
-// process that stops leaves the terminal to the shell as it found it, and hides
-// again when it goes on.
+// obey does what a signal asks for and reports whether the question stays open.
+// A process that stops leaves the terminal to the shell as it found it, and
+// hides again when it goes on.
 func (c *console) obey(s os.Signal) bool {
 	hidden := c.hiding
 	switch s {
 	case unix.SIGTSTP:
 		c.showAgain()
 		// It stops as SIGTSTP would, which the runtime of Go does not give back
-		// once it was asked for: all threads, in a moment. Where nobody could
+		// once it was asked for: all threads, in a moment. If nobody could
 		// continue the process, the system does not stop it.
 		_ = unix.Kill(os.Getpid(), unix.SIGTTIN)
 		time.Sleep(20 * time.Millisecond)

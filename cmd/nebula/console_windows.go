@@ -51,8 +51,8 @@ func watchSignals(to chan os.Signal) (stop func()) {
 	return func() { signal.Stop(to) }
 }
 
-// obey reports whether the question stands, which it never does: no process is
-// stopped here.
+// obey reports whether the question stays open, which it never does: no process
+// is stopped here.
 func (c *console) obey(os.Signal) bool { return false }
 
 // discard throws away what was entered and not read. Whether there was

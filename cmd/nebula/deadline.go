@@ -15,7 +15,7 @@ type deadline struct {
 
 	mu      sync.Mutex
 	err     error
-	timer   *time.Timer // nil while there is no limit or the clock stands
+	timer   *time.Timer // nil while there is no limit or the clock is stopped
 	left    time.Duration
 	since   time.Time
 	limited bool

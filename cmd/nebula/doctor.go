@@ -129,7 +129,7 @@ func joinLines(text, line string) string {
 	return text + "\n" + line
 }
 
-// err returns nil where everything works.
+// err returns nil if everything works.
 func (x *examination) err() error {
 	if x.worst == "" {
 		return nil

@@ -158,7 +158,7 @@ func wantsJSON(args []string) bool {
 func flagError(cmd *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
-		// What stands there may be a passphrase, meant for another place.
+		// The argument may be a passphrase, meant for another place.
 		hint := "see: " + cmd.CommandPath() + " --help"
 		if invalid.GetFlag().Name == "passphrase" {
 			hint = "it takes no value: the passphrase comes from NEBULA_NEW_PASSPHRASE_FILE, NEBULA_NEW_PASSPHRASE or a hidden prompt"

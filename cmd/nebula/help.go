@@ -45,7 +45,7 @@ func useLine(cmd *cobra.Command) string {
 	return cmd.UseLine()
 }
 
-// flagUsages lists flags: what each does stands beside it, in as many lines as
+// flagUsages lists flags, each with what it does beside it, in as many lines as
 // it needs.
 func flagUsages(flags *pflag.FlagSet) string {
 	var names, texts []string

@@ -133,12 +133,13 @@ func during(op string, err error) error {
 	return &named
 }
 
-// memoryEnds is said where somebody may think that the store stays.
+// memoryEnds is the message if somebody may think that the store stays.
 const memoryEnds = "the provider memory ends with the process: nothing of it is there for the next command"
 
 func isMemory(s *config.Opened) bool { return s.Describe().Provider == "memory" }
 
-// endsWithProcess does not send anybody to init where that helps nothing.
+// endsWithProcess replaces the advice to run init, which does not help if the
+// store is in memory.
 func endsWithProcess(s *config.Opened, err error) error {
 	if !isMemory(s) || !errors.Is(err, nebula.ErrNotInitialised) {
 		return err

@@ -109,7 +109,7 @@ func (a *app) addKey(ctx context.Context, s *config.Opened, prepare newKey, labe
 	return addedJSON{Slot: slotOf(slot), KeyFile: key.File, Made: key.Made}, nil
 }
 
-// tellAdded says what whoever has the new key needs beside it.
+// tellAdded says what the owner of the new key needs beside it.
 func (a *app) tellAdded(ctx context.Context, s *config.Opened, slots []slotJSON) error {
 	info, err := s.Store.Keys(ctx)
 	if err != nil {

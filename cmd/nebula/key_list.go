@@ -66,7 +66,7 @@ func (a *app) keyList(ctx context.Context, verify bool) error {
 	})
 }
 
-// describeSlot tells what is known of a slot, and tries its key where that is
+// describeSlot tells what is known of a slot, and tries its key if that is
 // wanted and the configuration has it.
 func (a *app) describeSlot(ctx context.Context, s *config.Opened, info nebula.KeyInfo, slot nebula.Slot, verify bool) slotJSON {
 	note, noted := info.Notes[slot.ID]

@@ -101,8 +101,9 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 	})
 }
 
-// tellNewID says what has to be distributed after a rotation: whoever knows the
-// old key, and left, can make a keyring that a client accepts which names it.
+// tellNewID says what has to be distributed after a rotation: anyone who left,
+// and knows the old key, can make a keyring that names it and that a client
+// accepts.
 func (a *app) tellNewID(id nebula.KeyID) {
 	a.tell("where the id of the data key is configured, it is now: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String())
 }

@@ -185,8 +185,8 @@ func tagText(tags map[string]string) string {
 	return strings.Join(pairs, " ")
 }
 
-// unreadable returns an error where records that were read could not be: of
-// the kind that says most.
+// unreadable returns an error if some records could not be read, of the kind
+// that says most.
 func unreadable(entries []nebula.Entry) error { return unreadableOf("list", entries, len(entries)) }
 
 // unreadableOf says of how many records an operation could not read some.

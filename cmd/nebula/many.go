@@ -227,8 +227,8 @@ func (a *app) endOf(m *many, s summary) error {
 		Hint: "run it again for the rest"}
 }
 
-// warnOf tells each reason of failures once, and whom else it befell. The first
-// failure may be one that the caller tells.
+// warnOf reports each reason of failures once, with the other credentials that
+// failed for it. The caller may report the first failure itself.
 func (a *app) warnOf(s summary, firstIsTold bool) {
 	const most = 20 // reasons
 	var reasons []string

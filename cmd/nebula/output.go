@@ -20,7 +20,7 @@ const (
 	outputJSON = "json"
 )
 
-// print writes data: JSON of value where that is asked for, else what text writes.
+// print writes data: JSON of value if that is asked for, else what text writes.
 func (a *app) print(value any, text func(io.Writer) error) error {
 	if a.global.output == outputJSON {
 		return outputError(writeJSON(a.stdout, value))
@@ -55,7 +55,7 @@ func writeJSON(w io.Writer, value any) error {
 }
 
 // escapeJSON returns JSON that means the same and holds nothing hostile. Such
-// characters can only stand in its strings.
+// characters can occur only in its strings.
 func escapeJSON(text []byte) []byte {
 	if !bytes.ContainsFunc(text, isHostile) {
 		return text
@@ -113,7 +113,7 @@ func escapeLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// table writes rows in columns; the first one is the head. Where a row would not
+// table writes rows in columns; the first one is the head. If a row does not
 // fit the terminal, each is written as lines: its first cell, then the others
 // with the names of their columns.
 func (a *app) table(w io.Writer, rows [][]string) error {
@@ -162,7 +162,7 @@ func writeBlocks(w io.Writer, rows [][]string) error {
 	return nil
 }
 
-// tell says something on standard error, a line or some.
+// tell writes one or more lines to standard error.
 func (a *app) tell(text string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		fmt.Fprintf(a.stderr, "nebula: %s\n", escape(line))
@@ -187,7 +187,7 @@ const (
 	yellow = "33"
 )
 
-// paint colours text for standard error, if that is a terminal where colour is
+// paint colours text for standard error, if that is a terminal and colour is
 // wanted.
 func (a *app) paint(colour, text string) string { return a.colour(a.stderrIsTerminal, colour, text) }
 

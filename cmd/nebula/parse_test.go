@@ -153,7 +153,7 @@ func TestDeadlineOfAParent(t *testing.T) {
 	}
 }
 
-// Only where the backend is slow, and nobody said how long.
+// Only if the backend is slow, and nobody set a limit.
 func TestAllowSlowStore(t *testing.T) {
 	for _, test := range []struct{ slow, said, longer bool }{{true, false, true}, {true, true, false}, {false, false, false}} {
 		a := &app{clock: newDeadline(t.Context(), time.Hour)}

@@ -32,7 +32,7 @@ func (p *progress) set(n int) {
 	}
 }
 
-// end clears the line, so that what is said next begins on it.
+// end clears the line, so that the next message begins on it.
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Clear()

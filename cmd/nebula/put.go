@@ -23,7 +23,7 @@ const valueHint = "a value comes from standard input, a file or a hidden prompt:
 	"  pass show github | nebula put github_token --trim\n" +
 	"  nebula put github_token --file token.txt"
 
-// maxValue bounds what is read where the provider names no limit.
+// maxValue bounds what is read if the provider names no limit.
 const maxValue = 16 << 20
 
 type putOptions struct {
@@ -231,8 +231,8 @@ func unreadableFile(path string, err error) error {
 
 var errTooMuch = errors.New("more than can be stored")
 
-// within returns what read does, or the end of the context where that comes
-// first: a pipe, and the opening of one, may wait for ever.
+// within returns what read does, or the end of the context if that comes first:
+// a pipe, and the opening of one, may wait for ever.
 func within(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		value []byte

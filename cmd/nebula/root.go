@@ -111,8 +111,8 @@ func (a *app) addCommands(root *cobra.Command) {
 	)
 }
 
-// before takes the flags that hold for every command, and what stands in their
-// place in the environment.
+// before applies the flags that hold for every command, and the environment
+// variables that replace them.
 func (a *app) before(cmd *cobra.Command, _ []string) error {
 	fallback := func(flag, variable string, value *string) (set bool) {
 		if cmd.Flags().Changed(flag) {
@@ -165,8 +165,8 @@ func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error
 	return nil
 }
 
-// allowSlowStore gives a put more time where storing after a deletion has to
-// wait for the backend.
+// allowSlowStore gives a put more time if storing after a deletion has to wait
+// for the backend.
 func (a *app) allowSlowStore(d nebula.Description) {
 	if d.SlowStore && !a.global.limitIsOn {
 		a.global.limit = slowTimeout

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			}
 			main()
 		},
-		// child prints its environment, and a passphrase where it is told to.
+		// child prints its environment, and a passphrase if it is told to.
 		"child": func() {
 			for _, entry := range os.Environ() {
 				os.Stderr.WriteString("env " + entry + "\n")

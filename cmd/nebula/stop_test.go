@@ -64,8 +64,8 @@ func TestStopAtThePrompt(t *testing.T) {
 	p.leave(0)
 }
 
-// Where nobody could continue it, the system does not stop a process: the
-// prompt stays hidden.
+// If nobody could continue it, the system does not stop a process: the prompt
+// stays hidden.
 func TestStopWithoutAShell(t *testing.T) {
 	p := sit(t, home(t), nil, "put", "token")
 	p.await("Value of token")

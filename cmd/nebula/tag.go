@@ -11,7 +11,7 @@ import (
 )
 
 type tagOptions struct {
-	id       nebula.ID // "" where they are selected
+	id       nebula.ID // "" if they are selected
 	selected selection
 	set      map[string]string
 	remove   []string

@@ -158,7 +158,7 @@ func TestValueAtThePrompt(t *testing.T) {
 }
 
 // A key of several lines that is pasted at the prompt: nothing is stored, and
-// the rest does not reach whoever reads the terminal next.
+// the rest does not reach the next reader of the terminal.
 func TestSeveralLinesAtThePrompt(t *testing.T) {
 	env := home(t)
 	for _, paste := range []string{"-----BEGIN KEY-----\nline two\nline three\n", "line one\nline two"} {
@@ -206,8 +206,8 @@ func TestEmptyValueAtThePrompt(t *testing.T) {
 	}
 }
 
-// A line that a program ended with a newline gets a warning where a person
-// looks; --trim cuts it.
+// A line that a program ended with a newline gets a warning if standard error
+// is a terminal; --trim cuts it.
 func TestPipedNewline(t *testing.T) {
 	env := home(t)
 	pipe := func(text string) func(*exec.Cmd) {
@@ -254,7 +254,7 @@ func TestTwoValuesThatDiffer(t *testing.T) {
 }
 
 // The passphrase is asked for on the terminal while the value comes from a
-// pipe; the clock stands while a person thinks.
+// pipe; the clock stops while a person thinks.
 func TestPassphraseBesideAPipe(t *testing.T) {
 	env := home(t)
 	p := sit(t, env, nil, "init", "--passphrase")
@@ -475,7 +475,7 @@ func TestCommandIsHardened(t *testing.T) {
 	}
 	p := sit(t, home(t), nil, "put", "token")
 	p.await("hidden")
-	// /proc belongs to root where a process is not dumpable.
+	// /proc belongs to root if a process is not dumpable.
 	limits, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "limits"))
 	if err == nil && !regexp.MustCompile(`Max core file size +0 +0`).Match(limits) {
 		t.Errorf("a core can be left:\n%s", limits)

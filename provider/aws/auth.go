@@ -39,8 +39,8 @@ type session struct {
 	identity aws.Credentials
 }
 
-// connect finds region and credentials. It makes calls only where a method of
-// getting them needs some.
+// connect finds region and credentials. It makes calls only if a method of
+// getting credentials needs them.
 func (d *driver) connect(ctx context.Context) (*session, error) {
 	sdk, err := d.loadConfig(ctx)
 	if err != nil {
@@ -95,8 +95,8 @@ func (d *driver) loadConfig(ctx context.Context) (aws.Config, error) {
 	return sdk, nil
 }
 
-// httpClient returns a client with our limits. It trusts whom the SDK does, with
-// AWS_CA_BUNDLE or the profile's ca_bundle.
+// httpClient returns a client with our limits. It trusts the same authorities
+// as the SDK, with AWS_CA_BUNDLE or the profile's ca_bundle.
 func (d *driver) httpClient(sdk aws.Config) *http.Client {
 	o := httpx.Options{Transport: d.config.Transport, MaxBody: maxAnswer, Total: 2 * d.config.Timeout}
 	if built, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {

@@ -92,8 +92,8 @@ func TestNoProfile(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig, `no profile "nowhere"`)
 }
 
-// Off AWS, whatever stands at the address of the instance's metadata, it is
-// said within about two seconds where credentials were looked for.
+// Off AWS, the failure names within about two seconds where credentials were
+// looked for, whatever answers at the address of the instance's metadata.
 func TestNoCredentials(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -18,9 +18,10 @@ import (
 // maxSkew is how far AWS lets the time of a request be off.
 const maxSkew = 5 * time.Minute
 
-// Check tells who asks and where, and tries each permission on a secret that is
-// not there: IAM decides before AWS looks for it. It makes twelve calls and
-// changes nothing. CreateSecret cannot be tried so, nor the use of the KMS key.
+// Check reports the identity and the server, and tries each permission on a
+// secret that does not exist: IAM decides before AWS looks for it. It makes
+// twelve calls and changes nothing. Neither CreateSecret nor the use of the KMS
+// key can be tried that way.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
 	s := d.session.Load()
@@ -84,7 +85,7 @@ type need struct {
 }
 
 // needs returns the actions that operations take, on a secret whose random name
-// nobody has.
+// nobody uses.
 func (d *driver) needs() []need {
 	client, id := d.client(), d.config.SecretPrefix+"nebula_check_"+newToken(uuidRandom)
 	token, value, stage, size, days := newToken(uuidRandom), "-", stagePending, int32(1), int64(d.config.RecoveryWindowDays)

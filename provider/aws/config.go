@@ -45,8 +45,8 @@ type Config struct {
 	// RecoveryWindowDays is how long a deleted secret can be restored, 7 to 30.
 	RecoveryWindowDays int `toml:"recovery_window_days"`
 
-	// DefaultTags are on every secret, beside those of its credential, which
-	// come first if both have the same key.
+	// DefaultTags are put on every secret. If its credential has a tag with the
+	// same key, that one is kept instead.
 	DefaultTags map[string]string `toml:"default_tags"`
 
 	Retry provider.RetryPolicy `toml:"retry"`
@@ -65,7 +65,7 @@ const (
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
-// All that is left open, the SDK looks up in the process's own.
+// The SDK still reads the settings that are left open from the process's own.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{
 		Region:             getenv("AWS_REGION"),

@@ -9,9 +9,10 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// contents warns of what the first page of the list shows: credentials whose tags
-// others took away, what cannot be told, and secrets of others below the prefix.
-// It makes a call, and one more for each 20 secrets without a tag of Nebula's.
+// contents warns of what the first page of the list shows: credentials whose
+// tags others removed, secrets that cannot be identified, and secrets of others
+// below the prefix. It makes a call, and one more for each 20 secrets without a
+// tag of Nebula's.
 func (x *examination) contents(ctx context.Context) {
 	const check = "tags"
 	list := x.d.List(nebula.Filter{}).(*pages)

@@ -42,8 +42,8 @@ type sourceError struct {
 	err   error
 }
 
-// Error leaves out what a program printed, as Unwrap does: credentials may be among
-// it.
+// Error leaves out what a program printed, and so does Unwrap: it may contain
+// credentials.
 func (e *sourceError) Error() string {
 	if e.ofProcess() {
 		return "get AWS credentials: the credential_process failed"

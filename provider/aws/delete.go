@@ -12,8 +12,8 @@ import (
 )
 
 // Delete implements [provider.Driver]: it schedules the deletion for the end of
-// the recovery window. It makes two calls, of which one looks whether the secret
-// is one of ours, and of which version.
+// the recovery window. It makes two calls: the first checks that the secret is
+// one of ours, and its version.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
 	var seen refusals
 	existed, err := d.remove(ctx, name, condition, &seen)
@@ -91,7 +91,7 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 }
 
 // restoreLive is for a credential that is not deleted. If it has lost its tags,
-// those are what is restored.
+// they are restored.
 func (d *driver) restoreLive(ctx context.Context, name nebula.Name, s secret, claim claim) error {
 	if claim == unclaimed {
 		return d.mend(ctx, name, s)
@@ -112,14 +112,14 @@ const (
 	// maxPurge is how long a purge waits if the caller has no deadline. A forced
 	// deletion takes about 5 s.
 	maxPurge = time.Minute
-	// minPoll and maxPoll are the first and the longest time between two looks
-	// whether a secret is gone.
+	// minPoll and maxPoll are the first and the longest pause between two
+	// checks whether a secret is gone.
 	minPoll = 100 * time.Millisecond
 	maxPoll = time.Second
 )
 
 // Purge implements [nebula.Purger]: it deletes the secret without a recovery
-// window, and looks until it is gone, for a minute at most.
+// window, and waits until it is gone, for a minute at most.
 func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
 	s, err := d.describe(ctx, name)
 	switch {

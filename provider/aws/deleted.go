@@ -63,8 +63,8 @@ func (w *write) awaitGone(ctx context.Context) error {
 	return movedError{provider.NotFound()}
 }
 
-// overDeleted writes over a deleted secret. AWS lets nobody write to one: it is
-// restored first. Whose it is, if no tag says so, can be told only then.
+// overDeleted writes over a deleted secret. AWS refuses writes to one, so it is
+// restored first. If no tag tells whose it is, only the restored value does.
 func (w *write) overDeleted(ctx context.Context, s secret) error {
 	claim := s.claim(w.d.config.SecretPrefix, w.name)
 	if claim == claimedElsewhere {

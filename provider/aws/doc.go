@@ -1,10 +1,10 @@
 // Package aws keeps records in AWS Secrets Manager.
 //
-// # What stands where
+// # What is stored where
 //
 // A credential is the secret PREFIX + ID, the keyring PREFIX + ".keyring". The
 // record is the secret string. AWS takes every character of an id and tells
-// upper from lower case, so ids stand there as they are.
+// upper from lower case, so ids are used as they are.
 //
 // Tags of a credential are tags of the secret, one to one if AWS takes their
 // characters and escaped if it does not. The tag "nebula=" holds the times
@@ -20,15 +20,15 @@
 //
 // # What is promised
 //
-// A version is AWS's version id, which is chosen here, for each write anew: AWS
-// does a write that is repeated under the same id once. It ends with what stands for
-// the version that it replaces, so that a repetition can tell whether the write was
-// done, whoever wrote since. [nebula.IfAbsent] is a
-// CreateSecret, which AWS refuses if there is one. For [nebula.IfVersion] the
-// version is added under the stage NEBULA_PENDING, which all writers share, and
-// AWSCURRENT moved to it from the version that was expected, which AWS refuses if
-// that is not the current one. A failure of such a write carries how long to wait
-// before the next attempt.
+// A version is AWS's version id, which is chosen here, a new one for each
+// write: AWS carries out a write once, even if it is repeated under the same
+// id. The id ends with a link to the version that it replaces, so that a
+// repetition can tell whether the write was done, even if others wrote since.
+// [nebula.IfAbsent] is a CreateSecret, which AWS refuses if there is one. For
+// [nebula.IfVersion] the version is added under the stage NEBULA_PENDING, which
+// all writers share, and AWSCURRENT is moved to it from the expected version.
+// AWS refuses the move if that version is not the current one. A failure of
+// such a write carries how long to wait before the next attempt.
 //
 // Delete schedules a deletion at the end of the recovery window, Restore undoes
 // it, Purge deletes at once and waits until the name is free. A condition of a
@@ -40,11 +40,11 @@
 // tags of before until the next write, which sees by the version's id that tags
 // were to change; the record has its own, which are right.
 //
-// Storing over a deleted credential restores it first: AWS refuses to write to a
-// deleted secret. Until the write that follows, the old value can be read again.
-// If that write fails the secret is deleted again, unless somebody wrote to it
-// meanwhile. IfAbsent there asks that the old version is still the current one:
-// who restores it in that very moment is overwritten.
+// Storing over a deleted credential restores it first: AWS refuses to write to
+// a deleted secret. Until the write that follows, the old value can be read
+// again. If that write fails the secret is deleted again, unless somebody wrote
+// to it meanwhile. IfAbsent then requires that the old version is still the
+// current one: anyone who restores it at that very moment is overwritten.
 //
 // A conditional write that loses against another one leaves its record among the
 // old versions. One that is killed leaves it under NEBULA_PENDING; History does not

@@ -145,7 +145,8 @@ func (d *driver) explainCode(c call) *nebula.Error {
 	return explainUnavailable(c)
 }
 
-// explainSignature is for who asks, rather than for what; else it returns nil.
+// explainSignature explains refusals of the identity, not of the action; else
+// it returns nil.
 func explainSignature(c call) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated}
 	switch c.api.ErrorCode() {
@@ -187,8 +188,8 @@ func isThrottle(code string) bool {
 	return false
 }
 
-// explainUnavailable is for what may pass, and for all that is not known. The
-// text of unknown codes is not shown: a server may put anything there.
+// explainUnavailable is for failures that may pass, and for unknown codes.
+// Their text is not shown: a server may put anything there.
 func explainUnavailable(c call) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("the server answered with status %d", c.status)}
 	switch code := c.api.ErrorCode(); {

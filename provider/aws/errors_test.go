@@ -92,7 +92,7 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
-// The quota of versions is named where it is met, and what to do.
+// A failure at the quota of versions names the quota, and what to do.
 func TestQuotas(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

@@ -78,8 +78,8 @@ func TestDeadConnection(t *testing.T) {
 	}
 }
 
-// A change that was given up arrives after later ones that were acknowledged. Those
-// stand.
+// A change that was given up arrives after later ones that were acknowledged.
+// The later ones are kept.
 func TestLateChanges(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	c, proxy := faulty(t, s)

@@ -9,17 +9,17 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Whether a version was ever the current one, AWS does not tell once two others were
-// after it. So the id of a version that was written on a condition ends with what
-// stands for the version before it: whoever has to know whether a write was done
-// whose answer was lost, goes back from the current version.
+// AWS does not tell whether a version was ever the current one once two others
+// came after it. So the id of a version that was written on a condition ends
+// with a link to the version before it. Going back from the current version
+// shows whether a write was done whose answer was lost.
 
 // linkLength is that of a link, in characters: 48 bits in hex, the last group of a
 // UUID.
 const linkLength = 12
 
-// linkTo returns what stands for a version in the ids of those that replace it.
-// That of "" is for versions that nothing was before.
+// linkTo returns the link to a version, for the ids of those that replace it.
+// That of "" is for versions without a predecessor.
 func linkTo(version string) string {
 	sum := sha256.Sum256([]byte(version))
 	return hex.EncodeToString(sum[:linkLength/2])

@@ -70,7 +70,7 @@ func TestOvertakenTwice(t *testing.T) {
 	}
 }
 
-// If others wrote without a condition, it cannot be told, and is said to be unclear.
+// If others wrote without a condition, the outcome is reported as unclear.
 func TestOvertakenUnknown(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

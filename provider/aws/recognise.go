@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Whose a secret is below the prefix, its tag says, and the record itself if
-// others took the tag away: tag policies and backup tools do.
+// The tag of a secret below the prefix says whose it is, and so does the record
+// itself if others removed the tag: tag policies and backup tools do.
 
 // claim is what the reserved tag says of whose a secret is.
 type claim int
@@ -57,8 +57,8 @@ func isOtherSplit(secret, place string) bool {
 // placeLength is that of a place: 48 bits in base64.
 const placeLength = 8
 
-// placeOf returns what stands for a prefix and an id in the reserved tag. Where a
-// secret's name is cut into the two, the name alone does not tell: the secret
+// placeOf returns the mark of a prefix and an id in the reserved tag. A
+// secret's name alone does not tell where the prefix ends: the secret
 // "p/team-x" may be "x" below "p/team-", or "team-x" below "p/".
 func placeOf(prefix, id string) string {
 	sum := sha256.Sum256([]byte(prefix + " " + id))

@@ -195,8 +195,8 @@ func TestDoubtfulSecretsAreListed(t *testing.T) {
 	}
 }
 
-// A plain secret of somebody else below the prefix is said to be one, and not to
-// be a damaged record.
+// A plain secret of somebody else below the prefix is reported as one, and not
+// as a damaged record.
 func TestPlainSecrets(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

@@ -123,12 +123,13 @@ func (w *write) settleMove(ctx context.Context, expected string, refused error) 
 }
 
 const (
-	// pauseShare is how many times the time that a write takes each of those that
-	// lost has for itself. With 4, 16 writers at once write about 33 versions.
+	// pauseShare is how much of the pause each writer that lost has for itself,
+	// in durations of one write. With 4, 16 writers at once write about 33
+	// versions.
 	pauseShare = 4
-	// guessedRivals is how many others there are taken to be if AWS does not tell.
+	// guessedRivals is the number of rivals to assume if AWS does not tell.
 	guessedRivals = 4
-	// rivalSpan is within how many times that time others count as rivals.
+	// rivalSpan is how long others count as rivals, in durations of one write.
 	rivalSpan = 10
 	// maxPauseAfterLoss bounds the pause.
 	maxPauseAfterLoss = 10 * time.Second

@@ -54,7 +54,7 @@ func (d *driver) ofForeign(ctx context.Context, name nebula.Name, err error) err
 	return err
 }
 
-// record reads what is stored in a secret.
+// record decodes the record that a secret holds.
 func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 	if version == nil {
 		return nebula.Record{}, errForeignAnswer()
@@ -69,9 +69,9 @@ func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: nebula.Version(*version)}, nil
 }
 
-// ofDeleted returns what it means that AWS refused to act on a secret in the
-// state that it is in. Of the causes a deletion is asked for: there is no code
-// of its own for it. If the secret is not deleted, or no longer, that is an
+// ofDeleted returns what it means that AWS refused to act on a secret because
+// of its state. AWS has no code of its own for a deleted secret, so a read
+// finds that out. If the secret is not deleted, or no longer, the result is
 // errMoved.
 func (d *driver) ofDeleted(ctx context.Context, name nebula.Name, err error, seen *refusals) error {
 	if !hasCode(err, codeInvalidRequest) {
@@ -173,8 +173,8 @@ const (
 // ending reports whether the secret is being deleted for good at this moment,
 // rather than at the end of a recovery window. The date of a forced deletion is
 // that of the request. A scheduled one has the end of the window; AWS's
-// documentation allows to read that it has the date of the request too, so a
-// secret that is still there after a while counts as scheduled.
+// documentation can also be read to mean the date of the request, so a secret
+// that still exists after a while counts as scheduled.
 func (s secret) ending() bool {
 	if s.live() || s.deleted.After(s.now.Add(shortOfWindow)) {
 		return false

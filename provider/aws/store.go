@@ -37,8 +37,8 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return nebula.Version(w.token), nil
 }
 
-// hasTagsOf reports whether the secret can be taken to have the tags of the
-// previous record, so that nobody has to ask.
+// hasTagsOf reports whether the secret can be assumed to have the tags of the
+// previous record, so that they need not be read.
 func (d *driver) hasTagsOf(name nebula.Name, o nebula.StoreOptions) bool {
 	if _, unsure := d.writes.unsure.Get(name); o.Previous == nil || unsure {
 		return false
@@ -91,8 +91,8 @@ const (
 )
 
 // inTurn is run. Conditional writes of this process take turns. If another one
-// just ended, the version is likely to be another: that is asked for first, since
-// a write that loses leaves a version.
+// just ended, the version has probably changed: it is read first, since a write
+// that loses leaves a version.
 func (w *write) inTurn(ctx context.Context) error {
 	if _, conditional := w.condition.Version(); conditional {
 		waited, done, err := w.d.turns.take(ctx, w.name)
@@ -186,8 +186,8 @@ func (w *write) choose(current map[string]string, predecessor *string) {
 	}
 }
 
-// asMoved returns errMoved if the state of the secret is in the way: it was
-// deleted or purged since it was asked for. Whether that is so, the next round
+// asMoved returns errMoved if the state of the secret may prevent the write:
+// the secret may have been deleted or purged since it was read. The next round
 // finds out.
 func asMoved(err error) error {
 	if isMissing(err) || hasCode(err, codeInvalidRequest) || hasCode(err, codeExists) {

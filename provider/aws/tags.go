@@ -134,7 +134,8 @@ type listed struct {
 	scope, createdBy string
 	own              string // marks of the keys of the credential's own tags, one after the other
 
-	// place stands for prefix and id: see placeOf. "" in tags of earlier releases.
+	// place is the mark of prefix and id: see placeOf. "" in tags of earlier
+	// releases.
 	place string
 }
 
@@ -142,7 +143,7 @@ type listed struct {
 // one of Nebula's by a mark of this length.
 const markLength = 3
 
-// markOf returns what stands for a key among the marks.
+// markOf returns the mark of a key.
 func markOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return base64.RawURLEncoding.EncodeToString(sum[:3])[:markLength]
@@ -248,7 +249,7 @@ func isTagRune(r rune) bool {
 
 func isEscapedRune(r rune) bool { return r != '=' && isTagRune(r) }
 
-// isFieldRune is for what stands between two slashes.
+// isFieldRune reports what may occur in a field between two slashes.
 func isFieldRune(r rune) bool { return r != ' ' && r != '/' && isEscapedRune(r) }
 
 func escape(s string, plain func(rune) bool) string {

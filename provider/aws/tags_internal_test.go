@@ -73,8 +73,8 @@ func TestTagChanges(t *testing.T) {
 	}
 }
 
-// Whatever stands in tags, reading them does not fail otherwise than by saying
-// so, and what is read is what would be written.
+// Whatever tags contain, reading them fails only by saying so, and what is read
+// is what would be written.
 func FuzzTags(f *testing.F) {
 	seeds := 0
 	for _, text := range []string{"@2026-01-02T03:04:05.000006Z/90/scope/author/abc", "@2026-01-02T03:04:05Z/0///", "", "=41", "=zz", "=20a", "plain", "===", "=e=CC=81"} {

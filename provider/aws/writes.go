@@ -84,9 +84,10 @@ func (w *writes) wereTagged(name nebula.Name, version string) {
 	w.unsure.Forget(name)
 }
 
-// The ids of versions are UUIDs, random ones as AWS makes them. Those of versions
-// that change tags are of version 8, which is for own purposes: a later write
-// sees by them that a step may be missing, without a call. How they end, see linkTo.
+// The ids of versions are UUIDs, random ones as AWS makes them. Those of
+// versions that change tags have the UUID version 8, which is for custom use:
+// it shows a later write, without a call, that a step may be missing. For how
+// they end, see linkTo.
 const (
 	uuidRandom = 4
 	uuidTags   = 8

@@ -45,11 +45,11 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	return err
 }
 
-// errRestored says that an earlier attempt did it.
+// errRestored reports that an earlier attempt restored the credential.
 var errRestored = errors.New("restored already")
 
-// findDeleted waits until a deletion can be seen. What it finds has our tags, or
-// no tags of anybody's.
+// findDeleted waits until a deletion is visible. The secret that it returns has
+// our tags, or nobody's.
 func (d *driver) findDeleted(ctx context.Context, name nebula.Name) (deleted secret, err error) {
 	until := d.clock.Now().Add(unseen)
 	err = d.settled(ctx, func(ctx context.Context) error {
@@ -106,8 +106,8 @@ type purge struct {
 	name    nebula.Name
 	existed bool
 
-	// From its deletion on until it can be seen, a secret looks as if there
-	// were none.
+	// After the deletion, until Key Vault shows it, the secret seems not to
+	// exist.
 	deleted bool
 	until   time.Time
 }
@@ -130,8 +130,8 @@ func (p *purge) try(ctx context.Context) error {
 	return err
 }
 
-// remove deletes what stands there, and looks at what is deleted already.
-// Neither may be of others, or protected.
+// remove deletes the secret, or reads the deleted one if there is no other. It
+// fails if the secret belongs to others or is protected from purges.
 func (p *purge) remove(ctx context.Context) error {
 	d := p.driver
 	s, err := inOrder(ctx, d, p.name, func(ctx context.Context) (secret, error) { return d.look(ctx, p.name) })
@@ -189,8 +189,8 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 	return order(versions, current.version), nil
 }
 
-// versions lists the versions of a secret, page after page. It is empty where
-// there is no such secret.
+// versions lists the versions of a secret, page after page. The list is empty
+// if there is no such secret.
 func (d *driver) versions(ctx context.Context, secret string) ([]*azsecrets.SecretProperties, error) {
 	pager := d.client.NewListSecretPropertiesVersionsPager(secret, nil)
 	var all []*azsecrets.SecretProperties

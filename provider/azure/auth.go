@@ -39,7 +39,7 @@ type authenticator struct {
 	client *http.Client // with that transport
 	warn   func(message string)
 
-	// Getting a token belongs to all that wait for it, and ends with running.
+	// All that wait for a token share one request. It ends with running.
 	running context.Context
 	stop    context.CancelFunc
 	flight  singleflight.Group
@@ -49,7 +49,7 @@ type authenticator struct {
 	tenant  string // of the vault, as it said; for developer tools
 }
 
-// token is one that was given, and its life by our clock.
+// token is a token as it was issued, with its life by our clock.
 type token struct {
 	text             string
 	refresh, expires time.Time
@@ -93,13 +93,13 @@ func (a *authenticator) postpone(of token, until time.Time) {
 	}
 }
 
-// fetch gets a token, or waits for the one that is being got.
+// fetch gets a token, or waits for the request that is under way.
 func (a *authenticator) fetch(ctx context.Context, refused string) (string, error) {
 	for range 2 {
 		result := a.flight.DoChan("", func() (any, error) { return a.fly(refused) })
 		select {
 		case r := <-result:
-			// A caller that joined the flight of another may get what was refused here.
+			// A request that was under way already may bring the refused token.
 			if text, _ := r.Val.(string); r.Err != nil || text != refused {
 				return text, r.Err
 			}
@@ -127,7 +127,7 @@ func (a *authenticator) fly(refused string) (string, error) {
 // close ends what is under way, and forgets the token.
 func (a *authenticator) close() {
 	a.stop()
-	_, _, _ = a.flight.Do("", func() (any, error) { return "", nil }) // waits for the one that flies
+	_, _, _ = a.flight.Do("", func() (any, error) { return "", nil }) // waits for the request under way
 	a.hold(token{})
 	a.client.CloseIdleConnections()
 }

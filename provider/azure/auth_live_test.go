@@ -183,8 +183,8 @@ func (r *rig) reached(t *testing.T, host string) {
 	}
 }
 
-// Where there is no managed identity, nothing answers at its address: that is
-// found out by not getting a connection.
+// If there is no managed identity, nothing answers at its address: the
+// connection attempt shows that.
 func TestLiveNoManagedIdentity(t *testing.T) {
 	if azure.ReachLimit > time.Second {
 		t.Errorf("connecting may take %v: with what comes after, it is to be within 2 s", azure.ReachLimit)
@@ -337,7 +337,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// tokenAnswer is what the login says to whom it gives a token.
+// tokenAnswer is the login's answer with a token.
 func tokenAnswer(r *http.Request, token string) *http.Response {
 	body := fmt.Sprintf(`{"token_type":"Bearer","expires_in":3600,"ext_expires_in":3600,"access_token":%q}`, token)
 	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// challenge is what a vault says to whom it does not know.
+// challenge is a vault's answer to a request without a token that it accepts.
 type challenge struct {
 	login, tenant string // of authorization="https://LOGIN/TENANT"
 	resource      string

@@ -10,7 +10,7 @@ import (
 )
 
 // A write whose caller went away is still under way. The next one of that name
-// is sent when it has ended: the newer value is the one that stands.
+// is sent when it has ended: the newer value is the one that is kept.
 func TestLiveChangesKeepTheirOrder(t *testing.T) {
 	r := newRig(t)
 	p := r.open(t, r.principal())

@@ -41,7 +41,7 @@ type examination struct {
 	provider.Findings
 }
 
-// identity examines whether there is a token to be had.
+// identity checks that a token can be obtained.
 func (x *examination) identity(ctx context.Context) bool {
 	const check = "identity"
 	if _, err := x.driver.auth.bearer(ctx, ""); err != nil {
@@ -173,7 +173,7 @@ func (x *examination) permissions(ctx context.Context, listed error) {
 	}
 }
 
-// contents warns of what the first page of the list shows to be in the way.
+// contents warns of problems that the first page of the list shows.
 func (x *examination) contents(ctx context.Context, items []*azsecrets.SecretProperties) {
 	var c contents
 	for _, item := range items {
@@ -196,7 +196,7 @@ func (x *examination) contents(ctx context.Context, items []*azsecrets.SecretPro
 	}
 }
 
-// contents are names of secrets, by what is to be said of them.
+// contents are names of secrets, grouped by problem.
 type contents struct {
 	foreign, stripped, disabled []string
 	protected                   bool

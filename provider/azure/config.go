@@ -65,7 +65,7 @@ type Config struct {
 	unread []string
 }
 
-// Credential says who asks.
+// Credential is the identity that tokens are requested for.
 type Credential struct {
 	// Type is managed_identity, service_principal, developer_tools (the login
 	// of "az login" or "azd auth login") or workload_identity.

@@ -292,7 +292,8 @@ func TestLiveListCalls(t *testing.T) {
 			}
 		}
 	}
-	// The two that stand where records would, without tags that say so, are read.
+	// The two that are stored where records belong, without tags that say so,
+	// are read.
 	if ids, calls := list(); len(ids) != 60 || calls != 3+2 {
 		t.Errorf("%d are listed in %d calls, want 60 in 5", len(ids), calls)
 	}

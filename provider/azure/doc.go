@@ -1,6 +1,6 @@
 // Package azure keeps records in Azure Key Vault, as secrets.
 //
-// # What stands where
+// # What is stored where
 //
 // A credential is the secret PREFIX and its id, in which a-z and 0-9 stand for
 // themselves and any other character is a hyphen and two hex digits: Key Vault
@@ -15,12 +15,13 @@
 //
 // # Secrets of others
 //
-// A secret is ours if its tag names the id that stands there. Without such a
-// tag it is ours if its value is a record: others may have taken the tags away,
-// and the next write puts them back. What belongs to a certificate, and what is
-// tagged as another store's, is not ours. It is not listed, and refused by
-// everything else: a write or a deletion reads first, unless its caller or this
-// driver read or wrote that name a moment ago. Tags of others stay.
+// A secret is ours if its tag names an id whose record belongs under that name.
+// Without such a tag it is ours if its value is a record: others may have
+// removed the tags, and the next write puts them back. A secret that belongs to
+// a certificate, or is tagged as another store's, is not ours. It is not
+// listed, and everything else refuses it: a write or a deletion reads first,
+// unless its caller or this driver read or wrote that name a moment ago. Tags
+// of others stay.
 //
 // # What is not atomic
 //

@@ -69,9 +69,9 @@ func (d *driver) explain(err error) *nebula.Error {
 func (d *driver) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	switch code := r.StatusCode; {
 	case code == http.StatusBadRequest:
-		return &nebula.Error{Kind: nebula.ErrInternal, Message: "Key Vault refused the request (status 400" + said(r) + ")"}
+		return &nebula.Error{Kind: nebula.ErrInternal, Message: "Key Vault refused the request (status 400" + codeSuffix(r) + ")"}
 	case code == http.StatusUnauthorized:
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token (status 401" + said(r) + ")",
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token (status 401" + codeSuffix(r) + ")",
 			Hint: d.identityHint()}
 	case code == http.StatusForbidden:
 		return d.explainDenied(r)
@@ -192,9 +192,9 @@ func parseInnerCode(body []byte) string {
 	return answer.Error.Inner.Code
 }
 
-// said returns the code of an error if it is a known one: what a server says is
-// not repeated otherwise.
-func said(r *azcore.ResponseError) string {
+// codeSuffix returns the code of an error if it is a known one. Other text of a
+// server is not repeated.
+func codeSuffix(r *azcore.ResponseError) string {
 	if slices.Contains([]string{"BadParameter", "Unauthorized", "Throttled", "Forbidden", "Conflict"}, r.ErrorCode) {
 		return ", " + r.ErrorCode
 	}
@@ -242,7 +242,8 @@ func errUncertain() *nebula.Error {
 		Hint: "if it is yours, store it again first: nebula put"}
 }
 
-// errUntold is for a secret that stands where a record would, without our tags.
+// errUntold explains why a secret without our tags, stored where a record
+// belongs, could not be read.
 func (d *driver) errUntold(err error) error {
 	e := *d.explain(err)
 	e.Message += "; without the tags of nebula, only its value tells whether it is a record"

@@ -93,7 +93,7 @@ func TestLiveStatesWithFaults(t *testing.T) {
 }
 
 // A change that was given up is still under way. What is asked for next comes
-// after it: what was acknowledged last is what stands.
+// after it: what was acknowledged last is what is stored.
 func TestLiveLateChanges(t *testing.T) {
 	for what, c := range map[string]struct {
 		late    azureserver.Operation

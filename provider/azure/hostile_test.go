@@ -218,7 +218,7 @@ func causes(err error) []error {
 }
 
 // Throttling is met by the attempts of the policy; a wish for a pause is
-// obeyed, or the call fails at once where it is too long.
+// obeyed, or the call fails at once if it is too long.
 func TestLiveThrottled(t *testing.T) {
 	for _, c := range []struct {
 		after    string
@@ -279,7 +279,7 @@ func TestFirstCall(t *testing.T) {
 }
 
 // Connections break under load, before and after the server did its work. Each
-// write that was acknowledged stands, as one version.
+// write that was acknowledged is stored, as one version.
 func TestLiveOutage(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
@@ -329,7 +329,7 @@ func TestLiveOutage(t *testing.T) {
 }
 
 // Of two writers with the same condition one is refused, unless they write at
-// the very same time: then, too, the record that stands is whole.
+// the very same time: even then, the record that is stored is whole.
 func TestLiveTwoWriters(t *testing.T) {
 	r := newRig(t)
 	one, other := r.open(t, r.principal()), r.open(t, r.principal())

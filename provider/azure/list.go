@@ -18,10 +18,11 @@ import (
 // maxReads is how many secrets are read at once to see what they are.
 const maxReads = 8
 
-// List implements [provider.Driver]. It makes a call for each 25 secrets of the
-// whole vault, whosever they are: Key Vault has no filter. Tags are in the
-// answer, so that no filter costs more. What stands where a record would, and
-// has no tags that say so, is read to see whether others took them away.
+// List implements [provider.Driver]. It makes one call for each 25 secrets of
+// the whole vault, those of others included: Key Vault has no filter. The
+// answers include the tags, so no filter costs more. A secret that is stored
+// where a record belongs, without tags that say so, is read to see whether
+// others removed them.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
 	return &pages{driver: d, filter: filter, more: true}
 }

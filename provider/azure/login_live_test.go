@@ -141,7 +141,8 @@ func TestLiveToolsSaid(t *testing.T) {
 	wants(t, r.connects(t, c), nebula.ErrUnauthenticated, "executable not found on path")
 }
 
-// Variables of other tools that would choose an identity are said not to be read.
+// A warning says that variables of other tools that would choose an identity
+// are not read.
 func TestLiveUnreadVariables(t *testing.T) {
 	r := newRig(t)
 	base := azure.DefaultConfigIn(func(name string) string {

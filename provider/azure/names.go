@@ -21,9 +21,10 @@ func (n names) secret(name nebula.Name) string {
 	return n.prefix + dnsname.Encode(name, maxName-len(n.prefix))
 }
 
-// holds reports whether a secret is where the record of an id stands, as its
-// tag names it: "" is no id. Long names hold no id, so that it is a tag that
-// tells; it counts only on the secret that stands where that id has to.
+// holds reports whether a secret is stored where the record of an id belongs.
+// The id is that of its tag, "" if it has none. A long name does not contain
+// the id, so only the tag tells it; the tag counts only if the name is the one
+// for that id.
 func (n names) holds(secret, id string) (nebula.Name, bool) {
 	name, ok := parseName(id)
 	return name, ok && n.secret(name) == strings.ToLower(secret)
@@ -42,8 +43,8 @@ func parseName(text string) (nebula.Name, bool) {
 	return name, err == nil
 }
 
-// isOfAnotherPrefix reports whether a secret is where the record of an id
-// stands in a store with some other prefix.
+// isOfAnotherPrefix reports whether a secret is stored where the record of an
+// id belongs in a store with some other prefix.
 func isOfAnotherPrefix(secret, id string) bool {
 	name, ok := parseName(id)
 	if !ok {
@@ -83,7 +84,7 @@ func (n names) place(secret string) (nebula.Name, place) {
 	return nebula.Name{}, elsewhere
 }
 
-// isName reports whether all characters may stand in a secret's name.
+// isName reports whether a secret's name may consist of these characters.
 func isName(s string) bool {
 	for _, c := range []byte(s) {
 		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-') {

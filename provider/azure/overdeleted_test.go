@@ -33,8 +33,8 @@ func (r *rig) gone(t *testing.T) (nebula.Name, *nebula.Envelope) {
 	return name, next
 }
 
-// wantsDeleted checks that the old value does not stand, once the provider is
-// closed: what it does in the background has ended then.
+// wantsDeleted checks that the old value is not stored any more, once the
+// provider is closed: what it does in the background has ended then.
 func (r *rig) wantsDeleted(t *testing.T, p nebula.Connector) {
 	t.Helper()
 	if err := p.Close(); err != nil {
@@ -111,7 +111,8 @@ func TestLiveOverDeletedRefused(t *testing.T) {
 	r.wantsDeleted(t, p)
 }
 
-// What cannot be deleted again is said to stand.
+// The error says that the old value is still there if it cannot be deleted
+// again.
 func TestLiveOverDeletedStands(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)

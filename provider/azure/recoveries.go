@@ -112,9 +112,9 @@ func (r *recoveries) undo(name nebula.Name, v nebula.Version, remove func(contex
 	return c
 }
 
-// claim stops the deletion that is under way for a name, and returns the version
-// that an earlier attempt recovered and that may still stand, or "". Whoever
-// claims it writes over it, or has it deleted again.
+// claim stops the deletion that is under way for a name, and returns the
+// version that an earlier attempt recovered and that may still be stored, or
+// "". The caller writes over it, or has it deleted again.
 func (r *recoveries) claim(ctx context.Context, name nebula.Name) (nebula.Version, error) {
 	if c := r.get(name); c != nil && c.stop != nil {
 		c.stop()

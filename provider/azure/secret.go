@@ -50,11 +50,11 @@ type mark int
 
 const (
 	unmarked mark = iota // nothing: they are not ours, or others changed them
-	marked               // that it holds the record of the name that it stands under
+	marked               // that it holds the record that belongs under its name
 	foreign              // that it is of somebody else
 )
 
-// secret is what stands under a name.
+// secret is what is stored under a name.
 type secret struct {
 	exists bool
 	mark   mark
@@ -112,9 +112,9 @@ func (s secret) record() (nebula.Record, error) {
 	return nebula.Record{Envelope: s.envelope, Version: s.version}, s.damage
 }
 
-// markOf reads the tags of the secret that stands where a name's record has to.
-// What belongs to a certificate is managed by Key Vault. A tag that fits this
-// place in no store is one that others changed: it says nothing.
+// markOf reads the tags of the secret that is stored where a name's record
+// belongs. A secret that belongs to a certificate is managed by Key Vault. A
+// tag that fits this name in no store was changed by others: it says nothing.
 func markOf(secret string, name nebula.Name, tags map[string]*string, managed *bool) mark {
 	l, _, ok := unproject(tags)
 	switch {
@@ -158,9 +158,9 @@ func (d *driver) look(ctx context.Context, name nebula.Name) (secret, error) {
 	return s, nil
 }
 
-// lookDeleted reads a deleted secret to see what it is: without its value, so
-// that one without our tags is not told from another's. It says that there is
-// none for some seconds after a deletion, too.
+// lookDeleted reads a deleted secret to see what it is. The value is not
+// available, so one without our tags is not told from another's. For some
+// seconds after a deletion it reports that there is none.
 func (d *driver) lookDeleted(ctx context.Context, name nebula.Name) (secret, error) {
 	id := d.names.secret(name)
 	r, err := read(ctx, d, func(ctx context.Context) (azsecrets.GetDeletedSecretResponse, error) {

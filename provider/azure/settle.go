@@ -8,27 +8,27 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Key Vault deletes, recovers and purges at leisure, and says nothing when it
-// is done. Recorded were 2 to 10 s.
+// Key Vault deletes, recovers and purges in the background, and does not report
+// the end. Recorded were 2 to 10 s.
 const (
 	pollEvery = time.Second
 
 	// maxWait bounds waiting if the caller has no deadline.
 	maxWait = 10 * time.Minute
 
-	// confirmAfter is how long after a keyring was written it is read back: more
+	// confirmAfter is the time from writing a keyring to reading it back: more
 	// than a writer takes from its check to its write.
 	confirmAfter = 10 * time.Second
 
-	// maxUndo bounds how long a recovery is waited for that is to be undone.
+	// maxUndo bounds the wait for a recovery that is to be undone.
 	maxUndo = 30 * time.Second
 
 	// retryGrace is how long a retry may take to go on with what a failed write
 	// recovered: longer than the pauses of the policy by default.
 	retryGrace = 3 * time.Second
 
-	// unseen is how long a deletion by somebody else may not be visible yet,
-	// while the credential is gone already.
+	// unseen is how long a deletion by somebody else may stay invisible while
+	// the credential is gone already.
 	unseen = 10 * time.Second
 )
 

@@ -288,7 +288,7 @@ func TestLiveForeignDeleted(t *testing.T) {
 	}
 }
 
-// Tags of the configuration stand on every secret and are no credential's own.
+// Tags of the configuration are on every secret and are no credential's own.
 func TestLiveDefaultTags(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()

@@ -21,10 +21,10 @@ func (s secret) known(byCaller bool) known {
 	return known{byCaller: byCaller, version: s.version, foreign: s.foreignTags(), contentType: s.contentType}
 }
 
-// Store implements [provider.Driver]. It makes one call, and one before it that
-// reads if neither the caller nor this provider read or wrote the credential a
-// moment ago: to check the precondition, to see that no secret of others stands
-// there, and to keep the tags that others put there.
+// Store implements [provider.Driver]. It makes one call, and a read before it
+// if neither the caller nor this provider read or wrote the credential a moment
+// ago. The read checks the precondition and that no secret of others is stored
+// there, and finds the tags of others that are to be kept.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	tags, err := project(name, envelope, d.config.DefaultTags, d.clock.Now())
 	if err != nil {
@@ -67,7 +67,7 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 }
 
 // awaitRecovery returns when no recovery that this process asked for is under
-// way. Until it is through, a secret looks as if there were none.
+// way. Until a recovery ends, the secret seems not to exist.
 func (d *driver) awaitRecovery(ctx context.Context, name nebula.Name) error {
 	if err := d.recoveries.await(ctx, name); err != nil {
 		return err
@@ -96,8 +96,8 @@ func (d *driver) askedToRecover(name nebula.Name) bool {
 	return asked
 }
 
-// expect reads what stands there, when earlier changes have ended, and fails if
-// it is of others or if the condition does not hold for it. The version that was
+// expect reads the secret once earlier changes have ended, and fails if it
+// belongs to others or does not meet the condition. A version that was
 // recovered to be written over counts as deleted.
 func (d *driver) expect(ctx context.Context, name nebula.Name, condition nebula.Precondition, recovered nebula.Version) (secret, error) {
 	s, err := inOrder(ctx, d, name, func(ctx context.Context) (secret, error) { return d.look(ctx, name) })
@@ -118,7 +118,7 @@ func (d *driver) expect(ctx context.Context, name nebula.Name, condition nebula.
 
 // mayRemove refuses to remove a record without our tags that this store's key
 // does not seal: the prefix of another store may begin with ours, and then one
-// secret's name can stand for an id of either.
+// name can belong to an id of either.
 func (d *driver) mayRemove(ctx context.Context, s secret) error {
 	if s.mark == marked {
 		return nil
@@ -133,7 +133,7 @@ func (d *driver) mayRemove(ctx context.Context, s secret) error {
 	return errUncertain()
 }
 
-// remove deletes what stands there, and reports whether anything did.
+// remove deletes the secret, and reports whether there was one.
 func (d *driver) remove(ctx context.Context, name nebula.Name) (existed bool, err error) {
 	_, err = write(ctx, d, name, func(ctx context.Context) (azsecrets.DeleteSecretResponse, error) {
 		return d.client.DeleteSecret(ctx, d.names.secret(name), nil)
@@ -144,9 +144,9 @@ func (d *driver) remove(ctx context.Context, name nebula.Name) (existed bool, er
 	return err == nil, err
 }
 
-// noteOurs remembers that a record of ours stands there, so that a deletion need
-// not look. Only a deletion changes that, and then only if others write to our
-// names.
+// noteOurs remembers that the secret holds a record of ours, so that a deletion
+// need not read it. Only a deletion changes that, and then only if others write
+// to our names.
 func (d *driver) noteOurs(name nebula.Name, s secret) {
 	if s.mark == marked {
 		d.ours.Note(name, true)

@@ -87,7 +87,7 @@ func TestLiveTagsTakenAway(t *testing.T) {
 	}
 }
 
-// The id of a long name stands in a tag alone. If that is lost, an older version
+// The id of a long name is in a tag alone. If that is lost, an older version
 // may have it; else the secret is named.
 func TestLiveLongNameTagsTakenAway(t *testing.T) {
 	r := newRig(t)

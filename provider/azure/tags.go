@@ -14,9 +14,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Limits of tags. Microsoft's papers say 512 characters of a value in one place
-// and 256 in another: the smaller is kept to. Characters are counted as the
-// service does, in UTF-16.
+// Limits of tags. Microsoft's documentation gives 512 characters of a value in
+// one place and 256 in another: the smaller one counts. Characters are counted
+// as the service does, in UTF-16.
 const (
 	maxTags     = 15
 	maxTagKey   = 256

@@ -9,9 +9,9 @@ import (
 )
 
 // deleteAgain deletes a secret that was recovered for something that then
-// failed, and returns the failure with what stands now. It is done beside the
-// call: a retry of the call takes the recovered secret over, and the caller is
-// not kept beyond his deadline.
+// failed, and returns the failure with what is stored now. It runs beside the
+// call: a retry of the call takes the recovered secret over, and the caller
+// does not wait beyond its deadline.
 func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebula.Version, cause error) error {
 	e := *d.explain(cause)
 	passing := ctx.Err() == nil && provider.Transient(&e) // a retry may come

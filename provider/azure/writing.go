@@ -22,7 +22,7 @@ type writing struct {
 	kept known // what of the secret that is written over stays
 
 	// recovered is the version of a deleted secret that was recovered to be
-	// written over. Without our tags it has to be looked at first.
+	// written over. Without our tags it has to be read first.
 	recovered nebula.Version
 	unsure    bool
 }
@@ -36,7 +36,8 @@ func (w *writing) run(ctx context.Context) (nebula.Version, error) {
 }
 
 // confirm waits until every writer of the keyring that checked before this one
-// wrote has written, and sees whose stands. All but one of them find another's.
+// wrote has written, and reads whose keyring is stored. All but one of them
+// find another's.
 func (w *writing) confirm(ctx context.Context, v nebula.Version) error {
 	d := w.driver
 	if stopped := d.clock.Sleep(ctx, confirmAfter); stopped != nil {
@@ -66,8 +67,9 @@ func (w *writing) write(ctx context.Context) (nebula.Version, error) {
 		return "", err
 	}
 	if provider.IsRepeat(ctx) {
-		// No two seals are alike: if it stands there, an earlier attempt wrote
-		// it. What cannot be told must not be taken for somebody else's write.
+		// No two seals are alike: if this one is stored, an earlier attempt
+		// wrote it. What cannot be told must not be taken for somebody else's
+		// write.
 		s, err := inOrder(ctx, d, w.name, func(ctx context.Context) (secret, error) { return d.look(ctx, w.name) })
 		if err != nil || s.ours && s.value == string(w.envelope.Bytes()) {
 			return s.version, err
@@ -136,8 +138,8 @@ func (w *writing) expiry() *time.Time {
 	return new(w.driver.clock.Now().Add(after))
 }
 
-// put writes a version. A deleted secret holds its name: it is recovered
-// first, and what it held can be read from then until the new version stands.
+// put writes a version. A deleted secret holds its name: it is recovered first,
+// and its old value can be read from then until the new version is stored.
 func (w *writing) put(ctx context.Context, parameters azsecrets.SetSecretParameters) (nebula.Version, error) {
 	var version nebula.Version
 	err := w.driver.settled(ctx, func(ctx context.Context) error {
@@ -175,7 +177,7 @@ func (w *writing) recover(ctx context.Context) error {
 	return d.askToRecover(ctx, w.name)
 }
 
-// identify looks at a recovered secret that has no tags of ours.
+// identify reads a recovered secret that has no tags of ours.
 func (w *writing) identify(ctx context.Context) error {
 	if !w.unsure {
 		return nil

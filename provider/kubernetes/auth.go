@@ -23,14 +23,14 @@ import (
 // maxFile is far more than any kubeconfig or certificate, in bytes.
 const maxFile = 1 << 20
 
-// access is how the API server is reached, and as whom.
+// access is how the API server is reached, and with which identity.
 type access struct {
 	source     string // of all of it, in words
 	server     *url.URL
 	roots      *x509.CertPool // nil: the system's
 	tls        *tls.Config    // certificate of the client and name of the server; nil for neither
 	proxy      *url.URL       // nil: that of the environment
-	headers    http.Header    // of whom to act as
+	headers    http.Header    // of the user to impersonate
 	credential credential
 }
 
@@ -46,7 +46,7 @@ func (a *access) identity() string {
 	return a.server.Scheme + "://" + host + ":" + port + a.server.Path
 }
 
-// explain says what a failure means in which the server gave no answer.
+// explain says what a failure without an answer of the server means.
 func (a *access) explain(err error) *nebula.Error {
 	s := httpx.Server{Host: a.server.Host, Address: a.source, Authorities: "certificate-authority of " + a.source}
 	if a.proxy != nil {
@@ -55,7 +55,7 @@ func (a *access) explain(err error) *nebula.Error {
 	return s.Explain(err)
 }
 
-// credential is who asks.
+// credential is the identity of the client.
 type credential interface {
 	// authorization returns what a request shows.
 	authorization(ctx context.Context) (shown, error)
@@ -64,7 +64,7 @@ type credential interface {
 	replace(ctx context.Context, refused shown) (shown, error)
 }
 
-// shown is what the server sees of who asks.
+// shown is what a request presents of the client's identity.
 type shown struct {
 	header      string           // Authorization; "" for none
 	certificate *tls.Certificate // of new connections; nil for none
@@ -154,7 +154,7 @@ func (f tokenFile) replace(ctx context.Context, refused shown) (shown, error) {
 
 // certificateFiles are those of a user's certificate, or the same in the
 // kubeconfig itself. Files may be exchanged before the certificate expires, so
-// they are read for each connection, and when the server refuses who asks.
+// they are read for each connection, and when the server refuses the client.
 type certificateFiles struct {
 	credential // of the header
 	user       user
@@ -187,8 +187,8 @@ func (f *certificateFiles) handshake(*tls.CertificateRequestInfo) (*tls.Certific
 	return f.read(), nil
 }
 
-// read returns the pair that is there now, and the one before in the middle of
-// an exchange.
+// read returns the current pair, and the one before in the middle of an
+// exchange.
 func (f *certificateFiles) read() *tls.Certificate {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,7 +202,7 @@ func (f *certificateFiles) read() *tls.Certificate {
 	}
 	if pair, err := tls.X509KeyPair(certificate, key); err == nil && !sameCertificate(&pair, f.pair) {
 		f.pair = &pair
-		f.renewed() // under the lock: who is told of it finds new connections
+		f.renewed() // under the lock: callers that learn of it find new connections
 	}
 	return f.pair
 }

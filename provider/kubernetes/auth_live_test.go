@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// Whoever a kubeconfig describes gets in: by a certificate, a token file, a
-// plugin's token or certificate, or acting as another one.
+// Every identity that a kubeconfig can describe gets in: by a certificate, a
+// token file, a plugin's token or certificate, or acting as another one.
 func TestLiveIdentities(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	if s.AdminCertificate == "" {

@@ -17,9 +17,10 @@ import (
 // verbs are those that a store needs on secrets.
 var verbs = []string{"get", "list", "create", "patch", "delete"}
 
-// Check implements [nebula.Checker]. It asks the server what it is, who asks, for what that one may do, and
-// whether the namespace takes Secrets, and looks at the marks of all credentials.
-// It makes eight calls and those of a list, and changes nothing.
+// Check implements [nebula.Checker]. It asks the server for its version, the
+// user that it takes the client for, what that user may do, and whether the
+// namespace takes Secrets, and checks the marks of all credentials. It makes
+// eight calls and those of a list, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
 	if !x.server(ctx) {
@@ -39,8 +40,8 @@ type examination struct {
 	provider.Findings
 }
 
-// server examines whether the API server answers, and its clock. It is free to
-// tell nobody its version.
+// server examines whether the API server answers, and its clock. A server may
+// refuse to tell its version.
 func (x *examination) server(ctx context.Context) bool {
 	const check = "server"
 	ctx, cancel := context.WithTimeout(ctx, x.config.Timeout)
@@ -86,7 +87,7 @@ func printable(s string) string {
 	return s[:min(len(s), maxShown)]
 }
 
-// review posts a question about who asks, and reads the answer's status.
+// review posts a question about the client, and reads the answer's status.
 func (x *examination) review(ctx context.Context, group, plural, kind string, spec any, status any) error {
 	ctx, cancel := context.WithTimeout(ctx, x.config.Timeout)
 	defer cancel()
@@ -108,8 +109,8 @@ func (x *examination) review(ctx context.Context, group, plural, kind string, sp
 	return nil
 }
 
-// identity says as whom the server knows who asks. Servers before 1.28 have no
-// answer to that, which is no fault.
+// identity reports the user that the server takes the client for. Servers
+// before 1.28 do not answer that, which is no fault.
 func (x *examination) identity(ctx context.Context) {
 	var status struct {
 		UserInfo struct {

@@ -168,7 +168,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// Where there is no cluster, it is said what was tried.
+// If there is no cluster, the error says what was tried.
 func TestNoCluster(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)

@@ -339,7 +339,7 @@ func TestLiveLostAnswers(t *testing.T) {
 				return nil
 			}
 			lost++
-			// What stands there after each attempt, as another one sees it.
+			// What is stored after each attempt, as another one sees it.
 			if other, err := liveOther(t, c, name); err == nil {
 				written = append(written, other)
 			}

@@ -46,9 +46,9 @@
 //
 // # What the platform cannot give
 //
-// There is no soft deletion and no history. A deletion looks first whose the
-// Secret is, and deletes on condition that it is still as it was seen: one that
-// was given up and arrives late removes nothing that was written since.
+// There is no soft deletion and no history. A deletion first reads whose the
+// Secret is, and deletes on condition that it has not changed since: one that
+// was given up and arrives late removes nothing that was written later.
 //
 // # Why not client-go
 //

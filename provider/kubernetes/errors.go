@@ -163,14 +163,15 @@ func explainUnavailable(s *StatusError) *nebula.Error {
 	return e
 }
 
-// explainForbidden tells those that say 403: RBAC, to somebody and to nobody, a
-// namespace that goes away, and what guards the cluster besides.
+// explainForbidden tells the causes of a 403 apart: RBAC, for a known and for
+// an unknown user, a namespace that is being deleted, and any other guard of
+// the cluster.
 func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 	namespace := d.names.namespace
 	switch {
 	case strings.Contains(s.message, `User "system:anonymous"`):
-		// Nothing of what was shown is of a kind that this server takes: a
-		// certificate of another authority is as good as none.
+		// The server accepts nothing of what was presented: a certificate of
+		// another authority counts as none.
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know who asks: to it this is system:anonymous",
 			Hint: "look at the user in " + d.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
@@ -190,8 +191,8 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 	return d.errForbidden(s.verb, s.resource)
 }
 
-// unauthorized reports whether RBAC, or what else authorizes, refused the
-// request. The server says so in words alone.
+// unauthorized reports whether RBAC, or another authorizer, refused the
+// request. Only the server's words tell.
 func (s *StatusError) unauthorized() bool {
 	return strings.Contains(s.message, ` is forbidden: User "`) &&
 		strings.Contains(s.message, fmt.Sprintf(" cannot %s resource %q", s.verb, s.resource))

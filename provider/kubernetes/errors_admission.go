@@ -16,8 +16,8 @@ func (s *StatusError) admission() bool {
 		strings.Contains(s.message, " is forbidden: ValidatingAdmissionPolicy ")
 }
 
-// refusesDryRuns reports that the server does not try what it would have to ask
-// a webhook about that may act on it.
+// refusesDryRuns reports that the server refuses a dry run because it would
+// have to call a webhook that may have side effects.
 func refusesDryRuns(err error) bool {
 	s, ok := refusal(err)
 	return ok && strings.Contains(s.message, " does not support dry run")

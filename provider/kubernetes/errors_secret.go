@@ -18,7 +18,7 @@ func (d *driver) errTerminating() *nebula.Error {
 		Hint:    "wait until it is gone and make it again, or look at namespace"}
 }
 
-// errStranger is for a Secret that somebody made who knows nothing of nebula.
+// errStranger is for a Secret of other software or people.
 func (d *driver) errStranger(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is not a nebula record, and is left alone", secret, d.names.namespace),
@@ -41,7 +41,7 @@ func (d *driver) errForeignSecret(secret string) *nebula.Error {
 		Hint:    "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret}
 }
 
-// errImmutable is no conflict: to try again is of no use.
+// errImmutable is no conflict: another attempt does not help.
 func (d *driver) errImmutable(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, d.names.namespace),

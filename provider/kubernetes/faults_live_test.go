@@ -202,9 +202,9 @@ func storesAndDeletes(t *testing.T, p nebula.Provider, value string) {
 	}
 }
 
-// Several add one to a counter, each on condition of what was read, on a network
-// that loses requests and answers. What is acknowledged is counted, and what is
-// refused is not, but where the error says that nobody knows.
+// Several add one to a counter, each on condition of what was read, on a
+// network that loses requests and answers. What is acknowledged is counted, and
+// what is refused is not, unless the error says that nobody knows.
 func TestLiveCounterOnFaultyNetwork(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c, proxy := faulty(t, s)

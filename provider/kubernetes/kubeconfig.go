@@ -20,8 +20,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// kubeconfig is a kubeconfig file, as far as it is used here. client-go is the
-// measure of what its fields mean.
+// kubeconfig is a kubeconfig file, as far as it is used here. Its fields mean
+// what they mean in client-go.
 type kubeconfig struct {
 	CurrentContext string `json:"current-context"`
 	Clusters       []struct {
@@ -47,7 +47,7 @@ type cluster struct {
 	ProxyURL                 string          `json:"proxy-url"`
 	Extensions               []namedDocument `json:"extensions"`
 
-	dir string // of the file that it stands in: paths are relative to it
+	dir string // of the file that defines it: paths are relative to it
 }
 
 type namedDocument struct {
@@ -81,7 +81,7 @@ type userContext struct {
 	User    string `json:"user"`
 }
 
-// merged is several kubeconfigs as one: what comes first counts.
+// merged is several kubeconfigs as one: the first definition counts.
 type merged struct {
 	current  string
 	clusters map[string]cluster
@@ -152,8 +152,8 @@ func (m *merged) add(path string) error {
 	return nil
 }
 
-// notKubeconfig says what is wrong with a file, as far as that shows nothing of
-// what stands in it.
+// notKubeconfig says what is wrong with a file, and shows nothing of its
+// contents.
 func notKubeconfig(err error) error {
 	var encoding base64.CorruptInputError
 	var other *json.UnmarshalTypeError
@@ -172,7 +172,7 @@ func addFirst[T any](m map[string]T, name string, value T) {
 	}
 }
 
-// access returns what a context stands for; "" is the current one.
+// access resolves a context; "" is the current one.
 func (m *merged) access(name string) (*access, error) {
 	if name == "" {
 		name = m.current
@@ -236,8 +236,8 @@ func (c cluster) access() (*access, error) {
 	return a, nil
 }
 
-// identify says as whom the server is asked. If several are given, a
-// certificate goes with each, and of the rest the first of: token file, token,
+// identify chooses the client's identity. If several are given, a certificate
+// is presented in any case, and of the others the first of: token file, token,
 // password, plugin.
 func (u user) identify(a *access, c cluster) error {
 	if u.AuthProvider != nil {
@@ -280,7 +280,7 @@ func (u user) identify(a *access, c cluster) error {
 	return nil
 }
 
-// show has connections show a certificate.
+// show makes connections present a certificate.
 func (a *access) show(certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) {
 	if a.tls == nil {
 		a.tls = &tls.Config{}
@@ -308,7 +308,7 @@ func (u user) certificate() (*certificateFiles, error) {
 	return &certificateFiles{user: u, pair: &pair, renewed: func() {}}, nil
 }
 
-// actAs notes whom the user acts for, which the server has to grant it.
+// actAs notes the user to impersonate, which the server has to allow.
 func (u user) actAs(a *access) {
 	if u.As == "" {
 		return
@@ -339,8 +339,8 @@ func escapeHeader(key string) string {
 	return b.String()
 }
 
-// contents returns what stands in the kubeconfig itself or in the file, and nil
-// if there is neither.
+// contents returns the data in the kubeconfig itself or in the file, and nil if
+// there is neither.
 func contents(dir, path string, data []byte) ([]byte, error) {
 	if len(data) > 0 && path != "" {
 		return nil, errors.New("it is given twice, as a file and as data")

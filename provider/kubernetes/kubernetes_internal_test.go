@@ -144,7 +144,7 @@ func TestProjection(t *testing.T) {
 	}
 }
 
-// A patch tests before it writes, and names each key by itself where others'
+// A patch tests before it writes, and names each key by itself if others'
 // labels are to stay.
 func TestOperations(t *testing.T) {
 	d := unconnected(t)
@@ -274,8 +274,8 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// FuzzAnnotation: whatever stands in the annotation is read without harm, and
-// what is taken for metadata is metadata.
+// FuzzAnnotation: any text in the annotation is read without harm, and what is
+// taken for metadata is metadata.
 func FuzzAnnotation(f *testing.F) {
 	for _, s := range []string{"", "{}", "null", `{"created_at":"2026-01-02T03:04:05Z","last_modified":"2026-01-02T03:04:05Z","tags":{"a":"b"}}`,
 		`{"created_at":"9999-12-31T23:59:59.999999999-14:00"}`, `{"tags":{"":""}}`, strings.Repeat("[", 1000)} {

@@ -20,18 +20,18 @@ const (
 	// minPage fits an answer whatever the annotations of its Secrets are.
 	minPage = 8
 
-	// maxSelected bounds the tags that the server selects by: they stand in a
-	// URL. The rest is compared here.
+	// maxSelected bounds the tags that the server selects by: they are part of
+	// a URL. The rest is compared here.
 	maxSelected = 20
 )
 
 // List implements [provider.Driver]. A page is a call, for metadata. What is
 // asked for is compared here.
 //
-// The marks of a Secret may be taken away by others, and its name may not. So
-// the Secrets of the namespace are looked at by their names. If the server can
-// select by tags, it selects those that are labelled as ours; they come after
-// those that are not, of which there should be none.
+// Others may remove the marks of a Secret, but cannot change its name. So all
+// Secrets of the namespace are checked by name. If the server can select by
+// tags, it selects those that are labelled as ours; they come after those
+// without the label, of which there should be none.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
 	g := &pages{d: d, filter: filter, limit: pageSize, selectors: []string{""}, listed: make(map[nebula.ID]bool)}
 	if tags := tagSelector(filter); tags != "" {

@@ -68,8 +68,8 @@ func (g *pages) readOne(ctx context.Context, m objectMeta) (*nebula.Entry, error
 	return nil, err
 }
 
-// readLost is readOne, if the id cannot be told. The name of the Secret stands
-// for it.
+// readLost is readOne for a Secret whose id cannot be told. It is listed by the
+// name of the Secret.
 func (g *pages) readLost(ctx context.Context, m objectMeta, marked bool) (*nebula.Entry, error) {
 	lost := &nebula.Entry{ID: nebula.ID(m.Name), Version: m.version(), Err: g.d.errLost(m.Name)}
 	if marked {

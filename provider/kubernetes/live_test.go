@@ -20,7 +20,7 @@ func liveConfig(t testing.TB, s *livetest.KubernetesServer, namespace string) ku
 	return as(t, s, namespace, s.AdminToken)
 }
 
-// as is liveConfig for whom the token says.
+// as is liveConfig for the user of the token.
 func as(t testing.TB, s *livetest.KubernetesServer, namespace, token string) kubernetes.Config {
 	t.Helper()
 	c := kubernetes.DefaultConfigIn(func(string) string { return "" })

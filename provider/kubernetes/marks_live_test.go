@@ -137,7 +137,7 @@ func TestLiveMarksTakenAway(t *testing.T) {
 }
 
 // The id of a name that is too long is in an annotation alone. Without it the
-// Secret is named, and whoever knows the id reads and mends it.
+// Secret is named, and anyone who knows the id reads and mends it.
 func TestLiveIDLost(t *testing.T) {
 	l := newLiveStore(t)
 	ctx := t.Context()
@@ -226,7 +226,7 @@ func TestLiveMisplacedRecord(t *testing.T) {
 	}
 }
 
-// Where somebody took a tag's label away, or all labels, they come back.
+// If somebody took a tag's label away, or all labels, they come back.
 func TestLiveLabelsTakenAway(t *testing.T) {
 	s, l := livetest.Kubernetes(t), newLiveStore(t)
 	ctx := t.Context()

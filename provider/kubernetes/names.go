@@ -61,16 +61,16 @@ func (n names) unmarked(m objectMeta) bool {
 	return !marked && (!labelled || store == n.store())
 }
 
-// decode returns the name of the credential whose place a Secret's name is.
-// False: there is none, or it cannot be told.
+// decode returns the name of the credential that a Secret's name belongs to,
+// and false if there is none or the Secret's name does not tell.
 func (n names) decode(object string) (nebula.Name, bool) {
 	written, found := strings.CutPrefix(object, n.prefix)
 	name, decoded := dnsname.Decode(written)
 	return name, found && decoded && n.secret(name) == object
 }
 
-// isHashed reports whether a Secret's name is the place of a credential that
-// cannot be told.
+// isHashed reports whether a Secret's name belongs to a credential but does not
+// tell to which.
 func (n names) isHashed(object string) bool {
 	written, found := strings.CutPrefix(object, n.prefix)
 	return found && dnsname.IsHashed(written)

@@ -16,8 +16,8 @@ import (
 )
 
 // The API server stops and starts again under load. Attempts are as many as the
-// policy allows; each write that was acknowledged stands, and those that were
-// made on a condition were made once.
+// policy allows; each write that was acknowledged is stored, and those that
+// were made on a condition were made once.
 func TestLiveStopAndStart(t *testing.T) {
 	s := livetest.NewKubernetes(t)
 	wire := &recorder{inner: transport(t, s)}

@@ -19,7 +19,7 @@ const (
 	// pastLength is how much of a digest names a record, in hex digits.
 	pastLength = 16
 
-	// maxKnown is of how many credentials a process remembers what it read.
+	// maxKnown bounds the credentials that a process remembers reading.
 	maxKnown = 1000
 )
 
@@ -72,7 +72,7 @@ const (
 	undone      // not carried out
 )
 
-// outcome tells by what is there now.
+// outcome compares with what is stored now.
 func (w writing) outcome(there objectMeta) outcome {
 	past, before := there.past(), w.object.Metadata.past()
 	switch i := slices.Index(past, before[0]); {
@@ -81,7 +81,7 @@ func (w writing) outcome(there objectMeta) outcome {
 	case i > 0:
 		return overwritten
 	case w.version != "" && len(before) > 1 && slices.Contains(past, before[1]):
-		return undone // what it was to be written over is there without it
+		return undone // the record that it was to replace is there, and this one is not
 	}
 	return unknown
 }

@@ -41,9 +41,9 @@ func (w writing) operations() []operation {
 	return list
 }
 
-// over returns the operations that write the record into its Secret as it was
-// seen. They need nothing to be there, and put back all that is ours.
-func (w writing) over(seen objectMeta) []operation {
+// operationsOn returns the operations that write the record into its Secret as
+// it was seen. They need nothing to be there, and put back all that is ours.
+func (w writing) operationsOn(seen objectMeta) []operation {
 	labels, annotations := maps.Clone(seen.Labels), maps.Clone(seen.Annotations)
 	if labels == nil {
 		labels = make(map[string]string)

@@ -81,7 +81,7 @@ type execStatus struct {
 }
 
 // plugin runs the program and keeps what it printed until that expires or is
-// refused. Standard input is never the plugin's: a value may come in there.
+// refused. The plugin never gets standard input: it may carry a value to store.
 type plugin struct {
 	config  *execConfig
 	command string
@@ -213,7 +213,7 @@ func (p *plugin) get(ctx context.Context) (*issued, error) {
 		defer p.mu.Unlock()
 		p.current = i
 		if i.certificate != nil {
-			p.renewed() // under the lock: who is told of it finds new connections
+			p.renewed() // under the lock: callers that learn of it find new connections
 		}
 		return i, nil
 	})

@@ -133,7 +133,7 @@ func (p *pretended) against(server *httptest.Server, more map[string]any) Config
 	return c
 }
 
-// authority returns that of a server, in PEM; nil where it has no TLS.
+// authority returns that of a server, in PEM; nil if it has no TLS.
 func authority(server *httptest.Server) []byte {
 	if server.TLS == nil {
 		return nil
@@ -294,7 +294,7 @@ func TestPluginCertificate(t *testing.T) {
 	}
 }
 
-// What is wrong with a plugin is said, and nothing of what it printed.
+// The error says what is wrong with a plugin, and nothing of what it printed.
 func TestPluginFails(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

@@ -99,8 +99,9 @@ func (d *driver) Describe() nebula.Description {
 // secrets is the path of all Secrets of the namespace.
 func (d *driver) secrets() string { return "api/v1/namespaces/" + d.names.namespace + "/secrets" }
 
-// call makes a call as whom the configuration says. If that is refused and there
-// is another token or certificate to be had, the call is made again with that.
+// call makes a call with the configured identity. If the server refuses that
+// and another token or certificate is available, it makes the call again with
+// that.
 func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
 	who, err := d.access.credential.authorization(ctx)
 	if err != nil {

@@ -203,15 +203,15 @@ func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMet
 	case w.version != "" && w.version != m.version():
 		return objectMeta{}, provider.NotCurrent(w.version, refusal)
 	}
-	return d.send(ctx, w, w.over(m))
+	return d.send(ctx, w, w.operationsOn(m))
 }
 
 func managed() map[string][]string { return map[string][]string{"fieldManager": {fieldManager}} }
 
-// Delete implements [provider.Driver]: for good. It makes two calls: one looks
-// whose the Secret is, the other deletes it on condition that it is still as it
-// was seen. So a request that arrives late removes nothing that was written
-// since.
+// Delete implements [provider.Driver]: for good. It makes two calls: the first
+// reads whose the Secret is, the second deletes it on condition that it has not
+// changed since. So a request that arrives late removes nothing that was
+// written later.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
 	var existed bool
 	var err error

@@ -388,7 +388,8 @@ func TestLiveMissingVerbs(t *testing.T) {
 	}
 }
 
-// Who may get and list reads everything, and writes nothing.
+// A user with the verbs get and list alone reads everything, and writes
+// nothing.
 func TestLiveReader(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	p, _, c := liveOpen(t)

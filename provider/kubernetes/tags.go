@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The keys of labels and annotations that are ours. Before the slash of a key
-// stands a domain; that of no other software is this word.
+// The keys of labels and annotations that are ours. By convention a key has a
+// domain before the slash; no other software uses this word there.
 const (
 	domain             = "nebula-credential"
 	tagDomain          = "tag." + domain
@@ -100,7 +100,7 @@ func unproject(m objectMeta) (nebula.Metadata, bool) {
 	return metadata, metadata.Validate() == nil
 }
 
-// tagLabel is the key of a tag's label: the server's rule for what stands after
+// tagLabel is the key of a tag's label. The server's rule for the part after
 // the slash lets nothing through that could be another tag.
 func tagLabel(key string) string { return tagDomain + "/" + key }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // A server that answers no more requests is asked as often as the policy says,
-// and not again where it says to come back later than the policy waits.
+// and not again if it says to come back later than the policy waits.
 func TestLiveRateLimit(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	wire := &recorder{inner: &http.Transport{}}

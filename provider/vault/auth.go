@@ -74,8 +74,8 @@ func (a *authenticator) begin(ctx context.Context) error {
 	return err
 }
 
-// replace returns another token than the one that was refused. Of many that
-// ask at once, one logs in. It fails where there is no other token.
+// replace returns another token than the refused one. If many ask at once, one
+// logs in. It fails if there is no other token.
 func (a *authenticator) replace(ctx context.Context, refused string) (string, error) {
 	if l := a.lease(); l.token != refused {
 		return l.token, nil

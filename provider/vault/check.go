@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Check asks the server how it is, whether the engine is the right one, and for
+// Check asks the server for its state, whether the engine is the right one, and
 // what the token may do. It makes five calls and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
@@ -72,7 +72,7 @@ func (x *examination) server(ctx context.Context) bool {
 
 // need is a line of the policy that a token must have.
 type need struct {
-	asked        string // a path that stands for all
+	asked        string // a path as an example for all
 	line         string // the path in a policy
 	capabilities []string
 }
@@ -206,8 +206,8 @@ func (x *examination) lifetimes(ctx context.Context) {
 	x.engineLifetime(ctx)
 }
 
-// engineLifetime reads the configuration of the engine. A token that may not is
-// no fault: answers to writes show the same.
+// engineLifetime reads the configuration of the engine. A token without that
+// right is no fault: answers to writes show the same.
 func (x *examination) engineLifetime(ctx context.Context) {
 	a, err := x.d.call(ctx, request{method: http.MethodGet, path: x.d.paths.mount + "/config"})
 	if err != nil {

@@ -41,8 +41,8 @@ type Config struct {
 	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
 	Timeout time.Duration `toml:"timeout"`
 
-	// TLSVerify must be true for https. CACert is the way to a server with a
-	// certificate of one's own.
+	// TLSVerify must be true for https. For a server with a private
+	// certificate, set CACert.
 	TLSVerify bool `toml:"tls_verify"`
 
 	// CACert is a file of PEM certificates that are trusted in the place of the
@@ -61,7 +61,7 @@ type Config struct {
 	environment environment // see DefaultConfigIn
 }
 
-// Auth says who asks.
+// Auth is the identity that requests are made with.
 type Auth struct {
 	Method string `toml:"method"` // "token" or "approle"
 
@@ -84,7 +84,7 @@ func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
 // The configuration remembers which other variables of Vault's tools are set
-// there: they are not read, and an examination says so.
+// there: they are not read, and a check warns of them.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{
 		Address:               "http://127.0.0.1:8200",

@@ -85,7 +85,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// Without a token there is nothing to connect with, and it is said what to do.
+// Without a token there is nothing to connect with, and the error says what to
+// do.
 func TestNoToken(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", "")
 	t.Setenv("HOME", t.TempDir())

@@ -69,9 +69,9 @@ func (d *driver) deleteVersion(ctx context.Context, name nebula.Name, number int
 	return other
 }
 
-// confirmDeletion looks whether the version that was deleted was the current
-// one until then. If another had come before the deletion, the condition did
-// not hold: the older version is undeleted.
+// confirmDeletion checks that the version that was deleted was the current one
+// until then. If another had come before the deletion, the condition did not
+// hold: the older version is undeleted.
 func (d *driver) confirmDeletion(ctx context.Context, name nebula.Name, number int64, condition nebula.Precondition) error {
 	m, err := d.readMetadata(ctx, name)
 	switch {

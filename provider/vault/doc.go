@@ -26,10 +26,10 @@
 // filter by the tags of before until the credential is stored again; the record
 // has its own, which are right.
 //
-// The time in a version is looked at before the write, in a call of its own, or
-// when the version was read less than 2 s before. Anyone who purges a credential
-// after that, and stores it anew as often as to reach the same number, is
-// overwritten.
+// The time in a version is read before the write, in a call of its own, or when
+// the version was read less than 2 s before. Anyone who purges a credential
+// after that, and stores it again as often as it takes to reach the same
+// number, is overwritten.
 //
 // IfAbsent over a deleted credential writes on condition that no other version
 // was written: anyone who restores it in that very moment is overwritten.

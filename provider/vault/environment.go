@@ -9,7 +9,7 @@ import (
 )
 
 // environment is what Vault's own tools would read of an environment and this
-// package does not. Somebody for whom "vault kv get" works expects it to hold.
+// package does not. Anyone whose "vault kv get" works expects it to hold.
 type environment struct {
 	address string   // VAULT_ADDR
 	unread  []string // the names of those that are set, sorted

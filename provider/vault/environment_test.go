@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// Variables of Vault's own tools that do not hold here are named by doctor, and
-// where a certificate is not accepted.
+// Doctor names the variables of Vault's own tools that do not hold here, and so
+// does the error if a certificate is not accepted.
 func TestUnreadEnvironment(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

@@ -184,8 +184,8 @@ func (d *driver) explainDenied(r *ResponseError) *nebula.Error {
 		Hint:    "add to its policy: " + d.policyLine(r.Path, capability)}
 }
 
-// errLogin is for a login that was denied before role and secret id were looked
-// at: nobody asks with a token there, so that no policy is in the way.
+// errLogin is for a login that was denied before role and secret id were
+// checked: a login carries no token, so no policy is the cause.
 func (d *driver) errLogin(r *ResponseError) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
 		Message: fmt.Sprintf("the login at %q was refused: there is no auth method of type AppRole, or it does not admit this machine", r.Path),
@@ -209,8 +209,8 @@ func (d *driver) needed(r *ResponseError) string {
 	return "update"
 }
 
-// policyLine returns the line for a policy, for all credentials where the path
-// is that of one.
+// policyLine returns the line for a policy, for all credentials if the path is
+// that of one.
 func (d *driver) policyLine(path, capability string) string {
 	for _, tree := range []string{"data", "metadata", "delete", "undelete"} {
 		if rest, ok := strings.CutPrefix(path, d.paths.folder(tree)+"/"); ok && rest != "" {

@@ -81,9 +81,9 @@ func (d *driver) undelete(name nebula.Name, number int64) string {
 	return fmt.Sprintf("vault kv undelete -mount=%s -versions=%d %s", d.paths.mount, number, strings.TrimPrefix(d.paths.prefix+"/"+name.String(), "/"))
 }
 
-// errKeyringDeleted is the failure of everything that needs a keyring which is
-// deleted, by Vault itself or by somebody: a store does not come to be anew over
-// the one whose credentials are still there.
+// errKeyringDeleted is the failure of every operation that needs a keyring
+// which was deleted, by Vault itself or by somebody: no new store is made while
+// the credentials of the old one are still there.
 func (d *driver) errKeyringDeleted(number int64, v versionMetadata) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the store's keyring was deleted in Vault: its version %d", number),

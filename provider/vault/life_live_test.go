@@ -40,10 +40,11 @@ func (w *warnings) option() provider.Option {
 	return provider.WithWarnings(slog.New(slog.NewTextHandler(w, nil)))
 }
 
-// An engine that deletes versions by itself would take the keyring too, and with
-// it the store. It is said when the store is made, at each write and by doctor,
-// to a token that may not read the engine's configuration; and when it has come
-// so far, how to bring the keyring back.
+// An engine that deletes versions by itself would take the keyring too, and
+// with it the store. Nebula warns of that when the store is made, at each write
+// and in doctor, also with a token that may not read the engine's
+// configuration. Once the keyring is deleted, the error says how to bring it
+// back.
 func TestLiveEngineDeletesVersions(t *testing.T) {
 	t.Parallel() // it waits
 	s := livetest.Vault(t)

@@ -125,7 +125,7 @@ func (p *pages) firstKeys(ctx context.Context) (keys []string, err error) {
 }
 
 // keys returns the names in the folder, without those whose latest version is
-// deleted where the server knows how to leave them out.
+// deleted if the server knows how to leave them out.
 func (d *driver) keys(ctx context.Context, exclude bool) ([]string, error) {
 	query := map[string][]string{"list": {"true"}}
 	if exclude {

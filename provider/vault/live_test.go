@@ -110,8 +110,8 @@ func TestLiveConformanceAppRole(t *testing.T) {
 	}))
 }
 
-// Without the capability patch, and where the engine asks for a condition on
-// each write, everything works as well.
+// Everything works as well without the capability patch, and if the engine asks
+// for a condition on each write.
 func TestLiveConformanceUnpatched(t *testing.T) {
 	t.Parallel() // with the tests that wait
 	s := livetest.Vault(t)

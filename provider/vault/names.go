@@ -10,7 +10,7 @@ import (
 // "." nor "..", nothing that is escaped in a URL. Vault tells upper from lower
 // case. So the name in the backend is the name.
 
-// paths are where things stand in a mount.
+// paths are the places of secrets in a mount.
 type paths struct {
 	mount  string // secret
 	prefix string // nebula/credentials, without a slash at either end

@@ -17,7 +17,7 @@ import (
 
 // The server stops for ten seconds and starts again, under load. Every call
 // succeeds or fails with unavailable, within its deadline; each write that was
-// acknowledged stands, and no write stands twice.
+// acknowledged is stored, and none is stored twice.
 func TestLiveStopAndStart(t *testing.T) {
 	t.Parallel() // it waits
 	s := livetest.NewVault(t, livetest.VaultOptions{})
@@ -81,8 +81,8 @@ func TestLiveStopAndStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// No two seals are alike: a record that stands twice is a write that
-			// was repeated though it had been done.
+			// No two seals are alike: a record that is stored twice is a write
+			// that was repeated though it had been done.
 			seal := string(r.Envelope.Bytes())
 			if twin, twice := seals[seal]; twice {
 				t.Errorf("%s: versions %s and %s are of one write", id(i), version.Version, twin)

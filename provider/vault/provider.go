@@ -14,7 +14,7 @@ import (
 )
 
 // maxRecord is the limit of a record, in bytes. The server takes strings of
-// 1 MiB, and Raft entries of 1 MiB with all that stands around the string.
+// 1 MiB, and Raft entries of 1 MiB with everything around the string.
 const maxRecord = 1_000_000
 
 // New returns a provider to be connected, or the error of [Config.Validate]. It
@@ -120,8 +120,8 @@ func (d *driver) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, Address: d.address, MaxRecordSize: maxRecord}
 }
 
-// call makes a call with the token. If the token is refused and there is
-// another one to be had, it is made again with that.
+// call makes a call with the token. If the server refuses the token and another
+// one is available, it makes the call again with that.
 func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
 	l := d.auth.lease()
 	r.token = l.token
@@ -140,7 +140,7 @@ func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
 	return a, httpx.WithRetryAfter(err, a, d.options.Clock.Now())
 }
 
-// change makes a call that changes what stands under a name.
+// change makes a call that changes what is stored under a name.
 func (d *driver) change(ctx context.Context, name nebula.Name, r request) (*httpx.Answer, error) {
 	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (*httpx.Answer, error) { return d.call(ctx, r) })
 }

@@ -105,8 +105,8 @@ func (r *renewer) wait(l lease, failures int) time.Duration {
 }
 
 // renewAfter returns how long after the beginning of its life a token is
-// renewed: the smaller of the life less the threshold, where that is more than
-// nothing, and two thirds of it; ± 10 %.
+// renewed: the smaller of the life less the threshold, if that is positive, and
+// two thirds of it; ± 10 %.
 func renewAfter(ttl, threshold time.Duration, random float64) time.Duration {
 	after := ttl * 2 / 3
 	if early := ttl - threshold; early > 0 {
@@ -120,8 +120,8 @@ func (r *renewer) pause(failures int) time.Duration {
 	return time.Duration(float64(wait) * (0.75 + 0.5*r.clock.Random()))
 }
 
-// keep renews the token, or gets another one where the AppRole gives one and
-// renewing is over.
+// keep renews the token. If it cannot be renewed any more, keep gets another
+// one if the AppRole gives one.
 func (r *renewer) keep(ctx context.Context, l lease) error {
 	ctx, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()

@@ -23,7 +23,7 @@ type secret struct {
 	} `json:"metadata"`
 }
 
-// recordKey is where in the secret's data the record stands.
+// recordKey is the key of the record in the secret's data.
 const recordKey = "record"
 
 func (s secret) version() nebula.Version {

@@ -131,7 +131,7 @@ func tooManyKeys(merged, projected map[string]string) error {
 // one of a tag by a mark of this length.
 const markLength = 3
 
-// markOf returns what stands for a key among the marks.
+// markOf returns the mark of a key.
 func markOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:markLength]

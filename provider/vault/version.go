@@ -38,8 +38,8 @@ func parseNumber(text string) (number int64, ok bool) {
 
 // The versions that were the current ones a moment ago are remembered: at most
 // maxRecent of them, each for recentFor. Vault compares by number whether one
-// still is; that spares the look whether the number is of the same secret, since
-// a change is often made of what was just read.
+// still is. The memory saves the read that checks that the number is of the
+// same secret, since a change often follows a read.
 const (
 	maxRecent = 1024
 	recentFor = 2 * time.Second

@@ -69,8 +69,9 @@ func (w *wire) do(ctx context.Context, r request) (*httpx.Answer, error) {
 	return a, err
 }
 
-// isVaults reports whether an answer can be Vault's by its form. Nothing is asked
-// of refusals that mean the same whoever gives them, a load balancer for example.
+// isVaults reports whether an answer can be Vault's by its form. It accepts any
+// form of a refusal that means the same from any server, a load balancer for
+// example.
 func isVaults(r request, a *httpx.Answer) bool {
 	switch a.Status {
 	case http.StatusNoContent:

@@ -105,10 +105,10 @@ func (d *driver) writeAbsent(ctx context.Context, r sealed) (written, error) {
 	return w, err
 }
 
-// writeOver writes over that version. Vault compares its number. Whether the
-// number is of the same secret is looked at before, unless it was a moment ago.
-// A patch is refused if the version was deleted, and a plain write is not: if
-// the token may not patch, every write is preceded by a look.
+// writeOver writes over that version. Vault compares its number. A read before
+// it checks that the number is of the same secret, unless one did a moment ago.
+// Vault refuses a patch if the version was deleted, but not a plain write: if
+// the token may not patch, every write is preceded by a read.
 func (d *driver) writeOver(ctx context.Context, r sealed, v nebula.Version, condition nebula.Precondition) (written, error) {
 	cas, ok := parseVersion(v)
 	if !ok {
@@ -145,8 +145,8 @@ func (d *driver) writeOver(ctx context.Context, r sealed, v nebula.Version, cond
 	return written{}, provider.NotCurrent(v, err)
 }
 
-// look looks whether the current version is the one of the condition. In a
-// repetition it may be the one after, which was written before.
+// look reads whether the current version is the one of the condition. In a
+// repetition it may be the next one, if the earlier attempt wrote that.
 func (d *driver) look(ctx context.Context, name nebula.Name, cas int64, condition nebula.Precondition) error {
 	m, err := d.readMetadata(ctx, name)
 	if isMissing(err) {
@@ -174,8 +174,8 @@ func (d *driver) wrote(ctx context.Context, r sealed, number int64) (w written, 
 // maxLooks bounds the versions that are read to find one's own.
 const maxLooks = 10
 
-// find looks for the version that an earlier attempt without a condition may have
-// written, among the latest ones. Not to find it proves nothing.
+// find looks for the version that an earlier attempt without a condition may
+// have written, among the latest ones. If it finds none, that proves nothing.
 func (d *driver) find(ctx context.Context, r sealed) (w written, found bool, err error) {
 	m, err := d.readMetadata(ctx, r.name)
 	if err != nil {

@@ -113,7 +113,7 @@ func TestKeepAndGet(t *testing.T) {
 	}
 }
 
-// A dead socket, or none, is no reason for a word.
+// A dead socket, or none, causes no warning.
 func TestNobodyListens(t *testing.T) {
 	dead := place(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
@@ -344,7 +344,7 @@ func TestWrongMessages(t *testing.T) {
 	}
 }
 
-// A client does not wait for an agent that was stopped, and is told so once.
+// A client does not wait for an agent that was stopped, and warns once.
 func TestSilentAgent(t *testing.T) {
 	path := place(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

@@ -24,9 +24,9 @@ import (
 // stopped.
 const callTimeout = 2 * time.Second
 
-// Client has the agent at a socket keep the data keys of stores. It implements
-// [nebula.DataKeys]. An agent that is not there is none; for one that is not to
-// be trusted or does not answer there is one warning.
+// Client lets the agent at a socket keep the data keys of stores. It implements
+// [nebula.DataKeys]. If there is no agent, it does nothing; if the agent is not
+// to be trusted or does not answer, it warns once.
 type Client struct {
 	path   string
 	logger *slog.Logger
@@ -37,8 +37,8 @@ type Client struct {
 	off bool // after a failure
 }
 
-// NewClient returns a client of the agent at a path, of an absolute one. Nothing
-// is connected yet.
+// NewClient returns a client of the agent at an absolute path. It does not
+// connect yet.
 func NewClient(path string, logger *slog.Logger) *Client {
 	return &Client{path: path, logger: logger, uid: userID(), peer: peerID}
 }
@@ -143,7 +143,7 @@ func (c *Client) call(ctx context.Context, q request) (response, error) {
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	for _, message := range []request{{Op: opHello, Version: protocolVersion}, q} {
-		// What an agent of another version says of hello is read below.
+		// The answer of an agent of another version to hello is read below.
 		if err := write(conn, message); err != nil && !errors.Is(err, syscall.EPIPE) {
 			return response{}, err
 		}
@@ -176,8 +176,8 @@ func quote(text string) string {
 	return strconv.QuoteToASCII(text)
 }
 
-// dial connects, and sees to it that the agent is this user's before anything is
-// sent.
+// dial connects, and checks that the agent is this user's before it sends
+// anything.
 func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	if err := checkSocket(c.path, c.uid); err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ package agent
 
 import "time"
 
-// DefaultTTL is how long a key is kept if nobody says otherwise.
+// DefaultTTL is how long a key is kept by default.
 const DefaultTTL = 15 * time.Minute
 
 // MaxSocketPath is the length of a socket's path in bytes that every supported

@@ -64,7 +64,7 @@ func write(w io.Writer, message any) error {
 	return err
 }
 
-// read receives a message. Its length is checked before there is room made.
+// read receives a message. It checks the length before it allocates.
 func read(r io.Reader, message any) error {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {

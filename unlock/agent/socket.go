@@ -167,7 +167,7 @@ func checkDirectory(dir string, uid int) error {
 func checkSocket(path string, uid int) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return err // where there is none, the directory does not matter
+		return err // if there is none, the directory does not matter
 	}
 	if err := checkDirectory(filepath.Dir(path), uid); err != nil {
 		return err

@@ -17,14 +17,14 @@ const (
 	perEntry    = 160               // bytes beside the address
 )
 
-// instant is a moment by both clocks: the monotonic one may stand while the
+// instant is a moment by both clocks: the monotonic one may stop while the
 // machine sleeps, and the wall clock may be set.
 type instant struct {
 	running time.Duration // since the process began
 	wall    time.Time
 }
 
-// clock returns what tells the time from now on.
+// clock returns a function that tells the time from now on.
 func clock() func() instant {
 	begun := time.Now()
 	return func() instant {
@@ -33,7 +33,7 @@ func clock() func() instant {
 	}
 }
 
-// since is the longer of the times that the two clocks say.
+// since is the longer of the times by the two clocks.
 func (i instant) since(before instant) time.Duration {
 	return max(i.running-before.running, i.wall.Sub(before.wall))
 }

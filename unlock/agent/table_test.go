@@ -19,8 +19,8 @@ func newTestTable(ttl time.Duration) (*table, *clocks) {
 	return newTable(ttl, c.now), c
 }
 
-// The time is over when one of the clocks says so: the monotonic one stands while
-// the machine sleeps, and the other one is set.
+// The time is over when one of the clocks says so: the monotonic one stops
+// while the machine sleeps, and the other one is set.
 func TestTimeToLive(t *testing.T) {
 	for name, test := range map[string]struct {
 		running, wall time.Duration

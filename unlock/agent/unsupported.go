@@ -15,7 +15,7 @@ func notSupported() error {
 		Hint: "use a key file, or a passphrase command"}
 }
 
-// Agent cannot be had on this system.
+// Agent is not supported on this system.
 type Agent struct{}
 
 // Listen fails with ErrNotSupported.

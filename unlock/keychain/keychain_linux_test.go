@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Where there is no bus, none is started: the client library would run a program
+// If there is no bus, none is started: the client library would run a program
 // of that name.
 func TestNoProgramIsStartedForABus(t *testing.T) {
 	dir := t.TempDir()

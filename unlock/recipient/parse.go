@@ -65,7 +65,7 @@ func normaliseSSH(fields []string) (string, error) {
 	return text, err
 }
 
-// publicText is a public key as the recipient that it is.
+// publicText returns a public key in the form of a recipient.
 func publicText(public ssh.PublicKey) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
 }

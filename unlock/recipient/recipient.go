@@ -38,11 +38,12 @@ type Options struct {
 	// told which try it is, from 1. If it is nil, nobody can be asked.
 	Passphrase func(ctx context.Context, file string, try int) ([]byte, error)
 
-	// Ask asks what a plugin wants to know, which is a secret or not. If it is
-	// nil, nobody can be asked. Prompt is text of the plugin's.
+	// Ask asks the user a plugin's question; secret says whether the answer is
+	// secret. If Ask is nil, nobody can be asked. Prompt is the plugin's text.
 	Ask func(ctx context.Context, prompt string, secret bool) (string, error)
 
-	// Tell shows what a plugin says. Nil: it is dropped. Text is the plugin's.
+	// Tell shows a message of a plugin. Nil: it is dropped. Text is the
+	// plugin's.
 	Tell func(text string)
 }
 

@@ -92,7 +92,7 @@ func TestRotateForAllRecipients(t *testing.T) {
 }
 
 // A former member has left a slot for a recipient of a plugin: rotating starts
-// no program of theirs, and says which slot stands in the way.
+// no program of theirs, and names the slot that prevents the rotation.
 func TestRotateStartsNoPluginOfOthers(t *testing.T) {
 	outsideFIPS(t)
 	log := installPlugin(t)

@@ -20,7 +20,7 @@ type signer struct {
 	now     time.Time // of the server
 }
 
-// check looks at all of a signature but whether it is right.
+// check examines everything about a signature except the hash itself.
 func (want signer) check(r *http.Request) (keyID string, failure *Error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {

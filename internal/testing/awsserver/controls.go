@@ -27,9 +27,9 @@ func (s *Server) SetClockSkew(d time.Duration) {
 }
 
 // SetDeprecatedStay makes the server find no deprecated version that a label is
-// to be moved to. Nobody recorded what the service does; AWS documents in the API
-// reference, UpdateSecretVersionStage, that such a version can be deleted. A
-// client has to do with both, and by default the move succeeds.
+// to be moved to. Nobody recorded what the service does; AWS documents in the
+// API reference, UpdateSecretVersionStage, that such a version can be deleted.
+// A client has to cope with both, and by default the move succeeds.
 func (s *Server) SetDeprecatedStay(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ func (e *Error) status() int {
 }
 
 // modelled are the errors of Secrets Manager itself, which spell Message with a
-// capital letter. All others come from what stands before it, and do not.
+// capital letter. All others come from the layer before it, and do not.
 var modelled = []string{
 	"DecryptionFailure", "EncryptionFailure", "InternalServiceError", "InvalidNextTokenException",
 	"InvalidParameterException", "InvalidRequestException", "LimitExceededException",

@@ -25,7 +25,7 @@ type exchange struct {
 	Status    int
 	ErrorCode string         `json:"error_code"`
 	Shape     any            `json:"output_shape"`
-	Output    map[string]any `json:"-"` // the shape, where it is an object
+	Output    map[string]any `json:"-"` // the shape, if it is an object
 	Observed  []string
 	Repeats   int
 	Seconds   *float64 `json:"seconds_after_previous_step"`
@@ -259,7 +259,7 @@ func subjectField(operation string) string {
 	return "SecretId"
 }
 
-// subject is the name that the exchange is about, "" where there is none.
+// subject is the name that the exchange is about, "" if there is none.
 func (w *world) subject(e *exchange) string {
 	field := subjectField(e.Operation)
 	if field == "" {
@@ -328,7 +328,7 @@ var arnWords = regexp.MustCompile(`^(full |partial )?ARN( [^:]*)?$`)
 
 var characters = regexp.MustCompile(`^(\d+) characters`)
 
-// resolve is a recorded input as it is sent, nil where it was not.
+// resolve is a recorded input as it is sent, nil if it was not.
 func (w *world) resolve(e *exchange, recorded any) any {
 	switch v := recorded.(type) {
 	case []any:

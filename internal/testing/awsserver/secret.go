@@ -220,7 +220,7 @@ func (v *version) remove(stage string) {
 	v.stages = slices.DeleteFunc(slices.Clone(v.stages), func(s string) bool { return s == stage })
 }
 
-// attach moves a stage to the version. Where it is AWSCURRENT, the version that
+// attach moves a stage to the version. If it is AWSCURRENT, the version that
 // had it becomes the previous one and is no longer pending.
 func (one *secret) attach(v *version, stage string) {
 	old := one.holder(stage)

@@ -1,11 +1,12 @@
 // Package awsserver is an AWS Secrets Manager for tests. It answers as the real
-// service does, which a test replays recordings of it for, and it can be told to
+// service does, which a test checks against recordings, and it can be told to
 // fail: see Fault.
 //
-// What the recordings are silent on follows the service's documentation. It
-// keeps everything in memory and verifies no signature, only its form.
+// If the recordings do not show something, it follows the service's
+// documentation. It keeps everything in memory and verifies no signature, only
+// its form.
 //
-// STS and Metadata are where a client gets its credentials.
+// A client gets its credentials from STS and Metadata.
 package awsserver
 
 import (

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Clock is a clock that stands still until it is moved.
+// Clock is a clock that does not advance by itself.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time

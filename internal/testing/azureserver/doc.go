@@ -3,7 +3,7 @@
 // the token endpoint of a service principal and of a managed identity.
 //
 // What it answers is held to recordings of the real service: see testdata and
-// the test that replays them. Where no recording exists, the comment at the
+// the test that replays them. If there is no recording, the comment at the
 // place says that the behaviour is inferred.
 //
 //	server, err := azureserver.New(azureserver.Options{})

@@ -130,18 +130,18 @@ func (s *Server) ArcEndpoint() string { return "http://" + s.plainAddress + arcP
 // there that Microsoft's library reads them from.
 const ArcFolder = "/var/opt/azcmagent/tokens"
 
-// SetArcFolder is where keys are written that requests to Arc's endpoint must
-// show. Without it, they are said to be in ArcFolder, and not written.
+// SetArcFolder sets where keys are written that requests to Arc's endpoint must
+// show. Without it, the answers name ArcFolder, and no key is written.
 func (s *Server) SetArcFolder(folder string) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
 	s.logins.arcFolder = folder
 }
 
-// hasArcKey reports whether the request shows a key, or challenges it: whoever
-// can read a file of the agent may have the identity's token. Microsoft documents
-// it in "Authenticate against Azure resources with Azure Arc-enabled servers". What
-// a wrong key is answered with is inferred.
+// hasArcKey reports whether the request shows a key, or challenges it: anyone
+// who can read a file of the agent may have the identity's token. Microsoft
+// documents it in "Authenticate against Azure resources with Azure Arc-enabled
+// servers". The answer to a wrong key is inferred.
 func (l *logins) hasArcKey(x *exchange) bool {
 	given, shown := strings.CutPrefix(x.r.Header.Get("Authorization"), "Basic ")
 	l.mu.Lock()

@@ -66,7 +66,7 @@ func TestIdentityUpdating(t *testing.T) {
 	}
 }
 
-// Arc gives its token to whoever can read a file of its agent.
+// Arc gives its token to anyone who can read a file of its agent.
 func TestArc(t *testing.T) {
 	x := newTester(t)
 	address := x.server.ArcEndpoint() + "?api-version=2020-06-01&resource=https://vault.azure.net"

@@ -201,7 +201,7 @@ func (l *logins) tokenLifetime() time.Duration {
 	return l.lifetime
 }
 
-// AddFederatedToken makes the token of a workload one that stands for ClientID.
+// AddFederatedToken makes the token of a workload valid for ClientID.
 func (s *Server) AddFederatedToken(token string) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()

@@ -328,7 +328,7 @@ func (m *matcher) query(e *event) string {
 
 var guids = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
-// ofPlatform says that a header is that of the web server, or of what stands
+// ofPlatform says that a header is that of the web server, or of a proxy
 // between it and the client, and not of Key Vault; or that it echoes one that a
 // replayed request has not, or counts the letters of a name.
 func ofPlatform(name string) bool {

@@ -109,7 +109,7 @@ func (r *replay) op(e *event) Operation {
 }
 
 // nameIn is the placeholder of the name in the path, or in the answer of a
-// restored one; "" where there is none.
+// restored one; "" if there is none.
 func (r *replay) nameIn(e *event) string {
 	segments := strings.Split(e.Request.Path, "/")
 	if len(segments) > 2 {
@@ -224,7 +224,7 @@ func refusal(op Operation, e *event) (Fault, bool) {
 }
 
 // needed is the state in which a name must be for this answer to be the first
-// one about it; absent where nothing is needed.
+// one about it; absent if nothing is needed.
 func (r *replay) needed(op Operation, e *event) state {
 	status := e.Response.Status
 	byInner := map[string]state{"ObjectIsBeingDeleted": beingDeleted, "ObjectIsDeletedButRecoverable": deleted,
@@ -378,7 +378,7 @@ func (r *replay) add(name, version string, shape any) {
 	}
 }
 
-// presupposeBackup makes a backup where the scenario sends one that it did not
+// presupposeBackup makes a backup if the scenario sends one that it did not
 // make, and frees the name again unless the answer says that it is taken.
 func (r *replay) presupposeBackup(t *testing.T, e *event) {
 	body, _ := e.Request.Body.(map[string]any)
@@ -461,8 +461,8 @@ func (r *replay) setDelays(i int, op Operation, e *event) {
 }
 
 // until is the time from now to the first answer about the name that shows the
-// new state; where there is none, longer than the scenario if an answer shows
-// that it was not reached, and as usual if none does.
+// new state; if there is none, longer than the scenario if an answer shows that
+// it was not reached, and as usual if none does.
 func (r *replay) until(from int, now time.Duration, name string, change Operation) time.Duration {
 	const never = 24 * time.Hour
 	usual := map[Operation]time.Duration{DeleteSecret: DefaultDelays().Delete, RecoverSecret: DefaultDelays().Recover,

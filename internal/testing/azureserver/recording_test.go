@@ -197,7 +197,7 @@ func schedule(steps []recording) []*event {
 	return events
 }
 
-// offsets are the times of the repetitions where an observation gives them all,
+// offsets are the times of the repetitions if an observation gives them all,
 // such as "polls at 0 s and 2 s".
 func (r *recording) offsets() []time.Duration {
 	for _, text := range r.Observed {

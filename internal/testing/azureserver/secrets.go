@@ -319,8 +319,8 @@ func (v *Vault) startDelete(c *secret) {
 	c.purgeAt = now.Truncate(time.Second).Add(time.Duration(v.retention) * 24 * time.Hour)
 }
 
-// getDeleted has two answers for what is not there: one where the name is on
-// its way to a state or from one, and one where there is nothing.
+// getDeleted has two answers for a secret that is not deleted: one while the
+// name changes its state, and one if there is nothing.
 func (v *Vault) getDeleted(t target) (any, *apiError) {
 	c, s := v.find(t.name)
 	switch s {

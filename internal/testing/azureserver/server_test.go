@@ -99,7 +99,7 @@ func send(client *http.Client, request *http.Request) (reply, error) {
 	return out, err
 }
 
-// at reads a value deep in a body; nil where there is none.
+// at reads a value deep in a body; nil if there is none.
 func at(body any, keys ...string) any {
 	for _, key := range keys {
 		m, _ := body.(map[string]any)

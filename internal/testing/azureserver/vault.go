@@ -165,7 +165,7 @@ type version struct {
 	id               string
 	value            string
 	contentType      *string
-	tags             map[string]string // nil where none were ever sent
+	tags             map[string]string // nil if none were ever sent
 	enabled          bool
 	nbf, exp         *int64
 	created, updated int64
@@ -191,7 +191,7 @@ func (c *secret) state(now time.Time) state {
 	return c.asked
 }
 
-// readable says that the name stands for a secret.
+// readable reports whether the name is that of a secret that can be read.
 func (s state) readable() bool { return s == live || s == unwritable }
 
 // recoveryLevel is what the service calls this setting.

@@ -55,7 +55,7 @@ type contender struct {
 	random *rand.Rand
 }
 
-// round is one read and one change. It fails only where nothing was called.
+// round is one read and one change. It fails only if nothing was called.
 func (c *contender) round(ctx context.Context, name nebula.Name) error {
 	time.Sleep(time.Duration(c.random.Int64N(int64(c.load.Pause) + 1)))
 	record, readErr := limited(ctx, c.load.Timeout, c.Retrieve)

@@ -81,7 +81,7 @@ func TestWithoutAWSSkippedAndSaysHow(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "--- SKIP") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// Without Python at all, that is what is said.
+	// Without Python at all, the message says so.
 	if !strings.Contains(string(out), "go -C testservers run . build") && !strings.Contains(string(out), "python3-venv") {
 		t.Errorf("it does not say how in\n%s", out)
 	}

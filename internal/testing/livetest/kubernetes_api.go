@@ -25,8 +25,8 @@ func (s *KubernetesServer) API(t testing.TB, method, path string, body map[strin
 	return out
 }
 
-// Do is API as whom the token says, with whatever the server answers. The error
-// is that there was no answer.
+// Do is API with this token, and returns any answer of the server. The error is
+// that there was no answer.
 func (s *KubernetesServer) Do(token, method, path string, body map[string]any) (status int, answer []byte, err error) {
 	var reader io.Reader
 	if body != nil {
@@ -192,10 +192,10 @@ func (s *KubernetesServer) waitAllowed(t testing.TB, user string, what map[strin
 }
 
 // Kubeconfig writes a kubeconfig file for the test, in which the server is
-// called as this user: what stands there below "user", such as {"token": …},
+// called as this user: the value of "user" there, such as {"token": …},
 // {"client-certificate": FILE, "client-key": FILE}, {"exec": …}, or the admin's
-// token with {"as": NAME} for any user. The namespace is that of its context; it
-// may be empty.
+// token with {"as": NAME} for any user. The namespace is that of its context;
+// it may be empty.
 func (s *KubernetesServer) Kubeconfig(t testing.TB, user map[string]any, namespace string) string {
 	t.Helper()
 	const name = "test"

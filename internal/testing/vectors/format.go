@@ -43,7 +43,8 @@ func (o object) text() string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// at returns the object in which the last name of the path stands, and where.
+// at returns the object that contains the last name of the path, and its
+// position.
 func (o object) at(path string) (object, int) {
 	first, rest, nested := strings.Cut(path, ".")
 	for i, m := range o {

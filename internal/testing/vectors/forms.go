@@ -75,10 +75,10 @@ func (s *suite) recordBase64() {
 		b64(append(decoded(`"`+ciphertext+`"`), decoded(r.get("encrypted_data.tag"))...))).text())
 }
 
-// recordTimes has each wrong form sealed twice where it has a right twin: with
-// the text bound as it is written, and with the right text bound. The first is
-// opened by a reader that does not check the form, the second by one that
-// parses the time and formats it anew.
+// recordTimes seals each wrong form twice if it has a right twin: with the text
+// bound as it is written, and with the right text bound. The first is opened by
+// a reader that does not check the form, the second by one that parses the time
+// and formats it anew.
 func (s *suite) recordTimes() {
 	const day = "2026-01-02T03:04:05"
 	for _, form := range []struct{ wrong, right string }{

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// notesText is the canonical text of notes, with what stands before it.
+// notesText is the canonical text of notes, with the text before it.
 func notesText(notes map[string]note) string {
 	if len(notes) == 0 {
 		return ""
