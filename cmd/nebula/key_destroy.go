@@ -25,8 +25,8 @@ func keyDestroyCommand(run func(context.Context, destroyOptions) error) *cobra.C
 of credentials that are sealed under it can then no longer be read. The ids are
 shown by key list.
 
-Every record is looked at first. One that is sealed under that key or cannot be
-read stands against it, unless it is named with --leave.`,
+It reads every record first. If one is sealed under that key or cannot be read,
+nothing is destroyed, unless --leave names it.`,
 		Example:           `  nebula key destroy 9a414c1d0f6e4b0f9d6a3c9b1e2d4f50`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(cmd *cobra.Command, args []string) error {

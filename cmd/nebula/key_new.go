@@ -104,7 +104,7 @@ func (k *keyChoice) readRecipients() error {
 // keyForPath refuses a key in the place of a file's path, and repeats none of
 // it.
 func keyForPath(flag string) error {
-	return usage(flag+" takes the path of a file, and what stands there looks like a key itself",
+	return usage(flag+" takes the path of a file, and this looks like a key itself",
 		"nothing was made; a path that only looks so is written as ./NAME")
 }
 

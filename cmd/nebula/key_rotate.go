@@ -27,8 +27,8 @@ func keyRotateCommand(run func(context.Context, rotateOptions) error) *cobra.Com
 		Use:   "rotate",
 		Short: "Replace the data key and seal every credential anew",
 		Long: `Replace the data key: every slot then holds a new one, and every credential is
-sealed anew under it. They can be read and written all the while. Interrupted,
-it goes on where it stood when it is run again.
+sealed anew under it. They can be read and written meanwhile. If it is
+interrupted, the next run continues.
 
 The key of every slot has to be at hand, a key file and the passphrase for
 example: several key files are named by NEBULA_KEY_FILE, joined as in PATH. A

@@ -68,7 +68,7 @@ func (s Server) Explain(err error) *nebula.Error {
 	case errors.As(err, &large):
 		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: large.Error() + ", which no answer should have"}
 	case errors.As(err, &encoded):
-		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: encoded.Error(), Hint: "look at what stands before " + s.Host}
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: encoded.Error(), Hint: "check any proxy or gateway before " + s.Host}
 	case speaksHTTP(err):
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server " + s.Host + " speaks http, not https", Hint: "look at " + s.Address}
 	case speaksTLS(err):

@@ -137,7 +137,7 @@ func (d *driver) explainCode(c call) *nebula.Error {
 	case "UnknownOperationException", "NotFoundException":
 		return errForeignAnswer()
 	case "InvalidNextTokenException":
-		return &nebula.Error{Kind: nebula.ErrConflict, Message: "AWS no longer knows where the list stood", Hint: "list again"}
+		return &nebula.Error{Kind: nebula.ErrConflict, Message: "AWS no longer knows how far the list was read", Hint: "list again"}
 	}
 	if e := explainSignature(c); e != nil {
 		return e
@@ -164,7 +164,7 @@ func explainSignature(c call) *nebula.Error {
 		}
 		e.Message, e.Hint = "AWS does not accept the signature", "look at the secret access key, and at region where endpoint_url is set"
 	case "IncompleteSignature", "IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
-		e.Message, e.Hint = "AWS does not accept the form of the signature", "look at the access key and what stands before the endpoint"
+		e.Message, e.Hint = "AWS does not accept the form of the signature", "check the access key, and any proxy or gateway before the endpoint"
 	default:
 		return nil
 	}
@@ -203,7 +203,7 @@ func explainUnavailable(c call) *nebula.Error {
 	case c.status >= 500:
 		e.Err = provider.ErrUnclear
 	case c.status == http.StatusForbidden:
-		e.Kind, e.Hint = nebula.ErrPermissionDenied, "look at what stands before the endpoint"
+		e.Kind, e.Hint = nebula.ErrPermissionDenied, "check any proxy or gateway before the endpoint"
 	case c.status == http.StatusRequestEntityTooLarge:
 		e.Kind, e.Message = nebula.ErrTooLarge, "the request is larger than the server takes"
 	default:

@@ -84,7 +84,7 @@ func (d *driver) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	case code >= 300 && code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
 			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", code),
-			Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before " + d.host}
+			Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and any proxy or gateway before " + d.host}
 	}
 	e := explainStatus(r.StatusCode, "Key Vault")
 	if r.RawResponse != nil {
@@ -203,11 +203,11 @@ func codeSuffix(r *azcore.ResponseError) string {
 
 func errElsewhere() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the list goes on at another server, which is not followed",
-		Hint: "look at what stands before the vault"}
+		Hint: "check any proxy or gateway before the vault"}
 }
 
 func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before it"}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault", Hint: "look at vault_url or AZURE_KEYVAULT_URL, and any proxy or gateway before it"}
 }
 
 // refusedSecret returns the name of the secret that a call was about.

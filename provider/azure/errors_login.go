@@ -104,7 +104,7 @@ func errSameToken() *nebula.Error {
 func errForeignChallenge() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
 		Message: "the vault does not accept the token, and asks for one of another login or for another service: it is given none",
-		Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and at what stands before the vault"}
+		Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and any proxy or gateway before the vault"}
 }
 
 // errOtherTenant is given ids that were found to be GUIDs.

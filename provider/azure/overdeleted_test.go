@@ -125,7 +125,7 @@ func TestLiveOverDeletedStands(t *testing.T) {
 	}
 	p := r.all(t, r.principal())
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
-	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "stands again with its old value", "secrets/delete", "nebula delete gone")
+	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "is live again with its old value", "secrets/delete", "nebula delete gone")
 	if found, err := p.Exists(t.Context(), name); err != nil || !found {
 		t.Errorf("it exists: %v, %v", found, err)
 	}

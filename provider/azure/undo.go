@@ -43,7 +43,7 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 	case deletion.err == nil:
 		e.Message += recovered + "and was deleted again"
 	default:
-		e.Message += recovered + "and stands again with its old value: " + d.explain(deletion.err).Message
+		e.Message += recovered + "and is live again with its old value: " + d.explain(deletion.err).Message
 		e.Hint = "delete it: az keyvault secret delete --vault-name " + d.vault() + " --name " + d.names.secret(name)
 		if !name.IsKeyring() {
 			e.Hint = "delete it: nebula delete " + name.String()
@@ -56,7 +56,7 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 }
 
 // errOvertaken says that somebody wrote over what was recovered.
-var errOvertaken = errors.New("another version stands there")
+var errOvertaken = errors.New("another version is the current one")
 
 // deleteRecovered deletes what was recovered, unless somebody wrote since. A
 // recovery takes some seconds, in which nothing can be deleted.

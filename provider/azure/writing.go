@@ -42,7 +42,7 @@ func (w *writing) confirm(ctx context.Context, v nebula.Version) error {
 	d := w.driver
 	if stopped := d.clock.Sleep(ctx, confirmAfter); stopped != nil {
 		return &nebula.Error{Kind: nebula.KindOf(stopped), Err: stopped,
-			Message: "the keyring was written, and not yet seen to be the one that stands: Key Vault compares nothing when it writes"}
+			Message: "the keyring was written, and not yet seen to be the current one: Key Vault compares nothing when it writes"}
 	}
 	s, err := d.look(ctx, w.name)
 	switch {
@@ -56,7 +56,7 @@ func (w *writing) confirm(ctx context.Context, v nebula.Version) error {
 	if err := w.options.Precondition.Check(s.version); err != nil {
 		return err
 	}
-	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the keyring that was written does not stand any more"}
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the keyring that was written is no longer the current one"}
 }
 
 // write is one attempt.

@@ -122,7 +122,7 @@ func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 	case s.admission():
 		return d.explainAdmission(s)
 	case s.Code == http.StatusUnauthorized:
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not accept who asks: the token or certificate is not valid, or has expired",
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not accept the caller: the token or certificate is not valid, or has expired",
 			Hint: "look at the user in " + d.access.source}
 	case s.Code == http.StatusForbidden:
 		return d.explainForbidden(s)
@@ -172,7 +172,7 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 	case strings.Contains(s.message, `User "system:anonymous"`):
 		// The server accepts nothing of what was presented: a certificate of
 		// another authority counts as none.
-		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know who asks: to it this is system:anonymous",
+		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know the caller: to it this is system:anonymous",
 			Hint: "look at the user in " + d.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
 		return d.errTerminating()
@@ -184,7 +184,7 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 	case !s.isStatus:
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("something before the API server refuses to %s %s in namespace %s (status 403, which is none of Kubernetes)", s.verb, s.resource, namespace),
-			Hint:    "look at what stands before " + d.access.server.Host + ": a proxy, a gateway"}
+			Hint:    "check any proxy or gateway before " + d.access.server.Host}
 	case !s.unauthorized():
 		return d.explainAdmission(s)
 	}

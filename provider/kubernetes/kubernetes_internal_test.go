@@ -60,7 +60,7 @@ func TestExplainAnswers(t *testing.T) {
 		{401, status("Unauthorized", webhook+words, ""), nebula.ErrPermissionDenied, shown, false},
 		{403, status("Forbidden", rbac, `"kind":"secrets"`), nebula.ErrPermissionDenied, `verb patch on secrets in namespace team is not granted`, false},
 		{403, status("Forbidden", `secrets "canary" is forbidden: User "system:anonymous" cannot patch resource "secrets"`, `"kind":"secrets"`),
-			nebula.ErrUnauthenticated, "does not know who asks", false},
+			nebula.ErrUnauthenticated, "does not know the caller", false},
 		{403, "<html>canary</html>", nebula.ErrPermissionDenied, "before the API server refuses to patch secrets", false},
 		{403, status("Forbidden", "canary is forbidden: unable to create new content in namespace", `"causes":[{"reason":"NamespaceTerminating"}]`), nebula.ErrInvalidConfig, "being deleted", false},
 		{403, status("Forbidden", "is forbidden: exceeded quota: x", ""), nebula.ErrPermissionDenied, "describe quota", false},

@@ -85,7 +85,7 @@ func TestLiveStore(t *testing.T) {
 		identified = identified || strings.Contains(f.Message, livetest.KubernetesUser(l.config.Namespace, l.account))
 	}
 	if !identified {
-		t.Error("doctor does not say who asks")
+		t.Error("doctor does not name the caller")
 	}
 	if existed, err := l.Purge(ctx, "Token"); err != nil || !existed {
 		t.Fatal(err)
