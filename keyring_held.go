@@ -195,10 +195,16 @@ func (s *Store) openRecord(ctx context.Context, record Record) (*keyring, error)
 
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
 	record, err := s.provider.Retrieve(ctx, KeyringName())
-	if errors.Is(err, ErrNotFound) {
-		return Record{}, s.whyNoKeyring(err)
+	if !errors.Is(err, ErrNotFound) {
+		return record, err
 	}
-	return record, err
+	why := s.whyNoKeyring(err)
+	if errors.Is(why, ErrCorrupted) { // see madeSince
+		if record, err := s.provider.Retrieve(ctx, KeyringName()); err == nil {
+			return record, nil
+		}
+	}
+	return Record{}, why
 }
 
 // hold keeps a keyring, unless a later read or write has left another one, and

@@ -41,12 +41,25 @@ func (s *Store) wantStore(ctx context.Context) error {
 	found, err := s.provider.Exists(ctx, KeyringName())
 	switch {
 	case err == nil && !found, KindOf(err) == ErrNotFound: // not even its mount or namespace
-		return s.whyNoKeyring(err)
+		why := s.whyNoKeyring(err)
+		if errors.Is(why, ErrCorrupted) && s.madeSince(ctx) {
+			s.seen.Store(true)
+			return nil
+		}
+		return why
 	case err == nil:
 		s.seen.Store(true)
 		return nil
 	}
 	return inconclusive(err)
+}
+
+// madeSince reports whether there is a keyring by now. It is asked if a pin says
+// that there is a store whose keyring was not found a moment ago: another process
+// may have made the two in between.
+func (s *Store) madeSince(ctx context.Context) bool {
+	found, err := s.provider.Exists(ctx, KeyringName())
+	return err == nil && found
 }
 
 // wantPrefetched is wantStore, by the read of the keyring that is under way.

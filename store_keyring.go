@@ -53,6 +53,9 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 		return nil, alreadyInitialised(nil)
 	}
 	if err := s.wantUnknown(); err != nil {
+		if s.madeSince(ctx) {
+			return nil, alreadyInitialised(nil)
+		}
 		return nil, err
 	}
 	if err := s.wantNoRecords(ctx); err != nil {
@@ -106,6 +109,16 @@ func recordsWithoutKeyring(cause error) error {
 		Hint: "restore the keyring from a backup; without it they cannot be read"}
 }
 
+// whoseRecords says what it means that there are records, although no keyring was
+// found a moment ago: another process may have made the store since, and written
+// them.
+func (s *Store) whoseRecords(ctx context.Context) error {
+	if s.madeSince(ctx) {
+		return alreadyInitialised(nil)
+	}
+	return recordsWithoutKeyring(nil)
+}
+
 func (s *Store) wantNoRecords(ctx context.Context) error {
 	pager := s.provider.List(ctx, Filter{})
 	defer pager.Close()
@@ -117,7 +130,7 @@ func (s *Store) wantNoRecords(ctx context.Context) error {
 		case err != nil:
 			return err
 		case len(entries) > 0:
-			return recordsWithoutKeyring(nil)
+			return s.whoseRecords(ctx)
 		}
 	}
 }

@@ -108,6 +108,46 @@ func TestFirstPutByOneOfMany(t *testing.T) {
 	}
 }
 
+// A process that looked for the keyring before another one made and pinned the
+// store does not say that the keyring is gone.
+func TestStoreThatIsMadeMeanwhile(t *testing.T) {
+	for _, op := range []string{"put", "get", "init"} {
+		f := newEmptyFixture(t)
+		options := nebula.Options{Keys: []nebula.Key{f.key}, Pins: &heldPins{}, Now: f.clock.now,
+			FirstKey: func(context.Context) (nebula.Key, error) { return f.key, nil }}
+		other, err := nebula.Open(t.Context(), f.memory, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var once sync.Once
+		s, err := nebula.Open(t.Context(), f.connect(t, provider.WithInterceptors(
+			func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
+				err := next(ctx)
+				if c.Name.IsKeyring() {
+					once.Do(func() { put(t, other, "theirs", "v", nebula.PutOptions{}) })
+				}
+				return err
+			})), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var allowed nebula.Kind
+		switch op {
+		case "put":
+			_, err = s.Put(t.Context(), "ours", nebula.NewSecret([]byte("v")), nebula.PutOptions{})
+		case "get":
+			_, err = s.Get(t.Context(), "nothing")
+			allowed = nebula.ErrNotFound
+		case "init":
+			_, err = s.Init(t.Context(), f.key)
+			allowed = nebula.ErrAlreadyExists
+		}
+		if err != nil && nebula.KindOf(err) != allowed {
+			t.Errorf("%s: %v", op, err)
+		}
+	}
+}
+
 // Records whose keyring is gone are never a new store.
 func TestRecordsWithoutKeyring(t *testing.T) {
 	f := newFixture(t)

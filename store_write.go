@@ -206,7 +206,10 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring
 	}
 	// A key file that is made for a store whose keyring was lost would only
 	// add to the confusion.
-	if found := s.wantNoRecords(ctx); found != nil {
+	switch found := s.wantNoRecords(ctx); {
+	case errors.Is(found, ErrAlreadyExists): // another process came first
+		return s.freshKeyring(ctx, &prefetch{})
+	case found != nil:
 		return nil, found
 	}
 	if s.options.FirstKey == nil {
