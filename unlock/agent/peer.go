@@ -1,0 +1,20 @@
+//go:build darwin || linux
+
+package agent
+
+import "net"
+
+// peerID returns the user at the other end, as it was when they connected; of
+// one that listens, as it was when they began to.
+func peerID(conn *net.UnixConn) (uid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failure error
+	err = raw.Control(func(fd uintptr) { uid, failure = socketUser(int(fd)) })
+	if err == nil {
+		err = failure
+	}
+	return uid, err
+}
