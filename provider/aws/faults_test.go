@@ -73,8 +73,8 @@ func TestDeadConnection(t *testing.T) {
 		}
 	})
 	both.Wait()
-	if n := tunnel.Connections(); n != 2 {
-		t.Errorf("%d connections were made, want another one", n)
+	if n := tunnel.Connections(); n < 2 || n > 3 { // both calls may dial
+		t.Errorf("%d connections were made, want one or two others", n)
 	}
 }
 
