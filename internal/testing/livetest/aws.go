@@ -91,41 +91,18 @@ func (s *AWSServer) Region(t testing.TB) string {
 // cut.
 func (s *AWSServer) Stop(t testing.TB) {
 	t.Helper()
-	s.mine(t)
-	if s.process == nil {
-		return
-	}
-	if err := s.process.stop(); err != nil {
-		t.Errorf("stop moto: %v", err)
-	}
-	s.process = nil
+	stopOwn(t, &s.process, s.own)
 }
 
 // Start starts a stopped server at the same address, empty.
 func (s *AWSServer) Start(t testing.TB) {
 	t.Helper()
-	s.mine(t)
-	if s.process != nil {
-		t.Fatal("moto is running")
-	}
+	checkStopped(t, s.process)
 	python, err := awsBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	u, err := url.Parse(s.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.run(python, "-listen", u.Host); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *AWSServer) mine(t testing.TB) {
-	t.Helper()
-	if !s.own {
-		t.Fatal("only a server of NewAWS can be stopped and started: others use the shared one")
-	}
+	check(t, err)
+	check(t, s.run(python, "-listen", u.Host))
 }
 
 // run starts serve.py, which lies two folders above the interpreter that

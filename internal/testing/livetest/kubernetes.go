@@ -97,42 +97,19 @@ func NewKubernetes(t testing.TB, flags ...string) *KubernetesServer {
 // Stop ends the server; its address and its data remain. Connections are cut.
 func (s *KubernetesServer) Stop(t testing.TB) {
 	t.Helper()
-	s.own(t)
-	if s.process == nil {
-		return
-	}
-	if err := s.process.stop(); err != nil {
-		t.Errorf("stop Kubernetes: %v", err)
-	}
-	s.process = nil
+	stopOwn(t, &s.process, s.dir != "")
 }
 
 // Start starts a stopped server at the same address on the same data. What
 // clients need to trust it and to be known to it remains.
 func (s *KubernetesServer) Start(t testing.TB) {
 	t.Helper()
-	s.own(t)
-	if s.process != nil {
-		t.Fatal("Kubernetes is running")
-	}
+	checkStopped(t, s.process)
 	path, err := kubernetesBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	u, err := url.Parse(s.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.run(path, s.arguments(u.Host)...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *KubernetesServer) own(t testing.TB) {
-	t.Helper()
-	if s.dir == "" {
-		t.Fatal("only a server of NewKubernetes can be stopped and started: others use the shared one")
-	}
+	check(t, err)
+	check(t, s.run(path, s.arguments(u.Host)...))
 }
 
 func (s *KubernetesServer) arguments(listen string) []string {

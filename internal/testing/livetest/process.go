@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -72,4 +73,28 @@ func (p *process) stop() error {
 	_ = p.stderr.Close()
 	_ = os.Remove(p.stderr.Name())
 	return err
+}
+
+// stopOwn ends the server of one test, if it runs. A shared one serves other tests.
+func stopOwn(t testing.TB, p **process, own bool) {
+	t.Helper()
+	if !own {
+		t.Fatal("only a server made for one test can be stopped: others use the shared one")
+	}
+	if *p == nil {
+		return
+	}
+	if err := (*p).stop(); err != nil {
+		t.Errorf("stop the server: %v", err)
+	}
+	*p = nil
+}
+
+// checkStopped ends the test if the server runs: only one that was stopped is
+// started again.
+func checkStopped(t testing.TB, p *process) {
+	t.Helper()
+	if p != nil {
+		t.Fatal("the server is running")
+	}
 }

@@ -93,41 +93,18 @@ func NewVault(t testing.TB, o VaultOptions) *VaultServer {
 // Stop ends the server; its address and its data remain. Connections are cut.
 func (s *VaultServer) Stop(t testing.TB) {
 	t.Helper()
-	s.own(t)
-	if s.process == nil {
-		return
-	}
-	if err := s.process.stop(); err != nil {
-		t.Errorf("stop Vault: %v", err)
-	}
-	s.process = nil
+	stopOwn(t, &s.process, s.dir != "")
 }
 
 // Start starts a stopped server at the same address on the same data, unsealed.
 func (s *VaultServer) Start(t testing.TB) {
 	t.Helper()
-	s.own(t)
-	if s.process != nil {
-		t.Fatal("Vault is running")
-	}
+	checkStopped(t, s.process)
 	path, err := vaultBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	u, err := url.Parse(s.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.run(path, append(s.arguments(), "-listen", u.Host, "-unseal", s.UnsealKey)...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *VaultServer) own(t testing.TB) {
-	t.Helper()
-	if s.dir == "" {
-		t.Fatal("only a server of NewVault can be stopped and started: others use the shared one")
-	}
+	check(t, err)
+	check(t, s.run(path, append(s.arguments(), "-listen", u.Host, "-unseal", s.UnsealKey)...))
 }
 
 func (s *VaultServer) arguments() []string {
