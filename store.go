@@ -174,18 +174,23 @@ func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, erro
 	// one round trip.
 	keyring := s.prefetchKeyring(ctx)
 	defer keyring.cancel()
-	c, r, err := s.retrieve(ctx, name, keyring, func(r Record) error {
-		if scope != "" && r.Envelope.metadata.Scope != scope {
-			return notFound()
-		}
-		return nil
-	})
+	c, r, err := s.retrieve(ctx, name, keyring, inScopeOnly(scope))
 	if r.Envelope == nil && KindOf(err) == ErrNotFound {
 		if missing := s.wantPrefetched(ctx, keyring); missing != nil {
 			err = missing
 		}
 	}
 	return c, r.Envelope, err
+}
+
+// inScopeOnly accepts the records of a scope; "" is any.
+func inScopeOnly(scope string) func(Record) error {
+	return func(r Record) error {
+		if scope != "" && r.Envelope.metadata.Scope != scope {
+			return notFound()
+		}
+		return nil
+	}
 }
 
 // Exists reports whether there is such a credential, readable or not. If

@@ -59,42 +59,6 @@ func (s *shell) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.
 	})
 }
 
-// RetrieveBatch implements [nebula.BatchRetriever].
-func (s *shell) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebula.BatchResult, error) {
-	b, ok := s.driver.(nebula.BatchRetriever)
-	if !ok {
-		return nil, s.lacks(OpRetrieveBatch, nebula.Name{})
-	}
-	return do(ctx, s, Call{Op: OpRetrieveBatch}, func(ctx context.Context) ([]nebula.BatchResult, error) {
-		return s.batch(ctx, b, names)
-	})
-}
-
-// batch asks the driver for all names that are not zero, and locates the error
-// of each.
-func (s *shell) batch(ctx context.Context, b nebula.BatchRetriever, names []nebula.Name) ([]nebula.BatchResult, error) {
-	results := make([]nebula.BatchResult, len(names))
-	asked, places := make([]nebula.Name, 0, len(names)), make([]int, 0, len(names))
-	for i, name := range names {
-		if (name == nebula.Name{}) {
-			results[i].Err = errNoName()
-			continue
-		}
-		asked, places = append(asked, name), append(places, i)
-	}
-	answers, err := b.RetrieveBatch(ctx, asked)
-	if err != nil {
-		return nil, err
-	}
-	for i, answer := range answers {
-		results[places[i]] = answer
-	}
-	for i := range results {
-		results[i].Err = s.fail(Call{Op: OpRetrieveBatch, Name: names[i]}, results[i].Err)
-	}
-	return results, nil
-}
-
 // Check implements [nebula.Checker].
 func (s *shell) Check(ctx context.Context) []nebula.Finding {
 	c, ok := s.driver.(nebula.Checker)

@@ -56,10 +56,18 @@ type batch struct {
 }
 
 // readAll reads these secrets, in one call, and in more if AWS leaves some
-// out of its answer.
+// out of its answer. Anyone who may not read in batches reads them one by one.
 func (b *batch) readAll(ctx context.Context, ids []string) {
 	for len(ids) > 0 {
+		if b.d.batchDenied.Load() {
+			b.readEach(ctx, ids)
+			return
+		}
 		left, err := b.read(ctx, ids)
+		if hasCode(err, codeDenied) {
+			b.d.batchDenied.Store(true)
+			continue
+		}
 		if err == nil && len(left) == len(ids) {
 			err = errForeignAnswer()
 		}
@@ -96,6 +104,23 @@ func (b *batch) read(ctx context.Context, ids []string) (left []string, err erro
 		b.set(*e.SecretId, nebula.Record{}, b.itemError(ctx, *e.SecretId, e))
 	}
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return said[id] }), nil
+}
+
+// readEach makes a call for each secret.
+func (b *batch) readEach(ctx context.Context, ids []string) {
+	results := make([]nebula.BatchResult, len(ids))
+	var group errgroup.Group
+	group.SetLimit(batchesAtOnce)
+	for i, id := range ids {
+		group.Go(func() error {
+			results[i].Record, results[i].Err = b.d.Retrieve(ctx, b.nameOf(id))
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are in the results
+	for i, id := range ids {
+		b.set(id, results[i].Record, results[i].Err)
+	}
 }
 
 func (b *batch) nameOf(id string) nebula.Name { return b.names[b.places[id][0]] }

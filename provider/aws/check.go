@@ -3,7 +3,6 @@ package aws
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -154,9 +153,12 @@ func (x *examination) permissions(ctx context.Context) {
 	begun := len(x.Findings)
 	for i, err := range errs {
 		switch {
+		case hasCode(err, codeDenied) && needs[i].action == "BatchGetSecretValue":
+			x.Add(check, nebula.SeverityWarning, "secretsmanager:BatchGetSecretValue on * is not allowed: of many credentials, each is read by a call of its own",
+				"add to the policy: "+statement("*", "secretsmanager:BatchGetSecretValue"))
 		case hasCode(err, codeDenied):
 			resource := x.d.secretARN(nebula.Name{}) + "*"
-			if slices.Contains([]string{"ListSecrets", "BatchGetSecretValue"}, needs[i].action) {
+			if needs[i].action == "ListSecrets" {
 				resource = "*"
 			}
 			action := "secretsmanager:" + needs[i].action

@@ -259,6 +259,43 @@ func TestBatchErrors(t *testing.T) {
 	}
 }
 
+// Anyone who may not read in batches reads one by one, and AWS is asked once.
+func TestBatchDenied(t *testing.T) {
+	environment(t)
+	s := newServer(t, awsserver.Options{})
+	p := open(t, configFor(s))
+	ctx := t.Context()
+	var names []nebula.Name
+	for _, id := range []string{"a", "b", "missing"} {
+		name, e := record(t, id, "value", nil)
+		names = append(names, name)
+		if id == "missing" {
+			continue
+		}
+		if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Inject(awsserver.Fault{Operation: "BatchGetSecretValue", Deny: true})
+	s.ResetLog()
+	for range 2 {
+		results, err := p.RetrieveBatch(ctx, names)
+		if err != nil || results[0].Err != nil || results[1].Err != nil {
+			t.Fatalf("%v, %+v", err, results)
+		}
+		wants(t, results[2].Err, nebula.ErrNotFound)
+	}
+	batches := 0
+	for _, operation := range calls(s) {
+		if operation == "BatchGetSecretValue" {
+			batches++
+		}
+	}
+	if batches != 1 {
+		t.Errorf("AWS was asked %d times", batches)
+	}
+}
+
 // Doctor names each action that is missing, and all is as it was after it.
 func TestCheck(t *testing.T) {
 	environment(t)
@@ -269,7 +306,7 @@ func TestCheck(t *testing.T) {
 		stop := s.Inject(awsserver.Fault{Operation: action, Deny: true})
 		found := false
 		for _, f := range p.Check(t.Context()) {
-			if f.Severity != nebula.SeverityError {
+			if f.Severity == nebula.SeverityOK || f.Severity == nebula.SeverityWarning && action != "BatchGetSecretValue" {
 				continue
 			}
 			if !strings.HasPrefix(f.Message, "secretsmanager:"+action+" on ") || !strings.Contains(f.Fix, `"Action": ["secretsmanager:`+action) {

@@ -129,7 +129,7 @@ func TestPermissions(t *testing.T) {
 	environment(t)
 	for operation, actions := range map[string][]string{
 		"retrieve": {"GetSecretValue"}, "exists": {"DescribeSecret"}, "list": {"ListSecrets"},
-		"batch": {"BatchGetSecretValue"}, "history": {"DescribeSecret", "ListSecretVersionIds"}, "version": {"GetSecretValue"},
+		"history": {"DescribeSecret", "ListSecretVersionIds"}, "version": {"GetSecretValue"},
 		"new": {"CreateSecret", "TagResource", "DescribeSecret"}, "absent": {"CreateSecret", "TagResource"},
 		"again":  {"DescribeSecret", "PutSecretValue", "TagResource", "UntagResource"},
 		"over":   {"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"},
@@ -144,7 +144,7 @@ func TestPermissions(t *testing.T) {
 				s.ResetLog()
 				err := call()
 				wants(t, err, nebula.ErrPermissionDenied, "secretsmanager:"+action+" on ", "add to the policy")
-				if resource := "secret:nebula/credentials/"; action != "ListSecrets" && action != "BatchGetSecretValue" {
+				if resource := "secret:nebula/credentials/"; action != "ListSecrets" {
 					wants(t, err, nebula.ErrPermissionDenied, resource)
 				}
 			})
@@ -194,11 +194,6 @@ func prepared(t *testing.T, p full, operation string) func() error {
 		return func() error { _, err := p.Exists(ctx, name); return err }
 	case "list":
 		return func() error { return pages(ctx, p, nebula.Filter{}) }
-	case "batch":
-		return func() error {
-			results, err := p.RetrieveBatch(ctx, []nebula.Name{name})
-			return errors.Join(err, results[0].Err)
-		}
 	case "history":
 		return func() error { _, err := p.History(ctx, name); return err }
 	case "version":

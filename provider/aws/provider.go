@@ -30,6 +30,8 @@ type driver struct {
 	changes provider.Changes
 	writes  writes
 	turns   turns
+
+	batchDenied atomic.Bool // AWS refused a call that reads a batch
 }
 
 var _ interface {

@@ -1,0 +1,102 @@
+package nebula
+
+import "context"
+
+// GetResult is the outcome for one id of [Store.GetMany].
+type GetResult struct {
+	Credential
+	Err error // nil, or why the Credential has nothing but its ID
+}
+
+// GetMany reads several credentials, in as few calls as the backend has, and
+// returns one result for each id, in their order. Each credential is opened and
+// checked as by [Store.Get], with the same errors. One that is named twice is read
+// once, and given twice, each with a Secret of its own. All of them are in memory
+// at the same time: take thousands in parts.
+func (s *Store) GetMany(ctx context.Context, ids []ID) []GetResult {
+	m := &many{store: s, results: make([]GetResult, len(ids)), places: make(map[Name][]int, len(ids))}
+	var refused error
+	m.scope, refused = s.scope(ctx)
+	for i, id := range ids {
+		m.results[i].ID = id
+		name, err := id.Name()
+		if err == nil {
+			err = refused
+		}
+		if err != nil {
+			m.results[i].Err = s.locate(err, "retrieve", id)
+			continue
+		}
+		if m.places[name] == nil {
+			m.names = append(m.names, name)
+		}
+		m.places[name] = append(m.places[name], i)
+	}
+	m.read(ctx)
+	return m.results
+}
+
+// many is a call of GetMany.
+type many struct {
+	store   *Store
+	scope   string
+	results []GetResult
+	names   []Name
+	places  map[Name][]int // of a name's results
+	missing error          // set if there is no store either
+	looked  bool           // whether that was looked for
+}
+
+func (m *many) read(ctx context.Context) {
+	if len(m.names) == 0 {
+		return
+	}
+	keyring := m.store.prefetchKeyring(ctx)
+	defer keyring.cancel()
+	for i, read := range m.store.retrieveAll(ctx, m.names) {
+		name := m.names[i]
+		if read.Err != nil {
+			m.fail(name, m.explain(ctx, keyring, read.Err))
+			continue
+		}
+		c, r, err := m.store.openNewest(ctx, name, read.Record, keyring, inScopeOnly(m.scope))
+		if err != nil {
+			m.fail(name, err)
+			continue
+		}
+		if m.store.options.TrackAccess {
+			m.store.noteAccess(ctx, name, &c, r.Envelope)
+		}
+		m.set(name, c)
+	}
+}
+
+// explain returns err, or that there is no store, which is looked for once.
+func (m *many) explain(ctx context.Context, keyring *prefetch, err error) error {
+	if KindOf(err) != ErrNotFound {
+		return err
+	}
+	if !m.looked {
+		m.missing, m.looked = m.store.wantPrefetched(ctx, keyring), true
+	}
+	if m.missing != nil {
+		return m.missing
+	}
+	return err
+}
+
+func (m *many) fail(name Name, err error) {
+	for _, place := range m.places[name] {
+		m.results[place].Err = m.store.locate(err, "retrieve", name.ID())
+	}
+}
+
+func (m *many) set(name Name, c Credential) {
+	for i, place := range m.places[name] {
+		own := c
+		if i > 0 {
+			own.Secret, own.Metadata = NewSecret(c.Secret.Reveal()), c.Metadata.clone()
+		}
+		m.results[place].Credential = own
+	}
+}
