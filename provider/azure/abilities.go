@@ -198,7 +198,7 @@ func (d *driver) versions(ctx context.Context, secret string) ([]*azsecrets.Secr
 	for pager.More() {
 		page, err := read(ctx, d, pager.NextPage)
 		if err == nil && isCircle(next, page.NextLink) {
-			err = errForeignAnswer()
+			err = d.vault.ForeignAnswer()
 		}
 		if err != nil {
 			return nil, err

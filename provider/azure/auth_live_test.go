@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/azure"
@@ -186,8 +187,8 @@ func (r *rig) reached(t *testing.T, host string) {
 // If there is no managed identity, nothing answers at its address: the
 // connection attempt shows that.
 func TestLiveNoManagedIdentity(t *testing.T) {
-	if azure.ReachLimit > time.Second {
-		t.Errorf("connecting may take %v: with what comes after, it is to be within 2 s", azure.ReachLimit)
+	if azureapi.ReachLimit > time.Second {
+		t.Errorf("connecting may take %v: with what comes after, it is to be within 2 s", azureapi.ReachLimit)
 	}
 	r := newRig(t)
 	r.Server.SetIdentities(false)

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -255,7 +256,7 @@ func FuzzNames(f *testing.F) {
 		f.Add(s, strings.ToLower(s)+"_", strings.Repeat("p", maxPrefix))
 	}
 	f.Fuzz(func(t *testing.T, a, b, prefix string) {
-		if len(prefix) > maxPrefix || !isName(prefix) {
+		if len(prefix) > maxPrefix || !azureapi.IsName(prefix) {
 			return
 		}
 		one, err := nebula.ID(a).Name()
@@ -264,7 +265,7 @@ func FuzzNames(f *testing.F) {
 		}
 		n := names{prefix: strings.ToLower(prefix)}
 		secret := n.secret(one)
-		if len(secret) > maxName || !isName(secret) || secret != strings.ToLower(secret) {
+		if len(secret) > maxName || !azureapi.IsName(secret) || secret != strings.ToLower(secret) {
 			t.Fatalf("%q stands at %q", a, secret)
 		}
 		if got, ok := n.holds(strings.ToUpper(secret), a); !ok || got != one {
@@ -292,8 +293,7 @@ func FuzzNames(f *testing.F) {
 // FuzzForeign: nothing that a server sends is more than refused.
 func FuzzForeign(f *testing.F) {
 	seeds := []string{"", "https://h/secrets/x/0123456789abcdef0123456789abcdef", "https://h/secrets//", "://secrets/", `{"id":"x"}`,
-		`{"error":{"innererror":{"code":"SecretDisabled"}}}`, `{"error":null}`, `Bearer authorization="https://login.microsoftonline.com/3f2a7c1e-5b0d-4e8a-9c46-7d1b2e3f4a50", resource="https://vault.azure.net"`,
-		"Bearer authorization", "Bearer =,=,", `bearer authorization=https:///, resource=`}
+		`{"error":null}`}
 	if len(seeds) == 0 {
 		f.Fatal("no seeds")
 	}
@@ -301,19 +301,12 @@ func FuzzForeign(f *testing.F) {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if secret, version, ok := parseSecretID(a); ok && (!isName(secret) || version != "" && !isVersion(version)) {
+		if secret, version, ok := parseSecretID(a); ok && (!azureapi.IsName(secret) || version != "" && !isVersion(version)) {
 			t.Fatalf("%q was read as %q, %q", a, secret, version)
 		}
-		if c, ok := parseChallenge(a); ok && (!isGUID(c.tenant) || c.login == "" || c.resource == "") {
-			t.Fatalf("%q was read as %+v", a, c)
-		}
-		_ = parseInnerCode([]byte(a))
 		l, m, ok := unproject(map[string]*string{"nebula-": &a, "nebula-2-": &b, "k": &b})
 		if ok && (l.ID == "" || m.Tags["nebula-"] != "" || m.Tags["nebula-2-"] != "") {
 			t.Fatalf("%q and %q were read as %+v, %+v", a, b, l, m)
-		}
-		if host, _, err := parseVaultURL(a); err == nil && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(a)), "https://"+host) {
-			t.Fatalf("%q leads to %q", a, host)
 		}
 		parts := split(a)
 		if strings.Join(parts, "") != a {

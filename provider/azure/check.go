@@ -16,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -44,21 +45,11 @@ type examination struct {
 // identity checks that a token can be obtained.
 func (x *examination) identity(ctx context.Context) bool {
 	const check = "identity"
-	if _, err := x.driver.auth.bearer(ctx, ""); err != nil {
+	if err := x.driver.vault.Login(ctx); err != nil {
 		x.Failed(check, x.driver.explain(err))
 		return false
 	}
-	c := x.driver.config.Credential
-	who := map[string]string{
-		managedIdentity:  "the managed identity " + c.ClientID,
-		servicePrincipal: "the service principal " + c.ClientID,
-		workloadIdentity: "the workload identity " + c.ClientID,
-		developerTools:   "the login of az or azd",
-	}[c.Type]
-	if c.Type == managedIdentity && c.ClientID == "" {
-		who = "the managed identity of the system"
-	}
-	x.Add(check, nebula.SeverityOK, who, "")
+	x.Add(check, nebula.SeverityOK, x.driver.config.Credential.String(), "")
 	return true
 }
 
@@ -72,11 +63,11 @@ func (x *examination) vault(ctx context.Context) {
 		return pager.NextPage(policy.WithCaptureResponse(ctx, &response))
 	})
 	var answered *azcore.ResponseError
-	if err != nil && !errors.As(err, &answered) || hasStatus(err, http.StatusUnauthorized) || isShutOut(err) {
+	if err != nil && !errors.As(err, &answered) || azureapi.HasStatus(err, http.StatusUnauthorized) || azureapi.IsShutOut(err) {
 		x.Failed(check, x.driver.explain(err))
 		return
 	}
-	x.Add(check, nebula.SeverityOK, x.driver.host, "")
+	x.Add(check, nebula.SeverityOK, x.driver.vault.Host(), "")
 	x.clock(began, response)
 	x.permissions(ctx, err)
 	x.contents(ctx, page.Value)
@@ -152,9 +143,9 @@ func (x *examination) permissions(ctx context.Context, listed error) {
 	whole := true
 	for _, q := range probes {
 		_, err := read(ctx, x.driver, func(ctx context.Context) (struct{}, error) { return struct{}{}, q.call(ctx) })
-		refused := hasStatus(err, http.StatusForbidden)
+		refused := azureapi.HasStatus(err, http.StatusForbidden)
 		switch {
-		case err == nil, isMissing(err), hasStatus(err, http.StatusBadRequest), hasStatus(err, http.StatusConflict):
+		case err == nil, isMissing(err), azureapi.HasStatus(err, http.StatusBadRequest), azureapi.HasStatus(err, http.StatusConflict):
 			continue
 		case refused && q.optional:
 			e := x.driver.explain(err)

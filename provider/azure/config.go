@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -13,17 +12,9 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/internal/dnsname"
-	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
-)
-
-// The types of [Credential].
-const (
-	managedIdentity  = "managed_identity"
-	servicePrincipal = "service_principal"
-	developerTools   = "developer_tools"
-	workloadIdentity = "workload_identity"
 )
 
 // Config says where the records are and how to get at them. Begin with
@@ -65,28 +56,12 @@ type Config struct {
 	unread []string
 }
 
-// Credential is the identity that tokens are requested for.
-type Credential struct {
-	// Type is managed_identity, service_principal, developer_tools (the login
-	// of "az login" or "azd auth login") or workload_identity.
-	Type string `toml:"type"`
-
-	// ClientID of a service principal or a workload identity; of a user
-	// assigned managed identity, "" is for the one assigned by the system.
-	ClientID string `toml:"client_id"`
-
-	// TenantID of a service principal or a workload identity. Developer tools
-	// ask in the tenant of the vault if it is "".
-	TenantID string `toml:"tenant_id"`
-
-	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. If it is "", ClientSecret is used.
-	ClientSecretFile string `toml:"client_secret_file"`
-	ClientSecret     nebula.Secret
-
-	// FederatedTokenFile holds the token of a workload identity.
-	FederatedTokenFile string `toml:"federated_token_file"`
-}
+// Credential is the identity that tokens are requested for: Type is
+// managed_identity, service_principal, developer_tools (the login of "az login"
+// or "azd auth login") or workload_identity. Its other fields are ClientID,
+// TenantID, ClientSecretFile or ClientSecret, and FederatedTokenFile, as the type
+// needs them.
+type Credential = azureapi.Credential
 
 // DefaultConfig returns the configuration for the vault of AZURE_KEYVAULT_URL,
 // with AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and
@@ -95,27 +70,14 @@ func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
 func DefaultConfigIn(getenv func(variable string) string) Config {
-	c := Config{
+	return Config{
 		VaultURL:     getenv("AZURE_KEYVAULT_URL"),
 		SecretPrefix: "nebula-credentials-",
 		Timeout:      5 * time.Second,
-		Credential: Credential{
-			Type:               managedIdentity,
-			ClientID:           getenv("AZURE_CLIENT_ID"),
-			TenantID:           getenv("AZURE_TENANT_ID"),
-			FederatedTokenFile: getenv("AZURE_FEDERATED_TOKEN_FILE"),
-		},
-		Retry: provider.DefaultRetryPolicy(),
+		Credential:   azureapi.DefaultCredential(getenv),
+		Retry:        provider.DefaultRetryPolicy(),
+		unread:       azureapi.Unread(getenv),
 	}
-	if secret := getenv("AZURE_CLIENT_SECRET"); secret != "" {
-		c.Credential.ClientSecret = nebula.NewSecret([]byte(secret))
-	}
-	for _, variable := range []string{"AZURE_TOKEN_CREDENTIALS", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_AUTHORITY_HOST"} {
-		if getenv(variable) != "" {
-			c.unread = append(c.unread, variable)
-		}
-	}
-	return c
 }
 
 // maxContentType is Key Vault's limit, in characters.
@@ -133,7 +95,7 @@ func (c Config) Validate() error {
 			problems = append(problems, setting+" "+reason)
 		}
 	}
-	_, _, wrongURL := parseVaultURL(c.VaultURL)
+	wrongURL := azureapi.CheckURL(c.VaultURL)
 	if wrongURL != nil {
 		note("vault_url", wrongURL.Error())
 	}
@@ -141,14 +103,14 @@ func (c Config) Validate() error {
 	case len(c.SecretPrefix) > maxPrefix:
 		note("secret_prefix", fmt.Sprintf("has %d characters, %d are allowed: of the %d of a name an id takes up to %d",
 			len(c.SecretPrefix), maxPrefix, maxName, dnsname.MinLength))
-	case !isName(c.SecretPrefix):
+	case !azureapi.IsName(c.SecretPrefix):
 		note("secret_prefix", strconv.Quote(c.SecretPrefix)+" holds a character that is not allowed in a name: use letters, digits and -")
 	}
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
 	}
 	c.validateSecrets(note)
-	c.Credential.validate(note)
+	c.Credential.Validate(note)
 	var retry *nebula.Error
 	if errors.As(c.Retry.Validate(), &retry) {
 		problems = append(problems, retry.Message)
@@ -179,111 +141,9 @@ func (c Config) validateSecrets(note func(setting, reason string)) {
 	}
 }
 
-func (a Credential) validate(note func(setting, reason string)) {
-	optional := func(setting, id string) {
-		if id != "" && !isGUID(id) {
-			note(setting, strconv.Quote(id)+" is not a GUID")
-		}
-	}
-	needed := func(setting, variable, id string) {
-		if id == "" {
-			note(setting, "is not set, nor is "+variable)
-		}
-		optional(setting, id)
-	}
-	switch a.Type {
-	case managedIdentity:
-		optional("credential.client_id", a.ClientID)
-	case developerTools:
-		optional("credential.tenant_id", a.TenantID)
-	case servicePrincipal:
-		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
-		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
-		if a.ClientSecretFile == "" && len(a.ClientSecret.Reveal()) == 0 {
-			note(clientSecretFile, "is not set, nor is AZURE_CLIENT_SECRET")
-		}
-	case workloadIdentity:
-		needed("credential.tenant_id", "AZURE_TENANT_ID", a.TenantID)
-		needed("credential.client_id", "AZURE_CLIENT_ID", a.ClientID)
-		if a.FederatedTokenFile == "" {
-			note(federatedTokenFile, "is not set, nor is AZURE_FEDERATED_TOKEN_FILE")
-		}
-	default:
-		note("credential.type", strconv.Quote(a.Type)+" is not one of managed_identity, service_principal, developer_tools, workload_identity")
-	}
-}
-
 // policy says how the driver is called. What may have to wait for Azure limits
 // its calls itself.
 func (c Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128,
 		Unbounded: []string{provider.OpConnect, provider.OpStore, provider.OpDelete, provider.OpRestore, provider.OpPurge}}
-}
-
-// isGUID reports whether s has the form 00000000-0000-0000-0000-000000000000.
-func isGUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// azureCloud is one of Azure's: where its vaults are, and who gives tokens for
-// them.
-type azureCloud struct {
-	suffix   string // of the host of a vault
-	login    string // host that gives tokens
-	resource string // that tokens are for
-}
-
-func azureClouds() []azureCloud {
-	return []azureCloud{
-		{".vault.azure.net", "login.microsoftonline.com", "https://vault.azure.net"},
-		{".vault.azure.cn", "login.chinacloudapi.cn", "https://vault.azure.cn"},
-		{".vault.usgovcloudapi.net", "login.microsoftonline.us", "https://vault.usgovcloudapi.net"},
-		{".vault.microsoftazure.de", "login.microsoftonline.de", "https://vault.microsoftazure.de"},
-	}
-}
-
-// parseVaultURL returns the host of a vault in lower case, and its cloud. Tokens
-// go to that host, so it has to be one of Azure's.
-func parseVaultURL(text string) (host string, in azureCloud, err error) {
-	u, err := httpx.ParseAddress(text)
-	if err != nil {
-		return "", azureCloud{}, err
-	}
-	host = strings.ToLower(u.Hostname())
-	switch {
-	case u.Scheme != "https":
-		return "", azureCloud{}, errors.New("must begin with https://")
-	case u.Path != "":
-		return "", azureCloud{}, errors.New("has a path, which a vault has not")
-	case u.Port() != "" && u.Port() != "443":
-		return "", azureCloud{}, errors.New("has a port, which a vault has not")
-	}
-	var suffixes []string
-	for _, c := range azureClouds() {
-		if name, ok := strings.CutSuffix(host, c.suffix); ok && name != "" && isName(name) {
-			return host, c, nil
-		}
-		suffixes = append(suffixes, "https://NAME"+c.suffix)
-	}
-	return "", azureCloud{}, errors.New("must be one of " + strings.Join(suffixes, ", "))
-}
-
-// vaultURL is the address of a vault as the SDK takes it.
-func vaultURL(host string) string {
-	return (&url.URL{Scheme: "https", Host: host}).String()
 }

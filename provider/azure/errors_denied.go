@@ -1,82 +1,66 @@
 package azure
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 )
 
-// right is what a call takes.
-type right struct {
-	action string // of a role, below Microsoft.KeyVault/vaults/secrets/
-	policy string // of an access policy: get, list, set, …
-}
-
 // needed returns what a refused call takes.
-func needed(r *azcore.ResponseError) right {
+func needed(r *azcore.ResponseError) azureapi.Right {
+	right := func(action, permission string) azureapi.Right {
+		return azureapi.Right{Object: "secret", Action: "secrets/" + action, Permission: permission, Role: "Key Vault Secrets Officer"}
+	}
 	if r.RawResponse == nil || r.RawResponse.Request == nil {
-		return right{}
+		return right("", "")
 	}
 	request := r.RawResponse.Request
 	path := strings.Trim(request.URL.Path, "/")
 	deleted := strings.HasPrefix(path, "deletedsecrets/")
 	switch {
 	case request.Method == http.MethodPut:
-		return right{"setSecret/action", "set"}
+		return right("setSecret/action", "set")
 	case request.Method == http.MethodPost && deleted:
-		return right{"recover/action", "recover"}
+		return right("recover/action", "recover")
 	case request.Method == http.MethodDelete && deleted:
-		return right{"purge/action", "purge"}
+		return right("purge/action", "purge")
 	case request.Method == http.MethodDelete:
-		return right{"delete", "delete"}
+		return right("delete", "delete")
 	case deleted:
-		return right{"readMetadata/action", "get"}
+		return right("readMetadata/action", "get")
 	case path == "secrets", strings.HasSuffix(path, "/versions"):
-		return right{"readMetadata/action", "list"}
+		return right("readMetadata/action", "list")
 	}
-	return right{"getSecret/action", "get"}
+	return right("getSecret/action", "get")
 }
 
 // explainDenied tells what the identity may not do, what nobody may do from this
 // address, and what nobody may do at all.
 func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
-	need := needed(r)
-	denied := func(message, hint string) *nebula.Error {
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: message, Hint: hint}
-	}
-	role := fmt.Sprintf("the identity lacks the action Microsoft.KeyVault/vaults/secrets/%s on the vault %s", need.action, d.vault())
-	policy := fmt.Sprintf("the access policy of the vault %s lacks the secret permission %q for the identity", d.vault(), need.policy)
-	switch innerCode(r) {
+	need, inner := needed(r), azureapi.InnerCode(r)
+	switch inner {
 	case secretDisabled:
 		return d.errDisabled(refusedSecret(r))
 	case "SecretExpired", "SecretNotYetValid":
 		return d.errNotNow(refusedSecret(r))
-	case "ForbiddenByRbac":
-		return denied(role, d.roleHint())
-	case "ForbiddenByPolicy":
-		if need.policy == "set" {
-			return denied("a policy of Azure does not allow the secret as it is, or "+policy, d.demandsHint()+"; or "+d.policyHint(need.policy))
-		}
-		return denied(policy, d.policyHint(need.policy))
-	case "AccessDenied":
-		return denied(policy, d.policyHint(need.policy))
-	case byFirewall, byConnection:
-		return denied("the firewall of the vault "+d.vault()+" does not let this machine in",
-			"allow its address: az keyvault network-rule add --name "+d.vault()+" --ip-address ADDRESS")
 	}
-	if need.policy == "purge" {
+	e := d.vault.Denied(r, need)
+	unknown := !slices.Contains([]string{"ForbiddenByRbac", "ForbiddenByPolicy", "AccessDenied"}, inner) && !azureapi.IsShutOut(r)
+	switch {
+	case unknown && need.Permission == "purge":
 		return errProtected()
+	case unknown && need.Permission == "set":
+		e.Hint += "; or, if a policy of Azure refuses the secret: " + d.demandsHint()
+	case inner == "ForbiddenByPolicy" && need.Permission == "set":
+		e.Message = "a policy of Azure does not allow the secret as it is, or " + e.Message
+		e.Hint = d.demandsHint() + "; or " + e.Hint
 	}
-	hint := d.roleHint()
-	if need.policy == "set" {
-		hint += "; or, if a policy of Azure refuses the secret: " + d.demandsHint()
-	}
-	return denied(role+", or its access policy the secret permission "+strconv.Quote(need.policy), hint)
+	return e
 }
 
 // demandsHint says by which settings the demands of policies are met.
@@ -90,19 +74,4 @@ func (d *driver) demandsHint() string {
 		return "set expires_after in [storage.azure], or another content_type, as the policy demands"
 	}
 	return "set content_type and expires_after in [storage.azure] to what the policy demands"
-}
-
-func (d *driver) roleHint() string {
-	return `az role assignment create --role "Key Vault Secrets Officer" --assignee IDENTITY --scope "$(az keyvault show --name ` +
-		d.vault() + ` --query id --output tsv)"`
-}
-
-func (d *driver) policyHint(permissions string) string {
-	return "add to those that it has: az keyvault set-policy --name " + d.vault() + " --object-id IDENTITY --secret-permissions " + permissions
-}
-
-// vault returns the vault's name, as the commands of az take it.
-func (d *driver) vault() string {
-	name, _, _ := strings.Cut(d.host, ".")
-	return name
 }

@@ -1,14 +1,13 @@
 package azure
 
-// ReachLimit is how long a managed identity's endpoint may take to be reached.
-const ReachLimit = reachLimit
+import "github.com/nebula-credential/nebula/internal/azureapi"
 
 // The values of Credential.Type.
 const (
-	TypeManagedIdentity  = managedIdentity
-	TypeServicePrincipal = servicePrincipal
-	TypeDeveloperTools   = developerTools
-	TypeWorkloadIdentity = workloadIdentity
+	TypeManagedIdentity  = azureapi.ManagedIdentity
+	TypeServicePrincipal = azureapi.ServicePrincipal
+	TypeDeveloperTools   = azureapi.DeveloperTools
+	TypeWorkloadIdentity = azureapi.WorkloadIdentity
 )
 
 // AcceptsTag reports whether Key Vault keeps a tag that a credential may have.

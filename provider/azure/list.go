@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -79,7 +80,7 @@ func (p *pages) turn(ctx context.Context) error {
 	}
 	page, err := read(ctx, p.driver, pager.NextPage)
 	if err == nil && isCircle(p.next, page.NextLink) {
-		err = errForeignAnswer()
+		err = p.driver.vault.ForeignAnswer()
 	}
 	if err != nil {
 		return err
@@ -168,7 +169,7 @@ func (d *driver) tell(ctx context.Context, item *azsecrets.SecretProperties, nam
 	switch {
 	case isMissing(err):
 		return nebula.Entry{}, nil
-	case hasStatus(err, http.StatusForbidden) && !isShutOut(err): // disabled, or denied
+	case azureapi.HasStatus(err, http.StatusForbidden) && !azureapi.IsShutOut(err): // disabled, or denied
 		shown.Err = d.errUntold(err)
 		return shown, nil
 	case err != nil:

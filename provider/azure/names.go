@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/internal/dnsname"
 )
 
@@ -84,16 +85,6 @@ func (n names) place(secret string) (nebula.Name, place) {
 	return nebula.Name{}, elsewhere
 }
 
-// isName reports whether a secret's name may consist of these characters.
-func isName(s string) bool {
-	for _, c := range []byte(s) {
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-') {
-			return false
-		}
-	}
-	return true
-}
-
 // parseSecretID takes the id of a secret apart:
 // https://HOST/secrets/NAME[/VERSION]. The SDK's own parser panics on others.
 func parseSecretID(id string) (secret, version string, ok bool) {
@@ -102,7 +93,7 @@ func parseSecretID(id string) (secret, version string, ok bool) {
 		return "", "", false
 	}
 	parts := strings.Split(path, "/")
-	if len(parts) < 3 || len(parts) > 4 || parts[1] != "secrets" || parts[2] == "" || !isName(parts[2]) {
+	if len(parts) < 3 || len(parts) > 4 || parts[1] != "secrets" || parts[2] == "" || !azureapi.IsName(parts[2]) {
 		return "", "", false
 	}
 	if len(parts) == 4 {

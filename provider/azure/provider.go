@@ -3,13 +3,13 @@ package azure
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/azureapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -21,13 +21,10 @@ const maxRecord = 25_600
 // driver keeps records in Azure Key Vault.
 type driver struct {
 	config Config
-	host   string
-	cloud  azureCloud
 	names  names
 	clock  provider.Clock
-	auth   *authenticator
+	vault  *azureapi.Vault
 	client *azsecrets.Client
-	http   *http.Client // below client
 
 	warnings   *slog.Logger
 	ours       *provider.Recent[nebula.Name, bool]  // names whose record was read or written here
@@ -72,42 +69,26 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 }
 
 func newDriver(config Config, o provider.Options) (*driver, error) {
-	host, in, err := parseVaultURL(config.VaultURL)
+	vault, err := azureapi.NewVault(azureapi.Options{URL: config.VaultURL, Setting: "vault_url or AZURE_KEYVAULT_URL", Credential: config.Credential,
+		Timeout: config.Timeout, Transport: config.Transport, Clock: o.Clock,
+		Warn: func(message string) { o.Warnings.Warn(message, slog.String("provider", providerName)) }})
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{config: config, host: host, cloud: in, names: names{prefix: strings.ToLower(config.SecretPrefix)},
-		clock: o.Clock, http: newTransport(config), warnings: o.Warnings, recoveries: newRecoveries(),
+	d := &driver{config: config, vault: vault, names: names{prefix: strings.ToLower(config.SecretPrefix)},
+		clock: o.Clock, warnings: o.Warnings, recoveries: newRecoveries(),
 		ours:  provider.NewRecent[nebula.Name, bool](o.Clock, maxRecent, 0),
 		asked: provider.NewRecent[nebula.Name, bool](o.Clock, maxRecent, maxUndo),
 		reads: provider.NewRecent[nebula.Name, known](o.Clock, maxRecent, readHolds)}
-	d.auth = newAuthenticator(config, in, o)
-	w := &wire{host: host, auth: d.auth}
-	if d.client, err = w.newClient(d.http); err != nil {
+	if d.client, err = azsecrets.NewClient(vault.URL(), nil, &azsecrets.ClientOptions{ClientOptions: vault.ClientOptions()}); err != nil {
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: "the client cannot be made", Err: err}
 	}
 	return d, nil
 }
 
-func newAuthenticator(c Config, in azureCloud, o provider.Options) *authenticator {
-	a := &authenticator{config: c.Credential, cloud: in, clock: o.Clock, limit: c.Timeout}
-	if c.Credential.Type == developerTools {
-		a.limit = toolsLimit
-	}
-	a.logins, a.client = newLogins(c)
-	a.running, a.stop = context.WithCancel(context.Background())
-	a.warn = func(message string) {
-		o.Warnings.Warn(message, slog.String("provider", providerName))
-	}
-	return a
-}
-
 // Open implements [provider.Opener]: it gets the first token. The vault is not
 // asked.
-func (d *driver) Open(ctx context.Context) error {
-	_, err := d.auth.bearer(ctx, "")
-	return err
-}
+func (d *driver) Open(ctx context.Context) error { return d.vault.Login(ctx) }
 
 // Close implements [provider.Opener]. It waits for what is to be deleted again,
 // half a minute at most, and forgets the token: Azure has no way to give one
@@ -117,12 +98,11 @@ func (d *driver) Close() error {
 		d.warnings.Warn("a deleted credential had been recovered to be written over: it is being deleted again, which takes half a minute at most")
 	})
 	d.changes.Wait()
-	d.auth.close()
-	d.http.CloseIdleConnections()
+	d.vault.Close()
 	return nil
 }
 
 // Describe implements [provider.Driver], with the vault's address and the prefix.
 func (d *driver) Describe() nebula.Description {
-	return nebula.Description{Provider: providerName, Address: vaultURL(d.host) + "/" + d.names.prefix, MaxRecordSize: maxRecord, SlowStore: true}
+	return nebula.Description{Provider: providerName, Address: d.vault.URL() + "/" + d.names.prefix, MaxRecordSize: maxRecord, SlowStore: true}
 }

@@ -84,11 +84,11 @@ func (d *driver) getSecret(ctx context.Context, id string, name nebula.Name, ver
 		return secret{}, err
 	}
 	if r.ID == nil || r.Value == nil {
-		return secret{}, errForeignAnswer()
+		return secret{}, d.vault.ForeignAnswer()
 	}
 	found, v, ok := parseSecretID(string(*r.ID))
 	if !ok || v == "" || !strings.EqualFold(found, id) {
-		return secret{}, errForeignAnswer()
+		return secret{}, d.vault.ForeignAnswer()
 	}
 	s := secret{exists: true, version: nebula.Version(v), value: *r.Value, purgeable: isPurgeable(r.Attributes), tags: r.Tags}
 	if r.ContentType != nil {
@@ -173,11 +173,11 @@ func (d *driver) lookDeleted(ctx context.Context, name nebula.Name) (secret, err
 		return secret{}, err
 	}
 	if r.ID == nil {
-		return secret{}, errForeignAnswer()
+		return secret{}, d.vault.ForeignAnswer()
 	}
 	_, version, ok := parseSecretID(string(*r.ID))
 	if !ok || version == "" {
-		return secret{}, errForeignAnswer()
+		return secret{}, d.vault.ForeignAnswer()
 	}
 	s := secret{exists: true, version: nebula.Version(version), purgeable: isPurgeable(r.Attributes), tags: r.Tags,
 		mark: markOf(id, name, r.Tags, r.Managed)}

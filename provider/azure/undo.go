@@ -44,7 +44,7 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 		e.Message += recovered + "and was deleted again"
 	default:
 		e.Message += recovered + "and is live again with its old value: " + d.explain(deletion.err).Message
-		e.Hint = "delete it: az keyvault secret delete --vault-name " + d.vault() + " --name " + d.names.secret(name)
+		e.Hint = "delete it: az keyvault secret delete --vault-name " + d.vault.Name() + " --name " + d.names.secret(name)
 		if !name.IsKeyring() {
 			e.Hint = "delete it: nebula delete " + name.String()
 		}

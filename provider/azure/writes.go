@@ -212,11 +212,11 @@ func (d *driver) set(ctx context.Context, name nebula.Name, parameters azsecrets
 		return "", err
 	}
 	if r.ID == nil {
-		return "", errForeignAnswer()
+		return "", d.vault.ForeignAnswer()
 	}
 	_, version, ok := parseSecretID(string(*r.ID))
 	if !ok || version == "" {
-		return "", errForeignAnswer()
+		return "", d.vault.ForeignAnswer()
 	}
 	return nebula.Version(version), nil
 }

@@ -1,4 +1,4 @@
-package azure
+package azureapi
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	sdkcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
@@ -22,7 +22,7 @@ const (
 
 func (a *authenticator) options() azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: "https://" + a.cloud.login + "/"},
+		Cloud:     sdkcloud.Configuration{ActiveDirectoryAuthorityHost: "https://" + a.cloud.login + "/"},
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "nebula"},
 		Transport: a.client,

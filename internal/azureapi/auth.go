@@ -1,4 +1,4 @@
-package azure
+package azureapi
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// reachLimit is how long it may take to connect to the endpoint of managed
+	// ReachLimit is how long it may take to connect to the endpoint of managed
 	// identities, which is on this machine or its host. Off Azure nothing is there.
-	reachLimit = time.Second
+	ReachLimit = time.Second
 
 	// toolsLimit is for az and azd, which are slow to start.
 	toolsLimit = 30 * time.Second
@@ -31,13 +31,14 @@ const (
 // cache is left out: it waits without regard to contexts, asks for a challenge
 // first, and gives a token that was refused again.
 type authenticator struct {
-	config Credential
-	cloud  azureCloud
-	clock  provider.Clock
-	limit  time.Duration // of getting a token, but for developer tools
-	logins *loginTransport
-	client *http.Client // with that transport
-	warn   func(message string)
+	config  Credential
+	setting string // with the vault's address, in messages
+	cloud   cloud
+	clock   provider.Clock
+	limit   time.Duration // of getting a token, but for developer tools
+	logins  *loginTransport
+	client  *http.Client // with that transport
+	warn    func(message string)
 
 	// All that wait for a token share one request. It ends with running.
 	running context.Context
@@ -47,6 +48,16 @@ type authenticator struct {
 	mu      sync.Mutex
 	current token
 	tenant  string // of the vault, as it said; for developer tools
+}
+
+func newAuthenticator(o Options, in cloud) *authenticator {
+	a := &authenticator{config: o.Credential, setting: o.Setting, cloud: in, clock: o.Clock, limit: o.Timeout, warn: o.Warn}
+	if o.Credential.Type == DeveloperTools {
+		a.limit = toolsLimit
+	}
+	a.logins, a.client = newLogins(o)
+	a.running, a.stop = context.WithCancel(context.Background())
+	return a
 }
 
 // token is a token as it was issued, with its life by our clock.
@@ -140,11 +151,11 @@ func (a *authenticator) acquire(ctx context.Context) (token, error) {
 	var got azcore.AccessToken
 	var err error
 	switch a.config.Type {
-	case managedIdentity:
+	case ManagedIdentity:
 		got, err = a.ofMachine(ctx, asked)
-	case servicePrincipal:
+	case ServicePrincipal:
 		got, err = a.ofPrincipal(ctx, asked)
-	case workloadIdentity:
+	case WorkloadIdentity:
 		got, err = a.ofWorkload(ctx, asked)
 	default:
 		got, err = a.ofTools(ctx, asked)

@@ -1,4 +1,4 @@
-package azure
+package azureapi
 
 import (
 	"context"
@@ -26,36 +26,36 @@ func (e *loginError) Unwrap() []error { return []error{e.err, e.failure, e.ended
 // errUnreached is why connecting was given up.
 var errUnreached = errors.New("nothing answers")
 
-// explainLogin is for failures to get a token.
-func (d *driver) explainLogin(l *loginError) *nebula.Error {
-	c := d.config.Credential
+// explain is for failures to get a token.
+func (a *authenticator) explain(l *loginError) *nebula.Error {
+	c := a.config
 	switch {
 	case errors.Is(l.ended, context.Canceled):
-		return &nebula.Error{Kind: nebula.ErrClosed, Message: "the provider was closed while it got a token"}
-	case c.Type == developerTools:
-		return d.explainTools(l.err)
+		return &nebula.Error{Kind: nebula.ErrClosed, Message: "it was closed while it got a token"}
+	case c.Type == DeveloperTools:
+		return a.explainTools(l.err)
 	case l.status == http.StatusTooManyRequests, l.status >= 500:
 		e := explainStatus(l.status, "what gives tokens")
 		e.Kind, e.Err = nebula.ErrUnavailable, nil
 		return e
-	case c.Type == managedIdentity:
-		return d.explainMachine(l)
+	case c.Type == ManagedIdentity:
+		return a.explainMachine(l)
 	case l.failure != nil:
-		e := httpx.Server{Host: d.cloud.login, Address: "the network", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
+		e := httpx.Server{Host: a.cloud.login, Address: "the network", Authorities: "the system's store, or SSL_CERT_FILE"}.Explain(l.failure)
 		e.Err = nil // nothing was asked of the vault
 		return e
 	case l.ended != nil:
-		return &nebula.Error{Kind: nebula.ErrTimeout, Message: d.cloud.login + " gave no token in time"}
+		return &nebula.Error{Kind: nebula.ErrTimeout, Message: a.cloud.login + " gave no token in time"}
 	case l.status >= 300 && l.status < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", d.cloud.login, l.status)}
+			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", a.cloud.login, l.status)}
 	}
-	return d.explainPrincipal(l)
+	return a.explainPrincipal(l)
 }
 
 // explainPrincipal is for service principals and workload identities.
-func (d *driver) explainPrincipal(l *loginError) *nebula.Error {
-	c := d.config.Credential
+func (a *authenticator) explainPrincipal(l *loginError) *nebula.Error {
+	c := a.config
 	message := "the login of " + c.ClientID + " was refused"
 	why := map[int]string{
 		90002:   "there is no tenant " + c.TenantID,
@@ -72,7 +72,7 @@ func (d *driver) explainPrincipal(l *loginError) *nebula.Error {
 			break
 		}
 	}
-	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: message, Hint: d.identityHint()}
+	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: message, Hint: a.identityHint()}
 }
 
 // loginCodes returns the numbers of the login's error.
@@ -85,30 +85,31 @@ func loginCodes(body []byte) []int {
 }
 
 // identityHint says where to look if the identity is what is wrong.
-func (d *driver) identityHint() string {
-	switch d.config.Credential.Type {
-	case servicePrincipal:
+func (a *authenticator) identityHint() string {
+	switch a.config.Type {
+	case ServicePrincipal:
 		return "look at credential.tenant_id, client_id and client_secret_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
-	case workloadIdentity:
+	case WorkloadIdentity:
 		return "look at credential.tenant_id, client_id and federated_token_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
-	case developerTools:
+	case DeveloperTools:
 		return "log in: az login, or azd auth login"
 	}
-	return d.machineHint()
+	return a.machineHint()
 }
 
 func errSameToken() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token, and there is no other"}
 }
 
-func errForeignChallenge() *nebula.Error {
+func (a *authenticator) errForeignChallenge() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
 		Message: "the vault does not accept the token, and asks for one of another login or for another service: it is given none",
-		Hint:    "look at vault_url or AZURE_KEYVAULT_URL, and any proxy or gateway before the vault"}
+		Hint:    "look at " + a.setting + ", and any proxy or gateway before the vault"}
 }
 
-// errOtherTenant is given ids that were found to be GUIDs.
-func errOtherTenant(vault, ours string) *nebula.Error {
+// errOtherTenant is given the id of a tenant that was found to be a GUID.
+func (a *authenticator) errOtherTenant(vault string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
-		Message: "the vault is of the tenant " + vault + ", the identity of " + ours, Hint: "look at credential.tenant_id (AZURE_TENANT_ID) and vault_url (AZURE_KEYVAULT_URL)"}
+		Message: "the vault is of the tenant " + vault + ", the identity of " + a.config.TenantID,
+		Hint:    "look at credential.tenant_id or AZURE_TENANT_ID, and at " + a.setting}
 }

@@ -1,4 +1,4 @@
-package azure
+package azureapi
 
 import (
 	"context"
@@ -40,17 +40,17 @@ func (a *authenticator) answer(ctx context.Context, refused, header string) (str
 	c, ok := parseChallenge(header)
 	switch {
 	case !ok && header != "":
-		return "", errForeignChallenge()
+		return "", a.errForeignChallenge()
 	case !ok:
 	case c.resource != a.cloud.resource, !a.isLogin(c.login):
-		return "", errForeignChallenge()
-	case a.config.Type == managedIdentity: // of the one tenant that it has
+		return "", a.errForeignChallenge()
+	case a.config.Type == ManagedIdentity: // of the one tenant that it has
 	case a.config.TenantID == "":
 		a.mu.Lock()
 		a.tenant = c.tenant
 		a.mu.Unlock()
 	case !strings.EqualFold(c.tenant, a.config.TenantID):
-		return "", errOtherTenant(c.tenant, a.config.TenantID)
+		return "", a.errOtherTenant(c.tenant)
 	}
 	return a.bearer(ctx, refused)
 }

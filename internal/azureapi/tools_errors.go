@@ -1,4 +1,4 @@
-package azure
+package azureapi
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ func (e *toolsError) Error() string { return "neither az nor azd gave a token" }
 
 // explainTools is for developer tools. What they said is shown, as far as it can
 // be no secret.
-func (d *driver) explainTools(err error) *nebula.Error {
-	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: d.identityHint()}
+func (a *authenticator) explainTools(err error) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: a.identityHint()}
 	var tools *toolsError
 	if !errors.As(err, &tools) {
 		return e

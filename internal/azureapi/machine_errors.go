@@ -1,4 +1,4 @@
-package azure
+package azureapi
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 const metadataHost = "169.254.169.254"
 
 // explainMachine is for managed identities.
-func (d *driver) explainMachine(l *loginError) *nebula.Error {
-	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: d.machineHint()}
-	id := d.config.Credential.ClientID
+func (a *authenticator) explainMachine(l *loginError) *nebula.Error {
+	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: a.machineHint()}
+	id := a.config.ClientID
 	key, isArc := strings.CutPrefix(l.challenge, "Basic realm=")
 	switch {
 	case l.failure != nil || l.ended != nil:
@@ -62,8 +62,8 @@ func arcKeyProblem(path string) string {
 
 // machineHint says what to use in the place of a managed identity: what the
 // environment was made for comes first.
-func (d *driver) machineHint() string {
-	c := d.config.Credential
+func (a *authenticator) machineHint() string {
+	c := a.config
 	switch {
 	case c.FederatedTokenFile != "":
 		return `AZURE_FEDERATED_TOKEN_FILE is set: set credential.type to workload_identity`
