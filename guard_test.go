@@ -230,7 +230,7 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 	f.clock.advance(time.Hour)
 	put(t, s, "x", "2", nebula.PutOptions{})
 	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
-	if _, err := s.Adopt(t.Context(), backup); err != nil { // asked for by name
+	if _, err := s.Adopt(t.Context(), backup, nebula.AdoptOptions{Precondition: nebula.IfAbsent(), Older: true}); err != nil { // asked for by name
 		t.Fatal(err)
 	}
 	get(t, s, "x")

@@ -254,6 +254,23 @@ func (s *Store) remember(ring *keyring) error {
 	return err
 }
 
+// forgetLater lets an earlier generation of the keyring be remembered: a person has
+// accepted it.
+func (s *Store) forgetLater(ring *keyring) {
+	address := s.pinned()
+	if address == "" {
+		return
+	}
+	err := s.options.Pins.Update(address, func(pin Pin, found bool) (Pin, bool) {
+		pin.Generation = min(pin.Generation, ring.generation)
+		return pin, found
+	})
+	if err != nil {
+		s.options.Logger.Warn("the keyring is written, and is older than what is remembered", "reason", err.Error(),
+			"hint", "accept it with: nebula key trust "+idToTrust(ring))
+	}
+}
+
 // pinnedSince returns when this machine first saw the keyring's current key, or
 // the zero time.
 func (s *Store) pinnedSince(ring *keyring) time.Time {

@@ -78,11 +78,16 @@ func (s *Store) initialise(ctx context.Context, key Key) (*keyring, error) {
 }
 
 // storeKeyring seals and writes the keyring, if it can be read again.
-func (s *Store) storeKeyring(ctx context.Context, ring *keyring, now time.Time, condition Precondition) (err error) {
+func (s *Store) storeKeyring(ctx context.Context, ring *keyring, now time.Time, condition Precondition) error {
 	e := ring.seal(now)
 	if _, err := ParseEnvelope(KeyringName(), e.raw); err != nil {
 		return &Error{Kind: ErrInternal, Message: "the new keyring could not be read again, and was not written", Err: err}
 	}
+	return s.writeKeyring(ctx, ring, e, condition)
+}
+
+// writeKeyring writes the keyring as it was sealed.
+func (s *Store) writeKeyring(ctx context.Context, ring *keyring, e *Envelope, condition Precondition) (err error) {
 	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
 		return &Error{Kind: ErrTooLarge, Message: fmt.Sprintf("the keyring would have %d bytes, %d is the limit; nothing was changed", len(e.raw), limit),
 			Hint: "remove a slot first: nebula key remove SLOT; those of post-quantum recipients are the largest"}
@@ -273,8 +278,7 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 			return err
 		}
 		if ring.generation == maxGeneration {
-			// One more could be written, and never be read again.
-			return &Error{Kind: ErrUsage, Message: "the keyring's generation is the greatest that there can be"}
+			return generationsExhausted()
 		}
 		changed := *ring
 		changed.generation++
@@ -297,6 +301,12 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 			return err
 		}
 	}
+}
+
+// generationsExhausted refuses one more, which could be written and never be read
+// again.
+func generationsExhausted() error {
+	return &Error{Kind: ErrUsage, Message: "the keyring's generation is the greatest that there can be"}
 }
 
 func (s *Store) checkKeyring(ctx context.Context) Finding {

@@ -245,29 +245,28 @@ func overUnreadable(err error) error {
 }
 
 // Adopt stores a credential that comes from elsewhere, with the metadata that
-// it has there, if the store has none of that id. Its Version is not used.
+// it has there. Its Version is not used.
 //
-// Errors: ErrAlreadyExists; ErrConflict if the credential is of another
-// scope than the store; those of [Store.Put].
-func (s *Store) Adopt(ctx context.Context, c Credential) (Version, error) {
+// Errors: those of the precondition; ErrRolledBack, see [AdoptOptions];
+// ErrConflict if the credential is of another scope than the store; those of
+// [Store.Put].
+func (s *Store) Adopt(ctx context.Context, c Credential, options AdoptOptions) (Version, error) {
 	const op = "store"
 	name, scope, err := s.prepare(ctx, c.ID)
 	if err == nil && scope != "" && c.Metadata.Scope != scope {
-		err = &Error{Kind: ErrConflict, Message: "the credential is of another scope than the store"}
+		err = anotherScope()
 	}
 	if err != nil {
 		return "", s.locate(err, op, c.ID)
 	}
-	for attempt := newAttempts(); ; {
-		v, err := s.write(ctx, name, c.Secret, c.Metadata.clone(), writing{condition: IfAbsent(), pre: &prefetch{}, overMark: true})
-		if !errors.Is(err, ErrKeyChanged) {
-			return v, s.locate(err, op, c.ID)
+	var v Version
+	err = s.untilKeyStays(ctx, func() error {
+		if err := s.checkAge(ctx, name, c.Metadata.LastModified, options); err != nil {
+			return err
 		}
-		if _, err := s.reloadKeyring(ctx); err != nil {
-			return "", s.locate(err, op, c.ID)
-		}
-		if err := attempt.next(ctx, err); err != nil {
-			return "", s.locate(err, op, c.ID)
-		}
-	}
+		v, err = s.write(ctx, name, c.Secret, c.Metadata.clone(),
+			writing{condition: options.Precondition, previous: options.Previous, pre: &prefetch{}, overMark: true})
+		return err
+	})
+	return v, s.locate(err, op, c.ID)
 }

@@ -578,7 +578,7 @@ func TestTimesThatAreWrittenHaveMicroseconds(t *testing.T) {
 	f := newFixture(t)
 	c := nebula.Credential{ID: "x", Secret: value("v"), Metadata: nebula.Metadata{
 		CreatedAt: f.clock.now(), LastModified: f.clock.now().Add(123456789 * time.Nanosecond)}}
-	if _, err := f.Adopt(t.Context(), c); err != nil {
+	if _, err := f.Adopt(t.Context(), c, nebula.AdoptOptions{Precondition: nebula.IfAbsent()}); err != nil {
 		t.Fatal(err)
 	}
 	put(t, f.Store, "x", "2", nebula.PutOptions{})

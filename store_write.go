@@ -50,13 +50,18 @@ func (s *Store) write(ctx context.Context, name Name, secret Secret, m Metadata,
 
 func (s *Store) storeSealed(ctx context.Context, name Name, secret Secret, m Metadata, w writing, ring *heldKeyring) (*Envelope, Version, error) {
 	e := sealEnvelope(ring.current, name, secret.Reveal(), m, nil)
+	v, err := s.storeEnvelope(ctx, name, e, StoreOptions{Precondition: w.condition, Previous: w.previous}, ring)
+	return e, v, err
+}
+
+// storeEnvelope stores a record that is sealed under the current key of ring.
+func (s *Store) storeEnvelope(ctx context.Context, name Name, e *Envelope, options StoreOptions, ring *heldKeyring) (Version, error) {
 	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
-		return nil, "", tooLarge(len(e.raw), limit, s.description.Provider)
+		return "", tooLarge(len(e.raw), limit, s.description.Provider)
 	}
 	ctx, cancel := s.whileKeyHolds(ctx, ring)
 	defer cancel()
-	v, err := s.provider.Store(ctx, name, e, StoreOptions{Precondition: w.condition, Previous: w.previous})
-	return e, v, err
+	return s.provider.Store(ctx, name, e, options)
 }
 
 // stored is a record that was written and not yet acknowledged.

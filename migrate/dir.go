@@ -235,7 +235,8 @@ func (m *migration) take(ctx context.Context, file, text string) (present bool, 
 	if m.options.DryRun {
 		return false, m.checkSize(id, record)
 	}
-	_, err = m.store.Adopt(ctx, nebula.Credential{ID: id, Secret: record.Secret, Metadata: record.Metadata})
+	_, err = m.store.Adopt(ctx, nebula.Credential{ID: id, Secret: record.Secret, Metadata: record.Metadata},
+		nebula.AdoptOptions{Precondition: nebula.IfAbsent(), Older: true})
 	if errors.Is(err, nebula.ErrAlreadyExists) {
 		return m.whose(ctx, id)
 	}

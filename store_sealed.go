@@ -1,0 +1,208 @@
+package nebula
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nebula-credential/nebula/internal/canon"
+	"github.com/nebula-credential/nebula/internal/seal"
+)
+
+// Records can be moved between stores of one data key as they are, sealed. The
+// methods of this file read and write them so: copies and backups are made of
+// them.
+
+// GetSealed returns the current record as the backend holds it. It is not opened:
+// no key is needed, and whether it is authentic shows only where it is opened.
+// [Store.Verify] is the same for a record that must be authentic.
+//
+// Errors: ErrNotFound as in [Store.Get]; ErrCorrupted and ErrUnsupportedVersion
+// if it is no record that can be parsed.
+func (s *Store) GetSealed(ctx context.Context, id ID) (Record, error) {
+	r, err := s.getSealed(ctx, id)
+	return r, s.locate(s.explainAbsence(ctx, err), "retrieve", id)
+}
+
+func (s *Store) getSealed(ctx context.Context, id ID) (Record, error) {
+	name, scope, err := s.prepare(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	r, err := s.provider.Retrieve(ctx, name)
+	if err == nil && scope != "" && r.Envelope.metadata.Scope != scope {
+		err = notFound()
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
+
+// Verify returns the current record, sealed, after it was opened and held against
+// the pin and the rollback guard as [Store.Get] does. It fails as Get does.
+func (s *Store) Verify(ctx context.Context, id ID) (Record, error) {
+	name, err := id.Name()
+	if err != nil {
+		return Record{}, s.locate(err, "retrieve", id)
+	}
+	c, e, err := s.get(ctx, name)
+	if err != nil {
+		return Record{}, s.locate(err, "retrieve", id)
+	}
+	c.Secret.Wipe()
+	return Record{Envelope: e, Version: c.Version}, nil
+}
+
+// SealedKeyring returns the keyring as the backend holds it, and the id of the
+// data key that it names. It is not opened: neither is authentic before
+// [Store.Unlock] or [Store.InitSealed] has opened it.
+//
+// Errors: ErrNotFound that wraps [ErrNotInitialised], or ErrCorrupted if the
+// store is known and its keyring is not there.
+func (s *Store) SealedKeyring(ctx context.Context) (Record, KeyID, error) {
+	r, err := s.retrieveKeyring(ctx)
+	if err != nil {
+		return Record{}, KeyID{}, s.locate(err, "retrieve", "")
+	}
+	return r, r.Envelope.KeyID(), nil
+}
+
+// AdoptOptions goes with [Store.PutSealed] and [Store.Adopt].
+type AdoptOptions struct {
+	// Precondition must hold for the write; the zero value writes over anything.
+	Precondition Precondition
+
+	// Previous is the record that is written over, if the caller has read it;
+	// see [StoreOptions].
+	Previous *Envelope
+
+	// Older also takes a credential that is older than what the rollback guard
+	// has seen under the id. It is for those who asked for that very state.
+	Older bool
+}
+
+// PutSealed stores a record that was sealed elsewhere, under a data key of this
+// store, with the metadata that it has there. It must open under its id before
+// anything is written. One under a retired key is sealed anew under the current
+// one, since it could not be read otherwise; so the record that is stored is
+// returned with its version.
+//
+// Errors: those of the precondition; ErrWrongKey if the record is of another
+// data key; ErrCorrupted if it is not authentic; ErrRolledBack, see
+// [AdoptOptions]; ErrConflict if it is of another scope than the store;
+// ErrTooLarge and ErrInvalidMetadata if it is beyond a limit of the provider;
+// ErrNotFound that wraps [ErrNotInitialised], see [Store.InitSealed].
+func (s *Store) PutSealed(ctx context.Context, id ID, e *Envelope, options AdoptOptions) (Record, error) {
+	const op = "store"
+	name, scope, err := s.prepare(ctx, id)
+	if err == nil {
+		err = checkArrival(e, scope)
+	}
+	if err != nil {
+		return Record{}, s.locate(err, op, id)
+	}
+	var r Record
+	err = s.untilKeyStays(ctx, func() (err error) {
+		r, err = s.tryPutSealed(ctx, name, e, options)
+		return err
+	})
+	return r, s.locate(err, op, id)
+}
+
+// untilKeyStays writes, again after a rotation that came between.
+func (s *Store) untilKeyStays(ctx context.Context, write func() error) error {
+	for attempt := newAttempts(); ; {
+		err := write()
+		if !errors.Is(err, ErrKeyChanged) {
+			return err
+		}
+		if _, err := s.reloadKeyring(ctx); err != nil {
+			return err
+		}
+		if err := attempt.next(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+func checkArrival(e *Envelope, scope string) error {
+	switch {
+	case e == nil || e.slots != nil:
+		return &Error{Kind: ErrUsage, Message: "this is not the record of a credential"}
+	case scope != "" && e.metadata.Scope != scope:
+		return anotherScope()
+	}
+	return nil
+}
+
+func anotherScope() error {
+	return &Error{Kind: ErrConflict, Message: "the credential is of another scope than the store"}
+}
+
+func (s *Store) tryPutSealed(ctx context.Context, name Name, e *Envelope, o AdoptOptions) (Record, error) {
+	if err := s.checkRoom(name); err != nil {
+		return Record{}, err
+	}
+	held, key, err := s.arrivalKey(ctx, name, e)
+	if err != nil {
+		return Record{}, err
+	}
+	plaintext, err := e.open(key, name)
+	if err != nil {
+		return Record{}, damagedRecord(err)
+	}
+	defer clear(plaintext)
+	if err := s.checkAge(ctx, name, e.metadata.LastModified, o); err != nil {
+		return Record{}, err
+	}
+	if key != held.current {
+		e = sealEnvelope(held.current, name, plaintext, e.metadata, nil)
+	}
+	v, err := s.storeEnvelope(ctx, name, e, StoreOptions{Precondition: o.Precondition, Previous: o.Previous}, held)
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{Envelope: e, Version: v}
+	if err := s.setMark(name, e, held.keyring); err != nil {
+		return r, storedUnmarked(err)
+	}
+	return r, nil
+}
+
+// arrivalKey returns a keyring to write with, and the key in it that the record is
+// sealed under.
+func (s *Store) arrivalKey(ctx context.Context, name Name, e *Envelope) (*heldKeyring, *seal.Key, error) {
+	held, err := s.freshKeyring(ctx, &prefetch{})
+	if err == nil && held.keyByID(e.KeyID()) == nil { // it may have been replaced since it was read
+		held, err = s.reloadHeld(ctx)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := held.keyFor(name, e, anyRecord)
+	return held, key, err
+}
+
+// checkAge refuses what is older than the rollback guard has seen.
+func (s *Store) checkAge(ctx context.Context, name Name, modified time.Time, o AdoptOptions) error {
+	if s.options.RollbackGuard == nil || o.Older {
+		return nil
+	}
+	ring, err := s.keyring(ctx, &prefetch{})
+	if errors.Is(err, ErrNotInitialised) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	seen, _, err := s.loadMark(ctx, name, ring)
+	if err != nil || !seen.found || !modified.Before(seen.LastModified) {
+		return err
+	}
+	return &Error{Kind: ErrRolledBack,
+		Message: fmt.Sprintf("this copy is of %s, and one of %s was seen here before; nothing was written",
+			canon.AppendTime(nil, modified), canon.AppendTime(nil, seen.LastModified)),
+		Hint: "if the older one is meant, say so with --overwrite"}
+}
