@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/reference"
 )
 
 // loader builds a configuration layer by layer and collects the problems.
@@ -80,7 +80,7 @@ func (l *loader) addNamed(raw map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(stores)) {
 		section := "stores." + name
 		switch {
-		case !isStoreName(name):
+		case !reference.IsStoreName(name):
 			l.problems.add(l.config.Path, "[stores.%s]: a store's name has 1 to 64 characters of A-Z a-z 0-9 _ - and does not begin with -", display(name))
 		case name == DefaultStore || slices.Contains(l.config.providers.names(), name):
 			l.problems.add(l.config.Path, "[%s]: the name means [storage] already; take another one", section)
@@ -92,10 +92,6 @@ func (l *loader) addNamed(raw map[string]any) {
 		}
 		delete(stores, name) // report it once
 	}
-}
-
-func isStoreName(s string) bool {
-	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`).MatchString(s)
 }
 
 // walk sets the fields that a table of the file names.
