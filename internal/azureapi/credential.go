@@ -14,27 +14,15 @@ const (
 	WorkloadIdentity = "workload_identity"
 )
 
-// Credential is the identity that tokens are requested for.
+// Credential is the identity that tokens are requested for: the Credential of
+// package azure, which says what the fields are.
 type Credential struct {
-	// Type is managed_identity, service_principal, developer_tools (the login
-	// of "az login" or "azd auth login") or workload_identity.
-	Type string `toml:"type"`
-
-	// ClientID of a service principal or a workload identity; of a user
-	// assigned managed identity, "" is for the one assigned by the system.
-	ClientID string `toml:"client_id"`
-
-	// TenantID of a service principal or a workload identity. Developer tools
-	// ask in the tenant of the vault if it is "".
-	TenantID string `toml:"tenant_id"`
-
-	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. If it is "", ClientSecret is used.
-	ClientSecretFile string `toml:"client_secret_file"`
-	ClientSecret     nebula.Secret
-
-	// FederatedTokenFile holds the token of a workload identity.
-	FederatedTokenFile string `toml:"federated_token_file"`
+	Type               string
+	ClientID           string
+	TenantID           string
+	ClientSecretFile   string
+	ClientSecret       nebula.Secret
+	FederatedTokenFile string
 }
 
 // DefaultCredential is the managed identity of the machine, with AZURE_TENANT_ID,

@@ -49,7 +49,7 @@ func (x *examination) identity(ctx context.Context) bool {
 		x.Failed(check, x.driver.explain(err))
 		return false
 	}
-	x.Add(check, nebula.SeverityOK, x.driver.config.Credential.String(), "")
+	x.Add(check, nebula.SeverityOK, azureapi.Credential(x.driver.config.Credential).String(), "")
 	return true
 }
 

@@ -56,12 +56,28 @@ type Config struct {
 	unread []string
 }
 
-// Credential is the identity that tokens are requested for: Type is
-// managed_identity, service_principal, developer_tools (the login of "az login"
-// or "azd auth login") or workload_identity. Its other fields are ClientID,
-// TenantID, ClientSecretFile or ClientSecret, and FederatedTokenFile, as the type
-// needs them.
-type Credential = azureapi.Credential
+// Credential is the identity that tokens are requested for.
+type Credential struct {
+	// Type is managed_identity, service_principal, developer_tools (the login
+	// of "az login" or "azd auth login") or workload_identity.
+	Type string `toml:"type"`
+
+	// ClientID of a service principal or a workload identity; of a user
+	// assigned managed identity, "" is for the one assigned by the system.
+	ClientID string `toml:"client_id"`
+
+	// TenantID of a service principal or a workload identity. Developer tools
+	// ask in the tenant of the vault if it is "".
+	TenantID string `toml:"tenant_id"`
+
+	// ClientSecretFile holds the secret of a service principal and is read for
+	// each token. If it is "", ClientSecret is used.
+	ClientSecretFile string `toml:"client_secret_file"`
+	ClientSecret     nebula.Secret
+
+	// FederatedTokenFile holds the token of a workload identity.
+	FederatedTokenFile string `toml:"federated_token_file"`
+}
 
 // DefaultConfig returns the configuration for the vault of AZURE_KEYVAULT_URL,
 // with AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and
@@ -74,7 +90,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 		VaultURL:     getenv("AZURE_KEYVAULT_URL"),
 		SecretPrefix: "nebula-credentials-",
 		Timeout:      5 * time.Second,
-		Credential:   azureapi.DefaultCredential(getenv),
+		Credential:   Credential(azureapi.DefaultCredential(getenv)),
 		Retry:        provider.DefaultRetryPolicy(),
 		unread:       azureapi.Unread(getenv),
 	}
@@ -110,7 +126,7 @@ func (c Config) Validate() error {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
 	}
 	c.validateSecrets(note)
-	c.Credential.Validate(note)
+	azureapi.Credential(c.Credential).Validate(note)
 	var retry *nebula.Error
 	if errors.As(c.Retry.Validate(), &retry) {
 		problems = append(problems, retry.Message)
