@@ -10,6 +10,7 @@ import (
 	log "github.com/hashicorp/go-hclog"
 	kv "github.com/hashicorp/vault-plugin-secrets-kv"
 	"github.com/hashicorp/vault/builtin/credential/approle"
+	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/helper/namespace"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
@@ -34,7 +35,7 @@ func start(storage physical.Backend, key string, logger log.Logger) (*vault.Core
 		Physical:           storage,
 		Logger:             logger,
 		DisableMlock:       true,
-		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory},
+		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory, "transit": transit.Factory},
 		CredentialBackends: map[string]logical.Factory{"approle": approle.Factory},
 		BuiltinRegistry:    registry{},
 	})
@@ -73,14 +74,18 @@ func initialize(core *vault.Core) (secrets, error) {
 	return secrets{root: result.RootToken, unseal: key}, nil
 }
 
-// mount adds the two secret engines that every test may count on.
+// mount adds the secret engines that every test may count on.
 func mount(core *vault.Core, token string) error {
-	for path, version := range map[string]string{"secret": "2", "kv1": "1"} {
+	for path, engine := range map[string]map[string]any{
+		"secret":  {"type": "kv", "options": map[string]any{"version": "2"}},
+		"kv1":     {"type": "kv", "options": map[string]any{"version": "1"}},
+		"transit": {"type": "transit"},
+	} {
 		response, err := core.HandleRequest(namespace.RootContext(context.Background()), &logical.Request{
 			Operation:   logical.UpdateOperation,
 			Path:        "sys/mounts/" + path,
 			ClientToken: token,
-			Data:        map[string]any{"type": "kv", "options": map[string]any{"version": version}},
+			Data:        engine,
 		})
 		if err != nil {
 			return fmt.Errorf("mount %s: %w", path, err)

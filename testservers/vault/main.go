@@ -1,5 +1,6 @@
 // Command vault is the real Vault server, made for tests: one node, one unseal
-// key, KV version 2 at secret/ and version 1 at kv1/, AppRole to be enabled.
+// key, KV version 2 at secret/ and version 1 at kv1/, transit at transit/,
+// AppRole to be enabled.
 // It listens on the loopback interface and ends with its standard input, so
 // that no server outlives the process that started it.
 //

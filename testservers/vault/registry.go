@@ -11,7 +11,7 @@ type registry struct{}
 func (registry) Keys(kind consts.PluginType) []string {
 	switch kind {
 	case consts.PluginTypeSecrets:
-		return []string{"kv"}
+		return []string{"kv", "transit"}
 	case consts.PluginTypeCredential:
 		return []string{"approle"}
 	}

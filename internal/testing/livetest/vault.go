@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// VaultServer is a running Vault. It has KV version 2 at secret/ and version 1
-// at kv1/, unless it is an existing one.
+// VaultServer is a running Vault. It has KV version 2 at secret/, version 1 at
+// kv1/ and transit at transit/, unless it is an existing one.
 type VaultServer struct {
 	Address   string
 	RootToken string

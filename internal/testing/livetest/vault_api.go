@@ -35,6 +35,19 @@ func (s *VaultServer) Mount(t testing.TB, version int) string {
 	return path
 }
 
+// Transit makes a mount of the transit engine for the test alone, with keys of
+// these names, and returns its path. It goes when the test ends.
+func (s *VaultServer) Transit(t testing.TB, keys ...string) string {
+	t.Helper()
+	path := "transit-" + unique()
+	s.API(t, http.MethodPost, "sys/mounts/"+path, map[string]any{"type": "transit"})
+	s.remove(t, "sys/mounts/"+path)
+	for _, name := range keys {
+		s.API(t, http.MethodPost, path+"/keys/"+name, nil)
+	}
+	return path
+}
+
 // Policy writes a policy for the test alone and returns its name.
 func (s *VaultServer) Policy(t testing.TB, rules string) string {
 	t.Helper()
