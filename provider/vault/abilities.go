@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -44,8 +45,8 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 
 // setDeleted deletes or undeletes the version of that number and no other.
 func (d *driver) setDeleted(ctx context.Context, name nebula.Name, tree string, number int64) error {
-	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret(tree, name),
-		body: map[string][]int64{"versions": {number}}, silent: true})
+	_, err := d.change(ctx, name, vaultapi.Request{Method: http.MethodPost, Path: d.paths.secret(tree, name),
+		Body: map[string][]int64{"versions": {number}}, Silent: true})
 	return err
 }
 
@@ -58,7 +59,7 @@ func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
 		return false, nil
 	}
 	if err == nil {
-		_, err = d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("metadata", name), silent: true})
+		_, err = d.change(ctx, name, vaultapi.Request{Method: http.MethodDelete, Path: d.paths.secret("metadata", name), Silent: true})
 	}
 	return true, err
 }

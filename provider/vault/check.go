@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,7 +9,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -18,8 +17,8 @@ import (
 // what the token may do. It makes five calls and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
-	x.environment()
-	if !x.server(ctx) {
+	d.config.api().CheckEnvironment(&x.Findings)
+	if _, ok := d.api.CheckServer(ctx, &x.Findings); !ok {
 		return x.Findings
 	}
 	if x.permissions(ctx) {
@@ -33,41 +32,6 @@ func (d *driver) Check(ctx context.Context) []nebula.Finding {
 type examination struct {
 	d *driver
 	provider.Findings
-}
-
-func serverVersion(a *httpx.Answer) (string, error) {
-	var body struct {
-		Version string `json:"version"`
-	}
-	err := json.Unmarshal(a.Body, &body)
-	return body.Version, err
-}
-
-// server examines whether Vault answers, and its clock. Standbys count as well.
-func (x *examination) server(ctx context.Context) bool {
-	const check = "server"
-	began := x.d.options.Clock.Now()
-	a, err := x.d.wire.do(ctx, request{method: http.MethodGet, path: "sys/health", root: true,
-		query: map[string][]string{"standbyok": {"true"}, "perfstandbyok": {"true"}}})
-	if err != nil {
-		x.Failed(check, x.d.Explain(nebula.Name{}, err))
-		return false
-	}
-	version, err := serverVersion(a)
-	if err != nil || version == "" {
-		x.Failed(check, x.d.wire.errForeign(a))
-		return false
-	}
-	x.Add(check, nebula.SeverityOK, x.d.wire.address.Host+", Vault "+version, "")
-	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
-		if off := at.Sub(began).Abs(); off > time.Minute {
-			x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
-				"set the clock: rotation dates and the life of tokens depend on it")
-		} else {
-			x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
-		}
-	}
-	return true
 }
 
 // need is a line of the policy that a token must have.
@@ -100,12 +64,7 @@ func (x *examination) permissions(ctx context.Context) bool {
 	for i, n := range needs {
 		asked[i] = n.asked
 	}
-	a, err := x.d.call(ctx, request{method: http.MethodPost, path: "sys/capabilities-self", body: map[string][]string{"paths": asked}})
-	if err != nil {
-		x.Failed(check, x.d.Explain(nebula.Name{}, err))
-		return false
-	}
-	granted, err := decode[map[string]any](x.d.wire, a)
+	granted, err := x.d.api.Capabilities(ctx, asked)
 	if err != nil {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
@@ -121,7 +80,7 @@ func (x *examination) permissions(ctx context.Context) bool {
 		if cost := x.d.costOf(n, missing, granted); cost != "" {
 			severity, message = nebula.SeverityWarning, message+": "+cost
 		}
-		x.Add(check, severity, message, n.policy())
+		x.Add(check, severity, message, vaultapi.PolicyLine(n.line, n.capabilities...))
 	}
 	if whole {
 		x.Add(check, nebula.SeverityOK, "the token may do all that is needed", "")
@@ -131,30 +90,19 @@ func (x *examination) permissions(ctx context.Context) bool {
 
 // costOf says what happens without the missing capabilities if other calls can
 // take their place, and "" if none can.
-func (d *driver) costOf(n need, missing []string, granted map[string]any) string {
+func (d *driver) costOf(n need, missing []string, granted map[string][]string) string {
 	needs := d.needs()
 	data, deletion := needs[0], needs[3]
 	switch {
 	case n.line == data.line && slices.Equal(missing, []string{"patch"}):
 		return "a write on condition of a version takes a call more"
-	case n.line == deletion.line && slices.Contains(capabilities(granted[data.asked]), "delete"):
+	case n.line == deletion.line && slices.Contains(granted[data.asked], "delete"):
 		return "no deletion on condition of a version is possible, and one that is late deletes what is newer"
 	}
 	return ""
 }
 
-func capabilities(granted any) (has []string) {
-	list, _ := granted.([]any)
-	for _, g := range list {
-		if text, ok := g.(string); ok {
-			has = append(has, text)
-		}
-	}
-	return has
-}
-
-func (n need) missing(granted any) []string {
-	has := capabilities(granted)
+func (n need) missing(has []string) []string {
 	if slices.Contains(has, "root") {
 		return nil
 	}
@@ -167,15 +115,11 @@ func (n need) missing(granted any) []string {
 	return missing
 }
 
-func (n need) policy() string {
-	return fmt.Sprintf(`path %q { capabilities = ["%s"] }`, n.line, strings.Join(n.capabilities, `", "`))
-}
-
 // engine examines what is mounted.
 func (x *examination) engine(ctx context.Context) {
 	const check = "engine"
-	a, err := x.d.call(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + x.d.paths.mount})
-	if hasStatus(err, http.StatusForbidden) || hasStatus(err, http.StatusNotFound) || hasStatus(err, http.StatusBadRequest) {
+	a, err := x.d.api.Call(ctx, vaultapi.Request{Method: http.MethodGet, Path: "sys/internal/ui/mounts/" + x.d.paths.mount})
+	if vaultapi.HasStatus(err, http.StatusForbidden) || vaultapi.HasStatus(err, http.StatusNotFound) || vaultapi.HasStatus(err, http.StatusBadRequest) {
 		x.Failed(check, x.d.errMount())
 		return
 	}
@@ -183,10 +127,10 @@ func (x *examination) engine(ctx context.Context) {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return
 	}
-	mount, err := decode[struct {
+	mount, err := vaultapi.Decode[struct {
 		Type    string            `json:"type"`
 		Options map[string]string `json:"options"`
-	}](x.d.wire, a)
+	}](x.d.api, a)
 	if err != nil || mount.Type != "kv" || mount.Options["version"] != "2" {
 		x.Failed(check, x.d.errMount())
 		return
@@ -209,13 +153,13 @@ func (x *examination) lifetimes(ctx context.Context) {
 // engineLifetime reads the configuration of the engine. A token without that
 // right is no fault: answers to writes show the same.
 func (x *examination) engineLifetime(ctx context.Context) {
-	a, err := x.d.call(ctx, request{method: http.MethodGet, path: x.d.paths.mount + "/config"})
+	a, err := x.d.api.Call(ctx, vaultapi.Request{Method: http.MethodGet, Path: x.d.paths.mount + "/config"})
 	if err != nil {
 		return
 	}
-	config, err := decode[struct {
+	config, err := vaultapi.Decode[struct {
 		After string `json:"delete_version_after"`
-	}](x.d.wire, a)
+	}](x.d.api, a)
 	after, wrong := time.ParseDuration(config.After)
 	if err != nil || wrong != nil || after <= 0 {
 		return

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -59,11 +60,11 @@ func (m secretMetadata) deletedByThen(condition nebula.Precondition, conflict er
 // tree "delete" may still be allowed to delete whatever is the latest.
 func (d *driver) deleteVersion(ctx context.Context, name nebula.Name, number int64) error {
 	err := d.setDeleted(ctx, name, "delete", number)
-	if !hasStatus(err, http.StatusForbidden) || isInvalidToken(err) {
+	if !vaultapi.HasStatus(err, http.StatusForbidden) || vaultapi.IsInvalidToken(err) {
 		return err
 	}
-	_, other := d.change(ctx, name, request{method: http.MethodDelete, path: d.paths.secret("data", name), silent: true})
-	if hasStatus(other, http.StatusForbidden) {
+	_, other := d.change(ctx, name, vaultapi.Request{Method: http.MethodDelete, Path: d.paths.secret("data", name), Silent: true})
+	if vaultapi.HasStatus(other, http.StatusForbidden) {
 		return err
 	}
 	return other

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -132,16 +134,16 @@ func (d *driver) keys(ctx context.Context, exclude bool) ([]string, error) {
 		query["exclude_deleted"] = []string{"true"}
 	}
 	// The slash at the end is that of a folder: policies tell it from a secret.
-	a, err := d.call(ctx, request{method: http.MethodGet, path: d.paths.folder("metadata") + "/", query: query, limit: maxListAnswer})
+	a, err := d.api.Call(ctx, vaultapi.Request{Method: http.MethodGet, Path: d.paths.folder("metadata") + "/", Query: query, Limit: vaultapi.MaxAnswer})
 	if isMissing(err) {
 		return nil, nil // nothing was stored yet
 	}
 	if err != nil {
 		return nil, err
 	}
-	data, err := decode[struct {
+	data, err := vaultapi.Decode[struct {
 		Keys []string `json:"keys"`
-	}](d.wire, a)
+	}](d.api, a)
 	return data.Keys, err
 }
 
@@ -152,12 +154,15 @@ func (d *driver) leavesOutDeleted(ctx context.Context) bool {
 	if known := d.excludes.Load(); known != 0 {
 		return known > 0
 	}
-	a, err := d.wire.do(ctx, request{method: http.MethodGet, path: "sys/seal-status", root: true})
+	a, err := d.api.Do(ctx, vaultapi.Request{Method: http.MethodGet, Path: "sys/seal-status", Root: true})
 	if err != nil {
 		return false
 	}
-	version, err := serverVersion(a)
-	major, rest, _ := strings.Cut(version, ".")
+	var body struct {
+		Version string `json:"version"`
+	}
+	err = json.Unmarshal(a.Body, &body)
+	major, rest, _ := strings.Cut(body.Version, ".")
 	minorText, _, _ := strings.Cut(rest, ".")
 	minor, wrong := strconv.Atoi(minorText)
 	knows := err == nil && major == "1" && wrong == nil && minor >= 21

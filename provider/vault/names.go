@@ -1,10 +1,6 @@
 package vault
 
-import (
-	"strings"
-
-	"github.com/nebula-credential/nebula"
-)
+import "github.com/nebula-credential/nebula"
 
 // Ids and the keyring's name are segments of a path as they are: no slash, not
 // "." nor "..", nothing that is escaped in a URL. Vault tells upper from lower
@@ -42,22 +38,4 @@ func parseKey(key string) (nebula.Name, bool) {
 	}
 	name, err := id.Name()
 	return name, err == nil
-}
-
-// invalidPath says what is wrong with a path of several segments, or "".
-func invalidPath(path string) string {
-	for segment := range strings.SplitSeq(path, "/") {
-		switch segment {
-		case "":
-			return "has an empty segment"
-		case ".", "..":
-			return "has a segment . or .."
-		}
-		for _, r := range segment {
-			if r < 0x21 || r > 0x7e || strings.ContainsRune(`?#%*+\`, r) {
-				return "holds a character that is not allowed in a path: use letters, digits, - _ . and /"
-			}
-		}
-	}
-	return ""
 }

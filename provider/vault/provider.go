@@ -2,14 +2,12 @@ package vault
 
 import (
 	"context"
-	"errors"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -29,22 +27,17 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 }
 
 func newDriver(config Config, o provider.Options) (*driver, error) {
-	r, err := config.resolve()
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	api, err := vaultapi.New(config.api(), o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{
-		address:   r.address,
-		namespace: strings.Trim(config.Namespace, "/"),
-		http: httpx.NewClient(httpx.Options{Roots: r.roots, Transport: config.Transport, MaxBody: maxListAnswer,
-			Total: 2 * config.Timeout}),
-	}
 	return &driver{
-		config: config, options: o, address: config.identity(r), paths: r.paths, wire: w,
-		auth:        &authenticator{config: config.Auth, wire: w, clock: o.Clock, limit: config.Timeout},
-		stopRenewal: func() {},
-		recent:      provider.NewRecent[nebula.Name, nebula.Version](o.Clock, maxRecent, recentFor),
-		attempted:   provider.NewRecent[attempted, []attempt](o.Clock, maxAttempted, attemptedFor),
+		config: config, options: o, address: config.identity(), paths: config.paths(), api: api,
+		recent:    provider.NewRecent[nebula.Name, nebula.Version](o.Clock, maxRecent, recentFor),
+		attempted: provider.NewRecent[attempted, []attempt](o.Clock, maxAttempted, attemptedFor),
 	}, nil
 }
 
@@ -54,15 +47,12 @@ type driver struct {
 	options provider.Options
 	address string
 	paths   paths
-	wire    *wire
-	auth    *authenticator
+	api     *vaultapi.Client
 
-	background  sync.WaitGroup
-	stopRenewal context.CancelFunc
-
-	changes   provider.Changes
-	recent    *provider.Recent[nebula.Name, nebula.Version] // see recentFor
-	attempted *provider.Recent[attempted, []attempt]        // see noteAttempt
+	background sync.WaitGroup
+	changes    provider.Changes
+	recent     *provider.Recent[nebula.Name, nebula.Version] // see recentFor
+	attempted  *provider.Recent[attempted, []attempt]        // see noteAttempt
 
 	excludes  atomic.Int32 // whether the server leaves deleted ones out of lists: 0 unknown, 1 yes, -1 no
 	scheduled atomic.Bool  // a version was seen that Vault is to delete later
@@ -84,33 +74,21 @@ var _ interface {
 // method is AppRole, else without a call. From then on the token is renewed in
 // the background.
 func (d *driver) Open(ctx context.Context) error {
-	if err := d.auth.begin(ctx); err != nil {
+	if err := d.api.Open(ctx); err != nil {
 		return err
 	}
 	if !d.options.OneShot {
-		d.startRenewal(ctx)
+		d.api.KeepAlive(ctx, d.config.TokenRenewalThreshold, d.options.Warnings)
 	}
 	return nil
-}
-
-// startRenewal leaves Open's context behind: that governs the opening.
-func (d *driver) startRenewal(ctx context.Context) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	d.stopRenewal = cancel
-	r := &renewer{auth: d.auth, clock: d.options.Clock, logger: d.options.Warnings, threshold: d.config.TokenRenewalThreshold,
-		limit: d.config.Timeout, explain: d.Explain}
-	d.background.Go(func() { r.run(ctx) })
 }
 
 // Close implements [provider.Opener]: it ends the renewal, waits for it and for
 // changes under way, and revokes the token if it came from a login of ours.
 func (d *driver) Close() error {
-	d.stopRenewal()
 	d.changes.Wait()
 	d.background.Wait()
-	d.auth.revoke(context.Background())
-	d.auth.set(lease{})
-	d.wire.http.CloseIdleConnections()
+	d.api.Close()
 	return nil
 }
 
@@ -120,27 +98,7 @@ func (d *driver) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, Address: d.address, MaxRecordSize: maxRecord}
 }
 
-// call makes a call with the token. If the server refuses the token and another
-// one is available, it makes the call again with that.
-func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
-	l := d.auth.lease()
-	r.token = l.token
-	a, err := d.wire.do(ctx, r)
-	denied := isInvalidToken(err) || hasStatus(err, http.StatusForbidden) && l.expired(d.options.Clock.Now())
-	if denied {
-		other, failed := d.auth.replace(ctx, l.token)
-		switch {
-		case failed == nil:
-			r.token = other
-			a, err = d.wire.do(ctx, r)
-		case !errors.Is(failed, errNoOther):
-			return nil, failed
-		}
-	}
-	return a, httpx.WithRetryAfter(err, a, d.options.Clock.Now())
-}
-
 // change makes a call that changes what is stored under a name.
-func (d *driver) change(ctx context.Context, name nebula.Name, r request) (*httpx.Answer, error) {
-	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (*httpx.Answer, error) { return d.call(ctx, r) })
+func (d *driver) change(ctx context.Context, name nebula.Name, r vaultapi.Request) (*httpx.Answer, error) {
+	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (*httpx.Answer, error) { return d.api.Call(ctx, r) })
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/httpx"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -83,19 +84,19 @@ func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 // read reads a secret, in the version of that number or, with 0, the current
 // one. Of a version that is deleted its metadata comes beside the error.
 func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
-	r := request{method: http.MethodGet, path: d.paths.secret("data", name)}
+	r := vaultapi.Request{Method: http.MethodGet, Path: d.paths.secret("data", name)}
 	if number != 0 {
-		r.query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
+		r.Query = map[string][]string{"version": {strconv.FormatInt(number, 10)}}
 	}
-	a, err := d.call(ctx, r)
+	a, err := d.api.Call(ctx, r)
 	if isMissing(err) {
-		s, _ := decode[secret](d.wire, a) // no data: it was never there
+		s, _ := vaultapi.Decode[secret](d.api, a) // no data: it was never there
 		return s, err
 	}
 	if err != nil {
 		return secret{}, err
 	}
-	s, err := decode[secret](d.wire, a)
+	s, err := vaultapi.Decode[secret](d.api, a)
 	if err == nil && s.Metadata.Version == 0 {
 		// KV version 1 answers too, with data of its own form.
 		err = d.errMount()
@@ -129,11 +130,11 @@ type versionMetadata struct {
 }
 
 func (d *driver) readMetadata(ctx context.Context, name nebula.Name) (secretMetadata, error) {
-	a, err := d.call(ctx, request{method: http.MethodGet, path: d.paths.secret("metadata", name)})
+	a, err := d.api.Call(ctx, vaultapi.Request{Method: http.MethodGet, Path: d.paths.secret("metadata", name)})
 	if err != nil {
 		return secretMetadata{}, err
 	}
-	m, err := decode[secretMetadata](d.wire, a)
+	m, err := vaultapi.Decode[secretMetadata](d.api, a)
 	if err == nil && m.Versions == nil {
 		err = d.errMount() // KV version 1 has a secret of that path
 	}

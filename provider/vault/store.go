@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -64,7 +65,7 @@ func (d *driver) begun(name nebula.Name, err error) *nebula.Error {
 
 // writeMetadata replaces the custom metadata and leaves the rest.
 func (d *driver) writeMetadata(ctx context.Context, name nebula.Name, custom map[string]string) error {
-	_, err := d.change(ctx, name, request{method: http.MethodPost, path: d.paths.secret("metadata", name),
-		body: map[string]any{"custom_metadata": custom}, silent: true})
+	_, err := d.change(ctx, name, vaultapi.Request{Method: http.MethodPost, Path: d.paths.secret("metadata", name),
+		Body: map[string]any{"custom_metadata": custom}, Silent: true})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/vaultapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -39,7 +40,7 @@ func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (w
 		body.Options = map[string]int64{"cas": cas}
 	}
 	began := d.options.Clock.Now()
-	a, err := d.change(ctx, r.name, request{method: method, path: d.paths.secret("data", r.name), body: body})
+	a, err := d.change(ctx, r.name, vaultapi.Request{Method: method, Path: d.paths.secret("data", r.name), Body: body})
 	if err != nil {
 		var refused *ResponseError
 		if cas >= 0 && !(errors.As(err, &refused) && refused.Status < http.StatusInternalServerError) {
@@ -50,7 +51,7 @@ func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (w
 	if a.Status == http.StatusNoContent { // KV version 1 says nothing
 		return written{}, d.errMount()
 	}
-	w, err := decode[written](d.wire, a)
+	w, err := vaultapi.Decode[written](d.api, a)
 	if err == nil && w.Version == 0 {
 		err = d.errMount()
 	}
@@ -122,7 +123,7 @@ func (d *driver) writeOver(ctx context.Context, r sealed, v nebula.Version, cond
 	}
 	if err == nil && patches {
 		w, err = d.put(ctx, http.MethodPatch, r, cas)
-		if patches = !hasStatus(err, http.StatusForbidden) || isInvalidToken(err); !patches {
+		if patches = !vaultapi.HasStatus(err, http.StatusForbidden) || vaultapi.IsInvalidToken(err); !patches {
 			err = nil
 			if !looked {
 				err = d.look(ctx, r.name, cas, condition)

@@ -1,4 +1,4 @@
-package vault
+package vaultapi
 
 import (
 	"slices"
@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
 )
 
-// environment is what Vault's own tools would read of an environment and this
+// Environment is what Vault's own tools would read of an environment and this
 // package does not. Anyone whose "vault kv get" works expects it to hold.
-type environment struct {
+type Environment struct {
 	address string   // VAULT_ADDR
 	unread  []string // the names of those that are set, sorted
 }
@@ -34,8 +35,8 @@ func instead(variable string) string {
 	return ""
 }
 
-func environmentOf(getenv func(string) string) environment {
-	e := environment{address: getenv("VAULT_ADDR")}
+func environmentOf(getenv func(string) string) Environment {
+	e := Environment{address: getenv("VAULT_ADDR")}
 	for _, variable := range []string{"VAULT_AGENT_ADDR", "VAULT_CACERT", "VAULT_CACERT_BYTES", "VAULT_CAPATH", "VAULT_CLIENT_CERT",
 		"VAULT_CLIENT_KEY", "VAULT_HTTP_PROXY", "VAULT_PROXY_ADDR", "VAULT_SKIP_VERIFY", "VAULT_TLS_SERVER_NAME"} {
 		if getenv(variable) != "" {
@@ -47,7 +48,7 @@ func environmentOf(getenv func(string) string) environment {
 
 // aboutAuthorities says, after the name of the setting, that a variable which
 // leads Vault's tools to a certificate was not read.
-func (e environment) aboutAuthorities() string {
+func (e Environment) aboutAuthorities() string {
 	for _, variable := range []string{"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CACERT_BYTES", "VAULT_SKIP_VERIFY"} {
 		if slices.Contains(e.unread, variable) {
 			return " (" + variable + " is not read)"
@@ -56,19 +57,19 @@ func (e environment) aboutAuthorities() string {
 	return ""
 }
 
-// environment warns of variables that do not hold here.
-func (x *examination) environment() {
+// CheckEnvironment warns of variables that do not hold here.
+func (c Config) CheckEnvironment(findings *provider.Findings) {
 	const check = "environment"
-	c := x.d.config
-	if e := c.environment; e.address != "" && !sameAddress(e.address, c.Address) {
-		x.Add(check, nebula.SeverityWarning, "address is "+strconv.Quote(c.Address)+", and VAULT_ADDR names another server, which is not asked",
+	setting := func(name string) string { return c.Section + name }
+	if e := c.Environment; e.address != "" && !sameAddress(e.address, c.Address) {
+		findings.Add(check, nebula.SeverityWarning, setting("address")+" is "+strconv.Quote(c.Address)+", and VAULT_ADDR names another server, which is not asked",
 			"remove one of the two")
 	}
-	for _, variable := range c.environment.unread {
+	for _, variable := range c.Environment.unread {
 		if strings.HasPrefix(variable, "VAULT_CA") && c.CACert != "" {
 			continue // the setting says what the variable would
 		}
-		x.Add(check, nebula.SeverityWarning, variable+" is set, and is not read", instead(variable))
+		findings.Add(check, nebula.SeverityWarning, variable+" is set, and is not read", instead(variable))
 	}
 }
 

@@ -1,4 +1,4 @@
-package vault
+package vaultapi
 
 import (
 	"context"
@@ -14,15 +14,12 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/nebula-credential/nebula/internal/httpx"
-	"github.com/nebula-credential/nebula/provider"
 )
 
 // authenticator knows the token, and how to get another one.
 type authenticator struct {
 	config Auth
-	wire   *wire
-	clock  provider.Clock
-	limit  time.Duration // of a login
+	client *Client
 
 	flight singleflight.Group
 
@@ -86,7 +83,7 @@ func (a *authenticator) replace(ctx context.Context, refused string) (string, er
 		if l := a.lease(); l.token != refused {
 			return l.token, nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.limit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.client.config.Timeout)
 		defer cancel()
 		l, err := a.acquire(ctx)
 		if err == nil && l.token == refused {
@@ -111,29 +108,29 @@ func (a *authenticator) replace(ctx context.Context, refused string) (string, er
 var errNoOther = errors.New("there is no other token")
 
 func (a *authenticator) acquire(ctx context.Context) (lease, error) {
-	if a.config.Method == methodAppRole {
+	if a.config.Method == MethodAppRole {
 		return a.login(ctx)
 	}
 	token, err := a.givenToken()
-	return lease{token: token, since: a.clock.Now()}, err
+	return lease{token: token, since: a.client.clock.Now()}, err
 }
 
 // givenToken returns the token of the configuration, or the one that "vault
 // login" left. Files are read each time: an agent may have written a new one.
 func (a *authenticator) givenToken() (string, error) {
 	if a.config.TokenFile != "" {
-		return httpx.ReadSecretFile("auth.token_file", a.config.TokenFile)
+		return httpx.ReadSecretFile(a.client.setting("auth.token_file"), a.config.TokenFile)
 	}
 	if token := strings.TrimSpace(string(a.config.Token.Reveal())); token != "" {
 		return token, httpx.CheckToken("the token", token)
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", errNoToken()
+		return "", a.client.errNoToken()
 	}
 	path := filepath.Join(home, ".vault-token")
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return "", errNoToken()
+		return "", a.client.errNoToken()
 	}
 	return httpx.ReadSecretFile("the token file", path)
 }
@@ -143,13 +140,13 @@ func (a *authenticator) login(ctx context.Context) (lease, error) {
 	secretID := strings.TrimSpace(string(a.config.SecretID.Reveal()))
 	if a.config.SecretIDFile != "" {
 		var err error
-		if secretID, err = httpx.ReadSecretFile("auth.secret_id_file", a.config.SecretIDFile); err != nil {
+		if secretID, err = httpx.ReadSecretFile(a.client.setting("auth.secret_id_file"), a.config.SecretIDFile); err != nil {
 			return lease{}, err
 		}
 	}
-	began := a.clock.Now()
-	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/" + strings.TrimSuffix(a.config.MountPath, "/") + "/login",
-		body: map[string]string{"role_id": a.config.RoleID, "secret_id": secretID}})
+	began := a.client.clock.Now()
+	answer, err := a.client.Do(ctx, Request{Method: http.MethodPost, Path: "auth/" + strings.TrimSuffix(a.config.MountPath, "/") + "/login",
+		Body: map[string]string{"role_id": a.config.RoleID, "secret_id": secretID}})
 	if err != nil {
 		return lease{}, err
 	}
@@ -160,8 +157,8 @@ func (a *authenticator) login(ctx context.Context) (lease, error) {
 
 // renew asks for a longer life of the token.
 func (a *authenticator) renew(ctx context.Context, l lease) (lease, error) {
-	began := a.clock.Now()
-	answer, err := a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/renew-self", token: l.token, body: struct{}{}})
+	began := a.client.clock.Now()
+	answer, err := a.client.Do(ctx, Request{Method: http.MethodPost, Path: "auth/token/renew-self", token: l.token, Body: struct{}{}})
 	if err != nil {
 		return lease{}, err
 	}
@@ -183,7 +180,7 @@ func (a *authenticator) decodeLease(answer *httpx.Answer, began time.Time) (leas
 		} `json:"auth"`
 	}
 	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Auth.ClientToken == "" {
-		return lease{}, a.wire.errForeign(answer)
+		return lease{}, a.client.Foreign(answer)
 	}
 	return lease{
 		token: body.Auth.ClientToken, since: began, ttl: seconds(body.Auth.LeaseDuration),
@@ -193,17 +190,17 @@ func (a *authenticator) decodeLease(answer *httpx.Answer, began time.Time) (leas
 
 // lookUp asks what is left of the life of a token that was given.
 func (a *authenticator) lookUp(ctx context.Context, l lease) (lease, error) {
-	began := a.clock.Now()
-	answer, err := a.wire.do(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", token: l.token})
+	began := a.client.clock.Now()
+	answer, err := a.client.Do(ctx, Request{Method: http.MethodGet, Path: "auth/token/lookup-self", token: l.token})
 	if err != nil {
 		return lease{}, err
 	}
-	data, err := decode[struct {
+	data, err := Decode[struct {
 		TTL       int64  `json:"ttl"`
 		Renewable bool   `json:"renewable"`
 		NumUses   int    `json:"num_uses"`
 		Type      string `json:"type"`
-	}](a.wire, answer)
+	}](a.client, answer)
 	if err != nil {
 		return lease{}, err
 	}
@@ -216,17 +213,17 @@ func seconds(n int64) time.Duration { return time.Duration(max(0, min(n, 1<<32))
 // revoke ends a token of ours. Nobody waits long for it: it ends by itself.
 func (a *authenticator) revoke(ctx context.Context) {
 	l := a.lease()
-	if !l.ours || l.batch || l.expired(a.clock.Now()) {
+	if !l.ours || l.batch || l.expired(a.client.clock.Now()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_, _ = a.wire.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", token: l.token, body: struct{}{}, silent: true})
+	_, _ = a.client.Do(ctx, Request{Method: http.MethodPost, Path: "auth/token/revoke-self", token: l.token, Body: struct{}{}, Silent: true})
 }
 
 func (a *authenticator) hint() string {
-	if a.config.Method == methodAppRole {
+	if a.config.Method == MethodAppRole {
 		return "the AppRole was asked for another one"
 	}
-	return "get another one: vault login, or the file of auth.token_file"
+	return "get another one: vault login, or the file of " + a.client.setting("auth.token_file")
 }

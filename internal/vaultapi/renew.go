@@ -1,11 +1,10 @@
-package vault
+package vaultapi
 
 import (
 	"context"
 	"log/slog"
 	"time"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -26,12 +25,11 @@ type renewer struct {
 	logger    *slog.Logger
 	threshold time.Duration
 	limit     time.Duration // of a call
-	explain   func(nebula.Name, error) *nebula.Error
 }
 
 // run returns when ctx ends, or when there is nothing left to renew.
 func (r *renewer) run(ctx context.Context) {
-	if r.auth.config.Method == methodToken && !r.examine(ctx) {
+	if r.auth.config.Method == MethodToken && !r.examine(ctx) {
 		return
 	}
 	for failures := 0; ; {
@@ -48,7 +46,7 @@ func (r *renewer) run(ctx context.Context) {
 			return
 		case err == nil:
 			failures = 0
-		case r.auth.config.Method == methodToken && !r.mayPass(err):
+		case r.auth.config.Method == MethodToken && !r.mayPass(err):
 			r.log(ctx, slog.LevelWarn, "the token can no longer be renewed")
 			return
 		default:
@@ -88,7 +86,7 @@ func (r *renewer) worthwhile(ctx context.Context, l lease) bool {
 		return false
 	case l.limited: // each call is one of few uses
 		return false
-	case !l.renewable && r.auth.config.Method == methodToken:
+	case !l.renewable && r.auth.config.Method == MethodToken:
 		r.log(ctx, slog.LevelWarn, "the token ends and cannot be renewed", slog.Time("end", l.since.Add(l.ttl)))
 		return false
 	}
@@ -134,12 +132,12 @@ func (r *renewer) keep(ctx context.Context, l lease) error {
 		case err == nil && renewed.ttl > left+min(time.Second, left/2): // whole seconds are no gain
 			r.auth.extend(renewed)
 			return nil
-		case err == nil && r.auth.config.Method == methodToken:
+		case err == nil && r.auth.config.Method == MethodToken:
 			// The end of its greatest life: what is left is not renewed.
 			renewed.renewable = false
 			r.auth.extend(renewed)
 			return nil
-		case r.auth.config.Method == methodToken:
+		case r.auth.config.Method == MethodToken:
 			return err
 		}
 	}
@@ -149,9 +147,9 @@ func (r *renewer) keep(ctx context.Context, l lease) error {
 
 // mayPass reports whether the same call may succeed later.
 func (r *renewer) mayPass(err error) bool {
-	return provider.Transient(r.explain(nebula.Name{}, err))
+	return provider.Transient(r.auth.client.Explain(err, nil))
 }
 
 func (r *renewer) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	r.logger.LogAttrs(ctx, level, message, append(attrs, slog.String("provider", providerName))...)
+	r.logger.LogAttrs(ctx, level, message, append(attrs, slog.String("provider", "vault"))...)
 }
