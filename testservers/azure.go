@@ -28,6 +28,7 @@ func (a azureServer) start(ctx context.Context, s *session) ([]variable, error) 
 	}
 	var ready struct {
 		VaultURL         string `json:"vault_url"`
+		KeyURL           string `json:"key_url"`
 		Proxy            string `json:"proxy"`
 		CAFile           string `json:"ca_file"`
 		TenantID         string `json:"tenant_id"`
@@ -53,5 +54,7 @@ func (a azureServer) start(ctx context.Context, s *session) ([]variable, error) 
 		{"IDENTITY_ENDPOINT", ready.IdentityEndpoint},
 		{"IDENTITY_HEADER", ready.IdentityHeader},
 		{"NEBULA_TESTSERVER_AZURE_USER_IDENTITY", ready.UserIdentity},
+		// For NEBULA_KEY_AZURE_KEY_URL, or --azure-key.
+		{"NEBULA_TESTSERVER_AZURE_KEY_URL", ready.KeyURL},
 	}, nil
 }

@@ -68,7 +68,7 @@ func blobs() cipher.AEAD {
 	return aead
 }
 
-func (v *Vault) restore(body []byte) (any, *apiError) {
+func (v *Vault) restore(t target, body []byte) (any, *apiError) {
 	malformed := &apiError{status: http.StatusBadRequest, code: "Malformed backup blob", message: "The backup cannot be read."}
 	var blob blobJSON
 	var in backupJSON
@@ -86,9 +86,9 @@ func (v *Vault) restore(body []byte) (any, *apiError) {
 	// A name that is taken was recorded while it was being purged only; that a
 	// live or deleted one gets the same answer is inferred.
 	if _, s := v.find(in.Name); s != absent {
-		return nil, conflict("", in.Name)
+		return nil, conflict("", target{of: t.of, name: in.Name})
 	}
-	c := &secret{name: in.Name, versions: map[string]*version{}, asked: live}
+	c := &secret{name: in.Name, versions: map[string]*version{}, life: life{asked: live}}
 	for _, n := range in.Versions {
 		c.versions[n.ID] = &version{n.ID, n.Value, n.ContentType, n.Tags, n.Enabled, n.NotBefore, n.Expires, n.Created, n.Updated}
 	}

@@ -1,6 +1,6 @@
 // Package azureserver is a server for tests that answers as Azure Key Vault and
-// its login do: the secrets API with soft delete and its delays, the challenge,
-// the token endpoint of a service principal and of a managed identity.
+// its login do: the secrets and the keys API with soft delete and its delays, the
+// challenge, the token endpoint of a service principal and of a managed identity.
 //
 // What it answers is held to recordings of the real service: see testdata and
 // the test that replays them. If there is no recording, the comment at the

@@ -168,19 +168,23 @@ func badParameter(format string, args ...any) *apiError {
 
 // notFound is the answer about a name or version that is not there. Its length
 // is about that of the real one, which points to the recovery of deleted ones.
-func notFound(name string) *apiError {
-	return &apiError{status: http.StatusNotFound, code: "SecretNotFound", message: fmt.Sprintf(
-		"No secret with the name or id %s exists in this key vault. Where it was deleted a short time ago, "+
-			"it may be possible to bring it back with the command that recovers deleted secrets. "+
-			"The documentation of the key vault tells how.", name)}
+func notFound(t target) *apiError {
+	id := t.name
+	if t.version != "" {
+		id += "/" + t.version
+	}
+	return &apiError{status: http.StatusNotFound, code: t.of.code() + "NotFound", message: fmt.Sprintf(
+		"No %s with the name or id %s exists in this key vault. Where it was deleted a short time ago, "+
+			"it may be possible to bring it back with the command that recovers deleted %[1]ss. "+
+			"The documentation of the key vault tells how.", t.of, id)}
 }
 
-func deletedNotFound(name string) *apiError {
-	return &apiError{status: http.StatusNotFound, code: "SecretNotFound", message: "No deleted secret found: " + name}
+func deletedNotFound(t target) *apiError {
+	return &apiError{status: http.StatusNotFound, code: t.of.code() + "NotFound", message: fmt.Sprintf("No deleted %s found: %s", t.of, t.name)}
 }
 
 // conflict has an inner code, except while a purge goes on.
-func conflict(inner, name string) *apiError {
+func conflict(inner string, t target) *apiError {
 	doing := map[string]string{
 		"":                              "is being deleted for good",
 		"ObjectIsBeingDeleted":          "is being deleted",
@@ -188,7 +192,7 @@ func conflict(inner, name string) *apiError {
 		"ObjectIsBeingRecovered":        "is being recovered",
 	}[inner]
 	return &apiError{status: http.StatusConflict, code: "Conflict", inner: inner,
-		message: fmt.Sprintf("The secret %s %s; try it later.", name, doing)}
+		message: fmt.Sprintf("The %s %s %s; try it later.", t.of, t.name, doing)}
 }
 
 func methodNotAllowed() *apiError {

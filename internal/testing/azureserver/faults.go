@@ -159,9 +159,9 @@ func ForbiddenByRbac(op Operation) Fault {
 			name, _, _ := strings.Cut(v.host, ".")
 			return fmt.Sprintf("The caller may not do this on the resource. A role that was given a moment ago may not be in force yet.\r\n"+
 				"Caller: %s\r\nAction: '%s'\r\n"+
-				"Resource: '/subscriptions/%s/resourcegroups/test/providers/microsoft.keyvault/vaults/%s/secrets/%s'\r\n"+
+				"Resource: '/subscriptions/%s/resourcegroups/test/providers/microsoft.keyvault/vaults/%s/%ss/%s'\r\n"+
 				"Assignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\n%s\r\n",
-				caller, x.entry.Operation.rbacAction(), TenantID, name, x.entry.Name, v.place())
+				caller, x.entry.Operation.rbacAction(), TenantID, name, x.entry.Operation.collection(), x.entry.Name, v.place())
 		}}
 }
 
@@ -170,8 +170,8 @@ func ForbiddenByRbac(op Operation) Fault {
 func AccessDenied(op Operation) Fault {
 	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "AccessDenied",
 		about: func(x *exchange, v *Vault) string {
-			return fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission on key vault '%s'.",
-				caller, x.entry.Operation.permission(), v.place())
+			return fmt.Sprintf("The user, group or application '%s' does not have %ss %s permission on key vault '%s'.",
+				caller, x.entry.Operation.collection(), x.entry.Operation.permission(), v.place())
 		}}
 }
 

@@ -8,7 +8,8 @@ import (
 // Operation names what a request asks for.
 type Operation string
 
-// The operations of the secrets API, and what a client needs before them.
+// The operations of the secrets API and of the keys API, and what a client needs
+// before them.
 const (
 	SetSecret         Operation = "set"
 	GetSecret         Operation = "get"
@@ -22,6 +23,19 @@ const (
 	PurgeSecret       Operation = "purge"
 	BackupSecret      Operation = "backup"
 	RestoreSecret     Operation = "restore"
+	CreateKey         Operation = "create key"
+	ImportKey         Operation = "import key" // is refused: see doKey
+	GetKey            Operation = "get key"
+	UpdateKey         Operation = "update key"
+	DeleteKey         Operation = "delete key"
+	GetDeletedKey     Operation = "get deleted key"
+	RecoverKey        Operation = "recover key"
+	PurgeKey          Operation = "purge key"
+	WrapKey           Operation = "wrapKey"
+	UnwrapKey         Operation = "unwrapKey"
+	Encrypt           Operation = "encrypt"
+	Decrypt           Operation = "decrypt"
+	Sign              Operation = "sign"               // is refused: see doKey
 	Challenge         Operation = "challenge"          // a vault was asked without a token
 	InstanceDiscovery Operation = "instance discovery" // of the login
 	OpenIDConfig      Operation = "openid"             // of the login
@@ -29,18 +43,46 @@ const (
 	IdentityToken     Operation = "identity token"     // for a managed identity
 )
 
+// collection is what a name is of.
+type collection string
+
+const (
+	ofSecrets collection = "secret"
+	ofKeys    collection = "key"
+)
+
+// code begins the codes of errors.
+func (c collection) code() string {
+	return map[collection]string{ofSecrets: "Secret", ofKeys: "Key"}[c]
+}
+
+// collection returns what the operation is about.
+func (op Operation) collection() collection {
+	switch op {
+	case CreateKey, ImportKey, GetKey, UpdateKey, DeleteKey, GetDeletedKey, RecoverKey, PurgeKey, WrapKey, UnwrapKey, Encrypt, Decrypt, Sign:
+		return ofKeys
+	}
+	return ofSecrets
+}
+
 // rbacAction is the data action that a role needs for the operation.
 func (op Operation) rbacAction() string {
-	const prefix = "Microsoft.KeyVault/vaults/secrets/"
+	action := string(op) + "/action"
 	switch op {
 	case SetSecret, GetSecret:
-		return prefix + string(op) + "Secret/action"
-	case DeleteSecret:
-		return prefix + "delete"
+		action = string(op) + "Secret/action"
+	case DeleteSecret, DeleteKey:
+		action = "delete"
 	case ListSecrets, ListVersions, ListDeleted, GetDeletedSecret:
-		return prefix + "readMetadata/action"
+		action = "readMetadata/action"
+	case GetKey, GetDeletedKey:
+		action = "read"
+	case WrapKey, UnwrapKey:
+		action = strings.TrimSuffix(string(op), "Key") + "/action"
+	case CreateKey, ImportKey, UpdateKey, RecoverKey, PurgeKey:
+		action = strings.TrimSuffix(string(op), " key") + "/action"
 	}
-	return prefix + string(op) + "/action"
+	return "Microsoft.KeyVault/vaults/" + string(op.collection()) + "s/" + action
 }
 
 // permission is what an access policy must grant for the operation.
@@ -50,20 +92,21 @@ func (op Operation) permission() string {
 		return "set"
 	case ListVersions, ListDeleted:
 		return "list"
-	case GetDeletedSecret:
+	case GetDeletedSecret, GetDeletedKey:
 		return "get"
 	}
-	return string(op)
+	return strings.TrimSuffix(string(op), " key")
 }
 
 // target is what a path of the API names.
 type target struct {
 	op      Operation
+	of      collection
 	name    string
 	version string // "" for the latest
 }
 
-// parse reads a request of the secrets API. Collections are spelt in any case.
+// parse reads a request. Collections are spelt in any case.
 func parse(r *http.Request) (target, *apiError) {
 	segments := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	name, rest := "", []string(nil)
@@ -71,12 +114,15 @@ func parse(r *http.Request) (target, *apiError) {
 		name, rest = segments[1], segments[2:]
 	}
 	ops := map[string]Operation{}
-	t := target{name: name}
+	t := target{of: ofSecrets, name: name}
 	switch collection := strings.ToLower(segments[0]); {
+	case (collection == "keys" || collection == "deletedkeys") && name != "":
+		t.of = ofKeys
+		ops, t.version = keyOperations(collection, rest)
 	case collection == "secrets" && name == "":
 		ops[http.MethodGet] = ListSecrets
 	case collection == "secrets" && len(rest) == 0 && strings.EqualFold(name, "restore") && r.Method == http.MethodPost:
-		return target{op: RestoreSecret}, nil
+		return target{op: RestoreSecret, of: ofSecrets}, nil
 	case collection == "secrets" && len(rest) == 0:
 		ops = map[string]Operation{http.MethodPut: SetSecret, http.MethodGet: GetSecret,
 			http.MethodPatch: UpdateSecret, http.MethodDelete: DeleteSecret}
@@ -94,6 +140,9 @@ func parse(r *http.Request) (target, *apiError) {
 	case collection == "deletedsecrets" && len(rest) == 1 && strings.EqualFold(rest[0], "recover"):
 		ops[http.MethodPost] = RecoverSecret
 	default:
+		ops = nil
+	}
+	if ops == nil {
 		return t, &apiError{status: http.StatusNotFound, code: "NotFound", message: "There is nothing at this address."}
 	}
 	t.op = ops[r.Method]
@@ -101,6 +150,36 @@ func parse(r *http.Request) (target, *apiError) {
 		return t, methodNotAllowed()
 	}
 	return t, checkName(name)
+}
+
+// keyOperations are those of an address, by their methods. The version in one
+// that uses a key may be empty, or left out: clients of Microsoft's do both.
+func keyOperations(root string, rest []string) (ops map[string]Operation, version string) {
+	if root == "deletedkeys" {
+		switch {
+		case len(rest) == 0:
+			return map[string]Operation{http.MethodGet: GetDeletedKey, http.MethodDelete: PurgeKey}, ""
+		case len(rest) == 1 && strings.EqualFold(rest[0], "recover"):
+			return map[string]Operation{http.MethodPost: RecoverKey}, ""
+		}
+		return nil, ""
+	}
+	if len(rest) == 0 {
+		return map[string]Operation{http.MethodGet: GetKey, http.MethodPatch: UpdateKey, http.MethodDelete: DeleteKey}, ""
+	}
+	posted := map[string]Operation{"create": CreateKey, "import": ImportKey, "wrapkey": WrapKey, "unwrapkey": UnwrapKey,
+		"encrypt": Encrypt, "decrypt": Decrypt, "sign": Sign}
+	last := strings.ToLower(rest[len(rest)-1])
+	switch op := posted[last]; {
+	case len(rest) > 2:
+	case op != "" && len(rest) == 2:
+		return map[string]Operation{http.MethodPost: op}, strings.ToLower(rest[0])
+	case op != "":
+		return map[string]Operation{http.MethodPost: op}, ""
+	case len(rest) == 1:
+		return map[string]Operation{http.MethodGet: GetKey, http.MethodPatch: UpdateKey}, last
+	}
+	return nil, ""
 }
 
 // checkName refuses names that the service refuses, when reading as well.

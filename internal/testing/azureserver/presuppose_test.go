@@ -101,11 +101,24 @@ func (r *replay) configure() {
 	}
 }
 
-// op is the operation of the event.
-func (r *replay) op(e *event) Operation {
+// operation is that of the event.
+func (r *replay) operation(e *event) Operation {
 	path := placeholder.ReplaceAllString(e.Request.Path, "x")
 	t, _ := parse(httptest.NewRequest(e.Request.Method, "https://x"+path, nil))
 	return t.op
+}
+
+// op is the operation of the event, that on a key by the one on a secret which
+// changes, needs or shows the same states.
+func (r *replay) op(e *event) Operation {
+	op := r.operation(e)
+	onSecret := map[Operation]Operation{CreateKey: SetSecret, ImportKey: SetSecret, GetKey: GetSecret, UpdateKey: UpdateSecret,
+		DeleteKey: DeleteSecret, GetDeletedKey: GetDeletedSecret, RecoverKey: RecoverSecret, PurgeKey: PurgeSecret,
+		WrapKey: GetSecret, UnwrapKey: GetSecret, Encrypt: GetSecret, Decrypt: GetSecret, Sign: GetSecret}
+	if same, ok := onSecret[op]; ok {
+		return same
+	}
+	return op
 }
 
 // nameIn is the placeholder of the name in the path, or in the answer of a
@@ -147,6 +160,11 @@ func (e *event) versionAsked() string {
 // idIn returns the placeholders of the name and version in an id.
 func idIn(shape any, index int) (name, version string) {
 	id, _ := at(shape, "id").(string)
+	for _, kid := range []any{at(shape, "key", "kid"), at(shape, "kid")} {
+		if text, ok := kid.(string); ok && id == "" {
+			id = text
+		}
+	}
 	for i, m := range placeholder.FindAllStringSubmatch(id, -1) {
 		switch p := number(m[1], index); {
 		case i == 1:
@@ -166,10 +184,11 @@ func items(e *event) []any {
 
 func isPage(e *event) bool { _, ok := at(e.Response.BodyShape, "value").([]any); return ok }
 
-// refused says that the answer tells nothing about the secret.
+// refused says that the answer tells nothing about the secret or key.
 func refused(e *event) bool {
 	status := e.Response.Status
-	return status == 401 || status == 403 && e.Response.InnerCode != "SecretDisabled" || status == 429 || status >= 500
+	ofObject := slices.Contains([]string{"SecretDisabled", "KeyDisabled", "KeyOperationForbidden"}, e.Response.InnerCode)
+	return status == 401 || status == 403 && !ofObject || status == 429 || status >= 500
 }
 
 // presuppose prepares the vault for a request. What undo takes back was for
@@ -182,7 +201,7 @@ func (r *replay) presuppose(t *testing.T, i int, e *event) (undo func()) {
 	case want.Status == 401:
 		return undo
 	case want.Status == 403 && refused(e):
-		if fault, ok := refusal(op, e); ok {
+		if fault, ok := refusal(r.operation(e), e); ok {
 			return r.Inject(fault)
 		}
 		r.SetPurgeProtection(true)
@@ -251,7 +270,7 @@ func (r *replay) needed(op Operation, e *event) state {
 		return byText
 	case op == GetDeletedSecret, op == RecoverSecret, op == PurgeSecret:
 		return deleted
-	case op == SetSecret, status == 405, status == 400 && e.Request.Query["outContentType"] == "":
+	case op == SetSecret, status == 405, status == 400 && e.Request.Query["outContentType"] == "" && r.operation(e) != UnwrapKey:
 		return absent
 	}
 	return live
@@ -260,18 +279,10 @@ func (r *replay) needed(op Operation, e *event) state {
 // seed puts a name into a state, with the fields that the answers show.
 func (r *replay) seed(i int, name string, s state) {
 	r.touched[strings.ToUpper(r.value(name))] = true
-	shapes, versions := r.shown(i, name)
-	for _, version := range versions {
-		shape := shapes[version]
-		if shape == nil {
-			shape = shapes[""]
-		}
-		r.add(name, version, shape)
-	}
 	e := r.events[i]
+	c := r.seedVersions(i, name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c, _ := r.find(r.value(name))
 	now := r.clock.Now()
 	switch s {
 	case deleted:
@@ -290,6 +301,46 @@ func (r *replay) seed(i int, name string, s state) {
 		r.delays = Delays{Purge: r.until(i, e.at, name, PurgeSecret)}
 		c.deletedAt = now
 		r.startPurge(c)
+	}
+}
+
+// seedVersions makes the versions of a secret or key, and returns its life.
+func (r *replay) seedVersions(i int, name string) *life {
+	shapes, versions := r.shown(i, name)
+	ofKey := r.operation(r.events[i]).collection() == ofKeys
+	for _, version := range versions {
+		shape := shapes[version]
+		if shape == nil {
+			shape = shapes[""]
+		}
+		if ofKey {
+			r.addKey(r.events[i], name, version)
+		} else {
+			r.add(name, version, shape)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ofKey {
+		c, _ := r.findKey(r.value(name))
+		return &c.life
+	}
+	c, _ := r.find(r.value(name))
+	return &c.life
+}
+
+// addKey makes a version of a key behind the API, which may do what the answer
+// does not refuse.
+func (r *replay) addKey(e *event, name, version string) {
+	r.next = version
+	seed := KeySeed{}
+	if e.Response.InnerCode == "KeyOperationForbidden" {
+		seed.Operations = []string{"sign"}
+	}
+	r.AddKey(r.value(name), seed)
+	r.next = ""
+	if e.Response.InnerCode == "KeyDisabled" {
+		_ = r.ChangeKey(r.value(name), "", false, time.Time{})
 	}
 }
 

@@ -57,7 +57,7 @@ func readRecordings(t *testing.T, path string) (names []string, scenarios map[st
 		if scenarios[r.Scenario] == nil {
 			names = append(names, r.Scenario)
 		}
-		scenarios[r.Scenario] = append(scenarios[r.Scenario], onSecrets(r))
+		scenarios[r.Scenario] = append(scenarios[r.Scenario], r)
 	}
 	if err := lines.Err(); err != nil || len(names) == 0 {
 		t.Fatalf("%s: %d scenarios, %v", path, len(names), err)
@@ -68,86 +68,6 @@ func readRecordings(t *testing.T, path string) (names []string, scenarios map[st
 // says returns the first observation that holds the text.
 func (r *recording) says(text string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(r.Observed, "\n")), strings.ToLower(text))
-}
-
-var (
-	ofOthers = regexp.MustCompile(`(?i)(keys|certificates)$`)
-	ofCode   = regexp.MustCompile(`^(Key|Certificate)`)
-	// What a remark says of the operation on a key is not so on a secret.
-	ofKeys = regexp.MustCompile(`Microsoft\.KeyVault/vaults/(keys|certificates)/[\w/]+|\((keys|certificates) [^)]*\)|names operation \w+`)
-)
-
-// onSecrets turns a recording about keys or certificates into one about
-// secrets: same service, same errors. What makes or imports a key is SetSecret,
-// and what uses one is GetSecret.
-func onSecrets(r recording) recording {
-	segments := strings.Split(r.Request.Path, "/")
-	if len(segments) < 2 || !ofOthers.MatchString(segments[1]) {
-		return r
-	}
-	segments[1] = ofOthers.ReplaceAllString(segments[1], "secrets")
-	for i, text := range r.Observed {
-		r.Observed[i] = ofKeys.ReplaceAllString(text, "")
-	}
-	last, shown := segments[len(segments)-1], false
-	isOperation := r.Request.Method == "POST" && len(segments) > 3
-	isMade := isOperation && (last == "create" || last == "import" || last == "rotate")
-	if isMade {
-		segments = segments[:len(segments)-1]
-	}
-	switch {
-	case isMade, r.Request.Method == "PUT":
-		r.Request.Method, shown = "PUT", true
-		body := map[string]any{"value": "VALUE"}
-		if sent, ok := r.Request.Body.(map[string]any); ok && sent["tags"] != nil {
-			body["tags"] = sent["tags"]
-		}
-		r.Request.Body = body
-	case isOperation && last != "backup" && last != "recover":
-		segments, r.Request.Method, r.Request.Body = segments[:len(segments)-1], "GET", nil
-	}
-	shown = shown || r.Request.Method == "GET" && segments[1] == "secrets"
-	r.Request.Path = strings.Join(segments, "/")
-	code := func(s string) string { return ofCode.ReplaceAllString(s, "Secret") }
-	r.Response.ErrorCode, r.Response.InnerCode = code(r.Response.ErrorCode), code(r.Response.InnerCode)
-	r.Response.BodyShape = secretShape(r.Response.BodyShape, segments[min(2, len(segments)-1)], shown)
-	return r
-}
-
-// secretShape turns the shape of a key's answer into that of a secret's: a key
-// has its id within its material, and a secret shows its value when it is made
-// or read.
-func secretShape(shape any, name string, shown bool) any {
-	switch s := shape.(type) {
-	case string:
-		s = strings.NewReplacer("/keys", "/secrets", "/deletedkeys", "/deletedsecrets",
-			"/certificates", "/secrets", "/deletedcertificates", "/deletedsecrets").Replace(s)
-		return ofCode.ReplaceAllString(s, "Secret")
-	case []any:
-		out := make([]any, len(s))
-		for i, v := range s {
-			out[i] = secretShape(v, name, shown)
-		}
-		return out
-	case map[string]any:
-		out := map[string]any{}
-		for field, v := range s {
-			switch field {
-			case "key":
-				out["id"] = "https://{vault}/secrets/" + name + "/{version1}"
-				if shown {
-					out["value"] = "string"
-				}
-			case "exportable", "hsmPlatform": // of keys alone
-			case "kid":
-				out["id"] = secretShape(v, name, shown)
-			default:
-				out[field] = secretShape(v, name, shown)
-			}
-		}
-		return out
-	}
-	return shape
 }
 
 // event is one request of a replay: a recording, at one of its repetitions.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"regexp"
-	"time"
 	"unicode/utf8"
 )
 
@@ -69,6 +68,9 @@ func (v *Vault) challengeHeader() string {
 func (v *Vault) do(x *exchange, t target) (int, any, *apiError) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if t.of == ofKeys {
+		return v.doKey(t, x.body)
+	}
 	var body any
 	var e *apiError
 	switch t.op {
@@ -85,11 +87,11 @@ func (v *Vault) do(x *exchange, t target) (int, any, *apiError) {
 	case RecoverSecret:
 		body, e = v.recover(t)
 	case PurgeSecret:
-		return http.StatusNoContent, nil, v.purge(t)
+		return http.StatusNoContent, nil, v.purgeSecret(t)
 	case BackupSecret:
 		body, e = v.backup(t)
 	case RestoreSecret:
-		body, e = v.restore(x.body)
+		body, e = v.restore(t, x.body)
 	default:
 		body, e = v.list(t, x.r.URL.Query())
 	}
@@ -187,15 +189,8 @@ func (v *Vault) set(t target, body []byte) (any, *apiError) {
 		return nil, badParameter("The value is missing.")
 	}
 	old, s := v.find(t.name)
-	switch s {
-	case beingDeleted:
-		return nil, conflict("ObjectIsBeingDeleted", t.name)
-	case deleted:
-		return nil, conflict("ObjectIsDeletedButRecoverable", t.name)
-	case recovering, unwritable:
-		return nil, conflict("ObjectIsBeingRecovered", t.name)
-	case beingPurged: // inferred from that of RestoreSecret
-		return nil, conflict("", t.name)
+	if e := mayWrite(t, s); e != nil {
+		return nil, e
 	}
 	if old != nil && old.managed {
 		return nil, managedRefused(t)
@@ -225,14 +220,14 @@ func managedRefused(t target) *apiError {
 func (v *Vault) pick(t target) (*secret, *version, *apiError) {
 	c, s := v.find(t.name)
 	if !s.readable() {
-		return nil, nil, notFound(t.name)
+		return nil, nil, notFound(t)
 	}
 	n := c.latest
 	if t.version != "" {
 		n = c.versions[t.version]
 	}
 	if n == nil {
-		return nil, nil, notFound(t.name + "/" + t.version)
+		return nil, nil, notFound(t)
 	}
 	return c, n, nil
 }
@@ -300,82 +295,37 @@ func (n *version) apply(c change) {
 
 func (v *Vault) delete(t target) (any, *apiError) {
 	c, s := v.find(t.name)
-	if s == recovering { // inferred
-		return nil, conflict("ObjectIsBeingRecovered", t.name)
-	}
-	if !s.readable() {
-		return nil, notFound(t.name)
+	if e := mayDelete(t, s); e != nil {
+		return nil, e
 	}
 	if c.managed {
 		return nil, managedRefused(t)
 	}
-	v.startDelete(c)
+	v.startDelete(&c.life)
 	return v.showDeleted(c), nil
 }
 
-func (v *Vault) startDelete(c *secret) {
-	now := v.server.now()
-	c.asked, c.done, c.deletedAt = deleted, now.Add(v.delays.Delete), now
-	c.purgeAt = now.Truncate(time.Second).Add(time.Duration(v.retention) * 24 * time.Hour)
-}
-
-// getDeleted has two answers for a secret that is not deleted: one while the
-// name changes its state, and one if there is nothing.
 func (v *Vault) getDeleted(t target) (any, *apiError) {
 	c, s := v.find(t.name)
-	switch s {
-	case deleted:
-		return v.showDeleted(c), nil
-	case beingDeleted, recovering, unwritable: // the latter inferred
-		return nil, deletedNotFound(t.name)
-	}
-	return nil, notFound(t.name)
-}
-
-// recover: only the answer for a deleted secret and the one for none are
-// recorded; the others are those of a purge.
-func (v *Vault) recover(t target) (any, *apiError) {
-	c, e := v.findDeleted(t)
-	if e != nil {
+	if e := mayShowDeleted(t, s); e != nil {
 		return nil, e
 	}
-	v.startRecover(c)
+	return v.showDeleted(c), nil
+}
+
+func (v *Vault) recover(t target) (any, *apiError) {
+	c, s := v.find(t.name)
+	if e := mayLeave(t, s); e != nil {
+		return nil, e
+	}
+	v.startRecover(&c.life)
 	return v.show(c, c.latest), nil
 }
 
-func (v *Vault) startRecover(c *secret) {
-	c.asked, c.done = recovering, v.server.now().Add(v.delays.Recover)
-	c.writable = c.done.Add(v.delays.RecoverWrite)
-}
-
-func (v *Vault) findDeleted(t target) (*secret, *apiError) {
+func (v *Vault) purgeSecret(t target) *apiError {
 	c, s := v.find(t.name)
-	switch s {
-	case deleted:
-		return c, nil
-	case beingDeleted:
-		return nil, conflict("ObjectIsBeingDeleted", t.name)
-	case recovering:
-		return nil, conflict("ObjectIsBeingRecovered", t.name)
-	case beingPurged:
-		return nil, conflict("", t.name)
-	}
-	return nil, notFound(t.name)
-}
-
-func (v *Vault) purge(t target) *apiError {
-	c, e := v.findDeleted(t)
-	if e != nil {
+	if e := mayLeave(t, s); e != nil {
 		return e
 	}
-	if v.protected {
-		return &apiError{status: http.StatusForbidden, code: "Forbidden",
-			message: "Operation purge not allowed: the vault protects what was deleted until its time is over. " + v.place()}
-	}
-	v.startPurge(c)
-	return nil
-}
-
-func (v *Vault) startPurge(c *secret) {
-	c.asked, c.done = beingPurged, v.server.now().Add(v.delays.Purge)
+	return v.purge(&c.life)
 }

@@ -42,7 +42,8 @@ type Vault struct {
 	host   string
 
 	mu         sync.Mutex
-	secrets    map[string]*secret // by name in upper case
+	secrets    map[string]*secret   // by name in upper case
+	keys       map[string]*vaultKey // the same
 	delays     Delays
 	retention  int // days
 	protected  bool
@@ -60,7 +61,7 @@ func (s *Server) Vault(name string) *Vault {
 	host := strings.ToLower(name) + vaultSuffix
 	v := s.vaults[host]
 	if v == nil {
-		v = &Vault{server: s, host: host, secrets: map[string]*secret{}, delays: s.options.Delays,
+		v = &Vault{server: s, host: host, secrets: map[string]*secret{}, keys: map[string]*vaultKey{}, delays: s.options.Delays,
 			retention: 90, newVersion: newVersion}
 		s.vaults[host] = v
 	}
@@ -131,33 +132,13 @@ func newVersion() string {
 	return hex.EncodeToString(b[:])
 }
 
-// state of a name.
-type state string
-
-const (
-	live         state = "live"
-	beingDeleted state = "being deleted"
-	deleted      state = "deleted"
-	recovering   state = "being recovered"            // and cannot be read yet
-	unwritable   state = "being recovered, but there" // can be read, cannot be written
-	beingPurged  state = "being purged"               // the name is not free yet
-	absent       state = "absent"
-)
-
 // secret is all of a name.
 type secret struct {
 	name     string // as it was first spelt
 	versions map[string]*version
 	latest   *version
 	managed  bool // belongs to a certificate
-
-	// What was asked for last, live, deleted, recovering or beingPurged, and
-	// when the states that follow from it begin.
-	asked     state
-	done      time.Time // when that is reached
-	writable  time.Time // after a recovery
-	deletedAt time.Time
-	purgeAt   time.Time
+	life
 }
 
 // version is one version of a secret.
@@ -170,29 +151,6 @@ type version struct {
 	nbf, exp         *int64
 	created, updated int64
 }
-
-// state returns the state of the secret: live, being deleted, deleted, ….
-func (c *secret) state(now time.Time) state {
-	reached := !now.Before(c.done)
-	switch {
-	case c.asked == deleted && !now.Before(c.purgeAt):
-		return absent
-	case c.asked == deleted && !reached:
-		return beingDeleted
-	case c.asked == recovering && !reached:
-		return recovering
-	case c.asked == recovering && now.Before(c.writable):
-		return unwritable
-	case c.asked == recovering:
-		return live
-	case c.asked == beingPurged && reached:
-		return absent
-	}
-	return c.asked
-}
-
-// readable reports whether the name is that of a secret that can be read.
-func (s state) readable() bool { return s == live || s == unwritable }
 
 // recoveryLevel is what the service calls this setting.
 func (v *Vault) recoveryLevel() string {
@@ -273,7 +231,7 @@ func (v *Vault) write(name string, n *version) *secret {
 	n.updated = n.created
 	c, _ := v.find(name)
 	if c == nil {
-		c = &secret{name: name, versions: map[string]*version{}, asked: live}
+		c = &secret{name: name, versions: map[string]*version{}, life: life{asked: live}}
 		v.secrets[strings.ToUpper(name)] = c
 	}
 	c.versions[n.id], c.latest = n, n

@@ -1,5 +1,5 @@
-// Command keyvault runs the Key Vault server for tests, with one empty vault,
-// on free loopback ports. It prints one line of JSON with all that clients need
+// Command keyvault runs the Key Vault server for tests on free loopback ports,
+// with one vault, in which there is nothing but the key "nebula". It prints one line of JSON with all that clients need
 // and ends with its standard input.
 package main
 
@@ -28,6 +28,7 @@ func main() {
 // ready is what is printed.
 type ready struct {
 	VaultURL         string `json:"vault_url"`
+	KeyURL           string `json:"key_url"`
 	Proxy            string `json:"proxy"`
 	CAFile           string `json:"ca_file"`
 	TenantID         string `json:"tenant_id"`
@@ -50,8 +51,10 @@ func run(vault, ca string, stdin io.Reader, stdout io.Writer) error {
 	if err := os.WriteFile(ca, server.CA(), 0o644); err != nil {
 		return err
 	}
+	v := server.Vault(vault)
+	v.AddKey("nebula", azureserver.KeySeed{})
 	err = json.NewEncoder(stdout).Encode(ready{
-		VaultURL: server.Vault(vault).URL(), Proxy: server.ProxyURL(), CAFile: ca,
+		VaultURL: v.URL(), KeyURL: v.URL() + "/keys/nebula", Proxy: server.ProxyURL(), CAFile: ca,
 		TenantID: azureserver.TenantID, ClientID: azureserver.ClientID, ClientSecret: server.ClientSecret(),
 		IdentityEndpoint: server.IdentityEndpoint(), IdentityHeader: server.IdentityHeader(), UserIdentity: azureserver.UserIdentity,
 	})
