@@ -220,6 +220,21 @@ type (
 		RetrieveBatch(ctx context.Context, names []Name) ([]BatchResult, error)
 	}
 
+	// BatchStorer stores several records in fewer steps than one each.
+	BatchStorer interface {
+		// StoreBatch stores each record as Store does, under the same
+		// promises, and returns one outcome for each, in their order. One that
+		// fails keeps none of the others from being stored. Those that succeeded
+		// are as durable as after Store.
+		//
+		// The error is of a batch that could not be begun: nothing of it is
+		// stored then. ErrUsage if there are more than [MaxBatch] records, or
+		// several with more than [MaxBatchBytes] together; if a name comes
+		// twice, since nothing is said of the order in which records are
+		// stored; and for the keyring, which is stored alone.
+		StoreBatch(ctx context.Context, items []BatchItem) ([]BatchOutcome, error)
+	}
+
 	// Checker examines what the provider needs: reachability, permissions,
 	// modes. It changes nothing and leaves nothing behind.
 	Checker interface {
@@ -263,6 +278,25 @@ type VersionInfo struct {
 type BatchResult struct {
 	Record Record
 	Err    error
+}
+
+// The most that [BatchStorer] takes at once. A single record may have more bytes.
+const (
+	MaxBatch      = 1000    // records
+	MaxBatchBytes = 8 << 20 // of all of them together
+)
+
+// BatchItem is one record of a batch to be stored: what Store is given.
+type BatchItem struct {
+	Name     Name
+	Envelope *Envelope
+	Options  StoreOptions
+}
+
+// BatchOutcome is what became of one record of a batch: what Store returns.
+type BatchOutcome struct {
+	Version Version
+	Err     error
 }
 
 // Severity ranks a [Finding].

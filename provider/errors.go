@@ -61,6 +61,10 @@ func errNoName() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the name is empty", Hint: "make names with ID.Name or KeyringName"}
 }
 
+func errBatch(message string) *nebula.Error {
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: message}
+}
+
 func errKeyringStays() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the keyring is not removed: without it no credential can be read"}
 }

@@ -14,7 +14,7 @@ func timeout(d time.Duration, unbounded ...string) Interceptor {
 	return func(ctx context.Context, call Call, next func(context.Context) error) error {
 		bound := d
 		switch call.Op {
-		case OpStore, OpDelete, OpRestore, OpPurge:
+		case OpStore, OpStoreBatch, OpDelete, OpRestore, OpPurge:
 			bound = 2 * d
 		case OpCheck:
 			return next(ctx) // many calls, and the driver limits each

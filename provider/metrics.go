@@ -8,10 +8,10 @@ import (
 // operations lists all operations, in the order of the counters.
 func operations() [operationCount]string {
 	return [...]string{OpConnect, OpStore, OpRetrieve, OpDelete, OpList, OpExists, OpRestore, OpPurge,
-		OpHistory, OpRetrieveVersion, OpRetrieveBatch, OpCheck}
+		OpHistory, OpRetrieveVersion, OpRetrieveBatch, OpStoreBatch, OpCheck}
 }
 
-const operationCount = 12
+const operationCount = 13
 
 func operationIndex(op string) int {
 	for i, known := range operations() {

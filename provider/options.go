@@ -85,7 +85,7 @@ func OneShot() Option { return func(o *Options) { o.OneShot = true } }
 type Call struct {
 	Op       string      // one of the constants of this package
 	Provider string      // as the driver describes itself: local, aws, …
-	Name     nebula.Name // zero for connect, list, retrieve_batch and check
+	Name     nebula.Name // zero for connect, list, retrieve_batch, store_batch and check
 
 	// Options of a store. A delete has its Precondition; other operations have
 	// none.

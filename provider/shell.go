@@ -19,6 +19,7 @@ const (
 	OpHistory         = "history"
 	OpRetrieveVersion = "retrieve_version"
 	OpRetrieveBatch   = "retrieve_batch"
+	OpStoreBatch      = "store_batch"
 	OpCheck           = "check"
 )
 
@@ -48,6 +49,7 @@ var _ interface {
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
+	nebula.BatchStorer
 	nebula.Checker
 } = (*shell)(nil)
 
@@ -103,7 +105,7 @@ func attempt[R any](ctx context.Context, s *shell, c Call, call func(context.Con
 // refuse returns an error if no backend can do what is asked.
 func refuse(c Call) error {
 	switch c.Op {
-	case OpList, OpRetrieveBatch, OpCheck:
+	case OpList, OpRetrieveBatch, OpStoreBatch, OpCheck:
 		return nil
 	}
 	removes := c.Op == OpDelete || c.Op == OpPurge

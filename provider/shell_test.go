@@ -225,8 +225,9 @@ func TestLackingAbilities(t *testing.T) {
 	_, history := p.(nebula.Historian).History(t.Context(), n)
 	_, version := p.(nebula.VersionRetriever).RetrieveVersion(t.Context(), n, "1")
 	_, batch := p.(nebula.BatchRetriever).RetrieveBatch(t.Context(), nil)
+	_, storeBatch := p.(nebula.BatchStorer).StoreBatch(t.Context(), nil)
 	for what, err := range map[string]error{"restore": p.(nebula.Restorer).Restore(t.Context(), n),
-		"purge": purge, "history": history, "version": version, "batch": batch} {
+		"purge": purge, "history": history, "version": version, "batch": batch, "store batch": storeBatch} {
 		if !errors.Is(err, nebula.ErrNotSupported) {
 			t.Errorf("%s: %v", what, err)
 		}

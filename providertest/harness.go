@@ -98,6 +98,7 @@ const (
 	Historian        Ability = "Historian"
 	VersionRetriever Ability = "VersionRetriever"
 	BatchRetriever   Ability = "BatchRetriever"
+	BatchStorer      Ability = "BatchStorer"
 	Checker          Ability = "Checker"
 )
 
@@ -116,6 +117,7 @@ func abilitiesOf(p nebula.Provider) []Ability {
 	note(Historian, able[nebula.Historian](p))
 	note(VersionRetriever, able[nebula.VersionRetriever](p))
 	note(BatchRetriever, able[nebula.BatchRetriever](p))
+	note(BatchStorer, able[nebula.BatchStorer](p))
 	note(Checker, able[nebula.Checker](p))
 	return found
 }

@@ -32,10 +32,11 @@ func (r *rig) operations(p nebula.Provider, e record) []operation {
 			return err
 		}},
 	}
-	return append(all, abilityOperations(p, e.name)...)
+	return append(all, abilityOperations(p, e)...)
 }
 
-func abilityOperations(p nebula.Provider, name nebula.Name) []operation {
+func abilityOperations(p nebula.Provider, e record) []operation {
+	name := e.name
 	var all []operation
 	if a, ok := nebula.As[nebula.Restorer](p); ok {
 		all = append(all, operation{provider.OpRestore, name,
@@ -56,6 +57,10 @@ func abilityOperations(p nebula.Provider, name nebula.Name) []operation {
 	if a, ok := nebula.As[nebula.BatchRetriever](p); ok {
 		all = append(all, operation{provider.OpRetrieveBatch, nebula.Name{},
 			func(ctx context.Context) error { _, err := a.RetrieveBatch(ctx, []nebula.Name{name}); return err }})
+	}
+	if a, ok := nebula.As[nebula.BatchStorer](p); ok {
+		all = append(all, operation{provider.OpStoreBatch, nebula.Name{},
+			func(ctx context.Context) error { _, err := a.StoreBatch(ctx, []nebula.BatchItem{e.item()}); return err }})
 	}
 	return all
 }

@@ -74,6 +74,19 @@ func (d *Dir) Stage(data []byte) (*Staged, error) { return d.stage(data, false) 
 func (d *Dir) StageAnyMode(data []byte) (*Staged, error) { return d.stage(data, true) }
 
 func (d *Dir) stage(data []byte, anyMode bool) (*Staged, error) {
+	s, err := d.write(data, anyMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.flush(); err != nil {
+		s.Discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+// write makes a temporary file and fills it.
+func (d *Dir) write(data []byte, anyMode bool) (*Staged, error) {
 	const attempts, unspared = 10, 2
 	var err error
 	for attempt := range attempts {
@@ -88,20 +101,17 @@ func (d *Dir) stage(data []byte, anyMode bool) (*Staged, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = s.write(data); err == nil {
+		if err = writeAll(s.file.write, data); err == nil {
 			return s, nil
 		}
 		s.Discard()
-		return nil, err
+		return nil, &os.PathError{Op: "write", Path: s.path(), Err: err}
 	}
 	return nil, err
 }
 
-// write fills the file and flushes it.
-func (s *Staged) write(data []byte) error {
-	if err := writeAll(s.file.write, data); err != nil {
-		return &os.PathError{Op: "write", Path: s.path(), Err: err}
-	}
+// flush returns when the file is on the disk.
+func (s *Staged) flush() error {
 	if err := s.file.flush(); err != nil {
 		return &os.PathError{Op: "fsync", Path: s.path(), Err: err}
 	}

@@ -12,7 +12,8 @@
 //
 // [Dir.Stage] does the slow part, [Staged.Commit] the rename, [Dir.Flush] the
 // directory. A caller that must check something before it replaces a file
-// holds a [Lock] during check and Commit only.
+// holds a [Lock] during check and Commit only. [Dir.StageAll] does the slow part
+// for many files in few steps.
 //
 // After a failed flush the kernel may mark the lost pages as clean, so that a
 // second flush of the same descriptor would succeed. So there is no second one:

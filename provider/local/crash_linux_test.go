@@ -27,17 +27,24 @@ var calls = []string{"openat", "fchmod", "flock", "write", "fsync", "renameat", 
 // of the calls. It reports whether there was an nth.
 func injected(t *testing.T, role, dir, call, what string, nth int, environment ...string) (hit bool) {
 	t.Helper()
+	_, hit = inject(t, role, dir, call, what, nth, environment...)
+	return hit
+}
+
+// inject is injected, and returns what the process told.
+func inject(t *testing.T, role, dir, call, what string, nth int, environment ...string) (told string, hit bool) {
+	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
 	cmd := other(t.Context(), role, dir, environment...)
 	cmd.Args = append([]string{"strace", "-f", "-qq", "-o", log, "-e", "trace=" + call,
 		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, what, nth)}, cmd.Args...)
 	cmd.Path, cmd.Stderr = strace(t), nil
-	_ = cmd.Run() // it dies, or fails: what it leaves is looked at
+	out, _ := cmd.Output() // it dies, or fails: what it leaves is looked at
 	text, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Contains(text, []byte("INJECTED")) || bytes.Contains(text, []byte("killed by SIGKILL"))
+	return string(out), bytes.Contains(text, []byte("INJECTED")) || bytes.Contains(text, []byte("killed by SIGKILL"))
 }
 
 func strace(t *testing.T) string {

@@ -54,6 +54,7 @@ type full interface {
 	nebula.Connector
 	nebula.Describer
 	nebula.Checker
+	nebula.BatchStorer
 }
 
 // deleted drops what a deletion reports beside its error.

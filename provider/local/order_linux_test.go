@@ -62,6 +62,7 @@ func callsOn(dir, file, trace string) []string {
 		{"flush temporary", `f(data)?sync\(\d+<` + quoted + `/` + temporary + `>`},
 		{"rename", `renameat2?\(\d+<` + quoted + `>, "` + temporary + `", \d+<` + quoted + `>, "` + name + `"`},
 		{"remove", `unlinkat\(\d+<` + quoted + `>, "` + name + `"`},
+		{"flush file system", `syncfs\(\d+<` + quoted + `>`},
 		{"flush directory", `f(data)?sync\(\d+<` + quoted + `>`},
 	}
 	var calls []string

@@ -41,6 +41,7 @@ var _ interface {
 	provider.Opener
 	provider.Interrupter
 	provider.EarlyChecker
+	nebula.BatchStorer
 } = (*driver)(nil)
 
 // New returns a provider for the directory, to be connected, or the error of

@@ -43,6 +43,8 @@ func play(role string) error {
 	switch role {
 	case "store":
 		_, err = p.Store(ctx, named("id"), sealed("id", "new", nil), nebula.StoreOptions{})
+	case "batch":
+		err = storeBatch(ctx, p)
 	case "delete":
 		err = deleted(p.Delete(ctx, named("id"), nebula.Precondition{}))
 	case "retrieve":
@@ -103,6 +105,40 @@ func storeForever(ctx context.Context, p full) error {
 		}
 		fmt.Println(version)
 	}
+}
+
+// storeBatch stores a batch, of NEBULA_TEST_COUNT records, and tells of which it is
+// told that they are stored.
+func storeBatch(ctx context.Context, p full) error {
+	count, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
+	if err != nil {
+		return err
+	}
+	items := make([]nebula.BatchItem, count)
+	for i, id := range batchIDs(count) {
+		items[i] = nebula.BatchItem{Name: named(id), Envelope: sealed(id, "new", map[string]string{"state": "new"})}
+	}
+	outcomes, err := p.StoreBatch(ctx, items)
+	if err != nil {
+		return err
+	}
+	for i, o := range outcomes {
+		if o.Err == nil {
+			fmt.Println(items[i].Name)
+			continue
+		}
+		fmt.Fprintln(os.Stderr, o.Err)
+	}
+	return nil
+}
+
+// batchIDs are the ids of the role "batch".
+func batchIDs(count int) []string {
+	ids := make([]string, count)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("batch%d", i)
+	}
+	return ids
 }
 
 // takeTurns stores on condition that nothing changed since it read, and tells

@@ -9,6 +9,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
+// storeAttempts is how often a store is begun if the directory, or the temporary
+// file, is taken away under it.
+const storeAttempts = 3
+
 // Store writes the record to a temporary file and renames it. It returns when
 // both are on the disk.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
@@ -18,17 +22,15 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	// A directory can be taken away at any time, and a temporary file too, by
 	// hand or on a network file system: then once more, in a directory that is
 	// there.
-	const attempts = 3
 	var err error
-	for range attempts {
+	for range storeAttempts {
 		err = d.store(ctx, name, envelope, options.Precondition)
 		if !atomicfile.IsGone(err) {
 			break
 		}
 	}
 	if atomicfile.IsGone(err) {
-		err = &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
-			Message: "the directory " + d.address() + " was taken away while it was written to"}
+		err = d.errTakenAway(err)
 	}
 	if err != nil {
 		return "", err

@@ -16,6 +16,7 @@ var _ interface {
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
+	nebula.BatchStorer
 	nebula.Checker
 } = (*driver)(nil)
 
@@ -79,6 +80,15 @@ func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 		results[i].Record, results[i].Err = d.Retrieve(ctx, name)
 	}
 	return results, nil
+}
+
+// StoreBatch implements [nebula.BatchStorer].
+func (d *driver) StoreBatch(ctx context.Context, items []nebula.BatchItem) ([]nebula.BatchOutcome, error) {
+	outcomes := make([]nebula.BatchOutcome, len(items))
+	for i, item := range items {
+		outcomes[i].Version, outcomes[i].Err = d.Store(ctx, item.Name, item.Envelope, item.Options)
+	}
+	return outcomes, nil
 }
 
 // Check implements [nebula.Checker]. Nothing can be missing.

@@ -37,7 +37,7 @@ func unlocked(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o 
 
 func defects() map[string]defect {
 	all := storeDefects()
-	for _, more := range []map[string]defect{listDefects(), abilityDefects()} {
+	for _, more := range []map[string]defect{listDefects(), abilityDefects(), batchDefects()} {
 		for name, d := range more {
 			all[name] = d
 		}

@@ -21,19 +21,20 @@ type defect struct {
 	rule   string
 	config memory.Config // zero: small
 
-	connect  func(full, context.Context) error
-	store    storeFunc
-	retrieve func(full, context.Context, nebula.Name) (nebula.Record, error)
-	remove   func(full, context.Context, nebula.Name, nebula.Precondition) (bool, error)
-	exists   func(full, context.Context, nebula.Name) (bool, error)
-	list     func(full, context.Context, nebula.Filter) nebula.Pager
-	restore  func(full, context.Context, nebula.Name) error
-	purge    func(full, context.Context, nebula.Name) (bool, error)
-	history  func(full, context.Context, nebula.Name) ([]nebula.VersionInfo, error)
-	batch    func(full, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
-	check    func(full, context.Context) []nebula.Finding
-	rename   func(nebula.Name) nebula.Name
-	describe func(*nebula.Description)
+	connect    func(full, context.Context) error
+	store      storeFunc
+	retrieve   func(full, context.Context, nebula.Name) (nebula.Record, error)
+	remove     func(full, context.Context, nebula.Name, nebula.Precondition) (bool, error)
+	exists     func(full, context.Context, nebula.Name) (bool, error)
+	list       func(full, context.Context, nebula.Filter) nebula.Pager
+	restore    func(full, context.Context, nebula.Name) error
+	purge      func(full, context.Context, nebula.Name) (bool, error)
+	history    func(full, context.Context, nebula.Name) ([]nebula.VersionInfo, error)
+	batch      func(full, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
+	storeBatch storeBatchFunc
+	check      func(full, context.Context) []nebula.Finding
+	rename     func(nebula.Name) nebula.Name
+	describe   func(*nebula.Description)
 }
 
 type storeFunc func(full, context.Context, nebula.Name, *nebula.Envelope, nebula.StoreOptions) (nebula.Version, error)
@@ -60,6 +61,7 @@ type full interface {
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
+	nebula.BatchStorer
 	nebula.Checker
 }
 

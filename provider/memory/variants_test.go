@@ -21,7 +21,7 @@ import (
 // memory provider is made to lack what each variant is named after, and passes.
 func TestVariants(t *testing.T) {
 	t.Run("refuses preconditions", func(t *testing.T) {
-		h := variant(defect{config: small(), store: refusing, remove: refusingDelete, describe: func(d *nebula.Description) { d.NoPreconditions = true }})
+		h := variant(defect{config: small(), store: refusing, storeBatch: refusingBatch, remove: refusingDelete, describe: func(d *nebula.Description) { d.NoPreconditions = true }})
 		h.Preconditions = providertest.Refused
 		providertest.Run(t, h)
 	})

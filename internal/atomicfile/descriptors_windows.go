@@ -1,0 +1,4 @@
+package atomicfile
+
+// MaxStaged is how many files to give to [Dir.StageAll] at once.
+func MaxStaged() int { return maxStaged }

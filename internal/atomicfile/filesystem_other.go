@@ -1,0 +1,13 @@
+//go:build !linux
+
+package atomicfile
+
+// fileSystem is nothing here: macOS has no call that flushes a file system and
+// waits for it, and on Windows only an administrator may.
+type fileSystem struct{}
+
+func (d *Dir) openFileSystem() (fileSystem, bool) { return fileSystem{}, false }
+
+func (fileSystem) flush() bool { return false }
+
+func (fileSystem) close() {}

@@ -1,0 +1,60 @@
+package atomicfile
+
+import "golang.org/x/sync/errgroup"
+
+// StageAll is [Dir.StageAnyMode] for several files. It returns for each a
+// temporary file or an error.
+//
+// If it can, it flushes the whole file system once instead of each file: the
+// device then writes them one after the other and is made to keep them once. What
+// other programs have written to that file system is flushed, too. Elsewhere it
+// flushes up to 16 files at the same time.
+//
+// All files are open until they are committed or discarded: see [MaxStaged].
+func (d *Dir) StageAll(data [][]byte) ([]*Staged, []error) {
+	staged, errs := make([]*Staged, len(data)), make([]error, len(data))
+	flushAll, release := d.flushLater(len(data))
+	defer release()
+	for i := range data {
+		staged[i], errs[i] = d.write(data[i], true)
+	}
+	if flushAll() {
+		return staged, errs
+	}
+	var group errgroup.Group
+	group.SetLimit(maxFlushes)
+	for i, s := range staged {
+		if s == nil {
+			continue
+		}
+		group.Go(func() error {
+			if errs[i] = s.flush(); errs[i] != nil {
+				s.Discard()
+				staged[i] = nil
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are in errs
+	return staged, errs
+}
+
+// maxStaged bounds the memory that open files take in the kernel.
+const maxStaged = 1000
+
+// maxFlushes is how many files are flushed at the same time. File systems make
+// one commit of their journals of what waits for it together.
+const maxFlushes = 16
+
+// flushLater returns what flushes the file system of the directory, to be called
+// when n files are written, and reports whether they are on the disk. If they are
+// not, it is no failure yet: each of them can be flushed by itself, and what then
+// fails is known to be about that file. Release is called at the end.
+func (d *Dir) flushLater(n int) (flushAll func() bool, release func()) {
+	if n > maxFlushes {
+		if fs, ok := d.openFileSystem(); ok {
+			return fs.flush, fs.close
+		}
+	}
+	return func() bool { return false }, func() {}
+}
