@@ -33,13 +33,14 @@ type Envelope struct {
 // is found out when it is opened.
 //
 // Errors: ErrCorrupted if the bytes are not exactly a record's canonical
-// encoding, ErrUnsupportedVersion if they are a record of another version.
+// encoding, ErrUnsupportedVersion if they are a record of another version. From
+// both, [UnparsedRecord] returns the bytes.
 func ParseEnvelope(name Name, data []byte) (*Envelope, error) {
 	e := &Envelope{raw: data}
 	r := canon.NewReader(data)
 	e.read(r, name.IsKeyring())
 	if !r.Done() {
-		return nil, whyUnreadable(name, data)
+		return nil, mark(whyUnreadable(name, data), &unparsedRecord{data})
 	}
 	if e.slots != nil {
 		if err := e.slots.check(); err != nil {

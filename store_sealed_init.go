@@ -19,6 +19,9 @@ type InitSealedOptions struct {
 
 	// Drop names slots to leave behind. The keyring is sealed anew then.
 	Drop []string
+
+	// DryRun checks everything and writes nothing.
+	DryRun bool
 }
 
 // InitSealed makes the store with the keyring of another one, from which its
@@ -58,6 +61,9 @@ func (s *Store) initSealed(ctx context.Context, e *Envelope, o InitSealedOptions
 	}
 	if err := s.wantOwnRecords(ctx, ring); err != nil {
 		return nil, err
+	}
+	if o.DryRun {
+		return ring, nil
 	}
 	begun := s.options.Now()
 	if len(o.Drop) > 0 {

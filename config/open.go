@@ -98,6 +98,7 @@ type Opened struct {
 	Name  string
 	Keys  *Keys
 	guard string // path of the rollback guard; "" if there is none
+	keys  []nebula.Key
 
 	MaxConcurrency int // credentials that a command works on at once
 }
@@ -178,7 +179,15 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		return nil, err
 	}
 	keys.description = describe(p) // the address may be complete only now
-	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, MaxConcurrency: s.shared.MaxConcurrency}, nil
+	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, keys: storeOptions.Keys,
+		MaxConcurrency: s.shared.MaxConcurrency}, nil
+}
+
+// OpenWith opens a store that has no configuration of its own, such as an export,
+// with the keys of this one. Nothing of it is remembered: trusted is the data key
+// that it must have, if somebody has said which.
+func (o *Opened) OpenWith(ctx context.Context, p nebula.Provider, trusted *nebula.KeyID) (*nebula.Store, error) {
+	return nebula.Open(ctx, p, nebula.Options{Keys: o.keys, TrustedKey: trusted, MaxConcurrency: o.MaxConcurrency})
 }
 
 // construct makes the store's provider, without a network call.

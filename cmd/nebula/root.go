@@ -70,7 +70,7 @@ command line. get writes the exact bytes to standard output.`,
 	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
 	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
 	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text, the default, or json (NEBULA_OUTPUT)")
-	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge, none for agent, migrate and key rotate)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge, none for agent, export, import, migrate and key rotate)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(
 		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
@@ -103,6 +103,8 @@ func (a *app) addCommands(root *cobra.Command) {
 		initCommand(a.init),
 		a.keyCommand(),
 		a.agentCommand(),
+		exportCommand(a.export),
+		importCommand(a.importFrom),
 		migrateCommand(a.migrate),
 		a.configCommand(),
 		doctorCommand(a.doctor),

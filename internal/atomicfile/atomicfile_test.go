@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,6 +109,40 @@ func TestStagedIsHiddenUntilCommitted(t *testing.T) {
 	}
 	s.Discard()
 	alone(t, d.Path(), "file")
+}
+
+// What is written piece by piece is there as a whole, without what was dropped.
+func TestStageFunc(t *testing.T) {
+	d := open(t)
+	staged, err := d.StageFunc(func(f Filling) error {
+		_, err := io.WriteString(f, "dropped")
+		err = errors.Join(err, f.Reset())
+		for _, part := range []string{"a", "", "bc"} {
+			n, failed := io.WriteString(f, part)
+			if err = errors.Join(err, failed); n != len(part) {
+				t.Errorf("%d bytes of %q", n, part)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := staged.Commit("name"); err != nil {
+		t.Fatal(err)
+	}
+	if data, stat, err := d.Read("name", 10); string(data) != "abc" || err != nil || stat.Mode.Perm() != 0o600 && runtime.GOOS != "windows" {
+		t.Errorf("%q, %v, %v", data, stat.Mode, err)
+	}
+	failure := errors.New("no more")
+	_, err = d.StageFunc(func(f Filling) error {
+		_, _ = io.WriteString(f, "part")
+		return failure
+	})
+	if err != failure {
+		t.Errorf("%v", err)
+	}
+	alone(t, d.Path(), "name")
 }
 
 func TestFailedCommitLeavesNothing(t *testing.T) {

@@ -87,6 +87,19 @@ func (d *Dir) stage(data []byte, anyMode bool) (*Staged, error) {
 
 // write makes a temporary file and fills it.
 func (d *Dir) write(data []byte, anyMode bool) (*Staged, error) {
+	s, err := d.newStaged(anyMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.write(data); err != nil {
+		s.Discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+// newStaged makes an empty temporary file.
+func (d *Dir) newStaged(anyMode bool) (*Staged, error) {
 	const attempts, unspared = 10, 2
 	var err error
 	for attempt := range attempts {
@@ -94,20 +107,21 @@ func (d *Dir) write(data []byte, anyMode bool) (*Staged, error) {
 		if attempt >= unspared {
 			s.name += sparedSuffix
 		}
-		err = s.create()
-		if err == errSwept || errors.Is(err, os.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err = writeAll(s.file.write, data); err == nil {
+		if err = s.create(); err == nil {
 			return s, nil
 		}
-		s.Discard()
-		return nil, &os.PathError{Op: "write", Path: s.path(), Err: err}
+		if err != errSwept && !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
 	}
 	return nil, err
+}
+
+func (s *Staged) write(data []byte) error {
+	if err := writeAll(s.file.write, data); err != nil {
+		return &os.PathError{Op: "write", Path: s.path(), Err: err}
+	}
+	return nil
 }
 
 // flush returns when the file is on the disk.

@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -56,6 +57,14 @@ func (s *Staged) claim() error {
 
 func (f stagedFile) write(data []byte) (int, error) {
 	return retry(func() (int, error) { return unix.Write(f.fd, data) })
+}
+
+func (f stagedFile) reset() error {
+	if _, err := unix.Seek(f.fd, 0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := retry(func() (int, error) { return 0, unix.Ftruncate(f.fd, 0) })
+	return err
 }
 
 func (f stagedFile) flush() error { return flushDescriptor(f.fd) }

@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"io"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -47,6 +48,13 @@ func (d *Dir) createOwned(name string) (*os.File, error) {
 }
 
 func (f stagedFile) write(data []byte) (int, error) { return f.f.Write(data) }
+
+func (f stagedFile) reset() error {
+	if _, err := f.f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return f.f.Truncate(0)
+}
 
 func (f stagedFile) flush() error { return f.f.Sync() }
 

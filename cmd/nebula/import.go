@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/transfer"
+)
+
+type importOptions struct {
+	source    string
+	overwrite bool
+	reseal    bool
+	keyID     string
+	yes       bool
+	dryRun    bool
+	foreign   foreignOptions
+}
+
+func importCommand(run func(context.Context, importOptions) error) *cobra.Command {
+	var o importOptions
+	cmd := &cobra.Command{
+		Use:   "import SOURCE",
+		Short: "Store what export wrote, or what stands elsewhere",
+		Long: `Store the credentials of a sealed export, with their tags and times. The file is
+read to its end and checked before anything is written, and each record is
+opened: a key or passphrase of the exported store must be at hand. A store that
+is not initialised receives the keyring of the file; one with another data key
+takes nothing without --reseal.
+
+Credentials that are there already stay as they are, so that an import which was
+stopped can be done again; --overwrite replaces those that differ.`,
+		Example: `  nebula import backup.nebula --dry-run
+  nebula import backup.nebula
+  nebula import backup.nebula --overwrite
+  ssh host nebula export | nebula import - --reseal`,
+		Annotations: map[string]string{slow: unlimited},
+		Args: func(cmd *cobra.Command, args []string) error {
+			return count(cmd, args, len(args) == 1, "one source")
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.overwrite, "overwrite", false, "replace credentials that differ from those of the source")
+	flags.BoolVar(&o.reseal, "reseal", false, "of a store with another data key: open each record and seal it anew")
+	flags.StringVar(&o.keyID, "key-id", "", "the data key `ID` that the file must have, as whoever made it says")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything and store nothing")
+	o.foreign.flags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.source = args[0]
+		switch {
+		case o.source == "":
+			return usage("the source is empty", "a file that export wrote, or - for standard input")
+		case config.LooksLikeKey(o.source):
+			return keyForPath("import")
+		case flags.Changed("key-id"):
+			if _, err := nebula.ParseKeyID(o.keyID); err != nil {
+				return err
+			}
+		}
+		if _, _, foreign := cutScheme(o.source); !foreign {
+			if name := o.foreign.given(cmd); name != "" {
+				return usage("--"+name+" goes with a source elsewhere, and not with a sealed export", "see: nebula import --help")
+			}
+		}
+		return run(cmd.Context(), o)
+	}
+	return cmd
+}
+
+// cutScheme takes a source apart. One without a scheme that is known is a file, as
+// is ./dotenv:x.
+func cutScheme(source string) (take foreignImport, rest string, foreign bool) {
+	scheme, rest, ok := strings.Cut(source, ":")
+	if !ok {
+		return nil, source, false
+	}
+	take, foreign = foreignImports()[scheme]
+	return take, rest, foreign
+}
+
+func (a *app) importFrom(ctx context.Context, o importOptions) error {
+	if take, rest, foreign := cutScheme(o.source); foreign {
+		return take(ctx, a, o, rest)
+	}
+	backup, closeFile, err := a.openBackup(ctx, o.source)
+	if err != nil {
+		return err
+	}
+	defer closeFile()
+	return a.withStore(ctx, func(s *config.Opened) error { return a.importSealed(ctx, s, backup, o) })
+}
+
+// openBackup reads an export to its end. What comes from standard input, or from
+// another pipe, goes to a temporary file: it is read again later.
+func (a *app) openBackup(ctx context.Context, source string) (b *transfer.Backup, closeFile func() error, err error) {
+	file, err := a.openSource(ctx, source)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		b, err = transfer.OpenBackup(file, info.Size())
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, nil, err
+	}
+	return b, file.Close, nil
+}
+
+// backupFile is a file that can be read at any place.
+type backupFile interface {
+	io.ReaderAt
+	io.Closer
+	Stat() (os.FileInfo, error)
+}
+
+func (a *app) openSource(ctx context.Context, source string) (backupFile, error) {
+	if source == "-" {
+		if a.stdinIsTerminal {
+			return nil, usage("standard input is a terminal", "give the file: nebula import F")
+		}
+		return a.spoolInput(ctx, a.stdin)
+	}
+	info, err := os.Stat(source)
+	if err == nil && info.IsDir() {
+		err = &atomicfile.NotRegularError{Mode: info.Mode()}
+	}
+	if err != nil {
+		return nil, sourceError(source, err)
+	}
+	if info.Mode().IsRegular() {
+		f, err := os.Open(source)
+		if err != nil {
+			return nil, sourceError(source, err)
+		}
+		return f, nil
+	}
+	return a.spoolInput(ctx, &lateFile{path: source})
+}
+
+// lateFile is opened when it is read: opening a pipe waits for its writer.
+type lateFile struct {
+	path string
+	file *os.File
+}
+
+func (l *lateFile) Read(p []byte) (n int, err error) {
+	if l.file == nil {
+		if l.file, err = os.Open(l.path); err != nil {
+			return 0, sourceError(l.path, err)
+		}
+	}
+	return l.file.Read(p)
+}
+
+func (a *app) spoolInput(ctx context.Context, in io.Reader) (backupFile, error) {
+	spooled, err := newSpool()
+	if err != nil {
+		return nil, err
+	}
+	defer a.pause()() // the program before the pipe may be slow
+	_, err = within(ctx, func() ([]byte, error) {
+		_, err := io.Copy(spooled, in)
+		return nil, err
+	})
+	if err != nil {
+		_ = spooled.Close()
+		return nil, spoolError(err)
+	}
+	return spooled, nil
+}
+
+func sourceError(source string, err error) error {
+	kind := config.FileKind(err)
+	if kind == nebula.ErrInvalidConfig {
+		kind = nebula.ErrUsage
+	}
+	return &nebula.Error{Kind: kind, Op: "import", Message: source + ": " + atomicfile.Reason(err), Err: err}
+}
+
+func (a *app) importSealed(ctx context.Context, s *config.Opened, b *transfer.Backup, o importOptions) error {
+	options := transfer.ImportOptions{Overwrite: o.overwrite, Reseal: o.reseal, Older: o.yes, DryRun: o.dryRun, Jobs: s.MaxConcurrency}
+	if o.keyID != "" {
+		id, err := nebula.ParseKeyID(o.keyID)
+		if err != nil {
+			return err
+		}
+		options.TrustedKey = &id
+	}
+	var err error
+	if options.Source, err = s.OpenWith(ctx, b.Provider(), options.TrustedKey); err != nil {
+		return err
+	}
+	defer options.Source.Close()
+	a.tellOrigin(b)
+	a.allowSlowStore(s.Describe())
+	report, err := a.importWith(ctx, s, b, options)
+	if errors.Is(err, nebula.ErrRolledBack) && !options.Older {
+		if err = a.acceptOlder(ctx, err); err != nil {
+			return err
+		}
+		options.Older = true
+		report, err = a.importWith(ctx, s, b, options)
+	}
+	if err != nil && len(report.Imported)+len(report.Same)+len(report.Differs)+len(report.Failed) == 0 {
+		return err
+	}
+	return firstError(a.printImport(report, b, o), a.endOfImport(report, err))
+}
+
+// importWith shows the progress.
+func (a *app) importWith(ctx context.Context, s *config.Opened, b *transfer.Backup, options transfer.ImportOptions) (transfer.ImportReport, error) {
+	bar := a.progress("importing", b.Len())
+	defer bar.end()
+	options.Progress = func(done, _ int) { bar.set(done) }
+	return transfer.Import(ctx, s.Store, b, options)
+}
+
+// tellOrigin says what the file says of itself, to a person alone. It leaves out the
+// key id, which nobody has authenticated yet, and which somebody might copy.
+func (a *app) tellOrigin(b *transfer.Backup) {
+	h := b.Header()
+	a.done(fmt.Sprintf("an export of %s, made %s: %s", h.Address, formatTime(h.CreatedAt), plural(b.Len())))
+}
+
+// acceptOlder asks whether an older keyring than the one that was seen may become
+// the store's.
+func (a *app) acceptOlder(ctx context.Context, older error) error {
+	if !a.stdinIsTerminal {
+		return older
+	}
+	a.warn(a.failureOf(older).Message)
+	return a.confirm(ctx, "Accept the older keyring?")
+}

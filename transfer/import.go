@@ -1,0 +1,297 @@
+package transfer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/many"
+)
+
+// ImportOptions goes with [Import].
+type ImportOptions struct {
+	// Source is the backup, opened as a store: see [Backup.Provider]. It opens
+	// records of another data key, and those of a dry run into a store that is not
+	// initialised.
+	Source *nebula.Store
+
+	// TrustedKey is what the caller knows the data key of the export to be.
+	TrustedKey *nebula.KeyID
+
+	Overwrite bool // replace credentials that differ
+	Reseal    bool // open records of another data key, and seal them anew
+	Older     bool // accept an older keyring than the one that is remembered
+	DryRun    bool // check everything and store nothing
+
+	Jobs int // credentials that are worked on at once; 0 is many.DefaultJobs
+
+	// Progress is called after each credential, by one goroutine at a time. It may
+	// be nil.
+	Progress func(done, total int)
+}
+
+// ImportReport says what became of each credential of a backup. The lists are
+// sorted.
+type ImportReport struct {
+	Initialised bool        // the store received the keyring
+	Imported    []nebula.ID // stored; in a dry run, those that would be
+	Same        []nebula.ID // there already, with the same value and metadata
+	Differs     []nebula.ID // there already, and left as they are
+	Failed      []nebula.Entry
+	NotBegun    int
+}
+
+// Import stores the credentials of a backup, with their metadata. A store that is
+// not initialised receives the backup's keyring, as [nebula.Store.InitSealed] says.
+// In a store of the same data key, current or retired, records are stored as they
+// are, each only if it opens under its id. For a store of another data key they are
+// opened with Source and sealed anew, if Reseal is set.
+//
+// Credentials that are there are not replaced, so that an import which was stopped
+// can be done again, unless Overwrite is set: then each is replaced on condition
+// that it is still the one that was compared.
+//
+// What concerns one credential is in Failed. An error means that the run did not
+// begin, or ended early. Errors: ErrConflict for a store of another data key;
+// those of InitSealed, ErrUntrustedKey and ErrRolledBack among them, and of the
+// keyring of Source; ErrUnavailable and the like if the backend keeps failing;
+// ErrInterrupted and ErrTimeout with the context, after what was under way.
+func Import(ctx context.Context, store *nebula.Store, b *Backup, options ImportOptions) (ImportReport, error) {
+	m := &importing{store: store, backup: b, options: options}
+	if err := m.prepare(ctx); err != nil {
+		return m.report, err
+	}
+	err := m.each(ctx)
+	m.report.sort()
+	return m.report, err
+}
+
+type importing struct {
+	store   *nebula.Store
+	backup  *Backup
+	options ImportOptions
+	report  ImportReport
+
+	reseal bool // the store has another data key
+	absent bool // there is no store yet, and in a dry run will be none
+}
+
+// prepare opens the keyrings, and stores that of the backup if there is none.
+func (m *importing) prepare(ctx context.Context) error {
+	o := m.options
+	_, err := m.store.InitSealed(ctx, m.backup.keyring, nebula.InitSealedOptions{
+		TrustedKey: o.TrustedKey, Older: o.Older, DryRun: o.DryRun || o.Reseal})
+	switch {
+	case err == nil && o.Reseal:
+		return &nebula.Error{Kind: nebula.ErrNotFound, Op: "import", Err: nebula.ErrNotInitialised,
+			Message: "the store is not initialised: there is no data key to seal under",
+			Hint:    "make one with: nebula init; or leave out --reseal, and the store receives the keyring of the export"}
+	case err == nil:
+		m.report.Initialised, m.absent = true, o.DryRun
+		return nil
+	case !errors.Is(err, nebula.ErrAlreadyExists):
+		return err
+	}
+	ours, err := m.store.HoldsKeyring(ctx, m.backup.keyring)
+	if err != nil || ours {
+		return err
+	}
+	if !o.Reseal {
+		return &nebula.Error{Kind: nebula.ErrConflict, Op: "import",
+			Message: "the export is of another data key than the store; nothing was stored",
+			Hint:    "to open each record and seal it under the key of this store: --reseal"}
+	}
+	m.reseal = true
+	return m.source().Unlock(ctx)
+}
+
+func (m *importing) source() *nebula.Store { return m.options.Source }
+
+// outcome is what became of one credential.
+type outcome int
+
+const (
+	imported outcome = iota
+	same
+	differs
+)
+
+func (m *importing) each(ctx context.Context) error {
+	ids := func(yield func(nebula.ID, error) bool) {
+		for id := range m.backup.IDs() {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+	total, done := m.backup.Len(), 0
+	options := many.Options{Jobs: m.options.Jobs, Finish: true, Judge: judgeStoring}
+	var stopped error
+	for r, err := range many.Do(ctx, ids, options, m.one) {
+		if err != nil {
+			stopped = err
+			break
+		}
+		m.note(r.Item, r.Value, r.Err)
+		done++
+		if m.options.Progress != nil {
+			m.options.Progress(done, total)
+		}
+	}
+	m.report.NotBegun = total - done
+	if stopped == nil || done == total {
+		return nil
+	}
+	kind, message := nebula.KindOf(stopped), "stopped, since the backend keeps failing"
+	if kind == nebula.ErrInterrupted {
+		message = "interrupted"
+	}
+	return &nebula.Error{Kind: kind, Op: "import", Provider: m.store.Describe().Provider, Err: stopped,
+		Message: fmt.Sprintf("%s; %d of %d are not done: %v", message, total-done, total, stopped), Hint: "run it again for the rest"}
+}
+
+// judgeStoring tells failures of the backend from those of a record.
+func judgeStoring(err error) many.About {
+	switch nebula.KindOf(err) {
+	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
+		return many.AboutBackend
+	}
+	if errors.Is(err, nebula.ErrNotInitialised) {
+		return many.AboutRun
+	}
+	return many.AboutItem
+}
+
+func (m *importing) note(id nebula.ID, what outcome, err error) {
+	r := &m.report
+	switch {
+	case err != nil:
+		r.Failed = append(r.Failed, nebula.Entry{ID: id, Err: err})
+	case what == same:
+		r.Same = append(r.Same, id)
+	case what == differs:
+		r.Differs = append(r.Differs, id)
+	default:
+		r.Imported = append(r.Imported, id)
+	}
+}
+
+func (r *ImportReport) sort() {
+	slices.Sort(r.Imported)
+	slices.Sort(r.Same)
+	slices.Sort(r.Differs)
+	slices.SortFunc(r.Failed, func(a, b nebula.Entry) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// one imports one credential, again if another writer came between.
+func (m *importing) one(ctx context.Context, id nebula.ID) (what outcome, err error) {
+	const attempts = 3
+	for range attempts {
+		what, err = m.try(ctx, id)
+		if !errors.Is(err, errRaced) {
+			break
+		}
+	}
+	return what, err
+}
+
+// errRaced marks a failure of a condition that this package set.
+var errRaced = errors.New("another writer came between")
+
+func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
+	e, err := m.backup.Record(id)
+	if err != nil {
+		return 0, err
+	}
+	arriving, err := m.open(ctx, id, e)
+	if err != nil {
+		return 0, err
+	}
+	defer arriving.Secret.Wipe()
+	if m.absent {
+		return imported, nil
+	}
+	there, err := m.store.GetSealed(ctx, id)
+	switch {
+	case err == nil:
+		if m.isSame(ctx, there.Envelope, e, arriving) {
+			return same, nil
+		}
+	case errors.Is(err, nebula.ErrNotFound) && !errors.Is(err, nebula.ErrNotInitialised):
+		return imported, m.put(ctx, e, arriving, m.condition(nebula.IfAbsent()), nil)
+	case !isUnreadable(err):
+		return 0, err
+	}
+	if !m.options.Overwrite {
+		return differs, nil
+	}
+	return imported, m.put(ctx, e, arriving, m.condition(nebula.IfVersion(there.Version)), there.Envelope)
+}
+
+// open opens a record of the backup.
+func (m *importing) open(ctx context.Context, id nebula.ID, e *nebula.Envelope) (nebula.Credential, error) {
+	if m.reseal || m.absent {
+		return m.source().Get(ctx, id)
+	}
+	return m.store.OpenSealed(ctx, id, e)
+}
+
+// isSame reports whether a credential that is there has the same value and metadata
+// as the one that arrives, but for when it was last read. One that does not open is
+// another.
+func (m *importing) isSame(ctx context.Context, there, e *nebula.Envelope, arriving nebula.Credential) bool {
+	if bytes.Equal(there.Bytes(), e.Bytes()) {
+		return true
+	}
+	found, err := m.store.OpenSealed(ctx, arriving.ID, there)
+	if err != nil {
+		return false
+	}
+	defer found.Secret.Wipe()
+	a, b := found.Metadata, arriving.Metadata
+	return bytes.Equal(found.Secret.Reveal(), arriving.Secret.Reveal()) && a.CreatedAt.Equal(b.CreatedAt) &&
+		a.LastModified.Equal(b.LastModified) && a.CreatedBy == b.CreatedBy && a.Scope == b.Scope &&
+		a.RotationPolicy == b.RotationPolicy && maps.Equal(a.Tags, b.Tags)
+}
+
+// condition returns none if the provider compares nothing.
+func (m *importing) condition(p nebula.Precondition) nebula.Precondition {
+	if m.store.Describe().NoPreconditions {
+		return nebula.Precondition{}
+	}
+	return p
+}
+
+func (m *importing) put(ctx context.Context, e *nebula.Envelope, c nebula.Credential, condition nebula.Precondition, previous *nebula.Envelope) (err error) {
+	if limit := m.store.Describe().MaxRecordSize; m.options.DryRun && limit > 0 && len(e.Bytes()) > limit {
+		return &nebula.Error{Kind: nebula.ErrTooLarge, ID: c.ID,
+			Message: fmt.Sprintf("the record has %d bytes, %d is the limit of %s", len(e.Bytes()), limit, m.store.Describe().Provider)}
+	}
+	if m.options.DryRun {
+		return nil
+	}
+	options := nebula.AdoptOptions{Precondition: condition, Previous: previous, Older: m.options.Overwrite}
+	if m.reseal {
+		_, err = m.store.Adopt(ctx, c, options)
+	} else {
+		_, err = m.store.PutSealed(ctx, c.ID, e, options)
+	}
+	if !condition.IsZero() && (errors.Is(err, nebula.ErrAlreadyExists) || errors.Is(err, nebula.ErrConflict)) {
+		err = errors.Join(errRaced, err)
+	}
+	return err
+}
+
+// isUnreadable reports whether err is about the record that is there.
+func isUnreadable(err error) bool {
+	switch nebula.KindOf(err) {
+	case nebula.ErrCorrupted, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge:
+		return true
+	}
+	return false
+}
