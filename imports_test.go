@@ -18,6 +18,7 @@ func TestImportFence(t *testing.T) {
 	more := map[string][]string{
 		".": nil, "./provider/local": nil, "./provider/memory": nil, "./provider": nil, "./providertest": nil,
 		"./unlock/agent":     nil,
+		"./unlock/transit":   nil,
 		"./unlock/recipient": {"filippo.io/", "golang.org/x/term"},
 		"./unlock/keychain":  {"github.com/godbus/dbus/v5", "github.com/zalando/go-keyring", "github.com/danieljoos/wincred"},
 	}

@@ -84,8 +84,9 @@ func refusal(kind nebula.Kind) error {
 
 // A stranger who can write the backend makes a keyring of theirs with a slot for
 // the key that the victim opens the store with: that needs no secret.
-func TestStrangersKeyring(t *testing.T) {
-	key := newServiceKey()
+func TestStrangersKeyring(t *testing.T) { checkStrangersKeyring(t, newServiceKey()) }
+
+func checkStrangersKeyring(t *testing.T, key nebula.Key) {
 	keys := []nebula.Key{key}
 	victim, theirs := newEmptyFixture(t), newEmptyFixture(t)
 	pins := &heldPins{}

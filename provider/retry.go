@@ -83,6 +83,12 @@ func retry(policy RetryPolicy, clock Clock, metrics *StorageMetrics) Interceptor
 	}
 }
 
+// Repeat makes a call that is none of a provider's, such as to a service that
+// guards a key, and repeats it as a provider's calls are.
+func Repeat(ctx context.Context, policy RetryPolicy, clock Clock, call func(context.Context) error) error {
+	return retry(policy, clock, nil)(ctx, Call{}, call)
+}
+
 // pause returns how long to wait, or false if the policy or the caller's
 // deadline does not allow to wait that long.
 func pause(ctx context.Context, policy RetryPolicy, clock Clock, retry int, err error) (time.Duration, bool) {
