@@ -144,6 +144,7 @@ func (r *remote) List(context.Context, nebula.Filter) nebula.Pager {
 type remotePager struct {
 	remote  *remote
 	entries []nebula.Entry
+	page    [1]nebula.Entry // which is valid until the next call
 }
 
 func (p *remotePager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
@@ -155,9 +156,8 @@ func (p *remotePager) NextPage(ctx context.Context) ([]nebula.Entry, error) {
 	if len(p.entries) == 0 {
 		return nil, io.EOF
 	}
-	page := p.entries[:1]
-	p.entries = p.entries[1:]
-	return page, nil
+	p.page[0], p.entries = p.entries[0], p.entries[1:]
+	return p.page[:], nil
 }
 
 func (p *remotePager) Close() error { return nil }

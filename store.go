@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/nebula-credential/nebula/internal/many"
 )
 
 // Store is what applications hold: credentials sealed under a data key of the
@@ -115,7 +117,7 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 		s.options.Logger = slog.New(slog.DiscardHandler)
 	}
 	if s.options.MaxConcurrency == 0 {
-		s.options.MaxConcurrency = 8
+		s.options.MaxConcurrency = many.DefaultJobs
 	}
 	if reason := invalidText(options.Scope); reason != "" {
 		return nil, &Error{Kind: ErrInvalidConfig, Op: "open", Message: "the scope " + reason}

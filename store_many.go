@@ -14,7 +14,7 @@ type GetResult struct {
 // once, and given twice, each with a Secret of its own. All of them are in memory
 // at the same time: take thousands in parts.
 func (s *Store) GetMany(ctx context.Context, ids []ID) []GetResult {
-	m := &many{store: s, results: make([]GetResult, len(ids)), places: make(map[Name][]int, len(ids))}
+	m := &getMany{store: s, results: make([]GetResult, len(ids)), places: make(map[Name][]int, len(ids))}
 	var refused error
 	m.scope, refused = s.scope(ctx)
 	for i, id := range ids {
@@ -36,8 +36,8 @@ func (s *Store) GetMany(ctx context.Context, ids []ID) []GetResult {
 	return m.results
 }
 
-// many is a call of GetMany.
-type many struct {
+// getMany is a call of GetMany.
+type getMany struct {
 	store   *Store
 	scope   string
 	results []GetResult
@@ -47,7 +47,7 @@ type many struct {
 	looked  bool           // whether that was looked for
 }
 
-func (m *many) read(ctx context.Context) {
+func (m *getMany) read(ctx context.Context) {
 	if len(m.names) == 0 {
 		return
 	}
@@ -72,7 +72,7 @@ func (m *many) read(ctx context.Context) {
 }
 
 // explain returns err, or that there is no store, which is looked for once.
-func (m *many) explain(ctx context.Context, keyring *prefetch, err error) error {
+func (m *getMany) explain(ctx context.Context, keyring *prefetch, err error) error {
 	if KindOf(err) != ErrNotFound {
 		return err
 	}
@@ -85,13 +85,13 @@ func (m *many) explain(ctx context.Context, keyring *prefetch, err error) error 
 	return err
 }
 
-func (m *many) fail(name Name, err error) {
+func (m *getMany) fail(name Name, err error) {
 	for _, place := range m.places[name] {
 		m.results[place].Err = m.store.locate(err, "retrieve", name.ID())
 	}
 }
 
-func (m *many) set(name Name, c Credential) {
+func (m *getMany) set(name Name, c Credential) {
 	for i, place := range m.places[name] {
 		own := c
 		if i > 0 {

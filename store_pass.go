@@ -1,16 +1,15 @@
 package nebula
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"slices"
 	"strings"
-	"sync"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/nebula-credential/nebula/internal/many"
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
@@ -22,95 +21,95 @@ var errSuperseded = errors.New("the data key was replaced again")
 type recordPass struct {
 	store    *Store
 	ring     *keyring
-	progress func(looked int) // may be nil; its calls come one after the other
+	progress func(looked int) // may be nil
+	finish   bool             // what is under way when the context is cancelled
 
-	mu     sync.Mutex
-	looked int
-	left   []Entry // what cannot be read
+	left []Entry // what cannot be read
 }
 
 // lookFunc looks at one record. Unreadable is what is wrong with the record
-// itself; err ends the pass.
+// itself; err ends the pass, if not at once: see judgePass.
 type lookFunc func(ctx context.Context, name Name) (unreadable, err error)
 
+// run returns the failure that ended the pass, or else the first one.
 func (p *recordPass) run(ctx context.Context, look lookFunc) error {
-	// A backend may leave out of a plain list what it is to delete later.
-	pager := p.store.provider.List(ctx, Filter{WithMetadata: true})
-	defer pager.Close()
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(p.store.options.MaxConcurrency)
-	listed := p.each(groupCtx, pager, func(e Entry, name Name) {
-		group.Go(func() error { return p.one(groupCtx, e, name, look) })
-	})
-	// What went wrong with a record ended the list, too.
-	if err := group.Wait(); err != nil {
-		return err
+	listing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	options := many.Options{Jobs: p.store.options.MaxConcurrency, Finish: p.finish, Cancel: cancel, Judge: judgePass}
+	one := func(ctx context.Context, e Entry) (unreadable, err error) { return p.one(ctx, e, look) }
+	var first error
+	looked := 0
+	for r, err := range many.Do(ctx, p.entries(listing), options, one) {
+		switch {
+		case err != nil:
+			return err
+		case r.Err != nil:
+			first = cmp.Or(first, r.Err)
+			continue
+		case r.Value != nil:
+			p.left = append(p.left, Entry{ID: r.Item.ID, Err: p.store.locate(r.Value, "rotate", r.Item.ID)})
+		}
+		if looked++; p.progress != nil {
+			p.progress(looked)
+		}
 	}
-	return listed
+	return first
 }
 
-// each visits the entries that have an id. The others are something of the
-// store's that nobody can tell.
-func (p *recordPass) each(ctx context.Context, pager Pager, visit func(Entry, Name)) error {
-	for {
-		page, err := pager.NextPage(ctx)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			name, err := e.ID.Name()
-			switch {
-			case err == nil:
-				visit(e, name)
-			case e.Err != nil:
-				p.report(e.ID, e.Err)
-			default:
-				p.report(e.ID, err)
+// entries lists what there is. A backend may leave out of a plain list what it is
+// to delete later.
+func (p *recordPass) entries(ctx context.Context) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for page, err := range p.store.pages(ctx, Filter{WithMetadata: true}) {
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// one looks at one record, again if another writer came between.
-func (p *recordPass) one(ctx context.Context, e Entry, name Name, look lookFunc) error {
+// judgePass ends a pass at what holds for the records that are to come, too.
+func judgePass(err error) many.About {
+	if about := judge(err); about == many.AboutBackend {
+		return about
+	}
+	return many.AboutRun
+}
+
+// one looks at one record, again if another writer came between. An entry without
+// an id is something of the store's that nobody can tell.
+func (p *recordPass) one(ctx context.Context, e Entry, look lookFunc) (unreadable, err error) {
+	name, err := e.ID.Name()
+	if err != nil {
+		return cmp.Or(e.Err, err), nil
+	}
 	for attempt := newAttempts(); ; {
 		unreadable, err := look(ctx, name)
 		switch {
 		case err == nil && unreadable == errGone:
 			// A list that cannot tell an entry may name what is not there.
-			p.report(name.ID(), e.Err)
-			return nil
+			return e.Err, nil
 		case err == nil:
-			p.report(name.ID(), unreadable)
-			return nil
+			return unreadable, nil
 		case errors.Is(err, errSuperseded):
-			return err
+			return nil, err
 		case errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyChanged):
 			err = attempt.next(ctx, err)
 		}
 		if err != nil {
-			return p.store.locate(err, "rotate", name.ID())
+			return nil, p.store.locate(err, "rotate", name.ID())
 		}
 	}
 }
 
 // errGone is what a look finds if there is no record.
 var errGone = errors.New("there is none")
-
-func (p *recordPass) report(id ID, unreadable error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if unreadable != nil {
-		p.left = append(p.left, Entry{ID: id, Err: p.store.locate(unreadable, "rotate", id)})
-	}
-	p.looked++
-	if p.progress != nil {
-		p.progress(p.looked)
-	}
-}
 
 // retrieve reads a record and finds the key that it is sealed under.
 func (p *recordPass) retrieve(ctx context.Context, name Name, rule openRule) (r Record, key *seal.Key, unreadable, err error) {

@@ -228,7 +228,7 @@ type sweep struct {
 }
 
 func newSweep(s *Store, ring *keyring, options RotateOptions, before int) *sweep {
-	w := &sweep{recordPass: recordPass{store: s, ring: ring}}
+	w := &sweep{recordPass: recordPass{store: s, ring: ring, finish: true}}
 	if options.Progress != nil {
 		w.progress = func(looked int) { options.Progress(looked, before+int(w.sealed.Load())) }
 	}

@@ -27,6 +27,10 @@ type Options struct {
 	// signal. The end of the context's time ends it nevertheless.
 	Finish bool
 
+	// Cancel, if it is set, is called as soon as no more is to begin, perhaps more
+	// than once: it cancels the context of items, if taking one may block.
+	Cancel context.CancelFunc
+
 	// Judge says what a failure is about. Without it, each is about its item. It
 	// is called by one goroutine at a time.
 	Judge func(error) About
@@ -60,8 +64,7 @@ type Result[T, R any] struct {
 // What has no result was not begun. A loop that is left cancels the context of
 // what is under way, unless Finish is set, and waits for it to return.
 //
-// Items are taken by another goroutine than the one that runs the loop. If taking
-// one may block, it has to end with a context that the caller cancels.
+// Items are taken by another goroutine than the one that runs the loop.
 func Do[T, R any](ctx context.Context, items iter.Seq2[T, error], o Options,
 	work func(context.Context, T) (R, error)) iter.Seq2[Result[T, R], error] {
 	if o.Jobs <= 0 {
@@ -156,8 +159,16 @@ func (r *run[T, R]) goesOn() bool {
 func (r *run[T, R]) stop(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.end(why)
+}
+
+// end is stop for those who hold the lock.
+func (r *run[T, R]) end(why error) {
 	if r.stopped == nil {
 		r.stopped = why
+	}
+	if r.options.Cancel != nil {
+		r.options.Cancel()
 	}
 }
 
@@ -175,8 +186,8 @@ func (r *run[T, R]) note(err error) {
 	} else {
 		r.inARow = 0
 	}
-	if r.stopped == nil && (about == AboutRun || r.inARow >= r.options.Jobs) {
-		r.stopped = err
+	if about == AboutRun || r.inARow >= r.options.Jobs {
+		r.end(err)
 	}
 }
 

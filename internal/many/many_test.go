@@ -215,6 +215,32 @@ func TestItemsFail(t *testing.T) {
 	})
 }
 
+// A source that waits for its next item does not hold up the end.
+func TestItemsAreCancelled(t *testing.T) {
+	for name, work := range map[string]func(context.Context, int) (int, error){
+		"failure": func(context.Context, int) (int, error) { return 0, errBroken },
+		"left":    func(context.Context, int) (int, error) { return 0, nil },
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			listing, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			items := func(yield func(int, error) bool) {
+				yield(0, nil)
+				<-listing.Done()
+				yield(0, listing.Err())
+			}
+			for r, err := range many.Do(t.Context(), items, many.Options{Judge: judge, Cancel: cancel}, work) {
+				if name == "left" {
+					return
+				}
+				if err != nil && err != errBroken || err == nil && r.Err != errBroken {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+		})
+	}
+}
+
 // A signal lets what is under way finish, if that is wanted, and nothing more
 // begins. The end of the time ends all.
 func TestEndOfTheContext(t *testing.T) {
