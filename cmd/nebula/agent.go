@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/unlock/agent"
 )
@@ -168,9 +166,4 @@ func (a *app) agentLock(ctx context.Context, socket string) error {
 		_, err := fmt.Fprintf(w, "%d forgotten\n", forgotten)
 		return err
 	})
-}
-
-// notStarted says why a command does not run.
-func notStarted(name string, err error) error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Op: "agent", Message: shorten(name) + " cannot be started: " + errors.Unwrap(err).Error(), Err: err}
 }

@@ -33,12 +33,17 @@ type app struct {
 	// openConsole opens the controlling terminal, if there is one.
 	openConsole func() (*console, error)
 
+	// release gives signals and limits back, before the process becomes another
+	// program.
+	release func()
+
 	global globalFlags
 	clock  *deadline // bounds the command that runs
 }
 
-// run runs the command of this process and returns its exit code.
-func run() int {
+// run runs the command of this process and returns its exit code. Soften undoes
+// what was done to the process first thing.
+func run(soften func()) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once.
@@ -53,6 +58,7 @@ func run() int {
 		stdoutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		stderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		openConsole:      openConsole,
+		release:          func() { stop(); soften() },
 	}
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && a.stdoutIsTerminal {
 		a.columns = width

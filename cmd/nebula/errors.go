@@ -65,6 +65,10 @@ func (a *app) failureOf(err error) failure {
 			f.Message = kind.Error()
 		}
 	}
+	var coded *codedError
+	if errors.As(err, &coded) {
+		f.Code = coded.code
+	}
 	f.Hint = a.forStore(f.Hint)
 	switch {
 	case kind == nebula.ErrTimeout && a.clock != nil && errors.Is(a.clock.Err(), context.DeadlineExceeded):

@@ -8,6 +8,5 @@ import (
 )
 
 func main() {
-	process.Harden()
-	os.Exit(run())
+	os.Exit(run(process.Harden()))
 }

@@ -98,6 +98,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.completing(restoreCommand(a.restore)),
 		a.completing(purgeCommand(a.purge)),
 		a.completing(historyCommand(a.history)),
+		runCommand(a.runProgram),
 	)
 	add(groupStore,
 		initCommand(a.init),

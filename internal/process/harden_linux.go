@@ -6,7 +6,10 @@ import "golang.org/x/sys/unix"
 // trace it or read its memory and environment in /proc, and it leaves no core.
 // The limit of core files alone is not enough: a core_pattern with a pipe ignores
 // it. Failures are not reported: the program works without.
-func Harden() {
+//
+// A process that becomes another program calls undo before, so that the program
+// has the limit of the caller. The system itself makes it dumpable again.
+func Harden() (undo func()) {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	return noCore()
 }

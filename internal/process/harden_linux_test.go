@@ -19,12 +19,19 @@ func TestHarden(t *testing.T) {
 		}
 		return
 	}
-	Harden()
+	var before, limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &before); err != nil {
+		t.Fatal(err)
+	}
+	undo := Harden()
 	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
 		t.Errorf("dumpable is %d, %v", dumpable, err)
 	}
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 || limit.Max != 0 {
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 || limit.Max != before.Max {
 		t.Errorf("the limit of a core is %+v, %v", limit, err)
+	}
+	undo()
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit != before {
+		t.Errorf("the limit of a core is then %+v, %v, want %+v", limit, err, before)
 	}
 }
