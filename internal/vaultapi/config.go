@@ -42,21 +42,16 @@ type Config struct {
 	Section string
 }
 
-// Auth is the identity that requests are made with.
+// Auth is the identity that requests are made with: the Auth of package vault,
+// which says what the fields are.
 type Auth struct {
-	Method string `toml:"method"` // "token" or "approle"
-
-	// TokenFile holds the token. If it is "", Token is used, then the file
-	// ~/.vault-token.
-	TokenFile string `toml:"token_file"`
-	Token     nebula.Secret
-
-	RoleID string `toml:"role_id"`
-	// SecretIDFile holds the secret id and is read at each login. If it is "",
-	// SecretID is used.
-	SecretIDFile string `toml:"secret_id_file"`
+	Method       string
+	TokenFile    string
+	Token        nebula.Secret
+	RoleID       string
+	SecretIDFile string
 	SecretID     nebula.Secret
-	MountPath    string `toml:"mount_path"` // of the AppRole engine
+	MountPath    string
 }
 
 // DefaultConfigIn returns the configuration for the server of VAULT_ADDR, with

@@ -51,9 +51,22 @@ type Config struct {
 	environment vaultapi.Environment // see DefaultConfigIn
 }
 
-// Auth is the identity that requests are made with: a token, or the role of an
-// AppRole engine.
-type Auth = vaultapi.Auth
+// Auth is the identity that requests are made with.
+type Auth struct {
+	Method string `toml:"method"` // "token" or "approle"
+
+	// TokenFile holds the token. If it is "", Token is used, then the file
+	// ~/.vault-token.
+	TokenFile string `toml:"token_file"`
+	Token     nebula.Secret
+
+	RoleID string `toml:"role_id"`
+	// SecretIDFile holds the secret id and is read at each login. If it is "",
+	// SecretID is used.
+	SecretIDFile string `toml:"secret_id_file"`
+	SecretID     nebula.Secret
+	MountPath    string `toml:"mount_path"` // of the AppRole engine
+}
 
 // DefaultConfig returns the configuration for the server of VAULT_ADDR, with
 // VAULT_TOKEN and VAULT_NAMESPACE, or for one on this machine.
@@ -72,7 +85,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 		Timeout:               api.Timeout,
 		TLSVerify:             true,
 		TokenRenewalThreshold: time.Hour,
-		Auth:                  api.Auth,
+		Auth:                  Auth(api.Auth),
 		Retry:                 provider.DefaultRetryPolicy(),
 		environment:           api.Environment,
 	}
@@ -80,7 +93,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 
 // api returns what the provider shares with others that speak with a Vault.
 func (c Config) api() vaultapi.Config {
-	return vaultapi.Config{Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, Timeout: c.Timeout, Auth: c.Auth,
+	return vaultapi.Config{Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, Timeout: c.Timeout, Auth: vaultapi.Auth(c.Auth),
 		Transport: c.Transport, Environment: c.environment}
 }
 

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,15 +16,35 @@ const providerName = "vault"
 
 // ResponseError is Vault's refusal. It is among the causes of an error of this
 // package: see [errors.As].
-type ResponseError = vaultapi.ResponseError
+type ResponseError struct {
+	Method string
+	Path   string // as in a policy, without /v1/
+	Status int
+
+	// Errors are Vault's own words. They may repeat what was sent, and belong
+	// in no message or log.
+	Errors []string
+}
+
+// Error gives the status alone.
+func (e *ResponseError) Error() string { return fmt.Sprintf("Vault answered with status %d", e.Status) }
+
+type refusal = vaultapi.ResponseError
 
 // Explain implements [provider.Driver].
 func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
-	return d.api.Explain(err, d.explainAnswer)
+	e := d.api.Explain(err, d.explainAnswer)
+	var r *refusal
+	if errors.As(err, &r) {
+		explained := *e
+		explained.Err = errors.Join(e.Err, &ResponseError{Method: r.Method, Path: r.Path, Status: r.Status, Errors: r.Errors})
+		return &explained
+	}
+	return e
 }
 
 // explainAnswer is for what the server said about secrets and their engine.
-func (d *driver) explainAnswer(r *ResponseError) *nebula.Error {
+func (d *driver) explainAnswer(r *refusal) *nebula.Error {
 	switch {
 	case r.Status == http.StatusBadRequest:
 		return explainBadRequest(r)
@@ -43,7 +64,7 @@ func (d *driver) explainAnswer(r *ResponseError) *nebula.Error {
 	return nil
 }
 
-func explainBadRequest(r *ResponseError) *nebula.Error {
+func explainBadRequest(r *refusal) *nebula.Error {
 	switch {
 	case r.Says("custom_metadata validation failed"):
 		return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "Vault does not take these tags"}
@@ -54,23 +75,23 @@ func explainBadRequest(r *ResponseError) *nebula.Error {
 }
 
 func isMismatch(err error) bool {
-	var r *ResponseError
+	var r *refusal
 	return errors.As(err, &r) && r.Status == http.StatusBadRequest && r.Says("did not match the current version")
 }
 
 func isConditionRequired(err error) bool {
-	var r *ResponseError
+	var r *refusal
 	return errors.As(err, &r) && r.Status == http.StatusBadRequest && r.Says("check-and-set parameter required")
 }
 
 // isMissing reports a 404 that says that nothing is there, rather than that
 // there is no such mount.
 func isMissing(err error) bool {
-	var r *ResponseError
+	var r *refusal
 	return errors.As(err, &r) && r.Status == http.StatusNotFound && !r.NoMount()
 }
 
-func (d *driver) explainDenied(r *ResponseError) *nebula.Error {
+func (d *driver) explainDenied(r *refusal) *nebula.Error {
 	capability := r.Capability()
 	if capability == "update" && strings.HasPrefix(r.Path, d.paths.mount+"/data/") {
 		capability = "create and update"

@@ -61,7 +61,7 @@ func TestExplainAnswers(t *testing.T) {
 		{500, "POST", data, "internal error", nebula.ErrUnavailable, ""},
 		{503, "GET", data, "Vault is sealed", nebula.ErrUnavailable, "unseal"},
 	} {
-		cause := &ResponseError{Method: c.method, Path: c.path, Status: c.status, Errors: []string{c.said}}
+		cause := &refusal{Method: c.method, Path: c.path, Status: c.status, Errors: []string{c.said}}
 		name, _ := nebula.ID("x").Name()
 		got := d.Explain(name, cause)
 		var answered *ResponseError

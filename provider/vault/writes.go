@@ -42,7 +42,7 @@ func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (w
 	began := d.options.Clock.Now()
 	a, err := d.change(ctx, r.name, vaultapi.Request{Method: method, Path: d.paths.secret("data", r.name), Body: body})
 	if err != nil {
-		var refused *ResponseError
+		var refused *refusal
 		if cas >= 0 && !(errors.As(err, &refused) && refused.Status < http.StatusInternalServerError) {
 			d.noteAttempt(r, cas+1, began)
 		}
