@@ -47,9 +47,22 @@ type Config struct {
 	environment vaultapi.Environment // see DefaultConfigIn
 }
 
-// Auth is the identity that requests are made with: a token, or the role of an
-// AppRole engine.
-type Auth = vaultapi.Auth
+// Auth is the identity that requests are made with.
+type Auth struct {
+	Method string `toml:"method"` // "token" or "approle"
+
+	// TokenFile holds the token. If it is "", Token is used, then the file
+	// ~/.vault-token.
+	TokenFile string `toml:"token_file"`
+	Token     nebula.Secret
+
+	RoleID string `toml:"role_id"`
+	// SecretIDFile holds the secret id and is read at each login. If it is "",
+	// SecretID is used.
+	SecretIDFile string `toml:"secret_id_file"`
+	SecretID     nebula.Secret
+	MountPath    string `toml:"mount_path"` // of the AppRole engine
+}
 
 // DefaultConfig returns the configuration for the engine transit/ of the server
 // of VAULT_ADDR, with VAULT_TOKEN and VAULT_NAMESPACE, or of one on this machine.
@@ -59,7 +72,7 @@ func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	api := vaultapi.DefaultConfigIn(getenv)
-	return Config{MountPath: "transit", Address: api.Address, Namespace: api.Namespace, Auth: api.Auth, environment: api.Environment}
+	return Config{MountPath: "transit", Address: api.Address, Namespace: api.Namespace, Auth: Auth(api.Auth), environment: api.Environment}
 }
 
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
@@ -150,6 +163,6 @@ func (c Config) serverWithout() string {
 }
 
 func (c Config) api() vaultapi.Config {
-	return vaultapi.Config{Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, Timeout: timeout, Auth: c.Auth,
+	return vaultapi.Config{Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, Timeout: timeout, Auth: vaultapi.Auth(c.Auth),
 		Transport: c.Transport, Environment: c.environment, Section: section}
 }
