@@ -76,4 +76,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-require pgregory.net/rapid v1.3.0
+require (
+	github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys v1.5.0
+	pgregory.net/rapid v1.3.0
+)

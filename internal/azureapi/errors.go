@@ -18,13 +18,15 @@ import (
 
 // Explain tells what a failed call means. Of what the vault answered, object
 // explains what depends on the object that was asked for, and returns nil for
-// the rest.
+// the rest. An error that is explained already stays.
 func (v *Vault) Explain(err error, object func(*azcore.ResponseError) *nebula.Error) *nebula.Error {
 	var login *loginError
 	var answered *azcore.ResponseError
 	var wire *wireError
 	var e *nebula.Error
 	switch {
+	case errors.As(err, &e):
+		return e
 	case errors.As(err, &login):
 		e = v.auth.explain(login)
 	case errors.As(err, &answered):

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -68,26 +67,11 @@ func (x *examination) vault(ctx context.Context) {
 		return
 	}
 	x.Add(check, nebula.SeverityOK, x.driver.vault.Host(), "")
-	x.clock(began, response)
+	if clock, told := azureapi.CheckClock(began, response); told {
+		x.Findings = append(x.Findings, clock)
+	}
 	x.permissions(ctx, err)
 	x.contents(ctx, page.Value)
-}
-
-// clock compares with the server's, which has whole seconds.
-func (x *examination) clock(began time.Time, response *http.Response) {
-	if response == nil {
-		return
-	}
-	at, err := http.ParseTime(response.Header.Get("Date"))
-	if err != nil {
-		return
-	}
-	if off := at.Sub(began).Abs(); off > time.Minute {
-		x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and the server's differ by %v", off.Round(time.Second)),
-			"set the clock: rotation dates and the life of tokens depend on it")
-		return
-	}
-	x.Add("clock", nebula.SeverityOK, "agrees with the server's", "")
 }
 
 // probe is a call that can change nothing, and is refused if the right to it is

@@ -26,14 +26,8 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	return d.vault.Explain(err, d.explainSecret)
 }
 
-// explain is Explain for errors that may be explained already.
-func (d *driver) explain(err error) *nebula.Error {
-	var e *nebula.Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return d.Explain(nebula.Name{}, err)
-}
+// explain is Explain for what is not about one record.
+func (d *driver) explain(err error) *nebula.Error { return d.Explain(nebula.Name{}, err) }
 
 // explainSecret is for what the vault said of a secret.
 func (d *driver) explainSecret(r *azcore.ResponseError) *nebula.Error {
