@@ -1,0 +1,197 @@
+package dotenv
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Read returns the variables of a file in its order. A name is there once.
+//
+// It takes the lines that the nine common readers read alike; a file with others
+// is refused, with the numbers of these lines and what the readers make of each.
+// With the name of a reader as dialect, that reader's rules hold: what it
+// ignores is ignored. Nothing is ever expanded, run or looked up: lines that
+// ask for that are refused either way.
+//
+// Lines may be of any length and end in \r\n. A byte order mark, blank lines and
+// those that begin with # are skipped.
+func Read(text []byte, dialect string) ([]Variable, error) {
+	f := file{text: strings.TrimPrefix(string(text), "\ufeff"), line: 1, lines: make(map[string]int)}
+	if f.text != "" && !strings.HasSuffix(f.text, "\n") {
+		f.text += "\n"
+	}
+	ask := f.agreed
+	if dialect != "" {
+		r, err := find(dialect)
+		if err != nil {
+			return nil, err
+		}
+		ask = f.by(r)
+	}
+	for f.text != "" {
+		line, end := cutLine(f.text)
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			if end = ask(); end == 0 {
+				break
+			}
+		}
+		f.line += strings.Count(f.text[:end], "\n")
+		f.text = f.text[end:]
+	}
+	if dialect != "" {
+		return f.vars, f.bad.err("not taken", "mend these lines, or put the values in single quotes")
+	}
+	return f.vars, f.bad.err("the readers of dotenv differ about these lines", "mend them, or name the reader whose rule is meant with --dialect")
+}
+
+// file is what is left to read of one, and what was read.
+type file struct {
+	text  string
+	line  int
+	vars  []Variable
+	lines map[string]int // where a name stands
+	bad   problems
+}
+
+func (f *file) refuse(format string, args ...any) {
+	f.bad = append(f.bad, fmt.Sprintf("line %d: ", f.line)+fmt.Sprintf(format, args...))
+}
+
+// agreed takes a statement that the common readers read alike. It returns where
+// the next one begins, 0 if they differ about that.
+func (f *file) agreed() int {
+	asked := common()
+	// systemd does not know export, but those who write it mean the others.
+	if strings.HasPrefix(strings.TrimLeft(f.text, " \t"), "export ") {
+		asked = slices.DeleteFunc(asked, func(r reader) bool { return r.name == "systemd" })
+	}
+	first := asked[0].next(f.text)
+	sameEnd, same := true, first.does == assigns && isName(first.name)
+	for _, r := range asked[1:] {
+		s := r.next(f.text)
+		sameEnd = sameEnd && s.end == first.end
+		same = same && s == first
+	}
+	switch {
+	case !same:
+		f.refuse("%s", f.views())
+	case !f.holdsNUL(first):
+		f.take(first, unclear)
+	}
+	if !sameEnd {
+		return 0
+	}
+	return first.end
+}
+
+// by takes statements by the rules of one reader.
+func (f *file) by(r reader) func() int {
+	return func() int {
+		s := r.next(f.text)
+		switch {
+		case s.does == ignores:
+		case s.does != assigns:
+			f.refuse("%s by %s", s.does, r.name)
+		case s.name == "" || strings.ContainsFunc(s.name, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
+			f.refuse("what %s takes for the name is none", r.name)
+		case !f.holdsNUL(s):
+			f.take(s, r.again)
+		}
+		return s.end
+	}
+}
+
+func (f *file) holdsNUL(s statement) bool {
+	if strings.Contains(s.value, "\x00") {
+		f.refuse("a NUL byte")
+		return true
+	}
+	return false
+}
+
+// take notes an assignment. Again says what a second one to the same name does.
+func (f *file) take(s statement, again deed) {
+	v := Variable{s.name, s.value}
+	before := f.lines[s.name]
+	switch {
+	case before == 0:
+		f.lines[s.name] = f.line
+		f.vars = append(f.vars, v)
+	case again == assigns:
+		f.vars[slices.IndexFunc(f.vars, func(v Variable) bool { return v.Name == s.name })] = v
+	case again == refuses || again == unclear:
+		f.refuse("the name of line %d once more: of most readers the last counts, of rust the first, of docker both; kubectl refuses it", before)
+	}
+}
+
+// views tells what each reader makes of the statement, without a part of it.
+func (f *file) views() string {
+	var said []string
+	who := make(map[string][]string)
+	values := make(map[string]string) // of views: two may differ and be told alike
+	for _, r := range readers() {
+		s := r.next(f.text)
+		view := f.view(s)
+		for v, known := values[view]; known && v != s.value; v, known = values[view] {
+			view += ", otherwise"
+		}
+		if who[view] == nil {
+			said = append(said, view)
+			values[view] = s.value
+		}
+		who[view] = append(who[view], r.name)
+	}
+	for i, view := range said {
+		said[i] = view + " (" + strings.Join(who[view], ", ") + ")"
+	}
+	return strings.Join(said, "; ")
+}
+
+func (f *file) view(s statement) string {
+	if s.does != assigns {
+		return string(s.does)
+	}
+	statement := f.text[:s.end]
+	_, raw, _ := strings.Cut(statement, "=")
+	raw = strings.TrimSpace(raw)
+	last := len(raw) - 1
+	quoted := last > 0 && strings.IndexByte("'\"`", raw[0]) >= 0 && raw[0] == raw[last]
+	rest, cut := strings.CutPrefix(raw, s.value)
+	view := "read in another way"
+	switch {
+	case !isName(s.name):
+		view = "another name"
+	case s.value == raw:
+		view = "as it stands"
+	case quoted && s.value == raw[1:last]:
+		view = "without the quotes"
+	case cut && strings.HasPrefix(strings.TrimSpace(rest), "#"):
+		view = "up to the #"
+	case s.value == "":
+		view = "empty"
+	case strings.Contains(raw, `\`):
+		view = "with \\ as an escape"
+	}
+	if lines := strings.Count(statement, "\n"); lines > 1 {
+		view += fmt.Sprintf(", to line %d", f.line+lines-1)
+	}
+	return view
+}
+
+// problems are lines of one error.
+type problems []string
+
+// err returns nil if there are none. The first hundred are told.
+func (p problems) err(about, hint string) error {
+	const most = 100
+	if len(p) == 0 {
+		return nil
+	}
+	if more := len(p) - most; more > 0 {
+		p = append(p[:most:most], fmt.Sprintf("and %d more", more))
+	}
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: about + ":\n" + strings.Join(p, "\n"), Hint: hint}
+}
