@@ -22,17 +22,26 @@ func nextCompose(text string) statement {
 		s.does = refuses
 		return s
 	}
-	s.name = strings.TrimRightFunc(text[i:i+n], unicode.IsSpace)
+	name := strings.TrimRightFunc(text[i:i+n], unicode.IsSpace)
 	i += n + 1
 	switch {
-	case strings.Contains(s.name, " "):
+	case strings.Contains(name, " "):
 		s.does = refuses
 		return s
 	case text[i-1] == '\n':
 		s.does = looksUp
 		return s
 	}
+	if s = composeValue(text, i); s.does == assigns && name != "" && isDigit(name[0]) {
+		s.does = ignores
+	}
+	s.name = name
+	return s
+}
+
+func composeValue(text string, i int) statement {
 	i = len(text) - len(strings.TrimLeftFunc(text[i:], isSpaceInLine))
+	s := statement{end: endOfLine(text, i)}
 	if i == len(text) || text[i] != '"' && text[i] != '\'' {
 		line, end := cutLine(text[i:])
 		line, _, _ = strings.Cut(line, " #")

@@ -92,7 +92,11 @@ func envparseValue(text string) (value string, ok bool) {
 			continue
 		case quote == 0 && c == '#':
 			return string(b[:kept]), true
-		case quote == 0 && c == ' ':
+		case quote == 0 && c == ' ', c >= utf8.RuneSelf:
+			// A comment takes the last byte of a character beyond ASCII too.
+			if c >= utf8.RuneSelf {
+				kept = len(b)
+			}
 			b = append(b, c)
 			continue
 		case quote != 0 && c == quote:

@@ -10,7 +10,8 @@ import (
 // returns are dropped.
 func nextNode(text string) statement {
 	i := strings.IndexByte(text, '=')
-	if i < 0 {
+	// The blank lines and comments that are left begin with a carriage return.
+	if rest := strings.TrimLeft(text, "\r"); i < 0 || rest[0] == '#' || rest[0] == '\n' {
 		return statement{does: ignores, end: endOfLine(text, 0)}
 	}
 	name := strings.TrimPrefix(strings.Trim(withoutCR(text[:i]), " "), "export ")

@@ -80,8 +80,9 @@ func npmClosing(text string, start int) int {
 		if text[i] != text[start] {
 			continue
 		}
-		rest := strings.TrimLeftFunc(text[i+1:], func(r rune) bool { return isNpmSpace(r) && r != '\n' && r != '\r' })
-		if rest == "" || strings.IndexByte("#\r\n", rest[0]) >= 0 {
+		const end = "#\r\n\u2028\u2029"
+		rest := strings.TrimLeftFunc(text[i+1:], func(r rune) bool { return isNpmSpace(r) && !strings.ContainsRune(end, r) })
+		if rest == "" || strings.IndexAny(rest, end) == 0 {
 			found = i
 		}
 		if text[i-1] != '\\' {

@@ -9,6 +9,17 @@ import (
 // nextPython: escapes between both kinds of quotes, ${NAME} expanded between both
 // too, files read with every kind of line end as \n.
 func nextPython(text string) statement {
+	s := pythonStatement(text)
+	switch {
+	case !utf8.ValidString(text[:s.end]):
+		s.does = refuses // the whole file
+	case s.does == assigns && pythonExpands(s.value):
+		s.does = expands
+	}
+	return s
+}
+
+func pythonStatement(text string) statement {
 	i := len(text) - len(strings.TrimLeftFunc(text, isPythonSpace))
 	if rest, found := strings.CutPrefix(text[i:], "export"); found {
 		if n := pythonBlanks(rest); n > 0 {
@@ -22,6 +33,9 @@ func nextPython(text string) statement {
 	i += pythonBlanks(text[i:])
 	s := statement{name: name}
 	if i == len(text) || text[i] != '=' {
+		if i < len(text) && strings.IndexByte("#\r\n", text[i]) < 0 {
+			s.name = ""
+		}
 		s.does, s.end = ignores, endOfAnyLine(text, i)
 		return s
 	}
@@ -29,23 +43,15 @@ func nextPython(text string) statement {
 	i += 1 + blanks
 	if blanks == 0 || i == len(text) || text[i] != '#' {
 		if s.value, n = pythonValue(text[i:]); n < 0 {
-			s.does, s.end = ignores, endOfAnyLine(text, i)
-			return s
+			return statement{does: ignores, end: endOfAnyLine(text, i)}
 		}
 		i += n
 	}
 	i += pythonBlanks(text[i:])
 	if i < len(text) && strings.IndexByte("#\r\n", text[i]) < 0 {
-		s.does = ignores
+		return statement{does: ignores, end: endOfAnyLine(text, i)}
 	}
 	s.end = endOfAnyLine(text, i)
-	switch {
-	case s.does != assigns:
-	case !utf8.ValidString(text[:s.end]):
-		s.does = refuses // the whole file
-	case pythonExpands(s.value):
-		s.does = expands
-	}
 	return s
 }
 

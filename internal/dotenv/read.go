@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -33,7 +34,7 @@ func Read(text []byte, dialect string) ([]Variable, error) {
 	}
 	for f.text != "" {
 		line, end := cutLine(f.text)
-		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+		if !isSkipped(line) {
 			if end = ask(); end == 0 {
 				break
 			}
@@ -45,6 +46,12 @@ func Read(text []byte, dialect string) ([]Variable, error) {
 		return f.vars, f.bad.err("not taken", "mend these lines, or put the values in single quotes")
 	}
 	return f.vars, f.bad.err("the readers of dotenv differ about these lines", "mend them, or name the reader whose rule is meant with --dialect")
+}
+
+// isSkipped reports blank lines and comments.
+func isSkipped(line string) bool {
+	line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
+	return line == "" || line[0] == '#' && utf8.ValidString(line) && !strings.Contains(line, "\r")
 }
 
 // file is what is left to read of one, and what was read.
@@ -64,11 +71,13 @@ func (f *file) refuse(format string, args ...any) {
 // the next one begins, 0 if they differ about that.
 func (f *file) agreed() int {
 	asked := common()
-	// systemd does not know export, but those who write it mean the others.
-	if strings.HasPrefix(strings.TrimLeft(f.text, " \t"), "export ") {
-		asked = slices.DeleteFunc(asked, func(r reader) bool { return r.name == "systemd" })
-	}
 	first := asked[0].next(f.text)
+	// Neither of these misreads what others take: systemd does not know export,
+	// gotenv ends at a line that is too long for it.
+	exports := strings.HasPrefix(strings.TrimLeft(f.text, " \t"), "export ")
+	asked = slices.DeleteFunc(asked, func(r reader) bool {
+		return exports && r.name == "systemd" || first.end > longestLine && r.name == "gotenv"
+	})
 	sameEnd, same := true, first.does == assigns && isName(first.name)
 	for _, r := range asked[1:] {
 		s := r.next(f.text)
@@ -93,6 +102,7 @@ func (f *file) by(r reader) func() int {
 		s := r.next(f.text)
 		switch {
 		case s.does == ignores:
+			f.forget(s.name)
 		case s.does != assigns:
 			f.refuse("%s by %s", s.does, r.name)
 		case s.name == "" || strings.ContainsFunc(s.name, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
@@ -127,6 +137,13 @@ func (f *file) take(s statement, again deed) {
 	}
 }
 
+// forget drops what an earlier line assigned: for python, a name alone is a
+// variable without a value.
+func (f *file) forget(name string) {
+	delete(f.lines, name)
+	f.vars = slices.DeleteFunc(f.vars, func(v Variable) bool { return v.Name == name })
+}
+
 // views tells what each reader makes of the statement, without a part of it.
 func (f *file) views() string {
 	var said []string
@@ -135,7 +152,7 @@ func (f *file) views() string {
 	for _, r := range readers() {
 		s := r.next(f.text)
 		view := f.view(s)
-		for v, known := values[view]; known && v != s.value; v, known = values[view] {
+		for v, known := values[view]; known && s.does == assigns && v != s.value; v, known = values[view] {
 			view += ", otherwise"
 		}
 		if who[view] == nil {

@@ -9,10 +9,13 @@ import (
 // may be several; a backslash takes the next character as it is; # and ; begin
 // a comment at the beginning of a line only.
 func nextSystemd(text string) statement {
-	n := strings.IndexAny(text, "=\n\r")
-	if n < 0 || text[n] != '=' || strings.HasPrefix(strings.TrimLeft(text, " \t"), ";") {
-		return statement{does: ignores, end: endOfLine(text, 0)}
+	start := prefixLen(text, isBlank)
+	end := endOfAnyLine(text, start)
+	n := strings.IndexByte(text[start+1:end], '=') // a first character is a name's
+	if n < 0 || text[start] == ';' {
+		return statement{does: ignores, end: end}
 	}
+	n += start + 1
 	s := systemdValue(text, n+1)
 	s.name = strings.Trim(text[:n], " \t")
 	switch {

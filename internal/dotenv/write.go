@@ -8,10 +8,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Misread says which variables of a file a reader does not read as they are.
+// Misread says what a reader makes of a file that was not written for it.
 type Misread struct {
-	Reader string
-	Names  []string
+	Reader  string
+	Names   []string // that it does not read as they are
+	Refused bool     // the whole file, because of them
 }
 
 // Write returns a file that assigns the variables in their order, a value each in
@@ -48,7 +49,7 @@ func Write(vars []Variable, target string) (text string, misread []Misread, err 
 		return "", nil, bad.err("no form of dotenv carries what these hold", notWritten(target))
 	}
 	for _, r := range targets {
-		if names := r.misreads(b.String(), vars); len(names) > 0 {
+		if names, _ := r.misreads(b.String(), vars); len(names) > 0 {
 			return "", nil, &nebula.Error{Kind: nebula.ErrInternal, Message: r.name + " would not read the file as it is meant: " + strings.Join(names, ", ")}
 		}
 	}
@@ -139,26 +140,23 @@ func notWritten(target string) string {
 }
 
 // misreads returns the names of the variables that the reader does not read from
-// the text as they are.
-func (r reader) misreads(text string, vars []Variable) []string {
+// the text as they are, and whether it refuses the text.
+func (r reader) misreads(text string, vars []Variable) (names []string, refused bool) {
 	got := make(map[string]string)
 	for rest := text; rest != ""; {
 		s := r.next(rest)
 		if s.does == assigns {
 			got[s.name] = s.value
 		}
-		if s.does == refuses {
-			break
-		}
+		refused = refused || s.does == refuses
 		rest = rest[s.end:]
 	}
-	var names []string
 	for _, v := range vars {
 		if value, ok := got[v.Name]; !ok || value != v.Value {
 			names = append(names, v.Name)
 		}
 	}
-	return names
+	return names, refused
 }
 
 // misreadBy asks the readers that the text was not written for.
@@ -168,8 +166,8 @@ func misreadBy(text string, vars []Variable) []Misread {
 		if !r.apart {
 			continue
 		}
-		if names := r.misreads(text, vars); len(names) > 0 {
-			all = append(all, Misread{r.name, names})
+		if names, refused := r.misreads(text, vars); len(names) > 0 {
+			all = append(all, Misread{r.name, names, refused})
 		}
 	}
 	return all

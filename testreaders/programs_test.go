@@ -1,0 +1,222 @@
+package testreaders
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// program is a reader that runs as a program of its own: it reads names of files
+// and prints what stands in each.
+type program struct {
+	args []string
+	env  []string
+	bash bool // prints environments, not JSON
+}
+
+// programReaders finds, or installs in the user's cache, what can be had here.
+// For the others there is the reason.
+func programReaders() (found map[string]program, missing map[string]error) {
+	found, missing = make(map[string]program), make(map[string]error)
+	for name, prepare := range map[string]func() (program, error){
+		"bash": prepareBash, "node": prepareNode, "npm": prepareNpm, "python": preparePython, "rust": prepareRust, "systemd": prepareSystemd,
+	} {
+		p, err := prepare()
+		if err != nil {
+			missing[name] = err
+			continue
+		}
+		found[name] = p
+	}
+	return found, missing
+}
+
+func prepareBash() (program, error) {
+	bash, err := exec.LookPath("bash")
+	return program{args: []string{bash, "--norc", "--noprofile", absolute("bash.sh")}, bash: true}, err
+}
+
+func prepareNode() (program, error) {
+	node, err := exec.LookPath("node")
+	if err == nil && exec.Command(node, "-e", "require('node:util').parseEnv('')").Run() != nil {
+		err = errors.New("node has no util.parseEnv: it needs 20.12 or later")
+	}
+	return program{args: []string{node, absolute("node.js"), "node"}}, err
+}
+
+func prepareNpm() (program, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return program{}, err
+	}
+	dir, err := cached("npm", []string{"package.json", "package-lock.json"}, func(dir string) error {
+		return run(dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	})
+	return program{args: []string{node, absolute("node.js"), "npm"}, env: []string{"NODE_PATH=" + filepath.Join(dir, "node_modules")}}, err
+}
+
+func preparePython() (program, error) {
+	dir, err := cached("python", []string{"requirements.txt"}, func(dir string) error {
+		return run(dir, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
+			"--require-hashes", "--only-binary=:all:", "--target", "packages", "-r", "requirements.txt")
+	})
+	return program{args: []string{"python3", absolute("python.py")}, env: []string{"PYTHONPATH=" + filepath.Join(dir, "packages")}}, err
+}
+
+func prepareRust() (program, error) {
+	dir, err := cached("rust", []string{"rust/Cargo.toml", "rust/src/main.rs"}, func(dir string) error {
+		return run(filepath.Join(dir, "rust"), "cargo", "build", "--quiet", "--release")
+	})
+	return program{args: []string{filepath.Join(dir, "rust", "target", "release", "read")}}, err
+}
+
+func prepareSystemd() (program, error) {
+	libraries, _ := filepath.Glob("/usr/lib/*/systemd/libsystemd-shared-*.so")
+	if len(libraries) == 0 {
+		libraries, _ = filepath.Glob("/usr/lib/systemd/libsystemd-shared-*.so")
+	}
+	if len(libraries) == 0 {
+		return program{}, errors.New("no libsystemd-shared (Debian: apt-get install systemd)")
+	}
+	_, err := exec.LookPath("python3")
+	return program{args: []string{"python3", absolute("systemd.py"), libraries[0]}}, err
+}
+
+func absolute(name string) string {
+	path, err := filepath.Abs(filepath.Join("programs", name))
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// cached returns a folder with copies of the files, in which build has run once.
+func cached(name string, files []string, build func(dir string) error) (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	for _, file := range files {
+		text, err := os.ReadFile(absolute(file))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", file, len(text), text)
+	}
+	dir := filepath.Join(base, "nebula-testreaders", name+"-"+hex.EncodeToString(hash.Sum(nil)[:8]))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", err
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(dir), name)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temporary)
+	for _, file := range files {
+		text, err := os.ReadFile(absolute(file))
+		if err != nil {
+			return "", err
+		}
+		copied := filepath.Join(temporary, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(copied), 0o755), os.WriteFile(copied, text, 0o644)); err != nil {
+			return "", err
+		}
+	}
+	if err := build(temporary); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(temporary, dir)
+}
+
+func run(dir string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// read has the program read files. Of one that it refuses nothing is returned.
+func (p program) read(t *testing.T, dir string, files []string) []map[string]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), p.args[0], p.args[1:]...)
+	cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH")}, p.env...)
+	if p.bash {
+		cmd.Env = []string{"PATH=/nonexistent"} // that no file runs anything
+	}
+	cmd.Stdin = strings.NewReader(strings.Join(files, "\n") + "\n")
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", p.args, err, complaints.Bytes())
+	}
+	var all []map[string]string
+	if p.bash {
+		all = environments(string(out))
+	} else {
+		all = fromJSON(t, out)
+	}
+	if len(all) != len(files) {
+		t.Fatalf("%v read %d of %d files\n%s", p.args, len(all), len(files), complaints.Bytes())
+	}
+	return all
+}
+
+func fromJSON(t *testing.T, out []byte) []map[string]string {
+	t.Helper()
+	var all []map[string]string
+	for line := range bytes.Lines(out) {
+		var read map[string]string
+		if err := json.Unmarshal(line, &read); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range read {
+			decoded, err := hex.DecodeString(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read[name] = string(decoded)
+		}
+		all = append(all, read)
+	}
+	return all
+}
+
+func environments(out string) []map[string]string {
+	var all []map[string]string
+	read := make(map[string]string)
+	for entry := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		name, value, _ := strings.Cut(entry, "=")
+		switch {
+		case name != "":
+			read[name] = value
+		case value == "refused":
+			read = nil
+		default:
+			for _, own := range []string{"PATH", "PWD", "OLDPWD", "SHLVL", "_"} {
+				delete(read, own)
+			}
+			all = append(all, read)
+			read = make(map[string]string)
+		}
+	}
+	return all
+}
