@@ -235,6 +235,23 @@ type (
 		StoreBatch(ctx context.Context, items []BatchItem) ([]BatchOutcome, error)
 	}
 
+	// Identifier tells which backend this is, asked of the backend itself: one
+	// that is reached by two spellings of its address has one identity.
+	Identifier interface {
+		// Identity returns the same text for every provider whose records are
+		// the same, and other text for others. It is "" while there is nothing
+		// to tell by: no directory, or no keyring.
+		Identity(ctx context.Context) (string, error)
+	}
+
+	// Fitter tells before a write whether the backend can hold a record.
+	Fitter interface {
+		// Fits returns the error with which Store would refuse the record for a
+		// limit of the backend: ErrInvalidMetadata, for its tags for example. It
+		// does no I/O. The size is not looked at, see [Description].
+		Fits(name Name, envelope *Envelope) error
+	}
+
 	// Checker examines what the provider needs: reachability, permissions,
 	// modes. It changes nothing and leaves nothing behind.
 	Checker interface {

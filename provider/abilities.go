@@ -59,6 +59,25 @@ func (s *shell) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.
 	})
 }
 
+// Identity implements [nebula.Identifier].
+func (s *shell) Identity(ctx context.Context) (string, error) {
+	i, ok := s.driver.(nebula.Identifier)
+	if !ok {
+		return "", s.lacks(OpIdentity, nebula.Name{})
+	}
+	return do(ctx, s, Call{Op: OpIdentity}, i.Identity)
+}
+
+// Fits implements [nebula.Fitter]. A driver without a limit of its own refuses
+// nothing.
+func (s *shell) Fits(name nebula.Name, envelope *nebula.Envelope) error {
+	f, ok := s.driver.(nebula.Fitter)
+	if !ok {
+		return nil
+	}
+	return s.fail(Call{Op: OpStore, Name: name}, f.Fits(name, envelope))
+}
+
 // Check implements [nebula.Checker].
 func (s *shell) Check(ctx context.Context) []nebula.Finding {
 	c, ok := s.driver.(nebula.Checker)

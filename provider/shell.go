@@ -21,6 +21,7 @@ const (
 	OpRetrieveBatch   = "retrieve_batch"
 	OpStoreBatch      = "store_batch"
 	OpCheck           = "check"
+	OpIdentity        = "identity"
 )
 
 // New puts the shell around a driver. The provider obeys policy and options; its
@@ -50,6 +51,8 @@ var _ interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Identifier
+	nebula.Fitter
 	nebula.Checker
 } = (*shell)(nil)
 
@@ -105,7 +108,7 @@ func attempt[R any](ctx context.Context, s *shell, c Call, call func(context.Con
 // refuse returns an error if no backend can do what is asked.
 func refuse(c Call) error {
 	switch c.Op {
-	case OpList, OpRetrieveBatch, OpStoreBatch, OpCheck:
+	case OpList, OpRetrieveBatch, OpStoreBatch, OpCheck, OpIdentity:
 		return nil
 	}
 	removes := c.Op == OpDelete || c.Op == OpPurge

@@ -22,7 +22,7 @@ func ExampleRun() {
 			},
 			Abilities: []providertest.Ability{
 				providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
-				providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.Checker,
+				providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.Identifier, providertest.Checker,
 			},
 			MaxRecordSize:   memory.DefaultConfig().MaxRecordSize,
 			ComparesKeyring: true,

@@ -99,6 +99,8 @@ const (
 	VersionRetriever Ability = "VersionRetriever"
 	BatchRetriever   Ability = "BatchRetriever"
 	BatchStorer      Ability = "BatchStorer"
+	Identifier       Ability = "Identifier"
+	Fitter           Ability = "Fitter"
 	Checker          Ability = "Checker"
 )
 
@@ -118,6 +120,8 @@ func abilitiesOf(p nebula.Provider) []Ability {
 	note(VersionRetriever, able[nebula.VersionRetriever](p))
 	note(BatchRetriever, able[nebula.BatchRetriever](p))
 	note(BatchStorer, able[nebula.BatchStorer](p))
+	note(Identifier, able[nebula.Identifier](p))
+	note(Fitter, able[nebula.Fitter](p))
 	note(Checker, able[nebula.Checker](p))
 	return found
 }

@@ -62,5 +62,9 @@ func abilityOperations(p nebula.Provider, e record) []operation {
 		all = append(all, operation{provider.OpStoreBatch, nebula.Name{},
 			func(ctx context.Context) error { _, err := a.StoreBatch(ctx, []nebula.BatchItem{e.item()}); return err }})
 	}
+	if a, ok := nebula.As[nebula.Identifier](p); ok {
+		all = append(all, operation{provider.OpIdentity, nebula.Name{},
+			func(ctx context.Context) error { _, err := a.Identity(ctx); return err }})
+	}
 	return all
 }

@@ -176,7 +176,9 @@ func (r *rig) storeIf(e record, condition nebula.Precondition) nebula.Version {
 }
 
 func (r *rig) tryStore(e record, condition nebula.Precondition) (nebula.Version, error) {
-	return r.p.Store(r.ctx, e.name, e.Envelope, nebula.StoreOptions{Precondition: condition})
+	version, err := r.p.Store(r.ctx, e.name, e.Envelope, nebula.StoreOptions{Precondition: condition})
+	r.fits(e, err)
+	return version, err
 }
 
 // holds checks that exactly e is stored, and returns its version.

@@ -137,6 +137,7 @@ func rules() []rule {
 		{"batchStoreKeyDuring", batchStoreKeyDuring},
 		{"batchStoreContext", batchStoreContext},
 		{"batchStoreIfAbsent", batchStoreIfAbsent},
+		{"identityStays", identityStays},
 		{"checkChangesNothing", checkChangesNothing},
 		{"checkClosed", checkClosed},
 

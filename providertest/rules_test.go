@@ -35,7 +35,7 @@ func TestRulesAreComplete(t *testing.T) {
 	}
 	// Raise it with each new rule: one that is taken away with its line in
 	// rules.go is noticed here.
-	const known = 119
+	const known = 120
 	if found < known {
 		t.Errorf("%d rules were found, there were %d", found, known)
 	}

@@ -42,6 +42,8 @@ var _ interface {
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
+	nebula.Identifier
+	nebula.Fitter
 	nebula.Checker
 } = (*driver)(nil)
 

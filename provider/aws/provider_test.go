@@ -89,6 +89,8 @@ type full interface {
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
+	nebula.Identifier
+	nebula.Fitter
 	nebula.Checker
 }
 
@@ -165,7 +167,7 @@ func harness(maxStores int, configure func(*testing.T) aws.Config) providertest.
 		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
-			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.Checker,
+			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.Identifier, providertest.Fitter, providertest.Checker,
 		},
 		RacyDeletions: true,
 		MaxRecordSize: 65_536,

@@ -86,6 +86,8 @@ type full interface {
 	nebula.Historian
 	nebula.VersionRetriever
 	nebula.BatchRetriever
+	nebula.Identifier
+	nebula.Fitter
 	nebula.Checker
 }
 
@@ -125,7 +127,7 @@ func liveHarness(r *rig, maxStores int, config azure.Config) providertest.Harnes
 		Corrupt: r.corrupt,
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
-			providertest.Historian, providertest.VersionRetriever, providertest.Checker,
+			providertest.Historian, providertest.VersionRetriever, providertest.Identifier, providertest.Fitter, providertest.Checker,
 		},
 		Preconditions: providertest.Racy,
 		MaxRecordSize: 25_600,

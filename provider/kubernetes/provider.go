@@ -44,6 +44,8 @@ var _ interface {
 	provider.Driver
 	provider.Opener
 	nebula.BatchRetriever
+	nebula.Identifier
+	nebula.Fitter
 	nebula.Checker
 } = (*driver)(nil)
 

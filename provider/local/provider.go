@@ -42,6 +42,7 @@ var _ interface {
 	provider.Interrupter
 	provider.EarlyChecker
 	nebula.BatchStorer
+	nebula.Identifier
 } = (*driver)(nil)
 
 // New returns a provider for the directory, to be connected, or the error of

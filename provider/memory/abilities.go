@@ -17,6 +17,7 @@ var _ interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Identifier
 	nebula.Checker
 } = (*driver)(nil)
 

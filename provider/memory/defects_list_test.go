@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -149,6 +150,18 @@ func abilityDefects() map[string]defect {
 					err = errors.Join(err, result.Err)
 				}
 				return results, err
+			}},
+		"identity of the name": {rule: "identityStays",
+			identity: func(full, context.Context) (string, error) { return "memory", nil }},
+		"identity of the handle": {rule: "identityStays",
+			identity: func(p full, _ context.Context) (string, error) { return fmt.Sprintf("%p", p), nil }},
+		"identity of the keyring": {rule: "identityStays",
+			identity: func(p full, ctx context.Context) (string, error) {
+				record, err := p.Retrieve(ctx, nebula.KeyringName())
+				if err != nil {
+					return "", nil
+				}
+				return string(record.Envelope.Bytes()), nil
 			}},
 		"check leaves a probe": {rule: "checkChangesNothing",
 			check: func(p full, ctx context.Context) []nebula.Finding {

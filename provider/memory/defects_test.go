@@ -32,6 +32,7 @@ type defect struct {
 	history    func(full, context.Context, nebula.Name) ([]nebula.VersionInfo, error)
 	batch      func(full, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
 	storeBatch storeBatchFunc
+	identity   func(full, context.Context) (string, error)
 	check      func(full, context.Context) []nebula.Finding
 	rename     func(nebula.Name) nebula.Name
 	describe   func(*nebula.Description)
@@ -62,6 +63,7 @@ type full interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Identifier
 	nebula.Checker
 }
 
@@ -140,6 +142,13 @@ func (b *broken) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 		return b.batch(b.full, ctx, names)
 	}
 	return b.full.RetrieveBatch(ctx, names)
+}
+
+func (b *broken) Identity(ctx context.Context) (string, error) {
+	if b.identity != nil {
+		return b.identity(b.full, ctx)
+	}
+	return b.full.Identity(ctx)
 }
 
 func (b *broken) Check(ctx context.Context) []nebula.Finding {

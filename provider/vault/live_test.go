@@ -68,7 +68,7 @@ func liveHarness(s *livetest.VaultServer, maxStores int, configure func(*testing
 		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
-			providertest.Historian, providertest.VersionRetriever, providertest.Checker,
+			providertest.Historian, providertest.VersionRetriever, providertest.Identifier, providertest.Fitter, providertest.Checker,
 		},
 		MaxRecordSize:   1_000_000,
 		SharedDeletions: true,

@@ -67,6 +67,8 @@ var _ interface {
 	nebula.Purger
 	nebula.Historian
 	nebula.VersionRetriever
+	nebula.Identifier
+	nebula.Fitter
 	nebula.Checker
 } = (*driver)(nil)
 

@@ -1,0 +1,57 @@
+package providertest
+
+import (
+	"github.com/nebula-credential/nebula"
+)
+
+// identityStays: a backend with a keyring has an identity, which is the same
+// after writes and for another provider over it, and differs from that of another
+// backend.
+func identityStays(r *rig) {
+	a := need[nebula.Identifier](r)
+	identity := func(a nebula.Identifier) string {
+		r.Helper()
+		text, err := a.Identity(r.ctx)
+		r.ok(err, "identity")
+		return text
+	}
+	identity(a) // of a backend that may hold nothing yet
+	first, second := keyrings()
+	r.store(first)
+	want := identity(a)
+	if want == "" {
+		r.Fatal("a backend with a keyring has no identity")
+	}
+	r.store(r.record("x"))
+	r.store(second)
+	if got := identity(a); got != want {
+		r.Errorf("after writes it is %q, before %q", got, want)
+	}
+	other := r.fresh()
+	r.connect(other)
+	_, err := other.Store(r.ctx, first.name, first.Envelope, nebula.StoreOptions{})
+	r.ok(err, "store a keyring")
+	if got := identity(other.(nebula.Identifier)); got == want {
+		r.Errorf("two backends have the identity %q", got)
+	}
+	again, ok := nebula.As[nebula.Identifier](r.reopen())
+	if !ok {
+		r.Fatal("another provider over the backend cannot tell its identity")
+	}
+	if got := identity(again); got != want {
+		r.Errorf("another provider says %q, the first one %q", got, want)
+	}
+}
+
+// fits checks that the provider says before a write what the write says.
+func (r *rig) fits(e record, err error) {
+	r.Helper()
+	a, ok := nebula.As[nebula.Fitter](r.p)
+	if !ok {
+		return
+	}
+	refused, said := nebula.KindOf(err) == nebula.ErrInvalidMetadata, a.Fits(e.name, e.Envelope)
+	if fits := said == nil; fits == refused {
+		r.Errorf("Fits says %v of %s, and Store %v", said, e.name, err)
+	}
+}
