@@ -55,6 +55,17 @@ func (s *Store) Verify(ctx context.Context, id ID) (Record, error) {
 	return Record{Envelope: e, Version: c.Version}, nil
 }
 
+// OpenSealed opens a record of this store that was read before, checked as by
+// [Store.Get], and with its errors.
+func (s *Store) OpenSealed(ctx context.Context, id ID, r Record) (Credential, error) {
+	name, err := id.Name()
+	if err != nil {
+		return Credential{}, s.locate(err, "retrieve", id)
+	}
+	c, err := s.open(ctx, name, r, &prefetch{}, currentRecord)
+	return c, s.locate(err, "retrieve", id)
+}
+
 // SealedKeyring returns the keyring as the backend holds it, and the id of the
 // data key that it names. It is not opened: neither is authentic before
 // [Store.Unlock] or [Store.InitSealed] has opened it.

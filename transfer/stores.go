@@ -1,0 +1,135 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// errStores marks failures that are about one of the stores, not a credential.
+var errStores = errors.New("about the stores")
+
+func isAboutStores(err error) bool {
+	return errors.Is(err, errStores) || errors.Is(err, nebula.ErrNotInitialised)
+}
+
+// checkStores makes sure that there are two stores, that both are to be trusted,
+// and that the records of the one can stand in the other.
+func (p *Plan) checkStores(ctx context.Context) error {
+	if err := p.checkApart(ctx); err != nil {
+		return err
+	}
+	var err error
+	if p.source, err = trusted(ctx, p.from); err != nil {
+		return err
+	}
+	made, err := p.to.HasKeyring(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !made && p.options.Reseal:
+		return p.noKeyOfItsOwn()
+	case !made:
+		return p.planKeyring()
+	}
+	return p.checkKey(ctx)
+}
+
+// trusted returns the keyring of a store once it was opened and held against the
+// pin.
+func trusted(ctx context.Context, s *nebula.Store) (nebula.KeyInfo, error) {
+	info, err := s.Keys(ctx)
+	if err == nil && !info.Authentic {
+		err = info.Problem
+	}
+	return info, err
+}
+
+// checkKey compares the data keys of two stores that have one each.
+func (p *Plan) checkKey(ctx context.Context) error {
+	there, err := trusted(ctx, p.to)
+	if err != nil || p.options.Reseal || there.ID == p.source.ID {
+		return err
+	}
+	why := ""
+	switch {
+	case slices.Contains(there.Retired, p.source.ID):
+		why = ", which took its place there in a rotation"
+	case slices.Contains(p.source.Retired, there.ID):
+		why = ", which was replaced at the source in a rotation"
+	}
+	return &nebula.Error{Kind: nebula.ErrWrongKey, Op: "copy", Provider: p.to.Describe().Provider, Err: errStores,
+		Message: fmt.Sprintf("the source has the data key %v, and the destination another one, %v%s: what is sealed under the one cannot be read there",
+			p.source.ID, there.ID, why),
+		Hint: "to have each credential sealed anew under the key of the destination: --reseal"}
+}
+
+// noKeyOfItsOwn refuses to reseal into a store that would get the source's key.
+func (p *Plan) noKeyOfItsOwn() error {
+	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "copy", Provider: p.to.Describe().Provider, Err: errors.Join(nebula.ErrNotInitialised, errStores),
+		Message: "the destination has no keyring, and --reseal is for one that has a data key of its own",
+		Hint:    "make it first, with: nebula init --store NAME; or leave out --reseal, and it receives the source's keyring"}
+}
+
+// planKeyring plans that the destination receives the source's keyring.
+func (p *Plan) planKeyring() error {
+	k := &Keyring{KeyID: p.source.ID, Notes: p.source.Notes, Rotating: p.source.Rotating}
+	for _, slot := range p.source.Slots {
+		if !slices.Contains(p.options.Drop, slot.ID) {
+			k.Slots = append(k.Slots, slot)
+		}
+	}
+	for _, id := range p.options.Drop {
+		if !slices.ContainsFunc(p.source.Slots, func(s nebula.Slot) bool { return s.ID == id }) {
+			return &nebula.Error{Kind: nebula.ErrNotFound, Op: "copy", Err: errStores,
+				Message: fmt.Sprintf("the keyring of the source has no slot %.40q", id), Hint: "they are shown by: nebula key list"}
+		}
+	}
+	if len(k.Slots) == 0 {
+		return &nebula.Error{Kind: nebula.ErrUsage, Op: "copy", Err: errStores,
+			Message: "no slot would be left: nothing would open the destination"}
+	}
+	p.Keyring = k
+	return nil
+}
+
+// checkApart fails if both are one store: by their addresses, or by what the
+// backend says when it is asked.
+func (p *Plan) checkApart(ctx context.Context) error {
+	here, there := p.from.Describe(), p.to.Describe()
+	if here.Provider != there.Provider {
+		return nil
+	}
+	if here.Address != "" && here.Address == there.Address {
+		return oneStore(there, "")
+	}
+	a, err := identity(ctx, p.from)
+	if err != nil || a == "" {
+		return err
+	}
+	b, err := identity(ctx, p.to)
+	if err == nil && a == b {
+		err = oneStore(there, ", though their addresses differ")
+	}
+	return err
+}
+
+// identity asks a store what it is. If it may not be asked, nothing is concluded:
+// a move looks again after its first deletion.
+func identity(ctx context.Context, s *nebula.Store) (string, error) {
+	text, err := s.Identity(ctx)
+	switch nebula.KindOf(err) {
+	case nebula.ErrPermissionDenied, nebula.ErrInvalidConfig, nebula.ErrNotSupported:
+		return "", nil
+	}
+	return text, err
+}
+
+func oneStore(d nebula.Description, how string) error {
+	return &nebula.Error{Kind: nebula.ErrUsage, Op: "copy", Provider: d.Provider, Err: errStores,
+		Message: "source and destination are one store" + how,
+		Hint:    "within a store, a credential is copied with nebula cp and renamed with nebula mv"}
+}
