@@ -55,9 +55,9 @@ func (s *Store) Verify(ctx context.Context, id ID) (Record, error) {
 	return Record{Envelope: e, Version: c.Version}, nil
 }
 
-// OpenSealed opens a record of this store that was read before, checked as by
+// OpenRecord opens a record of this store that was read before, checked as by
 // [Store.Get], and with its errors.
-func (s *Store) OpenSealed(ctx context.Context, id ID, r Record) (Credential, error) {
+func (s *Store) OpenRecord(ctx context.Context, id ID, r Record) (Credential, error) {
 	name, err := id.Name()
 	if err != nil {
 		return Credential{}, s.locate(err, "retrieve", id)

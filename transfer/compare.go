@@ -17,13 +17,13 @@ func (p *Plan) same(ctx context.Context, id nebula.ID, here, there nebula.Record
 	if !sameMetadata(here.Envelope.Metadata(), there.Envelope.Metadata()) {
 		return false, nil
 	}
-	a, err := p.from.OpenSealed(ctx, id, here)
+	a, err := p.from.OpenRecord(ctx, id, here)
 	if err != nil {
 		return false, err
 	}
 	defer a.Secret.Wipe()
-	b, err := p.to.OpenSealed(ctx, id, there)
-	if isUnreadable(nebula.KindOf(err)) {
+	b, err := p.to.OpenRecord(ctx, id, there)
+	if isUnreadable(err) {
 		return false, nil
 	}
 	defer b.Secret.Wipe()
@@ -35,10 +35,10 @@ func sameMetadata(a, b nebula.Metadata) bool {
 		a.CreatedBy == b.CreatedBy && a.Scope == b.Scope && a.RotationPolicy == b.RotationPolicy && maps.Equal(a.Tags, b.Tags)
 }
 
-// isUnreadable reports the kinds that are about a record, rather than about the way
-// to it.
-func isUnreadable(kind nebula.Kind) bool {
-	switch kind {
+// isUnreadable reports whether err is about a record, rather than about the way to
+// it.
+func isUnreadable(err error) bool {
+	switch nebula.KindOf(err) {
 	case nebula.ErrCorrupted, nebula.ErrWrongKey, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge, nebula.ErrRolledBack:
 		return true
 	}

@@ -83,8 +83,8 @@ func inMemory(t *testing.T, o nebula.Options) *place {
 	return placeOf(t, o, func(options ...provider.Option) nebula.Provider { return made(t)(memory.New(c, options...)) })
 }
 
-// full are the abilities that a copy uses.
-type full interface {
+// abilities are those that a copy uses.
+type abilities interface {
 	nebula.Provider
 	nebula.Connector
 	nebula.Describer
@@ -92,7 +92,7 @@ type full interface {
 }
 
 // narrow holds small records with few tags.
-type narrow struct{ full }
+type narrow struct{ abilities }
 
 const maxTags = 2
 
@@ -107,7 +107,7 @@ func (n narrow) Store(ctx context.Context, name nebula.Name, e *nebula.Envelope,
 	if err := n.Fits(name, e); err != nil {
 		return "", err
 	}
-	return n.full.Store(ctx, name, e, o)
+	return n.abilities.Store(ctx, name, e, o)
 }
 
 func inNarrow(t *testing.T, o nebula.Options) *place {
@@ -115,7 +115,7 @@ func inNarrow(t *testing.T, o nebula.Options) *place {
 	c := memory.DefaultConfig()
 	c.Backend, c.MaxRecordSize = memory.NewBackend(), 4096
 	return placeOf(t, o, func(options ...provider.Option) nebula.Provider {
-		return narrow{made(t)(memory.New(c, options...)).(full)}
+		return narrow{made(t)(memory.New(c, options...)).(abilities)}
 	})
 }
 
@@ -236,13 +236,6 @@ func described(t *testing.T, s *nebula.Store) map[nebula.ID]string {
 			m.CreatedBy, m.Scope, m.RotationPolicy.IntervalDays, m.Tags)
 	}
 	return all
-}
-
-func wantKind(t *testing.T, err error, want nebula.Kind) {
-	t.Helper()
-	if nebula.KindOf(err) != want {
-		t.Errorf("got %v (%s), want %q", err, nebula.KindOf(err), want)
-	}
 }
 
 func ids(from, to int) []nebula.ID {

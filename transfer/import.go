@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/nebula-credential/nebula"
@@ -57,7 +56,7 @@ type ImportReport struct {
 // that it is still the one that was compared.
 //
 // What concerns one credential is in Failed. An error means that the run did not
-// begin, or ended early. Errors: ErrConflict for a store of another data key;
+// begin, or ended early. Errors: ErrWrongKey for a store of another data key;
 // those of InitSealed, ErrUntrustedKey and ErrRolledBack among them, and of the
 // keyring of Source; ErrUnavailable and the like if the backend keeps failing;
 // ErrInterrupted and ErrTimeout with the context, after what was under way.
@@ -102,7 +101,7 @@ func (m *importing) prepare(ctx context.Context) error {
 		return err
 	}
 	if !o.Reseal {
-		return &nebula.Error{Kind: nebula.ErrConflict, Op: "import",
+		return &nebula.Error{Kind: nebula.ErrWrongKey, Op: "import",
 			Message: "the export is of another data key than the store; nothing was stored",
 			Hint:    "to open each record and seal it under the key of this store: --reseal"}
 	}
@@ -111,15 +110,6 @@ func (m *importing) prepare(ctx context.Context) error {
 }
 
 func (m *importing) source() *nebula.Store { return m.options.Source }
-
-// outcome is what became of one credential.
-type outcome int
-
-const (
-	imported outcome = iota
-	same
-	differs
-)
 
 func (m *importing) each(ctx context.Context) error {
 	ids := func(yield func(nebula.ID, error) bool) {
@@ -130,7 +120,7 @@ func (m *importing) each(ctx context.Context) error {
 		}
 	}
 	total, done := m.backup.Len(), 0
-	options := many.Options{Jobs: m.options.Jobs, Finish: true, Judge: judgeStoring}
+	options := many.Options{Jobs: m.options.Jobs, Finish: true, Judge: judge}
 	var stopped error
 	for r, err := range many.Do(ctx, ids, options, m.one) {
 		if err != nil {
@@ -153,18 +143,6 @@ func (m *importing) each(ctx context.Context) error {
 	}
 	return &nebula.Error{Kind: kind, Op: "import", Provider: m.store.Describe().Provider, Err: stopped,
 		Message: fmt.Sprintf("%s; %d of %d are not done: %v", message, total-done, total, stopped), Hint: "run it again for the rest"}
-}
-
-// judgeStoring tells failures of the backend from those of a record.
-func judgeStoring(err error) many.About {
-	switch nebula.KindOf(err) {
-	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
-		return many.AboutBackend
-	}
-	if errors.Is(err, nebula.ErrNotInitialised) {
-		return many.AboutRun
-	}
-	return many.AboutItem
 }
 
 func (m *importing) note(id nebula.ID, what outcome, err error) {
@@ -214,7 +192,7 @@ func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
 	}
 	defer arriving.Secret.Wipe()
 	if m.absent {
-		return imported, nil
+		return copied, nil
 	}
 	there, err := m.store.GetSealed(ctx, id)
 	switch {
@@ -223,14 +201,14 @@ func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
 			return same, nil
 		}
 	case errors.Is(err, nebula.ErrNotFound) && !errors.Is(err, nebula.ErrNotInitialised):
-		return imported, m.put(ctx, e, arriving, m.condition(nebula.IfAbsent()), nil)
+		return copied, m.put(ctx, e, arriving, m.condition(nebula.IfAbsent()), nil)
 	case !isUnreadable(err):
 		return 0, err
 	}
 	if !m.options.Overwrite {
 		return differs, nil
 	}
-	return imported, m.put(ctx, e, arriving, m.condition(nebula.IfVersion(there.Version)), there.Envelope)
+	return copied, m.put(ctx, e, arriving, m.condition(nebula.IfVersion(there.Version)), there.Envelope)
 }
 
 // open opens a record of the backup.
@@ -253,10 +231,7 @@ func (m *importing) isSame(ctx context.Context, there, e *nebula.Envelope, arriv
 		return false
 	}
 	defer found.Secret.Wipe()
-	a, b := found.Metadata, arriving.Metadata
-	return bytes.Equal(found.Secret.Reveal(), arriving.Secret.Reveal()) && a.CreatedAt.Equal(b.CreatedAt) &&
-		a.LastModified.Equal(b.LastModified) && a.CreatedBy == b.CreatedBy && a.Scope == b.Scope &&
-		a.RotationPolicy == b.RotationPolicy && maps.Equal(a.Tags, b.Tags)
+	return found.Secret.Equal(arriving.Secret) && sameMetadata(found.Metadata, arriving.Metadata)
 }
 
 // condition returns none if the provider compares nothing.
@@ -285,13 +260,4 @@ func (m *importing) put(ctx context.Context, e *nebula.Envelope, c nebula.Creden
 		err = errors.Join(errRaced, err)
 	}
 	return err
-}
-
-// isUnreadable reports whether err is about the record that is there.
-func isUnreadable(err error) bool {
-	switch nebula.KindOf(err) {
-	case nebula.ErrCorrupted, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge:
-		return true
-	}
-	return false
 }

@@ -260,7 +260,7 @@ func (p *Plan) judgeThere(ctx context.Context, item *Item, here nebula.Record, t
 			item.State, item.seen = Differs, there.Record.Version
 		}
 	case kind == nebula.ErrNotFound, p.Keyring != nil && isNoKeyring(there.Err):
-	case isUnreadable(kind):
+	case isUnreadable(there.Err):
 		item.State = Differs
 	default:
 		item.fail(there.Err)

@@ -33,7 +33,7 @@ func Rename(ctx context.Context, s *nebula.Store, from, to nebula.ID, o RenameOp
 	if err != nil {
 		return "", err
 	}
-	c, err := s.OpenSealed(ctx, from, source)
+	c, err := s.OpenRecord(ctx, from, source)
 	if err != nil {
 		return "", err
 	}
@@ -59,7 +59,7 @@ func store(ctx context.Context, s *nebula.Store, c nebula.Credential, to nebula.
 	case err == nil:
 		equal, err := holds(ctx, s, to, there, c)
 		switch {
-		case err != nil && !isUnreadable(nebula.KindOf(err)):
+		case err != nil && !isUnreadable(err):
 			return "", err
 		case equal && !o.Keep: // an earlier call did it
 			return there.Version, nil
@@ -67,9 +67,9 @@ func store(ctx context.Context, s *nebula.Store, c nebula.Credential, to nebula.
 			return "", taken(s, to)
 		}
 		condition = nebula.IfVersion(there.Version)
-	case isUnreadable(nebula.KindOf(err)) && !o.Overwrite:
+	case isUnreadable(err) && !o.Overwrite:
 		return "", taken(s, to)
-	case isUnreadable(nebula.KindOf(err)):
+	case isUnreadable(err):
 		condition = nebula.Precondition{} // its version is not known
 	case nebula.KindOf(err) != nebula.ErrNotFound:
 		return "", err
@@ -97,7 +97,7 @@ func holds(ctx context.Context, s *nebula.Store, id nebula.ID, r nebula.Record, 
 	if !sameMetadata(r.Envelope.Metadata(), c.Metadata) {
 		return false, nil
 	}
-	there, err := s.OpenSealed(ctx, id, r)
+	there, err := s.OpenRecord(ctx, id, r)
 	if err != nil {
 		return false, err
 	}

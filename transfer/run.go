@@ -156,7 +156,7 @@ func (r *run) write(ctx context.Context, item Item, record nebula.Record) error 
 		_, err := r.to.PutSealed(ctx, item.ID, record.Envelope, o)
 		return err
 	}
-	c, err := r.from.OpenSealed(ctx, item.ID, record)
+	c, err := r.from.OpenRecord(ctx, item.ID, record)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (r *run) afterConflict(ctx context.Context, item Item, record nebula.Record
 	switch kind := nebula.KindOf(err); {
 	case kind == nebula.ErrNotFound: // gone again, or of another scope
 		return failed, conflict
-	case isUnreadable(kind):
+	case isUnreadable(err):
 		return differs, nil
 	case err != nil:
 		return failed, err

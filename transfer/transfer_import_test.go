@@ -175,7 +175,7 @@ func TestImportOfAnotherStore(t *testing.T) {
 	to.put(t, "a", "theirs")
 	before := to.contents(t)
 	_, err := transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Overwrite: true})
-	wantKind(t, err, nebula.ErrConflict)
+	wantKind(t, err, nebula.ErrWrongKey)
 	// Its keyring is no longer opened by the key at hand.
 	_, err = transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Reseal: true, Overwrite: true, Source: source(t, b, newKey(t))})
 	wantKind(t, err, nebula.ErrWrongKey)

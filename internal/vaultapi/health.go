@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/nebula-credential/nebula"
@@ -14,7 +15,8 @@ import (
 // Health is what a server says of itself to anybody.
 type Health struct {
 	Version    string `json:"version"`
-	Enterprise bool   `json:"enterprise"`
+	Enterprise bool   `json:"enterprise"` // since 1.17
+	ClusterID  string `json:"cluster_id"`
 
 	dated bool          // whether it told its time
 	ahead time.Duration // of its clock before this machine's
@@ -36,6 +38,13 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 		h.dated, h.ahead = true, at.Sub(began)
 	}
 	return h, nil
+}
+
+// HasNamespaces reports whether a namespace makes a difference to the server.
+// Vault without Enterprise reads and writes the same data whichever is named;
+// OpenBao, whose versions begin with 2, has them.
+func (h Health) HasNamespaces() bool {
+	return h.Enterprise || strings.Contains(h.Version, "+ent") || !strings.HasPrefix(h.Version, "1.")
 }
 
 // CheckServer examines whether Vault answers, and its clock.
