@@ -99,6 +99,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.completing(purgeCommand(a.purge)),
 		a.completing(historyCommand(a.history)),
 		runCommand(a.runProgram),
+		injectCommand(a.inject),
 	)
 	add(groupStore,
 		initCommand(a.init),
