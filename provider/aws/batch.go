@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -64,12 +65,12 @@ func (b *batch) readAll(ctx context.Context, ids []string) {
 			return
 		}
 		left, err := b.read(ctx, ids)
-		if hasCode(err, codeDenied) {
+		if awsapi.HasCode(err, awsapi.CodeDenied) {
 			b.d.batchDenied.Store(true)
 			continue
 		}
 		if err == nil && len(left) == len(ids) {
-			err = errForeignAnswer()
+			err = secretsManager().Foreign()
 		}
 		if err != nil {
 			for _, id := range left {

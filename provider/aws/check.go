@@ -3,19 +3,15 @@ package aws
 import (
 	"context"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/provider"
 )
-
-// maxSkew is how far AWS lets the time of a request be off.
-const maxSkew = 5 * time.Minute
 
 // Check reports the identity and the server, and tries each permission on a
 // secret that does not exist: IAM decides before AWS looks for it. It makes
@@ -24,26 +20,17 @@ const maxSkew = 5 * time.Minute
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{d: d}
 	s := d.session.Load()
-	account := accountOf(s.identity)
+	account := s.login.Account()
 	if account == "" {
 		account = "not known without asking"
 	}
-	x.Add("identity", nebula.SeverityOK, "credentials from "+sourceName(s.identity.Source)+", account "+account, "")
-	x.Add("region", nebula.SeverityOK, s.region+", asking "+s.host, "")
+	x.Add("identity", nebula.SeverityOK, "credentials from "+s.login.Source()+", account "+account, "")
+	x.Add("region", nebula.SeverityOK, s.login.Region+", asking "+s.service.Host, "")
 	if x.server(ctx) {
 		x.permissions(ctx)
 		x.contents(ctx)
 	}
 	return x.Findings
-}
-
-// sourceName returns the SDK's word for where credentials come from, cut to one.
-func sourceName(s string) string {
-	name, _, _ := strings.Cut(s, ":")
-	if name == "" {
-		return "an unnamed source"
-	}
-	return name
 }
 
 // examination collects findings.
@@ -59,7 +46,7 @@ func (x *examination) server(ctx context.Context) bool {
 	defer cancel()
 	began := x.d.clock.Now()
 	s, err := x.d.describe(ctx, nebula.KeyringName())
-	if err != nil && !isMissing(err) && !hasCode(err, codeDenied) {
+	if err != nil && !isMissing(err) && !awsapi.HasCode(err, awsapi.CodeDenied) {
 		x.Failed(check, x.d.Explain(nebula.Name{}, err))
 		return false
 	}
@@ -67,12 +54,7 @@ func (x *examination) server(ctx context.Context) bool {
 	if err != nil {
 		return true
 	}
-	if off := s.now.Sub(began).Abs(); off > maxSkew/2 {
-		x.Add("clock", nebula.SeverityWarning, fmt.Sprintf("this machine's clock and AWS's differ by %v, and AWS refuses requests from 5m on", off.Round(time.Second)),
-			"set the clock")
-	} else {
-		x.Add("clock", nebula.SeverityOK, "agrees with AWS's", "")
-	}
+	x.Findings = append(x.Findings, awsapi.CheckClock(s.now, began))
 	return true
 }
 
@@ -153,17 +135,17 @@ func (x *examination) permissions(ctx context.Context) {
 	begun := len(x.Findings)
 	for i, err := range errs {
 		switch {
-		case hasCode(err, codeDenied) && needs[i].action == "BatchGetSecretValue":
+		case awsapi.HasCode(err, awsapi.CodeDenied) && needs[i].action == "BatchGetSecretValue":
 			x.Add(check, nebula.SeverityWarning, "secretsmanager:BatchGetSecretValue on * is not allowed: of many credentials, each is read by a call of its own",
-				"add to the policy: "+statement("*", "secretsmanager:BatchGetSecretValue"))
-		case hasCode(err, codeDenied):
+				"add to the policy: "+awsapi.Statement("*", "secretsmanager:BatchGetSecretValue"))
+		case awsapi.HasCode(err, awsapi.CodeDenied):
 			resource := x.d.secretARN(nebula.Name{}) + "*"
 			if needs[i].action == "ListSecrets" {
 				resource = "*"
 			}
 			action := "secretsmanager:" + needs[i].action
 			x.Findings = append(x.Findings, nebula.Finding{Check: check, Kind: nebula.ErrPermissionDenied, Severity: nebula.SeverityError,
-				Message: action + " on " + resource + " is not allowed", Fix: "add to the policy: " + statement(resource, action)})
+				Message: action + " on " + resource + " is not allowed", Fix: "add to the policy: " + awsapi.Statement(resource, action)})
 		case err != nil && !isMissing(err):
 			x.Add(check, nebula.SeverityWarning, "whether secretsmanager:"+needs[i].action+" is allowed could not be tried: "+x.d.Explain(nebula.Name{}, err).Message, "")
 		}

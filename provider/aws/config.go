@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
 )
@@ -80,22 +80,12 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
-// The forms of settings. They are compiled when they are asked for: most
-// processes that know this package use another one.
-const (
-	regionForm = `^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`
-	keyForm    = `^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)|alias/[A-Za-z0-9/_-]+|` +
-		`mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`
-)
-
-func matches(form, text string) bool { return regexp.MustCompile(form).MatchString(text) }
-
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
 // asks no server.
 func (c Config) Validate() error {
 	var problems []string
 	note := func(setting, reason string) { problems = append(problems, setting+" "+reason) }
-	if c.Region != "" && !matches(regionForm, c.Region) {
+	if c.Region != "" && !awsapi.IsRegion(c.Region) {
 		note("region", strconv.Quote(c.Region)+" is not the code of a region, such as us-east-1")
 	}
 	if c.EndpointURL != "" {
@@ -112,7 +102,7 @@ func (c Config) Validate() error {
 	if c.Timeout < time.Second || c.Timeout > time.Minute {
 		note("timeout", fmt.Sprintf("is %v, 1s to 60s are allowed", c.Timeout))
 	}
-	if c.KMSKeyID != "" && !matches(keyForm, c.KMSKeyID) {
+	if c.KMSKeyID != "" && !awsapi.IsKMSKey(c.KMSKeyID) {
 		note("kms_key_id", strconv.Quote(c.KMSKeyID)+" is neither the ARN of a key or alias, nor alias/NAME, nor the id of a key")
 	}
 	if c.RecoveryWindowDays < minWindow || c.RecoveryWindowDays > maxWindow {

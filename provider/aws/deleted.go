@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -17,7 +18,7 @@ func (w *write) absent(ctx context.Context) error {
 	var err error
 	if !asksFirst {
 		err = w.create(ctx)
-		if !hasCode(err, codeExists) && !hasCode(err, codeInvalidRequest) {
+		if !awsapi.HasCode(err, codeExists) && !awsapi.HasCode(err, codeInvalidRequest) {
 			return err
 		}
 	}
@@ -40,7 +41,7 @@ func (w *write) absent(ctx context.Context) error {
 		return w.overDeleted(ctx, s)
 	case begun && s.current == restored:
 		return w.overRestored(ctx, s)
-	case asksFirst, hasCode(err, codeExists):
+	case asksFirst, awsapi.HasCode(err, codeExists):
 		w.d.writes.restored.Forget(w.name)
 		return w.settleRepeat(ctx, s, restored, &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "there is one already", Err: err})
 	}

@@ -79,7 +79,7 @@ func (d *driver) Open(ctx context.Context) error {
 func (d *driver) Close() error {
 	d.changes.Wait()
 	if s := d.session.Load(); s != nil {
-		s.http.CloseIdleConnections()
+		s.login.HTTP.CloseIdleConnections()
 	}
 	return nil
 }
@@ -88,11 +88,7 @@ func (d *driver) Close() error {
 // prefix. The account is known once the provider is connected, if the
 // credentials tell it.
 func (d *driver) Describe() nebula.Description {
-	s := d.session.Load()
-	if s == nil {
-		s = &session{region: d.config.Region, endpoint: d.config.EndpointURL}
-	}
-	return nebula.Description{Provider: providerName, Address: s.address(d.config.SecretPrefix), MaxRecordSize: maxRecord, ListLag: listLag}
+	return nebula.Description{Provider: providerName, Address: d.address(), MaxRecordSize: maxRecord, ListLag: listLag}
 }
 
 // client is for an open driver.

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -83,7 +84,7 @@ var (
 func (w *write) replace(ctx context.Context, expected string, tags map[string]string) error {
 	w.choose(tags, &expected)
 	err := w.put(ctx, stagePending)
-	if hasCode(err, codeLimit) && w.dropOldStages(ctx) {
+	if awsapi.HasCode(err, codeLimit) && w.dropOldStages(ctx) {
 		err = w.put(ctx, stagePending)
 	}
 	if err != nil {
@@ -99,7 +100,7 @@ func (w *write) replace(ctx context.Context, expected string, tags map[string]st
 // isRefusedMove reports whether AWS refused to move a stage, for whatever reason
 // that the state of the secret may give.
 func isRefusedMove(err error) bool {
-	return isMissing(err) || hasCode(err, codeInvalidRequest) || hasCode(err, codeInvalidParameter) || hasCode(err, codePrecondition)
+	return isMissing(err) || awsapi.HasCode(err, codeInvalidRequest) || awsapi.HasCode(err, codeInvalidParameter) || awsapi.HasCode(err, codePrecondition)
 }
 
 // settleMove finds out why AWS refused the move. AWS has no code of its own for

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -57,7 +58,7 @@ func (d *driver) ofForeign(ctx context.Context, name nebula.Name, err error) err
 // record decodes the record that a secret holds.
 func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 	if version == nil {
-		return nebula.Record{}, errForeignAnswer()
+		return nebula.Record{}, secretsManager().Foreign()
 	}
 	if value == nil { // it is binary
 		return nebula.Record{}, provider.NotARecord()
@@ -74,7 +75,7 @@ func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 // finds that out. If the secret is not deleted, or no longer, the result is
 // errMoved.
 func (d *driver) ofDeleted(ctx context.Context, name nebula.Name, err error, seen *refusals) error {
-	if !hasCode(err, codeInvalidRequest) {
+	if !awsapi.HasCode(err, codeInvalidRequest) {
 		return err
 	}
 	s, failed := d.describe(ctx, name)
@@ -128,7 +129,7 @@ func (d *driver) describe(ctx context.Context, name nebula.Name) (secret, error)
 		return secret{}, err
 	}
 	if out.Name == nil {
-		return secret{}, errForeignAnswer()
+		return secret{}, secretsManager().Foreign()
 	}
 	s := secret{current: currentOf(out.VersionIdsToStages), stages: out.VersionIdsToStages, tags: tagMap(out.Tags), now: d.clock.Now()}
 	if out.LastChangedDate != nil {

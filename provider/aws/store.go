@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/awsapi"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -114,7 +115,7 @@ func (w *write) run(ctx context.Context) error {
 		if !errors.As(err, &moved) {
 			return err
 		}
-		if round == maxRounds || w.refusals.last() && hasCode(moved.error, codeInvalidRequest) {
+		if round == maxRounds || w.refusals.last() && awsapi.HasCode(moved.error, codeInvalidRequest) {
 			return moved.error
 		}
 		// What AWS refused leaves nothing to repeat, or a version that was never
@@ -190,7 +191,7 @@ func (w *write) choose(current map[string]string, predecessor *string) {
 // the secret may have been deleted or purged since it was read. The next round
 // finds out.
 func asMoved(err error) error {
-	if isMissing(err) || hasCode(err, codeInvalidRequest) || hasCode(err, codeExists) {
+	if isMissing(err) || awsapi.HasCode(err, codeInvalidRequest) || awsapi.HasCode(err, codeExists) {
 		return movedError{err}
 	}
 	return err

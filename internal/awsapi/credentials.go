@@ -1,4 +1,4 @@
-package aws
+package awsapi
 
 import (
 	"context"
@@ -136,7 +136,7 @@ func explainSTS(o *smithy.OperationError, err error) *nebula.Error {
 	step := "sts:" + o.OperationName + ofProfile()
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated}
 	switch code := api.ErrorCode(); code {
-	case "AccessDenied", codeDenied:
+	case "AccessDenied", CodeDenied:
 		if strings.Contains(api.ErrorMessage(), "MultiFactorAuthentication") {
 			return errMFA()
 		}
@@ -177,7 +177,7 @@ func explainStep(o *smithy.OperationError, err error) *nebula.Error {
 		status = response.HTTPStatusCode()
 	}
 	switch {
-	case errors.As(err, &api) && isThrottle(api.ErrorCode()), status == http.StatusTooManyRequests:
+	case errors.As(err, &api) && IsThrottle(api.ErrorCode()), status == http.StatusTooManyRequests:
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: step + " answers no more requests for now"}
 	case status >= http.StatusInternalServerError:
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("%s failed with status %d", step, status)}

@@ -1,7 +1,8 @@
-package aws
+package awsapi
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +10,7 @@ import (
 type partition struct {
 	name    string   // as ARNs begin with it
 	regions string   // beginning of the codes of its regions; "" for all others
-	domains []string // of its endpoints
+	domains []string // of its endpoints; the second one has IPv6 too
 }
 
 // partitions are those that AWS has published, the most special first.
@@ -26,18 +27,16 @@ func partitions() []partition {
 	}
 }
 
-// partitionOf returns the partition's name of a region.
-func partitionOf(region string) string {
-	for _, p := range partitions() {
-		if strings.HasPrefix(region, p.regions) {
-			return p.name
-		}
-	}
-	return ""
+// PartitionOf returns the partition's name of a region, as ARNs begin with it.
+func PartitionOf(region string) string { return partitionOf(region).name }
+
+func partitionOf(region string) partition {
+	all := partitions()
+	return all[slices.IndexFunc(all, func(p partition) bool { return strings.HasPrefix(region, p.regions) })]
 }
 
-// isAmazon reports whether an endpoint is another way to the region's own.
-func isAmazon(u *url.URL) bool {
+// IsAmazon reports whether an endpoint is another way to a region's own.
+func IsAmazon(u *url.URL) bool {
 	host := strings.ToLower(u.Hostname())
 	for _, p := range partitions() {
 		for _, domain := range p.domains {
