@@ -21,6 +21,7 @@ func TestImportFence(t *testing.T) {
 		"./unlock/transit":   nil,
 		"./unlock/recipient": {"filippo.io/", "golang.org/x/term"},
 		"./unlock/azurekey":  {"github.com/Azure/", "github.com/AzureAD/", "github.com/golang-jwt/jwt", "github.com/google/uuid", "github.com/kylelemons/godebug", "github.com/pkg/browser", "golang.org/x/net"},
+		"./unlock/awskms":    {"github.com/aws/"},
 		"./unlock/keychain":  {"github.com/godbus/dbus/v5", "github.com/zalando/go-keyring", "github.com/danieljoos/wincred"},
 	}
 	for pkg, extra := range more {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/unlock/awskms"
 )
 
 // DefaultStore is the name of the store that [storage] describes.
@@ -67,6 +68,8 @@ type keyKeys struct {
 	Keychain       bool     `toml:"keychain"`
 	Strict         bool     `toml:"strict"` // refuses a store that has the key of that id as a retired one only
 	Agent          bool     `toml:"agent"`  // whether one is asked for the data key
+
+	AWSKMS awskms.Config `toml:"aws_kms"`
 }
 
 // passphraseKeys are keys of [stores.NAME.key] only. The default store has

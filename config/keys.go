@@ -18,8 +18,9 @@ type Keys struct {
 	env         environment
 	options     OpenOptions
 	description nebula.Description
-	first       FirstKey // of a store that is being made
-	asked       int      // times that a person was, for the passphrase
+	opening     []nebula.Key // that open the store
+	first       FirstKey     // of a store that is being made
+	asked       int          // times that a person was, for the passphrase
 }
 
 // FirstKey is the first key of a new store.
@@ -33,8 +34,7 @@ type FirstKey struct {
 
 // all returns the keys that open the store: the key files first, then the key
 // in a variable, then what keeps a secret elsewhere, then the passphrase.
-func (k *Keys) all() []nebula.Key {
-	var keys []nebula.Key
+func (k *Keys) all() (keys []nebula.Key, err error) {
 	files, isDefault := k.Files()
 	for _, path := range files {
 		keys = append(keys, k.keyFile(path, isDefault))
@@ -43,11 +43,15 @@ func (k *Keys) all() []nebula.Key {
 		keys = append(keys, key)
 	}
 	for _, s := range keySources() {
-		if key := s.key(k); key != nil {
+		key, err := s.key(k)
+		if err != nil {
+			return nil, err
+		}
+		if key != nil {
 			keys = append(keys, key)
 		}
 	}
-	return append(keys, k.passphrase())
+	return append(keys, k.passphrase()), nil
 }
 
 // maxTries is how often a person may type a passphrase.
@@ -206,10 +210,18 @@ func (k *Keys) Where() string {
 		places = append(places, "the key file "+k.showPath(path)+state)
 	}
 	if k.store.name == DefaultStore {
-		places = append(places, "NEBULA_KEY_FILE", envKey, "the keychain (keychain in [key])", envIdentities, envPassphraseFile, envPassphraseCommand, envPassphrase)
+		places = append(places, "NEBULA_KEY_FILE", envKey, "the keychain (keychain in [key])", envIdentities)
+		for _, s := range services() {
+			places = append(places, "[key."+s.service.section+"]")
+		}
+		places = append(places, envPassphraseFile, envPassphraseCommand, envPassphrase)
 	} else {
 		section := "[stores." + k.store.name + ".key]"
-		places = append(places, "file, files, keychain, identities, passphrase_file and passphrase_command in "+section)
+		settings := "file, files, keychain, identities, "
+		for _, s := range services() {
+			settings += s.service.section + ", "
+		}
+		places = append(places, settings+"passphrase_file and passphrase_command in "+section)
 	}
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }

@@ -62,6 +62,9 @@ func severalKeys(flags []string) error {
 
 func (k *Keys) firstOfSource() (FirstKey, error) {
 	for _, s := range keySources() {
+		if s.isSet(k) && s.service != nil {
+			return k.ofService(s, s.service.named(&k.store.key))
+		}
 		if s.isSet(k) {
 			key, err := s.first(k)
 			return FirstKey{Key: key, Source: s.name}, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/reference"
+	"github.com/nebula-credential/nebula/unlock/awskms"
 )
 
 // loader builds a configuration layer by layer and collects the problems.
@@ -38,6 +39,7 @@ func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
 	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
 	s.key.Agent = true
+	s.key.AWSKMS = awskms.DefaultConfigIn(l.config.env.get)
 	l.fields.add(section, &s.shared)
 	for _, d := range l.config.providers {
 		s.sections[d.name] = d.defaults(l.config.env.get)
@@ -186,6 +188,7 @@ func (l *loader) checkStores(selected string) {
 		if selected != "*" && orDefault(selected) != name {
 			continue
 		}
+		l.checkServices(s, strings.TrimPrefix(section+".key", "storage."))
 		if err := l.config.validate(s); err != nil {
 			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
 			continue

@@ -168,7 +168,10 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 		storeOptions.RollbackGuard = nebula.NewGuardFile(path)
 	}
 	if withKeys {
-		storeOptions.Keys = keys.all()
+		if keys.opening, err = keys.all(); err != nil {
+			return nil, err
+		}
+		storeOptions.Keys = keys.opening
 		storeOptions.DataKeys = keys.dataKeys()
 		if s.name == DefaultStore && s.directory() != "" {
 			storeOptions.FirstKey, storeOptions.Initialised = keys.firstKey, keys.initialised

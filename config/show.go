@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -40,17 +41,29 @@ func (c *Config) Settings() []Setting {
 }
 
 // isUsed reports whether the store uses a key. It uses all but those of the
-// providers that it did not choose.
+// providers that it did not choose, and of services that keep no key of it.
 func (c *Config) isUsed(key string) bool {
-	name, rest := DefaultStore, ""
+	name, rest := DefaultStore, strings.TrimPrefix(key, "storage.")
 	if section, ok := strings.CutPrefix(key, "stores."); ok {
 		name, rest, _ = strings.Cut(section, ".")
-	} else if rest, ok = strings.CutPrefix(key, "storage."); !ok {
-		return true
 	}
-	section, _, nested := strings.Cut(rest, ".")
+	section, inner, nested := strings.Cut(rest, ".")
 	s, ok := c.stores[name]
-	return !ok || !nested || section == "key" || section == s.shared.Provider
+	switch {
+	case !ok || !nested || section == "completion":
+		return true
+	case section == "key":
+		return s.uses(inner)
+	}
+	return section == s.shared.Provider
+}
+
+// uses reports whether the store uses a key below [key].
+func (s *store) uses(key string) bool {
+	section, _, nested := strings.Cut(key, ".")
+	return !nested || slices.ContainsFunc(services(), func(source keySource) bool {
+		return source.service.section == section && source.service.named(&s.key) != ""
+	})
 }
 
 // Secrets names the variables that are set and hold a passphrase or a key.

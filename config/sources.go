@@ -26,36 +26,41 @@ type keySource struct {
 	fits  func(*Keys, nebula.Slot) bool // whether a slot may be for what is set
 
 	// key returns what opens the store, nil if nothing is set that could.
-	key func(*Keys) nebula.Key
+	key func(*Keys) (nebula.Key, error)
 
-	// first returns what a new store is made with that nobody has said more of.
+	// first returns what a new store is made with that nobody has said more of. nil
+	// for a service: its configured key.
 	first func(*Keys) (nebula.Key, error)
+
+	service *keyService // that keeps the key; nil for others
 }
 
 // keySources are in the order in which they are tried: what asks nobody first.
+// A new kind is one line here, and a file source_KIND.go.
 func keySources() []keySource {
 	return []keySource{
 		{kind: nebula.SlotKeychain, name: "the keychain", flag: "--keychain",
 			isSet: func(k *Keys) bool { return k.store.key.Keychain }, key: (*Keys).keychain,
 			fits:  func(*Keys, nebula.Slot) bool { return true },
-			first: func(k *Keys) (nebula.Key, error) { return k.keychain(), nil }},
+			first: (*Keys).keychain},
 		{kind: nebula.SlotRecipient, name: "age identities", flag: "--recipient R",
 			isSet: func(k *Keys) bool { return len(k.store.key.Identities) > 0 }, key: (*Keys).identities,
 			fits: (*Keys).isOwn, first: (*Keys).ownRecipient},
+		awsKMS(),
 	}
 }
 
 // keychain returns the key of the keychain, nil if it is not turned on.
-func (k *Keys) keychain() nebula.Key {
+func (k *Keys) keychain() (nebula.Key, error) {
 	if !k.store.key.Keychain {
-		return nil
+		return nil, nil
 	}
-	return keychain.New()
+	return keychain.New(), nil
 }
 
 // identities returns a key even without any: it makes slots anew for recipients,
 // for which nobody's secret is needed.
-func (k *Keys) identities() nebula.Key { return recipient.New(k.recipientOptions("")) }
+func (k *Keys) identities() (nebula.Key, error) { return recipient.New(k.recipientOptions("")), nil }
 
 func (k *Keys) recipientOptions(to string) recipient.Options {
 	return recipient.Options{

@@ -14,7 +14,7 @@ import (
 // What needs no asking is tried first, and a person last.
 func TestOrderOfKeys(t *testing.T) {
 	path, line := newKeyFile(t)
-	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
+	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true\n[key.aws_kms]\nkey = \"alias/a\"", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,14 +23,14 @@ func TestOrderOfKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kinds []string
-	for _, key := range s.Keys.all() {
-		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotArgon2id} {
+	for _, key := range s.Keys.opening {
+		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotArgon2id} {
 			if key.Opens(kind) {
 				kinds = append(kinds, kind)
 			}
 		}
 	}
-	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotArgon2id}
+	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotArgon2id}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("the order is %v", kinds)
 	}
@@ -108,5 +108,42 @@ func TestAgentSocket(t *testing.T) {
 		if got := newEnvironment(test.environ).agentSocket(); got != test.want {
 			t.Errorf("%v: %q", test.environ, got)
 		}
+	}
+}
+
+// A service has a section of its own in [key], and in those of other stores.
+func TestServices(t *testing.T) {
+	text := "[key.aws_kms]\nkey = 'alias/a'\nalso = ['alias/b']\nregion = 'eu-central-1'\n[stores.work.key.aws_kms]\nkey = 'alias/c'\nendpoint_url = 'http://127.0.0.1:1'"
+	c, err := load(t, text, "NEBULA_KEY_AWS_KMS_KEY=alias/d", "NEBULA_KEY_AWS_KMS_ALSO=alias/e,alias/f", "AWS_REGION=us-east-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, work := c.stores[DefaultStore].key.AWSKMS, c.stores["work"].key.AWSKMS
+	if mine.Key != "alias/d" || !slices.Equal(mine.Also, []string{"alias/e", "alias/f"}) || mine.Region != "eu-central-1" {
+		t.Errorf("the default store has %+v", mine)
+	}
+	if work.Key != "alias/c" || work.Also != nil || work.Region != "us-east-1" || work.EndpointURL != "http://127.0.0.1:1" {
+		t.Errorf("the other store has %+v", work)
+	}
+	var shown []string
+	for _, s := range c.Settings() {
+		if strings.Contains(s.Key, "aws_kms") {
+			shown = append(shown, s.Key)
+		}
+	}
+	if len(shown) != 8 {
+		t.Errorf("shown are %v", shown)
+	}
+	if c, err = load(t, ""); err != nil || slices.ContainsFunc(c.Settings(), func(s Setting) bool { return strings.Contains(s.Key, "aws_kms") }) {
+		t.Errorf("settings of a service that is not used are shown: %v", err)
+	}
+	_, err = load(t, "[key.aws_kms]\nalso = ['alias/b', 'x']\nregion = 'Mars'\nendpoint_url = 'http://example.com'\nurl = 1")
+	for _, problem := range []string{"[key.aws_kms]: key is not set", "region \"Mars\"", "endpoint_url must begin with https://", "key.aws_kms.url: unknown key"} {
+		if err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%v does not say %q", err, problem)
+		}
+	}
+	if _, err = load(t, "", "NEBULA_KEY_AWS_KMS_KEY=x"); err == nil || !strings.Contains(err.Error(), `key "x" is neither`) {
+		t.Errorf("a key that is none: %v", err)
 	}
 }

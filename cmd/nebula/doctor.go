@@ -193,7 +193,7 @@ func (a *app) examineStore(ctx context.Context, x *examination, c *config.Config
 	if guard, has := s.CheckGuard(); has {
 		found = append(found, guard)
 	}
-	x.take(found)
+	x.take(append(found, s.Keys.CheckServices(ctx)...))
 	info, err := s.Store.Keys(ctx)
 	if err == nil {
 		a.examineSlots(ctx, x, s, info)

@@ -22,12 +22,13 @@ Without a flag, it is the key file that the configuration or NEBULA_KEY_FILE
 names, or the key in NEBULA_KEY; else the passphrase of NEBULA_PASSPHRASE_FILE,
 NEBULA_PASSPHRASE_COMMAND or NEBULA_PASSPHRASE, else a key file beside the
 configuration. A key file that is there is used, a missing one is made. An age
-identity or the keychain counts where the configuration names it, and is the
-only key that it names.`,
+identity, the keychain or the key of a service counts where the configuration
+names it, and is the only key that it names.`,
 		Example: `  nebula init
   nebula init --key-file ~/keys/nebula
   nebula init --passphrase
-  nebula init --recipient age1… --label ada`,
+  nebula init --recipient age1… --label ada
+  nebula init --aws-kms alias/nebula`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}

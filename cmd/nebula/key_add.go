@@ -31,7 +31,8 @@ a hidden prompt, which asks twice and makes one for you when you enter nothing.`
   nebula key add --key-file /mnt/usb/nebula.key
   nebula key add --passphrase --kdf pbkdf2-sha256
   nebula key add --recipient "$(cat ada.pub)" --label ada
-  nebula key add --keychain`,
+  nebula key add --keychain
+  nebula key add --aws-kms alias/nebula --label pods`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -39,7 +40,7 @@ a hidden prompt, which asks twice and makes one for you when you enter nothing.`
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		k, err := choice()
 		if err == nil && k.isEmpty() {
-			err = usage("which key?", "nebula key add with --key-file FILE, --passphrase, --recipient R, --recipients-file FILE or --keychain")
+			err = usage("which key?", "nebula key add with --key-file FILE, --passphrase, --recipient R, --recipients-file FILE"+serviceFlags()+" or --keychain")
 		}
 		if err != nil {
 			return err

@@ -19,15 +19,26 @@ type keyChoice struct {
 	recipientLists []string // files
 	keychain       bool
 	plugins        []string
+	services       []serviceKeys
 
 	label     string
 	allowWeak bool
 	kdf       string
 }
 
+// serviceKeys are the keys of one service that were named.
+type serviceKeys struct {
+	flag  config.ServiceFlag
+	names []string
+}
+
 // isEmpty reports whether no key was named.
 func (k keyChoice) isEmpty() bool {
-	return len(k.files)+len(k.recipients)+len(k.recipientLists) == 0 && !k.passphrase && !k.keychain
+	named := len(k.files) + len(k.recipients) + len(k.recipientLists)
+	for _, s := range k.services {
+		named += len(s.names)
+	}
+	return named == 0 && !k.passphrase && !k.keychain
 }
 
 // keyFlags adds the flags of a keyChoice and returns what checks them.
@@ -39,6 +50,11 @@ func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
 	flags.StringArrayVar(&k.recipients, "recipient", nil, "open it with the age identity of recipient `R`: age1…, or the line of an SSH public key")
 	flags.StringArrayVar(&k.recipientLists, "recipients-file", nil, "--recipient for each line of `file`")
 	flags.BoolVar(&k.keychain, "keychain", false, "open it with a secret in the keychain of this machine")
+	k.services = make([]serviceKeys, len(config.ServiceFlags()))
+	for i, flag := range config.ServiceFlags() {
+		k.services[i].flag = flag
+		flags.StringArrayVar(&k.services[i].names, flag.Name, nil, flag.Usage)
+	}
 	flags.StringArrayVar(&k.plugins, "plugin", nil, "`name` of an age plugin that may be started for --recipient")
 	flags.StringVar(&k.label, "label", "", "`text` that says whose key it is; sealed, and shown by key list")
 	flags.BoolVar(&k.allowWeak, "allow-weak", false, "take a passphrase of fewer than 12 characters")
@@ -60,6 +76,13 @@ func (k *keyChoice) check() error {
 	for _, file := range k.recipientLists {
 		if config.LooksLikeKey(file) {
 			return keyForPath("--recipients-file")
+		}
+	}
+	for _, s := range k.services {
+		for _, name := range s.names {
+			if err := s.flag.Check(name); err != nil {
+				return err
+			}
 		}
 	}
 	switch {
@@ -101,6 +124,14 @@ func (k *keyChoice) readRecipients() error {
 	return nil
 }
 
+// serviceFlags lists the flags of services, each after a comma.
+func serviceFlags() (list string) {
+	for _, flag := range config.ServiceFlags() {
+		list += ", --" + flag.Name + " KEY"
+	}
+	return list
+}
+
 // keyForPath refuses a key in the place of a file's path, and repeats none of
 // it.
 func keyForPath(flag string) error {
@@ -132,6 +163,11 @@ func (a *app) newKeys(s *config.Opened, choice keyChoice) (keys []newKey) {
 		keys = append(keys, func(context.Context) (config.FirstKey, error) {
 			return config.FirstKey{Key: s.Keys.ForRecipient(to, choice.plugins), Source: "the age identity of " + shortened(to, maxFor)}, nil
 		})
+	}
+	for _, service := range choice.services {
+		for _, name := range service.names {
+			keys = append(keys, func(context.Context) (config.FirstKey, error) { return s.Keys.ForService(service.flag, name) })
+		}
 	}
 	return keys
 }

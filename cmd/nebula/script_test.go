@@ -83,6 +83,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			"capture": scriptCapture,
 			"mode":    scriptMode,
 			"hex":     scriptHex,
+			"kms":     scriptKMSCommand,
 		},
 	})
 }

@@ -67,8 +67,12 @@ func (s slotJSON) noted(note nebula.SlotNote, found bool) slotJSON {
 	return s
 }
 
-// maxFor is how much of a recipient or of a key's name is shown in a table.
-const maxFor = 48
+// How much of a recipient and of a service's key is shown in a table: keys differ at
+// the end of their names.
+const (
+	maxFor    = 48
+	maxKeyFor = 128
+)
 
 func shortened(text string, limit int) string {
 	if runes := []rune(text); len(runes) > limit {
@@ -84,8 +88,10 @@ func (s slotJSON) detail() string {
 		return fmt.Sprintf("%d MiB, %d passes, %d lanes", s.Memory>>10, s.Passes, s.Lanes)
 	case nebula.SlotPBKDF2:
 		return fmt.Sprintf("%d rounds", s.Passes)
+	case nebula.SlotRecipient:
+		return shortened(s.For, maxFor)
 	}
-	return shortened(s.For, maxFor)
+	return shortened(s.For, maxKeyFor)
 }
 
 // state tells what is known of the slot here.

@@ -5,19 +5,16 @@ package keychain
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"sync"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/slotdata"
+	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
-const (
-	service    = "nebula"
-	secretSize = 32 // bytes
-)
+const service = "nebula"
 
 // store is a keychain. Accounts are ids of slots. Its errors are nebula's, or
 // errAbsent.
@@ -80,7 +77,7 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 		return nil, err
 	}
 	secret, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || len(secret) != secretSize {
+	if err != nil || len(secret) != slots.SecretSize {
 		clear(secret)
 		return nil, &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what the keychain holds for the slot " + slot.ID + " is not its secret",
 			Hint: "open the store with another key, remove the slot and add it anew: nebula key remove, nebula key add --keychain"}
@@ -93,8 +90,7 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 // there if the slot is not written afterwards; it opens nothing then.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	slot := nebula.Slot{ID: id, Kind: nebula.SlotKeychain, Salt: salt, Data: slotdata.Keychain(id)}
-	secret := make([]byte, secretSize)
-	_, _ = rand.Read(secret) // never fails
+	secret := slots.NewSecret()
 	if err := k.store.set(ctx, id, base64.StdEncoding.EncodeToString(secret)); err != nil {
 		return nebula.Slot{}, nil, err
 	}

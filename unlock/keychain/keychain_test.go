@@ -7,6 +7,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider/memory"
+	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
 // memoryStore is a keychain in memory, which can be made to fail.
@@ -30,7 +31,7 @@ func (m *memoryStore) get(_ context.Context, account string) (string, error) {
 
 func (m *memoryStore) set(_ context.Context, account, secret string) error {
 	if m.loses {
-		secret = base64.StdEncoding.EncodeToString(make([]byte, secretSize))
+		secret = base64.StdEncoding.EncodeToString(make([]byte, slots.SecretSize))
 	}
 	m.items[account] = secret
 	return m.fails

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/slotdata"
+	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
 // opening is one try to open a slot.
@@ -85,10 +86,10 @@ func (o *opening) decrypt(id age.Identity) (secret []byte, failure, err error) {
 	case err != nil:
 		return nil, nil, damaged(o.slotID, errors.New("its age file cannot be read"))
 	}
-	secret, err = io.ReadAll(io.LimitReader(r, secretSize+1))
-	if err != nil || len(secret) != secretSize {
+	secret, err = io.ReadAll(io.LimitReader(r, slots.SecretSize+1))
+	if err != nil || len(secret) != slots.SecretSize {
 		clear(secret)
-		return nil, nil, damaged(o.slotID, fmt.Errorf("its age file does not hold %d bytes", secretSize))
+		return nil, nil, damaged(o.slotID, fmt.Errorf("its age file does not hold %d bytes", slots.SecretSize))
 	}
 	return secret, nil, nil
 }

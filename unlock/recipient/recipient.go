@@ -5,16 +5,13 @@ package recipient
 import (
 	"context"
 	"crypto/fips140"
-	"crypto/rand"
-	"crypto/sha256"
 	"slices"
 	"sync"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/slotdata"
+	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
-
-const secretSize = 32 // bytes
 
 // Options configure a key. Renewing slots in a rotation needs none of them: give
 // every store such a key, so that anyone can rotate.
@@ -49,23 +46,15 @@ type Options struct {
 
 // New returns the key. Files are read when it is first needed.
 func New(options Options) nebula.Renewer {
-	return &key{options: options, secrets: make(map[slotState][]byte)}
+	return &key{options: options}
 }
-
-// slotState is a slot as it was when it was opened.
-type slotState struct {
-	id   string
-	data [sha256.Size]byte
-}
-
-func stateOf(slot nebula.Slot) slotState { return slotState{slot.ID, sha256.Sum256(slot.Data)} }
 
 type key struct {
 	options Options
+	secrets slots.Secrets
 
-	mu      sync.Mutex
-	held    *identities // nil until the files are read
-	secrets map[slotState][]byte
+	mu   sync.Mutex
+	held *identities // nil until the files are read
 }
 
 var (
@@ -93,7 +82,7 @@ func (k *key) Asks(slot nebula.Slot) bool {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, opened := k.secrets[stateOf(slot)]; opened || k.load() != nil {
+	if k.secrets.Get(slot) != nil || k.load() != nil {
 		return false
 	}
 	return k.held.ask(data.Recipient)
@@ -113,7 +102,7 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if secret, ok := k.secrets[stateOf(slot)]; ok {
+	if secret := k.secrets.Get(slot); secret != nil {
 		return secret, nil
 	}
 	if err := k.load(); err != nil {
@@ -122,7 +111,7 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	o := &opening{ctx: ctx, options: &k.options, slotID: slot.ID, data: data}
 	secret, err := o.open(k.held)
 	if err == nil {
-		k.secrets[stateOf(slot)] = secret
+		k.secrets.Keep(slot, secret)
 	}
 	return secret, err
 }
@@ -147,8 +136,7 @@ func (k *key) newSlot(ctx context.Context, recipient, id string, salt [16]byte) 
 	if err := refuseFIPS(); err != nil {
 		return nebula.Slot{}, nil, err
 	}
-	secret := make([]byte, secretSize)
-	_, _ = rand.Read(secret) // never fails
+	secret := slots.NewSecret()
 	file, err := seal(ctx, &k.options, recipient, secret)
 	if err != nil {
 		return nebula.Slot{}, nil, err
@@ -158,9 +146,7 @@ func (k *key) newSlot(ctx context.Context, recipient, id string, salt [16]byte) 
 		return nebula.Slot{}, nil, &nebula.Error{Kind: nebula.ErrNotSupported, Message: "the slot for " + quote(recipient) + " cannot be kept: " + err.Error(), Err: err}
 	}
 	slot := nebula.Slot{ID: id, Kind: nebula.SlotRecipient, Salt: salt, Data: data}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.secrets[stateOf(slot)] = secret
+	k.secrets.Keep(slot, secret)
 	return slot, secret, nil
 }
 
@@ -177,7 +163,4 @@ func refuseFIPS() error {
 		Hint: "use a slot that works here: a key file, a key of a cloud, or a passphrase with pbkdf2-sha256"}
 }
 
-func damaged(slotID string, cause error) error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the slot " + slotID + " is damaged: " + cause.Error(), Err: cause,
-		Hint: "open the store with another key, remove the slot and add it anew: nebula key remove, nebula key add --recipient"}
-}
+func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--recipient", cause) }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -22,7 +21,7 @@ type Request struct {
 }
 
 func newRequest(r *http.Request, body []byte) *Request {
-	name, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
+	name := operationOf(r, "secretsmanager.")
 	var in struct {
 		Name         string
 		SecretId     string

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// keyService is a service that keeps a key.
+type keyService struct {
+	section  string                                  // of [key] with its settings
+	usage    string                                  // of the flag, for people
+	named    func(*keyKeys) string                   // the key that new slots are for; "" if none is configured
+	validate func(*keyKeys) error                    // the section
+	check    func(name string) error                 // what the flag names
+	forKey   func(*Keys, string) (nebula.Key, error) // that is named, with the other settings of the section
+}
+
+// ServiceFlag is the flag of init and key add for the keys of a service.
+type ServiceFlag struct {
+	Name  string // aws-kms
+	Usage string // with the argument in backquotes
+
+	source keySource
+}
+
+// ServiceFlags returns the flags of all services that can keep a key.
+func ServiceFlags() (flags []ServiceFlag) {
+	for _, s := range services() {
+		name, _, _ := strings.Cut(strings.TrimPrefix(s.flag, "--"), " ")
+		flags = append(flags, ServiceFlag{Name: name, Usage: s.service.usage, source: s})
+	}
+	return flags
+}
+
+// Check fails if what was given with the flag cannot be the name of a key.
+func (f ServiceFlag) Check(name string) error { return f.source.service.check(name) }
+
+// services are the sources that are services.
+func services() []keySource {
+	return slices.DeleteFunc(keySources(), func(s keySource) bool { return s.service == nil })
+}
+
+// ForService returns a key for a new slot, by what was given with the flag.
+func (k *Keys) ForService(f ServiceFlag, name string) (FirstKey, error) {
+	return k.ofService(f.source, name)
+}
+
+func (k *Keys) ofService(s keySource, name string) (FirstKey, error) {
+	key, err := s.service.forKey(k, name)
+	return FirstKey{Key: key, Source: s.name + " " + name}, err
+}
+
+// CheckServices examines the services whose keys are configured.
+func (k *Keys) CheckServices(ctx context.Context) (findings []nebula.Finding) {
+	for _, key := range k.opening {
+		if checker, ok := key.(nebula.Checker); ok {
+			findings = append(findings, checker.Check(ctx)...)
+		}
+	}
+	return findings
+}
+
+// checkServices checks the sections of the services whose keys open a store.
+func (l *loader) checkServices(s *store, section string) {
+	for _, source := range services() {
+		if err := source.service.validate(&s.key); err != nil {
+			l.problems.addError(l.whereSection(section+"."+source.service.section), err)
+		}
+	}
+}
