@@ -42,10 +42,6 @@ func Transient(err error) bool {
 	return kind == nebula.ErrUnavailable || kind == nebula.ErrTimeout
 }
 
-// Repeat returns an interceptor that repeats calls as the shell of a provider does,
-// for what is called beside one.
-func Repeat(policy RetryPolicy, clock Clock) Interceptor { return retry(policy, clock, nil) }
-
 // retry repeats calls whose failure is [Transient], as the policy says. Nothing
 // else in this module repeats a call; the SDKs make one attempt.
 //

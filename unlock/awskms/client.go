@@ -21,7 +21,6 @@ const callTimeout = 5 * time.Second
 type client struct {
 	config Config
 	clock  provider.Clock
-	repeat provider.Interceptor
 
 	mu    sync.Mutex
 	login *awsapi.Login // nil until it is needed
@@ -32,7 +31,7 @@ func newClient(c Config) *client {
 	if clock == nil {
 		clock = provider.SystemClock{}
 	}
-	return &client{config: c, clock: clock, repeat: provider.Repeat(provider.DefaultRetryPolicy(), clock)}
+	return &client{config: c, clock: clock}
 }
 
 func kms() awsapi.Service {
@@ -128,7 +127,7 @@ func (c *client) call(ctx context.Context, r request, in, out any) (header http.
 		return nil, err
 	}
 	service := kms().At(c.host(address, region))
-	err = c.repeat(ctx, provider.Call{Op: "unlock"}, func(ctx context.Context) error {
+	err = provider.Repeat(ctx, provider.DefaultRetryPolicy(), c.clock, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		header, err = login.Call(ctx, awsapi.Endpoint{Service: service, Region: region, URL: address}, r.operation, in, out)
