@@ -20,7 +20,7 @@ func (d *driver) Identity(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case out.ARN == nil:
-		return "", errForeignAnswer()
+		return "", secretsManager().Foreign()
 	}
 	return *out.ARN, nil
 }
