@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
 	"github.com/nebula-credential/nebula/provider/local"
@@ -53,5 +55,36 @@ func benchmarkBatch(b *testing.B, size int, fresh bool) {
 			for _, o := range outcomes {
 				check(b, o.Err)
 			}
+		})
+}
+
+func BenchmarkBulk16(b *testing.B)  { benchmarkBulk(b, 16) }
+func BenchmarkBulk32(b *testing.B)  { benchmarkBulk(b, 32) }
+func BenchmarkBulk64(b *testing.B)  { benchmarkBulk(b, 64) }
+func BenchmarkBulk128(b *testing.B) { benchmarkBulk(b, 128) }
+
+func benchmarkBulk(b *testing.B, writers int) {
+	s := newStore(b)
+	s.fill(b, credentials, nebula.PutOptions{})
+	dir, record := bareDir(b, s)
+	value := secret()
+	const perRound = 1000
+	paired.Run(b, perRound,
+		func(i int) {
+			bareStore(b, dir, filepath.Join(dir.Name(), string(id(credentials+i))+".enc.json"), record)
+		},
+		func(i int) {
+			if i%perRound != 0 {
+				return
+			}
+			var group errgroup.Group
+			group.SetLimit(writers)
+			for j := range perRound {
+				group.Go(func() error {
+					_, err := s.Put(ctx, id(credentials+i+j), value, nebula.PutOptions{IfAbsent: true})
+					return err
+				})
+			}
+			check(b, group.Wait())
 		})
 }

@@ -21,19 +21,23 @@ func (d *Dir) StageAll(data [][]byte) ([]*Staged, []error) {
 	if flushAll() {
 		return staged, errs
 	}
+	flush := func(i int) {
+		if staged[i] == nil {
+			return
+		}
+		if errs[i] = staged[i].flush(); errs[i] != nil {
+			staged[i].Discard()
+			staged[i] = nil
+		}
+	}
+	if len(data) == 1 {
+		flush(0)
+		return staged, errs
+	}
 	var group errgroup.Group
 	group.SetLimit(maxFlushes)
-	for i, s := range staged {
-		if s == nil {
-			continue
-		}
-		group.Go(func() error {
-			if errs[i] = s.flush(); errs[i] != nil {
-				s.Discard()
-				staged[i] = nil
-			}
-			return nil
-		})
+	for i := range staged {
+		group.Go(func() error { flush(i); return nil })
 	}
 	_ = group.Wait() // the errors are in errs
 	return staged, errs

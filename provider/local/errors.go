@@ -156,11 +156,6 @@ func errTwin(twin string) *nebula.Error {
 		Hint:    "use another id, or a base_path on a file system where case matters"}
 }
 
-func (d *driver) errTakenAway(err error) error {
-	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
-		Message: "the directory " + d.address() + " was taken away while it was written to"}
-}
-
 func errNotFlushed(err error) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
 		Message: "the change was made but could not be flushed, and may not outlast a power cut: " + atomicfile.Reason(err),

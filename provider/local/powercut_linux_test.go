@@ -42,7 +42,7 @@ func TestPowerCuts(t *testing.T) {
 	var writers []*cutWriter
 	for i := range 4 {
 		w := &cutWriter{random: rand.New(rand.NewPCG(seed, uint64(i)+1)), stands: make(map[string]string)}
-		for j := range 8 {
+		for j := range 24 {
 			w.ids = append(w.ids, fmt.Sprintf("writer%d-%d", i, j))
 		}
 		writers = append(writers, w)
@@ -86,31 +86,57 @@ type cutWriter struct {
 	stands       map[string]string // version by id, of what was acknowledged
 	acknowledged int
 
-	// What was under way: the version that it would have given, "" if none.
-	id, pending string
+	// What was under way, by id: the version that it would have given, "" if none.
+	pending map[string]string
 }
 
 func (w *cutWriter) write(t *testing.T, p full) {
-	w.acknowledged, w.id = 0, ""
+	w.acknowledged = 0
 	for {
-		id := w.ids[w.random.IntN(len(w.ids))]
-		var version string
-		var err error
-		if w.stands[id] != "" && w.random.IntN(2) == 0 {
-			w.id, w.pending = id, ""
-			_, err = p.Delete(t.Context(), named(id), nebula.Precondition{})
-		} else {
+		w.pending = make(map[string]string)
+		var failed error
+		switch id := w.ids[w.random.IntN(len(w.ids))]; {
+		case w.random.IntN(3) == 0:
+			failed = w.batch(t, p)
+		case w.stands[id] != "" && w.random.IntN(2) == 0:
+			w.pending[id] = ""
+			_, failed = p.Delete(t.Context(), named(id), nebula.Precondition{})
+			w.note(id, failed)
+		default:
 			envelope := sealed(id, "value", nil)
-			w.id, w.pending = id, versionOf(envelope)
-			_, err = p.Store(t.Context(), named(id), envelope, nebula.StoreOptions{})
-			version = w.pending
+			w.pending[id] = versionOf(envelope)
+			_, failed = p.Store(t.Context(), named(id), envelope, nebula.StoreOptions{})
+			w.note(id, failed)
 		}
-		if err != nil {
+		if failed != nil {
 			return
 		}
-		w.stands[id], w.id = version, ""
-		w.acknowledged++
 	}
+}
+
+// batch stores as many as are flushed together.
+func (w *cutWriter) batch(t *testing.T, p full) (failed error) {
+	items := make([]nebula.BatchItem, together)
+	for i, j := range w.random.Perm(len(w.ids))[:together] {
+		items[i] = nebula.BatchItem{Name: named(w.ids[j]), Envelope: sealed(w.ids[j], "value", nil)}
+		w.pending[w.ids[j]] = versionOf(items[i].Envelope)
+	}
+	outcomes, failed := p.StoreBatch(t.Context(), items)
+	for i, o := range outcomes {
+		w.note(items[i].Name.String(), o.Err)
+		failed = errors.Join(failed, o.Err)
+	}
+	return failed
+}
+
+// note notes what was acknowledged.
+func (w *cutWriter) note(id string, err error) {
+	if err != nil {
+		return
+	}
+	w.stands[id] = w.pending[id]
+	delete(w.pending, id)
+	w.acknowledged++
 }
 
 func (w *cutWriter) check(t *testing.T, p full) {
@@ -125,7 +151,8 @@ func (w *cutWriter) check(t *testing.T, p full) {
 			t.Errorf("%s: %v", id, err)
 			continue
 		}
-		if found != w.stands[id] && (id != w.id || found != w.pending) {
+		pending, wasPending := w.pending[id]
+		if found != w.stands[id] && !(wasPending && found == pending) {
 			t.Errorf("%s has version %q, acknowledged was %q", id, found, w.stands[id])
 		}
 		w.stands[id] = found

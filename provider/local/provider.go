@@ -28,6 +28,7 @@ type driver struct {
 	bases  bases
 	lock   *atomicfile.Lock
 	cache  cache
+	gatherer
 
 	closing    chan struct{} // closed when Close begins: nobody waits any longer
 	background sync.WaitGroup

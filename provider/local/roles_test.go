@@ -55,6 +55,8 @@ func play(role string) error {
 		_, err = p.Store(ctx, nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 	case "stores":
 		err = storeForever(ctx, p)
+	case "mix":
+		err = mix(ctx, p)
 	case "turns":
 		err = takeTurns(ctx, p)
 	default:

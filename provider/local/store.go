@@ -9,33 +9,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// storeAttempts is how often a store is begun if the directory, or the temporary
-// file, is taken away under it.
-const storeAttempts = 3
-
 // Store writes the record to a temporary file and renames it. It returns when
 // both are on the disk.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	if err := d.allows(name, options.Precondition); err != nil {
 		return "", err
 	}
-	// A directory can be taken away at any time, and a temporary file too, by
-	// hand or on a network file system: then once more, in a directory that is
-	// there.
-	var err error
-	for range storeAttempts {
-		err = d.store(ctx, name, envelope, options.Precondition)
-		if !atomicfile.IsGone(err) {
-			break
-		}
-	}
-	if atomicfile.IsGone(err) {
-		err = d.errTakenAway(err)
-	}
-	if err != nil {
-		return "", err
-	}
-	return versionOf(envelope.Bytes()), nil
+	return d.gather(&pending{BatchItem: nebula.BatchItem{Name: name, Envelope: envelope, Options: options}, ctx: ctx})
 }
 
 // allows refuses what the configuration cannot do.
@@ -55,42 +35,6 @@ func (d *driver) allows(name nebula.Name, precondition nebula.Precondition) erro
 // makes sure that only one new file gets a name.
 func makesKeyring(name nebula.Name, precondition nebula.Precondition) bool {
 	return name.IsKeyring() && precondition == nebula.IfAbsent()
-}
-
-func (d *driver) store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, precondition nebula.Precondition) error {
-	b, err := d.bases.forWriting(d.config.CreateDir)
-	if err != nil {
-		return err
-	}
-	d.sweepOnce(b)
-	staged, err := b.StageAnyMode(envelope.Bytes())
-	if err != nil {
-		return err
-	}
-	// The old record is freed after the flush, and not while others wait.
-	defer b.Hold(d.naming.file(name)).Release()
-	if err := d.lock.Lock(ctx, d.closing, b.Dir); err != nil {
-		staged.Discard()
-		return err
-	}
-	if err := d.mayReplace(b, name, envelope, precondition); err != nil {
-		d.lock.Unlock()
-		staged.Discard()
-		return err
-	}
-	if d.config.EnableLocking || !makesKeyring(name, precondition) {
-		err = staged.Commit(d.naming.file(name))
-	} else {
-		err = commitNew(staged, d.naming.file(name))
-	}
-	d.lock.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := b.Flush(); err != nil {
-		return errNotFlushed(err)
-	}
-	return nil
 }
 
 func commitNew(staged *atomicfile.Staged, file string) error {

@@ -23,7 +23,7 @@ func (h *History) Provider(p nebula.Provider, name nebula.Name) *Provider {
 
 // Store is a Put. Its value is the digest of the record.
 func (p *Provider) Store(ctx context.Context, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
-	call := Call{Kind: Put, Value: digest(e), IfAbsent: o.Precondition.IsAbsent()}
+	call := Call{Kind: Put, Value: Digest(e), IfAbsent: o.Precondition.IsAbsent()}
 	if v, ok := o.Precondition.Version(); ok {
 		call.IfVersion = string(v)
 	}
@@ -41,7 +41,7 @@ func (p *Provider) Retrieve(ctx context.Context) (nebula.Record, error) {
 		end(OutcomeOf(Get, err), "", "")
 		return record, err
 	}
-	end(Done, digest(record.Envelope), string(record.Version))
+	end(Done, Digest(record.Envelope), string(record.Version))
 	return record, nil
 }
 
@@ -61,7 +61,8 @@ func (p *Provider) Delete(ctx context.Context, condition nebula.Precondition) (e
 	return existed, err
 }
 
-func digest(e *nebula.Envelope) string {
+// Digest is what stands for a record as the value of a [Call].
+func Digest(e *nebula.Envelope) string {
 	sum := sha256.Sum256(e.Bytes())
 	return hex.EncodeToString(sum[:8])
 }
