@@ -31,7 +31,7 @@ func (r Reference) Select(value []byte) ([]byte, error) {
 	if err != nil {
 		var e *nebula.Error
 		errors.As(err, &e) // all errors here are of this type
-		e.ID = r.ID
+		e.Op, e.ID = "retrieve", r.ID
 		return nil, e
 	}
 	return at, nil

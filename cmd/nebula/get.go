@@ -9,11 +9,13 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/reference"
 )
 
 type getOptions struct {
 	id      nebula.ID
 	version nebula.Version // "" is the current one
+	field   string         // of a JSON value; "" is the whole value
 }
 
 func getCommand(run func(context.Context, getOptions) error) *cobra.Command {
@@ -24,10 +26,14 @@ func getCommand(run func(context.Context, getOptions) error) *cobra.Command {
 		Short: "Write a value to standard output",
 		Long: `Write the exact bytes of a value to standard output. On a terminal a newline
 follows. With -o json, metadata comes along, and a value that is no UTF-8 text
-is given in base64.`,
+is given in base64.
+
+Of a value that is JSON, --field gives one member: its name, a dotted path
+(db.hosts.0), or a JSON Pointer (/db/hosts/0).`,
 		Example: `  nebula get github_token
   nebula get tls_key > key.pem
-  nebula get github_token -o json | jq -r .metadata.created_at`,
+  nebula get github_token -o json | jq -r .metadata.created_at
+  nebula get db --field password`,
 		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.id, err = parseID(args[0]); err != nil {
@@ -36,11 +42,15 @@ is given in base64.`,
 			if cmd.Flags().Changed("version") && version == "" {
 				return usage("--version is empty", "versions are shown by: nebula history "+args[0])
 			}
+			if cmd.Flags().Changed("field") && o.field == "" {
+				return usage("--field is empty", "")
+			}
 			o.version = nebula.Version(version)
 			return run(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", "", "an earlier version `V`, where the backend keeps them")
+	cmd.Flags().StringVar(&o.field, "field", "", "one member `F` of a JSON value")
 	return cmd
 }
 
@@ -55,6 +65,9 @@ type credentialJSON struct {
 func (a *app) get(ctx context.Context, o getOptions) error {
 	return a.withStore(ctx, func(s *config.Opened) error {
 		c, err := read(ctx, s, o)
+		if err == nil {
+			err = o.selectField(&c)
+		}
 		if err != nil {
 			return err
 		}
@@ -77,6 +90,18 @@ func read(ctx context.Context, s *config.Opened, o getOptions) (nebula.Credentia
 		return s.GetVersion(ctx, o.id, o.version)
 	}
 	return s.Get(ctx, o.id)
+}
+
+// selectField replaces the value by the field that is asked for.
+func (o getOptions) selectField(c *nebula.Credential) error {
+	if o.field == "" {
+		return nil
+	}
+	whole := c.Secret
+	defer whole.Wipe()
+	value, err := reference.Reference{ID: o.id, Field: o.field}.Select(whole.Reveal())
+	c.Secret = nebula.NewSecret(value)
+	return err
 }
 
 func credentialOf(c nebula.Credential) credentialJSON {

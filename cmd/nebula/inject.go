@@ -38,12 +38,13 @@ func injectCommand(run func(context.Context, injectOptions) error) *cobra.Comman
 
   {{ nebula://[STORE/]ID[?version=V][#FIELD] [| FILTER]… }}
 
-and begin and end on one line. Every other byte passes unchanged, also the {{ … }}
-of other languages. Of a value that ends in a newline, that one newline is cut.
+and begin and end on one line. Every other byte passes unchanged, also the
+{{ … }} of other languages. Of a value that ends in a newline, that one newline
+is cut.
 
 Filters: json and shell quote a value, quotes included; base64; url (percent
-encoding); indent N puts N spaces before each line but the first; exact keeps the
-newline at the end. A value that is no UTF-8 text needs base64.
+encoding); indent N puts N spaces before each line but the first; exact keeps
+the newline at the end. A value that is no UTF-8 text needs base64.
 
 A file is replaced as a whole, and only if it changes. If anything is wrong, all
 of it is reported, with line and column, and nothing is written.`,
@@ -89,7 +90,7 @@ func (a *app) inject(ctx context.Context, o injectOptions) error {
 	if o.out == "" && (a.global.output == outputJSON || o.modeSet) {
 		return usage("-o json and --mode are for a file", "give the file with --out F")
 	}
-	text, err := a.readTemplate(o.in)
+	text, err := a.readTemplate(ctx, o.in)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (a *app) inject(ctx context.Context, o injectOptions) error {
 }
 
 // readTemplate waits for the writer of a pipe without the clock of the command.
-func (a *app) readTemplate(path string) ([]byte, error) {
+func (a *app) readTemplate(ctx context.Context, path string) ([]byte, error) {
 	in, name := a.stdin, "standard input"
 	if path != "" {
 		f, err := os.Open(path)
@@ -127,8 +128,10 @@ func (a *app) readTemplate(path string) ([]byte, error) {
 		a.tell("reading the template from the terminal; end it with Ctrl-D, or name a file with --in")
 	}
 	defer a.pause()()
-	text, err := io.ReadAll(io.LimitReader(in, maxTemplate+1))
+	text, err := within(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, maxTemplate+1)) })
 	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	case err != nil:
 		return nil, usage(name+" cannot be read: "+atomicfile.Reason(err), "")
 	case len(text) > maxTemplate:

@@ -31,6 +31,8 @@ type putOptions struct {
 	file       string // "" is standard input
 	allowEmpty bool
 	trim       bool
+	generate   int // characters; 0: the value is read
+	alphabet   string
 	put        nebula.PutOptions
 }
 
@@ -44,11 +46,13 @@ func putCommand(run func(context.Context, putOptions) error) *cobra.Command {
 		Long: `Store the exact bytes of standard input, of a file, or of what is typed, twice,
 at a hidden prompt. Many programs end what they print with a newline: --trim
 cuts it. Of a credential that is there, creation time, tags and rotation are
-kept; --tag adds to the tags.`,
+kept; --tag adds to the tags. With --generate the value is random, reads no
+input and is shown nowhere.`,
 		Example: `  nebula put github_token                        asks for the value
   printf %s "$TOKEN" | nebula put github_token
   pass show github | nebula put github_token --trim
-  nebula put tls_key --file key.pem --tag env=prod --rotation-days 90`,
+  nebula put tls_key --file key.pem --tag env=prod --rotation-days 90
+  nebula put db_password --generate 32`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(fmt.Sprintf("put takes one id, and got %d arguments; a value is never given as an argument", len(args)), valueHint)
@@ -75,6 +79,9 @@ kept; --tag adds to the tags.`,
 			if config.LooksLikeKey(o.file) {
 				return keyForPath("--file")
 			}
+			if err := o.checkGenerate(cmd); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("rotation-days") {
 				if o.put.RotationPolicy, err = parseDays(days); err != nil {
 					return err
@@ -90,6 +97,8 @@ kept; --tag adds to the tags.`,
 	flags.BoolVar(&o.put.IfAbsent, "if-absent", false, "fail (7) where there is one already")
 	flags.StringVar(&version, "if-version", "", "fail (7) unless the current version is `V`")
 	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
+	flags.IntVar(&o.generate, "generate", 0, "store a random value of `N` characters, 1 to 4096")
+	flags.StringVar(&o.alphabet, "alphabet", "alnum", "of what --generate takes them: alnum, hex, symbols (alnum and punctuation), or at least 2 ASCII characters, such as 0123456789")
 	flags.BoolVar(&o.trim, "trim", false, "cut one newline at the end")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
 	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
@@ -124,7 +133,7 @@ func (a *app) put(ctx context.Context, o putOptions) error {
 		}
 		if o.trim {
 			value = config.TrimLine(value)
-		} else if a.isPiped(o) && endsLine(value) {
+		} else if o.generate == 0 && a.isPiped(o) && endsLine(value) {
 			a.hintTrim()
 		}
 		secret := nebula.NewSecret(value)
@@ -189,6 +198,8 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 			Message: fmt.Sprintf("the value has more than %d bytes, which is the limit", limit)}
 	}
 	switch {
+	case o.generate > 0:
+		return generate(o.generate, alphabetOf(o.alphabet)), nil
 	case o.file != "" && o.file != "-":
 		value, err := within(ctx, func() ([]byte, error) { return readFile(o.file, limit) })
 		return value, tooLarge(err)

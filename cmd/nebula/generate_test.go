@@ -1,0 +1,35 @@
+package main
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+// Each character is as likely as any other: a chi-squared statistic beyond what
+// chance gives once in 10^9 runs fails.
+func TestGenerateHasNoBias(t *testing.T) {
+	for _, alphabet := range []string{alphabetOf("alnum"), alphabetOf("hex"), alphabetOf("symbols"), "ab", digits, "abc"} {
+		const n = 100_000
+		value := string(generate(n, alphabet))
+		if len(value) != n {
+			t.Fatalf("%d characters", len(value))
+		}
+		expected, statistic := float64(n)/float64(len(alphabet)), 0.0
+		for _, c := range alphabet {
+			off := float64(strings.Count(value, string(c))) - expected
+			statistic += off * off / expected
+		}
+		freedom := float64(len(alphabet) - 1)
+		// Wilson and Hilferty's approximation, at 6 standard deviations.
+		if limit := freedom * math.Pow(1-2/(9*freedom)+6*math.Sqrt(2/(9*freedom)), 3); statistic > limit {
+			t.Errorf("of %q: %.1f, above %.1f", alphabet, statistic, limit)
+		}
+		if strings.Trim(value, alphabet) != "" {
+			t.Errorf("there are others than %q", alphabet)
+		}
+	}
+	if string(generate(40, "ab")) == string(generate(40, "ab")) {
+		t.Error("twice the same")
+	}
+}
