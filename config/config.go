@@ -6,6 +6,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/unlock/awskms"
+	"github.com/nebula-credential/nebula/unlock/azurekey"
 )
 
 // DefaultStore is the name of the store that [storage] describes.
@@ -69,7 +70,8 @@ type keyKeys struct {
 	Strict         bool     `toml:"strict"` // refuses a store that has the key of that id as a retired one only
 	Agent          bool     `toml:"agent"`  // whether one is asked for the data key
 
-	AWSKMS awskms.Config `toml:"aws_kms"`
+	AWSKMS   awskms.Config   `toml:"aws_kms"`
+	AzureKey azurekey.Config `toml:"azure_key"`
 }
 
 // passphraseKeys are keys of [stores.NAME.key] only. The default store has

@@ -14,6 +14,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/reference"
 	"github.com/nebula-credential/nebula/unlock/awskms"
+	"github.com/nebula-credential/nebula/unlock/azurekey"
 )
 
 // loader builds a configuration layer by layer and collects the problems.
@@ -28,6 +29,7 @@ func newLoader(c *Config) *loader {
 	l := &loader{config: c, fields: &fields{byKey: make(map[string]*field), sections: make(map[string]bool)}}
 	s := l.addStore(DefaultStore, "storage")
 	l.fields.add("key", &s.key)
+	l.noteObeyed("key")
 	l.fields.add("completion", &l.complete)
 	l.fields.sections["stores"] = true
 	c.variables = l.fields.variables()
@@ -40,18 +42,24 @@ func (l *loader) addStore(name, section string) *store {
 	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
 	s.key.Agent = true
 	s.key.AWSKMS = awskms.DefaultConfigIn(l.config.env.get)
+	s.key.AzureKey = azurekey.DefaultConfigIn(l.config.env.get)
 	l.fields.add(section, &s.shared)
 	for _, d := range l.config.providers {
 		s.sections[d.name] = d.defaults(l.config.env.get)
 		l.fields.add(section+"."+d.name, s.sections[d.name])
-		for key, name := range d.obeys {
-			if l.config.env.get(name) != "" {
-				l.fields.byKey[section+"."+d.name+"."+key].origin = name
-			}
-		}
+		l.obeyed(section+"."+d.name, d.obeys)
 	}
 	l.config.stores[name] = s
 	return s
+}
+
+// obeyed names the variables of a backend's own tools that settings came from.
+func (l *loader) obeyed(section string, variables map[string]string) {
+	for key, name := range variables {
+		if l.config.env.get(name) != "" {
+			l.fields.byKey[section+"."+key].origin = name
+		}
+	}
 }
 
 // readText parses the text of the file and sets the fields.
@@ -89,6 +97,7 @@ func (l *loader) addNamed(raw map[string]any) {
 		default:
 			s := l.addStore(name, section)
 			l.fields.add(section+".key", &s.key)
+			l.noteObeyed(section + ".key")
 			l.fields.add(section+".key", &s.source)
 			continue
 		}

@@ -16,6 +16,7 @@ type keyService struct {
 	validate func(*keyKeys) error                    // the section
 	check    func(name string) error                 // what the flag names
 	forKey   func(*Keys, string) (nebula.Key, error) // that is named, with the other settings of the section
+	obeys    map[string]string                       // the variables of the service's own tools that the defaults obey, by key
 }
 
 // ServiceFlag is the flag of init and key add for the keys of a service.
@@ -69,5 +70,12 @@ func (l *loader) checkServices(s *store, section string) {
 		if err := source.service.validate(&s.key); err != nil {
 			l.problems.addError(l.whereSection(section+"."+source.service.section), err)
 		}
+	}
+}
+
+// noteObeyed names the variables that the settings of services came from.
+func (l *loader) noteObeyed(section string) {
+	for _, s := range services() {
+		l.obeyed(section+"."+s.service.section, s.service.obeys)
 	}
 }

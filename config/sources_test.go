@@ -14,7 +14,7 @@ import (
 // What needs no asking is tried first, and a person last.
 func TestOrderOfKeys(t *testing.T) {
 	path, line := newKeyFile(t)
-	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true\n[key.aws_kms]\nkey = \"alias/a\"", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
+	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true\n[key.aws_kms]\nkey = \"alias/a\"\n[key.azure_key]\nurl = \"https://a.vault.azure.net/keys/k\"", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,13 +24,13 @@ func TestOrderOfKeys(t *testing.T) {
 	}
 	var kinds []string
 	for _, key := range s.Keys.opening {
-		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotArgon2id} {
+		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotAzureKey, nebula.SlotArgon2id} {
 			if key.Opens(kind) {
 				kinds = append(kinds, kind)
 			}
 		}
 	}
-	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotArgon2id}
+	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotAzureKey, nebula.SlotArgon2id}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("the order is %v", kinds)
 	}

@@ -41,12 +41,6 @@ func DefaultCredential(getenv func(variable string) string) Credential {
 	return c
 }
 
-// CredentialVariables are the variables that DefaultCredential reads, by the
-// keys of the settings that they are for.
-func CredentialVariables() map[string]string {
-	return map[string]string{"tenant_id": "AZURE_TENANT_ID", "client_id": "AZURE_CLIENT_ID", "federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"}
-}
-
 // Unread returns the variables of Azure's other tools that are set and not read.
 func Unread(getenv func(variable string) string) (set []string) {
 	for _, variable := range []string{"AZURE_TOKEN_CREDENTIALS", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_AUTHORITY_HOST"} {

@@ -1,0 +1,55 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// The section of the key has the identity of the environment, as the provider's.
+func TestAzureKey(t *testing.T) {
+	const tenant, client = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
+	text := "[key.azure_key]\nurl = 'https://a.vault.azure.net/keys/k'\nalso = ['https://b.vault.azure.net/keys/k']\n" +
+		"[stores.work.key.azure_key]\nurl = 'https://c.vault.azure.net/keys/k'\n[stores.work.key.azure_key.credential]\ntype = 'developer_tools'"
+	c, err := load(t, text, "AZURE_TENANT_ID="+tenant, "AZURE_CLIENT_ID="+client, "AZURE_CLIENT_SECRET=canary",
+		"NEBULA_KEY_AZURE_KEY_URL=https://d.vault.azure.net/keys/k", "NEBULA_KEY_AZURE_KEY_CREDENTIAL_TYPE=service_principal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, work := c.stores[DefaultStore].key.AzureKey, c.stores["work"].key.AzureKey
+	if mine.URL != "https://d.vault.azure.net/keys/k" || !slices.Equal(mine.Also, []string{"https://b.vault.azure.net/keys/k"}) ||
+		mine.Credential.Type != "service_principal" || string(mine.Credential.ClientSecret.Reveal()) != "canary" {
+		t.Errorf("the default store has %+v", mine)
+	}
+	if work.URL != "https://c.vault.azure.net/keys/k" || work.Credential.Type != "developer_tools" || work.Credential.TenantID != tenant {
+		t.Errorf("the other store has %+v", work)
+	}
+	for key, want := range map[string]string{"key.azure_key.url": "NEBULA_KEY_AZURE_KEY_URL", "key.azure_key.also": c.Path,
+		"key.azure_key.credential.client_id": "AZURE_CLIENT_ID", "stores.work.key.azure_key.credential.tenant_id": "AZURE_TENANT_ID"} {
+		if s := setting(t, c, key); s.Source != want {
+			t.Errorf("%s is from %s, want %s", key, s.Source, want)
+		}
+	}
+	for _, s := range c.Settings() {
+		if s.Value == "canary" {
+			t.Errorf("%s shows the secret", s.Key)
+		}
+	}
+}
+
+// What is wrong is said with its section; without a key of Azure's, what another
+// program's variables hold is not looked at.
+func TestAzureKeyProblems(t *testing.T) {
+	if _, err := load(t, "", "AZURE_CLIENT_ID=of another program"); err != nil {
+		t.Error(err)
+	}
+	_, err := load(t, "[key.azure_key]\nurl = 'https://a.vault.azure.net/secrets/k'\n[key.azure_key.credential]\ntype = 'workload_identity'\nclient_id = 'me'\nfederated_token_file = 'token'")
+	for _, want := range []string{"[key.azure_key]", "url must have the form", `credential.client_id "me" is not a GUID`, "credential.tenant_id is not set", "must be an absolute path"} {
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+}
