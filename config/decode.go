@@ -137,7 +137,10 @@ func parseText(v reflect.Value, text string) any {
 			return n
 		}
 	case v.Kind() == reflect.Slice:
-		var list []any
+		list := []any{}
+		if text == "" {
+			return list
+		}
 		for item := range strings.SplitSeq(text, ",") {
 			list = append(list, strings.TrimSpace(item))
 		}

@@ -75,15 +75,16 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":    scriptCode,
-			"replace": scriptReplace,
-			"flip":    scriptFlip,
-			"lines":   scriptLines,
-			"large":   scriptLarge,
-			"capture": scriptCapture,
-			"mode":    scriptMode,
-			"hex":     scriptHex,
-			"kms":     scriptKMSCommand,
+			"code":     scriptCode,
+			"replace":  scriptReplace,
+			"flip":     scriptFlip,
+			"lines":    scriptLines,
+			"large":    scriptLarge,
+			"capture":  scriptCapture,
+			"mode":     scriptMode,
+			"hex":      scriptHex,
+			"kms":      scriptKMSCommand,
+			"azurekey": scriptAzureKey,
 		},
 	})
 }
