@@ -12,6 +12,8 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/slotdata"
+	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/unlock/azurekey"
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
 
@@ -48,9 +50,28 @@ func newRecipientKey(t *testing.T) nebula.Key {
 	return recipient.New(recipient.Options{Recipient: id.Recipient().String(), Identities: []string{path}})
 }
 
+// newAzureKey returns a key of Azure Key Vault.
+func newAzureKey(t *testing.T) nebula.Key {
+	t.Helper()
+	server, err := azureserver.New(azureserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := server.Transport()
+	t.Cleanup(func() { transport.CloseIdleConnections(); server.Close() })
+	vault := server.Vault("team")
+	vault.AddKey("team", azureserver.KeySeed{})
+	key, err := azurekey.New(azurekey.Config{URL: vault.URL() + "/keys/team", Transport: transport, Credential: azurekey.Credential{
+		Type: "service_principal", TenantID: azureserver.TenantID, ClientID: azureserver.ClientID, ClientSecret: nebula.NewSecret([]byte(server.ClientSecret()))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // No slot is of use in another place, whatever keeps its secret.
 func TestSlotsMoved(t *testing.T) {
-	keys := map[string]nebula.Key{nebula.SlotVaultTransit: newServiceKey(), nebula.SlotKeychain: keychainKey{}}
+	keys := map[string]nebula.Key{nebula.SlotVaultTransit: newServiceKey(), nebula.SlotKeychain: keychainKey{}, nebula.SlotAzureKey: newAzureKey(t)}
 	if !fips140.Enforced() {
 		keys[nebula.SlotRecipient] = newRecipientKey(t)
 	}
