@@ -3,6 +3,8 @@ package local_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -126,6 +128,12 @@ func (s store) holds(id string, want []byte) {
 	if !bytes.Equal(r.Envelope.Bytes(), want) {
 		s.Fatalf("%s is another record than the one stored", id)
 	}
+}
+
+// versionOf is the version as the documentation gives it.
+func versionOf(envelope *nebula.Envelope) string {
+	sum := sha256.Sum256(envelope.Bytes())
+	return hex.EncodeToString(sum[:16])
 }
 
 func (s store) path(id string) string { return filepath.Join(s.dir, id+".enc.json") }

@@ -1,8 +1,6 @@
 package local_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -157,12 +155,6 @@ func (w *cutWriter) check(t *testing.T, p full) {
 		}
 		w.stands[id] = found
 	}
-}
-
-// versionOf is the version as the documentation gives it.
-func versionOf(envelope *nebula.Envelope) string {
-	sum := sha256.Sum256(envelope.Bytes())
-	return hex.EncodeToString(sum[:16])
 }
 
 // disk is an ext4 file system in a file.
