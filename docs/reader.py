@@ -171,7 +171,7 @@ def main():
     parser.add_argument("id", nargs="?")
     parser.add_argument("--key-file")
     parser.add_argument("--passphrase-file")
-    args, failed = parser.parse_args(), 0
+    args, failed = parser.parse_intermixed_args(), 0
     keyring, places = read_export(args.export)
     if args.key_file:
         keys = open_keyring(keyring, read_key_file(args.key_file), None)

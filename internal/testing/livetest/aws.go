@@ -122,3 +122,12 @@ func (s *AWSServer) run(python string, args ...string) error {
 	s.process, s.Endpoint = p, ready.Address
 	return nil
 }
+
+// Python is an interpreter that has the package cryptography, which moto needs too:
+// docs/reader.py runs with it.
+func Python(t testing.TB) string {
+	t.Helper()
+	python, err := awsBinary()
+	check(t, err)
+	return python
+}
