@@ -11,13 +11,17 @@ import (
 
 // The whole command on moto, with nothing but AWS's own variables.
 func TestLiveScriptsAWS(t *testing.T) {
+	runScripts(t, filepath.Join("testdata", "live", "aws"), onAWS(t))
+}
+
+func onAWS(t *testing.T) func(*testscript.Env) {
 	s := livetest.AWS(t)
-	runScripts(t, filepath.Join("testdata", "live", "aws"), func(env *testscript.Env) {
+	return func(env *testscript.Env) {
 		env.Setenv("NEBULA_STORAGE_PROVIDER", "aws")
 		env.Setenv("AWS_REGION", s.Region(t))
 		env.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", s.Endpoint)
 		env.Setenv("AWS_ACCESS_KEY_ID", s.AccessKeyID)
 		env.Setenv("AWS_SECRET_ACCESS_KEY", s.SecretAccessKey)
 		env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	})
+	}
 }

@@ -13,9 +13,13 @@ import (
 )
 
 // The whole command on a key vault, by nothing but variables of its
-// environment: testdata/live/azure. Changes of state take less time than they
-// do in reality, and more than none.
+// environment: testdata/live/azure.
 func TestLiveScriptsAzure(t *testing.T) {
+	runScripts(t, filepath.Join("testdata", "live", "azure"), onAzure(t))
+}
+
+// Changes of state take less time than they do in reality, and more than none.
+func onAzure(t *testing.T) func(*testscript.Env) {
 	v := livetest.NewAzure(t, azureserver.Options{})
 	v.SetDelays(azureserver.Delays{Delete: 500 * time.Millisecond, Recover: 500 * time.Millisecond,
 		RecoverWrite: 300 * time.Millisecond, Purge: 500 * time.Millisecond})
@@ -23,7 +27,7 @@ func TestLiveScriptsAzure(t *testing.T) {
 	if err := os.WriteFile(ca, v.Server.CA(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runScripts(t, filepath.Join("testdata", "live", "azure"), func(env *testscript.Env) {
+	return func(env *testscript.Env) {
 		for name, value := range map[string]string{
 			"NEBULA_STORAGE_PROVIDER":              "azure",
 			"NEBULA_STORAGE_AZURE_VAULT_URL":       v.URL(),
@@ -38,5 +42,5 @@ func TestLiveScriptsAzure(t *testing.T) {
 		} {
 			env.Setenv(name, value)
 		}
-	})
+	}
 }

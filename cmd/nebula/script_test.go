@@ -85,6 +85,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			"hex":      scriptHex,
 			"kms":      scriptKMSCommand,
 			"azurekey": scriptAzureKey,
+			"records":  scriptRecords,
 		},
 	})
 }

@@ -11,8 +11,12 @@ import (
 
 // The command on a real Vault, in a mount of its own.
 func TestLiveScriptsVault(t *testing.T) {
+	runScripts(t, filepath.Join("testdata", "live", "vault"), onVault(t))
+}
+
+func onVault(t *testing.T) func(*testscript.Env) {
 	s := livetest.Vault(t)
-	runScripts(t, filepath.Join("testdata", "live", "vault"), func(env *testscript.Env) {
+	return func(env *testscript.Env) {
 		env.Setenv("NEBULA_STORAGE_PROVIDER", "vault")
 		env.Setenv("NEBULA_STORAGE_VAULT_MOUNT_PATH", s.Mount(t, 2))
 		env.Setenv("VAULT_ADDR", s.Address)
@@ -20,5 +24,5 @@ func TestLiveScriptsVault(t *testing.T) {
 		if s.CAFile != "" {
 			env.Setenv("NEBULA_STORAGE_VAULT_CA_CERT", s.CAFile)
 		}
-	})
+	}
 }
