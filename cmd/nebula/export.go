@@ -22,16 +22,22 @@ func exportCommand(run func(context.Context, exportOptions) error) *cobra.Comman
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export [ID…]",
-		Short: "Write credentials to a file, sealed as they are",
+		Short: "Write credentials to a file, sealed as they are, or in clear",
 		Long: `Write the keyring and the records of the store to a file, sealed as they are:
 no key is needed, and none is in it. It is the form of a backup. import reads it
 back, wherever one of the keys or passphrases of the store is at hand.
 
 Without ids or flags everything is written. Records that cannot be read are
-written as they are, named, and make the exit code 5.`,
+written as they are, named, and make the exit code 5.
+
+With --plain the values are written in clear, for other programs. Names are made
+of ids as by run --prefix: what follows the prefix, in upper case, - as _. Format
+json keeps the ids. If one value cannot be written, nothing is.`,
 		Example: `  nebula export --out backup.nebula
   nebula export --prefix github_ | ssh host nebula import -
-  nebula export --tag env=prod --out prod.nebula -o json`,
+  nebula export --tag env=prod --out prod.nebula -o json
+  nebula export --plain --format dotenv --for compose --prefix app_ --out .env
+  nebula export --plain --format kubernetes --name app --prefix app_ | kubectl apply -f -`,
 		Annotations: map[string]string{slow: unlimited},
 	}
 	selected := selectionFlags(cmd, "export", false)
@@ -43,6 +49,9 @@ written as they are, named, and make the exit code 5.`,
 			_ = flags.Set("all", "true") // it is a flag of ours, and takes that
 		}
 		if o.selection, err = selected(args); err != nil {
+			return err
+		}
+		if err := o.plain.check(cmd); err != nil {
 			return err
 		}
 		switch {

@@ -134,9 +134,9 @@ func whyNot(v Variable, targets []reader, target string) string {
 
 func notWritten(target string) string {
 	if target == "" {
-		return "name the reader with --for, or choose --format json"
+		return "name the reader with --for, or choose --format json; --trim cuts a newline at the end"
 	}
-	return "choose --format json, or leave them out"
+	return "if it is for a newline at the end: --trim; else choose --format json, or leave them out"
 }
 
 // misreads returns the names of the variables that the reader does not read from
