@@ -91,6 +91,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupCredentials,
 		a.completing(putCommand(a.put)),
 		a.completing(getCommand(a.get)),
+		a.completing(editCommand(a.edit)),
 		listCommand(a.list),
 		a.completing(existsCommand(a.exists)),
 		a.completing(tagCommand(a.tag)),

@@ -95,3 +95,49 @@ func TestRunHandsLimitsAndSignalsOn(t *testing.T) {
 		t.Errorf("with nebula run:\n%s\nwithout:\n%s", run, bare)
 	}
 }
+
+// vim in a terminal: the value is changed, and nothing of it was written outside
+// the directory in memory.
+func TestEditWithVim(t *testing.T) {
+	vim, err := exec.LookPath("vim")
+	strace, missing := exec.LookPath("strace")
+	if err != nil || missing != nil {
+		t.Skip("no vim, or no strace")
+	}
+	env := append(stored(t, "config", "canary one\n"), "EDITOR="+vim)
+	trace := filepath.Join(t.TempDir(), "trace")
+	p := sit(t, env, func(c *exec.Cmd) {
+		nebula, err := exec.LookPath("nebula")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Path, c.Args = strace, []string{"strace", "-f", "-y", "-s", "100", "-e", "trace=write,pwrite64,writev", "-o", trace, nebula, "edit", "config"}
+	})
+	p.await("canary one")
+	p.enter(":%s/one/two/\n")
+	p.await("two\x1b")
+	p.enter(":wq\n")
+	p.leave(0)
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, "canary") {
+			continue
+		}
+		written++
+		if !strings.Contains(line, "</dev/shm/nebula-child-") && !strings.Contains(line, "</dev/pts/") {
+			t.Errorf("the text was written to: %s", line)
+		}
+	}
+	if written < 2 {
+		t.Errorf("the value was seen in %d writes", written)
+	}
+	get := exec.Command("nebula", "get", "config")
+	get.Env = env
+	if out, err := get.Output(); err != nil || string(out) != "canary two\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

@@ -11,10 +11,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-const filesPrefix = "nebula-run-"
+const (
+	filesPrefix = "nebula-child-" // and the id of the process
+	keptPrefix  = "nebula-kept-"
+)
 
 // Files are files for a child process, in a directory that only the user may
-// enter. They are for systems that have no [MemoryFile]. A nil *Files has none.
+// enter. A nil *Files has none.
 type Files struct{ dir string }
 
 // NewFiles makes a directory in parent, and removes those of processes that are
@@ -34,9 +37,23 @@ func (f *Files) Add(name string, data []byte) (path string, err error) {
 	return path, atomicfile.Create(path, data)
 }
 
-// Remove removes the files and the directory.
+// Dir returns the directory.
+func (f *Files) Dir() string { return f.dir }
+
+// Keep gives the directory another name and returns that. Remove does nothing
+// then.
+func (f *Files) Keep() (dir string, err error) {
+	dir = filepath.Join(filepath.Dir(f.dir), keptPrefix+rand.Text()[:8])
+	if err := os.Rename(f.dir, dir); err != nil {
+		return "", err
+	}
+	f.dir = ""
+	return dir, nil
+}
+
+// Remove removes the directory and all that is in it.
 func (f *Files) Remove() error {
-	if f == nil {
+	if f == nil || f.dir == "" {
 		return nil
 	}
 	return os.RemoveAll(f.dir)

@@ -53,6 +53,20 @@ func TestFiles(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(path)); !os.IsNotExist(err) {
 		t.Errorf("the files are still there: %v", err)
 	}
+	f, err = NewFiles(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Add("text", []byte("kept")); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := f.Keep()
+	if err != nil || strings.HasPrefix(filepath.Base(dir), filesPrefix) || f.Remove() != nil {
+		t.Errorf("kept in %s, %v", dir, err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "text")); err != nil || string(data) != "kept" {
+		t.Errorf("%q, %v", data, err)
+	}
 	if err := (*Files)(nil).Remove(); err != nil {
 		t.Error(err)
 	}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package process
+
+// MemoryDir returns "": the system has no directory whose files are surely on no
+// disk.
+func MemoryDir(func(string) string) string { return "" }
