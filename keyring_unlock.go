@@ -1,6 +1,7 @@
 package nebula
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,10 @@ import (
 // unlocking is one try of the keys at hand on the slots of a keyring.
 type unlocking struct {
 	slots   []slotRecord
-	tried   []Key // that opened nothing
-	absent  error // why a key could not be tried
-	refused error // the first refusal or failure of a service
+	tried   []Key  // that opened nothing
+	hint    string // of the first of them that has one
+	absent  error  // why a key could not be tried
+	refused error  // the first refusal or failure of a service
 }
 
 // unwrap returns the data key, and the first slot that one of the keys opens.
@@ -91,6 +93,7 @@ func (u *unlocking) note(ctx context.Context, err error) (tried bool, _ error) {
 	}
 	switch KindOf(err) {
 	case ErrWrongKey:
+		u.hint = cmp.Or(u.hint, hintOf(err))
 		return true, nil
 	case ErrUnauthenticated:
 		if u.absent == nil {
@@ -118,7 +121,7 @@ func (u *unlocking) failure() error {
 		if errors.Is(u.absent, ErrNotSupported) {
 			message += ", of which some cannot be tried here: " + messageOf(u.absent)
 		}
-		return &Error{Kind: ErrWrongKey, Message: message, Hint: "look at the slots with: nebula key list"}
+		return &Error{Kind: ErrWrongKey, Message: message, Hint: cmp.Or(u.hint, "look at the slots with: nebula key list")}
 	case u.absent != nil:
 		return u.absent
 	}
@@ -132,6 +135,14 @@ func messageOf(err error) string {
 		return e.Message
 	}
 	return err.Error()
+}
+
+func hintOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
 }
 
 // describeKeys names keys in a message.

@@ -12,7 +12,9 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/slotdata"
+	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
+	"github.com/nebula-credential/nebula/unlock/awskms"
 	"github.com/nebula-credential/nebula/unlock/azurekey"
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
@@ -69,9 +71,26 @@ func newAzureKey(t *testing.T) nebula.Key {
 	return key
 }
 
+// newKMSKey returns a key of AWS KMS.
+func newKMSKey(t *testing.T) nebula.Key {
+	t.Helper()
+	s, err := awsserver.NewKMS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-tests")
+	key, err := awskms.New(awskms.Config{Key: s.CreateKey("us-east-1"), Region: "us-east-1", EndpointURL: s.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // No slot is of use in another place, whatever keeps its secret.
 func TestSlotsMoved(t *testing.T) {
-	keys := map[string]nebula.Key{nebula.SlotVaultTransit: newServiceKey(), nebula.SlotKeychain: keychainKey{}, nebula.SlotAzureKey: newAzureKey(t)}
+	keys := map[string]nebula.Key{nebula.SlotVaultTransit: newServiceKey(), nebula.SlotKeychain: keychainKey{}, nebula.SlotAzureKey: newAzureKey(t), nebula.SlotAWSKMS: newKMSKey(t)}
 	if !fips140.Enforced() {
 		keys[nebula.SlotRecipient] = newRecipientKey(t)
 	}
@@ -97,6 +116,10 @@ func checkSlotsMoved(t *testing.T, kind string, key nebula.Key) {
 		return r.Envelope
 	}
 	mine, other := record(), record()
+	otherForm := nebula.SlotAWSKMS
+	if kind == otherForm {
+		otherForm = nebula.SlotAzureKey
+	}
 	// What was recomputed is noticed by the keyring's seal, once another slot opens.
 	edits := map[string]struct {
 		change func(*nebula.Slot)
@@ -108,13 +131,13 @@ func checkSlotsMoved(t *testing.T, kind string, key nebula.Key) {
 		"another salt":            {func(s *nebula.Slot) { s.Salt[0] ^= 1 }, nebula.ErrWrongKey},
 		"a kind without data":     {func(s *nebula.Slot) { s.Kind, s.Data = nebula.SlotKeyFile, nil }, nebula.ErrUnauthenticated},
 		"a kind that is unknown":  {func(s *nebula.Slot) { s.Kind = "unknown" }, nebula.ErrUnauthenticated},
-		"a kind of another form":  {func(s *nebula.Slot) { s.Kind = nebula.SlotAWSKMS }, nebula.ErrCorrupted},
+		"a kind of another form":  {func(s *nebula.Slot) { s.Kind = otherForm }, nebula.ErrCorrupted},
 		"no data":                 {func(s *nebula.Slot) { s.Data = nil }, nebula.ErrCorrupted},
 		"a byte more":             {func(s *nebula.Slot) { s.Data = append(s.Data, 0) }, nebula.ErrCorrupted},
 		"a parameter":             {func(s *nebula.Slot) { s.Passes = 1 }, nebula.ErrCorrupted},
 		"a wrapping that is mine": {func(*nebula.Slot) {}, ""},
 	}
-	if kind == nebula.SlotKeychain { // whose data is the id
+	if kind == nebula.SlotKeychain || kind == nebula.SlotAWSKMS { // the id is part of the data, or of what KMS binds to it
 		for name, as := range map[string]nebula.Kind{"data of the other slot": nebula.ErrCorrupted, "data of another store": nebula.ErrCorrupted, "another id": nebula.ErrCorrupted} {
 			edit := edits[name]
 			edit.alone = as
