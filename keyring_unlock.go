@@ -16,6 +16,7 @@ type unlocking struct {
 	tried   []Key  // that opened nothing
 	hint    string // of the first of them that has one
 	absent  error  // why a key could not be tried
+	lacks   bool   // the key that is tried was not at hand for a slot
 	refused error  // the first refusal or failure of a service
 }
 
@@ -40,6 +41,7 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 
 // try tries one key on the slots for which it asks a person, or does not.
 func (u *unlocking) try(ctx context.Context, key Key, asking bool) (*seal.Key, Slot, error) {
+	u.lacks = false
 	for {
 		var closed []Slot // that it was tried on and does not open
 		for _, s := range u.slots {
@@ -58,7 +60,9 @@ func (u *unlocking) try(ctx context.Context, key Key, asking bool) (*seal.Key, S
 			return nil, Slot{}, nil
 		}
 		if p, ok := key.(*Passphrase); !ok || !p.again(closed) {
-			u.tried = append(u.tried, key)
+			if !u.lacks { // else that is why it opens nothing
+				u.tried = append(u.tried, key)
+			}
 			return nil, Slot{}, nil
 		}
 	}
@@ -96,7 +100,8 @@ func (u *unlocking) note(ctx context.Context, err error) (tried bool, _ error) {
 		u.hint = cmp.Or(u.hint, hintOf(err))
 		return true, nil
 	case ErrUnauthenticated:
-		if u.absent == nil {
+		u.lacks = true
+		if u.absent == nil || errors.Is(u.absent, errNoDefaultFile) {
 			u.absent = err
 		}
 	case ErrNotSupported: // in FIPS mode; other kinds work there

@@ -28,6 +28,9 @@ type KeyFile struct {
 	secret []byte
 }
 
+// errNoDefaultFile marks that a file is missing that nobody has named.
+var errNoDefaultFile = errors.New("no key file in its usual place")
+
 // String names the file in messages.
 func (k *KeyFile) String() string { return "the key file " + k.Path }
 
@@ -59,7 +62,7 @@ func (k *KeyFile) NewSlot(ctx context.Context, id string, salt [16]byte) (Slot, 
 func (k *KeyFile) read() (secret [seal.KeySize]byte, err error) {
 	f, err := atomicfile.OpenPrivate(k.Path, k.AllowGroupRead)
 	if k.Optional && errors.Is(err, os.ErrNotExist) {
-		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: err}
+		return secret, &Error{Kind: ErrUnauthenticated, Message: "there is no key file " + k.Path, Err: errors.Join(errNoDefaultFile, err)}
 	}
 	if err != nil {
 		return secret, k.unusable(err)
