@@ -90,6 +90,7 @@ type Source struct {
 	File    string   // of the flag --config; "" for the usual places
 	Environ []string // as of os.Environ
 	Store   string   // the store whose provider settings are checked; "" is the default store, "*" is all
+	Between []string // instead of Store: what [Config.OpenBetween] is to open
 
 	Providers []Registration // that the configuration can name; nil: [Providers]
 }
@@ -111,7 +112,15 @@ func Load(source Source) (*Config, error) {
 	}
 	l.readText(text)
 	l.readVariables()
-	l.checkStores(source.Store)
+	selected := []string{source.Store}
+	if source.Between != nil {
+		selected = source.Between
+		l.checkWithin(selected)
+		if slices.Contains(selected, c.Provider("")) { // it means the default store
+			selected = append(selected[:len(selected):len(selected)], DefaultStore)
+		}
+	}
+	l.checkStores(selected)
 	c.fields = l.fields
 	return c, l.problems.err()
 }

@@ -282,7 +282,7 @@ func FuzzFile(f *testing.F) {
 		c := &Config{Path: "fuzz.toml", Found: true, env: environment{"HOME": "/home/fuzz"}, stores: make(map[string]*store)}
 		l := newLoader(c)
 		l.readText([]byte(text))
-		l.checkStores("-") // no provider looks at the disk
+		l.checkStores([]string{"-"}) // no provider looks at the disk
 		c.fields = l.fields
 		if err := l.problems.err(); err != nil && nebula.KindOf(err) != nebula.ErrInvalidConfig {
 			t.Errorf("%q: %v", text, err)

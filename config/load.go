@@ -175,7 +175,10 @@ func (l *loader) providerOf(key string) string {
 
 // checkStores checks the rules that hold for all stores, and the provider
 // settings of the selected one.
-func (l *loader) checkStores(selected string) {
+func (l *loader) checkStores(selected []string) {
+	isSelected := func(name string) bool {
+		return slices.ContainsFunc(selected, func(s string) bool { return s == "*" || orDefault(s) == name })
+	}
 	for _, name := range l.config.Names() {
 		s := l.config.stores[name]
 		section := "storage"
@@ -194,12 +197,11 @@ func (l *loader) checkStores(selected string) {
 			l.wrong(section+".provider", display(p), "must be one of "+strings.Join(names, ", ")+suggest(p, names))
 			continue
 		}
-		if selected != "*" && orDefault(selected) != name {
+		if !isSelected(name) {
 			continue
 		}
 		l.checkServices(s, strings.TrimPrefix(section+".key", "storage."))
-		if err := l.config.validate(s); err != nil {
-			l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
+		if !l.checkProvider(section, s) {
 			continue
 		}
 		if guard, dir := s.shared.RollbackGuard, s.directory(); isWithin(dir, guard) {
@@ -207,6 +209,24 @@ func (l *loader) checkStores(selected string) {
 				"must not lie within base_path "+dir+": anyone who puts back an old copy of that puts back the guard too")
 		}
 	}
+}
+
+// checkWithin checks the settings of the providers that are named, in [storage].
+func (l *loader) checkWithin(names []string) {
+	for _, name := range names {
+		if s := l.config.within(name); s != nil && s != l.config.stores[DefaultStore] {
+			l.checkProvider("storage", s)
+		}
+	}
+}
+
+// checkProvider checks the provider settings of a store.
+func (l *loader) checkProvider(section string, s *store) bool {
+	err := l.config.validate(s)
+	if err != nil {
+		l.problems.addError(l.whereSection(section+"."+s.shared.Provider), err)
+	}
+	return err == nil
 }
 
 // checkText checks a text that becomes metadata of credentials.

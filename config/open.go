@@ -126,20 +126,25 @@ func (o *Opened) CheckGuard() (nebula.Finding, bool) {
 
 // Open opens a store by its name; "" is the default one.
 func (c *Config) Open(ctx context.Context, name string, options OpenOptions) (*Opened, error) {
-	return c.open(ctx, name, options, true)
+	s, err := c.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return c.open(ctx, s, options, (*Keys).all)
 }
 
 // OpenWithoutKeys opens a store without its keys, to list or initialise it: no
 // value can be read, and nobody is asked for a passphrase.
 func (c *Config) OpenWithoutKeys(ctx context.Context, name string, options OpenOptions) (*Opened, error) {
-	return c.open(ctx, name, options, false)
-}
-
-func (c *Config) open(ctx context.Context, name string, options OpenOptions, withKeys bool) (*Opened, error) {
 	s, err := c.find(name)
 	if err != nil {
 		return nil, err
 	}
+	return c.open(ctx, s, options, nil)
+}
+
+// open opens a store with the keys that keysOf returns; nil: with none.
+func (c *Config) open(ctx context.Context, s *store, options OpenOptions, keysOf func(*Keys) ([]nebula.Key, error)) (*Opened, error) {
 	options = options.withDefaults(c.environ)
 	p, err := c.construct(s, options)
 	if err != nil {
@@ -167,13 +172,13 @@ func (c *Config) open(ctx context.Context, name string, options OpenOptions, wit
 	if path := s.shared.RollbackGuard; path != "" {
 		storeOptions.RollbackGuard = nebula.NewGuardFile(path)
 	}
-	if withKeys {
-		if keys.opening, err = keys.all(); err != nil {
+	if keysOf != nil {
+		if keys.opening, err = keysOf(keys); err != nil {
 			return nil, err
 		}
 		storeOptions.Keys = keys.opening
 		storeOptions.DataKeys = keys.dataKeys()
-		if s.name == DefaultStore && s.directory() != "" {
+		if s == c.stores[DefaultStore] && s.directory() != "" {
 			storeOptions.FirstKey, storeOptions.Initialised = keys.firstKey, keys.initialised
 		}
 	}

@@ -258,3 +258,34 @@ func TestStrangersKeyring(t *testing.T) {
 		}
 	}
 }
+
+// A destination that lost everything gets an older keyring only if a person says so.
+func TestOlderKeyring(t *testing.T) {
+	from, o := filled(t, inMemory, 2)
+	o.Pins = nebula.NewPinFile(filepath.Join(t.TempDir(), "known_stores"))
+	to := inFiles(t, o)
+	if _, err := transfer.Copy(t.Context(), from.Store, to.Store, transfer.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.AddKey(t.Context(), keyFile(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(to.Describe().Address); err != nil {
+		t.Fatal(err)
+	}
+	fresh := to.open(o)
+	_, err := transfer.Copy(t.Context(), from.Store, fresh, transfer.Options{})
+	wantKind(t, err, nebula.ErrRolledBack)
+	if !transfer.AtDestination(err) || transfer.AtSource(err) {
+		t.Error("it is not said which of the two is meant")
+	}
+	if made, _ := fresh.HasKeyring(t.Context()); made {
+		t.Error("the keyring was written")
+	}
+	if _, err := transfer.Copy(t.Context(), from.Store, fresh, transfer.Options{OlderKeyring: true}); err != nil {
+		t.Fatal(err)
+	}
+	if value(t, to.open(o), id(1)) != "value 1" {
+		t.Error("the store does not open")
+	}
+}

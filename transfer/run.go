@@ -105,12 +105,7 @@ func (r *run) carryKeyring(ctx context.Context) error {
 	if r.Keyring == nil {
 		return nil
 	}
-	keyring, _, err := r.from.SealedKeyring(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = r.to.InitSealed(ctx, keyring.Envelope, nebula.InitSealedOptions{
-		TrustedKey: &r.Keyring.KeyID, Older: r.options.OlderKeyring, Drop: r.options.Drop})
+	err := r.giveKeyring(ctx, false)
 	if errors.Is(err, nebula.ErrAlreadyExists) {
 		return r.checkKey(ctx)
 	}

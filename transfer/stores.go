@@ -9,8 +9,31 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// errStores marks failures that are about one of the stores, not a credential.
-var errStores = errors.New("about the stores")
+// errStores marks failures that are about the stores, not a credential, and the
+// others those that are about the keyring of one of them.
+var (
+	errStores      = errors.New("about the stores")
+	errSource      = errors.New("about the source")
+	errDestination = errors.New("about the destination")
+)
+
+// AtSource reports whether the failure of a copy is about the source's keyring.
+func AtSource(err error) bool { return errors.Is(err, errSource) }
+
+// AtDestination reports whether the failure of a copy is about the keyring of the
+// destination.
+func AtDestination(err error) bool { return errors.Is(err, errDestination) }
+
+// at says which store an error is about.
+func at(side, err error) error {
+	var e *nebula.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	located := *e
+	located.Err = errors.Join(e.Err, errStores, side)
+	return &located
+}
 
 func isAboutStores(err error) bool {
 	return errors.Is(err, errStores) || errors.Is(err, nebula.ErrNotInitialised)
@@ -24,16 +47,16 @@ func (p *Plan) checkStores(ctx context.Context) error {
 	}
 	var err error
 	if p.source, err = trusted(ctx, p.from); err != nil {
-		return err
+		return at(errSource, err)
 	}
 	made, err := p.to.HasKeyring(ctx)
 	switch {
 	case err != nil:
-		return err
+		return at(errDestination, err)
 	case !made && p.options.Reseal:
 		return p.noKeyOfItsOwn()
 	case !made:
-		return p.planKeyring()
+		return p.planKeyring(ctx)
 	}
 	return p.checkKey(ctx)
 }
@@ -52,7 +75,7 @@ func trusted(ctx context.Context, s *nebula.Store) (nebula.KeyInfo, error) {
 func (p *Plan) checkKey(ctx context.Context) error {
 	there, err := trusted(ctx, p.to)
 	if err != nil || p.options.Reseal || there.ID == p.source.ID {
-		return err
+		return at(errDestination, err)
 	}
 	why := ""
 	switch {
@@ -69,13 +92,14 @@ func (p *Plan) checkKey(ctx context.Context) error {
 
 // noKeyOfItsOwn refuses to reseal into a store that would get the source's key.
 func (p *Plan) noKeyOfItsOwn() error {
-	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "copy", Provider: p.to.Describe().Provider, Err: errors.Join(nebula.ErrNotInitialised, errStores),
+	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "copy", Provider: p.to.Describe().Provider, Err: errors.Join(nebula.ErrNotInitialised, errStores, errDestination),
 		Message: "the destination has no keyring, and --reseal is for one that has a data key of its own",
-		Hint:    "make it first, with: nebula init --store NAME; or leave out --reseal, and it receives the source's keyring"}
+		Hint:    "make it first, with: nebula init\nor leave out --reseal, and it receives the source's keyring"}
 }
 
-// planKeyring plans that the destination receives the source's keyring.
-func (p *Plan) planKeyring() error {
+// planKeyring plans that the destination receives the source's keyring, and makes
+// sure that it may.
+func (p *Plan) planKeyring(ctx context.Context) error {
 	k := &Keyring{KeyID: p.source.ID, Notes: p.source.Notes, Rotating: p.source.Rotating}
 	for _, slot := range p.source.Slots {
 		if !slices.Contains(p.options.Drop, slot.ID) {
@@ -93,7 +117,17 @@ func (p *Plan) planKeyring() error {
 			Message: "no slot would be left: nothing would open the destination"}
 	}
 	p.Keyring = k
-	return nil
+	return p.giveKeyring(ctx, true)
+}
+
+func (p *Plan) giveKeyring(ctx context.Context, dryRun bool) error {
+	keyring, _, err := p.from.SealedKeyring(ctx)
+	if err != nil {
+		return at(errSource, err)
+	}
+	_, err = p.to.InitSealed(ctx, keyring.Envelope, nebula.InitSealedOptions{
+		TrustedKey: &p.Keyring.KeyID, Older: p.options.OlderKeyring, Drop: p.options.Drop, DryRun: dryRun})
+	return at(errDestination, err)
 }
 
 // checkApart fails if both are one store: by their addresses, or by what the

@@ -70,7 +70,7 @@ command line. get writes the exact bytes to standard output.`,
 	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
 	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
 	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text, the default, or json (NEBULA_OUTPUT)")
-	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore and purge, none for agent, export, import, migrate and key rotate)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore, purge, mv and cp, none for agent, copy, export, import, migrate and key rotate)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(
 		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
@@ -99,6 +99,8 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.completing(restoreCommand(a.restore)),
 		a.completing(purgeCommand(a.purge)),
 		a.completing(historyCommand(a.history)),
+		a.completing(mvCommand(a.rename)),
+		a.completing(cpCommand(a.rename)),
 		runCommand(a.runProgram),
 		injectCommand(a.inject),
 	)
@@ -106,6 +108,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		initCommand(a.init),
 		a.keyCommand(),
 		a.agentCommand(),
+		a.copyCommand(a.copy),
 		exportCommand(a.export),
 		importCommand(a.importFrom),
 		migrateCommand(a.migrate),
@@ -200,6 +203,7 @@ func otherNames() map[string]string {
 	return map[string]string{
 		"show": "get", "cat": "get", "read": "get", "view": "get", "fetch": "get",
 		"set": "put", "add": "put", "store": "put", "write": "put", "insert": "put", "create": "put", "save": "put",
+		"sync": "copy", "clone": "cp", "ren": "mv",
 		"remove": "delete", "del": "delete", "unset": "delete", "destroy": "purge", "undelete": "restore",
 		"dir": "list", "search": "list --prefix P", "find": "list --prefix P", "versions": "history", "log": "history",
 		"rotate": "key rotate", "check": "doctor", "status": "doctor",

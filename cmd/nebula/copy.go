@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/transfer"
+)
+
+type copyOptions struct {
+	from, to  string
+	selection selection
+	overwrite bool
+	move      bool
+	reseal    bool
+	drop      []string
+	jobs      int // 0: as the stores allow
+	yes       bool
+}
+
+func (a *app) copyCommand(run func(context.Context, copyOptions) error) *cobra.Command {
+	var o copyOptions
+	cmd := &cobra.Command{
+		Use:   "copy --from P --to P [ID…]",
+		Short: "Copy or move credentials between two stores",
+		Long: `Copy credentials from one store to another as they are, sealed, with their tags
+and times. P is the name of a store in the configuration, or that of a provider:
+then [storage] with that provider is meant.
+
+Everything is looked at before anything is written, and each copy is read back.
+Those that are at the destination and differ are left, without --overwrite. A
+copy that was stopped is done again: what is there already is skipped. --move
+deletes each credential at the source after its copy was read back, and only if
+nobody has changed it meanwhile.
+
+A destination that is not initialised receives the keyring of the source, so
+that the same keys open both. One with another data key takes nothing without
+--reseal, which opens each credential in memory and seals it under the key of
+the destination. A dry run shows what would become of each, and ends with 0.`,
+		Example: `  nebula copy --from default --to vault --all --dry-run
+  nebula copy --from default --to vault --all
+  nebula copy --from vault --to work github_token --move
+  nebula copy --from work --to partner --tag share=yes --reseal`,
+		Annotations: map[string]string{slow: unlimited},
+	}
+	selected := selectionFlags(cmd, "copy", false)
+	flags := cmd.Flags()
+	flags.Lookup("dry-run").Usage = "only show what would become of each"
+	flags.StringVar(&o.from, "from", "", "copy from the store or provider `P`")
+	flags.StringVar(&o.to, "to", "", "copy to the store or provider `P`")
+	flags.BoolVar(&o.overwrite, "overwrite", false, "write over credentials that differ")
+	flags.BoolVar(&o.move, "move", false, "delete each at the source once its copy was read back")
+	flags.BoolVar(&o.reseal, "reseal", false, "seal each under the data key of the destination")
+	flags.StringArrayVar(&o.drop, "drop", nil, "leave the `SLOT` behind if the keyring is copied; may be repeated")
+	flags.IntVar(&o.jobs, "jobs", 0, "`N` credentials at once; as max_concurrency of the stores by default")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
+	for _, side := range []string{"from", "to"} {
+		_ = cmd.RegisterFlagCompletionFunc(side, a.completeStores)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		given := func(flag string) bool { return flags.Changed(flag) }
+		switch {
+		case !given("from") && !given("to"):
+			return usage("copy takes two stores, with --from and --to", "within a store: nebula cp OLD NEW")
+		case o.from == "" || o.to == "":
+			return usage("copy needs both, --from and --to", "the one that [storage] describes is called default")
+		case given("store"):
+			return usage("copy takes its stores from --from and --to, not from --store", "")
+		case given("jobs") && (o.jobs < 1 || o.jobs > 256):
+			return usage("--jobs must be a number from 1 to 256", "")
+		}
+		if o.selection, err = selected(args); err != nil {
+			return err
+		}
+		return run(cmd.Context(), o)
+	}
+	return cmd
+}
+
+// completeStores lists what --from and --to take.
+func (a *app) completeStores(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	c, err := a.load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.Sides(), cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) copy(ctx context.Context, o copyOptions) (err error) {
+	a.global.store = "" // NEBULA_STORE names neither of the two
+	c, err := config.Load(config.Source{File: a.global.config, Environ: a.environ, Between: []string{o.from, o.to}})
+	if err != nil {
+		return err
+	}
+	from, to, err := c.OpenBetween(ctx, o.from, o.to, a.options())
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, from.Close(), to.Close()) }()
+	if isMemory(from) || isMemory(to) {
+		return usage(memoryEnds+": what is copied there would be lost", "")
+	}
+	return a.ofSide(c, from, to, a.copyBetween(ctx, from, to, o))
+}
+
+func (a *app) copyBetween(ctx context.Context, from, to *config.Opened, o copyOptions) error {
+	jobs := o.jobs
+	if jobs == 0 {
+		jobs = min(from.MaxConcurrency, to.MaxConcurrency)
+	}
+	meter := a.meter(o.move)
+	defer meter.end()
+	options := transfer.Options{Overwrite: o.overwrite, Move: o.move, Reseal: o.reseal, Drop: o.drop, OlderKeyring: o.yes,
+		Jobs: jobs, Progress: meter.set, Filter: o.selection.filter}
+	if o.selection.byName() {
+		options.IDs = o.selection.ids
+	}
+	plan, err := transfer.NewPlan(ctx, from.Store, to.Store, options)
+	meter.end()
+	if errors.Is(err, nebula.ErrRolledBack) && transfer.AtDestination(err) && !o.yes {
+		if err = a.acceptOlder(ctx, err); err == nil {
+			o.yes = true
+			return a.copyBetween(ctx, from, to, o)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if o.selection.dryRun {
+		return a.printPlan(plan, to, o)
+	}
+	a.tellKeyring(plan, to)
+	report, err := plan.Run(ctx)
+	meter.end()
+	return firstError(a.printCopy(report, from, to, o, err), a.endOfCopy(report, o, err))
+}
+
+// ofSide has the commands in a hint work on the store that a failure is about.
+func (a *app) ofSide(c *config.Config, from, to *config.Opened, err error) error {
+	var e *nebula.Error
+	side := from
+	if transfer.AtDestination(err) {
+		side = to
+	} else if !transfer.AtSource(err) {
+		return err
+	}
+	if !errors.As(err, &e) {
+		return err
+	}
+	a.global.where = side.Keys.Where()
+	if c.HasStore(side.Name) {
+		a.global.store = side.Name
+		return err
+	}
+	chosen := *e
+	chosen.Hint = strings.ReplaceAll(chosen.Hint, "nebula ", "NEBULA_STORAGE_PROVIDER="+side.Name+" nebula ")
+	return &chosen
+}
