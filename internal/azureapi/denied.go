@@ -21,6 +21,7 @@ type Right struct {
 	Action     string // of a role, below Microsoft.KeyVault/vaults/: secrets/getSecret/action
 	Permission string // of an access policy: get
 	Role       string // the built-in role that has the action
+	Scope      string // that it is needed for, below the vault: /keys/team; "" for all of it
 }
 
 // IsShutOut reports that the vault does not take requests from this machine.
@@ -51,7 +52,7 @@ func (v *Vault) Denied(refused *azcore.ResponseError, need Right) *nebula.Error 
 
 func (v *Vault) roleHint(need Right) string {
 	return `az role assignment create --role "` + need.Role + `" --assignee IDENTITY --scope "$(az keyvault show --name ` +
-		v.Name() + ` --query id --output tsv)"`
+		v.Name() + ` --query id --output tsv)` + need.Scope + `"`
 }
 
 func (v *Vault) policyHint(need Right) string {

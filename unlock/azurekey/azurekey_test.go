@@ -97,7 +97,7 @@ func TestRefusals(t *testing.T) {
 		"no role": {func(w *world) {
 			w.Inject(azureserver.ForbiddenByRbac(azureserver.UnwrapKey))
 			w.Inject(azureserver.ForbiddenByRbac(azureserver.WrapKey))
-		}, nebula.ErrPermissionDenied, []string{"Microsoft.KeyVault/vaults/keys/", "wrap/action", `--role "Key Vault Crypto User"`}, false},
+		}, nebula.ErrPermissionDenied, []string{"Microsoft.KeyVault/vaults/keys/", "wrap/action", `--role "Key Vault Crypto Service Encryption User"`, `--output tsv)/keys/team"`}, false},
 		"no policy": {func(w *world) {
 			w.Inject(azureserver.AccessDenied(azureserver.UnwrapKey))
 			w.Inject(azureserver.AccessDenied(azureserver.WrapKey))

@@ -90,7 +90,8 @@ func (r request) explainForbidden(v *vault, answered *azcore.ResponseError) *neb
 	case "KeyOperationForbidden":
 		return r.notForThis()
 	}
-	e := v.Denied(answered, azureapi.Right{Object: "key", Action: r.use.action, Permission: r.use.operation, Role: "Key Vault Crypto User"})
+	e := v.Denied(answered, azureapi.Right{Object: "key", Action: r.use.action, Permission: r.use.operation,
+		Role: "Key Vault Crypto Service Encryption User", Scope: "/keys/" + r.key.name})
 	if !azureapi.IsShutOut(answered) {
 		e.Err = errDenied
 	}

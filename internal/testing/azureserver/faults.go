@@ -117,6 +117,12 @@ func (x *exchange) hit(v *Vault) bool {
 		x.answer(f.Status, nil)
 		return true
 	}
+	x.refuse(*f, v)
+	return true
+}
+
+// refuse answers as a fault says.
+func (x *exchange) refuse(f Fault, v *Vault) {
 	e := &apiError{status: f.Status, code: f.Code, inner: f.Inner, message: f.Message}
 	if e.code == "" {
 		e.code = strings.ReplaceAll(http.StatusText(f.Status), " ", "")
@@ -126,10 +132,9 @@ func (x *exchange) hit(v *Vault) bool {
 	}
 	if x.entry.Operation == IdentityToken {
 		x.refuseIdentity(e.status, e.code, e.message)
-		return true
+		return
 	}
 	x.fail(e)
-	return true
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -161,7 +166,7 @@ func ForbiddenByRbac(op Operation) Fault {
 				"Caller: %s\r\nAction: '%s'\r\n"+
 				"Resource: '/subscriptions/%s/resourcegroups/test/providers/microsoft.keyvault/vaults/%s/%ss/%s'\r\n"+
 				"Assignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\n%s\r\n",
-				caller, x.entry.Operation.rbacAction(), TenantID, name, x.entry.Operation.collection(), x.entry.Name, v.place())
+				caller, x.entry.Operation.Action(), TenantID, name, x.entry.Operation.collection(), x.entry.Name, v.place())
 		}}
 }
 
@@ -171,7 +176,7 @@ func AccessDenied(op Operation) Fault {
 	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "AccessDenied",
 		about: func(x *exchange, v *Vault) string {
 			return fmt.Sprintf("The user, group or application '%s' does not have %ss %s permission on key vault '%s'.",
-				caller, x.entry.Operation.collection(), x.entry.Operation.permission(), v.place())
+				caller, x.entry.Operation.collection(), x.entry.Operation.Permission(), v.place())
 		}}
 }
 
@@ -180,7 +185,7 @@ func ForbiddenByPolicy(op Operation) Fault {
 	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "ForbiddenByPolicy",
 		about: func(x *exchange, v *Vault) string {
 			return fmt.Sprintf("Operation %s is not allowed by policy for '%s'. %s",
-				x.entry.Operation.permission(), caller, v.place())
+				x.entry.Operation.Permission(), caller, v.place())
 		}}
 }
 

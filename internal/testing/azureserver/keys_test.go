@@ -158,4 +158,9 @@ func TestKeyErrors(t *testing.T) {
 		}
 		remove()
 	}
+	x.AddKey("n", KeySeed{})
+	x.Allow(WrapKey.Action(), GetSecret.Action())
+	if wrap, unwrap := x.use(t, "/keys/n/wrapkey", []byte("v")), x.use(t, "/keys/n/unwrapkey", []byte("v")); wrap.status != 200 || unwrap.inner() != "ForbiddenByRbac" {
+		t.Errorf("with a role to wrap: %d, %d %s", wrap.status, unwrap.status, unwrap.text)
+	}
 }

@@ -65,8 +65,8 @@ func (op Operation) collection() collection {
 	return ofSecrets
 }
 
-// rbacAction is the data action that a role needs for the operation.
-func (op Operation) rbacAction() string {
+// Action is the data action that a role needs for the operation.
+func (op Operation) Action() string {
 	action := string(op) + "/action"
 	switch op {
 	case SetSecret, GetSecret:
@@ -85,8 +85,8 @@ func (op Operation) rbacAction() string {
 	return "Microsoft.KeyVault/vaults/" + string(op.collection()) + "s/" + action
 }
 
-// permission is what an access policy must grant for the operation.
-func (op Operation) permission() string {
+// Permission is what an access policy must grant for the operation.
+func (op Operation) Permission() string {
 	switch op {
 	case UpdateSecret:
 		return "set"

@@ -40,6 +40,10 @@ func (v *Vault) serve(x *exchange) {
 	if x.hit(v) {
 		return
 	}
+	if t.op != "" && !v.allows(t.op) {
+		x.refuse(ForbiddenByRbac(t.op), v)
+		return
+	}
 	if wrong == nil && !apiVersion.MatchString(x.r.URL.Query().Get("api-version")) {
 		wrong = badParameter("The api-version is missing or not known.")
 	}

@@ -50,6 +50,7 @@ type Vault struct {
 	pages      []int
 	challenge  string
 	policy     Policy
+	allowed    map[string]bool // actions; nil: all
 	newVersion func() string
 }
 
@@ -99,6 +100,27 @@ func (v *Vault) SetRetention(days int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.retention = days
+}
+
+// Allow makes the vault refuse what a role with these actions does not allow:
+// Microsoft.KeyVault/vaults/keys/unwrap/action. Without any, all is allowed.
+func (v *Vault) Allow(actions ...string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.allowed = nil
+	for _, action := range actions {
+		if v.allowed == nil {
+			v.allowed = make(map[string]bool)
+		}
+		v.allowed[action] = true
+	}
+}
+
+// allows reports whether the role of the caller allows an operation.
+func (v *Vault) allows(op Operation) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.allowed == nil || v.allowed[op.Action()]
 }
 
 // SetPages bounds the pages of all further lists: the first has at most as many
