@@ -1,27 +1,23 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/many"
 )
 
 // DefaultExtension is what names of version 1 files end in, after a dot.
 const DefaultExtension = "cred"
 
-const (
-	maxFile = 200 << 20 // bytes: a number array has up to 18 for each of the value
-	workers = 8         // records under way at once
-)
+// maxFile is in bytes: a number array has up to 18 for each of the value.
+const maxFile = 200 << 20
 
 // Options goes with [Dir].
 type Options struct {
@@ -34,9 +30,12 @@ type Options struct {
 	// another one by case alone.
 	DryRun bool
 
-	// Progress is called after each file with the number of those done, by one
-	// goroutine at a time.
-	Progress func(done int)
+	// Jobs is how many records are under way at once; 0 is 8.
+	Jobs int
+
+	// Progress is called after each file with the number of those done, and of all
+	// there are, by the goroutine that called Dir.
+	Progress func(done, total int)
 }
 
 // Dir takes over the records in the directory at path, which it only reads.
@@ -64,9 +63,7 @@ type migration struct {
 	suffix  string
 	present map[string]bool // ids of files that the store had at the beginning
 
-	mu     sync.Mutex
 	report Report
-	done   int
 }
 
 func (m *migration) run(ctx context.Context, path string) error {
@@ -156,49 +153,42 @@ func (m *migration) findPresent(ctx context.Context, names []string) error {
 	return nil
 }
 
-// each takes over the files, several at once.
-func (m *migration) each(ctx context.Context, names []string) error {
-	// After a failure those under way are finished, so that the report has them.
-	var group errgroup.Group
-	group.SetLimit(workers)
-	var stopped atomic.Bool
-	for _, name := range names {
-		if stopped.Load() || ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if stopped.Load() || ctx.Err() != nil {
-				return nil
-			}
-			err := m.one(ctx, name)
-			if err != nil {
-				stopped.Store(true)
-			}
+// each takes over the files, several at once. If one fails with what is not about
+// it alone, the run has failed, although it may go on.
+func (m *migration) each(ctx context.Context, names []string) (failure error) {
+	done := 0
+	options := many.Options{Jobs: m.options.Jobs, Finish: true, Judge: about}
+	for r, err := range many.Do(ctx, many.Of(names), options, m.one) {
+		switch {
+		case err != nil && err == ctx.Err():
+			return failed(nebula.KindOf(err), "stopped; run it again to do the rest", err)
+		case err != nil:
 			return err
-		})
+		case r.Err == nil || isAboutOne(r.Err):
+			m.note(r.Item, r.Value, r.Err)
+		default:
+			failure = cmp.Or(failure, r.Err)
+			continue
+		}
+		if done++; m.options.Progress != nil {
+			m.options.Progress(done, len(names))
+		}
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil && m.done < len(names) {
-		return failed(nebula.KindOf(err), "stopped; run it again to do the rest", err)
-	}
-	return nil
+	return failure
 }
 
-// one handles a file. Its error concerns the whole run.
-func (m *migration) one(ctx context.Context, name string) error {
+// one handles a file.
+func (m *migration) one(ctx context.Context, name string) (present bool, err error) {
 	id := strings.TrimSuffix(name, m.suffix)
-	present := m.present[id]
-	var why error
-	if !present {
-		present, why = m.take(ctx, name, id)
+	if m.present[id] {
+		return true, nil
 	}
-	if why != nil && !isAboutOne(why) {
-		return why
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	return m.take(ctx, name, id)
+}
+
+// note reports what became of a file.
+func (m *migration) note(name string, present bool, why error) {
+	id := strings.TrimSuffix(name, m.suffix)
 	switch {
 	case why != nil:
 		m.report.Left = append(m.report.Left, left(name, id, why))
@@ -207,11 +197,6 @@ func (m *migration) one(ctx context.Context, name string) error {
 	default:
 		m.report.Migrated = append(m.report.Migrated, nebula.ID(id))
 	}
-	m.done++
-	if m.options.Progress != nil {
-		m.options.Progress(m.done)
-	}
-	return nil
 }
 
 // take reads, opens and stores one record, or reports that its id is taken.

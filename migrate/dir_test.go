@@ -95,8 +95,8 @@ func TestDir(t *testing.T) {
 		t.Errorf("a dry run stored %v", stored)
 	}
 	want["twin.cred"] = nebula.ErrConflict
-	var progress []int
-	report, err := migrate.Dir(t.Context(), s, dir, key, migrate.Options{Progress: func(n int) { progress = append(progress, n) }})
+	var progress, totals []int
+	report, err := migrate.Dir(t.Context(), s, dir, key, migrate.Options{Progress: func(n, total int) { totals = append(totals, total); progress = append(progress, n) }})
 	if err != nil || !maps.Equal(kindsOf(report), want) || fmt.Sprint(report.Migrated) != "[a b never]" ||
 		fmt.Sprint(report.Present) != "[here]" {
 		t.Errorf("%+v, %v", report, err)
@@ -107,8 +107,8 @@ func TestDir(t *testing.T) {
 		}
 	}
 	for i, n := range progress {
-		if n != i+1 {
-			t.Fatalf("progress %v", progress)
+		if n != i+1 || totals[i] != len(progress) {
+			t.Fatalf("progress %v of %v", progress, totals)
 		}
 	}
 	if len(progress) != len(want)+4 {

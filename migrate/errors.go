@@ -8,6 +8,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/many"
 )
 
 func failed(kind nebula.Kind, message string, cause error) error {
@@ -36,6 +37,18 @@ func judge(err error) error {
 		return aboutOne(err)
 	}
 	return err
+}
+
+// about says what a failure is about, after the retries of its own.
+func about(err error) many.About {
+	if isAboutOne(err) {
+		return many.AboutItem
+	}
+	switch nebula.KindOf(err) {
+	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
+		return many.AboutBackend
+	}
+	return many.AboutRun
 }
 
 func left(file, id string, why error) Left {

@@ -32,7 +32,7 @@ func migrateAsChild() error {
 	}
 	defer s.Close()
 	_, err = migrate.Dir(context.Background(), s, os.Getenv(envSource), migrate.NewKey(testKey),
-		migrate.Options{Progress: func(done int) { fmt.Println(done) }})
+		migrate.Options{Progress: func(done, _ int) { fmt.Println(done) }})
 	return err
 }
 

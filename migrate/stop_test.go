@@ -18,7 +18,7 @@ func TestInterrupted(t *testing.T) {
 	dir, s := t.TempDir(), newMemory(t, nil, nebula.Options{})
 	fill(t, dir, n)
 	ctx, cancel := context.WithCancel(t.Context())
-	first, err := migrate.Dir(ctx, s, dir, migrate.NewKey(testKey), migrate.Options{Progress: func(done int) {
+	first, err := migrate.Dir(ctx, s, dir, migrate.NewKey(testKey), migrate.Options{Progress: func(done, _ int) {
 		if done == 5 {
 			cancel()
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-func deleteCommand(run func(context.Context, selection) error) *cobra.Command {
-	cmd := &cobra.Command{
+func deleteCommand(run func(context.Context, selection, verb) error) *cobra.Command {
+	return verbCommand(run, verb{name: "delete", participle: "deleted", gerund: "deleting", do: deleteOne}, true, &cobra.Command{
 		Use:     "delete ID…",
 		Aliases: []string{"rm"},
 		Short:   "Delete credentials; some backends can restore them",
@@ -23,23 +23,9 @@ What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
 		Example: `  nebula delete github_token old_token
   nebula delete --prefix test_ --dry-run
   nebula delete --tag env=staging --yes`,
-		Annotations: map[string]string{slow: "always"},
-	}
-	selected := selectionFlags(cmd, "delete", true)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := selected(args)
-		if err != nil {
-			return err
-		}
-		return run(cmd.Context(), s)
-	}
-	return cmd
+	})
 }
 
-func (a *app) delete(ctx context.Context, s selection) error {
-	return a.removeSelected(ctx, s, removal{verb: verb{name: "delete", participle: "deleted", gerund: "deleting",
-		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
-			return s.Delete(ctx, id, nebula.DeleteOptions{})
-		},
-	}})
+func deleteOne(ctx context.Context, s *config.Opened, id nebula.ID) (existed bool, err error) {
+	return s.Delete(ctx, id, nebula.DeleteOptions{})
 }

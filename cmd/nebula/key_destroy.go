@@ -59,9 +59,9 @@ func (a *app) keyDestroy(ctx context.Context, o destroyOptions) error {
 				return err
 			}
 		}
-		bar := a.progress("looking at", -1)
-		err := s.DestroyKey(ctx, o.id, nebula.DestroyOptions{Leave: o.leave, Progress: bar.set})
-		bar.end()
+		shown := a.progress("looking at", -1)
+		err := s.DestroyKey(ctx, o.id, nebula.DestroyOptions{Leave: o.leave, Progress: shown.set})
+		shown.end()
 		if err != nil {
 			return err
 		}

@@ -153,20 +153,25 @@ func (a *app) rotate(ctx context.Context, s *config.Opened, o rotateOptions) (ne
 	if err != nil {
 		return nebula.RotateResult{}, err
 	}
-	bar, waiting := a.progress("sealing", total), func() {}
-	defer func() { waiting(); bar.end() }()
+	shown, waiting := a.progress("sealing", total), func() {}
+	waited := false
+	defer func() { waiting(); shown.end() }()
 	return s.Rotate(ctx, nebula.RotateOptions{
 		Drop:       o.drop,
 		Leave:      o.leave,
 		ResumeOnly: o.resume,
 		Progress: func(looked, _ int) {
 			waiting()
-			bar.set(looked)
+			if waited {
+				shown, waited = a.progress("looking again at", total), false
+			}
+			shown.set(looked)
 		},
 		Waiting: func(w nebula.RotateWait) {
-			bar.end()
+			shown.end()
 			waiting()
 			waiting = a.countDown(w.Duration, w.Reason)
+			waited = true
 		},
 	})
 }

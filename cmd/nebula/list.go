@@ -87,6 +87,8 @@ func (a *app) list(ctx context.Context, o listOptions) error {
 func (a *app) collect(ctx context.Context, s *config.Opened, o listOptions) ([]nebula.Entry, error) {
 	options := nebula.ListOptions{Filter: o.filter, Details: o.long || o.due, Verify: o.verify}
 	entries := []nebula.Entry{}
+	shown, listed := a.progress("listing", -1), 0
+	defer shown.end()
 	for e, err := range s.List(ctx, options) {
 		if errors.Is(err, nebula.ErrNotInitialised) {
 			a.warn("the store is not initialised: " + s.Keys.Place())
@@ -95,6 +97,9 @@ func (a *app) collect(ctx context.Context, s *config.Opened, o listOptions) ([]n
 		if err != nil {
 			return nil, err
 		}
+		listed++
+		shown.note(e.Err)
+		shown.set(listed)
 		if o.due && e.Err == nil && !isDue(e, a.now()) {
 			continue
 		}

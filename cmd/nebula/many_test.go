@@ -1,151 +1,123 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
 )
 
-func idsUpTo(n int) []nebula.ID {
+// attempt does a verb to ids of a store that works on some at once, and returns
+// what a person reads and why it failed.
+func attempt(ctx context.Context, a *app, n, atOnce int, do func(context.Context, nebula.ID) (bool, error)) (summary, error) {
 	var ids []nebula.ID
 	for i := range n {
 		ids = append(ids, nebula.ID(fmt.Sprintf("id%03d", i)))
 	}
-	return ids
-}
-
-func manyOf(n, jobs int, do func(context.Context, nebula.ID) (bool, error)) *many {
-	return &many{jobs: jobs, ids: idsUpTo(n), tell: func(int) {},
-		verb: verb{name: "test", participle: "tested",
-			do: func(ctx context.Context, _ *config.Opened, id nebula.ID) (bool, error) { return do(ctx, id) }}}
+	v := verb{name: "test", participle: "tested", gerund: "testing",
+		do: func(ctx context.Context, _ *config.Opened, id nebula.ID) (bool, error) { return do(ctx, id) }}
+	results, stopped := a.doMany(ctx, &config.Opened{MaxConcurrency: atOnce}, ids, v)
+	s := a.summarise(ids, results)
+	return s, a.endOf(v, "vault", s, stopped)
 }
 
 func unavailable() error { return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "down"} }
 
-// As many run at once as are allowed: each waits for the others to have begun.
-func TestManyAtOnce(t *testing.T) {
-	const jobs = 8
-	var under, most atomic.Int32
-	full := make(chan struct{})
-	m := manyOf(100, jobs, func(context.Context, nebula.ID) (bool, error) {
-		n := under.Add(1)
-		defer under.Add(-1)
-		for {
-			before := most.Load()
-			if n <= before || most.CompareAndSwap(before, n) {
-				break
+func TestManyAreInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := attempt(t.Context(), &app{stderr: &bytes.Buffer{}}, 100, 8, func(_ context.Context, id nebula.ID) (bool, error) {
+			if id < "id004" {
+				time.Sleep(time.Minute)
 			}
-		}
-		if n == jobs && most.Load() == jobs {
-			select {
-			case <-full:
-			default:
-				close(full)
-			}
-		}
-		<-full
-		return true, nil
-	})
-	m.run(t.Context())
-	if got := most.Load(); got != jobs {
-		t.Errorf("%d at once, want %d", got, jobs)
-	}
-	s := (&app{}).summarise(m)
-	if len(s.done) != 100 || s.done[0] != "id000" || s.done[99] != "id099" {
-		t.Errorf("done: %v", s.done)
-	}
-}
-
-// A backend that keeps failing ends the run; one that fails now and then, or
-// refuses some, does not.
-func TestManyStopsWhenTheBackendKeepsFailing(t *testing.T) {
-	m := manyOf(1000, 8, func(_ context.Context, id nebula.ID) (bool, error) {
-		if id < "id010" {
-			return true, nil
-		}
-		return false, unavailable()
-	})
-	m.run(t.Context())
-	s := (&app{}).summarise(m)
-	if len(s.done) != 10 || len(s.failed) < 8 || len(s.failed) > 16 || len(s.done)+len(s.failed)+len(s.notBegun) != 1000 {
-		t.Errorf("%d done, %d failed, %d not begun", len(s.done), len(s.failed), len(s.notBegun))
-	}
-	err := (&app{stderr: new(discard)}).endOf(m, s)
-	if !errors.Is(err, nebula.ErrUnavailable) {
-		t.Errorf("got %v", err)
-	}
-	for _, kind := range []nebula.Kind{nebula.ErrUnavailable, nebula.ErrPermissionDenied} {
-		n := 0
-		m = manyOf(100, 2, func(context.Context, nebula.ID) (bool, error) {
-			if n++; n%2 == 0 && kind == nebula.ErrUnavailable {
-				return true, nil
-			}
-			return false, &nebula.Error{Kind: kind}
+			return id != "id050" && id != "id051", nil
 		})
-		m.verb.do = serial(m.verb.do)
-		m.run(t.Context())
-		if s := (&app{}).summarise(m); len(s.notBegun) != 0 {
-			t.Errorf("%s: %d not begun", kind, len(s.notBegun))
+		if err != nil || len(s.done) != 98 || s.done[0] != "id000" || s.done[97] != "id099" || fmt.Sprint(s.absent) != "[id050 id051]" {
+			t.Errorf("%v, %+v", err, s)
 		}
+	})
+}
+
+// A backend that keeps failing ends the run; one that refuses some does not. The
+// first failure decides on the exit code.
+func TestManyStopWhenTheBackendKeepsFailing(t *testing.T) {
+	for name, c := range map[string]struct {
+		fail     func(id nebula.ID) error
+		kind     nebula.Kind
+		says     string
+		notBegun bool
+	}{
+		"keeps failing": {func(id nebula.ID) error {
+			if id < "id010" {
+				return nil
+			}
+			return unavailable()
+		}, nebula.ErrUnavailable, "stopped, since the backend keeps failing; 90 of 100 are not done: down", true},
+		"refuses": {func(id nebula.ID) error {
+			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "not " + string(id)}
+		},
+			nebula.ErrPermissionDenied, "not id000", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := attempt(t.Context(), &app{stderr: &bytes.Buffer{}}, 100, 8, func(_ context.Context, id nebula.ID) (bool, error) {
+				time.Sleep(time.Millisecond)
+				return true, c.fail(id)
+			})
+			if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) || len(s.notBegun) > 0 != c.notBegun {
+				t.Errorf("%s: %v, %d not begun", name, err, len(s.notBegun))
+			}
+			if len(s.done)+len(s.failed)+len(s.notBegun) != 100 {
+				t.Errorf("%s: %d done, %d failed, %d not begun", name, len(s.done), len(s.failed), len(s.notBegun))
+			}
+		})
 	}
 }
 
-// A signal lets what is under way finish, and nothing more begins.
-func TestManyFinishesWhatIsUnderWay(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	m := manyOf(100, 4, func(ctx context.Context, id nebula.ID) (bool, error) {
-		if id == "id010" {
-			cancel()
+// A signal lets what is under way finish, nothing more begins, and the rest is
+// counted.
+func TestManyFinishWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := &app{stderr: &bytes.Buffer{}}
+		s, err := attempt(ctx, a, 100, 4, func(ctx context.Context, id nebula.ID) (bool, error) {
+			time.Sleep(time.Second)
+			if id == "id010" {
+				cancel()
+			}
+			return true, ctx.Err()
+		})
+		if len(s.failed) != 0 || len(s.done) < 11 || len(s.done) > 15 || len(s.done)+len(s.notBegun) != 100 {
+			t.Errorf("%d done, %d failed, %d not begun", len(s.done), len(s.failed), len(s.notBegun))
 		}
-		return true, ctx.Err()
+		f := a.failureOf(err)
+		if f.Code != 130 || f.Message != fmt.Sprintf("interrupted; %d of 100 are not done", len(s.notBegun)) || f.Hint != "run it again for the rest" {
+			t.Errorf("%+v", f)
+		}
 	})
-	m.run(ctx)
-	s := (&app{}).summarise(m)
-	if len(s.failed) != 0 || len(s.done) < 11 || len(s.done) > 15 || len(s.done)+len(s.notBegun) != 100 {
-		t.Errorf("%d done, %d failed, %d not begun", len(s.done), len(s.failed), len(s.notBegun))
-	}
-	err := (&app{}).endOf(m, s)
-	if !errors.Is(err, nebula.ErrInterrupted) {
-		t.Errorf("got %v", err)
-	}
 }
 
 // The end of the command's time ends what is under way, too.
-func TestManyEndsWithTheTime(t *testing.T) {
-	d := newDeadline(t.Context(), 0)
-	defer d.stop()
-	m := manyOf(10, 2, func(ctx context.Context, id nebula.ID) (bool, error) {
-		if id == "id000" {
-			d.end(context.DeadlineExceeded)
+func TestManyEndWithTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &app{stderr: &bytes.Buffer{}}
+		a.clock = newDeadline(t.Context(), 30*time.Second)
+		defer a.clock.stop()
+		a.global.limit = 30 * time.Second
+		s, err := attempt(a.clock, a, 10, 2, func(ctx context.Context, id nebula.ID) (bool, error) {
+			<-ctx.Done()
+			return false, ctx.Err()
+		})
+		if len(s.notBegun) != 8 || len(s.failed) != 2 {
+			t.Errorf("%+v", s)
 		}
-		<-ctx.Done()
-		return false, ctx.Err()
+		if f := a.failureOf(err); f.Code != 6 || f.Message != "the command took longer than 30s" {
+			t.Errorf("%+v", f)
+		}
 	})
-	m.run(d)
-	s := (&app{}).summarise(m)
-	if len(s.notBegun) < 8 || len(s.done) != 0 {
-		t.Errorf("%d done, %d not begun", len(s.done), len(s.notBegun))
-	}
-	if err := (&app{stderr: new(discard)}).endOf(m, s); !errors.Is(err, nebula.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-}
-
-type discard struct{}
-
-func (*discard) Write(p []byte) (int, error) { return len(p), nil }
-
-// serial lets one run at a time, in turn.
-func serial(do func(context.Context, *config.Opened, nebula.ID) (bool, error)) func(context.Context, *config.Opened, nebula.ID) (bool, error) {
-	turn := make(chan struct{}, 1)
-	return func(ctx context.Context, s *config.Opened, id nebula.ID) (bool, error) {
-		turn <- struct{}{}
-		defer func() { <-turn }()
-		return do(ctx, s, id)
-	}
 }

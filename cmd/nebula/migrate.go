@@ -73,11 +73,12 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) error {
 	}
 	defer key.Wipe()
 	return a.withStore(ctx, func(s *config.Opened) error {
-		bar := a.progress("migrating", -1)
+		shown := a.progress("migrating", -1)
 		report, err := migrate.Dir(ctx, s.Store, o.dir, key, migrate.Options{
-			Extension: o.extension, DryRun: o.dryRun, Progress: bar.set,
+			Extension: o.extension, DryRun: o.dryRun, Jobs: s.MaxConcurrency,
+			Progress: shown.setOf,
 		})
-		bar.end()
+		shown.end()
 		if err != nil && len(report.Migrated) == 0 {
 			return err
 		}

@@ -1,44 +1,219 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows how far a long command is, on a terminal alone.
-type progress struct{ bar *progressbar.ProgressBar }
+const (
+	// progressDelay is how long a command may take before it shows how far it is.
+	progressDelay = 500 * time.Millisecond
+	// progressInterval is how often it does where it may not draw.
+	progressInterval = 10 * time.Second
+)
+
+// progress shows how far a long command is: on a terminal a bar, elsewhere a line
+// now and then. The zero progress shows nothing.
+type progress struct {
+	app   *app
+	what  string // "deleting"
+	total int    // -1 if it is not known
+	begun time.Time
+
+	mu     sync.Mutex
+	bar    *progressbar.ProgressBar // nil where it may not draw
+	done   int
+	bytes  int64
+	failed int
+	last   error
+
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
 
 // progress begins to show; a total of -1 is "not known".
 func (a *app) progress(what string, total int) *progress {
-	if !a.stderrIsTerminal || a.global.output == outputJSON {
+	if a.global.output == outputJSON {
 		return &progress{}
 	}
-	return &progress{progressbar.NewOptions(total,
+	p := &progress{app: a, what: what, total: total, begun: time.Now(), stop: make(chan struct{})}
+	if a.stderrIsTerminal && a.getenv("TERM") != "dumb" {
+		p.bar = a.bar(what, total)
+	}
+	p.stopped.Go(p.watch)
+	return p
+}
+
+func (a *app) bar(what string, total int) *progressbar.ProgressBar {
+	return progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(a.stderr),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString(""),
 		progressbar.OptionSetPredictTime(total > 0),
+		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionFullWidth(),
-	)}
+	)
 }
 
-func (p *progress) set(n int) {
-	if p.bar != nil {
-		_ = p.bar.Set(n) // what it shows matters less than what it is about
+// watch writes the lines, and says after a signal why the command still runs.
+func (p *progress) watch() {
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	var ended <-chan struct{}
+	var late <-chan time.Time
+	if p.app.clock != nil {
+		ended = p.app.clock.Done()
 	}
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-tick.C:
+			p.line()
+		case <-ended:
+			ended = nil
+			if errors.Is(p.app.clock.Err(), context.Canceled) {
+				late = time.After(progressDelay)
+			}
+		case <-late:
+			p.say("finishing what is under way; a second Ctrl-C ends it at once")
+		}
+	}
+}
+
+// set shows how many are done.
+func (p *progress) set(done int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = done
+	p.draw()
+}
+
+// setOf is set if it was not known how many there are.
+func (p *progress) setOf(done, total int) {
+	p.mu.Lock()
+	if p.total != total {
+		p.total = total
+		if p.bar != nil {
+			p.bar = p.app.bar(p.what, total)
+		}
+	}
+	p.mu.Unlock()
+	p.set(done)
+}
+
+// add counts bytes, which are shown beside the credentials.
+func (p *progress) add(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bytes += bytes
+}
+
+// note keeps a failure, the last of which is shown. No error is none.
+func (p *progress) note(err error) {
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed++
+	p.last = err
+}
+
+func (p *progress) draw() {
+	if p.bar == nil || time.Since(p.begun) < progressDelay {
+		return
+	}
+	text := p.what
+	if p.bytes > 0 {
+		text += " " + byteCount(p.bytes)
+	}
+	if p.failed > 0 {
+		text += fmt.Sprintf(", %d failed (%s)", p.failed, strings.ReplaceAll(string(p.app.failureOf(p.last).Kind), "_", " "))
+	}
+	p.bar.Describe(text)
+	_ = p.bar.Set(p.done) // what it shows matters less than what it is about
+}
+
+// line writes a line where no bar is drawn.
+func (p *progress) line() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar == nil {
+		p.app.tell(p.String())
+	}
+}
+
+// String gives "deleting: 120 of 200, 12 a second, 7s left".
+func (p *progress) String() string {
+	text := fmt.Sprintf("%s: %d", p.what, p.done)
+	if p.total > 0 {
+		text += fmt.Sprintf(" of %d", p.total)
+	}
+	if p.bytes > 0 {
+		text += ", " + byteCount(p.bytes)
+	}
+	if took := time.Since(p.begun); p.done > 0 && took > 0 {
+		each := took / time.Duration(p.done)
+		text += ", " + rate(each)
+		if p.total > p.done {
+			text += fmt.Sprintf(", %s left", (each * time.Duration(p.total-p.done)).Round(time.Second))
+		}
+	}
+	if p.failed > 0 {
+		f := p.app.failureOf(p.last)
+		f.Hint = ""
+		text += fmt.Sprintf("; %d failed, the last one: %s", p.failed, f)
+	}
+	return text
+}
+
+// rate says how many there are in a time, from what each of them takes.
+func rate(each time.Duration) string {
+	of, name := time.Second, "second"
+	switch {
+	case each > time.Minute:
+		of, name = time.Hour, "hour"
+	case each > time.Second:
+		of, name = time.Minute, "minute"
+	}
+	return fmt.Sprintf("%.0f a %s", of.Seconds()/each.Seconds(), name)
+}
+
+// say writes a line for a person, above the bar.
+func (p *progress) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	p.app.done(text)
+	p.draw()
 }
 
 // end clears the line, so that the next message begins on it.
 func (p *progress) end() {
+	if p.app == nil {
+		return
+	}
+	close(p.stop)
+	p.stopped.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bar != nil {
 		_ = p.bar.Clear()
 		_ = p.bar.Exit()
-		p.bar = nil
 	}
+	p.app, p.bar = nil, nil
 }
 
 // countDown says what a rotation waits for and how it is ended early. On a

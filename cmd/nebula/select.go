@@ -25,6 +25,17 @@ type selection struct {
 // byName reports whether the credentials are named.
 func (s selection) byName() bool { return len(s.ids) > 0 }
 
+// nameFlags adds the flags of a selection of named credentials and returns what
+// reads them.
+func nameFlags(cmd *cobra.Command) func(args []string) (selection, error) {
+	var s selection
+	cmd.Flags().BoolVar(&s.dryRun, "dry-run", false, "only show the ids")
+	return func(args []string) (_ selection, err error) {
+		s.ids, err = parseIDs(args)
+		return s, err
+	}
+}
+
 // selectionFlags adds the flags of a selection and returns what reads them. With
 // asks there is one that spares the question.
 func selectionFlags(cmd *cobra.Command, verb string, asks bool) func(args []string) (selection, error) {
@@ -60,34 +71,6 @@ func selectionFlags(cmd *cobra.Command, verb string, asks bool) func(args []stri
 		}
 		return s, nil
 	}
-}
-
-// removal is a verb that takes credentials away.
-type removal struct {
-	verb
-	asks bool // for named ids too
-}
-
-func (a *app) removeSelected(ctx context.Context, s selection, r removal) error {
-	mayAsk := r.asks || !s.byName()
-	if mayAsk && !s.dryRun && !s.yes && !a.stdinIsTerminal {
-		return usage(r.name+" needs --yes where nobody can be asked", "to see what it would take: --dry-run")
-	}
-	return a.withStore(ctx, func(store *config.Opened) error {
-		ids, skipped, err := a.resolve(ctx, store, s)
-		if err != nil {
-			return err
-		}
-		if s.dryRun {
-			return firstError(a.printIDs("would_"+r.name, ids), skipped)
-		}
-		if mayAsk && !s.yes && len(ids) > 0 {
-			if err := a.confirm(ctx, question(r.name, ids, store.Keys.Place())); err != nil {
-				return err
-			}
-		}
-		return firstError(a.overMany(ctx, store, ids, r.verb), skipped)
-	})
 }
 
 // resolve returns the ids that are meant. Those of records that had to be read

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -93,10 +92,7 @@ func (a *app) tagSelected(ctx context.Context, s *config.Opened, o tagOptions) e
 	tagged := verb{name: "tag", participle: "tagged", gerund: "tagging",
 		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (bool, error) {
 			_, err := s.Tag(ctx, id, o.set, o.remove)
-			if errors.Is(err, nebula.ErrNotFound) && !errors.Is(err, nebula.ErrNotInitialised) {
-				return false, nil // deleted since it was listed
-			}
-			return err == nil, err
+			return ifThere(err) // it may have been deleted since it was listed
 		}}
 	return firstError(a.overMany(ctx, s, ids, tagged), skipped)
 }
