@@ -32,10 +32,11 @@ type Endpoint struct {
 // needed: the SDK's package of one builds the tables of all of them at each
 // start. Its errors are such as the SDK's are. The header is that of the answer.
 func (l *Login) Call(ctx context.Context, e Endpoint, name string, in, out any) (http.Header, error) {
-	client := *l.HTTP
+	client, address := *l.HTTP, *e.URL
+	address.Path += "/"
 	client.Transport = signing{inner: l.HTTP.Transport, login: l, endpoint: e}
 	answer, err := httpx.Call(ctx, &client, httpx.Request{
-		Method: http.MethodPost, URL: e.URL, Body: in, MaxAnswer: maxCall,
+		Method: http.MethodPost, URL: &address, Body: in, MaxAnswer: maxCall,
 		Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {e.Service.Target + "." + name}},
 	})
 	if err != nil {
