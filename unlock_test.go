@@ -280,3 +280,22 @@ func TestSlotsAreOpenedOnceForEachDataKey(t *testing.T) {
 		t.Errorf("after a rotation the service was asked: %v", key.calls)
 	}
 }
+
+// A key that is configured and refused says more than a default key file that is
+// not there, whichever is tried first.
+func TestWhichAbsenceIsTold(t *testing.T) {
+	f, key := newFixture(t), newServiceKey()
+	if _, err := f.AddKey(t.Context(), key, ""); err != nil {
+		t.Fatal(err)
+	}
+	key.denied["decrypt"] = &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the token is not valid"}
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	absent := &nebula.KeyFile{Path: t.TempDir() + "/key", Optional: true}
+	for _, keys := range [][]nebula.Key{{absent, key}, {key, absent}} {
+		_, err := f.open(t, nebula.Options{Keys: keys}).Get(t.Context(), "x")
+		wantKind(t, err, nebula.ErrUnauthenticated)
+		if err == nil || !strings.Contains(err.Error(), "the token is not valid") {
+			t.Errorf("it says %v", err)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/unlock/awskms"
 	"github.com/nebula-credential/nebula/unlock/azurekey"
+	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
 // DefaultStore is the name of the store that [storage] describes.
@@ -70,8 +71,9 @@ type keyKeys struct {
 	Strict         bool     `toml:"strict"` // refuses a store that has the key of that id as a retired one only
 	Agent          bool     `toml:"agent"`  // whether one is asked for the data key
 
-	AWSKMS   awskms.Config   `toml:"aws_kms"`
-	AzureKey azurekey.Config `toml:"azure_key"`
+	AWSKMS       awskms.Config   `toml:"aws_kms"`
+	AzureKey     azurekey.Config `toml:"azure_key"`
+	VaultTransit transit.Config  `toml:"vault_transit"`
 }
 
 // passphraseKeys are keys of [stores.NAME.key] only. The default store has

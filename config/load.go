@@ -15,6 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/reference"
 	"github.com/nebula-credential/nebula/unlock/awskms"
 	"github.com/nebula-credential/nebula/unlock/azurekey"
+	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
 // loader builds a configuration layer by layer and collects the problems.
@@ -43,6 +44,7 @@ func (l *loader) addStore(name, section string) *store {
 	s.key.Agent = true
 	s.key.AWSKMS = awskms.DefaultConfigIn(l.config.env.get)
 	s.key.AzureKey = azurekey.DefaultConfigIn(l.config.env.get)
+	s.key.VaultTransit = transit.DefaultConfigIn(l.config.env.get)
 	l.fields.add(section, &s.shared)
 	for _, d := range l.config.providers {
 		s.sections[d.name] = d.defaults(l.config.env.get)

@@ -17,6 +17,10 @@ type keyService struct {
 	check    func(name string) error                 // what the flag names
 	forKey   func(*Keys, string) (nebula.Key, error) // that is named, with the other settings of the section
 	obeys    map[string]string                       // the variables of the service's own tools that the defaults obey, by key
+
+	// concern returns what speaks against the service for this store, "" if nothing
+	// does. It may be nil.
+	concern func(*Keys) string
 }
 
 // ServiceFlag is the flag of init and key add for the keys of a service.
@@ -51,6 +55,9 @@ func (k *Keys) ForService(f ServiceFlag, name string) (FirstKey, error) {
 
 func (k *Keys) ofService(s keySource, name string) (FirstKey, error) {
 	key, err := s.service.forKey(k, name)
+	if concern := k.concern(s); err == nil && concern != "" {
+		k.options.Tell("warning: " + concern)
+	}
 	return FirstKey{Key: key, Source: s.name + " " + name}, err
 }
 
@@ -61,7 +68,20 @@ func (k *Keys) CheckServices(ctx context.Context) (findings []nebula.Finding) {
 			findings = append(findings, checker.Check(ctx)...)
 		}
 	}
+	for _, s := range services() {
+		if concern := k.concern(s); s.isSet(k) && concern != "" {
+			findings = append(findings, nebula.Finding{Check: s.kind, Severity: nebula.SeverityWarning, Message: concern,
+				Fix: "keep the key with somebody else than the store"})
+		}
+	}
 	return findings
+}
+
+func (k *Keys) concern(s keySource) string {
+	if s.service.concern == nil {
+		return ""
+	}
+	return s.service.concern(k)
 }
 
 // checkServices checks the sections of the services whose keys open a store.

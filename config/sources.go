@@ -47,6 +47,7 @@ func keySources() []keySource {
 			isSet: func(k *Keys) bool { return len(k.store.key.Identities) > 0 }, key: (*Keys).identities,
 			fits: (*Keys).isOwn, first: (*Keys).ownRecipient},
 		awsKMS(),
+		vaultTransit(),
 		azureKey(),
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,7 @@ import (
 // What needs no asking is tried first, and a person last.
 func TestOrderOfKeys(t *testing.T) {
 	path, line := newKeyFile(t)
-	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true\n[key.aws_kms]\nkey = \"alias/a\"\n[key.azure_key]\nurl = \"https://a.vault.azure.net/keys/k\"", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
+	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true\n[key.aws_kms]\nkey = \"alias/a\"\n[key.vault_transit]\nkey = \"a\"\n[key.azure_key]\nurl = \"https://a.vault.azure.net/keys/k\"", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,13 +25,13 @@ func TestOrderOfKeys(t *testing.T) {
 	}
 	var kinds []string
 	for _, key := range s.Keys.opening {
-		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotAzureKey, nebula.SlotArgon2id} {
+		for _, kind := range []string{nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotVaultTransit, nebula.SlotAzureKey, nebula.SlotArgon2id} {
 			if key.Opens(kind) {
 				kinds = append(kinds, kind)
 			}
 		}
 	}
-	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotAzureKey, nebula.SlotArgon2id}
+	want := []string{nebula.SlotKeyFile, nebula.SlotKeyFile, nebula.SlotKeychain, nebula.SlotRecipient, nebula.SlotAWSKMS, nebula.SlotVaultTransit, nebula.SlotAzureKey, nebula.SlotArgon2id}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("the order is %v", kinds)
 	}
@@ -145,5 +146,42 @@ func TestServices(t *testing.T) {
 	}
 	if _, err = load(t, "", "NEBULA_KEY_AWS_KMS_KEY=x"); err == nil || !strings.Contains(err.Error(), `key "x" is neither`) {
 		t.Errorf("a key that is none: %v", err)
+	}
+}
+
+// The section of Vault's transit engine, and where its defaults come from.
+func TestVaultTransit(t *testing.T) {
+	text := "[key.vault_transit]\nkey = 'a'\nmount_path = 'x/transit'\n[key.vault_transit.auth]\nrole_id = 'r'\n[stores.work.key.vault_transit]\nkey = 'b'\naddress = 'http://127.0.0.1:1'"
+	c, err := load(t, text, "NEBULA_KEY_VAULT_TRANSIT_ALSO=c,d", "NEBULA_KEY_VAULT_TRANSIT_AUTH_METHOD=token",
+		"VAULT_ADDR=https://vault.example.com", "VAULT_TOKEN=hvs.CANARY", "VAULT_NAMESPACE=team")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, work := c.stores[DefaultStore].key.VaultTransit, c.stores["work"].key.VaultTransit
+	if mine.Key != "a" || !slices.Equal(mine.Also, []string{"c", "d"}) || mine.MountPath != "x/transit" || mine.Address != "https://vault.example.com" ||
+		mine.Namespace != "team" || mine.Auth.Method != "token" || mine.Auth.RoleID != "r" || string(mine.Auth.Token.Reveal()) != "hvs.CANARY" {
+		t.Errorf("the default store has %+v", mine)
+	}
+	if work.Key != "b" || work.Also != nil || work.MountPath != "transit" || work.Address != "http://127.0.0.1:1" {
+		t.Errorf("the other store has %+v", work)
+	}
+	if text := fmt.Sprint(c.Settings()); !strings.Contains(text, "key.vault_transit.auth.role_id") || strings.Contains(text, "CANARY") {
+		t.Errorf("shown is %s", text)
+	}
+	for variable, want := range map[string]string{
+		"NEBULA_KEY_VAULT_TRANSIT_KEY=a/b":                        "belongs in mount_path",
+		"NEBULA_KEY_VAULT_TRANSIT_AUTH_TOKEN_FILE=hvs.CANARY":     "must be an absolute path",
+		"NEBULA_KEY_VAULT_TRANSIT_AUTH_SECRET_ID_FILE=hvs.CANARY": "must be an absolute path",
+		"NEBULA_KEY_VAULT_TRANSIT_AUTH_TOKEN=hvs.CANARY":          "unknown variable",
+		"NEBULA_KEY_VAULT_TRANSIT_CA_CERT=/nowhere":               "ca_cert \"/nowhere\"",
+	} {
+		_, err := load(t, "[key.vault_transit]\nkey = 'a'", variable)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+	// For those who have no such key it does not matter.
+	if _, err := load(t, "", "VAULT_ADDR=http://vault.internal:8200", "VAULT_NAMESPACE=a//b"); err != nil {
+		t.Error(err)
 	}
 }

@@ -32,7 +32,8 @@ a hidden prompt, which asks twice and makes one for you when you enter nothing.`
   nebula key add --passphrase --kdf pbkdf2-sha256
   nebula key add --recipient "$(cat ada.pub)" --label ada
   nebula key add --keychain
-  nebula key add --aws-kms alias/nebula --label pods`,
+  nebula key add --aws-kms alias/nebula --label pods
+  nebula key add --vault-transit nebula --label ci`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}

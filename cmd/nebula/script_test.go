@@ -86,6 +86,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 			"kms":      scriptKMSCommand,
 			"azurekey": scriptAzureKey,
 			"records":  scriptRecords,
+			"transit":  scriptTransitCommand,
 		},
 	})
 }

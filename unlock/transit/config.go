@@ -76,8 +76,12 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 }
 
 // Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server. A Config without keys is valid, and opens nothing.
+// asks no server. A Config without keys is valid whatever else it says, such as
+// what VAULT_ADDR says for other programs, and opens nothing.
 func (c Config) Validate() error {
+	if c.Key == "" && len(c.Also) == 0 {
+		return nil
+	}
 	var problems []string
 	note := func(setting, reason string) {
 		if reason != "" {

@@ -49,7 +49,7 @@ func (e *engine) usable(ctx context.Context, name string) (keyState, error) {
 	default:
 		return state, nil
 	}
-	return state, &nebula.Error{Kind: nebula.ErrNotSupported, Message: e.describe(name) + " " + reason,
+	return state, &nebula.Error{Kind: nebula.ErrNotSupported, Message: "the key " + reason + " (" + e.describe(name) + ")",
 		Hint: "make one for this: vault write -f " + e.path("keys", "NAME")}
 }
 
@@ -74,7 +74,7 @@ func (e *engine) decrypt(ctx context.Context, name, ciphertext string) ([]byte, 
 	case len(answer.Plaintext) != slots.SecretSize:
 		clear(answer.Plaintext)
 		return nil, &nebula.Error{Kind: nebula.ErrCorrupted,
-			Message: fmt.Sprintf("%s decrypts it to %d bytes, and a secret has %d", e.describe(name), len(answer.Plaintext), slots.SecretSize)}
+			Message: fmt.Sprintf("it is decrypted to %d bytes, and a secret has %d (%s)", len(answer.Plaintext), slots.SecretSize, e.describe(name))}
 	}
 	return answer.Plaintext, nil
 }
@@ -110,7 +110,7 @@ func (e *engine) path(what, name string) string { return e.mount + "/" + what + 
 // describe names a key in a message, or the engine.
 func (e *engine) describe(name string) string {
 	if name == "" {
-		return "the transit engine at " + e.client.Host()
+		return "transit engine at " + e.client.Host()
 	}
-	return "the transit key " + e.mount + "/" + name + " at " + e.client.Host()
+	return "transit key " + e.mount + "/" + name + " at " + e.client.Host()
 }

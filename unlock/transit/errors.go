@@ -20,7 +20,7 @@ var (
 // explain returns what the failure of a call about a key means.
 func (e *engine) explain(name string, err error) *nebula.Error {
 	explained := *e.client.Explain(err, func(r *vaultapi.ResponseError) *nebula.Error { return e.explainAnswer(name, r) })
-	explained.Message = e.describe(name) + ": " + explained.Message
+	explained.Message += " (" + e.describe(name) + ")"
 	return &explained
 }
 
@@ -55,7 +55,7 @@ func (e *engine) explainAnswer(name string, r *vaultapi.ResponseError) *nebula.E
 func (e *engine) tooOld(name, ciphertext string, cause error) *nebula.Error {
 	version, _, _ := strings.Cut(strings.TrimPrefix(ciphertext, "vault:v"), ":")
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied, Err: cause,
-		Message: fmt.Sprintf("%s: its version %s, which the slot needs, is below its min_decryption_version", e.describe(name), version),
+		Message: fmt.Sprintf("version %s, which the slot needs, is below min_decryption_version (%s)", version, e.describe(name)),
 		Hint: fmt.Sprintf("vault write %s/config min_decryption_version=%s, then give the slot the newest version with nebula key rotate; or open the store with another key",
 			e.path("keys", name), version)}
 }

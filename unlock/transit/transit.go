@@ -160,7 +160,8 @@ func (k *key) use(ctx context.Context, calls func(*engine) error) error {
 // If this token may not decrypt, others may.
 func (k *key) verify(ctx context.Context, e *engine, data slotdata.VaultTransit, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotVaultTransit, "", data.Bytes()); err != nil {
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: e.describe(data.Name) + ": Vault answers what no slot can hold: " + err.Error(), Err: err}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
+			Message: "Vault answers what no slot can hold: " + err.Error() + " (" + e.describe(data.Name) + ")"}
 	}
 	opened, err := e.decrypt(ctx, data.Name, data.Ciphertext)
 	defer clear(opened)
@@ -172,7 +173,7 @@ func (k *key) verify(ctx context.Context, e *engine, data slotdata.VaultTransit,
 	case err != nil:
 		return err
 	case !bytes.Equal(opened, secret):
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: e.describe(data.Name) + ": Vault did not decrypt what it has just encrypted"}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Vault did not decrypt what it has just encrypted (" + e.describe(data.Name) + ")"}
 	}
 	return nil
 }
@@ -191,7 +192,7 @@ func (k *key) warn(ctx context.Context) {
 	_ = k.use(ctx, func(e *engine) error {
 		health, err := e.client.Health(ctx)
 		if err == nil && !health.Enterprise {
-			k.tell(k.config.withoutNamespaces())
+			k.tell("warning: " + k.config.withoutNamespaces())
 		}
 		return err
 	})

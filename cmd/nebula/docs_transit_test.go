@@ -1,0 +1,137 @@
+//go:build unix
+
+package main
+
+import (
+	"maps"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/testing/livetest"
+)
+
+// vaultCommand does what a line of Vault's own command does.
+func vaultCommand(t *testing.T, s *livetest.VaultServer, line string) {
+	t.Helper()
+	words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return w == "-f" })
+	switch {
+	case strings.HasPrefix(line, "vault secrets enable ") && len(words) == 4:
+		s.API(t, http.MethodPost, "sys/mounts/"+words[3], map[string]any{"type": words[3]})
+	case strings.HasPrefix(line, "vault write "):
+		body := map[string]any{}
+		for _, pair := range words[3:] {
+			name, value, _ := strings.Cut(pair, "=")
+			body[name] = value
+		}
+		s.API(t, http.MethodPost, words[2], body)
+	default:
+		t.Fatalf("not known: %s", line)
+	}
+}
+
+// policies returns the blocks with policies of a page.
+func (d *document) policies() (blocks []string) {
+	for _, m := range regexp.MustCompile("(?s)```hcl\n(path .*?)```").FindAllStringSubmatch(d.text, -1) {
+		blocks = append(blocks, m[1])
+	}
+	return blocks
+}
+
+// pathsOf returns the paths in policies, sorted.
+func pathsOf(policies ...string) (paths []string) {
+	for _, m := range regexp.MustCompile(`path "transit/(.*?)"`).FindAllStringSubmatch(strings.Join(policies, ""), -1) {
+		paths = append(paths, m[1])
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// The commands of docs/keys/vault-transit.md, by those who have the policies that
+// the page gives them, and these allow what is called and nothing else.
+func TestLiveVaultTransitPage(t *testing.T) {
+	s := livetest.NewVault(t, livetest.VaultOptions{})
+	s.API(t, http.MethodDelete, "sys/mounts/transit", nil)
+	v := &scriptTransit{t: t, server: s, mount: "transit"}
+	d := newDocument(t, filepath.Join("keys", "vault-transit.md"))
+	policies := d.policies()
+	if len(policies) != 2 {
+		t.Fatalf("%d policies", len(policies))
+	}
+	tokens := map[string]string{
+		"ada": s.Token(t, map[string]any{"policies": []string{s.Policy(t, policies[0]+policies[1])}}),
+		"pod": s.Token(t, map[string]any{"policies": []string{s.Policy(t, policies[0])}}),
+	}
+	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")
+	d.env["VAULT_ADDR"] = v.listen(t)
+	called := map[string]map[string]bool{"ada": {}, "pod": {}}
+	for _, who := range []string{"ada", "pod"} {
+		for _, place := range []string{".config/nebula", "Library/Application Support/nebula"} {
+			d.write(who, place+"/config.toml", "[key.vault_transit]\nkey = \"nebula\"\n")
+		}
+	}
+	commands := d.commands()
+	if len(commands) != 10 {
+		t.Fatalf("%d commands", len(commands))
+	}
+	for _, c := range commands {
+		who, command := c[0], c[1]
+		if who == "admin" {
+			vaultCommand(t, s, command)
+			continue
+		}
+		d.env["VAULT_TOKEN"] = tokens[who]
+		if strings.Contains(command, sampleID) {
+			if text, err := d.run(who, "nebula get db_password"); err == nil || !strings.Contains(text, "anyone could have made") {
+				t.Errorf("%s reads before the key is named: %v, %s", who, err, text)
+			}
+			d.env["VAULT_TOKEN"] = tokens["ada"]
+			command = strings.Replace(command, sampleID, d.keyring("ada").KeyID, 1)
+			d.env["VAULT_TOKEN"] = tokens[who]
+			v.calls = nil
+		}
+		if text, err := d.run(who, command); err != nil {
+			t.Fatalf("%s: %s: %v\n%s", who, command, err, text)
+		} else if who == "pod" && text != "s3cret" {
+			t.Errorf("the pod gets %q", text)
+		}
+		for _, call := range v.calls {
+			called[who][call] = true
+		}
+		v.calls = nil
+	}
+	for who, want := range map[string][]string{"ada": pathsOf(policies...), "pod": pathsOf(policies[0])} {
+		if got := slices.Sorted(maps.Keys(called[who])); !slices.Equal(got, want) {
+			t.Errorf("%s called %v, and the policies allow %v", who, got, want)
+		}
+	}
+	// The last command shut the first version out, and the slot has the second.
+	d.env["VAULT_TOKEN"] = tokens["ada"]
+	if text, err := d.run("ada", "nebula get db_password"); err != nil || text != "s3cret" {
+		t.Errorf("ada gets %q, %v", text, err)
+	}
+}
+
+// The settings of the page are the ones that there are.
+func TestVaultTransitPageSettings(t *testing.T) {
+	d := newDocument(t, filepath.Join("keys", "vault-transit.md"))
+	text := regexp.MustCompile(`(?m)^ca_cert.*\n`).ReplaceAllString(d.block("toml", "[key.vault_transit]"), "")
+	d.write("ada", "config.toml", text)
+	c, err := config.Load(config.Source{File: filepath.Join(d.home("ada"), "config.toml"), Environ: []string{"HOME=" + d.home("ada")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := 0
+	for _, setting := range c.Settings() {
+		if strings.HasPrefix(setting.Key, "key.vault_transit.") && setting.Source != "default" {
+			set++
+		}
+	}
+	if set != 9 {
+		t.Errorf("%d settings are set", set)
+	}
+}
