@@ -220,7 +220,9 @@ type (
 		RetrieveBatch(ctx context.Context, names []Name) ([]BatchResult, error)
 	}
 
-	// BatchStorer stores several records in fewer steps than one each.
+	// BatchStorer stores several records in fewer steps than one each. Its Store
+	// does the same with what is stored at the same time, if it is much: so it is
+	// worth having many records under way, see [Store.Jobs].
 	BatchStorer interface {
 		// StoreBatch stores each record as Store does, under the same
 		// promises, and returns one outcome for each, in their order. One that

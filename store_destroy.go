@@ -83,7 +83,7 @@ func (k *keyring) retiredKey(id KeyID) (int, error) {
 
 // wantNoneUnder fails if a record would be lost with the key.
 func (s *Store) wantNoneUnder(ctx context.Context, ring *keyring, id KeyID, options DestroyOptions) error {
-	pass := &recordPass{store: s, ring: ring, progress: options.Progress}
+	pass := &recordPass{store: s, ring: ring, progress: options.Progress, jobs: s.options.MaxConcurrency}
 	err := pass.run(ctx, func(ctx context.Context, name Name) (unreadable, err error) {
 		_, key, unreadable, err := pass.retrieve(ctx, name, anyRecord)
 		if unreadable == nil && err == nil && KeyID(key.ID()) == id {

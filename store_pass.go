@@ -23,6 +23,7 @@ type recordPass struct {
 	ring     *keyring
 	progress func(looked int) // may be nil
 	finish   bool             // what is under way when the context is cancelled
+	jobs     int              // records under way at once
 
 	left []Entry // what cannot be read
 }
@@ -35,7 +36,7 @@ type lookFunc func(ctx context.Context, name Name) (unreadable, err error)
 func (p *recordPass) run(ctx context.Context, look lookFunc) error {
 	listing, cancel := context.WithCancel(ctx)
 	defer cancel()
-	options := many.Options{Jobs: p.store.options.MaxConcurrency, Finish: p.finish, Cancel: cancel, Judge: judgePass}
+	options := many.Options{Jobs: p.jobs, Finish: p.finish, Cancel: cancel, Judge: judgePass}
 	one := func(ctx context.Context, e Entry) (unreadable, err error) { return p.one(ctx, e, look) }
 	var first error
 	looked := 0

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nebula-credential/nebula/internal/many"
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
@@ -224,11 +225,15 @@ func (s *Store) endRotation(ctx context.Context, key KeyID) error {
 // sweep is a pass that seals anew what is under the old key.
 type sweep struct {
 	recordPass
+	room   *many.Room // for the records that are read and sealed
 	sealed atomic.Int64
 }
 
 func newSweep(s *Store, ring *keyring, options RotateOptions, before int) *sweep {
-	w := &sweep{recordPass: recordPass{store: s, ring: ring, finish: true}}
+	w := &sweep{
+		recordPass: recordPass{store: s, ring: ring, finish: true, jobs: s.Jobs()},
+		room:       many.NewRoom(s.options.MaxConcurrency),
+	}
 	if options.Progress != nil {
 		w.progress = func(looked int) { options.Progress(looked, before+int(w.sealed.Load())) }
 	}
@@ -238,7 +243,15 @@ func newSweep(s *Store, ring *keyring, options RotateOptions, before int) *sweep
 // sealOne seals the record anew if it has to be, on condition that nobody wrote
 // it meanwhile.
 func (w *sweep) sealOne(ctx context.Context, name Name) (unreadable, err error) {
+	place, err := w.room.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer place.Leave()
 	record, key, unreadable, err := w.retrieve(ctx, name, currentRecord)
+	if err == nil && unreadable == nil {
+		place.Sized(len(record.Envelope.raw))
+	}
 	if unreadable != nil || err != nil || key == w.ring.current {
 		return unreadable, err
 	}

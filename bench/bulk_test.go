@@ -58,33 +58,51 @@ func benchmarkBatch(b *testing.B, size int, fresh bool) {
 		})
 }
 
-func BenchmarkBulk16(b *testing.B)  { benchmarkBulk(b, 16) }
-func BenchmarkBulk32(b *testing.B)  { benchmarkBulk(b, 32) }
-func BenchmarkBulk64(b *testing.B)  { benchmarkBulk(b, 64) }
-func BenchmarkBulk128(b *testing.B) { benchmarkBulk(b, 128) }
-
-func benchmarkBulk(b *testing.B, writers int) {
+// BenchmarkBulkPut is many goroutines that put new credentials.
+func BenchmarkBulkPut(b *testing.B) {
 	s := newStore(b)
-	s.fill(b, credentials, nebula.PutOptions{})
+	bulk(b, s, func(i int) { s.putMany(b, i+credentials) })
+}
+
+// BenchmarkBulkRotate seals all credentials anew.
+func BenchmarkBulkRotate(b *testing.B) {
+	s := newStore(b)
+	s.putMany(b, 0)
+	bulk(b, s, func(int) {
+		result, err := s.Rotate(ctx, nebula.RotateOptions{})
+		check(b, err)
+		if result.Sealed != credentials {
+			b.Fatalf("%d were sealed anew", result.Sealed)
+		}
+	})
+}
+
+// bulk compares what writes 10,000 credentials, called with the number of the first,
+// with one bare writer, per credential.
+func bulk(b *testing.B, s store, ours func(i int)) {
+	if _, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{}); err != nil {
+		b.Fatal(err)
+	}
 	dir, record := bareDir(b, s)
-	value := secret()
-	const perRound = 1000
-	paired.Run(b, perRound,
+	paired.Run(b, credentials,
+		func(i int) { bareStore(b, dir, filepath.Join(dir.Name(), string(id(i))+".enc.json"), record) },
 		func(i int) {
-			bareStore(b, dir, filepath.Join(dir.Name(), string(id(credentials+i))+".enc.json"), record)
-		},
-		func(i int) {
-			if i%perRound != 0 {
-				return
+			if i%credentials == 0 {
+				ours(i)
 			}
-			var group errgroup.Group
-			group.SetLimit(writers)
-			for j := range perRound {
-				group.Go(func() error {
-					_, err := s.Put(ctx, id(credentials+i+j), value, nebula.PutOptions{IfAbsent: true})
-					return err
-				})
-			}
-			check(b, group.Wait())
 		})
+}
+
+// putMany puts 10,000 credentials, from the one of a number on.
+func (s store) putMany(b *testing.B, first int) {
+	value := secret()
+	var group errgroup.Group
+	group.SetLimit(s.Jobs())
+	for i := range credentials {
+		group.Go(func() error {
+			_, err := s.Put(ctx, id(first+i), value, nebula.PutOptions{IfAbsent: true})
+			return err
+		})
+	}
+	check(b, group.Wait())
 }

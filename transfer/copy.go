@@ -31,7 +31,7 @@ type Options struct {
 	// generation than is remembered of it. That is for a person to say.
 	OlderKeyring bool
 
-	Jobs     int            // credentials under way at once; 0 is eight
+	Jobs     int            // credentials under way at once; 0 is what the destination takes, see [nebula.Store.Jobs]
 	Progress func(Progress) // may be nil; its calls come one after the other
 }
 

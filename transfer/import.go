@@ -27,7 +27,7 @@ type ImportOptions struct {
 	Older     bool // accept an older keyring than the one that is remembered
 	DryRun    bool // check everything and store nothing
 
-	Jobs int // credentials that are worked on at once; 0 is many.DefaultJobs
+	Jobs int // credentials that are worked on at once; 0 is what the store takes, see [nebula.Store.Jobs]
 
 	// Progress is called after each credential, by one goroutine at a time. It may
 	// be nil.
@@ -75,6 +75,7 @@ type importing struct {
 	backup  *Backup
 	options ImportOptions
 	report  ImportReport
+	room    *many.Room // for records of the backup
 
 	reseal bool // the store has another data key
 	absent bool // there is no store yet, and in a dry run will be none
@@ -120,7 +121,12 @@ func (m *importing) each(ctx context.Context) error {
 		}
 	}
 	total, done := m.backup.Len(), 0
-	options := many.Options{Jobs: m.options.Jobs, Finish: true, Judge: judge}
+	jobs, large := m.options.Jobs, m.options.Jobs
+	if jobs == 0 {
+		jobs, large = m.store.Jobs(), m.store.MaxConcurrency()
+	}
+	m.room = many.NewRoom(large)
+	options := many.Options{Jobs: jobs, Finish: true, Judge: judge}
 	var stopped error
 	for r, err := range many.Do(ctx, ids, options, m.one) {
 		if err != nil {
@@ -182,10 +188,16 @@ func (m *importing) one(ctx context.Context, id nebula.ID) (what outcome, err er
 var errRaced = errors.New("another writer came between")
 
 func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
+	place, err := m.room.Enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer place.Leave()
 	e, err := m.backup.Record(id)
 	if err != nil {
 		return 0, err
 	}
+	place.Sized(len(e.Bytes()))
 	arriving, err := m.open(ctx, id, e)
 	if err != nil {
 		return 0, err

@@ -14,7 +14,8 @@ import (
 type run struct {
 	*Plan
 	mover
-	outcomes []outcome // by the place of the item
+	room     *many.Room // for records that are read at the source
+	outcomes []outcome  // by the place of the item
 	errs     map[int]error
 	bytes    int64
 }
@@ -26,7 +27,11 @@ type run struct {
 //
 // If ctx is cancelled, what is under way is finished.
 func (p *Plan) Run(ctx context.Context) (Report, error) {
-	r := &run{Plan: p, outcomes: make([]outcome, len(p.Items)), errs: make(map[int]error)}
+	jobs, atSource := p.options.Jobs, p.options.Jobs
+	if jobs == 0 {
+		jobs, atSource = p.to.Jobs(), p.from.MaxConcurrency()
+	}
+	r := &run{Plan: p, room: many.NewRoom(atSource), outcomes: make([]outcome, len(p.Items)), errs: make(map[int]error)}
 	todo := r.foresee()
 	if todo > 0 {
 		if err := r.carryKeyring(ctx); err != nil {
@@ -35,7 +40,7 @@ func (p *Plan) Run(ctx context.Context) (Report, error) {
 	}
 	var last error
 	done := 0
-	o := many.Options{Jobs: p.options.Jobs, Finish: true, Judge: judge}
+	o := many.Options{Jobs: jobs, Finish: true, Judge: judge}
 	for result, err := range many.Do(ctx, r.todo(), o, r.one) {
 		if err != nil {
 			return r.report(), err
@@ -115,10 +120,16 @@ func (r *run) carryKeyring(ctx context.Context) error {
 // one copies a credential.
 func (r *run) one(ctx context.Context, i int) (outcome, error) {
 	item := r.Items[i]
+	place, err := r.room.Enter(ctx)
+	if err != nil {
+		return failed, err
+	}
+	defer place.Leave()
 	record, err := r.read(ctx, item.ID)
 	if err != nil {
 		return failed, err
 	}
+	place.Sized(len(record.Envelope.Bytes()))
 	o := copied
 	if item.State == Same {
 		o = same

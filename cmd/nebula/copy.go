@@ -57,7 +57,7 @@ the destination. A dry run shows what would become of each, and ends with 0.`,
 	flags.BoolVar(&o.move, "move", false, "delete each at the source once its copy was read back")
 	flags.BoolVar(&o.reseal, "reseal", false, "seal each under the data key of the destination")
 	flags.StringArrayVar(&o.drop, "drop", nil, "leave the `SLOT` behind if the keyring is copied; may be repeated")
-	flags.IntVar(&o.jobs, "jobs", 0, "`N` credentials at once; as max_concurrency of the stores by default")
+	flags.IntVar(&o.jobs, "jobs", 0, "`N` credentials at once; by default max_concurrency of the stores, and more into files")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
 	for _, side := range []string{"from", "to"} {
 		_ = cmd.RegisterFlagCompletionFunc(side, a.completeStores)
@@ -109,14 +109,10 @@ func (a *app) copy(ctx context.Context, o copyOptions) (err error) {
 }
 
 func (a *app) copyBetween(ctx context.Context, from, to *config.Opened, o copyOptions) error {
-	jobs := o.jobs
-	if jobs == 0 {
-		jobs = min(from.MaxConcurrency, to.MaxConcurrency)
-	}
 	meter := a.meter(o.move)
 	defer meter.end()
 	options := transfer.Options{Overwrite: o.overwrite, Move: o.move, Reseal: o.reseal, Drop: o.drop, OlderKeyring: o.yes,
-		Jobs: jobs, Progress: meter.set, Filter: o.selection.filter}
+		Jobs: o.jobs, Progress: meter.set, Filter: o.selection.filter}
 	if o.selection.byName() {
 		options.IDs = o.selection.ids
 	}

@@ -190,7 +190,7 @@ func sourceError(source string, err error) error {
 }
 
 func (a *app) importSealed(ctx context.Context, s *config.Opened, b *transfer.Backup, o importOptions) error {
-	options := transfer.ImportOptions{Overwrite: o.overwrite, Reseal: o.reseal, Older: o.yes, DryRun: o.dryRun, Jobs: s.MaxConcurrency}
+	options := transfer.ImportOptions{Overwrite: o.overwrite, Reseal: o.reseal, Older: o.yes, DryRun: o.dryRun}
 	if o.keyID != "" {
 		id, err := nebula.ParseKeyID(o.keyID)
 		if err != nil {
