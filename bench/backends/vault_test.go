@@ -42,6 +42,13 @@ func BenchmarkVault(b *testing.B) {
 		func() error { return listAll(ctx, p) })
 }
 
+// vaultAbsent writes on condition that there is none.
+var vaultAbsent = api.WithCheckAndSet(0)
+
+func vaultNoted(custom map[string]any) api.KVMetadataPutInput {
+	return api.KVMetadataPutInput{CustomMetadata: custom}
+}
+
 func vaultSDK(b *testing.B, s *livetest.VaultServer) *api.Client {
 	b.Helper()
 	config := api.DefaultConfig()
