@@ -94,7 +94,7 @@ func (a *app) tellKeyring(plan *transfer.Plan, to *config.Opened) {
 		slots = append(slots, text+")")
 		guessable = guessable || s.Kind == nebula.SlotArgon2id || s.Kind == nebula.SlotPBKDF2
 	}
-	a.tell(to.Keys.Place() + " is not initialised, and receives the keyring with the slots:\n  " + strings.Join(slots, "\n  "))
+	a.tell(to.Name + " is not initialised, and receives the keyring with the slots:\n  " + strings.Join(slots, "\n  "))
 	if guessable && to.Describe().Provider != "local" && to.Describe().Provider != "memory" {
 		a.tell("whoever can read that backend can try to guess the passphrase; to leave its slot behind: --drop SLOT")
 	}
