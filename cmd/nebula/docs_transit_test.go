@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
@@ -133,5 +135,87 @@ func TestVaultTransitPageSettings(t *testing.T) {
 	}
 	if set != 9 {
 		t.Errorf("%d settings are set", set)
+	}
+}
+
+// vaultAgentManifests are those of docs/containers.md for Vault Agent.
+func (d *document) vaultAgentManifests() (configMap, pod map[string]any) {
+	d.t.Helper()
+	first, second, ok := strings.Cut(d.block("yaml", "apiVersion: v1\nkind: ConfigMap"), "---\n")
+	if !ok {
+		d.t.Fatal("there is one manifest only")
+	}
+	for text, into := range map[string]*map[string]any{first: &configMap, second: &pod} {
+		if err := yaml.Unmarshal([]byte(text), into); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return configMap, pod
+}
+
+// The real API server takes the manifests, with no field that it does not know.
+func TestLiveVaultAgentContainersPage(t *testing.T) {
+	server := livetest.Kubernetes(t)
+	configMap, pod := newDocument(t, "containers.md").vaultAgentManifests()
+	namespace := server.Namespace(t)
+	server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/serviceaccounts", map[string]any{"metadata": map[string]any{"name": "app"}})
+	server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/configmaps?fieldValidation=Strict", configMap)
+	made := server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/pods?dryRun=All&fieldValidation=Strict", pod)
+	agent := made["spec"].(map[string]any)["initContainers"].([]any)[0].(map[string]any)
+	if agent["restartPolicy"] != "Always" || agent["startupProbe"] == nil {
+		t.Errorf("the agent is %v", agent)
+	}
+}
+
+// A pod has what docs/containers.md gives it, and the token that Vault Agent
+// leaves in its file, and opens the store from an empty home. The agent replaces
+// the token when it ends.
+func TestLiveVaultAgentPod(t *testing.T) {
+	s := livetest.NewVault(t, livetest.VaultOptions{})
+	s.API(t, http.MethodPost, "transit/keys/nebula", nil)
+	d := newDocument(t, "containers.md")
+	configMap, pod := d.vaultAgentManifests()
+	container := pod["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)
+	env := map[string]string{}
+	for _, v := range container["env"].([]any) {
+		set := v.(map[string]any)
+		env[set["name"].(string)] = set["value"].(string)
+	}
+	const tokenFile = "NEBULA_KEY_VAULT_TRANSIT_AUTH_TOKEN_FILE"
+	if text := configMap["data"].(map[string]any)["agent.hcl"].(string); env["NEBULA_KEY_ID"] != sampleID || !strings.Contains(text, `path = "`+env[tokenFile]+`"`) {
+		t.Errorf("the agent writes elsewhere than %v says", env)
+	}
+	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")
+	d.env["VAULT_ADDR"] = s.Address
+	d.env["NEBULA_KEY_VAULT_TRANSIT_KEY"] = env["NEBULA_KEY_VAULT_TRANSIT_KEY"]
+	d.env[tokenFile] = filepath.Join(d.home("app"), "token")
+	d.write("admin", "value", "s3cret")
+	d.write("app", "token", s.RootToken)
+	if text, err := d.run("admin", "nebula init && nebula put db_password < value"); err != nil {
+		t.Fatal(text)
+	}
+	opens := newDocument(t, filepath.Join("keys", "vault-transit.md")).policies()[0]
+	newToken := func() string { return s.Token(t, map[string]any{"policies": []string{s.Policy(t, opens)}}) }
+	first := newToken()
+	d.write("app", "token", first)
+	if text, err := d.run("app", "nebula get db_password"); err == nil || !strings.Contains(text, "anyone could have made") {
+		t.Errorf("without the id: %v, %q", err, text)
+	}
+	d.env["NEBULA_KEY_ID"] = d.keyring("admin").KeyID
+	var words []string
+	for _, word := range container["command"].([]any) {
+		words = append(words, word.(string))
+	}
+	get := func() (string, error) { return d.run("app", strings.Join(words, " ")) }
+	if text, err := get(); err != nil || text != "s3cret" {
+		t.Errorf("%v, %q", err, text)
+	}
+	s.API(t, http.MethodPost, "auth/token/revoke", map[string]any{"token": first})
+	if text, err := get(); err == nil || !strings.Contains(text, "the token is not valid") || !strings.Contains(text, "vault_transit.auth.token_file") {
+		t.Errorf("with a revoked token: %v, %q", err, text)
+	}
+	d.write("app", "token", newToken())
+	if text, err := get(); err != nil || text != "s3cret" {
+		t.Errorf("with the next one: %v, %q", err, text)
 	}
 }
