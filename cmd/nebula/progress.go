@@ -33,6 +33,8 @@ type progress struct {
 	failed int
 	last   error
 
+	described string // what the bar says that it shows
+
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -42,7 +44,7 @@ func (a *app) progress(what string, total int) *progress {
 	if a.global.output == outputJSON {
 		return &progress{}
 	}
-	p := &progress{app: a, what: what, total: total, begun: time.Now(), stop: make(chan struct{})}
+	p := &progress{app: a, what: what, described: what, total: total, begun: time.Now(), stop: make(chan struct{})}
 	if a.stderrIsTerminal && a.getenv("TERM") != "dumb" {
 		p.bar = a.bar(what, total)
 	}
@@ -140,8 +142,11 @@ func (p *progress) draw() {
 	if p.failed > 0 {
 		text += fmt.Sprintf(", %d failed (%s)", p.failed, strings.ReplaceAll(string(p.app.failureOf(p.last).Kind), "_", " "))
 	}
-	p.bar.Describe(text)
 	_ = p.bar.Set(p.done) // what it shows matters less than what it is about
+	if text != p.described {
+		p.described = text
+		p.bar.Describe(text)
+	}
 }
 
 // line writes a line where no bar is drawn.
