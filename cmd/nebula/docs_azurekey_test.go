@@ -14,8 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
@@ -192,20 +190,7 @@ func TestAzureKeyPageSettings(t *testing.T) {
 	}
 }
 
-// azureManifests are those of docs/containers.md for Azure.
-func (d *document) azureManifests() (account, pod map[string]any) {
-	d.t.Helper()
-	first, second, ok := strings.Cut(d.block("yaml", "apiVersion: v1\nkind: ServiceAccount"), "---\n")
-	if !ok {
-		d.t.Fatal("there is one manifest only")
-	}
-	for text, into := range map[string]*map[string]any{first: &account, second: &pod} {
-		if err := yaml.Unmarshal([]byte(text), into); err != nil {
-			d.t.Fatal(err)
-		}
-	}
-	return account, pod
-}
+const azureManifests = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: app\n  annotations:\n    azure.workload.identity"
 
 // A pod has what docs/containers.md gives it and what the cluster's webhook adds,
 // and opens the store from an empty home.
@@ -213,7 +198,7 @@ func TestLiveAzureContainersPod(t *testing.T) {
 	d := newDocument(t, "containers.md")
 	p := newAzurePage(t, d)
 	p.AddKey("nebula", azureserver.KeySeed{})
-	account, pod := d.azureManifests()
+	account, pod := d.manifests(azureManifests)
 	annotations := account["metadata"].(map[string]any)["annotations"].(map[string]any)
 	client, _ := annotations["azure.workload.identity/client-id"].(string)
 	p.server.AddFederatedToken("of-the-cluster")
@@ -254,7 +239,7 @@ func TestLiveAzureContainersPod(t *testing.T) {
 // The real API server takes the manifests, with no field that it does not know.
 func TestLiveAzureContainersPage(t *testing.T) {
 	server := livetest.Kubernetes(t)
-	account, pod := newDocument(t, "containers.md").azureManifests()
+	account, pod := newDocument(t, "containers.md").manifests(azureManifests)
 	namespace := server.Namespace(t)
 	server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/serviceaccounts?fieldValidation=Strict", account)
 	made := server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/pods?dryRun=All&fieldValidation=Strict", pod)
