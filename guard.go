@@ -37,7 +37,7 @@ type RollbackGuard interface {
 
 	// Update changes one mark, or makes none and removes it if change returns
 	// false. No other Update comes between what change is given and what it
-	// returns.
+	// returns. change may be called again, by any goroutine; the last call counts.
 	Update(address string, id ID, change func(old Mark, found bool) (Mark, bool)) error
 
 	// CheckRoom fails with ErrUsage if the credential has no mark and the

@@ -108,7 +108,8 @@ func (f *GuardFile) Load(address string, id ID) (Mark, bool, error) {
 	return m, true, err
 }
 
-// Update implements [RollbackGuard].
+// Update implements [RollbackGuard]. The file is written once for all updates that
+// wait for each other.
 func (f *GuardFile) Update(address string, id ID, change func(Mark, bool) (Mark, bool)) error {
 	return stateError(f.lines.Update(markKey(address, id), func(old *markLine) *markLine {
 		var m Mark

@@ -64,6 +64,8 @@ type File[L any] struct {
 	Expired func(L) bool
 
 	maxSize int64
+	loads   rounds[L]
+	updates rounds[L]
 }
 
 // New returns the file at a path. The first write makes it, and the directories
@@ -80,7 +82,7 @@ func (f *File[L]) Path() string { return f.path }
 
 // Load returns the line of a key. All errors are of type [*Error].
 func (f *File[L]) Load(key string) (line L, found bool, err error) {
-	lines, _, err := f.load()
+	lines, _, err := f.shared()
 	line, found = lines[key]
 	return line, found, err
 }
@@ -88,7 +90,7 @@ func (f *File[L]) Load(key string) (line L, found bool, err error) {
 // CheckRoom fails with ErrFull if the key has no line and no line can be added,
 // since there are maxLines or the file is too large.
 func (f *File[L]) CheckRoom(key string, maxLines int) error {
-	lines, size, err := f.load()
+	lines, size, err := f.shared()
 	if err != nil {
 		return err
 	}
@@ -97,8 +99,11 @@ func (f *File[L]) CheckRoom(key string, maxLines int) error {
 	}
 	count := len(lines)
 	if f.Expired != nil && count >= maxLines {
-		maps.DeleteFunc(lines, func(_ string, l L) bool { return f.Expired(l) })
-		count = len(lines)
+		for _, l := range lines {
+			if f.Expired(l) {
+				count--
+			}
+		}
 	}
 	if count >= maxLines || int64(size) > f.maxSize-reserve {
 		return &Error{Path: f.path, Message: fmt.Sprintf("it holds %d lines in %d bytes, and is full", count, size), Err: ErrFull}
@@ -121,7 +126,23 @@ func (f *File[L]) load() (lines map[string]L, size int, err error) {
 
 // Update changes the line of a key to what change returns, or removes it if
 // that is nil. All errors are of type [*Error].
+//
+// The file is written once for all changes that wait for each other, and change may
+// be called by another goroutine, and again if they do not fit together.
 func (f *File[L]) Update(key string, change func(old *L) *L) error {
+	u := &update[L]{key: key, change: change}
+	f.updates.join(u, func(r *round[L]) {
+		err := f.updateAll(r.updates)
+		for _, u := range r.updates {
+			if u.err = err; len(r.updates) > 1 && errors.Is(err, ErrFull) {
+				u.err = f.updateAll([]*update[L]{u})
+			}
+		}
+	})
+	return u.err
+}
+
+func (f *File[L]) updateAll(updates []*update[L]) error {
 	parent := filepath.Dir(f.path)
 	if err := atomicfile.MakeDirs(parent); err != nil {
 		return f.fail(err)
@@ -145,19 +166,7 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 	if err != nil {
 		return err
 	}
-	if f.Expired != nil {
-		maps.DeleteFunc(lines, func(other string, l L) bool { return other != key && f.Expired(l) })
-	}
-	var old *L
-	if line, found := lines[key]; found {
-		old = &line
-	}
-	changed := change(old)
-	if changed == nil {
-		delete(lines, key)
-	} else {
-		lines[key] = *changed
-	}
+	f.apply(lines, updates)
 	data := encode(lines)
 	if int64(len(data)) > f.maxSize {
 		return &Error{Path: f.path, Message: fmt.Sprintf("it would have %d bytes, %d is the limit", len(data), f.maxSize), Err: ErrFull}
@@ -170,6 +179,29 @@ func (f *File[L]) Update(key string, change func(old *L) *L) error {
 		return f.fail(err)
 	}
 	return f.fail(dir.Flush())
+}
+
+// apply makes the changes, one after the other, and drops the other lines that have
+// expired.
+func (f *File[L]) apply(lines map[string]L, updates []*update[L]) {
+	if f.Expired != nil {
+		changing := make(map[string]bool, len(updates))
+		for _, u := range updates {
+			changing[u.key] = true
+		}
+		maps.DeleteFunc(lines, func(key string, l L) bool { return !changing[key] && f.Expired(l) })
+	}
+	for _, u := range updates {
+		var old *L
+		if line, found := lines[u.key]; found {
+			old = &line
+		}
+		if changed := u.change(old); changed != nil {
+			lines[u.key] = *changed
+		} else {
+			delete(lines, u.key)
+		}
+	}
 }
 
 func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, int, error) {
