@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -75,6 +76,15 @@ func TestLiveUpAzureAnswers(t *testing.T) {
 		write.Header.Set("Authorization", "Bearer "+token.(string))
 		if got := azureCall(t, client, write); got["value"] != "v" {
 			t.Errorf("wrote %v", got)
+		}
+		wrap, err := http.NewRequest(http.MethodPost, r.env["NEBULA_TESTSERVER_AZURE_KEY_URL"]+"/wrapkey?api-version=7.4",
+			strings.NewReader(`{"alg":"RSA-OAEP-256","value":"AAAA"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrap.Header.Set("Authorization", "Bearer "+token.(string))
+		if got := azureCall(t, client, wrap); !strings.HasPrefix(fmt.Sprint(got["kid"]), r.env["NEBULA_TESTSERVER_AZURE_KEY_URL"]+"/") {
+			t.Errorf("wrapped %v", got)
 		}
 	}
 	if r.env["NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE"] != "service_principal" {

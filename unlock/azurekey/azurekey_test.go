@@ -2,7 +2,9 @@ package azurekey_test
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,5 +214,42 @@ func TestDeadline(t *testing.T) {
 	wantKind(t, err, nebula.ErrTimeout)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// No connection and no goroutine is kept between two calls.
+func TestNothingStays(t *testing.T) {
+	w := newWorld(t)
+	slot, _ := w.slot(t)
+	before := runtime.NumGoroutine()
+	for range 5 {
+		if _, err := w.key(t).Secret(t.Context(), slot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for until := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d goroutines became %d", before, runtime.NumGoroutine())
+		}
+	}
+}
+
+// Of many that open a slot at once, one asks.
+func TestAtOnce(t *testing.T) {
+	w := newWorld(t)
+	slot, secret := w.slot(t)
+	w.calls()
+	key := w.key(t)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := key.Secret(t.Context(), slot); err != nil || !bytes.Equal(got, secret) {
+				t.Errorf("got %x, %v", got, err)
+			}
+		})
+	}
+	all.Wait()
+	if got := w.calls(); got.unwraps != 1 || got.logins != 2 {
+		t.Errorf("it took %+v", got)
 	}
 }
