@@ -33,6 +33,7 @@ const (
 type authenticator struct {
 	config  Credential
 	setting string // with the vault's address, in messages
+	section string // with the credential
 	cloud   cloud
 	clock   provider.Clock
 	limit   time.Duration // of getting a token, but for developer tools
@@ -51,7 +52,7 @@ type authenticator struct {
 }
 
 func newAuthenticator(o Options, in cloud) *authenticator {
-	a := &authenticator{config: o.Credential, setting: o.Setting, cloud: in, clock: o.Clock, limit: o.Timeout, warn: o.Warn}
+	a := &authenticator{config: o.Credential, setting: o.Setting, section: o.Section, cloud: in, clock: o.Clock, limit: o.Timeout, warn: o.Warn}
 	if o.Credential.Type == DeveloperTools {
 		a.limit = toolsLimit
 	}

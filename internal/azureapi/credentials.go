@@ -45,7 +45,7 @@ func (a *authenticator) ofMachine(ctx context.Context, asked policy.TokenRequest
 }
 
 func (a *authenticator) ofPrincipal(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	secret, err := a.config.secret()
+	secret, err := a.secret()
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
@@ -60,7 +60,7 @@ func (a *authenticator) ofPrincipal(ctx context.Context, asked policy.TokenReque
 }
 
 func (a *authenticator) ofWorkload(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	assertion, err := readFile(federatedTokenFile, "AZURE_FEDERATED_TOKEN_FILE", a.config.FederatedTokenFile)
+	assertion, err := a.readFile(federatedTokenFile, "AZURE_FEDERATED_TOKEN_FILE", a.config.FederatedTokenFile)
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
@@ -74,9 +74,10 @@ func (a *authenticator) ofWorkload(ctx context.Context, asked policy.TokenReques
 }
 
 // secret returns that of a service principal.
-func (c Credential) secret() (string, error) {
+func (a *authenticator) secret() (string, error) {
+	c := a.config
 	if c.ClientSecretFile != "" {
-		return readFile(clientSecretFile, "AZURE_CLIENT_SECRET in its place", c.ClientSecretFile)
+		return a.readFile(clientSecretFile, "AZURE_CLIENT_SECRET in its place", c.ClientSecretFile)
 	}
 	secret := strings.TrimSpace(string(c.ClientSecret.Reveal()))
 	return secret, httpx.CheckToken("AZURE_CLIENT_SECRET", secret)
@@ -84,7 +85,8 @@ func (c Credential) secret() (string, error) {
 
 // readFile returns the secret that a file holds, or an error that says which
 // setting or variable to look at.
-func readFile(setting, variable, path string) (string, error) {
+func (a *authenticator) readFile(setting, variable, path string) (string, error) {
+	setting = a.section + "." + setting
 	secret, err := httpx.ReadSecretFile(setting, path)
 	var e *nebula.Error
 	if !errors.As(err, &e) {

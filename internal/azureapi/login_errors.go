@@ -88,9 +88,9 @@ func loginCodes(body []byte) []int {
 func (a *authenticator) identityHint() string {
 	switch a.config.Type {
 	case ServicePrincipal:
-		return "look at credential.tenant_id, client_id and client_secret_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+		return "look at " + a.section + ".credential.tenant_id, client_id and client_secret_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 	case WorkloadIdentity:
-		return "look at credential.tenant_id, client_id and federated_token_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
+		return "look at " + a.section + ".credential.tenant_id, client_id and federated_token_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
 	case DeveloperTools:
 		return "log in: az login, or azd auth login"
 	}
@@ -111,5 +111,5 @@ func (a *authenticator) errForeignChallenge() *nebula.Error {
 func (a *authenticator) errOtherTenant(vault string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
 		Message: "the vault is of the tenant " + vault + ", the identity of " + a.config.TenantID,
-		Hint:    "look at credential.tenant_id or AZURE_TENANT_ID, and at " + a.setting}
+		Hint:    "look at " + a.section + ".credential.tenant_id or AZURE_TENANT_ID, and at " + a.setting}
 }

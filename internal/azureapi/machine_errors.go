@@ -31,10 +31,10 @@ func (a *authenticator) explainMachine(l *loginError) *nebula.Error {
 		e.Hint = "let the user of this process read it: on Linux by the group himds, on Windows by Hybrid Agent Extension Applications"
 	case l.status == http.StatusBadRequest && id != "":
 		e.Message = "the managed identity " + id + " is not assigned to this machine"
-		e.Hint = "look at credential.client_id, or AZURE_CLIENT_ID"
+		e.Hint = "look at " + a.section + ".credential.client_id, or AZURE_CLIENT_ID"
 	case l.status == http.StatusBadRequest && bytes.Contains(bytes.ToLower(l.body), []byte("multiple user assigned identities")):
 		e.Message = "several managed identities are assigned to this machine, and none is chosen"
-		e.Hint = "set credential.client_id, or AZURE_CLIENT_ID, to the client id of one of them"
+		e.Hint = "set " + a.section + ".credential.client_id, or AZURE_CLIENT_ID, to the client id of one of them"
 	case l.status == http.StatusBadRequest:
 		e.Message = "no managed identity of the system is assigned to this machine"
 	default:
@@ -66,9 +66,9 @@ func (a *authenticator) machineHint() string {
 	c := a.config
 	switch {
 	case c.FederatedTokenFile != "":
-		return `AZURE_FEDERATED_TOKEN_FILE is set: set credential.type to workload_identity`
+		return "AZURE_FEDERATED_TOKEN_FILE is set: set " + a.section + ".credential.type to workload_identity"
 	case len(c.ClientSecret.Reveal()) > 0:
-		return `AZURE_CLIENT_SECRET is set: set credential.type to service_principal`
+		return "AZURE_CLIENT_SECRET is set: set " + a.section + ".credential.type to service_principal"
 	}
-	return "assign one, or set credential.type to workload_identity, service_principal or developer_tools"
+	return "assign one, or set " + a.section + ".credential.type to workload_identity, service_principal or developer_tools"
 }

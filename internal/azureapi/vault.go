@@ -22,6 +22,7 @@ const maxAnswer = 4 << 20
 type Options struct {
 	URL     string // of the vault
 	Setting string // that has the address, in messages: "vault_url or AZURE_KEYVAULT_URL"
+	Section string // of the configuration that has the credential: "storage.azure"
 
 	Credential Credential
 	Timeout    time.Duration     // of getting a token; a request has twice that at most

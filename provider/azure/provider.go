@@ -71,7 +71,7 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 }
 
 func newDriver(config Config, o provider.Options) (*driver, error) {
-	vault, err := azureapi.NewVault(azureapi.Options{URL: config.VaultURL, Setting: "vault_url or AZURE_KEYVAULT_URL", Credential: azureapi.Credential(config.Credential),
+	vault, err := azureapi.NewVault(azureapi.Options{URL: config.VaultURL, Setting: "vault_url or AZURE_KEYVAULT_URL", Section: "storage.azure", Credential: azureapi.Credential(config.Credential),
 		Timeout: config.Timeout, Transport: config.Transport, Clock: o.Clock,
 		Warn: func(message string) { o.Warnings.Warn(message, slog.String("provider", providerName)) }})
 	if err != nil {

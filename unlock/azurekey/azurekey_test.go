@@ -193,7 +193,7 @@ func TestNewSlotTries(t *testing.T) {
 	c := w.config()
 	c.Tell = func(text string) { told = append(told, text) }
 	slot, secret, err := newKey(t, c).NewSlot(t.Context(), "abcdefgh", [16]byte{})
-	if err != nil || len(told) != 1 || !strings.Contains(told[0], `not tried: the access policy of the vault team lacks the key permission "unwrapKey"`) {
+	if err != nil || len(told) != 1 || !strings.Contains(told[0], `not tried: the Azure key https://team.vault.azure.net/keys/team: the access policy of the vault team lacks the key permission "unwrapKey"`) {
 		t.Fatalf("%v, %q", err, told)
 	}
 	remove()

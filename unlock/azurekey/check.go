@@ -58,7 +58,7 @@ func (x *examination) key(ctx context.Context, k vaultKey) {
 	x.identity(began, response)
 	var e *nebula.Error
 	if errors.As(err, &e) {
-		x.Add(check, nebula.SeverityWarning, "the state of "+k.String()+" is not known: "+e.Message, e.Hint)
+		x.Add(check, nebula.SeverityWarning, "its state is not known: "+e.Message, e.Hint)
 	} else if !x.state(k, bundle, began) {
 		return
 	}

@@ -31,11 +31,11 @@ func TestCheck(t *testing.T) {
 		"wrap only": {func(w *world) { w.AddKey("team", azureserver.KeySeed{Operations: []string{"unwrapKey"}}) }, []string{"ok the service principal", "ok agrees with", "error the Azure key https://team.vault.azure.net/keys/team is not for wrapKey"}},
 		"deleted":   {func(w *world) { w.DeleteKey("team") }, []string{"error the vault team does not have the Azure key"}},
 		"may not read": {func(w *world) { w.Inject(azureserver.ForbiddenByRbac(azureserver.GetKey)) },
-			[]string{"ok the service principal", "ok agrees with", "warning the state of https://team.vault.azure.net/keys/team is not known: the identity lacks the action Microsoft.KeyVault/vaults/keys/read", "ok https://team.vault.azure.net/keys/team may wrap"}},
+			[]string{"ok the service principal", "ok agrees with", "warning its state is not known: the Azure key https://team.vault.azure.net/keys/team: the identity lacks the action Microsoft.KeyVault/vaults/keys/read", "ok https://team.vault.azure.net/keys/team may wrap"}},
 		"may not wrap": {func(w *world) { w.Inject(azureserver.AccessDenied(azureserver.WrapKey)) },
 			[]string{"ok the service principal", "ok agrees with", "ok https://team.vault.azure.net/keys/team is enabled", "ok https://team.vault.azure.net/keys/team may not wrap"}},
-		"firewall": {func(w *world) { w.Inject(azureserver.ForbiddenByFirewall()) }, []string{"error the firewall of the vault team"}},
-		"away":     {func(w *world) { w.Inject(azureserver.Unavailable(503)) }, []string{"error Key Vault answered with status 503"}},
+		"firewall": {func(w *world) { w.Inject(azureserver.ForbiddenByFirewall()) }, []string{"error the Azure key https://team.vault.azure.net/keys/team: the firewall of the vault team"}},
+		"away":     {func(w *world) { w.Inject(azureserver.Unavailable(503)) }, []string{"error the Azure key https://team.vault.azure.net/keys/team: Key Vault answered with status 503"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -51,7 +51,7 @@ func (c *client) vault(k vaultKey) (*vault, error) {
 	if v := c.vaults[k.host]; v != nil {
 		return v, nil
 	}
-	v, err := azureapi.NewVault(azureapi.Options{URL: k.vaultURL(), Setting: setting, Credential: azureapi.Credential(c.config.Credential),
+	v, err := azureapi.NewVault(azureapi.Options{URL: k.vaultURL(), Setting: setting, Section: "key.azure_key", Credential: azureapi.Credential(c.config.Credential),
 		Timeout: callTimeout, Transport: c.config.Transport, Clock: c.clock, Warn: func(string) {}})
 	if err != nil {
 		return nil, err

@@ -54,9 +54,9 @@ func versionOf(id *azkeys.ID, k vaultKey) (slotdata.AzureURL, error) {
 	return u, nil
 }
 
-// explain tells what a failed call means.
+// explain tells what a failed call means, and which key it was about.
 func (r request) explain(v *vault, err error) *nebula.Error {
-	return v.Explain(err, func(answered *azcore.ResponseError) *nebula.Error {
+	e := *v.Explain(err, func(answered *azcore.ResponseError) *nebula.Error {
 		switch answered.StatusCode {
 		case http.StatusBadRequest:
 			return r.explainBad()
@@ -67,6 +67,10 @@ func (r request) explain(v *vault, err error) *nebula.Error {
 		}
 		return nil
 	})
+	if !strings.Contains(e.Message, r.key.String()) {
+		e.Message = "the Azure key " + r.key.String() + ": " + e.Message
+	}
+	return &e
 }
 
 // explainBad: Key Vault does not tell a damaged value from one that another key
