@@ -107,29 +107,39 @@ func (r Reference) step(at json.RawMessage, name string) (json.RawMessage, error
 	return found, nil
 }
 
-// text returns the characters of a string, and other JSON in compact form.
+// text returns what [Text] does.
 func (r Reference) text(at json.RawMessage) ([]byte, error) {
+	text, problem := Text(at)
+	if problem != "" {
+		return nil, r.fail(nebula.ErrUsage, "the field "+problem)
+	}
+	return text, nil
+}
+
+// Text returns the characters of a JSON string, and other valid JSON in compact
+// form. The problem, a phrase, is one of null, and of half a character.
+func Text(at json.RawMessage) (text []byte, problem string) {
 	at = bytes.TrimSpace(at)
 	switch at[0] {
 	case 'n':
-		return nil, r.fail(nebula.ErrUsage, "the field is null")
+		return nil, "is null"
 	case '"':
 		if hasHalfCharacter(at) {
-			return nil, r.fail(nebula.ErrUsage, `the field has half a character, one of \ud800 to \udfff without the other half`)
+			return nil, `has half a character, one of \ud800 to \udfff without the other half`
 		}
 		var s string
 		if err := json.Unmarshal(at, &s); err != nil {
-			return nil, r.notJSON()
+			return nil, "is no JSON"
 		}
-		return []byte(s), nil
+		return []byte(s), ""
 	case '{', '[':
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, at); err != nil {
-			return nil, r.notJSON()
+			return nil, "is no JSON"
 		}
-		return compact.Bytes(), nil
+		return compact.Bytes(), ""
 	}
-	return at, nil
+	return at, ""
 }
 
 // hasHalfCharacter reports an escaped surrogate without its pair, for which

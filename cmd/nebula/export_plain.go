@@ -172,7 +172,7 @@ func (a *app) readPlain(ctx context.Context, s *config.Opened, ids []nebula.ID, 
 
 func (o *plainOptions) cut(value []byte) []byte {
 	if o.trim {
-		value = withoutNewline(value)
+		value = config.TrimLine(value)
 	}
 	return value
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,12 +36,19 @@ opened: a key or passphrase of the exported store must be at hand. A store that
 is not initialised receives the keyring of the file; one with another data key
 takes nothing without --reseal.
 
+Foreign sources are dotenv:F (a file of variables; - is standard input) and
+json:F (an object). All is read, named and compared with the store before
+anything is written, and nothing in the source changes. Of their names, what an
+id does not take becomes _. --dry-run shows each name, its id and what is there.
+
 Credentials that are there already stay as they are, so that an import which was
 stopped can be done again; --overwrite replaces those that differ.`,
 		Example: `  nebula import backup.nebula --dry-run
   nebula import backup.nebula
   nebula import backup.nebula --overwrite
-  ssh host nebula export | nebula import - --reseal`,
+  ssh host nebula export | nebula import - --reseal
+  nebula import dotenv:.env --id-prefix app_ --fold-case --dry-run
+  nebula import json:secrets.json --fields --tag team=payments`,
 		Annotations: map[string]string{slow: unlimited},
 		Args: func(cmd *cobra.Command, args []string) error {
 			return count(cmd, args, len(args) == 1, "one source")
@@ -67,30 +73,18 @@ stopped can be done again; --overwrite replaces those that differ.`,
 				return err
 			}
 		}
-		if _, _, foreign := cutScheme(o.source); !foreign {
-			if name := o.foreign.given(cmd); name != "" {
-				return usage("--"+name+" goes with a source elsewhere, and not with a sealed export", "see: nebula import --help")
-			}
+		scheme, _ := cutScheme(o.source)
+		if err := o.foreign.check(cmd, scheme); err != nil {
+			return err
 		}
 		return run(cmd.Context(), o)
 	}
 	return cmd
 }
 
-// cutScheme takes a source apart. One without a scheme that is known is a file, as
-// is ./dotenv:x.
-func cutScheme(source string) (take foreignImport, rest string, foreign bool) {
-	scheme, rest, ok := strings.Cut(source, ":")
-	if !ok {
-		return nil, source, false
-	}
-	take, foreign = foreignImports()[scheme]
-	return take, rest, foreign
-}
-
 func (a *app) importFrom(ctx context.Context, o importOptions) error {
-	if take, rest, foreign := cutScheme(o.source); foreign {
-		return take(ctx, a, o, rest)
+	if scheme, rest := cutScheme(o.source); scheme != "" {
+		return a.takeOver(ctx, o, scheme, rest)
 	}
 	backup, closeFile, err := a.openBackup(ctx, o.source)
 	if err != nil {

@@ -195,7 +195,7 @@ func (v *variable) finish(exact bool) error {
 		return nil
 	}
 	if value := v.value.Reveal(); !exact && bytes.HasSuffix(value, []byte("\n")) {
-		v.value = nebula.NewSecret(withoutNewline(value))
+		v.value = nebula.NewSecret(config.TrimLine(value))
 		clear(value)
 	}
 	hint := "give it as a file: --as-file " + v.name + "=" + strings.TrimPrefix(v.ref.String(), reference.Scheme)
@@ -207,14 +207,6 @@ func (v *variable) finish(exact bool) error {
 			Message: fmt.Sprintf("with its name it has %d bytes, and a variable at most %d", size, maxEntry)}
 	}
 	return nil
-}
-
-// withoutNewline cuts one \n or \r\n.
-func withoutNewline(value []byte) []byte {
-	if cut, found := bytes.CutSuffix(value, []byte("\n")); found {
-		return bytes.TrimSuffix(cut, []byte("\r"))
-	}
-	return value
 }
 
 // environment returns the environment of the command.

@@ -1,0 +1,133 @@
+package takeover
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/dotenv"
+	"github.com/nebula-credential/nebula/reference"
+)
+
+// Dotenv reads a file of variables. It takes what the common readers agree on, or
+// what the one that dialect names makes of it; other lines are an error that
+// numbers them.
+func Dotenv(text []byte, dialect string) ([]Secret, error) {
+	variables, err := dotenv.Read(text, dialect)
+	if err != nil {
+		return nil, err
+	}
+	secrets := make([]Secret, len(variables))
+	for i, v := range variables {
+		secrets[i] = Secret{Name: v.Name, Value: []byte(v.Value)}
+	}
+	return secrets, nil
+}
+
+// JSON reads an object. Strings give their characters, numbers and booleans what is
+// written, {"base64":"…"} the bytes. With nested, objects and lists within it give
+// their members, under names joined by /; else they are an error, as null and
+// members that are there twice always are.
+func JSON(text []byte, nested bool) ([]Secret, error) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if !utf8.Valid(text) || !json.Valid(text) || bytes.TrimSpace(text)[0] != '{' {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the source is no JSON object"}
+	}
+	r := jsonReader{nested: nested, seen: make(map[string]bool)}
+	if err := r.members("", text); err != nil {
+		return nil, err
+	}
+	if len(r.problems) > 0 {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the source has members that cannot be taken:\n" + strings.Join(r.problems, "\n"), Hint: r.hint}
+	}
+	return r.secrets, nil
+}
+
+type jsonReader struct {
+	nested   bool
+	seen     map[string]bool
+	secrets  []Secret
+	problems []string
+	hint     string
+}
+
+// members takes those of an object or a list.
+func (r *jsonReader) members(path string, at json.RawMessage) error {
+	d := json.NewDecoder(bytes.NewReader(at))
+	open, err := d.Token()
+	if err != nil {
+		return err
+	}
+	for i := 0; d.More(); i++ {
+		name := strconv.Itoa(i)
+		if open == json.Delim('{') {
+			token, err := d.Token()
+			if err != nil {
+				return err
+			}
+			name, _ = token.(string)
+		}
+		var member json.RawMessage
+		if err := d.Decode(&member); err != nil {
+			return err
+		}
+		if err := r.member(path+name, bytes.TrimSpace(member)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *jsonReader) member(path string, at json.RawMessage) error {
+	if value, ok := fromBase64(at); ok {
+		r.take(path, value)
+		return nil
+	}
+	if at[0] == '{' || at[0] == '[' {
+		if r.nested {
+			return r.members(path+"/", at)
+		}
+		r.refuse(path, "is an object or a list")
+		r.hint = "--fields takes their members, each as a credential"
+		return nil
+	}
+	value, problem := reference.Text(at)
+	if problem != "" {
+		r.refuse(path, problem)
+		return nil
+	}
+	r.take(path, value)
+	return nil
+}
+
+func (r *jsonReader) take(path string, value []byte) {
+	if r.seen[path] {
+		r.refuse(path, "is there twice")
+		return
+	}
+	r.seen[path] = true
+	r.secrets = append(r.secrets, Secret{Name: path, Value: bytes.Clone(value)})
+}
+
+func (r *jsonReader) refuse(path, problem string) {
+	r.problems = append(r.problems, fmt.Sprintf("%q %s", path, problem))
+}
+
+// fromBase64 decodes how an export in clear writes what is no UTF-8.
+func fromBase64(at json.RawMessage) ([]byte, bool) {
+	var members map[string]json.RawMessage
+	if at[0] != '{' || json.Unmarshal(at, &members) != nil || len(members) != 1 {
+		return nil, false
+	}
+	var text string
+	if json.Unmarshal(members["base64"], &text) != nil {
+		return nil, false
+	}
+	value, err := base64.StdEncoding.Strict().DecodeString(text)
+	return value, err == nil
+}

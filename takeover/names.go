@@ -1,0 +1,118 @@
+package takeover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Naming makes ids of the names of a source.
+type Naming struct {
+	Prefix   string // before each name
+	FoldCase bool   // names in lower case
+
+	// Map has the ids of single names, to be used as they are; with an empty id a
+	// secret is left out.
+	Map map[string]string
+}
+
+// ParseMap reads the map of a [Naming]: TOML of lines "foreign/name" = "id".
+func ParseMap(text []byte) (map[string]string, error) {
+	var m map[string]string
+	if err := toml.Unmarshal(text, &m); err != nil {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "the map is no TOML of strings: " + err.Error(), Hint: `lines such as "foreign/name" = "id"`}
+	}
+	return m, nil
+}
+
+// id returns the id for a name, or "" for one that is left out. What the grammar of
+// ids does not take becomes _.
+func (n Naming) id(name string) (nebula.ID, error) {
+	if id, found := n.Map[name]; found {
+		if id == "" {
+			return "", nil
+		}
+		return nebula.ParseID(id)
+	}
+	if n.FoldCase {
+		name = strings.ToLower(name)
+	}
+	return nebula.ParseID(n.Prefix + plainName(name, n.Prefix == ""))
+}
+
+func plainName(name string, first bool) string {
+	var b strings.Builder
+	for _, r := range name {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_'
+		if letter || r == '-' && !(first && b.Len() == 0) {
+			b.WriteRune(r)
+		} else {
+			b.WriteByte('_')
+		}
+	}
+	return b.String()
+}
+
+// NewPlan gives each secret its id. The items are in the order of the secrets;
+// those whose names do not work have an Err: an id that is none, or one that two
+// names would have.
+func NewPlan(secrets []Secret, n Naming) *Plan {
+	p := &Plan{Items: make([]Item, len(secrets))}
+	first := make(map[nebula.ID]int)
+	for i, s := range secrets {
+		item := &p.Items[i]
+		item.Name, item.Note, item.value = s.Name, s.Note, s.Value
+		var err error
+		if item.ID, err = n.id(s.Name); err != nil {
+			item.fail(err)
+			continue
+		}
+		if item.ID == "" {
+			item.State = LeftOut
+			continue
+		}
+		if other, taken := first[item.ID]; taken {
+			collision := &nebula.Error{Kind: nebula.ErrUsage, ID: item.ID, Message: fmt.Sprintf("%q and %q would both be %s", p.Items[other].Name, s.Name, item.ID)}
+			item.fail(collision)
+			p.Items[other].fail(collision)
+			continue
+		}
+		first[item.ID] = i
+	}
+	for name := range n.Map {
+		if !slices.ContainsFunc(secrets, func(s Secret) bool { return s.Name == name }) {
+			p.Unmatched = append(p.Unmatched, name)
+		}
+	}
+	slices.Sort(p.Unmatched)
+	return p
+}
+
+// NameError returns one error for all names that do not work, or nil.
+func (p *Plan) NameError() error {
+	var lines []string
+	for _, item := range p.Items {
+		if item.State != Failed {
+			continue
+		}
+		line := item.Err.Error()
+		if e, ok := item.Err.(*nebula.Error); ok { //nolint:errorlint // our own
+			line = e.Message
+			if e.Kind == nebula.ErrInvalidID {
+				line = fmt.Sprintf("%q: %s", item.Name, e.Message)
+			}
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "these names make no ids, and nothing was stored:\n" + strings.Join(lines, "\n"),
+		Hint: `give them ids with --map F, a file of lines such as "foreign/name" = "id"; "" leaves one out`}
+}
