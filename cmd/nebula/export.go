@@ -37,7 +37,7 @@ json keeps the ids. If one value cannot be written, nothing is.`,
   nebula export --prefix github_ | ssh host nebula import -
   nebula export --tag env=prod --out prod.nebula -o json
   nebula export --plain --format dotenv --for compose --prefix app_ --out .env
-  nebula export --plain --format kubernetes --name app --prefix app_ | kubectl apply -f -`,
+  nebula export --plain --format kubernetes --name app | kubectl apply -f -`,
 		Annotations: map[string]string{slow: unlimited},
 	}
 	selected := selectionFlags(cmd, "export", false)
