@@ -31,7 +31,7 @@ Without ids or flags everything is written. Records that cannot be read are
 written as they are, named, and make the exit code 5.
 
 With --plain the values are written in clear, for other programs. Names are made
-of ids as by run --prefix: what follows the prefix, in upper case, - as _. Format
+of ids as by run --prefix: what follows the prefix, in upper case, - as _. Only
 json keeps the ids. If one value cannot be written, nothing is.`,
 		Example: `  nebula export --out backup.nebula
   nebula export --prefix github_ | ssh host nebula import -
