@@ -63,9 +63,9 @@ func (p *kmsPage) used() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// policies returns the actions of the policies of a page: to open a store, and to
+// iamPolicies returns the actions of the policies of a page: to open a store, and to
 // keep it.
-func (d *document) policies() (open, keep []string) {
+func (d *document) iamPolicies() (open, keep []string) {
 	d.t.Helper()
 	var all [][]string
 	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(d.text, -1) {
@@ -99,7 +99,7 @@ func (d *document) policies() (open, keep []string) {
 func TestAWSKMSPage(t *testing.T) {
 	d := newDocument(t, filepath.Join("keys", "aws-kms.md"))
 	p := newKMSPage(t, d)
-	open, keep := d.policies()
+	open, keep := d.iamPolicies()
 	policies := map[string][]string{"ada": keep, "pod": open}
 	maps.Copy(d.env, map[string]string{
 		"NEBULA_STORAGE_LOCAL_BASE_PATH": filepath.Join(d.root, "store"),
