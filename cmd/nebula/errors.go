@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,8 +82,8 @@ func (a *app) failureOf(err error) failure {
 	return f
 }
 
-// forStore has the commands in a hint work on the store that was chosen: what
-// mends one store may harm another.
+// forStore has the commands and the settings in a hint be those of the store that
+// was chosen: what mends one store may harm another.
 func (a *app) forStore(hint string) string {
 	name := a.global.store
 	if name == "" || name == config.DefaultStore {
@@ -90,13 +91,26 @@ func (a *app) forStore(hint string) string {
 	}
 	const command = "nebula "
 	chosen := command + "--store " + name + " "
-	lines := strings.Split(strings.ReplaceAll(hint, ": "+command, ": "+chosen), "\n")
+	hint = strings.ReplaceAll(settingsOf(name, hint), ": "+command, ": "+chosen)
+	lines := strings.Split(hint, "\n")
 	for i, line := range lines {
 		if rest, ok := strings.CutPrefix(line, command); ok {
 			lines[i] = chosen + rest
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// settingsOf names the section of a store in a hint. The variables that replace
+// settings of [key] speak of the default store alone.
+func settingsOf(store, hint string) string {
+	if !strings.Contains(hint, "[key]") {
+		return hint
+	}
+	for _, variable := range []string{`,? or NEBULA_KEY_[A-Z_]+(=[^\s,;]+)?,?`, `NEBULA_KEY_[A-Z_]+ or `} {
+		hint = regexp.MustCompile(variable).ReplaceAllLiteralString(hint, "")
+	}
+	return strings.ReplaceAll(hint, "[key]", "[stores."+store+".key]")
 }
 
 // report tells what went wrong, as the last line of standard error, and

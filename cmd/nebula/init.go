@@ -112,7 +112,7 @@ func (a *app) tellInit(s *config.Opened, key config.FirstKey, id nebula.KeyID) {
 // tellKeyID says how others are told which key the store has: a slot for them is
 // one that anyone could have made.
 func (a *app) tellKeyID(id nebula.KeyID) {
-	a.tell("others, and containers, are told which key the store has: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String())
+	a.tell(a.forStore("others, and containers, are told which key the store has: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
 }
 
 // tellLeft says that a new key file stays after a failure. Whether the keyring

@@ -105,7 +105,7 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 // and knows the old key, can make a keyring that names it and that a client
 // accepts.
 func (a *app) tellNewID(id nebula.KeyID) {
-	a.tell("where the id of the data key is configured, it is now: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String())
+	a.tell(a.forStore("where the id of the data key is configured, it is now: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
 }
 
 // resumable says how a rotation that was begun goes on.

@@ -18,7 +18,7 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error {
 		text += "; " + attr.Key + ": " + attr.Value.String()
 		return true
 	})
-	w.a.warn(text)
+	w.a.warn(w.a.forStore(text))
 	return nil
 }
 
