@@ -118,12 +118,25 @@ func (a *app) await(ctx context.Context, c *console, question string, restore fu
 			// The read goes on until the process ends, which is soon.
 			return nil, ctx.Err()
 		case s := <-signals:
-			if !c.obey(s) {
+			if !c.obeyAll(s, signals) {
 				return nil, context.Canceled
 			}
 			fmt.Fprint(c.out, "\n"+escapeLines(question))
 		}
 	}
+}
+
+// obeyAll obeys a signal and those that came meanwhile, and reports whether the
+// question stays open: a stop and the signal that ends it ask again once.
+func (c *console) obeyAll(s os.Signal, more <-chan os.Signal) bool {
+	for c.obey(s) {
+		select {
+		case s = <-more:
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // take returns what was typed, or why it is not used.

@@ -82,6 +82,7 @@ func (c *console) obey(s os.Signal) bool {
 		// continue the process, the system does not stop it.
 		_ = unix.Kill(os.Getpid(), unix.SIGTTIN)
 		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // after the stop: its SIGCONT is there by then
 	case unix.SIGCONT:
 	default:
 		return false

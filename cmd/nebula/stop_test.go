@@ -55,6 +55,11 @@ func TestStopAtThePrompt(t *testing.T) {
 	p.enter("s3cret\n")
 	p.await("stored token")
 	p.await("ready> ")
+	for question, times := range map[string]int{"Value of token": 4, "The same again": 2} {
+		if got := strings.Count(p.seen(), question); got != times {
+			t.Errorf("%q was asked %d times, want %d: %q", question, got, times, p.seen())
+		}
+	}
 	if strings.Contains(p.seen(), "s3c") {
 		t.Errorf("the value shows: %q", p.seen())
 	}
