@@ -53,3 +53,31 @@ func TestAzureKeyProblems(t *testing.T) {
 		}
 	}
 }
+
+// A key in the vault of the store protects nothing against those who administer
+// that vault.
+func TestAzureKeyBesideTheStore(t *testing.T) {
+	c, err := load(t, "[storage]\nprovider = 'azure'\n[storage.azure]\nvault_url = 'https://A.vault.azure.net'\n[key.azure_key]\nurl = 'https://a.vault.azure.net/keys/k'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.stores[DefaultStore]
+	p, err := c.construct(s, OpenOptions{}.withDefaults(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	k := &Keys{store: s, description: describe(p), options: OpenOptions{Tell: func(text string) { told = append(told, text) }}}
+	const want = "the Azure key is in the vault that also holds the store"
+	if found := k.CheckServices(t.Context()); len(found) != 1 || found[0].Severity != nebula.SeverityWarning || !strings.Contains(found[0].Message, want) {
+		t.Errorf("found %+v", found)
+	}
+	for _, url := range []string{"https://b.vault.azure.net/keys/k", "https://a.vault.azure.net/keys/k"} {
+		if _, err := k.ofService(azureKey(), url); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0], want) {
+		t.Errorf("told was %q", told)
+	}
+}

@@ -18,9 +18,9 @@ type keyService struct {
 	forKey   func(*Keys, string) (nebula.Key, error) // that is named, with the other settings of the section
 	obeys    map[string]string                       // the variables of the service's own tools that the defaults obey, by key
 
-	// concern returns what speaks against the service for this store, "" if nothing
-	// does. It may be nil.
-	concern func(*Keys) string
+	// concern returns what speaks against a key of the service for this store, ""
+	// if nothing does. It may be nil.
+	concern func(k *Keys, name string) string
 }
 
 // ServiceFlag is the flag of init and key add for the keys of a service.
@@ -55,7 +55,7 @@ func (k *Keys) ForService(f ServiceFlag, name string) (FirstKey, error) {
 
 func (k *Keys) ofService(s keySource, name string) (FirstKey, error) {
 	key, err := s.service.forKey(k, name)
-	if concern := k.concern(s); err == nil && concern != "" {
+	if concern := k.concern(s, name); err == nil && concern != "" {
 		k.options.Tell("warning: " + concern)
 	}
 	return FirstKey{Key: key, Source: s.name + " " + name}, err
@@ -69,7 +69,7 @@ func (k *Keys) CheckServices(ctx context.Context) (findings []nebula.Finding) {
 		}
 	}
 	for _, s := range services() {
-		if concern := k.concern(s); s.isSet(k) && concern != "" {
+		if concern := k.concern(s, s.service.named(&k.store.key)); s.isSet(k) && concern != "" {
 			findings = append(findings, nebula.Finding{Check: s.kind, Severity: nebula.SeverityWarning, Message: concern,
 				Fix: "keep the key with somebody else than the store"})
 		}
@@ -77,11 +77,11 @@ func (k *Keys) CheckServices(ctx context.Context) (findings []nebula.Finding) {
 	return findings
 }
 
-func (k *Keys) concern(s keySource) string {
+func (k *Keys) concern(s keySource, name string) string {
 	if s.service.concern == nil {
 		return ""
 	}
-	return s.service.concern(k)
+	return s.service.concern(k, name)
 }
 
 // checkServices checks the sections of the services whose keys open a store.

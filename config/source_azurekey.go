@@ -30,6 +30,12 @@ func azureKey() keySource {
 			},
 			obeys: map[string]string{"credential.tenant_id": "AZURE_TENANT_ID", "credential.client_id": "AZURE_CLIENT_ID",
 				"credential.federated_token_file": "AZURE_FEDERATED_TOKEN_FILE"},
+			concern: func(k *Keys, url string) string {
+				if !azurekey.IsBeside(url, k.description) {
+					return ""
+				}
+				return "the Azure key is in the vault that also holds the store: whoever administers that vault can read the store"
+			},
 		},
 	}
 }

@@ -29,7 +29,7 @@ func vaultTransit() keySource {
 				return k.vaultTransit(c)
 			},
 			obeys: map[string]string{"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE"},
-			concern: func(k *Keys) string {
+			concern: func(k *Keys, _ string) string {
 				if !k.store.key.VaultTransit.IsAt(k.description) {
 					return ""
 				}

@@ -116,6 +116,12 @@ func CheckURL(text string) error {
 	return nil
 }
 
+// IsBeside reports whether a key is in the vault that holds a store.
+func IsBeside(url string, store nebula.Description) bool {
+	k, err := parseURL(url)
+	return err == nil && store.Provider == "azure" && strings.HasPrefix(store.Address+"/", k.vaultURL()+"/")
+}
+
 // MayOpen reports whether a slot is for one of the keys. Nothing is asked.
 func (c Config) MayOpen(slot nebula.Slot) bool {
 	data, err := slotdata.ParseAzureKey(slot.Data)
