@@ -33,7 +33,9 @@ func BenchmarkCopyMemory(b *testing.B) {
 		to := filepath.Join(dir, fmt.Sprint("copy", n))
 		check(b, os.WriteFile(config, fmt.Appendf(nil, "[stores.a.local]\nbase_path = %q\n[stores.a.key]\nfile = %q\n[stores.b.local]\nbase_path = %q\n[stores.b.key]\nfile = %[2]q\n",
 			from.dir, filepath.Join(dir, "key"), to), 0o600))
-		most = max(most, c.run(b, "", c.nebula, "--config", config, "copy", "--from", "a", "--to", "b", "--all"))
+		for range 2 { // the second one finds all of them there
+			most = max(most, c.run(b, "", c.nebula, "--config", config, "copy", "--from", "a", "--to", "b", "--all"))
+		}
 		names, err := os.ReadDir(to)
 		check(b, err)
 		if len(names) < credentials {

@@ -111,7 +111,7 @@ func TestMoveWithinOneStoreThatNothingTells(t *testing.T) {
 	// If it cannot be looked at again, nothing more is deleted.
 	read := &nebula.Error{Kind: nebula.ErrUnavailable, Message: "down"}
 	p.calls.step(func(c provider.Call) error {
-		if c.Op == "retrieve" && p.calls.made["delete"] > 0 {
+		if c.Op == "retrieve" && p.calls.count("delete") > 0 {
 			return read
 		}
 		return nil

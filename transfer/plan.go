@@ -34,11 +34,9 @@ func (s State) String() string {
 // Item is a credential of a plan.
 type Item struct {
 	ID    nebula.ID
-	State State
-	Size  int   // of its record, in bytes; 0 if it could not be read
 	Err   error // why it cannot be copied, of the last three states
-
-	seen nebula.Version // at the destination, of one that differs; "" if it is not known
+	Size  int32 // of its record, in bytes; 0 if it could not be read
+	State State
 }
 
 // Keyring is the keyring that a destination without one receives.
@@ -60,22 +58,24 @@ type Plan struct {
 	isListed map[nebula.ID]bool // at the destination; nil if that was not asked
 
 	mu   sync.Mutex
-	kept map[nebula.ID]nebula.Record // of the source, read and not yet copied
-	size int                         // of those, in bytes
+	seen map[nebula.ID]nebula.Version // at the destination, of those that differ and can be read
+	kept map[nebula.ID]nebula.Record  // of the source, read and not yet copied
+	size int                          // of those, in bytes
 }
 
 const (
 	// maxKept bounds the records that a plan keeps, so that a small copy reads
 	// each once and a large one needs no more memory, in bytes.
-	maxKept = 4 << 20
+	maxKept = 2 << 20
 
 	// maxNamed is how many ids are asked for at the destination one by one. For
 	// more, it is listed.
 	maxNamed = 100
 
-	// groupSize is how many credentials are read in one call, where the backend
-	// can.
-	groupSize = 20
+	// maxGroup is how many credentials are read in one call, where the backend can,
+	// and maxGroupBytes how much they may be together.
+	maxGroup      = 20
+	maxGroupBytes = 4 << 20
 )
 
 // NewPlan looks at each credential at the source, and at what the destination has
@@ -88,7 +88,7 @@ const (
 // that of a backend that keeps failing. What is wrong with one credential is in
 // its Item.
 func NewPlan(ctx context.Context, from, to *nebula.Store, options Options) (*Plan, error) {
-	p := &Plan{from: from, to: to, options: options, kept: make(map[nebula.ID]nebula.Record)}
+	p := &Plan{from: from, to: to, options: options, kept: make(map[nebula.ID]nebula.Record), seen: make(map[nebula.ID]nebula.Version)}
 	for _, step := range []func(context.Context) error{p.checkStores, p.list, p.listDestination, p.look} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -165,8 +165,9 @@ func isNoKeyring(err error) bool {
 func (p *Plan) look(ctx context.Context) error {
 	done := 0
 	var last error
-	groups := many.Groups(upTo(len(p.Items)), groupSize)
-	for result, err := range many.Do(ctx, groups, many.Options{Jobs: 2, Judge: judge}, p.lookAt) {
+	size := groupSize(p.from.Describe().MaxRecordSize)
+	groups := many.Groups(upTo(len(p.Items)), size)
+	for result, err := range many.Do(ctx, groups, many.Options{Jobs: max(2, p.from.MaxConcurrency()/size), Judge: judge}, p.lookAt) {
 		if err != nil {
 			return err
 		}
@@ -177,6 +178,15 @@ func (p *Plan) look(ctx context.Context) error {
 		p.tell(Progress{Planning: true, Done: done, Total: len(p.Items), LastError: last})
 	}
 	return nil
+}
+
+// groupSize is how many records are read together if each may have so many bytes;
+// 0 is no limit.
+func groupSize(maxRecord int) int {
+	if maxRecord <= 0 {
+		return 1
+	}
+	return max(1, min(maxGroup, maxGroupBytes/maxRecord))
 }
 
 func (p *Plan) tell(progress Progress) {
@@ -211,7 +221,7 @@ func (p *Plan) lookAt(ctx context.Context, group []int) (struct{}, error) {
 			items[i].fail(r.Err)
 			continue
 		}
-		here[items[i].ID], items[i].Size = r.Record, len(r.Record.Envelope.Bytes())
+		here[items[i].ID], items[i].Size = r.Record, int32(len(r.Record.Envelope.Bytes()))
 	}
 	p.compare(ctx, items, here)
 	for _, item := range items {
@@ -257,7 +267,10 @@ func (p *Plan) judgeThere(ctx context.Context, item *Item, here nebula.Record, t
 		case same:
 			item.State = Same
 		default:
-			item.State, item.seen = Differs, there.Record.Version
+			item.State = Differs
+			p.mu.Lock()
+			p.seen[item.ID] = there.Record.Version
+			p.mu.Unlock()
 		}
 	case kind == nebula.ErrNotFound, p.Keyring != nil && isNoKeyring(there.Err):
 	case isUnreadable(there.Err):

@@ -177,10 +177,9 @@ func (r *run) condition(item Item) nebula.Precondition {
 		return nebula.Precondition{}
 	case item.State == New:
 		return nebula.IfAbsent()
-	case item.seen == "": // what is there cannot be read
-		return nebula.Precondition{}
 	}
-	return nebula.IfVersion(item.seen)
+	// If what is there cannot be read, its version is not known.
+	return nebula.IfVersion(r.seen[item.ID])
 }
 
 // afterConflict looks at what another writer put at the destination since the

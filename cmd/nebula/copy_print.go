@@ -25,7 +25,7 @@ type planJSON struct {
 func (a *app) printPlan(plan *transfer.Plan, to *config.Opened, o copyOptions) error {
 	out := planJSON{WouldCopy: []nebula.ID{}, Same: []nebula.ID{}, Differs: []nebula.ID{}, Failed: []entryFailure{}}
 	rows := [][]string{{"ID", "STATE", "SIZE", "REASON"}}
-	bytes := 0
+	bytes := int64(0)
 	for _, item := range plan.Items {
 		state, size, reason := strings.ReplaceAll(item.State.String(), "_", " "), "-", ""
 		if item.Size > 0 {
@@ -41,7 +41,7 @@ func (a *app) printPlan(plan *transfer.Plan, to *config.Opened, o copyOptions) e
 			out.Differs, reason = append(out.Differs, item.ID), "left, without --overwrite"
 		default:
 			out.WouldCopy = append(out.WouldCopy, item.ID)
-			bytes += item.Size
+			bytes += int64(item.Size)
 		}
 		rows = append(rows, []string{string(item.ID), state, size, reason})
 	}
@@ -56,7 +56,7 @@ func (a *app) printPlan(plan *transfer.Plan, to *config.Opened, o copyOptions) e
 	if o.move {
 		verb = "move"
 	}
-	text := fmt.Sprintf("would %s %d (%s)", verb, len(out.WouldCopy), byteCount(int64(bytes)))
+	text := fmt.Sprintf("would %s %d (%s)", verb, len(out.WouldCopy), byteCount(bytes))
 	for _, part := range []struct {
 		n    int
 		what string
