@@ -99,6 +99,12 @@ func (e *Error) Is(target error) bool { return target == error(e.Kind) }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// OfBackend reports whether a failure of this kind is of the backend as a whole,
+// so that calls for other credentials probably fail, too.
+func (k Kind) OfBackend() bool {
+	return k == ErrUnavailable || k == ErrTimeout || k == ErrUnauthenticated
+}
+
 // KindOf returns the kind of err: of the outermost [Error] in it, of a context
 // that ended, else [ErrInternal]. It returns "" for nil.
 func KindOf(err error) Kind {

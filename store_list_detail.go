@@ -49,8 +49,7 @@ func parts(pages iter.Seq2[[]Entry, error], most int) iter.Seq2[[]Entry, error] 
 
 // judge says of a failure after its retries what it is about.
 func judge(err error) many.About {
-	switch KindOf(err) {
-	case ErrUnavailable, ErrTimeout, ErrUnauthenticated:
+	if KindOf(err).OfBackend() {
 		return many.AboutBackend
 	}
 	return many.AboutItem

@@ -77,8 +77,8 @@ func (p *recordPass) entries(ctx context.Context) iter.Seq2[Entry, error] {
 
 // judgePass ends a pass at what holds for the records that are to come, too.
 func judgePass(err error) many.About {
-	if about := judge(err); about == many.AboutBackend {
-		return about
+	if KindOf(err).OfBackend() {
+		return many.AboutBackend
 	}
 	return many.AboutRun
 }

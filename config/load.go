@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/many"
 	"github.com/nebula-credential/nebula/reference"
 	"github.com/nebula-credential/nebula/unlock/awskms"
 	"github.com/nebula-credential/nebula/unlock/azurekey"
@@ -40,7 +41,7 @@ func newLoader(c *Config) *loader {
 // addStore makes a store and its keys below section known.
 func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
-	s.shared.Provider, s.shared.MaxConcurrency = "local", 8
+	s.shared.Provider, s.shared.MaxConcurrency = "local", many.DefaultJobs
 	s.key.Agent = true
 	s.key.AWSKMS = awskms.DefaultConfigIn(l.config.env.get)
 	s.key.AzureKey = azurekey.DefaultConfigIn(l.config.env.get)

@@ -44,8 +44,7 @@ func about(err error) many.About {
 	if isAboutOne(err) {
 		return many.AboutItem
 	}
-	switch nebula.KindOf(err) {
-	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
+	if nebula.KindOf(err).OfBackend() {
 		return many.AboutBackend
 	}
 	return many.AboutRun

@@ -55,13 +55,10 @@ func Copy(ctx context.Context, from, to *nebula.Store, options Options) (Report,
 
 // judge says what a failure is about.
 func judge(err error) many.About {
-	switch nebula.KindOf(err) {
-	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
+	switch kind := nebula.KindOf(err); {
+	case kind.OfBackend():
 		return many.AboutBackend
-	case nebula.ErrClosed, nebula.ErrUntrustedKey:
-		return many.AboutRun
-	}
-	if isAboutStores(err) {
+	case kind == nebula.ErrClosed, kind == nebula.ErrUntrustedKey, isAboutStores(err):
 		return many.AboutRun
 	}
 	return many.AboutItem

@@ -109,15 +109,16 @@ func (a *app) copy(ctx context.Context, o copyOptions) (err error) {
 }
 
 func (a *app) copyBetween(ctx context.Context, from, to *config.Opened, o copyOptions) error {
-	meter := a.meter(o.move)
-	defer meter.end()
+	shown := a.progress("looking at", -1)
+	defer func() { shown.end() }()
 	options := transfer.Options{Overwrite: o.overwrite, Move: o.move, Reseal: o.reseal, Drop: o.drop, OlderKeyring: o.yes,
-		Jobs: o.jobs, Progress: meter.set, Filter: o.selection.filter}
+		Jobs: o.jobs, Filter: o.selection.filter}
+	options.Progress = func(p transfer.Progress) { shown.is(p.Done, p.Total, p.Bytes, p.LastError) }
 	if o.selection.byName() {
 		options.IDs = o.selection.ids
 	}
 	plan, err := transfer.NewPlan(ctx, from.Store, to.Store, options)
-	meter.end()
+	shown.end()
 	if errors.Is(err, nebula.ErrRolledBack) && transfer.AtDestination(err) && !o.yes {
 		if err = a.acceptOlder(ctx, err); err == nil {
 			o.yes = true
@@ -131,8 +132,13 @@ func (a *app) copyBetween(ctx context.Context, from, to *config.Opened, o copyOp
 		return a.printPlan(plan, to, o)
 	}
 	a.tellKeyring(plan, to)
+	doing := "copying"
+	if o.move {
+		doing = "moving"
+	}
+	shown = a.progress(doing, len(plan.Items))
 	report, err := plan.Run(ctx)
-	meter.end()
+	shown.end()
 	return firstError(a.printCopy(report, from, to, o, err), a.endOfCopy(report, o, err))
 }
 

@@ -163,7 +163,7 @@ func (a *app) endOfCopy(r transfer.Report, o copyOptions, stopped error) error {
 	case errors.Is(stopped, context.Canceled):
 		return &nebula.Error{Kind: nebula.ErrInterrupted, Op: "copy", Err: stopped,
 			Message: fmt.Sprintf("interrupted; %d of %d are not done", len(r.NotBegun)+len(r.Failed), total), Hint: "run it again for the rest"}
-	case stopped != nil && isOfBackend(stopped):
+	case nebula.KindOf(stopped).OfBackend():
 		return &nebula.Error{Kind: nebula.KindOf(stopped), Op: "copy", Err: stopped,
 			Message: fmt.Sprintf("stopped, since a backend keeps failing; %d of %d are not done: %s", len(r.NotBegun)+len(r.Failed), total, a.failureOf(stopped).Message),
 			Hint:    "run it again for the rest"}
@@ -184,14 +184,6 @@ func differ(n int) string {
 		return "1 credential differs at the destination and was left"
 	}
 	return fmt.Sprintf("%d credentials differ at the destination and were left", n)
-}
-
-func isOfBackend(err error) bool {
-	switch nebula.KindOf(err) {
-	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
-		return true
-	}
-	return false
 }
 
 // byteCount writes a number of bytes for a person.

@@ -75,8 +75,7 @@ func judge(err error) many.About {
 	if errors.Is(err, nebula.ErrNotInitialised) {
 		return many.AboutRun
 	}
-	switch nebula.KindOf(err) {
-	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated:
+	if nebula.KindOf(err).OfBackend() {
 		return many.AboutBackend
 	}
 	return many.AboutItem

@@ -113,11 +113,16 @@ func (p *progress) setOf(done, total int) {
 	p.set(done)
 }
 
-// add counts bytes, which are shown beside the credentials.
-func (p *progress) add(bytes int64) {
+// is shows all that somebody else counted. An error that is another one than
+// before is one more failure.
+func (p *progress) is(done, total int, bytes int64, last error) {
+	if p.last != last { // which only this goroutine sets
+		p.note(last)
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.bytes += bytes
+	p.bytes = bytes
+	p.mu.Unlock()
+	p.setOf(done, total)
 }
 
 // note keeps a failure, the last of which is shown. No error is none.

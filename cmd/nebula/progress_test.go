@@ -40,8 +40,7 @@ func TestProgressInLines(t *testing.T) {
 				if c.what == "deleting" && i == 7 {
 					p.note(&nebula.Error{Kind: nebula.ErrUnavailable, Op: "purge", ID: "id007", Provider: "vault", Message: "down", Hint: "wait"})
 				}
-				p.add(c.bytes)
-				p.set(i + 1)
+				p.is(i+1, c.total, int64(i+1)*c.bytes, p.last)
 			}
 			p.end()
 			p.set(c.total) // harmless afterwards
