@@ -78,5 +78,6 @@ require (
 
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys v1.5.0
+	github.com/fsnotify/fsnotify v1.10.1
 	pgregory.net/rapid v1.3.0
 )

@@ -237,6 +237,18 @@ type (
 		StoreBatch(ctx context.Context, items []BatchItem) ([]BatchOutcome, error)
 	}
 
+	// Notifier tells of changes as they happen.
+	Notifier interface {
+		// Notify calls changed with the names of which the record may be another
+		// now, or gone: with all of them once it listens, and again if it may
+		// have missed something. A call without names is a sign of life. The
+		// calls come one after the other. It returns at the end of the context,
+		// or with the reason why it cannot tell (any longer): ErrNotSupported,
+		// ErrPermissionDenied, ErrUnavailable. The names may not be changed
+		// meanwhile.
+		Notify(ctx context.Context, names []Name, changed func(...Name)) error
+	}
+
 	// Identifier tells which backend this is, asked of the backend itself: one
 	// that is reached by two spellings of its address has one identity.
 	Identifier interface {

@@ -78,6 +78,24 @@ func (s *shell) Fits(name nebula.Name, envelope *nebula.Envelope) error {
 	return s.fail(Call{Op: OpStore, Name: name}, f.Fits(name, envelope))
 }
 
+// Notify implements [nebula.Notifier]. It goes on for as long as the caller wants,
+// so none of the layers is around it. Close ends it.
+func (s *shell) Notify(ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
+	c := Call{Op: OpNotify}
+	n, ok := s.driver.(nebula.Notifier)
+	if !ok {
+		return s.lacks(OpNotify, nebula.Name{})
+	}
+	if err := s.enter(ctx); err != nil {
+		return s.fail(c, err)
+	}
+	defer s.leave()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(s.ending, stop)()
+	return s.fail(c, n.Notify(ctx, names, changed))
+}
+
 // Check implements [nebula.Checker].
 func (s *shell) Check(ctx context.Context) []nebula.Finding {
 	c, ok := s.driver.(nebula.Checker)

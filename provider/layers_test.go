@@ -31,7 +31,7 @@ func TestLayersConformance(t *testing.T) {
 		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
-			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.BatchStorer, providertest.Identifier, providertest.Checker,
+			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.BatchStorer, providertest.Notifier, providertest.Identifier, providertest.Checker,
 		},
 		MaxRecordSize: 16 << 20, ComparesKeyring: true,
 	})
@@ -48,6 +48,7 @@ type full interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Notifier
 	nebula.Identifier
 	nebula.Checker
 }

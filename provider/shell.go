@@ -22,13 +22,16 @@ const (
 	OpStoreBatch      = "store_batch"
 	OpCheck           = "check"
 	OpIdentity        = "identity"
+	OpNotify          = "notify"
 )
 
 // New puts the shell around a driver. The provider obeys policy and options; its
 // user has to add nothing.
 func New(d Driver, policy Policy, options Options) nebula.Provider {
 	is := d.Describe()
-	return &shell{driver: d, name: is.Provider, maxRecord: is.MaxRecordSize, layers: layers(policy, options)}
+	s := &shell{driver: d, name: is.Provider, maxRecord: is.MaxRecordSize, layers: layers(policy, options)}
+	s.ending, s.end = context.WithCancel(context.Background())
+	return s
 }
 
 // shell is the part that all providers share, around the driver.
@@ -38,6 +41,9 @@ type shell struct {
 	maxRecord int           // bytes; 0 for no limit
 	layers    []Interceptor // the outermost first
 	life
+
+	ending context.Context // ends when Close begins
+	end    context.CancelFunc
 }
 
 // The shell has the methods of all abilities. Has says which of them work.
@@ -51,6 +57,7 @@ var _ interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Notifier
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
@@ -179,9 +186,9 @@ func (s *shell) open(ctx context.Context) error {
 
 // Close implements [nebula.Connector].
 func (s *shell) Close() error {
-	interrupt, release := func() {}, func() error { return nil }
+	interrupt, release := s.end, func() error { return nil }
 	if i, ok := s.driver.(Interrupter); ok {
-		interrupt = i.Interrupt
+		interrupt = func() { s.end(); i.Interrupt() }
 	}
 	if o, ok := s.driver.(Opener); ok {
 		release = o.Close

@@ -99,6 +99,7 @@ const (
 	VersionRetriever Ability = "VersionRetriever"
 	BatchRetriever   Ability = "BatchRetriever"
 	BatchStorer      Ability = "BatchStorer"
+	Notifier         Ability = "Notifier"
 	Identifier       Ability = "Identifier"
 	Fitter           Ability = "Fitter"
 	Checker          Ability = "Checker"
@@ -120,6 +121,7 @@ func abilitiesOf(p nebula.Provider) []Ability {
 	note(VersionRetriever, able[nebula.VersionRetriever](p))
 	note(BatchRetriever, able[nebula.BatchRetriever](p))
 	note(BatchStorer, able[nebula.BatchStorer](p))
+	note(Notifier, able[nebula.Notifier](p))
 	note(Identifier, able[nebula.Identifier](p))
 	note(Fitter, able[nebula.Fitter](p))
 	note(Checker, able[nebula.Checker](p))

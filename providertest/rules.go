@@ -137,6 +137,8 @@ func rules() []rule {
 		{"batchStoreKeyDuring", batchStoreKeyDuring},
 		{"batchStoreContext", batchStoreContext},
 		{"batchStoreIfAbsent", batchStoreIfAbsent},
+		{"notifyTells", notifyTells},
+		{"notifyEnds", notifyEnds},
 		{"identityStays", identityStays},
 		{"checkChangesNothing", checkChangesNothing},
 		{"checkClosed", checkClosed},

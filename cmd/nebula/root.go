@@ -103,6 +103,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.completing(cpCommand(a.rename)),
 		runCommand(a.runProgram),
 		injectCommand(a.inject),
+		a.completing(watchCommand(a.watch)),
 	)
 	add(groupStore,
 		initCommand(a.init),

@@ -43,6 +43,7 @@ var _ interface {
 	provider.Interrupter
 	provider.EarlyChecker
 	nebula.BatchStorer
+	nebula.Notifier
 	nebula.Identifier
 } = (*driver)(nil)
 

@@ -49,7 +49,7 @@ func harness() providertest.Harness {
 				t.Fatal(err)
 			}
 		},
-		Abilities:       []providertest.Ability{providertest.Connector, providertest.Describer, providertest.BatchStorer, providertest.Identifier, providertest.Checker},
+		Abilities:       []providertest.Ability{providertest.Connector, providertest.Describer, providertest.BatchStorer, providertest.Notifier, providertest.Identifier, providertest.Checker},
 		MaxRecordSize:   16 << 20,
 		ComparesKeyring: true,
 	}

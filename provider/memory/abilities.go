@@ -17,6 +17,7 @@ var _ interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Notifier
 	nebula.Identifier
 	nebula.Checker
 } = (*driver)(nil)
@@ -32,6 +33,7 @@ func (d *driver) Restore(_ context.Context, name nebula.Name) error {
 		return provider.NotDeleted()
 	default:
 		c.deleted = false
+		d.tell(name)
 		return nil
 	}
 }
@@ -42,6 +44,7 @@ func (d *driver) Purge(_ context.Context, name nebula.Name) (bool, error) {
 	defer d.mu.Unlock()
 	_, existed := d.credentials[name]
 	delete(d.credentials, name)
+	d.tell(name)
 	return existed, nil
 }
 

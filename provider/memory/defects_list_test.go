@@ -151,6 +151,31 @@ func abilityDefects() map[string]defect {
 				}
 				return results, err
 			}},
+		"notify at first only": {rule: "notifyTells",
+			notify: func(p full, ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
+				changed(names...)
+				<-ctx.Done()
+				return ctx.Err()
+			}},
+		"notify of all": {rule: "notifyTells",
+			notify: func(p full, ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
+				other, _ := nebula.ID("other").Name()
+				return p.Notify(ctx, names, func(...nebula.Name) { changed(append(slices.Clone(names), other)...) })
+			}},
+		"notify not at first": {rule: "notifyTells",
+			notify: func(p full, ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
+				first := true
+				return p.Notify(ctx, names, func(names ...nebula.Name) {
+					if !first {
+						changed(names...)
+					}
+					first = false
+				})
+			}},
+		"notify without end": {rule: "notifyEnds",
+			notify: func(p full, ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
+				return p.Notify(context.WithoutCancel(ctx), names, changed)
+			}},
 		"identity of the name": {rule: "identityStays",
 			identity: func(full, context.Context) (string, error) { return "memory", nil }},
 		"identity of the handle": {rule: "identityStays",

@@ -32,6 +32,7 @@ type defect struct {
 	history    func(full, context.Context, nebula.Name) ([]nebula.VersionInfo, error)
 	batch      func(full, context.Context, []nebula.Name) ([]nebula.BatchResult, error)
 	storeBatch storeBatchFunc
+	notify     func(full, context.Context, []nebula.Name, func(...nebula.Name)) error
 	identity   func(full, context.Context) (string, error)
 	check      func(full, context.Context) []nebula.Finding
 	rename     func(nebula.Name) nebula.Name
@@ -63,6 +64,7 @@ type full interface {
 	nebula.VersionRetriever
 	nebula.BatchRetriever
 	nebula.BatchStorer
+	nebula.Notifier
 	nebula.Identifier
 	nebula.Checker
 }
@@ -142,6 +144,13 @@ func (b *broken) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 		return b.batch(b.full, ctx, names)
 	}
 	return b.full.RetrieveBatch(ctx, names)
+}
+
+func (b *broken) Notify(ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
+	if b.notify != nil {
+		return b.notify(b.full, ctx, names, changed)
+	}
+	return b.full.Notify(ctx, names, changed)
 }
 
 func (b *broken) Identity(ctx context.Context) (string, error) {

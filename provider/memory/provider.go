@@ -25,10 +25,13 @@ func DefaultConfig() Config { return Config{MaxVersions: 10, MaxRecordSize: 16 <
 type Backend struct {
 	mu          sync.RWMutex
 	credentials map[nebula.Name]*credential
+	listeners   map[*listener]struct{}
 }
 
 // NewBackend returns an empty backend.
-func NewBackend() *Backend { return &Backend{credentials: make(map[nebula.Name]*credential)} }
+func NewBackend() *Backend {
+	return &Backend{credentials: make(map[nebula.Name]*credential), listeners: make(map[*listener]struct{})}
+}
 
 // Validate reports what is wrong, in an error of kind ErrInvalidConfig.
 func (c Config) Validate() error {

@@ -38,7 +38,7 @@ func harness() providertest.Harness {
 		},
 		Abilities: []providertest.Ability{
 			providertest.Connector, providertest.Describer, providertest.Restorer, providertest.Purger,
-			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.BatchStorer, providertest.Identifier, providertest.Checker,
+			providertest.Historian, providertest.VersionRetriever, providertest.BatchRetriever, providertest.BatchStorer, providertest.Notifier, providertest.Identifier, providertest.Checker,
 		},
 		MaxRecordSize:   16 << 20,
 		ComparesKeyring: true,

@@ -27,6 +27,7 @@ func (d *driver) Store(_ context.Context, name nebula.Name, envelope *nebula.Env
 
 // put makes v the current version.
 func (d *driver) put(name nebula.Name, v version) {
+	defer d.tell(name)
 	c := d.credentials[name]
 	if c == nil || c.deleted {
 		d.credentials[name] = &credential{versions: []version{v}}
@@ -78,6 +79,7 @@ func (d *driver) Delete(_ context.Context, name nebula.Name, condition nebula.Pr
 		return false, nil
 	}
 	c.deleted = true
+	d.tell(name)
 	return true, nil
 }
 

@@ -1,0 +1,380 @@
+package nebula
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// defaultWatchInterval is how often a backend is looked at that tells of no
+	// changes.
+	defaultWatchInterval = 60 * time.Second
+	minWatchInterval     = time.Second
+
+	// listeningFactor is how many times rarer the looks are while the backend
+	// tells of changes: one that was missed is found then.
+	listeningFactor = 10
+
+	// watchBatch is how many credentials one look reads at a time.
+	watchBatch = 500
+
+	// refreshGap is the shortest time between two looks at a credential that
+	// [Watcher.Refresh] asks for: a login that fails again and again must not
+	// become as many reads.
+	refreshGap = time.Second
+
+	// notifyGap lets several changes come together.
+	notifyGap = 20 * time.Millisecond
+)
+
+// WatchOptions goes with [Store.Watch].
+type WatchOptions struct {
+	// Interval is the time between two looks at a backend that does not tell of
+	// changes, give or take a fifth, so that many processes spread out: 60 s if
+	// it is 0, at least 1 s. A backend that does is looked at a tenth as often.
+	Interval time.Duration
+}
+
+// Change is a state of a watched credential that was not seen before.
+type Change struct {
+	ID ID
+
+	// Credential is what stands there now. Its Secret is wiped when the body of
+	// the loop ends: copy what has to last.
+	Credential Credential
+
+	// Err says why there is none: ErrNotFound, it is gone; ErrCorrupted,
+	// ErrWrongKey and the like, it cannot be read. That the backend cannot be
+	// reached is a Change only if the first look fails.
+	Err error
+}
+
+// Watcher watches credentials. See [Store.Watch].
+type Watcher struct {
+	store    *Store
+	interval time.Duration
+	names    []Name
+	invalid  []Change
+
+	wake    chan struct{} // holds one: there is something in asked
+	success atomic.Int64  // time of the last look that reached the backend, in ns
+
+	mu    sync.Mutex
+	asked map[Name]time.Time // to be looked at, and not before
+	last  map[Name]time.Time // the last look
+
+	states map[Name]watchState // only the loop uses them
+}
+
+// watchState is what is known of a credential.
+type watchState struct {
+	version  Version
+	modified time.Time // as it was authenticated
+	kind     Kind      // of the error; "" if it can be read
+	known    bool
+}
+
+// Watch prepares to watch credentials. Nothing is read before
+// [Watcher.Changes].
+func (s *Store) Watch(options WatchOptions, ids ...ID) *Watcher {
+	w := &Watcher{store: s, interval: options.Interval, wake: make(chan struct{}, 1),
+		asked: make(map[Name]time.Time), last: make(map[Name]time.Time), states: make(map[Name]watchState)}
+	if w.interval == 0 {
+		w.interval = defaultWatchInterval
+	}
+	w.interval = max(w.interval, minWatchInterval)
+	for _, id := range ids {
+		name, err := id.Name()
+		if err != nil {
+			w.invalid = append(w.invalid, Change{ID: id, Err: s.locate(err, "watch", id)})
+		} else if !slices.Contains(w.names, name) {
+			w.names = append(w.names, name)
+		}
+	}
+	return w
+}
+
+// Changes yields the present state of each credential, and then every change,
+// until the context ends or the loop is left. Each credential is opened and checked
+// as by [Store.Get]. What changes only how it is sealed, or when it was read last,
+// is no change; of several changes between two looks, the last one is seen.
+//
+// One loop at a time can run.
+func (w *Watcher) Changes(ctx context.Context) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		listener := &listener{watcher: w}
+		defer listener.wait()
+		defer cancel()
+		for _, c := range w.invalid {
+			if !yield(c) {
+				return
+			}
+		}
+		for due := w.names; ; {
+			listener.start(ctx)
+			for batch := range slices.Chunk(due, watchBatch) {
+				if !w.look(ctx, batch, yield) {
+					return
+				}
+			}
+			if due = w.await(ctx, listener); due == nil {
+				return
+			}
+		}
+	}
+}
+
+// Refresh has credentials looked at now, all of them if none is named: after a login
+// that failed with the old value, for example. It does not wait. The same
+// credential is looked at once a second at most.
+func (w *Watcher) Refresh(ids ...ID) {
+	names := w.names
+	if len(ids) > 0 {
+		names = nil
+		for _, id := range ids {
+			if name, err := id.Name(); err == nil && slices.Contains(w.names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	w.ask(names, refreshGap)
+}
+
+// Age is the time since all credentials were known to be as they were last
+// yielded; negative, if that was never.
+func (w *Watcher) Age() time.Duration {
+	last := w.success.Load()
+	if last == 0 {
+		return -1
+	}
+	return max(0, time.Since(time.Unix(0, last)))
+}
+
+// ask has names looked at, not sooner than gap after the last look.
+func (w *Watcher) ask(names []Name, gap time.Duration) {
+	now := time.Now()
+	w.mu.Lock()
+	for _, name := range names {
+		at := now
+		if last, ok := w.last[name]; ok && last.Add(gap).After(now) {
+			at = last.Add(gap)
+		}
+		if asked, ok := w.asked[name]; !ok || at.Before(asked) {
+			w.asked[name] = at
+		}
+	}
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// await returns the names to look at next, or nil at the end of the context.
+func (w *Watcher) await(ctx context.Context, l *listener) []Name {
+	all := time.Now().Add(w.pause(l.listening()))
+	for {
+		next := all
+		if asked, ok := w.nextAsked(); ok && asked.Before(all) {
+			next = asked.Add(notifyGap)
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-w.wake:
+			timer.Stop()
+			if l.failed() && !l.listening() {
+				all = minTime(all, time.Now().Add(w.pause(false)))
+			}
+		case <-timer.C:
+			if !time.Now().Before(all) {
+				w.takeAsked(time.Now())
+				return w.names
+			}
+			if due := w.takeAsked(time.Now()); len(due) > 0 {
+				return due
+			}
+		}
+	}
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// pause is the time to the next look at all.
+func (w *Watcher) pause(listening bool) time.Duration {
+	interval := w.interval
+	if listening {
+		interval *= listeningFactor
+	}
+	fifth := int64(interval / 5)
+	return interval + time.Duration(rand.Int64N(2*fifth+1)-fifth)
+}
+
+func (w *Watcher) nextAsked() (at time.Time, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for t := range maps.Values(w.asked) {
+		if !ok || t.Before(at) {
+			at, ok = t, true
+		}
+	}
+	return at, ok
+}
+
+// takeAsked returns the names whose time has come.
+func (w *Watcher) takeAsked(now time.Time) []Name {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var due []Name
+	for name, at := range w.asked {
+		if !at.After(now) {
+			due = append(due, name)
+			delete(w.asked, name)
+		}
+	}
+	return due
+}
+
+// look reads credentials and yields those that are not as they were.
+func (w *Watcher) look(ctx context.Context, names []Name, yield func(Change) bool) (goOn bool) {
+	begun := time.Now()
+	w.mu.Lock()
+	for _, name := range names {
+		w.last[name] = begun
+	}
+	w.mu.Unlock()
+	scope, refused := w.store.scope(ctx)
+	reached := true
+	for i, read := range w.store.retrieveAll(ctx, names) {
+		if ctx.Err() != nil {
+			return false
+		}
+		if refused != nil {
+			read.Err = refused
+		}
+		c, reachedThis := w.compare(ctx, names[i], read, scope)
+		reached = reached && reachedThis
+		if c == nil {
+			continue
+		}
+		goOn := yield(*c)
+		c.Credential.Secret.Wipe()
+		if !goOn {
+			return false
+		}
+	}
+	if reached && len(names) == len(w.names) {
+		w.success.Store(begun.UnixNano())
+	}
+	return true
+}
+
+// compare returns the change, nil if there is none, and whether the backend was
+// reached.
+func (w *Watcher) compare(ctx context.Context, name Name, read BatchResult, scope string) (c *Change, reached bool) {
+	was := w.states[name]
+	if read.Err == nil && was.known && was.kind == "" && read.Record.Version == was.version {
+		return nil, true
+	}
+	opened := Credential{ID: name.ID()}
+	record, err := read.Record, read.Err
+	if err == nil {
+		opened, record, err = w.store.openNewest(ctx, name, record, &prefetch{}, inScopeOnly(scope))
+	} else if KindOf(err) == ErrNotFound {
+		err = w.store.explainAbsence(ctx, err)
+	}
+	if isPassing(err) {
+		if was.known {
+			w.store.options.Logger.Debug("a watched credential could not be read", "id", name.String(), "error", err)
+			return nil, false
+		}
+		w.states[name] = watchState{known: true, kind: KindOf(err)}
+		return &Change{ID: name.ID(), Err: w.store.locate(err, "watch", name.ID())}, false
+	}
+	is := watchState{version: record.Version, modified: opened.Metadata.LastModified, kind: KindOf(err), known: true}
+	w.states[name] = is
+	switch {
+	case err != nil && was.known && was.kind == is.kind && was.version == is.version:
+		return nil, true
+	case err != nil:
+		return &Change{ID: name.ID(), Err: w.store.locate(err, "watch", name.ID())}, true
+	case was.known && was.kind == "" && was.modified.Equal(is.modified):
+		opened.Secret.Wipe() // sealed anew, or read
+		return nil, true
+	}
+	return &Change{ID: name.ID(), Credential: opened}, true
+}
+
+// isPassing reports failures that say nothing of the credential.
+func isPassing(err error) bool {
+	switch KindOf(err) {
+	case ErrUnavailable, ErrTimeout, ErrInterrupted, ErrClosed:
+		return true
+	}
+	return false
+}
+
+// listener runs the backend's own notification of changes, if it has one.
+type listener struct {
+	watcher *Watcher
+	done    chan struct{} // of the run under way; nil before the first
+	hears   atomic.Bool
+}
+
+// start begins to listen, unless that is under way, or the backend cannot tell.
+func (l *listener) start(ctx context.Context) {
+	notifier, ok := As[Notifier](l.watcher.store.provider)
+	if !ok || len(l.watcher.names) == 0 {
+		return
+	}
+	if l.done != nil {
+		select {
+		case <-l.done:
+		default:
+			return
+		}
+	}
+	done := make(chan struct{})
+	l.done = done
+	go func() {
+		defer close(done)
+		err := notifier.Notify(ctx, l.watcher.names, func(names ...Name) {
+			l.hears.Store(true)
+			if len(names) > 0 {
+				l.watcher.ask(names, 0)
+			}
+		})
+		l.hears.Store(false)
+		if ctx.Err() != nil {
+			return
+		}
+		l.watcher.store.options.Logger.Debug("changes are looked for, since the backend does not tell of them", "error", err)
+		l.watcher.ask(nil, 0)
+	}()
+}
+
+func (l *listener) listening() bool { return l.hears.Load() }
+
+// failed reports whether it began to listen and does no longer.
+func (l *listener) failed() bool { return l.done != nil && !l.hears.Load() }
+
+// wait returns when nothing runs any more. The context has ended.
+func (l *listener) wait() {
+	if l.done != nil {
+		<-l.done
+	}
+}
