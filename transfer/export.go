@@ -43,8 +43,8 @@ type ExportReport struct {
 	Records int
 	Bytes   int64
 
-	// Unreadable are records whose form is damaged or of another version. They are
-	// in the export as the backend holds them, unless they could not be read at all.
+	// Unreadable are records whose form is damaged or of another version. Those of
+	// which [nebula.UnparsedRecord] returns the bytes are in the export as they are.
 	Unreadable []nebula.Entry
 }
 
@@ -147,48 +147,72 @@ func (x *exporting) unreadable(id nebula.ID, err error) {
 	x.report.Unreadable = append(x.report.Unreadable, nebula.Entry{ID: id, Err: err})
 }
 
+// A group is read in as few calls as the backend has: AWS gives 20 at once. It
+// holds no more than maxExportGroup bytes.
+const (
+	perExportGroup = 20
+	maxExportGroup = 16 << 20
+)
+
 // records writes the records of ids.
 func (x *exporting) records(ctx context.Context, w *writer, ids []nebula.ID) error {
-	var absent []nebula.ID
-	read := func(ctx context.Context, id nebula.ID) ([]byte, error) {
-		r, err := x.store.GetSealed(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		return r.Envelope.Bytes(), nil
+	size := perExportGroup
+	if most := x.store.Describe().MaxRecordSize; most > 0 {
+		size = min(max(1, maxExportGroup/most), perExportGroup)
 	}
-	options := many.Options{Jobs: x.options.Jobs, Ordered: true, Judge: judgeReading}
-	for r, err := range many.Do(ctx, many.Of(ids), options, read) {
-		if err != nil {
+	options := many.Options{Jobs: max(2, cmp.Or(x.options.Jobs, many.DefaultJobs)/size), Ordered: true,
+		Judge: func(error) many.About { return many.AboutRun }}
+	done := 0
+	var absent []nebula.ID
+	for r, err := range many.Do(ctx, many.Groups(many.Of(ids), size), options, x.read) {
+		if err = cmp.Or(err, r.Err); err != nil {
 			return err
 		}
-		record := r.Value
-		switch {
-		case r.Err == nil:
-		case errors.Is(r.Err, nebula.ErrNotFound):
-			if len(x.options.IDs) > 0 { // else it was deleted meanwhile
-				absent = append(absent, r.Item)
-			}
-		default:
-			x.unreadable(r.Item, r.Err)
-			record = nebula.UnparsedRecord(r.Err)
-		}
-		if record != nil {
-			if err := w.record(r.Item, record); err != nil {
+		for i, result := range r.Value {
+			id := r.Item[i]
+			if errors.Is(result.Err, nebula.ErrNotFound) {
+				absent = append(absent, id)
+			} else if err := x.write(w, id, result); err != nil {
 				return err
 			}
-		}
-		if x.options.Progress != nil {
-			x.options.Progress(r.Index+1, len(ids))
+			if done++; x.options.Progress != nil {
+				x.options.Progress(done, len(ids))
+			}
 		}
 	}
-	if len(absent) > 0 {
-		return notThere(absent)
+	if len(absent) > 0 && len(x.options.IDs) > 0 { // else they were deleted meanwhile
+		return notThere("export", absent, "there")
 	}
 	return nil
 }
 
-func notThere(ids []nebula.ID) error {
+// read reads a group. It fails for whatever is not about one record alone: an export
+// with holes is no backup.
+func (x *exporting) read(ctx context.Context, ids []nebula.ID) ([]nebula.BatchResult, error) {
+	results := x.store.GetSealedMany(ctx, ids)
+	for _, r := range results {
+		switch nebula.KindOf(r.Err) {
+		case "", nebula.ErrNotFound, nebula.ErrCorrupted, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge:
+		default:
+			return nil, r.Err
+		}
+	}
+	return results, ctx.Err()
+}
+
+// write writes a record, or what is there in its place.
+func (x *exporting) write(w *writer, id nebula.ID, r nebula.BatchResult) error {
+	if r.Err == nil {
+		return w.record(id, r.Record.Envelope.Bytes())
+	}
+	x.unreadable(id, r.Err)
+	if raw := nebula.UnparsedRecord(r.Err); raw != nil {
+		return w.record(id, raw)
+	}
+	return nil
+}
+
+func notThere(op string, ids []nebula.ID, where string) error {
 	const most = 10
 	var b strings.Builder
 	for i, id := range ids[:min(len(ids), most)] {
@@ -200,22 +224,7 @@ func notThere(ids []nebula.ID) error {
 	if more := len(ids) - most; more > 0 {
 		fmt.Fprintf(&b, ", and %d more", more)
 	}
-	return &nebula.Error{Kind: nebula.ErrNotFound, Op: "export", Message: "not there: " + b.String() + "; nothing was exported"}
-}
-
-// judgeReading ends an export for whatever is not about one record alone: an
-// export with holes is no backup.
-func judgeReading(err error) many.About {
-	switch nebula.KindOf(err) {
-	case nebula.ErrNotFound:
-		if errors.Is(err, nebula.ErrNotInitialised) {
-			return many.AboutRun
-		}
-		return many.AboutItem
-	case nebula.ErrCorrupted, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge:
-		return many.AboutItem
-	}
-	return many.AboutRun
+	return &nebula.Error{Kind: nebula.ErrNotFound, Op: op, Message: "not " + where + ": " + b.String() + "; nothing was " + op + "ed"}
 }
 
 // counter counts what is written.

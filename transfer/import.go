@@ -14,13 +14,16 @@ import (
 
 // ImportOptions goes with [Import].
 type ImportOptions struct {
-	// Source is the backup, opened as a store: see [Backup.Provider]. It opens
-	// records of another data key, and those of a dry run into a store that is not
-	// initialised.
-	Source *nebula.Store
+	// Source opens the backup as a store, with the keys that may open it: see
+	// [Backup.Provider]. It is called for records of another data key, and for a dry
+	// run into a store that is not initialised; then it may not be nil. Trusted is
+	// the data key that the store must have, if that is known.
+	Source func(ctx context.Context, trusted *nebula.KeyID) (*nebula.Store, error)
 
 	// TrustedKey is what the caller knows the data key of the export to be.
 	TrustedKey *nebula.KeyID
+
+	IDs []nebula.ID // what to import; none: everything
 
 	Overwrite bool // replace credentials that differ
 	Reseal    bool // open records of another data key, and seal them anew
@@ -62,6 +65,9 @@ type ImportReport struct {
 // ErrInterrupted and ErrTimeout with the context, after what was under way.
 func Import(ctx context.Context, store *nebula.Store, b *Backup, options ImportOptions) (ImportReport, error) {
 	m := &importing{store: store, backup: b, options: options}
+	if err := m.choose(); err != nil {
+		return m.report, err
+	}
 	if err := m.prepare(ctx); err != nil {
 		return m.report, err
 	}
@@ -77,14 +83,37 @@ type importing struct {
 	report  ImportReport
 	room    *many.Room // for records of the backup
 
+	ids    []nebula.ID
+	listed []bool        // whether each is in the store; nil: that is not known
+	source *nebula.Store // the backup, where the store cannot open its records
+
 	reseal bool // the store has another data key
 	absent bool // there is no store yet, and in a dry run will be none
+}
+
+// choose finds what to import.
+func (m *importing) choose() error {
+	if len(m.options.IDs) == 0 {
+		m.ids = slices.AppendSeq(make([]nebula.ID, 0, m.backup.Len()), m.backup.IDs())
+		return nil
+	}
+	m.ids = slices.Compact(slices.Sorted(slices.Values(m.options.IDs)))
+	var absent []nebula.ID
+	for _, id := range m.ids {
+		if _, found := m.backup.find(id); !found {
+			absent = append(absent, id)
+		}
+	}
+	if absent == nil {
+		return nil
+	}
+	return notThere("import", absent, "in the export")
 }
 
 // prepare opens the keyrings, and stores that of the backup if there is none.
 func (m *importing) prepare(ctx context.Context) error {
 	o := m.options
-	_, err := m.store.InitSealed(ctx, m.backup.keyring, nebula.InitSealedOptions{
+	id, err := m.store.InitSealed(ctx, m.backup.keyring, nebula.InitSealedOptions{
 		TrustedKey: o.TrustedKey, Older: o.Older, DryRun: o.DryRun || o.Reseal})
 	switch {
 	case err == nil && o.Reseal:
@@ -93,34 +122,62 @@ func (m *importing) prepare(ctx context.Context) error {
 			Hint:    "make one with: nebula init; or leave out --reseal, and the store receives the keyring of the export"}
 	case err == nil:
 		m.report.Initialised, m.absent = true, o.DryRun
-		return nil
+		if m.absent {
+			return m.openSource(ctx, &id)
+		}
+		return m.list(ctx)
 	case !errors.Is(err, nebula.ErrAlreadyExists):
 		return err
 	}
 	ours, err := m.store.HoldsKeyring(ctx, m.backup.keyring)
-	if err != nil || ours {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !o.Reseal {
+	case ours:
+		return m.list(ctx)
+	case !o.Reseal:
 		return &nebula.Error{Kind: nebula.ErrWrongKey, Op: "import",
 			Message: "the export is of another data key than the store; nothing was stored",
 			Hint:    "to open each record and seal it under the key of this store: --reseal"}
 	}
 	m.reseal = true
-	return m.source().Unlock(ctx)
+	if err := m.openSource(ctx, o.TrustedKey); err != nil {
+		return err
+	}
+	return m.list(ctx)
 }
 
-func (m *importing) source() *nebula.Store { return m.options.Source }
+// openSource opens the backup as a store, with its keyring.
+func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err error) {
+	if m.options.Source == nil {
+		return &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the options say nothing that opens the backup"}
+	}
+	if m.source, err = m.options.Source(ctx, trusted); err != nil {
+		return err
+	}
+	return m.source.Unlock(ctx)
+}
 
-func (m *importing) each(ctx context.Context) error {
-	ids := func(yield func(nebula.ID, error) bool) {
-		for id := range m.backup.IDs() {
-			if !yield(id, nil) {
-				return
-			}
+// list finds out which of the credentials are in the store, so that the others need
+// not be asked for. Lists may be late: a write is made on condition all the same.
+func (m *importing) list(ctx context.Context) error {
+	if m.store.Describe().NoPreconditions {
+		return nil
+	}
+	m.listed = make([]bool, len(m.ids))
+	for e, err := range m.store.List(ctx, nebula.ListOptions{}) {
+		if err != nil {
+			return err
+		}
+		if i, found := slices.BinarySearch(m.ids, e.ID); found {
+			m.listed[i] = true
 		}
 	}
-	total, done := m.backup.Len(), 0
+	return nil
+}
+
+func (m *importing) each(ctx context.Context) error {
+	total, done := len(m.ids), 0
 	jobs, large := m.options.Jobs, m.options.Jobs
 	if jobs == 0 {
 		jobs, large = m.store.Jobs(), m.store.MaxConcurrency()
@@ -128,7 +185,7 @@ func (m *importing) each(ctx context.Context) error {
 	m.room = many.NewRoom(large)
 	options := many.Options{Jobs: jobs, Finish: true, Judge: judge}
 	var stopped error
-	for r, err := range many.Do(ctx, ids, options, m.one) {
+	for r, err := range many.Do(ctx, many.Of(m.ids), options, m.one) {
 		if err != nil {
 			stopped = err
 			break
@@ -175,8 +232,8 @@ func (r *ImportReport) sort() {
 // one imports one credential, again if another writer came between.
 func (m *importing) one(ctx context.Context, id nebula.ID) (what outcome, err error) {
 	const attempts = 3
-	for range attempts {
-		what, err = m.try(ctx, id)
+	for attempt := range attempts {
+		what, err = m.try(ctx, id, attempt == 0 && m.isNew(id))
 		if !errors.Is(err, errRaced) {
 			break
 		}
@@ -184,10 +241,16 @@ func (m *importing) one(ctx context.Context, id nebula.ID) (what outcome, err er
 	return what, err
 }
 
+// isNew reports whether the list of the store had no such credential.
+func (m *importing) isNew(id nebula.ID) bool {
+	i, _ := slices.BinarySearch(m.ids, id)
+	return m.listed != nil && !m.listed[i]
+}
+
 // errRaced marks a failure of a condition that this package set.
 var errRaced = errors.New("another writer came between")
 
-func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
+func (m *importing) try(ctx context.Context, id nebula.ID, isNew bool) (outcome, error) {
 	place, err := m.room.Enter(ctx)
 	if err != nil {
 		return 0, err
@@ -204,7 +267,10 @@ func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
 	}
 	defer arriving.Secret.Wipe()
 	if m.absent {
-		return copied, nil
+		return copied, m.store.Fits(ctx, id, e)
+	}
+	if isNew {
+		return copied, m.put(ctx, e, arriving, nebula.IfAbsent(), nil)
 	}
 	there, err := m.store.GetSealed(ctx, id)
 	switch {
@@ -225,8 +291,8 @@ func (m *importing) try(ctx context.Context, id nebula.ID) (outcome, error) {
 
 // open opens a record of the backup.
 func (m *importing) open(ctx context.Context, id nebula.ID, e *nebula.Envelope) (nebula.Credential, error) {
-	if m.reseal || m.absent {
-		return m.source().Get(ctx, id)
+	if m.source != nil {
+		return m.source.Get(ctx, id)
 	}
 	return m.store.OpenSealed(ctx, id, e)
 }
@@ -255,12 +321,8 @@ func (m *importing) condition(p nebula.Precondition) nebula.Precondition {
 }
 
 func (m *importing) put(ctx context.Context, e *nebula.Envelope, c nebula.Credential, condition nebula.Precondition, previous *nebula.Envelope) (err error) {
-	if limit := m.store.Describe().MaxRecordSize; m.options.DryRun && limit > 0 && len(e.Bytes()) > limit {
-		return &nebula.Error{Kind: nebula.ErrTooLarge, ID: c.ID,
-			Message: fmt.Sprintf("the record has %d bytes, %d is the limit of %s", len(e.Bytes()), limit, m.store.Describe().Provider)}
-	}
 	if m.options.DryRun {
-		return nil
+		return m.store.Fits(ctx, c.ID, e)
 	}
 	options := nebula.AdoptOptions{Precondition: condition, Previous: previous, Older: m.options.Overwrite}
 	if m.reseal {

@@ -56,9 +56,10 @@ func TestImportIntoAnEmptyStore(t *testing.T) {
 }
 
 // source opens a backup as a store.
-func source(t *testing.T, b *transfer.Backup, keys ...nebula.Key) *nebula.Store {
-	t.Helper()
-	return storeOn(t, b.Provider(), nebula.Options{Keys: keys}).Store
+func source(t *testing.T, b *transfer.Backup, keys ...nebula.Key) func(context.Context, *nebula.KeyID) (*nebula.Store, error) {
+	return func(_ context.Context, trusted *nebula.KeyID) (*nebula.Store, error) {
+		return storeOn(t, b.Provider(), nebula.Options{Keys: keys, TrustedKey: trusted}).Store, nil
+	}
 }
 
 func TestImportOverWhatIsThere(t *testing.T) {
@@ -180,8 +181,7 @@ func TestImportOfAnotherStore(t *testing.T) {
 	_, err = transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Reseal: true, Overwrite: true, Source: source(t, b, newKey(t))})
 	wantKind(t, err, nebula.ErrWrongKey)
 	other, _ := nebula.ParseKeyID("0123456789abcdef0123456789abcdef")
-	trusting := storeOn(t, b.Provider(), nebula.Options{Keys: []nebula.Key{s.key}, TrustedKey: &other}).Store
-	_, err = transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Reseal: true, Source: trusting})
+	_, err = transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Reseal: true, TrustedKey: &other, Source: source(t, b, s.key)})
 	wantKind(t, err, nebula.ErrUntrustedKey)
 	if got := to.contents(t); !maps.Equal(got, before) {
 		t.Errorf("%v, want %v", got, before)
@@ -195,6 +195,8 @@ func TestImportOfAnotherStore(t *testing.T) {
 	if got, want := to.contents(t), s.contents(t); !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+	_, err = transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Reseal: true})
+	wantKind(t, err, nebula.ErrUsage)
 	_, err = transfer.Import(t.Context(), s.like(t).Store, b, o)
 	if !errors.Is(err, nebula.ErrNotInitialised) {
 		t.Error(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 	"github.com/nebula-credential/nebula/transfer"
@@ -150,8 +151,12 @@ func (a *app) printExport(r transfer.ExportReport, o exportOptions) error {
 	if a.global.output == outputJSON {
 		err = outputError(writeJSON(a.stdout, exportJSON{o.out, r.KeyID.String(), r.Records, r.Bytes, failed}))
 	} else {
-		for _, f := range failed {
-			a.warn(fmt.Sprintf("%s cannot be read, and is exported as it is: %s", f.ID, f.Message))
+		for i, f := range failed {
+			what := "is exported as it is"
+			if nebula.UnparsedRecord(r.Unreadable[i].Err) == nil {
+				what = "is not in the export"
+			}
+			a.warn(fmt.Sprintf("%s cannot be read, and %s: %s", f.ID, what, f.Message))
 		}
 		a.tell(a.exported(r, o))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 type importOptions struct {
 	source    string
+	ids       []nebula.ID // none: all
 	overwrite bool
 	reseal    bool
 	keyID     string
@@ -28,7 +30,7 @@ type importOptions struct {
 func importCommand(run func(context.Context, importOptions) error) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
-		Use:   "import SOURCE",
+		Use:   "import SOURCE [ID…]",
 		Short: "Store what export wrote, or what stands elsewhere",
 		Long: `Store the credentials of a sealed export, with their tags and times. The file is
 read to its end and checked before anything is written, and each record is
@@ -41,17 +43,18 @@ json:F (an object). All is read, named and compared with the store before
 anything is written, and nothing in the source changes. Of their names, what an
 id does not take becomes _. --dry-run shows each name, its id and what is there.
 
-Credentials that are there already stay as they are, so that an import which was
-stopped can be done again; --overwrite replaces those that differ.`,
+With ids, only these of an export are stored. Credentials that are there already
+stay as they are, so that an import which was stopped can be done again;
+--overwrite replaces those that differ.`,
 		Example: `  nebula import backup.nebula --dry-run
   nebula import backup.nebula
-  nebula import backup.nebula --overwrite
+  nebula import backup.nebula github_token --overwrite
   ssh host nebula export | nebula import - --reseal
   nebula import dotenv:.env --id-prefix app_ --fold-case --dry-run
   nebula import json:secrets.json --fields --tag team=payments`,
 		Annotations: map[string]string{slow: unlimited},
 		Args: func(cmd *cobra.Command, args []string) error {
-			return count(cmd, args, len(args) == 1, "one source")
+			return count(cmd, args, len(args) > 0, "a source")
 		},
 	}
 	flags := cmd.Flags()
@@ -61,8 +64,11 @@ stopped can be done again; --overwrite replaces those that differ.`,
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything and store nothing")
 	o.foreign.flags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.source = args[0]
+		if o.ids, err = parseIDs(args[1:]); err != nil {
+			return err
+		}
 		switch {
 		case o.source == "":
 			return usage("the source is empty", "a file that export wrote, or - for standard input")
@@ -74,10 +80,19 @@ stopped can be done again; --overwrite replaces those that differ.`,
 			}
 		}
 		scheme, _ := cutScheme(o.source)
+		if scheme != "" && len(o.ids) > 0 {
+			return usage("ids choose among those of a sealed export", "")
+		}
 		if err := o.foreign.check(cmd, scheme); err != nil {
 			return err
 		}
 		return run(cmd.Context(), o)
+	}
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 { // the ids are in the file
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveDefault
 	}
 	return cmd
 }
@@ -184,7 +199,7 @@ func sourceError(source string, err error) error {
 }
 
 func (a *app) importSealed(ctx context.Context, s *config.Opened, b *transfer.Backup, o importOptions) error {
-	options := transfer.ImportOptions{Overwrite: o.overwrite, Reseal: o.reseal, Older: o.yes, DryRun: o.dryRun}
+	options := transfer.ImportOptions{IDs: o.ids, Overwrite: o.overwrite, Reseal: o.reseal, Older: o.yes, DryRun: o.dryRun}
 	if o.keyID != "" {
 		id, err := nebula.ParseKeyID(o.keyID)
 		if err != nil {
@@ -192,11 +207,9 @@ func (a *app) importSealed(ctx context.Context, s *config.Opened, b *transfer.Ba
 		}
 		options.TrustedKey = &id
 	}
-	var err error
-	if options.Source, err = s.OpenWith(ctx, b.Provider(), options.TrustedKey); err != nil {
-		return err
+	options.Source = func(ctx context.Context, trusted *nebula.KeyID) (*nebula.Store, error) {
+		return s.OpenWith(ctx, b.Provider(), trusted)
 	}
-	defer options.Source.Close()
 	a.tellOrigin(b)
 	a.allowSlowStore(s.Describe())
 	report, err := a.importWith(ctx, s, b, options)
@@ -215,7 +228,7 @@ func (a *app) importSealed(ctx context.Context, s *config.Opened, b *transfer.Ba
 
 // importWith shows the progress.
 func (a *app) importWith(ctx context.Context, s *config.Opened, b *transfer.Backup, options transfer.ImportOptions) (transfer.ImportReport, error) {
-	bar := a.progress("importing", b.Len())
+	bar := a.progress("importing", cmp.Or(len(options.IDs), b.Len()))
 	defer bar.end()
 	options.Progress = func(done, _ int) { bar.set(done) }
 	return transfer.Import(ctx, s.Store, b, options)

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,6 +147,66 @@ func TestLiveReader(t *testing.T) {
 	r.refuses("nothing at hand opens the keyring", "rotated", "--passphrase-file", "pass2")
 	r.refuses("no key file", "backup", "--key-file", "pass")
 	r.refuses("No such file", "absent", "--key-file", "key")
+}
+
+// Of the vectors it gives what they hold, and of wrong ones at most the same.
+func TestLiveReaderOnVectors(t *testing.T) {
+	r := newReader(t)
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "format", "exports.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var right map[string]string // of the first vector
+	read := 0
+	for line := range bytes.Lines(text) {
+		var v struct {
+			Name, Expect string
+			Export       []byte `json:"export_b64"`
+			KeyFile      string `json:"key_file"`
+			Values       map[string]string
+			Failed       map[string]string
+		}
+		if err := json.Unmarshal(line, &v); err != nil {
+			t.Fatal(err)
+		}
+		if right == nil {
+			right = v.Values
+			r.write("ada", "key", v.KeyFile)
+		}
+		r.write("ada", "vector", string(v.Export))
+		stdout, stderr, code := r.read("vector", "--key-file", "key")
+		got := make(map[string]string)
+		for line := range strings.Lines(stdout) {
+			var c struct{ ID, Value, Encoding string }
+			if err := json.Unmarshal([]byte(line), &c); err != nil {
+				t.Fatal(err)
+			}
+			value := []byte(c.Value)
+			if c.Encoding == "base64" {
+				if value, err = base64.StdEncoding.DecodeString(c.Value); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got[c.ID] = fmt.Sprintf("%x", value)
+		}
+		switch {
+		case strings.Contains(stderr, "Traceback"):
+			t.Errorf("%s: %s", v.Name, stderr)
+		case v.Expect != "ok":
+			for id, value := range got {
+				if right[id] != value {
+					t.Errorf("%s: %s is %s", v.Name, id, value)
+				}
+			}
+		case !maps.Equal(got, v.Values) || (code != 0) != (len(v.Failed) > 0) || strings.Count(stderr, "\n") != len(v.Failed):
+			t.Errorf("%s: %v, exit code %d, %s", v.Name, got, code, stderr)
+		default:
+			read++
+		}
+	}
+	if read < 5 {
+		t.Errorf("only %d vectors were read", read)
+	}
 }
 
 func (r *reader) slotOf(kind string) string {

@@ -110,7 +110,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.keyCommand(),
 		a.agentCommand(),
 		a.copyCommand(a.copy),
-		exportCommand(a.export),
+		a.completing(exportCommand(a.export)),
 		importCommand(a.importFrom),
 		migrateCommand(a.migrate),
 		a.configCommand(),

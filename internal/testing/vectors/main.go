@@ -2,6 +2,7 @@
 // object a line:
 //
 //	go run ./internal/testing/vectors > testdata/format/vectors.jsonl
+//	go run ./internal/testing/vectors -exports > testdata/format/exports.jsonl
 //	go run ./internal/testing/vectors -example
 //	go run ./internal/testing/vectors -derived > internal/seal/testdata/derived.jsonl
 //
@@ -129,6 +130,8 @@ func main() {
 		err = write(os.Stdout, generate())
 	case os.Args[1] == "-example":
 		_, err = io.WriteString(os.Stdout, example())
+	case os.Args[1] == "-exports":
+		err = writeExports(os.Stdout)
 	case os.Args[1] == "-derived":
 		err = writeDerived(os.Stdout)
 	default:

@@ -14,6 +14,7 @@ func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
 	skipInFIPSMode(t)
 	for path, print := range map[string]func(io.Writer) error{
 		"../../../testdata/format/vectors.jsonl": func(w io.Writer) error { return write(w, generate()) },
+		"../../../testdata/format/exports.jsonl": writeExports,
 		"../../seal/testdata/derived.jsonl":      writeDerived,
 	} {
 		stored, err := os.ReadFile(path)
