@@ -36,8 +36,8 @@ func vaultCommand(t *testing.T, s *livetest.VaultServer, line string) {
 	}
 }
 
-// policies returns the blocks with policies of a page.
-func (d *document) policies() (blocks []string) {
+// vaultPolicies returns the blocks with policies of a page.
+func (d *document) vaultPolicies() (blocks []string) {
 	for _, m := range regexp.MustCompile("(?s)```hcl\n(path .*?)```").FindAllStringSubmatch(d.text, -1) {
 		blocks = append(blocks, m[1])
 	}
@@ -60,7 +60,7 @@ func TestLiveVaultTransitPage(t *testing.T) {
 	s.API(t, http.MethodDelete, "sys/mounts/transit", nil)
 	v := &scriptTransit{t: t, server: s, mount: "transit"}
 	d := newDocument(t, filepath.Join("keys", "vault-transit.md"))
-	policies := d.policies()
+	policies := d.vaultPolicies()
 	if len(policies) != 2 {
 		t.Fatalf("%d policies", len(policies))
 	}
@@ -194,7 +194,7 @@ func TestLiveVaultAgentPod(t *testing.T) {
 	if text, err := d.run("admin", "nebula init && nebula put db_password < value"); err != nil {
 		t.Fatal(text)
 	}
-	opens := newDocument(t, filepath.Join("keys", "vault-transit.md")).policies()[0]
+	opens := newDocument(t, filepath.Join("keys", "vault-transit.md")).vaultPolicies()[0]
 	newToken := func() string { return s.Token(t, map[string]any{"policies": []string{s.Policy(t, opens)}}) }
 	first := newToken()
 	d.write("app", "token", first)
