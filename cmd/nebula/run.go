@@ -9,12 +9,15 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/dotenv"
 	"github.com/nebula-credential/nebula/reference"
 )
 
 type runOptions struct {
 	env        []string // NAME=REF
 	asFile     []string // NAME=REF
+	envFiles   []string
+	dialect    string // of these files
 	prefixes   []string
 	resolve    []string // names of the caller's variables
 	resolveEnv bool
@@ -38,10 +41,12 @@ newline is cut; --exact and --as-file keep it.
 
 The command gets the environment of the caller, without the variables that open
 a store. The flags that set variables count in this order, later ones win:
---prefix, --resolve, --env, --as-file.`,
+--resolve, --env-file, --prefix, --env, --as-file. A dotenv file may hold
+references and plain values; nothing in it is expanded.`,
 		Example: `  nebula run --env DB_PASSWORD=db_password -- ./server
   nebula run --env DB_USER=db#user --env DB_PASSWORD=db#password -- psql
   nebula run --prefix app_ -- ./server
+  nebula run --env-file .env -- npm start
   nebula run --as-file KEY=deploy_key -- sh -c 'ssh -i "$KEY" host'
   TOKEN=nebula://github_token nebula run --resolve TOKEN -- make release`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -56,6 +61,9 @@ a store. The flags that set variables count in this order, later ones win:
 	flags.SetInterspersed(false) // what follows CMD is CMD's
 	flags.StringArrayVarP(&o.env, "env", "e", nil, "set the variable `NAME=REF` to a credential; may be repeated")
 	flags.StringArrayVar(&o.asFile, "as-file", nil, "set the variable `NAME=REF` to the path of a file that holds the credential; may be repeated")
+	flags.StringArrayVar(&o.envFiles, "env-file", nil, "set the variables of a dotenv `file`, values and references nebula://…; may be repeated")
+	flags.StringVar(&o.dialect, "dialect", "", "read dotenv files by the rules of `T`, where readers differ: "+strings.Join(dotenv.Readers(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(dotenv.Readers(), cobra.ShellCompDirectiveNoFileComp))
 	flags.StringArrayVar(&o.prefixes, "prefix", nil, "set a variable for each id that begins with `P`: what follows P, in upper case, - as _; may be repeated")
 	flags.StringArrayVar(&o.resolve, "resolve", nil, "replace the caller's variable `NAME`, which holds a reference nebula://…; may be repeated")
 	flags.BoolVar(&o.resolveEnv, "resolve-env", false, "replace every variable of the caller that holds a reference nebula://…")
@@ -68,9 +76,17 @@ a store. The flags that set variables count in this order, later ones win:
 type variable struct {
 	name   string
 	ref    reference.Reference
+	file   string // of a plain value: where it stands; "" if ref says what it is
 	asFile bool
-	stored bool // whether a stored id chose the name
 	value  nebula.Secret
+}
+
+// String says where the value comes from.
+func (v *variable) String() string {
+	if v.file != "" {
+		return v.name + ", " + v.file
+	}
+	return v.name + ", " + v.ref.String()
 }
 
 func (a *app) runProgram(ctx context.Context, o runOptions) error {
@@ -102,22 +118,27 @@ func (a *app) resolveVariables(ctx context.Context, r *config.Resolver, o runOpt
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]reference.Reference, len(variables))
-	for i, v := range variables {
-		refs[i] = v.ref
-	}
+	var refs []reference.Reference
+	var stored []*variable
 	var failed failures
+	for i := range variables {
+		if v := &variables[i]; v.file == "" {
+			refs, stored = append(refs, v.ref), append(stored, v)
+		} else if err := v.check(); err != nil {
+			failed.add(a, v.String(), err)
+		}
+	}
 	for i, got := range r.Resolve(ctx, refs) {
-		v := &variables[i]
+		v := stored[i]
 		v.value = got.Value
 		if got.Err == nil {
 			got.Err = v.finish(o.exact)
 		}
 		if got.Err != nil {
-			failed.add(a, v.name+", "+v.ref.String(), got.Err)
+			failed.add(a, v.String(), got.Err)
 		}
 	}
-	return variables, failed.err("run", fmt.Sprintf("%d of %d credentials cannot be given, and nothing was started", len(failed.lines), len(variables)))
+	return variables, failed.err("run", fmt.Sprintf("%d of %d variables cannot be set, and nothing was started", len(failed.lines), len(variables)))
 }
 
 // failures collects what is wrong with several things, to be told at once.

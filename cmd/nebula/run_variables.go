@@ -10,6 +10,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
+	"github.com/nebula-credential/nebula/internal/dotenv"
 	"github.com/nebula-credential/nebula/internal/process"
 	"github.com/nebula-credential/nebula/reference"
 )
@@ -17,22 +18,29 @@ import (
 // collectVariables returns what the flags ask for, each name once: the last one
 // counts.
 func (a *app) collectVariables(ctx context.Context, r *config.Resolver, o runOptions) ([]variable, error) {
-	var all []variable
-	for _, prefix := range o.prefixes {
-		below, err := a.variablesBelow(ctx, r, prefix)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, below...)
-	}
-	if err := wantNoCollision(all); err != nil {
-		return nil, err
-	}
-	resolved, err := a.variablesOfCaller(o)
+	all, err := a.variablesOfCaller(o)
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, resolved...)
+	for _, path := range o.envFiles {
+		inFile, err := a.variablesOfFile(ctx, path, o.dialect)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, inFile...)
+	}
+	var below []variable
+	for _, prefix := range o.prefixes {
+		found, err := a.variablesBelow(ctx, r, prefix)
+		if err != nil {
+			return nil, err
+		}
+		below = append(below, found...)
+	}
+	if err := wantNoCollision(below); err != nil {
+		return nil, err
+	}
+	all = append(all, below...)
 	for _, flag := range []struct {
 		name   string
 		args   []string
@@ -184,12 +192,51 @@ func (a *app) variablesOfCaller(o runOptions) ([]variable, error) {
 	return all, nil
 }
 
+// maxEnvFile is how large a dotenv file may be, in bytes.
+const maxEnvFile = 16 << 20
+
+// variablesOfFile returns those of a dotenv file. Values that begin as references do
+// are references.
+func (a *app) variablesOfFile(ctx context.Context, path, dialect string) ([]variable, error) {
+	if config.LooksLikeKey(path) {
+		return nil, keyForPath("--env-file")
+	}
+	if dialect != "" && !slices.Contains(dotenv.Readers(), dialect) {
+		return nil, usage("--dialect "+shorten(dialect)+": there is no such reader of dotenv", "one of "+strings.Join(dotenv.Readers(), ", "))
+	}
+	text, err := within(ctx, func() ([]byte, error) { return readFile(path, maxEnvFile) })
+	if err != nil {
+		return nil, about("--env-file", err)
+	}
+	defer clear(text)
+	read, err := dotenv.Read(text, dialect)
+	if err != nil {
+		return nil, about("--env-file "+path, err)
+	}
+	var all []variable
+	for _, entry := range read {
+		v := variable{name: entry.Name, file: path}
+		switch {
+		case !isVariableName(entry.Name):
+			return nil, usage("--env-file "+path+": "+shorten(entry.Name)+" is no name of a variable", "")
+		case strings.HasPrefix(entry.Value, reference.Scheme):
+			v.file = ""
+			if v.ref, err = a.parseReference(entry.Value); err != nil {
+				return nil, about("--env-file "+path+", "+entry.Name, err)
+			}
+		default:
+			v.value = nebula.NewSecret([]byte(entry.Value))
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
 // maxEntry is how long NAME=VALUE and its NUL may be on Linux, in bytes
 // (MAX_ARG_STRLEN, 32 pages of 4 KiB). The error of the kernel names no variable.
 const maxEntry = 131_072
 
-// finish cuts the last newline, unless exactly the value is asked for, and refuses
-// what no environment takes.
+// finish cuts the last newline, unless exactly the value is asked for.
 func (v *variable) finish(exact bool) error {
 	if v.asFile {
 		return nil
@@ -198,7 +245,15 @@ func (v *variable) finish(exact bool) error {
 		v.value = nebula.NewSecret(config.TrimLine(value))
 		clear(value)
 	}
-	hint := "give it as a file: --as-file " + v.name + "=" + strings.TrimPrefix(v.ref.String(), reference.Scheme)
+	return v.check()
+}
+
+// check refuses what no environment takes.
+func (v *variable) check() error {
+	hint := ""
+	if v.file == "" {
+		hint = "give it as a file: --as-file " + v.name + "=" + strings.TrimPrefix(v.ref.String(), reference.Scheme)
+	}
 	switch size := len(v.name) + 1 + v.value.Len() + 1; {
 	case bytes.IndexByte(v.value.Reveal(), 0) >= 0:
 		return &nebula.Error{Kind: nebula.ErrUsage, ID: v.ref.ID, Message: "the value has a NUL, which no variable can hold", Hint: hint}
