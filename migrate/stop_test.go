@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/migrate"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // TestInterrupted: the report says what was done, and another run does the rest.
@@ -50,6 +52,33 @@ func TestStoreFails(t *testing.T) {
 			if _, err := s.Get(t.Context(), id); err != nil {
 				t.Errorf("%s was reported: %v", id, err)
 			}
+		}
+	}
+}
+
+// TestStoreKeepsFailing: a store that is unavailable ends the run after as many
+// failures as there are at once; the files are not left, they are to come. One
+// failure does not keep the others from being taken over.
+func TestStoreKeepsFailing(t *testing.T) {
+	const count, jobs = 60, 4
+	for _, all := range []bool{true, false} {
+		dir := t.TempDir()
+		fill(t, dir, count)
+		var tries atomic.Int32
+		fails := provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
+			if c.Op == provider.OpStore && !c.Name.IsKeyring() && (all || c.Name.ID() == "id-0020") {
+				tries.Add(1)
+				return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "down"}
+			}
+			return next(ctx)
+		})
+		s := newMemory(t, []provider.Option{fails}, nebula.Options{})
+		report, err := migrate.Dir(t.Context(), s, dir, migrate.NewKey(testKey), migrate.Options{Jobs: jobs})
+		if nebula.KindOf(err) != nebula.ErrUnavailable || len(report.Left) != 0 {
+			t.Errorf("%v, left: %v", err, report.Left)
+		}
+		if n := int(tries.Load()); all && (n < jobs || n > 2*jobs || len(report.Migrated) != 0) || !all && len(report.Migrated) != count-1 {
+			t.Errorf("%d tries, %d migrated", n, len(report.Migrated))
 		}
 	}
 }

@@ -51,6 +51,10 @@ func TestInterruptManyOnATerminal(t *testing.T) {
 	}, "delete", "--all", "--yes")
 	p.await("deleting ")
 	p.await("/40")
+	p.await("/s) [")
+	if first := regexp.MustCompile(`\((\d+)/40, (\d+) /s\)`).FindStringSubmatch(p.seen()); first == nil || len(first[1]) > 2 || len(first[2]) > 2 {
+		t.Errorf("the first bar shows %q", first)
+	}
 	p.enter("\x03")
 	p.await("finishing what is under way")
 	p.await("deleted ")

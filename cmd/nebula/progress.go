@@ -53,7 +53,7 @@ func (a *app) progress(what string, total int) *progress {
 }
 
 func (a *app) bar(what string, total int) *progressbar.ProgressBar {
-	return progressbar.NewOptions(total,
+	bar := progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(a.stderr),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(),
@@ -64,6 +64,8 @@ func (a *app) bar(what string, total int) *progressbar.ProgressBar {
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionFullWidth(),
 	)
+	bar.StartWithoutRender() // else the first rate is of no time at all
+	return bar
 }
 
 // watch writes the lines, and says after a signal why the command still runs.
