@@ -13,7 +13,8 @@ import (
 type verb struct {
 	name, participle, gerund string // delete, deleted, deleting
 
-	asks bool // before it does it to credentials that are named, too
+	asks   bool // before it does it to credentials that are named, too
+	writes bool // it stores records, of which a store may take more at once
 
 	// do reports whether there was something to do it to.
 	do func(ctx context.Context, store *config.Opened, id nebula.ID) (existed bool, err error)
@@ -50,8 +51,12 @@ func (a *app) doMany(ctx context.Context, store *config.Opened, ids []nebula.ID,
 	defer shown.end()
 	results = make([]*result, len(ids))
 	done := 0
+	jobs := store.MaxConcurrency
+	if v.writes {
+		jobs = store.Jobs()
+	}
 	one := func(ctx context.Context, id nebula.ID) (bool, error) { return v.do(ctx, store, id) }
-	for r, err := range many.Do(ctx, many.Of(ids), many.Options{Jobs: store.MaxConcurrency, Finish: true, Judge: judge}, one) {
+	for r, err := range many.Do(ctx, many.Of(ids), many.Options{Jobs: jobs, Finish: true, Judge: judge}, one) {
 		if err != nil {
 			return results, err
 		}

@@ -89,7 +89,7 @@ func (a *app) tagSelected(ctx context.Context, s *config.Opened, o tagOptions) e
 	if err := s.Unlock(ctx); err != nil {
 		return err
 	}
-	tagged := verb{name: "tag", participle: "tagged", gerund: "tagging",
+	tagged := verb{name: "tag", participle: "tagged", gerund: "tagging", writes: true,
 		do: func(ctx context.Context, s *config.Opened, id nebula.ID) (bool, error) {
 			_, err := s.Tag(ctx, id, o.set, o.remove)
 			return ifThere(err) // it may have been deleted since it was listed

@@ -124,11 +124,7 @@ func (r *run[T, R]) begin(under context.Context, items iter.Seq2[T, error]) {
 			r.stop(err)
 			return
 		}
-		select {
-		case room <- struct{}{}:
-		case <-r.ctx.Done():
-		}
-		if !r.goesOn() {
+		if room <- struct{}{}; !r.goesOn() {
 			return
 		}
 		result, mine, next := Result[T, R]{Index: i, Item: item}, turn, make(chan struct{})
