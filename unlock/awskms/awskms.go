@@ -93,7 +93,7 @@ func (k *key) decrypt(ctx context.Context, key named, slotID string, data slotda
 	}
 	out, err := k.client.decrypt(ctx, key, slotID, data.ARN, data.Blob)
 	if err == nil && !sameKey(out.KeyID, data.ARN) {
-		err = about.wrongKey("KMS decrypted it under another one, " + out.KeyID)
+		err = about.wrongKey("KMS decrypted it under " + shown(out.KeyID))
 	}
 	switch {
 	case nebula.KindOf(err) == nebula.ErrWrongKey && key.isAlias:
@@ -139,6 +139,9 @@ func (k *key) newSlot(ctx context.Context, key named, id string, salt [16]byte, 
 	if err != nil {
 		return nebula.Slot{}, nil, err
 	}
+	if used, err := slotdata.ParseKeyARN(out.KeyID); err != nil || !key.mayBe(used) {
+		return nebula.Slot{}, nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS was told to encrypt with " + key.text + ", and says that it used " + shown(out.KeyID)}
+	}
 	if arn == "" {
 		arn = out.KeyID
 	}
@@ -179,6 +182,14 @@ func (k *key) tell(why error) {
 	if k.config.Tell != nil && errors.As(why, &e) {
 		k.config.Tell("the new slot was not tried: " + e.Message)
 	}
+}
+
+// shown returns what KMS says that it used, for a message.
+func shown(arn string) string {
+	if _, err := slotdata.ParseKeyARN(arn); err != nil {
+		return "what is no key"
+	}
+	return arn
 }
 
 func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--aws-kms", cause) }
