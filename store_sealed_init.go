@@ -147,7 +147,7 @@ func arrivedFromAnyone(ring *keyring) error {
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
 		Message: fmt.Sprintf("the keyring is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
 			"and nothing here says which one it should be. Nothing was written", ring.openedBy.ID, shown(ring.openedBy.Kind)),
-		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. Then set id in [key], or NEBULA_KEY_ID"}
+		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. Then set id in [key], or NEBULA_KEY_ID; import also takes it with --key-id"}
 }
 
 func arrivedOlder(ring *keyring, seen uint64) error {

@@ -147,19 +147,9 @@ func (x *exporting) unreadable(id nebula.ID, err error) {
 	x.report.Unreadable = append(x.report.Unreadable, nebula.Entry{ID: id, Err: err})
 }
 
-// A group is read in as few calls as the backend has: AWS gives 20 at once. It
-// holds no more than maxExportGroup bytes.
-const (
-	perExportGroup = 20
-	maxExportGroup = 16 << 20
-)
-
 // records writes the records of ids.
 func (x *exporting) records(ctx context.Context, w *writer, ids []nebula.ID) error {
-	size := perExportGroup
-	if most := x.store.Describe().MaxRecordSize; most > 0 {
-		size = min(max(1, maxExportGroup/most), perExportGroup)
-	}
+	size := groupSize(x.store.Describe().MaxRecordSize)
 	options := many.Options{Jobs: max(2, cmp.Or(x.options.Jobs, many.DefaultJobs)/size), Ordered: true,
 		Judge: func(error) many.About { return many.AboutRun }}
 	done := 0

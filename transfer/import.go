@@ -155,7 +155,14 @@ func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err 
 	if m.source, err = m.options.Source(ctx, trusted); err != nil {
 		return err
 	}
-	return m.source.Unlock(ctx)
+	err = m.source.Unlock(ctx)
+	if errors.Is(err, nebula.ErrUntrustedKey) && trusted == nil {
+		// The hint of the store is about the key of a store, which this is not.
+		return &nebula.Error{Kind: nebula.ErrUntrustedKey, Op: "import", Err: err,
+			Message: "the export is opened by a slot that anyone could have made, for a data key of theirs; nothing was stored",
+			Hint:    "ask whoever made the exported store for the id of its key, which they see with: nebula key list. Then give it with --key-id"}
+	}
+	return err
 }
 
 // list finds out which of the credentials are in the store, so that the others need

@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
@@ -56,6 +57,9 @@ func TestImportOfAStrangersBackup(t *testing.T) {
 		c.o.Source = source(t, b, key)
 		r, err := transfer.Import(t.Context(), to.Store, b, c.o)
 		wantKind(t, err, c.want)
+		if c.want == nebula.ErrUntrustedKey && strings.Contains(err.Error(), id.String()) {
+			t.Errorf("%s: the id of the stranger's key is shown: %v", what, err)
+		}
 		if err == nil && len(r.Imported) != 1 {
 			t.Errorf("%s: %s", what, summary(r))
 		}

@@ -110,11 +110,17 @@ func (a *app) exportSealed(ctx context.Context, s *config.Opened, o exportOption
 
 // exportTo shows the progress.
 func (a *app) exportTo(ctx context.Context, s *config.Opened, o exportOptions, out transfer.Output) (transfer.ExportReport, error) {
-	bar := a.progress("exporting", -1)
-	defer bar.end()
+	bar := &progress{}
+	defer func() { bar.end() }()
+	begun := false
 	return transfer.Export(ctx, s.Store, out, transfer.ExportOptions{
 		IDs: o.selection.ids, Filter: o.selection.filter, Jobs: s.MaxConcurrency, Now: a.now,
-		Progress: func(done, _ int) { bar.set(done) },
+		Progress: func(done, total int) {
+			if !begun { // only now is it known how many there are
+				bar, begun = a.progress("exporting", total), true
+			}
+			bar.set(done)
+		},
 	})
 }
 
