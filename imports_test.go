@@ -16,7 +16,7 @@ func TestImportFence(t *testing.T) {
 		"golang.org/x/crypto/", "golang.org/x/sync/", "golang.org/x/sys/", "golang.org/x/text/",
 	}
 	more := map[string][]string{
-		".": nil, "./provider/local": {"github.com/fsnotify/fsnotify"}, "./provider/memory": nil, "./provider": nil, "./providertest": nil,
+		".": nil, "./provider/local": {"github.com/fsnotify/fsnotify"}, "./provider/memory": nil, "./provider": nil, "./providertest": nil, "./transfer": nil,
 		"./unlock/agent":     nil,
 		"./unlock/transit":   nil,
 		"./unlock/recipient": {"filippo.io/", "golang.org/x/term"},
