@@ -30,7 +30,8 @@ type Options struct {
 	// another one by case alone.
 	DryRun bool
 
-	// Jobs is how many records are under way at once; 0 is 8.
+	// Jobs is how many records are under way at once; 0 is what the store takes,
+	// see [nebula.Store.Jobs].
 	Jobs int
 
 	// Progress is called after each file with the number of those done, and of all
@@ -63,6 +64,7 @@ type migration struct {
 	suffix  string
 	present map[string]bool // ids of files that the store had at the beginning
 
+	room   *many.Room // for files that are read
 	report Report
 }
 
@@ -157,7 +159,12 @@ func (m *migration) findPresent(ctx context.Context, names []string) error {
 // it alone, the run has failed, although it may go on.
 func (m *migration) each(ctx context.Context, names []string) (failure error) {
 	done := 0
-	options := many.Options{Jobs: m.options.Jobs, Finish: true, Judge: about}
+	jobs, large := m.options.Jobs, m.options.Jobs
+	if jobs == 0 {
+		jobs, large = m.store.Jobs(), m.store.MaxConcurrency()
+	}
+	m.room = many.NewRoom(large)
+	options := many.Options{Jobs: jobs, Finish: true, Judge: about}
 	for r, err := range many.Do(ctx, many.Of(names), options, m.one) {
 		switch {
 		case err != nil && err == ctx.Err():
@@ -201,10 +208,16 @@ func (m *migration) note(name string, present bool, why error) {
 
 // take reads, opens and stores one record, or reports that its id is taken.
 func (m *migration) take(ctx context.Context, file, text string) (present bool, err error) {
+	place, err := m.room.Enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer place.Leave()
 	data, _, err := m.dir.Read(file, maxFile)
 	if err != nil {
 		return false, unreadable(err)
 	}
+	place.Sized(len(data))
 	record, err := Open(data, m.key)
 	if err != nil {
 		return false, aboutOne(err)

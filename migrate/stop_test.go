@@ -20,7 +20,7 @@ func TestInterrupted(t *testing.T) {
 	dir, s := t.TempDir(), newMemory(t, nil, nebula.Options{})
 	fill(t, dir, n)
 	ctx, cancel := context.WithCancel(t.Context())
-	first, err := migrate.Dir(ctx, s, dir, migrate.NewKey(testKey), migrate.Options{Progress: func(done, _ int) {
+	first, err := migrate.Dir(ctx, s, dir, migrate.NewKey(testKey), migrate.Options{Jobs: 8, Progress: func(done, _ int) {
 		if done == 5 {
 			cancel()
 		}
@@ -44,7 +44,7 @@ func TestStoreFails(t *testing.T) {
 		dir := t.TempDir()
 		fill(t, dir, 40)
 		s := newMemory(t, refuse(map[string]error{"id-0020": &nebula.Error{Kind: kind}}), nebula.Options{})
-		report, err := migrate.Dir(t.Context(), s, dir, migrate.NewKey(testKey), migrate.Options{})
+		report, err := migrate.Dir(t.Context(), s, dir, migrate.NewKey(testKey), migrate.Options{Jobs: 8})
 		if nebula.KindOf(err) != kind || len(report.Left) != 0 || len(report.Migrated) == 0 || len(report.Migrated) == 40 {
 			t.Errorf("%s: %v, %d done, %v left", kind, err, len(report.Migrated), report.Left)
 		}

@@ -75,7 +75,7 @@ func (a *app) migrate(ctx context.Context, o migrateOptions) error {
 	return a.withStore(ctx, func(s *config.Opened) error {
 		shown := a.progress("migrating", -1)
 		report, err := migrate.Dir(ctx, s.Store, o.dir, key, migrate.Options{
-			Extension: o.extension, DryRun: o.dryRun, Jobs: s.MaxConcurrency,
+			Extension: o.extension, DryRun: o.dryRun,
 			Progress: shown.setOf,
 		})
 		shown.end()
