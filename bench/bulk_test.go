@@ -1,6 +1,12 @@
 package bench
 
 import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -8,7 +14,9 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
+	"github.com/nebula-credential/nebula/migrate"
 	"github.com/nebula-credential/nebula/provider/local"
+	"github.com/nebula-credential/nebula/transfer"
 )
 
 func BenchmarkBatchNew(b *testing.B)   { benchmarkBatch(b, nebula.MaxBatch, true) }
@@ -75,6 +83,111 @@ func BenchmarkBulkRotate(b *testing.B) {
 			b.Fatalf("%d were sealed anew", result.Sealed)
 		}
 	})
+}
+
+// BenchmarkBulkCopy copies all credentials, sealed, into an empty directory, and reads
+// each back.
+func BenchmarkBulkCopy(b *testing.B) {
+	s := newStore(b)
+	s.putMany(b, 0)
+	bulk(b, s, func(int) {
+		to := s.beside(b)
+		defer to.Close()
+		report, err := transfer.Copy(ctx, s.Store, to, transfer.Options{})
+		check(b, err)
+		if len(report.Copied) != credentials {
+			b.Fatalf("%d were copied", len(report.Copied))
+		}
+	})
+}
+
+// BenchmarkBulkImport imports a backup of all credentials into an empty directory.
+func BenchmarkBulkImport(b *testing.B) {
+	s := newStore(b)
+	s.putMany(b, 0)
+	var export exported
+	_, err := transfer.Export(ctx, s.Store, &export, transfer.ExportOptions{})
+	check(b, err)
+	bulk(b, s, func(int) {
+		backup, err := transfer.OpenBackup(bytes.NewReader(export.Bytes()), int64(export.Len()))
+		check(b, err)
+		to := s.beside(b)
+		defer to.Close()
+		report, err := transfer.Import(ctx, to, backup, transfer.ImportOptions{})
+		check(b, err)
+		if len(report.Imported) != credentials {
+			b.Fatalf("%d were imported", len(report.Imported))
+		}
+	})
+}
+
+// exported is an export in memory.
+type exported struct{ bytes.Buffer }
+
+func (e *exported) Reset() error { e.Buffer.Reset(); return nil }
+
+// BenchmarkBulkMigrate takes over a directory of version 1 records.
+func BenchmarkBulkMigrate(b *testing.B) {
+	s := newStore(b)
+	var key [migrate.KeySize]byte
+	old := filepath.Join(filepath.Dir(s.dir), "old")
+	check(b, os.Mkdir(old, 0o700))
+	record := version1(b, key, secret().Reveal())
+	for i := range credentials {
+		check(b, os.WriteFile(filepath.Join(old, string(id(i))+".cred"), record, 0o600))
+	}
+	bulk(b, s, func(int) {
+		to := s.beside(b)
+		defer to.Close()
+		_, err := to.Init(ctx, s.key)
+		check(b, err)
+		report, err := migrate.Dir(ctx, to, old, migrate.NewKey(key), migrate.Options{})
+		check(b, err)
+		if len(report.Migrated) != credentials {
+			b.Fatalf("%d were migrated", len(report.Migrated))
+		}
+	})
+}
+
+// version1 returns a record of version 1, which is bound to no id.
+func version1(b *testing.B, key [migrate.KeySize]byte, value []byte) []byte {
+	block, err := aes.NewCipher(key[:])
+	check(b, err)
+	gcm, err := cipher.NewGCM(block)
+	check(b, err)
+	nonce := make([]byte, gcm.NonceSize())
+	_, _ = rand.Read(nonce)
+	box := gcm.Seal(nil, nonce, value, nil)
+	text := len(box) - gcm.Overhead()
+	numbers := func(data []byte) []int {
+		n := make([]int, len(data))
+		for i, c := range data {
+			n[i] = int(c)
+		}
+		return n
+	}
+	record, err := json.Marshal(map[string]any{
+		"version": 1,
+		"encrypted_data": map[string]any{"version": 1, "nonce": numbers(nonce),
+			"ciphertext": numbers(box[:text]), "tag": numbers(box[text:])},
+		"metadata": map[string]any{"created_at": "2024-05-06T07:08:09Z", "last_accessed": nil, "last_modified": "2024-05-06T07:08:09Z",
+			"scope": nil, "rotation_policy": nil, "tags": map[string]string{}},
+	})
+	check(b, err)
+	return record
+}
+
+// beside opens a store in a new directory beside this one, without a keyring.
+func (s store) beside(b *testing.B) *nebula.Store {
+	dir, err := os.MkdirTemp(filepath.Dir(s.dir), "beside-")
+	check(b, err)
+	config := local.DefaultConfig()
+	config.BasePath = dir
+	p, err := local.New(config)
+	check(b, err)
+	to, err := nebula.Open(ctx, p, nebula.Options{Keys: []nebula.Key{s.key}})
+	check(b, err)
+	return to
 }
 
 // bulk compares what writes 10,000 credentials, called with the number of the first,

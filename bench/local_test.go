@@ -31,6 +31,7 @@ var ctx = context.Background()
 type store struct {
 	*nebula.Store
 	dir string
+	key nebula.Key
 }
 
 func (s store) path(id nebula.ID) string { return filepath.Join(s.dir, string(id)+".enc.json") }
@@ -62,7 +63,7 @@ func newStore(b *testing.B) store {
 	if _, err := s.Init(ctx, key); err != nil {
 		b.Fatal(err)
 	}
-	return store{s, config.BasePath}
+	return store{s, config.BasePath, key}
 }
 
 // fill copies one record under n ids, which do not open, except the first: only
