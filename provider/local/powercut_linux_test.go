@@ -166,6 +166,12 @@ type disk struct {
 
 func newDisk(t *testing.T) *disk {
 	t.Helper()
+	needDisks(t)
+	return newDiskIn(t, t.TempDir(), 16<<20)
+}
+
+func needDisks(t *testing.T) {
+	t.Helper()
 	if _, err := os.Stat("/dev/loop-control"); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs root and loop devices")
 	}
@@ -174,8 +180,12 @@ func newDisk(t *testing.T) *disk {
 			missing(t, tool)
 		}
 	}
-	d := &disk{T: t, image: filepath.Join(t.TempDir(), "image"), dir: t.TempDir()}
-	const size = 16 << 20
+}
+
+// newDiskIn is newDisk with an image of some size in a directory.
+func newDiskIn(t *testing.T, images string, size int64) *disk {
+	t.Helper()
+	d := &disk{T: t, image: filepath.Join(images, "image"), dir: t.TempDir()}
 	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
