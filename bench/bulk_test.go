@@ -29,40 +29,78 @@ func benchmarkBatch(b *testing.B, size int, fresh bool) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})
 	dir, record := bareDir(b, s)
+	batches, sealed := sealedBatches(b, s)
+	first := 0
+	if fresh {
+		first = credentials
+	}
+	paired.Run(b, size,
+		func(i int) {
+			bareStore(b, dir, filepath.Join(dir.Name(), string(id(first+i))+".enc.json"), record)
+		},
+		func(i int) {
+			if i%size == 0 {
+				storeBatch(b, batches, sealed, first+i, size)
+			}
+		})
+}
+
+// sealedBatches returns another provider over the files of a store, and a record.
+func sealedBatches(b *testing.B, s store) (nebula.BatchStorer, *nebula.Envelope) {
 	config := local.DefaultConfig()
 	config.BasePath = s.dir
 	p, err := local.New(config)
 	check(b, err)
 	check(b, p.(nebula.Connector).Connect(ctx))
 	b.Cleanup(func() { p.(nebula.Connector).Close() })
-	batches, _ := nebula.As[nebula.BatchStorer](p)
+	batches, ok := nebula.As[nebula.BatchStorer](p)
+	if !ok {
+		b.Fatal("the provider stores no batches")
+	}
 	name, err := id(0).Name()
 	check(b, err)
 	stored, err := p.Retrieve(ctx, name)
 	check(b, err)
-	at := func(i int) nebula.ID {
-		if fresh {
-			return id(credentials + i)
-		}
-		return id(i % credentials)
+	return batches, stored.Envelope
+}
+
+// storeBatch stores one record under several names, from the one of a number on.
+func storeBatch(b *testing.B, batches nebula.BatchStorer, sealed *nebula.Envelope, first, size int) {
+	items := make([]nebula.BatchItem, size)
+	for i := range items {
+		name, err := id(first + i).Name()
+		check(b, err)
+		items[i] = nebula.BatchItem{Name: name, Envelope: sealed}
 	}
-	paired.Run(b, size,
-		func(i int) { bareStore(b, dir, filepath.Join(dir.Name(), string(at(i))+".enc.json"), record) },
-		func(i int) {
-			if i%size != 0 {
-				return
-			}
-			items := make([]nebula.BatchItem, size)
-			for j := range items {
-				name, err := at(i + j).Name()
-				check(b, err)
-				items[j] = nebula.BatchItem{Name: name, Envelope: stored.Envelope}
-			}
-			outcomes, err := batches.StoreBatch(ctx, items)
+	outcomes, err := batches.StoreBatch(ctx, items)
+	check(b, err)
+	for _, o := range outcomes {
+		check(b, o.Err)
+	}
+}
+
+// BenchmarkBatchBesideOthers stores a batch when another program has just written
+// 128 MiB to the same file system, beside a flush of these alone: the batch waits
+// for them.
+func BenchmarkBatchBesideOthers(b *testing.B) {
+	s := newStore(b)
+	_, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{})
+	check(b, err)
+	batches, sealed := sealedBatches(b, s)
+	others, err := os.Create(filepath.Join(filepath.Dir(s.dir), "others"))
+	check(b, err)
+	defer others.Close()
+	data := make([]byte, 128<<20)
+	paired.Run(b, 1,
+		func(int) {
+			_, err := others.WriteAt(data, 0)
 			check(b, err)
-			for _, o := range outcomes {
-				check(b, o.Err)
-			}
+			check(b, others.Sync())
+		},
+		func(int) {
+			_, err := others.WriteAt(data, 0)
+			check(b, err)
+			storeBatch(b, batches, sealed, 0, nebula.MaxBatch)
 		})
 }
 
