@@ -30,17 +30,19 @@ func benchmarkBatch(b *testing.B, size int, fresh bool) {
 	s.fill(b, credentials, nebula.PutOptions{})
 	dir, record := bareDir(b, s)
 	batches, sealed := sealedBatches(b, s)
-	first := 0
-	if fresh {
-		first = credentials
+	at := func(i int) int {
+		if fresh {
+			return credentials + i
+		}
+		return i % credentials
 	}
 	paired.Run(b, size,
 		func(i int) {
-			bareStore(b, dir, filepath.Join(dir.Name(), string(id(first+i))+".enc.json"), record)
+			bareStore(b, dir, filepath.Join(dir.Name(), string(id(at(i)))+".enc.json"), record)
 		},
 		func(i int) {
 			if i%size == 0 {
-				storeBatch(b, batches, sealed, first+i, size)
+				storeBatch(b, batches, sealed, at(i), size)
 			}
 		})
 }

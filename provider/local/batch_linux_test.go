@@ -92,6 +92,7 @@ func TestBatchKilledAtEveryCall(t *testing.T) {
 // others are stored.
 func TestBatchFailedCalls(t *testing.T) {
 	strace(t)
+	hits := 0
 	for _, count := range []int{apart, together} {
 		for _, call := range []string{"write", "fsync", "syncfs", "renameat", "openat", "unlinkat", "flock", "newfstatat"} {
 			for _, errno := range []string{"EIO", "ENOSPC"} {
@@ -101,6 +102,7 @@ func TestBatchFailedCalls(t *testing.T) {
 					if !hit {
 						break
 					}
+					hits++
 					what := fmt.Sprintf("%d records, %s of %s %d", count, errno, call, nth)
 					s.survivesBatch(count, olds, told, what)
 					stored := len(strings.Fields(told))
@@ -113,6 +115,10 @@ func TestBatchFailedCalls(t *testing.T) {
 				}
 			}
 		}
+	}
+	t.Logf("%d calls failed", hits)
+	if hits < 8*apart {
+		t.Errorf("%d calls failed only: strace does not see them", hits)
 	}
 	for _, call := range []string{"write", "fsync", "syncfs", "renameat"} {
 		s, olds := newBatch(t, together)
