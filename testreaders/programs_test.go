@@ -46,10 +46,16 @@ func prepareBash() (program, error) {
 	return program{args: []string{bash, "--norc", "--noprofile", absolute("bash.sh")}, bash: true}, err
 }
 
+// prepareNode wants the line of versions that the model is of: others parse in
+// another way.
 func prepareNode() (program, error) {
 	node, err := exec.LookPath("node")
-	if err == nil && exec.Command(node, "-e", "require('node:util').parseEnv('')").Run() != nil {
-		err = errors.New("node has no util.parseEnv: it needs 20.12 or later")
+	if err != nil {
+		return program{}, err
+	}
+	version, err := exec.Command(node, "--version").Output()
+	if err == nil && !bytes.HasPrefix(version, []byte("v20.")) {
+		err = fmt.Errorf("node is %s, and the model is of 20.20", bytes.TrimSpace(version))
 	}
 	return program{args: []string{node, absolute("node.js"), "node"}}, err
 }
