@@ -6,8 +6,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -271,6 +274,80 @@ func TestLiveCopyThroughEveryBackend(t *testing.T) {
 	for name, record := range files(t, j.path("anew")) {
 		if record == want[name] {
 			t.Errorf("%s was not sealed anew", name)
+		}
+	}
+}
+
+// forward returns an address that leads to another one.
+func forward(t *testing.T, to string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer in.Close()
+				out, err := net.Dial("tcp", to)
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				go func() { _, _ = io.Copy(out, in) }()
+				_, _ = io.Copy(in, out)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// One server behind two ports is one store, on each backend that has a port: the
+// command asks the server. Vault's community edition takes no notice of a namespace.
+func TestLiveOneStoreBehindTwoAddresses(t *testing.T) {
+	j := newJourney(t)
+	vault, err := url.Parse(j.lookup("VAULT_ADDR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := os.ReadFile(j.lookup("KUBECONFIG"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := regexp.MustCompile(`https?://([^/\s"]+)`).FindSubmatch(kubeconfig)
+	if server == nil {
+		t.Fatal("the kubeconfig names no server")
+	}
+	other := j.path("kubeconfig")
+	if err := os.WriteFile(other, bytes.ReplaceAll(kubeconfig, server[1], []byte(forward(t, string(server[1])))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key, authority := j.path(".config/nebula/key"), ""
+	if file := j.lookup("NEBULA_STORAGE_VAULT_CA_CERT"); file != "" {
+		authority = fmt.Sprintf("ca_cert = %q\n", file)
+	}
+	text := fmt.Sprintf("[stores.vault2]\nprovider = \"vault\"\n[stores.vault2.vault]\naddress = %q\nmount_path = %q\n%snamespace = \"team\"\n[stores.vault2.key]\nfile = %q\n"+
+		"[stores.kubernetes2]\nprovider = \"kubernetes\"\n[stores.kubernetes2.kubernetes]\nkubeconfig_path = %q\nnamespace = %q\n[stores.kubernetes2.key]\nfile = %[4]q\n",
+		vault.Scheme+"://"+forward(t, vault.Host), j.lookup("NEBULA_STORAGE_VAULT_MOUNT_PATH"), authority, key,
+		other, j.lookup("KUBERNETES_NAMESPACE"))
+	if err := os.WriteFile(j.path(".config/nebula/config.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j.fill(3)
+	for _, name := range []string{"vault", "kubernetes"} {
+		j.output(j.command("copy", "--from", "local", "--to", name, "--all"))
+		cmd := j.command("copy", "--from", name, "--to", name+"2", "--all", "--move")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 2 || !bytes.Contains(out, []byte("source and destination are one store, though their addresses differ")) {
+			t.Errorf("%s: %v, %s", name, err, out)
+		}
+		if got := j.list(name, "--verify"); len(got) != 3 {
+			t.Errorf("%s has %d credentials", name, len(got))
 		}
 	}
 }
