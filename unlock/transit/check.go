@@ -82,10 +82,11 @@ func (x *examination) permissions(name string, granted map[string][]string) {
 		x.Add("", nebula.SeverityWarning, "the token has create on "+encrypt+": Vault makes a key when something is encrypted for a name that it does not know",
 			vaultapi.PolicyLine(encrypt, "update"))
 	}
+	key := x.engine.mount + "/" + name
 	if may(granted[encrypt], "update") && may(granted[read], "read") {
-		x.Add("", nebula.SeverityOK, name+" may encrypt", "")
+		x.Add("", nebula.SeverityOK, "slots can be made for "+key, "")
 	} else {
-		x.Add("", nebula.SeverityOK, name+" may not encrypt, or not be read: no slot can be added for it from here, and a rotation keeps its slots' secrets", "")
+		x.Add("", nebula.SeverityOK, "no slot can be made for "+key+" from here, and a rotation keeps its slots' secrets: that takes update on "+encrypt+" and read on "+read, "")
 	}
 }
 

@@ -43,13 +43,13 @@ func TestLiveCheck(t *testing.T) {
 	}
 	full := policy(v.mount, "nebula") + policy(v.mount, "second")
 	says(v.config(t, full, "nebula", "second"))
-	says(v.config(t, policy(v.mount, "nebula"), "nebula"), "ok: ", "Vault 1.", "aes256-gcm96, version 1", "nebula may encrypt", "agrees with the server's")
+	says(v.config(t, policy(v.mount, "nebula"), "nebula"), "ok: ", "Vault 1.", "aes256-gcm96, version 1", "slots can be made for ", "agrees with the server's")
 	wantCalls := len(v.wire.since())
 	if says(v.config(t, full, "nebula")); len(v.wire.since()) != 3 || wantCalls == 0 {
 		t.Error("a check of one key makes three calls")
 	}
-	says(v.config(t, without(full, "/encrypt/nebula"), "nebula"), "ok: nebula may not encrypt")
-	says(v.config(t, without(full, "/keys/nebula"), "nebula"), "ok: nebula may not encrypt, or not be read")
+	says(v.config(t, without(full, "/encrypt/nebula"), "nebula"), "ok: no slot can be made for ")
+	says(v.config(t, without(full, "/keys/nebula"), "nebula"), "ok: no slot can be made for ")
 	says(v.config(t, without(full, "/decrypt/nebula"), "nebula"),
 		"error: the token lacks update on "+v.mount+"/decrypt/nebula", `capabilities = ["update"]`)
 	creates := strings.ReplaceAll(full, `["update"]`, `["create", "update"]`)
