@@ -193,3 +193,31 @@ func TestEndpoints(t *testing.T) {
 		})
 	}
 }
+
+// A failure that may pass is repeated, one that AWS means is not.
+func TestRepeatedCalls(t *testing.T) {
+	s := newKMS(t)
+	arn := s.CreateKey(region)
+	slot, secret := newSlot(t, with(t, arn))
+	for name, c := range map[string]struct {
+		fault awsserver.Fault
+		calls int
+		kind  nebula.Kind
+	}{
+		"throttled twice":        {awsserver.Fault{Error: awsserver.Throttled, Times: 2}, 3, ""},
+		"unavailable once":       {awsserver.Fault{Error: awsserver.KMSInternal, Times: 1}, 2, ""},
+		"throttled for long":     {awsserver.Fault{Error: awsserver.Throttled}, 6, nebula.ErrUnavailable},
+		"denied":                 {awsserver.Fault{Deny: true}, 1, nebula.ErrPermissionDenied},
+		"an answer that is lost": {awsserver.Fault{Cut: awsserver.CutAfter, Times: 1}, 2, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.ResetLog()
+			defer s.Inject(c.fault)()
+			got, err := withConfig(t, awskms.Config{Key: arn, Region: region, Clock: hasty{}}).Secret(t.Context(), slot)
+			wants(t, err, c.kind)
+			if n := s.Count("Decrypt"); n != c.calls || err == nil && string(got) != string(secret) {
+				t.Errorf("%d calls", n)
+			}
+		})
+	}
+}
