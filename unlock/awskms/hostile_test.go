@@ -42,8 +42,13 @@ func TestHostileServers(t *testing.T) {
 		make    nebula.Kind
 	}{
 		"another key": {reply(200, map[string]any{"KeyId": other, "Plaintext": secret, "CiphertextBlob": []byte("x")}), nebula.ErrWrongKey, nebula.ErrUnavailable},
-		"an escape":   {reply(200, map[string]any{"KeyId": "\x1b[2J", "Plaintext": secret, "CiphertextBlob": []byte("x")}), nebula.ErrWrongKey, nebula.ErrUnavailable},
-		"no key":      {reply(200, map[string]any{"Plaintext": secret, "CiphertextBlob": []byte("x")}), nebula.ErrWrongKey, nebula.ErrUnavailable},
+		"another key, which encrypts nothing": {func(w http.ResponseWriter, r *http.Request) {
+			var in struct{ Plaintext, CiphertextBlob []byte }
+			_ = json.NewDecoder(r.Body).Decode(&in)
+			_ = json.NewEncoder(w).Encode(map[string]any{"KeyId": other, "CiphertextBlob": in.Plaintext, "Plaintext": in.CiphertextBlob})
+		}, nebula.ErrWrongKey, nebula.ErrUnavailable},
+		"an escape": {reply(200, map[string]any{"KeyId": "\x1b[2J", "Plaintext": secret, "CiphertextBlob": []byte("x")}), nebula.ErrWrongKey, nebula.ErrUnavailable},
+		"no key":    {reply(200, map[string]any{"Plaintext": secret, "CiphertextBlob": []byte("x")}), nebula.ErrWrongKey, nebula.ErrUnavailable},
 		"a short secret": {reply(200, map[string]any{"KeyId": arn, "Plaintext": secret[:31], "CiphertextBlob": []byte("x")}),
 			nebula.ErrCorrupted, nebula.ErrUnavailable},
 		"a long ciphertext": {reply(200, map[string]any{"KeyId": arn, "Plaintext": secret, "CiphertextBlob": make([]byte, 6145)}), "", nebula.ErrUnavailable},
