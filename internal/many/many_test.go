@@ -267,7 +267,7 @@ func TestEndOfTheContext(t *testing.T) {
 					case <-time.After(time.Minute):
 						return i, nil
 					case <-child.Done():
-						return 0, errors.Join(child.Err(), errDown) // which tells nothing of the backend
+						return 0, errors.Join(child.Err(), errBroken) // which tells nothing of the run
 					}
 				}))
 			if err != c.stopped || len(results) != jobs || count(results, nil) != c.done {
