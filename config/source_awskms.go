@@ -23,6 +23,7 @@ func awsKMS() keySource {
 			named:    func(k *keyKeys) string { return k.AWSKMS.Key },
 			validate: func(k *keyKeys) error { return k.AWSKMS.Validate() },
 			check:    awskms.CheckKey,
+			obeys:    map[string]string{"region": "AWS_REGION"},
 			forKey: func(k *Keys, name string) (nebula.Key, error) {
 				c := k.store.key.AWSKMS
 				c.Key, c.Also = name, nil

@@ -131,6 +131,9 @@ func TestServices(t *testing.T) {
 		if strings.Contains(s.Key, "aws_kms") {
 			shown = append(shown, s.Key)
 		}
+		if s.Key == "stores.work.key.aws_kms.region" && s.Source != "AWS_REGION" {
+			t.Errorf("the region comes from %s", s.Source)
+		}
 	}
 	if len(shown) != 8 {
 		t.Errorf("shown are %v", shown)
