@@ -112,17 +112,18 @@ func BenchmarkBulkPut(b *testing.B) {
 	bulk(b, s, func(i int) { s.putMany(b, i+credentials) })
 }
 
-// BenchmarkBulkRotate seals all credentials anew.
+// BenchmarkBulkRotate seals all credentials anew, over the old ones, as the bare
+// writer does.
 func BenchmarkBulkRotate(b *testing.B) {
 	s := newStore(b)
 	s.putMany(b, 0)
-	bulk(b, s, func(int) {
+	bulkBeside(b, s, func(int) {
 		result, err := s.Rotate(ctx, nebula.RotateOptions{})
 		check(b, err)
 		if result.Sealed != credentials {
 			b.Fatalf("%d were sealed anew", result.Sealed)
 		}
-	})
+	}, func(i int) int { return i % credentials })
 }
 
 // BenchmarkBulkCopy copies all credentials, sealed, into an empty directory, and reads
@@ -231,14 +232,19 @@ func (s store) beside(b *testing.B) *nebula.Store {
 }
 
 // bulk compares what writes 10,000 credentials, called with the number of the first,
-// with one bare writer, per credential.
+// with one bare writer of new files, per credential.
 func bulk(b *testing.B, s store, ours func(i int)) {
+	bulkBeside(b, s, ours, func(i int) int { return credentials + i })
+}
+
+// bulkBeside lets the bare writer write the files of other numbers.
+func bulkBeside(b *testing.B, s store, ours func(i int), at func(i int) int) {
 	if _, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	dir, record := bareDir(b, s)
 	paired.Run(b, credentials,
-		func(i int) { bareStore(b, dir, filepath.Join(dir.Name(), string(id(i))+".enc.json"), record) },
+		func(i int) { bareStore(b, dir, filepath.Join(dir.Name(), string(id(at(i)))+".enc.json"), record) },
 		func(i int) {
 			if i%credentials == 0 {
 				ours(i)
