@@ -10,6 +10,14 @@ import (
 // and \r between double ones; # anywhere ends what is not quoted; every kind of
 // line end is \n.
 func nextNpm(text string) statement {
+	s := npmStatement(text)
+	if all := text[:s.end]; !utf8.ValidString(all) || strings.ContainsAny(all, "\u2028\u2029") {
+		s.does = unclear // these two begin lines of their own
+	}
+	return s
+}
+
+func npmStatement(text string) statement {
 	i := npmSpaces(text)
 	if rest, found := strings.CutPrefix(text[i:], "export"); found {
 		if n := npmSpaces(rest); n > 0 && npmName(rest[n:]) > 0 {
@@ -32,9 +40,6 @@ func nextNpm(text string) statement {
 	}
 	s.value, n = npmValue(text[i:])
 	s.end = i + n
-	if all := text[:s.end]; !utf8.ValidString(all) || strings.ContainsAny(all, "\u2028\u2029") {
-		s.does = unclear
-	}
 	return s
 }
 

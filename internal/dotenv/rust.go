@@ -11,7 +11,7 @@ import (
 func nextRust(text string) statement {
 	line, end, ok := rustLine(text)
 	s := statement{end: end, does: refuses}
-	if !ok || !utf8.ValidString(line) {
+	if !ok || !utf8.ValidString(text[:end]) {
 		return s
 	}
 	rest := strings.TrimSpace(line)
