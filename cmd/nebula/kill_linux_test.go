@@ -164,10 +164,14 @@ func TestExportKilledAtEveryCall(t *testing.T) {
 			t.Errorf("%s: %d records", where, b.Len())
 		}
 	})
-	if kept == 0 || replaced == 0 && !testing.Short() {
-		t.Errorf("the old one was found %d times, the new one %d times", kept, replaced)
+	t.Logf("the old one was found %d times, the new one %d times", kept, replaced)
+	if kept == 0 {
+		t.Error("it was never killed before the file was replaced")
 	}
 	v.run("export", "--out", target)
+	if b, err := v.backup(target); err != nil || b.Len() != 2 {
+		t.Error("the next export is not whole", err)
+	}
 	if entries, err := os.ReadDir(filepath.Join(v.home, "out")); err != nil || len(entries) != 1 {
 		t.Errorf("%v are left, %v", entries, err)
 	}
@@ -213,8 +217,8 @@ func TestImportKilledAtEveryCall(t *testing.T) {
 		}
 	})
 	t.Logf("found after it, by the number of credentials: %v", found)
-	if found[0] == 0 || found[3] == 0 && !testing.Short() {
-		t.Errorf("found %v", found)
+	if found[0] == 0 {
+		t.Error("it was never killed before something was stored")
 	}
 }
 
