@@ -29,6 +29,10 @@ const (
 	// become as many reads.
 	refreshGap = time.Second
 
+	// firstRelisten is the pause before the backend is asked again to tell of
+	// changes, if it stopped. It doubles, up to the interval.
+	firstRelisten = 2 * time.Second
+
 	// notifyGap lets several changes come together.
 	notifyGap = 20 * time.Millisecond
 )
@@ -179,7 +183,7 @@ func (w *Watcher) ask(names []Name, gap time.Duration) {
 
 // await returns the names to look at next, or nil at the end of the context.
 func (w *Watcher) await(ctx context.Context, l *listener) []Name {
-	all := time.Now().Add(w.pause(l.listening()))
+	all := time.Now().Add(w.pause(l))
 	for {
 		next := all
 		if asked, ok := w.nextAsked(); ok && asked.Before(all) {
@@ -192,8 +196,8 @@ func (w *Watcher) await(ctx context.Context, l *listener) []Name {
 			return nil
 		case <-w.wake:
 			timer.Stop()
-			if l.failed() && !l.listening() {
-				all = minTime(all, time.Now().Add(w.pause(false)))
+			if l.stopped() {
+				all = minTime(all, time.Now().Add(w.pause(l)))
 			}
 		case <-timer.C:
 			if !time.Now().Before(all) {
@@ -215,10 +219,13 @@ func minTime(a, b time.Time) time.Time {
 }
 
 // pause is the time to the next look at all.
-func (w *Watcher) pause(listening bool) time.Duration {
+func (w *Watcher) pause(l *listener) time.Duration {
 	interval := w.interval
-	if listening {
+	switch {
+	case l.hears.Load():
 		interval *= listeningFactor
+	case l.stopped() && l.heard:
+		interval = min(interval, firstRelisten<<min(l.failures, 10))
 	}
 	fifth := int64(interval / 5)
 	return interval + time.Duration(rand.Int64N(2*fifth+1)-fifth)
@@ -333,44 +340,53 @@ type listener struct {
 	watcher *Watcher
 	done    chan struct{} // of the run under way; nil before the first
 	hears   atomic.Bool
+
+	heard    bool // in a run that ended; these two are of the run, until done
+	failures int  // runs that ended since then
 }
 
 // start begins to listen, unless that is under way, or the backend cannot tell.
 func (l *listener) start(ctx context.Context) {
 	notifier, ok := As[Notifier](l.watcher.store.provider)
-	if !ok || len(l.watcher.names) == 0 {
+	if !ok || len(l.watcher.names) == 0 || l.done != nil && !l.stopped() {
 		return
-	}
-	if l.done != nil {
-		select {
-		case <-l.done:
-		default:
-			return
-		}
 	}
 	done := make(chan struct{})
 	l.done = done
 	go func() {
-		defer close(done)
-		err := notifier.Notify(ctx, l.watcher.names, func(names ...Name) {
-			l.hears.Store(true)
-			if len(names) > 0 {
-				l.watcher.ask(names, 0)
-			}
-		})
-		l.hears.Store(false)
-		if ctx.Err() != nil {
-			return
-		}
-		l.watcher.store.options.Logger.Debug("changes are looked for, since the backend does not tell of them", "error", err)
-		l.watcher.ask(nil, 0)
+		l.listen(ctx, notifier)
+		close(done)
+		l.watcher.ask(nil, 0) // it need not wait for the next look
 	}()
 }
 
-func (l *listener) listening() bool { return l.hears.Load() }
+func (l *listener) listen(ctx context.Context, notifier Notifier) {
+	heard := false
+	err := notifier.Notify(ctx, l.watcher.names, func(names ...Name) {
+		heard = true
+		l.hears.Store(true)
+		if len(names) > 0 {
+			l.watcher.ask(names, 0)
+		}
+	})
+	l.hears.Store(false)
+	if l.failures++; heard {
+		l.heard, l.failures = true, 0
+	}
+	if ctx.Err() == nil {
+		l.watcher.store.options.Logger.Debug("changes are looked for, since the backend does not tell of them", "error", err)
+	}
+}
 
-// failed reports whether it began to listen and does no longer.
-func (l *listener) failed() bool { return l.done != nil && !l.hears.Load() }
+// stopped reports whether it began to listen and does no longer.
+func (l *listener) stopped() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // wait returns when nothing runs any more. The context has ended.
 func (l *listener) wait() {

@@ -78,7 +78,7 @@ func TestRunHandsLimitsAndSignalsOn(t *testing.T) {
 	limits := func(nebula string) string {
 		t.Helper()
 		script := "trap '' INT HUP; ulimit -Sc 4; ulimit -Sn 100; " + nebula +
-			` sh -c 'ulimit -Sc; ulimit -Hc; ulimit -Sn; ulimit -Hn; grep -E "Sig(Ign|Blk)" /proc/$$/status; cat /proc/$$/coredump_filter; ls /proc/$$/fd' >` + out
+			` sh -c 'ulimit -Sc; ulimit -Hc; ulimit -Sn; ulimit -Hn; grep -E "Sig(Ign|Blk)" /proc/self/status; cat /proc/$$/coredump_filter; ls /proc/$$/fd' >` + out
 		cmd := exec.Command("sh", "-c", script)
 		cmd.Env = env
 		if told, err := cmd.CombinedOutput(); err != nil {

@@ -42,6 +42,23 @@ func (a *Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 // Call makes one request and reads the answer, whatever its status. It fails if
 // no complete answer came: [Server] explains such errors.
 func Call(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
+	var body []byte
+	a, err := Stream(ctx, client, r, func(answer io.Reader) (err error) {
+		body, err = ReadAll(answer, r.MaxAnswer)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.OK() {
+		a.Body = body
+	}
+	return a, nil
+}
+
+// Stream is [Call] for an answer that comes bit by bit: read is given the body, if
+// the status says success. The client must have no limit of the whole time.
+func Stream(ctx context.Context, client *http.Client, r Request, read func(io.Reader) error) (*Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -60,14 +77,11 @@ func Call(ctx context.Context, client *http.Client, r Request) (*Answer, error) 
 	}
 	defer response.Body.Close()
 	a := &Answer{Status: response.StatusCode, Header: response.Header}
-	limit := int64(maxRefusal)
 	if a.OK() {
-		limit = r.MaxAnswer
+		return a, read(response.Body)
 	}
-	if a.Body, err = ReadAll(response.Body, limit); err != nil {
-		return nil, err
-	}
-	return a, nil
+	a.Body, err = ReadAll(response.Body, maxRefusal)
+	return a, err
 }
 
 func (r Request) build(ctx context.Context) (*http.Request, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,13 +15,15 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// verbs are those that a store needs on secrets.
-var verbs = []string{"get", "list", "create", "patch", "delete"}
+// verbs are those that a store uses on secrets. All but watch are needed.
+var verbs = []string{"get", "list", "create", "patch", "delete", verbWatch}
+
+const verbWatch = "watch"
 
 // Check implements [nebula.Checker]. It asks the server for its version, the
 // user that it takes the client for, what that user may do, and whether the
 // namespace takes Secrets, and checks the marks of all credentials. It makes
-// eight calls and those of a list, and changes nothing.
+// nine calls and those of a list, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
 	if !x.server(ctx) {
@@ -148,13 +151,17 @@ func (x *examination) permissions(ctx context.Context) bool {
 	}
 	whole := true
 	for i, verb := range verbs {
-		if !allowed[i] {
+		if !allowed[i] && verb == verbWatch {
+			refused := x.errForbidden(verb, "secrets")
+			x.Add(check, nebula.SeverityWarning, refused.Message+": changes are looked for from time to time", refused.Hint)
+		} else if !allowed[i] {
 			whole = false
 			x.Failed(check, x.errForbidden(verb, "secrets"))
 		}
 	}
 	if whole {
-		x.Add(check, nebula.SeverityOK, strings.Join(verbs, ", ")+" on secrets in namespace "+x.names.namespace, "")
+		granted := slices.DeleteFunc(slices.Clone(verbs), func(verb string) bool { return !allowed[slices.Index(verbs, verb)] })
+		x.Add(check, nebula.SeverityOK, strings.Join(granted, ", ")+" on secrets in namespace "+x.names.namespace, "")
 	}
 	return whole
 }

@@ -61,7 +61,8 @@ type pages struct {
 type listing struct {
 	Kind     string `json:"kind"`
 	Metadata struct {
-		Continue string `json:"continue"`
+		Continue        string `json:"continue"`
+		ResourceVersion string `json:"resourceVersion"`
 	} `json:"metadata"`
 	Items []struct {
 		Metadata objectMeta `json:"metadata"`

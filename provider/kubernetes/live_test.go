@@ -78,7 +78,7 @@ func liveHarness(t *testing.T, s *livetest.KubernetesServer, c kubernetes.Config
 			s.API(t, http.MethodPatch, "api/v1/namespaces/"+c.Namespace+"/secrets/"+kubernetes.SecretName(c, name),
 				map[string]any{"data": map[string]any{"record": raw}})
 		},
-		Abilities:     []providertest.Ability{providertest.Connector, providertest.Describer, providertest.BatchRetriever, providertest.Identifier, providertest.Fitter, providertest.Checker},
+		Abilities:     []providertest.Ability{providertest.Connector, providertest.Describer, providertest.BatchRetriever, providertest.Notifier, providertest.Identifier, providertest.Fitter, providertest.Checker},
 		MaxRecordSize: 1 << 20,
 		MaxStores:     maxStores,
 	}

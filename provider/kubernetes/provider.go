@@ -44,6 +44,7 @@ var _ interface {
 	provider.Driver
 	provider.Opener
 	nebula.BatchRetriever
+	nebula.Notifier
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
@@ -105,16 +106,20 @@ func (d *driver) secrets() string { return "api/v1/namespaces/" + d.names.namesp
 // and another token or certificate is available, it makes the call again with
 // that.
 func (d *driver) call(ctx context.Context, r request) (*httpx.Answer, error) {
+	return d.identified(ctx, func(authorization string) (*httpx.Answer, error) { return d.wire.do(ctx, r, authorization) })
+}
+
+func (d *driver) identified(ctx context.Context, call func(authorization string) (*httpx.Answer, error)) (*httpx.Answer, error) {
 	who, err := d.access.credential.authorization(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a, err := d.wire.do(ctx, r, who.header)
+	a, err := call(who.header)
 	if hasStatus(err, http.StatusUnauthorized) {
 		other, failed := d.access.credential.replace(ctx, who)
 		switch {
 		case failed == nil:
-			a, err = d.wire.do(ctx, r, other.header)
+			a, err = call(other.header)
 		case !errors.Is(failed, errNoOther):
 			return nil, failed
 		}

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -94,15 +95,25 @@ type request struct {
 // there. With a StatusError there is an answer.
 func (w *wire) do(ctx context.Context, r request, authorization string) (*httpx.Answer, error) {
 	a, err := httpx.Call(ctx, w.client(), w.write(r, authorization))
-	if err != nil {
-		return nil, err
-	}
-	if a.OK() {
-		return a, nil
+	return a, w.refused(a, err, r, authorization)
+}
+
+// stream is do, for an answer that goes on until the server or the context ends
+// it. Its time is the context's.
+func (w *wire) stream(ctx context.Context, r request, authorization string, read func(io.Reader) error) (*httpx.Answer, error) {
+	client := *w.client()
+	client.Timeout = 0
+	a, err := httpx.Stream(ctx, &client, w.write(r, authorization), read)
+	return a, w.refused(a, err, r, authorization)
+}
+
+func (w *wire) refused(a *httpx.Answer, err error, r request, authorization string) error {
+	if err != nil || a.OK() {
+		return err
 	}
 	refused := parseStatus(a.Status, a.Body, r)
 	refused.redact(authorization)
-	return a, refused
+	return refused
 }
 
 func (w *wire) write(r request, authorization string) httpx.Request {
