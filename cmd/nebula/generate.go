@@ -21,7 +21,7 @@ const (
 // that are given.
 func alphabetOf(name string) string {
 	switch name {
-	case "alnum":
+	case "", "alnum":
 		return letters + digits
 	case "hex":
 		return digits + "abcdef"
@@ -41,6 +41,8 @@ func (o putOptions) checkGenerate(cmd *cobra.Command) error {
 		return nil
 	}
 	switch {
+	case flags.Changed("alphabet") && o.alphabet == "":
+		return usage("--alphabet is empty", "")
 	case o.generate < 1 || o.generate > maxGenerated:
 		return usage(fmt.Sprintf("--generate must be a number of characters, 1 to %d", maxGenerated), "")
 	case o.file != "":

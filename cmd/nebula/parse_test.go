@@ -27,6 +27,8 @@ func TestPutArguments(t *testing.T) {
 		{args: "a --rotation-days 30 -f x", want: putOptions{id: "a", file: "x", put: nebula.PutOptions{RotationPolicy: days(30)}}},
 		{args: "a --rotation-days 0 --if-version v", want: putOptions{id: "a", put: nebula.PutOptions{RotationPolicy: days(0), IfVersion: "v"}}},
 		{args: "a --rotation-days 4294967295", want: putOptions{id: "a", put: nebula.PutOptions{RotationPolicy: days(1<<32 - 1)}}},
+		{args: "a --generate 8 --alphabet hex", want: putOptions{id: "a", generate: 8, alphabet: "hex"}},
+		{args: "a --generate 8 --alphabet=", kind: nebula.ErrUsage},
 		{args: "a --rotation-days 4294967296", kind: nebula.ErrUsage},
 		{args: "a --rotation-days 1.5", kind: nebula.ErrUsage},
 		{args: "a --if-absent --if-version v", kind: nebula.ErrUsage},

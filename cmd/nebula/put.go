@@ -98,7 +98,7 @@ input and is shown nowhere.`,
 	flags.StringVar(&version, "if-version", "", "fail (7) unless the current version is `V`")
 	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
 	flags.IntVar(&o.generate, "generate", 0, "store a random value of `N` characters, 1 to 4096")
-	flags.StringVar(&o.alphabet, "alphabet", "alnum", "of what --generate takes them: alnum, hex, symbols (alnum and punctuation), or at least 2 ASCII characters, such as 0123456789")
+	flags.StringVar(&o.alphabet, "alphabet", "", "of what --generate takes them: alnum, the default, hex, symbols (alnum and punctuation), or at least 2 ASCII characters, such as 0123456789")
 	flags.BoolVar(&o.trim, "trim", false, "cut one newline at the end")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
 	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
