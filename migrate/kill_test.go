@@ -32,7 +32,7 @@ func migrateAsChild() error {
 	}
 	defer s.Close()
 	_, err = migrate.Dir(context.Background(), s, os.Getenv(envSource), migrate.NewKey(testKey),
-		migrate.Options{Progress: func(done, _ int) { fmt.Println(done) }})
+		migrate.Options{Jobs: 24, Progress: func(done, _ int) { fmt.Println(done) }}) // some are stored together
 	return err
 }
 
@@ -53,7 +53,7 @@ func fill(t *testing.T, dir string, n int) {
 func TestKilled(t *testing.T) {
 	n, kills := 1000, 6
 	if testing.Short() {
-		n, kills = 100, 2
+		n, kills = 300, 2
 	}
 	source, base := t.TempDir(), t.TempDir()
 	fill(t, source, n)
