@@ -30,6 +30,10 @@ type FirstKey struct {
 	Made     bool   // whether the file was made just now
 	Variable string // the variable that holds the key; "" for another key
 	Source   string // what keeps the secret of a slot, such as "the keychain"; "" for another key
+
+	// Setting is what names the key to those who open the store: a line of the
+	// configuration, or a variable. "" for the default key file and a passphrase.
+	Setting string
 }
 
 // all returns the keys that open the store: the key files first, then the key

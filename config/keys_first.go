@@ -67,7 +67,7 @@ func (k *Keys) firstOfSource() (FirstKey, error) {
 		}
 		if s.isSet(k) {
 			key, err := s.first(k)
-			return FirstKey{Key: key, Source: s.name}, err
+			return FirstKey{Key: key, Source: s.name}, err // as it is configured
 		}
 	}
 	return FirstKey{}, nil
@@ -93,5 +93,5 @@ func (k *Keys) FirstFile(ctx context.Context, path string) (FirstKey, error) {
 	if err := k.ReadFile(ctx, path); err != nil {
 		return FirstKey{}, err
 	}
-	return FirstKey{Key: k.keyFile(path, false), File: path, Made: made}, nil
+	return FirstKey{Key: k.keyFile(path, false), File: path, Made: made, Setting: k.fileSetting(path)}, nil
 }

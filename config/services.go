@@ -11,6 +11,7 @@ import (
 // keyService is a service that keeps a key.
 type keyService struct {
 	section  string                                  // of [key] with its settings
+	setting  string                                  // of that section, which names the key
 	usage    string                                  // of the flag, for people
 	named    func(*keyKeys) string                   // the key that new slots are for; "" if none is configured
 	validate func(*keyKeys) error                    // the section
@@ -58,7 +59,7 @@ func (k *Keys) ofService(s keySource, name string) (FirstKey, error) {
 	if concern := k.concern(s, name); err == nil && concern != "" {
 		k.options.Tell("warning: " + concern)
 	}
-	return FirstKey{Key: key, Source: s.name + " " + name}, err
+	return FirstKey{Key: key, Source: s.name + " " + name, Setting: k.serviceSetting(s.service, name)}, err
 }
 
 // CheckServices examines the services whose keys are configured.

@@ -19,6 +19,7 @@ func awsKMS() keySource {
 		},
 		service: &keyService{
 			section:  "aws_kms",
+			setting:  "key",
 			usage:    "open it with `KEY` of AWS KMS: an ARN, alias/NAME, or a key id",
 			named:    func(k *keyKeys) string { return k.AWSKMS.Key },
 			validate: func(k *keyKeys) error { return k.AWSKMS.Validate() },

@@ -19,6 +19,7 @@ func azureKey() keySource {
 		},
 		service: &keyService{
 			section:  "azure_key",
+			setting:  "url",
 			usage:    "open it with the key of Azure Key Vault at `URL`: https://NAME.vault.azure.net/keys/KEY",
 			named:    func(k *keyKeys) string { return k.AzureKey.URL },
 			validate: func(k *keyKeys) error { return k.AzureKey.Validate() },

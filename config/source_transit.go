@@ -19,6 +19,7 @@ func vaultTransit() keySource {
 		},
 		service: &keyService{
 			section:  "vault_transit",
+			setting:  "key",
 			usage:    "open it with `KEY` of Vault's transit engine",
 			named:    func(k *keyKeys) string { return k.VaultTransit.Key },
 			validate: func(k *keyKeys) error { return k.VaultTransit.Validate() },

@@ -98,14 +98,18 @@ func (k *Keys) ask(ctx context.Context, question, why string) ([]byte, error) {
 // ForRecipient returns a key for new slots that an age identity of somebody's
 // opens. Plugins are the names of those that may be started, beside those of the
 // configuration.
-func (k *Keys) ForRecipient(to string, plugins []string) nebula.Key {
+func (k *Keys) ForRecipient(to string, plugins []string) FirstKey {
 	options := k.recipientOptions(to)
 	options.Plugins = append(options.Plugins[:len(options.Plugins):len(options.Plugins)], plugins...)
-	return recipient.New(options)
+	return FirstKey{Key: recipient.New(options), Source: "the age identity of " + to,
+		Setting: k.setting("key", `identities = ["FILE"]`, envIdentities+"=FILE") + ", where FILE has that identity"}
 }
 
 // ForKeychain returns a key for new slots that the keychain here opens.
-func (k *Keys) ForKeychain() nebula.Key { return keychain.New() }
+func (k *Keys) ForKeychain() FirstKey {
+	return FirstKey{Key: keychain.New(), Source: "the keychain of this machine",
+		Setting: k.setting("key", "keychain = true", "NEBULA_KEY_KEYCHAIN=true")}
+}
 
 // ownRecipient returns a key for a slot that the configured identity opens.
 func (k *Keys) ownRecipient() (nebula.Key, error) {
@@ -117,7 +121,7 @@ func (k *Keys) ownRecipient() (nebula.Key, error) {
 		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: fmt.Sprintf("the identity files name %d recipients, and a store is made with one", len(own)),
 			Hint: "say which: nebula init --recipient R"}
 	}
-	return k.ForRecipient(own[0], nil), nil
+	return k.ForRecipient(own[0], nil).Key, nil
 }
 
 // OpensHere reports whether the configuration has a key that may open a slot.

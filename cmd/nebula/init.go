@@ -75,7 +75,7 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 		return err
 	}
 	a.tell("new store: " + s.Keys.Place() + "\n" + key.Explain())
-	if err := a.labelFirst(ctx, s, choice.label); err != nil {
+	if err := a.describeFirst(ctx, s, key, choice.label); err != nil {
 		return err
 	}
 	for _, more := range keys[1:] {
@@ -88,14 +88,19 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 	return a.print(initJSON{d.Provider, d.Address, id.String(), key.File, key.Made}, func(io.Writer) error { return nil })
 }
 
-// labelFirst gives the first slot of a new store its label.
-func (a *app) labelFirst(ctx context.Context, s *config.Opened, label string) error {
-	if label == "" {
+// describeFirst gives the first slot of a new store its label, and says with what
+// it is opened from now on.
+func (a *app) describeFirst(ctx context.Context, s *config.Opened, key config.FirstKey, label string) error {
+	if label == "" && key.Setting == "" {
 		return nil
 	}
 	info, err := s.Store.Keys(ctx)
 	if err != nil {
 		return err
+	}
+	a.tellSetting(s.Keys, key, info.Slots[0])
+	if label == "" {
+		return nil
 	}
 	return s.Label(ctx, info.Slots[0].ID, label)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/config"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
@@ -107,6 +108,9 @@ func (a *app) addKey(ctx context.Context, s *config.Opened, prepare newKey, labe
 	if key.Made {
 		a.tell("new key file: " + key.File)
 	}
+	if key.File == "" {
+		a.tellSetting(s.Keys, key, slot)
+	}
 	a.tellFiles(s.Keys, key.File)
 	return addedJSON{Slot: slotOf(slot), KeyFile: key.File, Made: key.Made}, nil
 }
@@ -122,6 +126,15 @@ func (a *app) tellAdded(ctx context.Context, s *config.Opened, slots []slotJSON)
 		a.tellKeyID(info.ID)
 	}
 	return nil
+}
+
+// tellSetting says with what the new slot is opened from now on, unless what is
+// configured here does that.
+func (a *app) tellSetting(keys *config.Keys, key config.FirstKey, slot nebula.Slot) {
+	if key.Setting == "" || key.File == "" && keys.OpensHere(slot) {
+		return
+	}
+	a.tell("slot " + slot.ID + " is opened with: " + key.Setting)
 }
 
 // tellFiles says how a key file that nothing names is given beside the others: a

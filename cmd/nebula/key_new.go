@@ -155,13 +155,13 @@ func (a *app) newKeys(s *config.Opened, choice keyChoice) (keys []newKey) {
 		})
 	}
 	if choice.keychain {
-		keys = append(keys, func(context.Context) (config.FirstKey, error) {
-			return config.FirstKey{Key: s.Keys.ForKeychain(), Source: "the keychain of this machine"}, nil
-		})
+		keys = append(keys, func(context.Context) (config.FirstKey, error) { return s.Keys.ForKeychain(), nil })
 	}
 	for _, to := range choice.recipients {
 		keys = append(keys, func(context.Context) (config.FirstKey, error) {
-			return config.FirstKey{Key: s.Keys.ForRecipient(to, choice.plugins), Source: "the age identity of " + shortened(to, maxFor)}, nil
+			key := s.Keys.ForRecipient(to, choice.plugins)
+			key.Source = "the age identity of " + shortened(to, maxFor)
+			return key, nil
 		})
 	}
 	for _, service := range choice.services {

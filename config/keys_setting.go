@@ -1,0 +1,35 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// setting tells with what line of a section the store is opened, or with what
+// variable. No variable speaks of a store with a name.
+func (k *Keys) setting(section, line, variable string) string {
+	if k.store.name != DefaultStore {
+		return line + " in [stores." + k.store.name + "." + section + "]"
+	}
+	return line + " in [" + section + "], or " + variable
+}
+
+func (k *Keys) fileSetting(path string) string {
+	if files, _ := k.Files(); slices.Contains(files, path) {
+		return ""
+	}
+	return k.setting("key", "file = "+strconv.Quote(path), "NEBULA_KEY_FILE="+atomicfile.Quote(path))
+}
+
+// serviceSetting names a key that is configured already beside the new one.
+func (k *Keys) serviceSetting(s *keyService, name string) string {
+	section := "key." + s.section
+	if configured := s.named(&k.store.key); configured != "" && configured != name {
+		return k.setting(section, strconv.Quote(name)+" among also", "NEBULA_KEY_"+strings.ToUpper(s.section)+"_ALSO")
+	}
+	return k.setting(section, s.setting+" = "+strconv.Quote(name),
+		"NEBULA_KEY_"+strings.ToUpper(s.section+"_"+s.setting)+"="+atomicfile.Quote(name))
+}
