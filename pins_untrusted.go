@@ -22,6 +22,15 @@ func (s *Store) unknownKey(ring *keyring) error {
 			"Then run nebula key trust ID, or set id in [key], or NEBULA_KEY_ID"}
 }
 
+// unopenedKey refuses a keyring that names another data key than the known one. The
+// id stays out of the message, since the backend shows it.
+func (s *Store) unopenedKey(cause error) error {
+	return &Error{Kind: ErrUntrustedKey, Err: cause,
+		Message: fmt.Sprintf("the keyring of %s %s names another data key than the one that is known here, and no key at hand opens it: "+
+			"the data key was replaced, or somebody put another store in this place. Nothing was written", s.description.Provider, s.description.Address),
+		Hint: "if it was replaced, open the store once with a key of it (nebula key list), or set id in [key], or NEBULA_KEY_ID, to the id of today"}
+}
+
 // retiredKey refuses a keyring that holds the configured key as a retired one.
 func (s *Store) retiredKey(configured KeyID) error {
 	return &Error{Kind: ErrUntrustedKey,

@@ -68,16 +68,41 @@ func (s *Store) OpenRecord(ctx context.Context, id ID, r Record) (Credential, er
 
 // SealedKeyring returns the keyring as the backend holds it, and the id of the
 // data key that it names. It is not opened: neither is authentic before
-// [Store.Unlock] or [Store.InitSealed] has opened it.
+// [Store.Unlock] or [Store.InitSealed] has opened it. Only one that names another
+// key than the pin or the configuration does is opened, since a rotation may have
+// replaced that key.
 //
 // Errors: ErrNotFound that wraps [ErrNotInitialised], or ErrCorrupted if the
-// store is known and its keyring is not there.
+// store is known and its keyring is not there; ErrUntrustedKey if it names another
+// key, and no key at hand shows that it holds the known one too.
 func (s *Store) SealedKeyring(ctx context.Context) (Record, KeyID, error) {
 	r, err := s.retrieveKeyring(ctx)
+	if err == nil && !s.maySeal(r.Envelope.KeyID()) {
+		r, err = s.sealedAfterRotation(ctx, r)
+	}
 	if err != nil {
 		return Record{}, KeyID{}, s.locate(err, "retrieve", "")
 	}
 	return r, r.Envelope.KeyID(), nil
+}
+
+// maySeal reports whether nothing says that the store has another data key.
+func (s *Store) maySeal(id KeyID) bool {
+	held := s.ring.Load()
+	return held != nil && KeyID(held.current.ID()) == id || !s.knowsKey() || s.isKnown(id)
+}
+
+// sealedAfterRotation opens a keyring that names an unknown data key.
+func (s *Store) sealedAfterRotation(ctx context.Context, r Record) (Record, error) {
+	ring, err := s.openTrusted(ctx, r)
+	switch KindOf(err) {
+	case "":
+		e, err := ParseEnvelope(KeyringName(), ring.raw) // of r, or of a later one
+		return Record{Envelope: e, Version: ring.version}, err
+	case ErrUnauthenticated, ErrWrongKey:
+		return Record{}, s.unopenedKey(err)
+	}
+	return Record{}, err
 }
 
 // AdoptOptions goes with [Store.PutSealed] and [Store.Adopt].

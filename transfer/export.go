@@ -58,7 +58,7 @@ const maxRestarts = 3
 //
 // Errors: ErrNotFound for an id that is not there, or if there is no store;
 // ErrConflict if the data key was replaced while the records were read, three
-// times again; those of reading, except for records that are unreadable by
+// times again; ErrUntrustedKey of [nebula.Store.SealedKeyring]; those of reading, except for records that are unreadable by
 // themselves; those of the output, as they come. After an error what was written
 // is of no use.
 func Export(ctx context.Context, store *nebula.Store, out Output, options ExportOptions) (ExportReport, error) {

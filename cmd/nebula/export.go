@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -26,7 +27,9 @@ func exportCommand(run func(context.Context, exportOptions) error) *cobra.Comman
 		Short: "Write credentials to a file, sealed as they are, or in clear",
 		Long: `Write the keyring and the records of the store to a file, sealed as they are:
 no key is needed, and none is in it. It is the form of a backup. import reads it
-back, wherever one of the keys or passphrases of the store is at hand.
+back, wherever one of the keys or passphrases of the store is at hand. A store
+with another data key than the one that is known here is refused (5), unless a
+key at hand shows that a rotation replaced that one.
 
 Without ids or flags everything is written. Records that cannot be read are
 written as they are, named, and make the exit code 5.
@@ -79,8 +82,12 @@ func (a *app) export(ctx context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	err = a.exportSealed(ctx, s, o)
-	return firstError(err, s.Close())
+	err = firstError(a.exportSealed(ctx, s, o), s.Close())
+	if !errors.Is(err, nebula.ErrUntrustedKey) {
+		return err
+	}
+	// Whether a rotation replaced the data key shows in the keyring, once it is open.
+	return a.withStore(ctx, func(s *config.Opened) error { return a.exportSealed(ctx, s, o) })
 }
 
 func (a *app) exportSealed(ctx context.Context, s *config.Opened, o exportOptions) error {
