@@ -1,4 +1,5 @@
-// Package prometheus shows the metrics of providers to Prometheus.
+// Package prometheus shows the metrics of providers, and of watchers, to
+// Prometheus.
 //
 //	registry.MustRegister(prometheus.NewCollector("vault", metrics))
 //
@@ -6,8 +7,11 @@
 package prometheus
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -51,4 +55,20 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(c.failures, prometheus.CounterValue, float64(o.Errors), o.Op)
 	}
 	out <- prometheus.MustNewConstMetric(c.retries, prometheus.CounterValue, float64(c.metrics.RetryCount()))
+}
+
+// NewWatchAge returns a collector of the seconds since a watcher last knew that all
+// it watches is as it was yielded; infinite, if it never did. Name tells several
+// watchers apart. Alert if it exceeds a few times the interval.
+func NewWatchAge(name string, w *nebula.Watcher) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "nebula_watch_age_seconds",
+		Help:        "Time since all watched credentials were known to be as they were last seen.",
+		ConstLabels: prometheus.Labels{"watch": name},
+	}, func() float64 {
+		if age := w.Age(); age >= 0 {
+			return age.Seconds()
+		}
+		return math.Inf(1)
+	})
 }

@@ -1,12 +1,15 @@
 package prometheus_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	client "github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/nebulatest"
 	"github.com/nebula-credential/nebula/observe/prometheus"
 	"github.com/nebula-credential/nebula/provider"
 )
@@ -47,5 +50,36 @@ func TestCollector(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestWatchAge(t *testing.T) {
+	store := nebulatest.NewStore(t)
+	store.Set("a", "1")
+	w := store.Watch(nebula.WatchOptions{}, "a")
+	registry := client.NewPedanticRegistry()
+	registry.MustRegister(prometheus.NewWatchAge("db", w))
+	age := func() float64 {
+		t.Helper()
+		families, err := registry.Gather()
+		if err != nil || len(families) != 1 || families[0].GetName() != "nebula_watch_age_seconds" {
+			t.Fatalf("%v, %v", families, err)
+		}
+		return families[0].GetMetric()[0].GetGauge().GetValue()
+	}
+	if got := age(); !math.IsInf(got, 1) {
+		t.Errorf("before the first look: %v", got)
+	}
+	for range w.Changes(t.Context()) {
+		store.Set("a", "2")
+		if got := age(); !math.IsInf(got, 1) && got > 60 {
+			t.Errorf("while it watches: %v", got)
+		}
+		if !math.IsInf(age(), 1) {
+			break // the first look is over
+		}
+	}
+	if got := age(); got < 0 || got > 60 {
+		t.Errorf("after a look: %v", got)
 	}
 }
