@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/nebulatest"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// database knows one password.
+type database struct{ password atomic.Value }
+
+func newDatabase(password string) *database {
+	d := &database{}
+	d.password.Store(password)
+	return d
+}
+
+// ServeHTTP implements [http.Handler].
+func (d *database) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, password, _ := r.BasicAuth(); password != d.password.Load() {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	_, _ = w.Write([]byte("3 orders\n"))
+}
+
+// RoundTrip implements [http.RoundTripper] without a network.
+func (d *database) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer := httptest.NewRecorder()
+	d.ServeHTTP(answer, r)
+	return answer.Result(), nil
+}
+
+// running is the service with a store and a database of the test.
+type running struct {
+	*service
+	store    *nebulatest.Store
+	database *database
+}
+
+func start(t *testing.T, password string) running {
+	t.Helper()
+	store, database := nebulatest.NewStore(t), newDatabase(password)
+	s := newService(store.Store, "http://database", slog.New(slog.DiscardHandler))
+	s.client = &http.Client{Transport: database}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.watch(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	return running{s, store, database}
+}
+
+func (r running) get(t *testing.T, path string, status int) http.Header {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	r.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	if answer.Code != status {
+		t.Errorf("%s: status %d, want %d: %s", path, answer.Code, status, answer.Body)
+	}
+	return answer.Header()
+}
+
+func signature(key string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte("1 invoice\n"))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// A password that is rotated while requests come makes none of them fail.
+func TestRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "old")
+		synctest.Wait()
+		r.get(t, "/ready", http.StatusServiceUnavailable)
+		r.get(t, "/orders", http.StatusServiceUnavailable)
+		r.store.Set(databasePassword, "old")
+		time.Sleep(time.Second)
+		r.get(t, "/ready", http.StatusOK)
+		r.get(t, "/orders", http.StatusOK)
+		r.database.password.Store("new")
+		r.store.Set(databasePassword, "new")
+		r.get(t, "/orders", http.StatusOK)
+		// One that never comes fails in time.
+		r.database.password.Store("unknown")
+		begun := time.Now()
+		r.get(t, "/orders", http.StatusServiceUnavailable)
+		if took := time.Since(begun); took > requestTimeout {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A key is used as it is stored at that moment.
+func TestInvoice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "p")
+		for _, key := range []string{"first", "second"} {
+			r.store.Set(invoiceKey, key)
+			if got := r.get(t, "/invoice", http.StatusOK).Get("X-Signature"); got != signature(key) {
+				t.Errorf("signed %s", got)
+			}
+		}
+		r.store.Remove(invoiceKey)
+		r.get(t, "/invoice", http.StatusInternalServerError)
+	})
+}
+
+// In an outage, what is watched serves on; what is read at each request fails at
+// once, or in time if the backend only hangs.
+func TestOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, "p")
+		r.store.Set(databasePassword, "p")
+		r.store.Set(invoiceKey, "k")
+		time.Sleep(time.Second)
+		for _, outage := range []func(){func() { r.store.Fail(nebula.ErrUnavailable) }, func() { r.store.Slow(time.Hour) }} {
+			outage()
+			for range 60 {
+				r.get(t, "/orders", http.StatusOK)
+				begun := time.Now()
+				r.get(t, "/invoice", http.StatusServiceUnavailable)
+				if took := time.Since(begun); took > requestTimeout {
+					t.Errorf("it took %v", took)
+				}
+				time.Sleep(time.Second)
+			}
+			r.store.Mend()
+			r.get(t, "/invoice", http.StatusOK)
+		}
+		if r.store.Calls(provider.OpRetrieve) == 0 {
+			t.Error("nothing was read")
+		}
+	})
+}
