@@ -79,5 +79,6 @@ require (
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys v1.5.0
 	github.com/fsnotify/fsnotify v1.10.1
+	go.uber.org/goleak v1.3.0
 	pgregory.net/rapid v1.3.0
 )
