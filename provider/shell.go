@@ -23,6 +23,8 @@ const (
 	OpCheck           = "check"
 	OpIdentity        = "identity"
 	OpNotify          = "notify"
+	OpForeignNames    = "foreign_names"
+	OpForeign         = "foreign"
 )
 
 // New puts the shell around a driver. The provider obeys policy and options; its
@@ -61,6 +63,7 @@ var _ interface {
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
+	ForeignReader
 } = (*shell)(nil)
 
 // Has implements [nebula.Wrapper]. The shell itself provides the ability
@@ -115,7 +118,7 @@ func attempt[R any](ctx context.Context, s *shell, c Call, call func(context.Con
 // refuse returns an error if no backend can do what is asked.
 func refuse(c Call) error {
 	switch c.Op {
-	case OpList, OpRetrieveBatch, OpStoreBatch, OpCheck, OpIdentity:
+	case OpList, OpRetrieveBatch, OpStoreBatch, OpCheck, OpIdentity, OpForeignNames, OpForeign:
 		return nil
 	}
 	removes := c.Op == OpDelete || c.Op == OpPurge

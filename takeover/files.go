@@ -33,15 +33,24 @@ func Dotenv(text []byte, dialect string) ([]Secret, error) {
 // written, {"base64":"…"} the bytes. With nested, objects and lists within it give
 // their members, under names joined by /; else they are an error, as null and
 // members that are there twice always are.
-func JSON(text []byte, nested bool) ([]Secret, error) {
+func JSON(text []byte, nested bool) ([]Secret, error) { return readObject(text, nested, true) }
+
+// members is JSON for what others wrote, who mean nothing by {"base64":…}.
+func members(text []byte, nested bool) ([]Secret, error) { return readObject(text, nested, false) }
+
+func readObject(text []byte, nested, exported bool) ([]Secret, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if !utf8.Valid(text) || !json.Valid(text) || bytes.TrimSpace(text)[0] != '{' {
 		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the source is no JSON object"}
 	}
-	r := jsonReader{nested: nested, seen: make(map[string]bool)}
+	r := jsonReader{nested: nested, exported: exported, seen: make(map[string]bool)}
 	if err := r.members("", text); err != nil {
 		return nil, err
 	}
+	return r.result()
+}
+
+func (r *jsonReader) result() ([]Secret, error) {
 	if len(r.problems) > 0 {
 		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the source has members that cannot be taken:\n" + strings.Join(r.problems, "\n"), Hint: r.hint}
 	}
@@ -50,6 +59,7 @@ func JSON(text []byte, nested bool) ([]Secret, error) {
 
 type jsonReader struct {
 	nested   bool
+	exported bool // {"base64":…} is bytes
 	seen     map[string]bool
 	secrets  []Secret
 	problems []string
@@ -84,16 +94,15 @@ func (r *jsonReader) members(path string, at json.RawMessage) error {
 }
 
 func (r *jsonReader) member(path string, at json.RawMessage) error {
-	if value, ok := fromBase64(at); ok {
-		r.take(path, value)
+	if value, ok := fromBase64(at); ok && r.exported {
+		r.take(Secret{Name: path, Value: value})
 		return nil
 	}
 	if at[0] == '{' || at[0] == '[' {
 		if r.nested {
 			return r.members(path+"/", at)
 		}
-		r.refuse(path, "is an object or a list")
-		r.hint = "--fields takes their members, each as a credential"
+		r.refuseNested(path)
 		return nil
 	}
 	value, problem := reference.Text(at)
@@ -101,17 +110,22 @@ func (r *jsonReader) member(path string, at json.RawMessage) error {
 		r.refuse(path, problem)
 		return nil
 	}
-	r.take(path, value)
+	r.take(Secret{Name: path, Value: bytes.Clone(value), number: at[0] == '-' || '0' <= at[0] && at[0] <= '9'})
 	return nil
 }
 
-func (r *jsonReader) take(path string, value []byte) {
-	if r.seen[path] {
-		r.refuse(path, "is there twice")
+func (r *jsonReader) take(s Secret) {
+	if r.seen[s.Name] {
+		r.refuse(s.Name, "is there twice")
 		return
 	}
-	r.seen[path] = true
-	r.secrets = append(r.secrets, Secret{Name: path, Value: bytes.Clone(value)})
+	r.seen[s.Name] = true
+	r.secrets = append(r.secrets, s)
+}
+
+func (r *jsonReader) refuseNested(path string) {
+	r.refuse(path, "is an object or a list")
+	r.hint = "--fields takes their members, each as a credential"
 }
 
 func (r *jsonReader) refuse(path, problem string) {

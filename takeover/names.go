@@ -59,7 +59,7 @@ func plainName(name string, first bool) string {
 
 // NewPlan gives each secret its id. The items are in the order of the secrets;
 // those whose names do not work have an Err: an id that is none, or one that two
-// names would have.
+// names would have. So have those that cannot be read.
 func NewPlan(secrets []Secret, n Naming) *Plan {
 	p := &Plan{Items: make([]Item, len(secrets))}
 	first := make(map[nebula.ID]int)
@@ -68,17 +68,21 @@ func NewPlan(secrets []Secret, n Naming) *Plan {
 		item.Name, item.Note, item.value = s.Name, s.Note, s.Value
 		var err error
 		if item.ID, err = n.id(s.Name); err != nil {
-			item.fail(err)
+			item.misname(err)
 			continue
 		}
-		if item.ID == "" {
+		switch {
+		case item.ID == "":
 			item.State = LeftOut
+			continue
+		case s.Err != nil:
+			item.fail(s.Err)
 			continue
 		}
 		if other, taken := first[item.ID]; taken {
 			collision := &nebula.Error{Kind: nebula.ErrUsage, ID: item.ID, Message: fmt.Sprintf("%q and %q would both be %s", p.Items[other].Name, s.Name, item.ID)}
-			item.fail(collision)
-			p.Items[other].fail(collision)
+			item.misname(collision)
+			p.Items[other].misname(collision)
 			continue
 		}
 		first[item.ID] = i
@@ -96,7 +100,7 @@ func NewPlan(secrets []Secret, n Naming) *Plan {
 func (p *Plan) NameError() error {
 	var lines []string
 	for _, item := range p.Items {
-		if item.State != Failed {
+		if !item.Misnamed {
 			continue
 		}
 		line := item.Err.Error()

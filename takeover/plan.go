@@ -9,13 +9,6 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// Secret is one of a source.
-type Secret struct {
-	Name  string // in the source
-	Value []byte
-	Note  string // what to know of the value, such as that the source rounded it
-}
-
 // Plan says what becomes of each secret of a source.
 type Plan struct {
 	Items     []Item
@@ -29,6 +22,10 @@ type Item struct {
 	Note  string
 	State State
 	Err   error // of a failed one
+
+	// Misnamed says that Err is about the name: it makes no id, or one that another
+	// name makes.
+	Misnamed bool
 
 	value    []byte
 	previous *nebula.Credential // that is there, and differs
@@ -52,7 +49,8 @@ func (s State) String() string {
 	return [...]string{"new", "there already", "there, differs", "left out", "imported", "failed"}[s]
 }
 
-func (i *Item) fail(err error) { i.State, i.Err = Failed, err }
+func (i *Item) fail(err error)    { i.State, i.Err = Failed, err }
+func (i *Item) misname(err error) { i.fail(err); i.Misnamed = true }
 
 // Wipe clears the values.
 func (p *Plan) Wipe() {

@@ -20,7 +20,8 @@ type binary struct {
 	name   string
 	module string // folder with go.mod and go.sum, seen from testservers
 	pkg    string // folder of the package, seen from module
-	python string // instead of these: folder with serve.py and requirements.txt
+	others string // instead of pkg: import path of a program that the module requires
+	python string // instead of these: folder with requirements.txt, and serve.py for a server
 	note   string // how long it takes to build
 
 	sources []string // folders of further packages that it consists of, seen from module
@@ -159,7 +160,11 @@ func (c *cache) make(ctx context.Context, b binary, place string) error {
 
 func (c *cache) compile(ctx context.Context, b binary, file string) error {
 	args := append([]string{"build"}, flags()...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", file, "./"+b.pkg)...)
+	pkg := "./" + b.pkg
+	if b.others != "" {
+		pkg = b.others
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", file, pkg)...)
 	cmd.Dir, cmd.Env = b.module, environment()
 	if err := c.run(cmd); err != nil {
 		return fmt.Errorf("go build: %w", err)

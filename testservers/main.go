@@ -18,15 +18,15 @@ import (
 	"syscall"
 )
 
-const usage = `usage: go -C testservers run . COMMAND [SERVER]…
+const usage = `usage: go -C testservers run . COMMAND [NAME]…
 
 up       builds what is missing, starts the servers, prints what clients need
          as shell exports and a line "ready". Stays until it is interrupted or
          its standard input ends, then stops all that it started.
-build    builds what is missing and prints a line "SERVER PATH" for each.
+build    builds what is missing and prints a line "NAME PATH" for each.
 where    prints the same lines, builds nothing, and fails if one is missing.
 
-Servers: `
+Servers, and programs that are only built, sops and ansible: `
 
 // errMissing says that a server is known, but not built yet.
 var errMissing = errors.New("not built")
@@ -50,27 +50,32 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout, usage+strings.Join(names(servers()), ", "))
 		return nil
 	}
-	chosen, err := choose(servers(), args[1:])
-	if err != nil {
-		return err
-	}
 	tools, err := newCache(stderr)
 	if err != nil {
 		return err
 	}
 	switch args[0] {
 	case "up":
+		chosen, err := choose(servers(), args[1:])
+		if err != nil {
+			return err
+		}
 		return up(ctx, chosen, tools, stdin, stdout)
-	case "build":
+	case "build", "where":
+		chosen, err := choose(everything(), args[1:])
+		if err != nil {
+			return err
+		}
+		if args[0] == "where" {
+			return where(ctx, chosen, tools, stdout)
+		}
 		return build(ctx, chosen, tools, stdout)
-	case "where":
-		return where(ctx, chosen, tools, stdout)
 	}
 	return fmt.Errorf("no command %q; there are: up, build, where", args[0])
 }
 
 // build goes on where one cannot be built: the others are of use without it.
-func build(ctx context.Context, chosen []server, tools *cache, stdout io.Writer) error {
+func build[T built](ctx context.Context, chosen []T, tools *cache, stdout io.Writer) error {
 	var failed error
 	for _, s := range chosen {
 		for _, b := range s.binaries() {
@@ -85,7 +90,7 @@ func build(ctx context.Context, chosen []server, tools *cache, stdout io.Writer)
 	return failed
 }
 
-func where(ctx context.Context, chosen []server, tools *cache, stdout io.Writer) error {
+func where[T built](ctx context.Context, chosen []T, tools *cache, stdout io.Writer) error {
 	for _, s := range chosen {
 		for _, b := range s.binaries() {
 			path, err := tools.path(ctx, b)

@@ -14,8 +14,9 @@ import (
 	"runtime"
 )
 
-// A Python program is a folder with serve.py and requirements.txt, which pins all
-// packages by hash. What is kept is a virtual environment with a copy of serve.py.
+// A Python program is a folder with requirements.txt, which pins all packages by
+// hash, and for a server with serve.py. What is kept is a virtual environment with a
+// copy of serve.py.
 
 // errNoPython says what to do about it.
 var errNoPython = errors.New("needs Python 3.11 or later with the modules venv and ensurepip (Debian: apt-get install python3-venv)")
@@ -51,7 +52,7 @@ func pythonKey(ctx context.Context, b binary) (string, error) {
 	}
 	_, _ = hash.Write(version)
 	for _, file := range []string{"requirements.txt", "serve.py"} {
-		if err := hashFile(hash, filepath.Join(b.python, file)); err != nil {
+		if err := hashFile(hash, filepath.Join(b.python, file)); err != nil && !(errors.Is(err, os.ErrNotExist) && file == "serve.py") {
 			return "", err
 		}
 	}
@@ -89,6 +90,9 @@ func (c *cache) install(ctx context.Context, b binary, folder string) error {
 		return fmt.Errorf("pip install: %w", err)
 	}
 	data, err := os.ReadFile(filepath.Join(b.python, "serve.py"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -7,11 +7,16 @@ import (
 	"strings"
 )
 
-// server is one backend for tests. A new one is one file and one line below.
-type server interface {
+// built is what is built here.
+type built interface {
 	name() string
 	// binaries are the programs that it consists of.
 	binaries() []binary
+}
+
+// server is one backend for tests. A new one is one file and one line below.
+type server interface {
+	built
 	// start starts it with fresh state, through the session, and returns when
 	// it answers. The variables are what clients need.
 	start(ctx context.Context, s *session) ([]variable, error)
@@ -25,7 +30,26 @@ func servers() []server {
 	return []server{vaultServer{}, kubernetesServer{}, awsServer{}, azureServer{}}
 }
 
-func names(all []server) []string {
+// tool is a program that tests run, and no server.
+type tool struct{ binary binary }
+
+func (t tool) name() string       { return t.binary.name }
+func (t tool) binaries() []binary { return []binary{t.binary} }
+
+// everything is what build and where know: the servers, and the programs that open
+// what others encrypted.
+func everything() []built {
+	all := []built{
+		tool{binary{name: "sops", module: "sops", others: "github.com/getsops/sops/v3/cmd/sops", note: "about 5 minutes on 2 cores at first"}},
+		tool{binary{name: "ansible", python: "ansible", note: "half a minute"}},
+	}
+	for _, s := range servers() {
+		all = append(all, s)
+	}
+	return all
+}
+
+func names[T built](all []T) []string {
 	var list []string
 	for _, s := range all {
 		list = append(list, s.name())
@@ -33,18 +57,18 @@ func names(all []server) []string {
 	return list
 }
 
-// choose picks servers by name, each once; without a name it picks all.
-func choose(all []server, wanted []string) ([]server, error) {
+// choose picks by name, each once; without a name it picks all.
+func choose[T built](all []T, wanted []string) ([]T, error) {
 	if len(wanted) == 0 {
 		return all, nil
 	}
-	var chosen []server
+	var chosen []T
 	for _, name := range wanted {
-		i := slices.IndexFunc(all, func(s server) bool { return s.name() == name })
+		i := slices.IndexFunc(all, func(s T) bool { return s.name() == name })
 		if i < 0 {
 			return nil, fmt.Errorf("no server %q; there are: %s", name, strings.Join(names(all), ", "))
 		}
-		if !slices.Contains(chosen, all[i]) {
+		if !slices.ContainsFunc(chosen, func(s T) bool { return s.name() == name }) {
 			chosen = append(chosen, all[i])
 		}
 	}

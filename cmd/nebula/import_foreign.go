@@ -29,20 +29,8 @@ type foreignOptions struct {
 
 	dialect string
 	fields  bool
-}
-
-// foreignSource is a kind of place where secrets stand.
-type foreignSource struct {
-	takes []string // of the flags that not every source takes
-	read  func(ctx context.Context, a *app, rest string, o foreignOptions) ([]takeover.Secret, error)
-}
-
-// foreignSources are those that there are, by scheme.
-func foreignSources() map[string]foreignSource {
-	return map[string]foreignSource{
-		"dotenv": {[]string{"dialect"}, readDotenv},
-		"json":   {[]string{"fields"}, readJSON},
-	}
+	whole   bool
+	via     string
 }
 
 func (o *foreignOptions) flags(cmd *cobra.Command) {
@@ -52,7 +40,9 @@ func (o *foreignOptions) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.mapFile, "map", "", `of a foreign source: ids for single names from `+"`file`"+`, in TOML: "name" = "id"; "" leaves one out`)
 	flags.StringArrayVarP(&o.tagText, "tag", "t", nil, "of a foreign source: set a tag, `key=value`; may be repeated")
 	flags.StringVar(&o.dialect, "dialect", "", "of dotenv: by the rules of `T`: "+strings.Join(dotenv.Readers(), ", "))
-	flags.BoolVar(&o.fields, "fields", false, "of json: members of objects and lists within it become credentials")
+	flags.BoolVar(&o.fields, "fields", false, "members of objects, and keys of Secrets, become credentials")
+	flags.BoolVar(&o.whole, "whole", false, "of pass: all lines; of sops and ansible-vault: the file as one credential")
+	flags.StringVar(&o.via, "via", "", "of a backend: with the login of the store or provider `P`")
 	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(dotenv.Readers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -70,14 +60,18 @@ func (o *foreignOptions) check(cmd *cobra.Command, scheme string) (err error) {
 			return usage("--"+flag+" goes with a foreign source, and not with a sealed export", "sources: "+strings.Join(schemes(), ", ")+"; see: nebula import --help")
 		}
 	}
-	for _, flag := range []string{"dialect", "fields"} {
+	for _, flag := range []string{"dialect", "fields", "whole", "via"} {
 		if given(flag) && !slices.Contains(source.takes, flag) {
-			return usage("--"+flag+" goes with another source", "see: nebula import --help")
+			return usage("--"+flag+" does not go with this source", "see: nebula import --help")
 		}
 	}
 	switch {
 	case given("dialect") && !slices.Contains(dotenv.Readers(), o.dialect):
 		return usage("--dialect "+shorten(o.dialect)+": there is no such reader of dotenv", "one of "+strings.Join(dotenv.Readers(), ", "))
+	case given("via") && o.via == "":
+		return usage("--via is empty", "the name of a store or of a provider")
+	case o.fields && o.whole:
+		return usage("--fields and --whole exclude each other", "")
 	case given("map") && o.mapFile == "":
 		return usage("--map is empty", "")
 	case config.LooksLikeKey(o.mapFile):
@@ -97,24 +91,6 @@ func cutScheme(source string) (scheme, rest string) {
 		return "", source
 	}
 	return scheme, rest
-}
-
-func readDotenv(ctx context.Context, a *app, rest string, o foreignOptions) ([]takeover.Secret, error) {
-	text, err := a.readForeign(ctx, rest)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(text)
-	return takeover.Dotenv(text, o.dialect)
-}
-
-func readJSON(ctx context.Context, a *app, rest string, o foreignOptions) ([]takeover.Secret, error) {
-	text, err := a.readForeign(ctx, rest)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(text)
-	return takeover.JSON(text, o.fields)
 }
 
 // readForeign reads a file, or standard input.
@@ -164,24 +140,31 @@ func (o foreignOptions) naming() (takeover.Naming, error) {
 // takeOver stores what stands in a foreign source. All of it is read, named and
 // compared first.
 func (a *app) takeOver(ctx context.Context, o importOptions, scheme, rest string) error {
-	if rest == "" {
+	source := foreignSources()[scheme]
+	if rest == "" && !source.all {
 		return usage(scheme+": names no source", "such as "+scheme+":F")
 	}
 	n, err := o.foreign.naming()
 	if err != nil {
 		return err
 	}
-	secrets, err := foreignSources()[scheme].read(ctx, a, rest, o.foreign)
+	found, err := source.read(ctx, a, rest, o.foreign)
 	if err != nil {
 		return err
 	}
-	plan := takeover.NewPlan(secrets, n)
+	plan := takeover.NewPlan(found.Secrets, n)
 	defer plan.Wipe()
+	for _, note := range found.Notes {
+		a.warn(note)
+	}
 	for _, name := range plan.Unmatched {
 		a.warn("--map has " + shorten(name) + ", which the source does not have")
 	}
 	if err := plan.NameError(); err != nil && !o.dryRun {
 		return err
+	}
+	if len(plan.Items) == 0 && source.backend() {
+		return &nebula.Error{Kind: nebula.ErrNotFound, Op: "import", Message: "there is nothing to take over at " + shorten(o.source)}
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
 		if err := plan.Compare(ctx, s.Store); err != nil {

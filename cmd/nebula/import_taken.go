@@ -83,10 +83,11 @@ func stateText(item takeover.Item) string {
 	text := item.State.String()
 	switch {
 	case item.State == takeover.Failed:
-		if text = item.Err.Error(); nebula.KindOf(item.Err) == nebula.ErrUsage {
-			text = "collides"
-		} else if nebula.KindOf(item.Err) == nebula.ErrInvalidID {
+		switch text = "cannot be read"; {
+		case item.Misnamed && nebula.KindOf(item.Err) == nebula.ErrInvalidID:
 			text = "no id"
+		case item.Misnamed:
+			text = "collides"
 		}
 	case item.ID != "" && string(item.ID) != item.Name:
 		text += ", renamed"

@@ -19,14 +19,19 @@ const listPage = 100
 // prefix. AWS is not asked to filter by tags: others may have taken them away.
 // Secrets without a tag of ours are read, 20 in a call, to see what they are.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
-	in := &secretsmanager.ListSecretsInput{}
+	return &pages{d: d, filter: filter, next: listInput(d.config.SecretPrefix + filter.Prefix)}
+}
+
+// listInput asks for the secrets whose names begin with a text, and perhaps for
+// others.
+func listInput(beginning string) *secretsmanager.ListSecretsInput {
 	size := int32(listPage)
-	in.MaxResults = &size
+	in := &secretsmanager.ListSecretsInput{MaxResults: &size}
 	// AWS finds by the beginnings of names.
-	if place := d.config.SecretPrefix + filter.Prefix; place != "" && isNameText(place) {
-		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{place}}}
+	if beginning != "" && isNameText(beginning) {
+		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{beginning}}}
 	}
-	return &pages{d: d, filter: filter, next: in}
+	return in
 }
 
 type pages struct {

@@ -36,6 +36,10 @@ func (d *driver) explainDenied(c call) *nebula.Error {
 // secretARN returns the ARN of a secret, without its random end. With the zero
 // name it is that of all credentials.
 func (d *driver) secretARN(name nebula.Name) string {
+	return d.arn(d.config.SecretPrefix + name.String())
+}
+
+func (d *driver) arn(secret string) string {
 	region, account := d.config.Region, ""
 	if s := d.session.Load(); s != nil {
 		region, account = s.login.Region, s.login.Account()
@@ -43,7 +47,7 @@ func (d *driver) secretARN(name nebula.Name) string {
 	if account == "" {
 		account = "*"
 	}
-	return "arn:" + awsapi.PartitionOf(region) + ":secretsmanager:" + region + ":" + account + ":secret:" + d.config.SecretPrefix + name.String()
+	return "arn:" + awsapi.PartitionOf(region) + ":secretsmanager:" + region + ":" + account + ":secret:" + secret
 }
 
 // policyResource returns the resource of a policy for all credentials.

@@ -45,6 +45,7 @@ var _ interface {
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
+	provider.ForeignReader
 } = (*driver)(nil)
 
 // New returns a provider to be connected, or the error of [Config.Validate]. It
@@ -62,7 +63,7 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 // for what gives the credentials: each step of it has a limit of its own.
 func (c *Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: maxConcurrency,
-		Unbounded: []string{provider.OpPurge, provider.OpConnect}}
+		Unbounded: []string{provider.OpPurge, provider.OpConnect, provider.OpForeignNames}}
 }
 
 // Open implements [provider.Opener]. It looks for region and credentials,

@@ -161,5 +161,5 @@ func (c Config) validateSecrets(note func(setting, reason string)) {
 // its calls itself.
 func (c Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128,
-		Unbounded: []string{provider.OpConnect, provider.OpStore, provider.OpDelete, provider.OpRestore, provider.OpPurge}}
+		Unbounded: []string{provider.OpConnect, provider.OpStore, provider.OpDelete, provider.OpRestore, provider.OpPurge, provider.OpForeignNames}}
 }

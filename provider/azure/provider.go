@@ -54,6 +54,7 @@ var _ interface {
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
+	provider.ForeignReader
 } = (*driver)(nil)
 
 // New returns a provider to be connected, or the error of [Config.Validate]. It

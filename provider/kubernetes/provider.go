@@ -48,6 +48,7 @@ var _ interface {
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
+	provider.ForeignReader
 } = (*driver)(nil)
 
 func newDriver(config Config, o provider.Options) (*driver, error) {

@@ -136,7 +136,7 @@ func (c Config) Validate() error {
 
 // policy says how the driver is called.
 func (c Config) policy() provider.Policy {
-	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128}
+	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128, Unbounded: []string{provider.OpForeignNames}}
 }
 
 // paths are the places of a valid configuration.

@@ -129,12 +129,16 @@ func (p *pages) firstKeys(ctx context.Context) (keys []string, err error) {
 // keys returns the names in the folder, without those whose latest version is
 // deleted if the server knows how to leave them out.
 func (d *driver) keys(ctx context.Context, exclude bool) ([]string, error) {
+	// The slash at the end is that of a folder: policies tell it from a secret.
+	return d.keysIn(ctx, d.paths.folder("metadata")+"/", exclude)
+}
+
+func (d *driver) keysIn(ctx context.Context, folder string, exclude bool) ([]string, error) {
 	query := map[string][]string{"list": {"true"}}
 	if exclude {
 		query["exclude_deleted"] = []string{"true"}
 	}
-	// The slash at the end is that of a folder: policies tell it from a secret.
-	a, err := d.api.Call(ctx, vaultapi.Request{Method: http.MethodGet, Path: d.paths.folder("metadata") + "/", Query: query, Limit: vaultapi.MaxAnswer})
+	a, err := d.api.Call(ctx, vaultapi.Request{Method: http.MethodGet, Path: folder, Query: query, Limit: vaultapi.MaxAnswer})
 	if isMissing(err) {
 		return nil, nil // nothing was stored yet
 	}

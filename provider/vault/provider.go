@@ -70,6 +70,7 @@ var _ interface {
 	nebula.Identifier
 	nebula.Fitter
 	nebula.Checker
+	provider.ForeignReader
 } = (*driver)(nil)
 
 // Open implements [provider.Opener]: it gets the token, by a login if the
