@@ -39,6 +39,17 @@ func (m *mover) remove(ctx context.Context, p *Plan, id nebula.ID, source, there
 	return m.refused
 }
 
+// Leaving returns the ids of those that a run which moves takes away from the source.
+func (p *Plan) Leaving() []nebula.ID {
+	var ids []nebula.ID
+	for _, item := range p.Items {
+		if item.State == New || item.State == Same || item.State == Differs && p.options.Overwrite {
+			ids = append(ids, item.ID)
+		}
+	}
+	return ids
+}
+
 func (p *Plan) deleteSource(ctx context.Context, id nebula.ID, source nebula.Record) error {
 	_, err := p.from.Delete(ctx, id, nebula.DeleteOptions{IfVersion: source.Version})
 	switch {

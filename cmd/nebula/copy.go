@@ -58,7 +58,7 @@ the destination. A dry run shows what would become of each, and ends with 0.`,
 	flags.BoolVar(&o.reseal, "reseal", false, "seal each under the data key of the destination")
 	flags.StringArrayVar(&o.drop, "drop", nil, "leave the `SLOT` behind if the keyring is copied; may be repeated")
 	flags.IntVar(&o.jobs, "jobs", 0, "`N` credentials at once; by default max_concurrency of the stores, and more into files")
-	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask, before credentials that flags select are moved, or an older keyring is accepted")
 	for _, side := range []string{"from", "to"} {
 		_ = cmd.RegisterFlagCompletionFunc(side, a.completeStores)
 	}
@@ -77,9 +77,18 @@ the destination. A dry run shows what would become of each, and ends with 0.`,
 		if o.selection, err = selected(args); err != nil {
 			return err
 		}
+		if o.asksToMove() && !a.stdinIsTerminal {
+			return usage("copy --move with --all, --prefix or --tag needs --yes where nobody can be asked", "to see what it would take: --dry-run")
+		}
 		return run(cmd.Context(), o)
 	}
 	return cmd
+}
+
+// asksToMove reports whether a person is asked before anything is deleted at the
+// source: credentials that are named are meant.
+func (o copyOptions) asksToMove() bool {
+	return o.move && !o.selection.byName() && !o.selection.dryRun && !o.yes
 }
 
 // completeStores lists what --from and --to take.
@@ -132,6 +141,11 @@ func (a *app) copyBetween(ctx context.Context, from, to *config.Opened, o copyOp
 		return a.printPlan(plan, to, o)
 	}
 	a.tellKeyring(plan, to)
+	if ids := plan.Leaving(); o.asksToMove() && len(ids) > 0 {
+		if err := a.confirm(ctx, question("move", ids, from.Keys.Place()+" to "+to.Keys.Place())); err != nil {
+			return err
+		}
+	}
 	doing := "copying"
 	if o.move {
 		doing = "moving"

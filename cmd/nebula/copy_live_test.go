@@ -257,8 +257,8 @@ func TestLiveCopyThroughEveryBackend(t *testing.T) {
 	if len(want) != n+1 { // and the keyring
 		t.Fatalf("%d files", len(want))
 	}
-	for _, l := range []leg{{"local", "vault", nil}, {"vault", "kubernetes", []string{"--move"}}, {"kubernetes", "aws", nil},
-		{"aws", "azure", []string{"--move"}}, {"azure", "back", nil}} {
+	for _, l := range []leg{{"local", "vault", nil}, {"vault", "kubernetes", []string{"--move", "--yes"}}, {"kubernetes", "aws", nil},
+		{"aws", "azure", []string{"--move", "--yes"}}, {"azure", "back", nil}} {
 		j.travel(l)
 	}
 	if got := files(t, j.path("back")); !maps.Equal(got, want) {
@@ -341,7 +341,7 @@ func TestLiveOneStoreBehindTwoAddresses(t *testing.T) {
 	j.fill(3)
 	for _, name := range []string{"vault", "kubernetes"} {
 		j.output(j.command("copy", "--from", "local", "--to", name, "--all"))
-		cmd := j.command("copy", "--from", name, "--to", name+"2", "--all", "--move")
+		cmd := j.command("copy", "--from", name, "--to", name+"2", "--all", "--move", "--yes")
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState.ExitCode() != 2 || !bytes.Contains(out, []byte("source and destination are one store, though their addresses differ")) {
 			t.Errorf("%s: %v, %s", name, err, out)

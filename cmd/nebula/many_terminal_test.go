@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -95,4 +96,37 @@ func TestInterruptManyTwice(t *testing.T) {
 	if p.cmd.ProcessState.Success() {
 		t.Error("it ended well")
 	}
+}
+
+// A move of what flags select asks before it deletes; of what is named it does not.
+func TestMoveAsksOnATerminal(t *testing.T) {
+	env := home(t)
+	dir := strings.TrimPrefix(env[0], "HOME=")
+	config := filepath.Join(dir, "config.toml")
+	text := fmt.Sprintf("[storage.local]\nbase_path = %q\n[stores.other.local]\nbase_path = %q\n[stores.other.key]\nfile = %q\n[key]\nfile = %q\n",
+		filepath.Join(dir, "one"), filepath.Join(dir, "other"), filepath.Join(dir, "key"), filepath.Join(dir, "key"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "NEBULA_CONFIG="+config)
+	sit(t, env, nil, "init").leave(0)
+	for _, id := range []string{"a", "b", "c"} {
+		sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", id).leave(0)
+	}
+	move := func(args ...string) *person {
+		return sit(t, env, nil, append([]string{"copy", "--from", "default", "--to", "other", "--move"}, args...)...)
+	}
+	refused := move("--all")
+	refused.await("Move 3 credentials from ")
+	refused.await("(a, b, c)? [y/N]")
+	refused.enter("n\r")
+	refused.await("nothing was changed")
+	refused.leave(130)
+	move("a").leave(0)
+	moved := move("--prefix", "b")
+	moved.await("(b)? [y/N]")
+	moved.enter("y\r")
+	moved.await("moved 1 credential")
+	moved.leave(0)
+	move("--all", "--yes").leave(0)
 }

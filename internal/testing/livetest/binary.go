@@ -66,6 +66,15 @@ func ask(module, command, server string) (string, error) {
 	return "", fmt.Errorf("testservers %s %s printed %q", command, server, out)
 }
 
+// cacheDir is where the servers are kept, and what scripts/test unpacks.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("NEBULA_TESTSERVER_CACHE"); dir != "" {
+		return dir, nil
+	}
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "nebula-testservers"), err
+}
+
 // moduleDir finds testservers/ from the folder of any package: a test runs in
 // the folder of its package.
 func moduleDir() (string, error) {

@@ -163,13 +163,9 @@ func findKeyring() (daemon string, env []string, err error) {
 	if daemon, err := exec.LookPath("gnome-keyring-daemon"); err == nil {
 		return daemon, []string{path}, nil
 	}
-	dir := os.Getenv("NEBULA_TESTSERVER_CACHE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", nil, err
-		}
-		dir = filepath.Join(cache, "nebula-testservers")
+	dir, err := cacheDir()
+	if err != nil {
+		return "", nil, err
 	}
 	root := filepath.Join(dir, "gnome-keyring", "usr")
 	daemon = filepath.Join(root, "bin", "gnome-keyring-daemon")

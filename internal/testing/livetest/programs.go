@@ -1,0 +1,51 @@
+package livetest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Programs returns a folder for PATH with the programs that open what others
+// encrypted: pass, sops and ansible-vault. pass needs gpg, which has to be in PATH
+// itself.
+func Programs(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	pass, err := findPass()
+	check(t, err)
+	sops, err := binaryOf("sops")
+	check(t, err)
+	python, err := binaryOf("ansible")
+	check(t, err)
+	shim := fmt.Sprintf("#!/bin/sh\nexec '%s' -I -m ansible.cli.vault \"$@\"\n", python)
+	err = errors.Join(os.Symlink(pass, filepath.Join(dir, "pass")), os.Symlink(sops, filepath.Join(dir, "sops")),
+		os.WriteFile(filepath.Join(dir, "ansible-vault"), []byte(shim), 0o700))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// findPass returns the pass of PATH, or of Debian's package unpacked in the servers'
+// cache: scripts/test does that.
+func findPass() (string, error) {
+	if _, err := exec.LookPath("gpg"); err != nil {
+		return "", fmt.Errorf("%w: there is no gpg (Debian: apt-get install gnupg)", errNoServer)
+	}
+	if pass, err := exec.LookPath("pass"); err == nil {
+		return pass, nil
+	}
+	dir, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	pass := filepath.Join(dir, "pass", "usr", "bin", "pass")
+	if _, err := os.Stat(pass); err != nil {
+		return "", fmt.Errorf("%w: there is no pass (Debian: apt-get install pass, or scripts/test live)", errNoServer)
+	}
+	return pass, nil
+}
