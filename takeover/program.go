@@ -41,30 +41,33 @@ func (p Programs) run(ctx context.Context, program string, args []string, variab
 	err = cmd.Run()
 	switch {
 	case err == nil:
-		return out.Bytes(), nil
+		return out.buffer.Bytes(), nil
 	case ctx.Err() != nil:
 		err = ctx.Err()
-	case errors.Is(err, errBound):
+	case out.full:
 		err = &nebula.Error{Kind: nebula.ErrTooLarge, Op: "import", Message: fmt.Sprintf("%s prints more than %d bytes", program, maxOutput)}
 	default:
 		err = &nebula.Error{Kind: nebula.ErrDecryptionFailed, Op: "import", Message: program + " did not decrypt it: " + err.Error(), Err: err,
 			Hint: "what " + program + " said stands above"}
 	}
-	clear(out.Bytes())
+	clear(out.buffer.Bytes())
 	return nil, err
 }
 
-// boundedBuffer takes as much as a program may print.
-type boundedBuffer struct{ bytes.Buffer }
-
-var errBound = errors.New("more than the limit")
+// boundedBuffer takes as much as a program may print. The buffer is not embedded:
+// its ReadFrom would be used, which knows no bound.
+type boundedBuffer struct {
+	buffer bytes.Buffer
+	full   bool // there was more
+}
 
 // Write implements [io.Writer].
 func (b *boundedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxOutput {
-		return 0, errBound
+	if b.buffer.Len()+len(p) > maxOutput {
+		b.full = true
+		return 0, errors.New("more than the limit")
 	}
-	return b.Buffer.Write(p)
+	return b.buffer.Write(p)
 }
 
 // readSource reads a file, to see what it is before a program opens it.

@@ -38,10 +38,21 @@ opened: a key or passphrase of the exported store must be at hand. A store that
 is not initialised receives the keyring of the file; one with another data key
 takes nothing without --reseal.
 
-Foreign sources are dotenv:F (a file of variables; - is standard input) and
-json:F (an object). All is read, named and compared with the store before
-anything is written, and nothing in the source changes. Of their names, what an
-id does not take becomes _. --dry-run shows each name, its id and what is there.
+Foreign sources:
+
+  dotenv:F  json:F           a file of variables, an object; - is standard input
+  pass:DIR                   passwords of pass, by default in ~/.password-store
+  sops:F  ansible-vault:F    a file that these programs decrypt
+  aws:PREFIX  azure:PREFIX   secrets whose names begin with it
+  vault:PATH                 the secret at a path below mount_path, and all below it
+  kubernetes:NAME            a Secret of the namespace
+
+Those of a backend are read with the login of that provider in [storage], or of
+the store that --via names; objects and Secrets are taken whole, as JSON, or with
+--fields each member as a credential. All is read, named and compared with the
+store before anything is written, and nothing in the source changes. Of their
+names, what an id does not take becomes _. --dry-run shows each name, its id and
+what is there. What cannot be read is named, and the rest is taken.
 
 With ids, only these of an export are stored. Credentials that are there already
 stay as they are, so that an import which was stopped can be done again;
@@ -51,7 +62,9 @@ stay as they are, so that an import which was stopped can be done again;
   nebula import backup.nebula github_token --overwrite
   ssh host nebula export | nebula import - --reseal
   nebula import dotenv:.env --id-prefix app_ --fold-case --dry-run
-  nebula import json:secrets.json --fields --tag team=payments`,
+  nebula import json:secrets.json --fields --tag team=payments
+  nebula import aws:prod/ --fields --dry-run
+  nebula import vault:apps/web --via old --id-prefix web_`,
 		Annotations: map[string]string{slow: unlimited},
 		Args: func(cmd *cobra.Command, args []string) error {
 			return count(cmd, args, len(args) > 0, "a source")
