@@ -44,7 +44,7 @@ Foreign sources:
   pass:DIR                   passwords of pass, by default in ~/.password-store
   sops:F  ansible-vault:F    a file that these programs decrypt
   aws:PREFIX  azure:PREFIX   secrets whose names begin with it
-  vault:PATH                 the secret at a path below mount_path, and all below it
+  vault:PATH                 the secret at a path of the mount, and all below it
   kubernetes:NAME            a Secret of the namespace
 
 Those of a backend are read with the login of that provider in [storage], or of
