@@ -48,11 +48,11 @@ Foreign sources:
   kubernetes:NAME            a Secret of the namespace
 
 Those of a backend are read with the login of that provider in [storage], or of
-the store that --via names; objects and Secrets are taken whole, as JSON, or with
---fields each member as a credential. All is read, named and compared with the
-store before anything is written, and nothing in the source changes. Of their
-names, what an id does not take becomes _. --dry-run shows each name, its id and
-what is there. What cannot be read is named, and the rest is taken.
+the store that --via names; objects and Secrets are taken whole, as JSON, or
+with --fields each member as a credential. All is read, named and compared with
+the store before anything is written, and nothing in the source changes. Of
+their names, what an id does not take becomes _. --dry-run shows each name, its
+id and what is there. What cannot be read is named, and the rest is taken.
 
 With ids, only these of an export are stored. Credentials that are there already
 stay as they are, so that an import which was stopped can be done again;
