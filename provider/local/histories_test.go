@@ -104,9 +104,11 @@ func mix(ctx context.Context, p full) error {
 		defer f.Close()
 		recorded[i] = histories.NewFile(f)
 	}
-	const batchers = 2
+	// So many calls of one credential run at once that a history is decided in a
+	// moment, also on a busy machine.
+	const batchers, mixers = 1, 16
 	var all sync.WaitGroup
-	for w := range crowd / 2 {
+	for w := range mixers {
 		m := &mixer{full: p, random: rand.New(rand.NewPCG(uint64(len(process)), uint64(w)))}
 		for i, h := range recorded {
 			m.clients = append(m.clients, h.Client())
