@@ -10,5 +10,8 @@ const (
 	TypeWorkloadIdentity = azureapi.WorkloadIdentity
 )
 
+// RetryGrace is how long a retry may take to take over what was recovered.
+const RetryGrace = retryGrace
+
 // AcceptsTag reports whether Key Vault keeps a tag that a credential may have.
 func AcceptsTag(key, value string) bool { return wrongTag(key, value) == "" }

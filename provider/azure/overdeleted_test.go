@@ -182,6 +182,68 @@ func TestLiveOverDeletedThrottled(t *testing.T) {
 	}
 }
 
+// gated is a clock by which what was recovered is not deleted again before the gate
+// is opened, a write takes it over, or the provider closes.
+type gated struct {
+	*clock
+	gate chan struct{}
+}
+
+func (c gated) Sleep(ctx context.Context, d time.Duration) error {
+	if d != azure.RetryGrace {
+		return c.clock.Sleep(ctx, d)
+	}
+	select {
+	case <-c.gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// What was recovered is not there for readers either if it is deleted again while
+// they read it.
+func TestLiveReadWhileDeletedAgain(t *testing.T) {
+	for what, read := range map[string]func(nebula.Provider, nebula.Name) bool{
+		"retrieve": func(p nebula.Provider, name nebula.Name) bool {
+			_, err := p.Retrieve(t.Context(), name)
+			return !errors.Is(err, nebula.ErrNotFound)
+		},
+		"exists": func(p nebula.Provider, name nebula.Name) bool {
+			found, err := p.Exists(t.Context(), name)
+			return err != nil || found
+		},
+	} {
+		r := newRig(t)
+		name, e := r.gone(t)
+		c := r.principal()
+		c.Retry.MaxRetries = 0
+		gate := make(chan struct{})
+		armed := false
+		c.Transport = &recorder{inner: c.Transport, after: func(request *http.Request) error {
+			if !armed || request.Method != http.MethodGet {
+				return nil
+			}
+			armed = false // before what runs beside reads it
+			close(gate)
+			for !strings.HasSuffix(r.State(overDeleted), "deleted") {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(50 * time.Millisecond) // until its answer has come
+			return nil
+		}}
+		p := r.all(t, c, provider.WithClock(gated{r.clock, gate}))
+		r.Inject(azureserver.Fault{Name: overDeleted, Operation: azureserver.SetSecret, Status: 429, Code: "Throttled", After: 1})
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		wants(t, err, nebula.ErrUnavailable, "is being deleted again")
+		r.clock.ahead.Add(int64(10 * time.Second)) // until the recovery has ended
+		armed = true
+		if read(p, name) || armed {
+			t.Errorf("%s: what was recovered for a write is there", what)
+		}
+	}
+}
+
 // A store's put that failed for good after the recovery can be made again: it
 // finds no credential whose metadata it would keep.
 func TestLivePutOverDeletedThrottled(t *testing.T) {
@@ -189,7 +251,8 @@ func TestLivePutOverDeletedThrottled(t *testing.T) {
 	ctx := t.Context()
 	c := r.principal()
 	c.Retry.MaxRetries = 1
-	s := r.storeOn(t, r.made(t, c))
+	// A retry comes before the deletion that it stops, as in life.
+	s := r.storeOn(t, r.made(t, c, provider.WithClock(gated{r.clock, make(chan struct{})})))
 	if _, err := s.Put(ctx, "gone", nebula.NewSecret([]byte("old")), nebula.PutOptions{Tags: map[string]string{"old": "tag"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,13 @@ func (r *recoveries) holds(name nebula.Name, v nebula.Version) bool {
 	return c != nil && c.version == v
 }
 
+// watch returns what reports whether a version is there for a write alone, or was
+// since: the deletion may end while the version is read.
+func (r *recoveries) watch(name nebula.Name) func(nebula.Version) bool {
+	before := r.get(name)
+	return func(v nebula.Version) bool { return before != nil && before.version == v || r.holds(name, v) }
+}
+
 // undo begins to delete a recovered version again, by the function.
 func (r *recoveries) undo(name nebula.Name, v nebula.Version, remove func(context.Context) error) *recovery {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,8 +12,9 @@ import (
 
 // Retrieve implements [provider.Driver]. It makes one call.
 func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record, error) {
+	forWrite := d.recoveries.watch(name)
 	s, err := d.get(ctx, name, "")
-	if err == nil && d.recoveries.holds(name, s.version) {
+	if err == nil && forWrite(s.version) {
 		// It is deleted but for the moment that a write over it takes.
 		return nebula.Record{}, provider.NotFound()
 	}
@@ -33,9 +34,10 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 // Exists implements [provider.Driver]. It reads the secret, in one call: a
 // list is not known to be right after a deletion.
 func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
+	forWrite := d.recoveries.watch(name)
 	s, err := d.get(ctx, name, "")
 	switch {
-	case isMissing(err), err == nil && d.recoveries.holds(name, s.version):
+	case isMissing(err), err == nil && forWrite(s.version):
 		return false, nil
 	case isDisabled(err):
 		return true, nil
