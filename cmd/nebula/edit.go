@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -38,7 +37,8 @@ func editCommand(run func(context.Context, editOptions) error) *cobra.Command {
 		Long: `Change a value in the editor of VISUAL or EDITOR. The text is in a private
 directory in memory meanwhile, which is removed afterwards with all that the
 editor left there; where there is none, --on-disk is needed. vim and neovim are
-told to write no swap, backup and undo file.
+told to write no swap, backup and undo file, and nano to ignore its
+configuration, which can have it write backups.
 
 Nothing is stored if the text stays as it is. If somebody else stored another
 value meanwhile, the command fails (7) and says where the text is kept.`,
@@ -137,15 +137,19 @@ func (a *app) editor() ([]string, error) {
 	return append(append([]string{path}, words[1:]...), quiet(path)...), nil
 }
 
-// quiet returns the flags with which an editor of the family of vi writes no
-// copies of the text: they would be where its configuration says.
+// quiet returns the flags with which vim, neovim and nano write no copies of the
+// text: they would be where the configuration says. nano can only be told to read
+// none.
 func quiet(path string) []string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	name := strings.TrimSuffix(filepath.Base(path), ".exe")
-	if slices.Contains([]string{"vim", "nvim", "gvim"}, strings.SplitN(name, ".", 2)[0]) {
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	switch name {
+	case "vim", "nvim", "gvim":
 		return []string{"-n", "-i", "NONE", "-c", "silent! set nobackup nowritebackup noundofile"}
+	case "nano":
+		return []string{"--ignorercfiles"}
 	}
 	return nil
 }

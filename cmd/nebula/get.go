@@ -16,6 +16,7 @@ type getOptions struct {
 	id      nebula.ID
 	version nebula.Version // "" is the current one
 	field   string         // of a JSON value; "" is the whole value
+	clip    clipOptions
 }
 
 func getCommand(run func(context.Context, getOptions) error) *cobra.Command {
@@ -29,11 +30,17 @@ follows. With -o json, metadata comes along, and a value that is no UTF-8 text
 is given in base64.
 
 Of a value that is JSON, --field gives one member: its name, a dotted path
-(db.hosts.0), or a JSON Pointer (/db/hosts/0).`,
+(db.hosts.0), or a JSON Pointer (/db/hosts/0).
+
+With --clip the value goes to the clipboard instead, without the newline at its
+end, and the clipboard is cleared after 45 seconds if it still holds the value.
+Every program of the session can read it meanwhile. Over SSH, --osc52 has the
+terminal take it to its own clipboard, which is not cleared.`,
 		Example: `  nebula get github_token
   nebula get tls_key > key.pem
   nebula get github_token -o json | jq -r .metadata.created_at
-  nebula get db --field password`,
+  nebula get db --field password
+  nebula get db --field password --clip`,
 		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.id, err = parseID(args[0]); err != nil {
@@ -45,12 +52,16 @@ Of a value that is JSON, --field gives one member: its name, a dotted path
 			if cmd.Flags().Changed("field") && o.field == "" {
 				return usage("--field is empty", "")
 			}
+			if err := o.clip.check(cmd); err != nil {
+				return err
+			}
 			o.version = nebula.Version(version)
 			return run(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", "", "an earlier version `V`, where the backend keeps them")
 	cmd.Flags().StringVar(&o.field, "field", "", "one member `F` of a JSON value")
+	o.clip.flags(cmd)
 	return cmd
 }
 
@@ -63,6 +74,13 @@ type credentialJSON struct {
 }
 
 func (a *app) get(ctx context.Context, o getOptions) error {
+	give := a.printValue
+	if o.clip.isOn() {
+		var err error
+		if give, err = a.clipboard(o.clip); err != nil {
+			return err
+		}
+	}
 	return a.withStore(ctx, func(s *config.Opened) error {
 		c, err := read(ctx, s, o)
 		if err == nil {
@@ -72,17 +90,21 @@ func (a *app) get(ctx context.Context, o getOptions) error {
 			return err
 		}
 		defer c.Secret.Wipe()
-		value := c.Secret.Reveal()
-		if a.global.output == outputJSON {
-			return outputError(writeJSON(a.stdout, credentialOf(c)))
-		}
-		if a.stdoutIsTerminal {
-			value = append(value[:len(value):len(value)], '\n')
-			defer clear(value)
-		}
-		_, err = a.stdout.Write(value)
-		return outputError(err)
+		return give(ctx, c)
 	})
+}
+
+func (a *app) printValue(_ context.Context, c nebula.Credential) error {
+	if a.global.output == outputJSON {
+		return outputError(writeJSON(a.stdout, credentialOf(c)))
+	}
+	value := c.Secret.Reveal()
+	if a.stdoutIsTerminal {
+		value = append(value[:len(value):len(value)], '\n')
+		defer clear(value)
+	}
+	_, err := a.stdout.Write(value)
+	return outputError(err)
 }
 
 func read(ctx context.Context, s *config.Opened, o getOptions) (nebula.Credential, error) {

@@ -117,6 +117,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		doctorCommand(a.doctor),
 		completionCommand(a.stdout),
 		versionCommand(a.version),
+		clearClipboardCommand(a.clearClipboard),
 	)
 }
 
