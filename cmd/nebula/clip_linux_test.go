@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -65,14 +66,18 @@ func launch(t *testing.T, cmd *exec.Cmd) {
 // run runs a program of the session and returns all that it wrote. It waits for
 // the end of that, as a shell does which reads what a command writes.
 func (s *session) run(input string, argv ...string) (string, error) {
-	cmd := exec.Command(argv[0], argv[1:]...)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env, cmd.Stdin = s.env, strings.NewReader(input)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
+// pasted gives up after a second: xclip waits for ever if who offers the value goes
+// after it was asked.
 func (s *session) pasted() string {
-	out, err := s.run("", "xclip", "-selection", "clipboard", "-out")
+	out, err := s.run("", "timeout", "1", "xclip", "-selection", "clipboard", "-out")
 	if err != nil {
 		return ""
 	}

@@ -112,8 +112,11 @@ func (c *Clipboard) clear(ctx context.Context) error {
 	if err := c.run(ctx, c.clears[0], nil, nil); err != nil {
 		return err
 	}
+	// xclip waits for ever if another program was given the empty value.
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	for _, argv := range c.clears[1:] {
-		_ = c.run(ctx, argv, nil, nil) // there may be nothing to read any more
+		_ = c.run(ctx, argv, nil, nil)
 	}
 	return nil
 }
