@@ -35,16 +35,20 @@ func (s *Store) guardRead(ctx context.Context, name Name, e *Envelope, ring *key
 		return s.learn(name, e, ring)
 	}
 	if !ring.allows(seen.Mark, e) {
-		return &Error{Kind: ErrRolledBack,
-			Message: fmt.Sprintf("the record is of %s, and one of %s was seen before: an older copy was put in its place",
-				canon.AppendTime(nil, e.metadata.LastModified), canon.AppendTime(nil, seen.LastModified)),
-			Hint: "restore the newer one from a backup; if the older one is meant, put its value again with --force"}
+		return olderThanMark(e, seen.Mark)
 	}
 	if seen.Record == sha256.Sum256(e.raw) && seen.DeletedAt.IsZero() {
 		return nil
 	}
 	_, _, err = s.moveMark(name, e, ring, seen)
 	return err
+}
+
+func olderThanMark(e *Envelope, mark Mark) error {
+	return &Error{Kind: ErrRolledBack,
+		Message: fmt.Sprintf("the record is of %s, and one of %s was seen before: an older copy was put in its place",
+			canon.AppendTime(nil, e.metadata.LastModified), canon.AppendTime(nil, mark.LastModified)),
+		Hint: "restore the newer one from a backup; if the older one is meant, put its value again with --force"}
 }
 
 // learn marks a record that is seen for the first time, if there is room: a

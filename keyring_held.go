@@ -82,9 +82,11 @@ func (s *Store) isFresh(held *heldKeyring) bool { return s.age(held) < keyringAg
 
 // age is the time since a keyring was known to be current. The monotonic clock
 // may stand while the machine sleeps, and the other one may be set.
-func (s *Store) age(held *heldKeyring) time.Duration {
+func (s *Store) age(held *heldKeyring) time.Duration { return s.since(held.at) }
+
+func (s *Store) since(at time.Time) time.Duration {
 	now := s.options.Now()
-	return max(now.Sub(held.at), now.Round(0).Sub(held.at.Round(0)))
+	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
 // reloadKeyring returns the keyring as it was after the call began.
@@ -182,6 +184,11 @@ func (s *Store) openRecord(ctx context.Context, record Record) (*keyring, error)
 	if held := s.ring.Load(); held != nil && held.current.ID() == record.Envelope.keyID {
 		return readKeyring(record, held.current, held.openedBy)
 	}
+	if s.cache != nil {
+		if ring := s.cache.ring.Load(); ring != nil && ring.current.ID() == record.Envelope.keyID {
+			return readKeyring(record, ring.current, ring.openedBy)
+		}
+	}
 	kept, err := s.openKept(ctx, record)
 	if err != nil || kept != nil && (kept.vouched || s.knowsKey()) {
 		return kept, err
@@ -194,6 +201,9 @@ func (s *Store) openRecord(ctx context.Context, record Record) (*keyring, error)
 }
 
 func (s *Store) retrieveKeyring(ctx context.Context) (Record, error) {
+	if err := s.connectLate(ctx); err != nil {
+		return Record{}, err
+	}
 	record, err := s.provider.Retrieve(ctx, KeyringName())
 	if !errors.Is(err, ErrNotFound) {
 		return record, err

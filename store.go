@@ -30,6 +30,9 @@ type Store struct {
 	warnFull    sync.Once // about the rollback guard
 	warnRetired sync.Once // about the configured key
 
+	cache *cache // nil without one
+	late  lateConnect
+
 	sleep func(context.Context, time.Duration) error // tests pass the time
 }
 
@@ -81,6 +84,9 @@ type Options struct {
 	// in one process. It may be nil.
 	Initialised func()
 
+	// Cache keeps what was read; the zero value keeps nothing.
+	Cache CacheOptions
+
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
@@ -98,10 +104,18 @@ type Credential struct {
 	Secret   Secret
 	Version  Version
 	Metadata Metadata
+
+	// LastKnown is when this was read, if the backend is unavailable and
+	// [CacheOptions] let it be returned all the same; else zero. A newer version
+	// may stand there.
+	LastKnown time.Time
 }
 
 // Open connects the provider, if it is not yet connected, and returns a store
 // on it. The keyring is read by the first operation that needs a key.
+//
+// If the backend is unavailable and Options.Cache has a directory, the store is
+// opened all the same, and connected by the first operation that can.
 func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 	s := &Store{
 		provider:    p,
@@ -125,17 +139,24 @@ func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 	if reason := invalidText(options.CreatedBy); reason != "" {
 		return nil, &Error{Kind: ErrInvalidConfig, Op: "open", Message: "created_by " + reason}
 	}
-	if c, ok := As[Connector](p); ok {
-		if err := c.Connect(ctx); err != nil {
-			return nil, s.locate(err, "connect", "")
+	if reason := options.Cache.validate(options.TrackAccess); reason != "" {
+		return nil, &Error{Kind: ErrInvalidConfig, Op: "open", Message: reason}
+	}
+	if err := s.connect(ctx); err != nil {
+		return nil, s.locate(err, "connect", "")
+	}
+	if s.cache = newCache(options.Cache); s.cache != nil {
+		s.cache.files = newCacheFiles(s.cache.options, s.address())
+		if s.late.pending.Load() {
+			s.cache.down(s.options.Now())
 		}
-		s.description = describeProvider(p) // the address may be known only now
 	}
 	return s, nil
 }
 
 // Close closes the provider.
 func (s *Store) Close() error {
+	s.cache.close()
 	if c, ok := As[Connector](s.provider); ok {
 		return s.locate(c.Close(), "close", "")
 	}
@@ -156,6 +177,10 @@ func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
 	name, err := id.Name()
 	if err != nil {
 		return Credential{}, s.locate(err, op, id)
+	}
+	if s.cache != nil {
+		c, err := s.getCached(ctx, name)
+		return c, s.locate(err, op, id)
 	}
 	c, e, err := s.get(ctx, name)
 	if err != nil {
@@ -179,7 +204,7 @@ func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, erro
 	c, r, err := s.retrieve(ctx, name, keyring, inScopeOnly(scope))
 	if r.Envelope == nil && KindOf(err) == ErrNotFound {
 		if missing := s.wantPrefetched(ctx, keyring); missing != nil {
-			err = missing
+			err = mark(missing, errAbsent)
 		}
 	}
 	return c, r.Envelope, err
@@ -276,6 +301,7 @@ func (s *Store) remove(ctx context.Context, op string, id ID, remove func(contex
 	}
 	acknowledged := s.beginDeletion(name)
 	existed, err := remove(ctx, name)
+	s.wrote(name, err)
 	if err == nil {
 		acknowledged()
 	}
@@ -306,9 +332,17 @@ func (s *Store) prepare(ctx context.Context, id ID) (Name, string, error) {
 	return name, scope, err
 }
 
-// scope returns the scope that holds for a request: the store's, or the
-// Caller's if the store has none.
+// scope returns the scope that holds for a request. It is asked for by every
+// operation on credentials, before the provider is called.
 func (s *Store) scope(ctx context.Context) (string, error) {
+	if err := s.connectLate(ctx); err != nil {
+		return "", err
+	}
+	return s.requestedScope(ctx)
+}
+
+// requestedScope is the store's scope, or the Caller's if the store has none.
+func (s *Store) requestedScope(ctx context.Context) (string, error) {
 	own, asked := s.options.Scope, CallerFrom(ctx).Scope
 	if own != "" && asked != "" && own != asked {
 		return "", &Error{Kind: ErrPermissionDenied,

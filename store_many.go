@@ -1,6 +1,9 @@
 package nebula
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // GetResult is the outcome for one id of [Store.GetMany].
 type GetResult struct {
@@ -16,7 +19,7 @@ type GetResult struct {
 func (s *Store) GetMany(ctx context.Context, ids []ID) []GetResult {
 	m := &getMany{store: s, results: make([]GetResult, len(ids)), places: make(map[Name][]int, len(ids))}
 	var refused error
-	m.scope, refused = s.scope(ctx)
+	m.scope, refused = s.requestedScope(ctx)
 	for i, id := range ids {
 		m.results[i].ID = id
 		name, err := id.Name()
@@ -48,19 +51,30 @@ type getMany struct {
 }
 
 func (m *getMany) read(ctx context.Context) {
+	m.takeCached(ctx)
 	if len(m.names) == 0 {
+		return
+	}
+	if err := m.store.connectLate(ctx); err != nil {
+		m.failAll(ctx, err)
 		return
 	}
 	keyring := m.store.prefetchKeyring(ctx)
 	defer keyring.cancel()
+	readings := m.store.beginReads(m.names...)
 	for i, read := range m.store.retrieveAll(ctx, m.names) {
 		name := m.names[i]
-		if read.Err != nil {
-			m.fail(name, m.explain(ctx, keyring, read.Err))
-			continue
+		c, r, err := Credential{}, read.Record, read.Err
+		if err == nil {
+			c, r, err = m.store.openNewest(ctx, name, r, keyring, inScopeOnly(m.scope))
 		}
-		c, r, err := m.store.openNewest(ctx, name, read.Record, keyring, inScopeOnly(m.scope))
+		if readings != nil {
+			c, err = m.store.readOrKnown(ctx, readings[i], m.scope, c, r.Envelope, err)
+		}
 		if err != nil {
+			if read.Err != nil {
+				err = m.explain(ctx, keyring, err)
+			}
 			m.fail(name, err)
 			continue
 		}
@@ -68,6 +82,32 @@ func (m *getMany) read(ctx context.Context) {
 			m.store.noteAccess(ctx, name, &c, r.Envelope)
 		}
 		m.set(name, c)
+	}
+}
+
+// takeCached takes what need not be read out of the names.
+func (m *getMany) takeCached(ctx context.Context) {
+	if m.store.cache == nil {
+		return
+	}
+	m.names = slices.DeleteFunc(m.names, func(name Name) bool {
+		c, ok := m.store.cached(ctx, name, m.scope)
+		if ok {
+			m.set(name, c)
+		}
+		return ok
+	})
+}
+
+// failAll gives every name what was last known of it, or the failure.
+func (m *getMany) failAll(ctx context.Context, failure error) {
+	readings := m.store.beginReads(m.names...)
+	for i, name := range m.names {
+		if c, err := m.store.readOrKnown(ctx, readings[i], m.scope, Credential{}, nil, failure); err == nil {
+			m.set(name, c)
+		} else {
+			m.fail(name, err)
+		}
 	}
 }
 

@@ -105,6 +105,7 @@ func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions
 	}
 	for attempt := newAttempts(); ; {
 		v, err := s.tryUpdate(ctx, name, scope, options, edit)
+		s.wrote(name, err) // a condition that does not hold says that what is kept is old
 		switch {
 		case err == nil:
 			return v, nil

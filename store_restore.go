@@ -20,6 +20,7 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	r, ok := As[Restorer](s.provider)
 	if ok {
 		restored = r.Restore(ctx, name)
+		s.wrote(name, restored)
 	} else if found, err := s.provider.Exists(ctx, name); err != nil {
 		return s.locate(err, op, id)
 	} else if !found {

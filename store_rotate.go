@@ -285,7 +285,9 @@ func (s *Store) sealAnew(ctx context.Context, name Name, r Record, key *seal.Key
 	bounded, cancel := s.whileKeyHolds(ctx, ring)
 	defer cancel()
 	options := StoreOptions{Precondition: IfVersion(r.Version), Previous: r.Envelope}
-	if _, err = s.provider.Store(bounded, name, e, options); err != nil {
+	_, err = s.provider.Store(bounded, name, e, options)
+	s.wrote(name, err)
+	if err != nil {
 		return nil, err
 	}
 	return e, s.resealMark(name, r.Envelope, e, ring.keyring)

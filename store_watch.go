@@ -266,6 +266,7 @@ func (w *Watcher) look(ctx context.Context, names []Name, yield func(Change) boo
 	w.mu.Unlock()
 	scope, refused := w.store.scope(ctx)
 	reached := true
+	readings := w.store.beginReads(names...)
 	for i, read := range w.store.retrieveAll(ctx, names) {
 		if ctx.Err() != nil {
 			return false
@@ -273,7 +274,11 @@ func (w *Watcher) look(ctx context.Context, names []Name, yield func(Change) boo
 		if refused != nil {
 			read.Err = refused
 		}
-		c, reachedThis := w.compare(ctx, names[i], read, scope)
+		var r *reading
+		if readings != nil && refused == nil {
+			r = &readings[i]
+		}
+		c, reachedThis := w.compare(ctx, r, names[i], read, scope)
 		reached = reached && reachedThis
 		if c == nil {
 			continue
@@ -292,16 +297,23 @@ func (w *Watcher) look(ctx context.Context, names []Name, yield func(Change) boo
 
 // compare returns the change, nil if there is none, and whether the backend was
 // reached.
-func (w *Watcher) compare(ctx context.Context, name Name, read BatchResult, scope string) (c *Change, reached bool) {
+func (w *Watcher) compare(ctx context.Context, r *reading, name Name, read BatchResult, scope string) (c *Change, reached bool) {
 	was := w.states[name]
 	if read.Err == nil && was.known && was.kind == "" && read.Record.Version == was.version {
+		if r != nil {
+			w.store.cache.confirm(*r, was.version)
+		}
 		return nil, true
 	}
 	opened := Credential{ID: name.ID()}
 	record, err := read.Record, read.Err
 	if err == nil {
 		opened, record, err = w.store.openNewest(ctx, name, record, &prefetch{}, inScopeOnly(scope))
-	} else if KindOf(err) == ErrNotFound {
+	}
+	if r != nil {
+		w.store.noteRead(ctx, *r, record.Version, record.Envelope, err)
+	}
+	if read.Err != nil && KindOf(err) == ErrNotFound {
 		err = w.store.explainAbsence(ctx, err)
 	}
 	if isPassing(err) {

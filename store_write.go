@@ -55,13 +55,15 @@ func (s *Store) storeSealed(ctx context.Context, name Name, secret Secret, m Met
 }
 
 // storeEnvelope stores a record that is sealed under the current key of ring.
-func (s *Store) storeEnvelope(ctx context.Context, name Name, e *Envelope, options StoreOptions, ring *heldKeyring) (Version, error) {
+func (s *Store) storeEnvelope(ctx context.Context, name Name, e *Envelope, options StoreOptions, ring *heldKeyring) (v Version, err error) {
 	if limit := s.description.MaxRecordSize; limit > 0 && len(e.raw) > limit {
 		return "", tooLarge(len(e.raw), limit, s.description.Provider)
 	}
 	ctx, cancel := s.whileKeyHolds(ctx, ring)
 	defer cancel()
-	return s.provider.Store(ctx, name, e, options)
+	v, err = s.provider.Store(ctx, name, e, options)
+	s.wrote(name, err)
+	return v, err
 }
 
 // stored is a record that was written and not yet acknowledged.
