@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/unlock/awskms"
@@ -55,6 +56,11 @@ type sharedKeys struct {
 	TrackAccess    bool   `toml:"track_access"`
 	RollbackGuard  string `toml:"rollback_guard"` // path of a file; "" is none
 	MaxConcurrency int    `toml:"max_concurrency"`
+
+	CacheMaxAge    time.Duration `toml:"cache_max_age"`    // 0: the backend is always asked
+	CacheLastKnown time.Duration `toml:"cache_last_known"` // 0: an outage is an error
+	CacheEntries   int           `toml:"cache_entries"`
+	CacheOnDisk    bool          `toml:"cache_on_disk"` // in the state directory
 }
 
 // keyKeys are the keys of [key] and of [stores.NAME.key].

@@ -42,6 +42,7 @@ func newLoader(c *Config) *loader {
 func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
 	s.shared.Provider, s.shared.MaxConcurrency = "local", many.DefaultJobs
+	s.shared.CacheEntries = 1000
 	s.key.Agent = true
 	s.key.AWSKMS = awskms.DefaultConfigIn(l.config.env.get)
 	s.key.AzureKey = azurekey.DefaultConfigIn(l.config.env.get)
@@ -191,6 +192,7 @@ func (l *loader) checkStores(selected []string) {
 		if n := s.shared.MaxConcurrency; n < 1 {
 			l.wrong(section+".max_concurrency", strconv.Itoa(n), "must be at least 1")
 		}
+		l.checkCache(section, s.shared)
 		l.checkKeyID(s, strings.TrimPrefix(section+".key.id", "storage."))
 		l.checkPlugins(s, strings.TrimPrefix(section+".key.plugins", "storage."))
 		l.checkText(section+".scope", s.shared.Scope)
@@ -211,6 +213,27 @@ func (l *loader) checkStores(selected []string) {
 			l.wrong(section+".rollback_guard", display(guard),
 				"must not lie within base_path "+dir+": anyone who puts back an old copy of that puts back the guard too")
 		}
+	}
+}
+
+// checkCache checks what the keys of the cache say together; each is held against
+// its bounds by [nebula.Open], in other words.
+func (l *loader) checkCache(section string, k sharedKeys) {
+	const longest = 30 * 24 * time.Hour
+	if k.CacheMaxAge < 0 || k.CacheMaxAge > time.Minute {
+		l.wrong(section+".cache_max_age", k.CacheMaxAge.String(), "must be 0 to 60s")
+	}
+	if k.CacheLastKnown < 0 || k.CacheLastKnown > longest {
+		l.wrong(section+".cache_last_known", k.CacheLastKnown.String(), "must be 0 to 720h")
+	}
+	if k.CacheEntries < 1 || k.CacheEntries > 100_000 {
+		l.wrong(section+".cache_entries", strconv.Itoa(k.CacheEntries), "must be 1 to 100000")
+	}
+	if k.CacheOnDisk && k.CacheLastKnown == 0 {
+		l.wrong(section+".cache_on_disk", "true", "needs cache_last_known, which says how long what is on disk is used")
+	}
+	if k.TrackAccess && (k.CacheMaxAge > 0 || k.CacheLastKnown > 0) {
+		l.wrong(section+".track_access", "true", "makes a write of every read, and excludes cache_max_age and cache_last_known")
 	}
 }
 

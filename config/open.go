@@ -172,6 +172,11 @@ func (c *Config) open(ctx context.Context, s *store, options OpenOptions, keysOf
 	if path := s.shared.RollbackGuard; path != "" {
 		storeOptions.RollbackGuard = nebula.NewGuardFile(path)
 	}
+	if !options.Examine {
+		if storeOptions.Cache, err = c.cacheOf(s); err != nil {
+			return nil, err
+		}
+	}
 	if keysOf != nil {
 		if keys.opening, err = keysOf(keys); err != nil {
 			return nil, err
@@ -189,6 +194,24 @@ func (c *Config) open(ctx context.Context, s *store, options OpenOptions, keysOf
 	keys.description = describe(p) // the address may be complete only now
 	return &Opened{Store: opened, Name: s.name, Keys: keys, guard: s.shared.RollbackGuard, keys: storeOptions.Keys,
 		MaxConcurrency: s.shared.MaxConcurrency}, nil
+}
+
+// cacheOf returns the options of a store's cache.
+func (c *Config) cacheOf(s *store) (nebula.CacheOptions, error) {
+	k := s.shared
+	if k.CacheMaxAge == 0 && k.CacheLastKnown == 0 {
+		return nebula.CacheOptions{}, nil
+	}
+	o := nebula.CacheOptions{MaxAge: k.CacheMaxAge, LastKnown: k.CacheLastKnown, Entries: k.CacheEntries}
+	if k.CacheOnDisk {
+		dir := c.env.stateDirectory()
+		if dir == "" {
+			return o, &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "configuration", Message: "cache_on_disk needs a state directory, and the environment names none",
+				Hint: "set HOME or XDG_STATE_HOME"}
+		}
+		o.Directory = filepath.Join(dir, "cache")
+	}
+	return o, nil
 }
 
 // OpenWith opens a store that has no configuration of its own, such as an export,

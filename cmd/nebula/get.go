@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,8 @@ type credentialJSON struct {
 	Encoding string         `json:"encoding"`
 	Version  nebula.Version `json:"version"`
 	Metadata *metadataJSON  `json:"metadata"`
+
+	LastKnown *time.Time `json:"last_known,omitempty"` // see nebula.Credential
 }
 
 func (a *app) get(ctx context.Context, o getOptions) error {
@@ -128,6 +131,9 @@ func (o getOptions) selectField(c *nebula.Credential) error {
 
 func credentialOf(c nebula.Credential) credentialJSON {
 	out := credentialJSON{ID: c.ID, Version: c.Version, Metadata: metadataOf(c.Metadata), Encoding: "utf8"}
+	if !c.LastKnown.IsZero() {
+		out.LastKnown = &c.LastKnown
+	}
 	if value := c.Secret.Reveal(); utf8.Valid(value) {
 		out.Value = string(value)
 	} else {
