@@ -146,3 +146,56 @@ func logsEachOperation(t *testing.T, chosen, text string) {
 		t.Errorf("the operations %q were logged, want %q", got, want)
 	}
 }
+
+// TestCache: the keys of the cache reach the store, also of a named one, and a new
+// process reads what was last known from the state directory.
+func TestCache(t *testing.T) {
+	away := false
+	fault := provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
+		if away {
+			return &nebula.Error{Kind: nebula.ErrUnavailable, Op: c.Op, Message: "connection refused"}
+		}
+		return next(ctx)
+	})
+	c, err := load(t, "[stores.x]\ncache_last_known = \"1h\"\ncache_on_disk = true\n[stores.x.local]\nbase_path = \"HOME/x\"\n[stores.x.key]\nfile = \"HOME/key\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := new(bytes.Buffer)
+	options := OpenOptions{Logger: slog.New(slog.NewTextHandler(said, nil)), Provider: []provider.Option{fault}}
+	open := func(options OpenOptions) *Opened {
+		t.Helper()
+		s, err := c.Open(t.Context(), "x", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	s := open(options)
+	path := c.env.home() + "/key"
+	if err := nebula.CreateKeyFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Init(t.Context(), &nebula.KeyFile{Path: path}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), "a", nebula.NewSecret([]byte("one")), nebula.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	away = true
+	got, err := open(options).Get(t.Context(), "a")
+	if err != nil || string(got.Secret.Reveal()) != "one" || got.LastKnown.IsZero() {
+		t.Fatalf("%q, %v, %v", got.Secret.Reveal(), got.LastKnown, err)
+	}
+	if !strings.Contains(said.String(), "the backend is unavailable") || strings.Contains(said.String(), "one") {
+		t.Errorf("logged: %s", said)
+	}
+	options.Examine = true
+	if _, err := c.Open(t.Context(), "x", options); nebula.KindOf(err) != nebula.ErrUnavailable {
+		t.Errorf("an examination: %v", err)
+	}
+}

@@ -40,16 +40,23 @@ type Store struct {
 // end of the test. It makes no files and derives no keys from passphrases.
 func NewStore(t testing.TB) *Store {
 	t.Helper()
+	return NewStoreWith(t, nebula.Options{})
+}
+
+// NewStoreWith is [NewStore] with options, a cache for example. Keys and DataKeys
+// are those of the test.
+func NewStoreWith(t testing.TB, options nebula.Options) *Store {
+	t.Helper()
 	s := &Store{t: t, backend: memory.NewBackend(), key: newKey(), calls: make(map[string]int)}
-	s.Store = s.open(provider.WithInterceptors(s.intercept))
-	s.other = s.open()
+	s.Store = s.open(options, provider.WithInterceptors(s.intercept))
+	s.other = s.open(nebula.Options{})
 	if _, err := s.other.Init(context.Background(), s.key); err != nil {
 		t.Fatalf("nebulatest: %v", err)
 	}
 	return s
 }
 
-func (s *Store) open(options ...provider.Option) *nebula.Store {
+func (s *Store) open(storeOptions nebula.Options, options ...provider.Option) *nebula.Store {
 	s.t.Helper()
 	config := memory.DefaultConfig()
 	config.Backend = s.backend
@@ -57,7 +64,8 @@ func (s *Store) open(options ...provider.Option) *nebula.Store {
 	if err != nil {
 		s.t.Fatalf("nebulatest: %v", err)
 	}
-	store, err := nebula.Open(context.Background(), p, nebula.Options{Keys: []nebula.Key{s.key}})
+	storeOptions.Keys, storeOptions.DataKeys = []nebula.Key{s.key}, nil
+	store, err := nebula.Open(context.Background(), p, storeOptions)
 	if err != nil {
 		s.t.Fatalf("nebulatest: %v", err)
 	}

@@ -83,3 +83,32 @@ func TestWatchAge(t *testing.T) {
 		t.Errorf("after a look: %v", got)
 	}
 }
+
+func TestCache(t *testing.T) {
+	store := nebulatest.NewStoreWith(t, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, LastKnown: time.Hour}})
+	registry := client.NewPedanticRegistry()
+	registry.MustRegister(prometheus.NewCache("db", store.Store), prometheus.NewCache("other", nebulatest.NewStore(t).Store))
+	store.Set("a", "1")
+	for range 3 {
+		if _, err := store.Get(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store.Refresh("a")
+	store.Fail(nebula.ErrUnavailable)
+	if _, err := store.Get(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{"nebula_cache_hits_total": 2, "nebula_cache_misses_total": 2, "nebula_cache_last_known_total": 1,
+		"nebula_cache_refused_total": 0, "nebula_cache_entries": 1}
+	families, err := registry.Gather()
+	if err != nil || len(families) != len(want) {
+		t.Fatalf("%d families, %v", len(families), err)
+	}
+	for _, family := range families {
+		m := family.GetMetric()[0]
+		if got := m.GetCounter().GetValue() + m.GetGauge().GetValue(); got != want[family.GetName()] || m.GetLabel()[0].GetValue() != "db" {
+			t.Errorf("%s = %v of %s, want %v", family.GetName(), got, m.GetLabel(), want[family.GetName()])
+		}
+	}
+}
