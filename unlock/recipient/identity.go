@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,12 +52,16 @@ func (ids *identities) none() bool {
 	return len(ids.native)+len(ids.ssh)+len(ids.locked)+len(ids.plugin) == 0
 }
 
+// unasked returns the identities for that recipient which ask nobody.
+func (ids *identities) unasked(recipient string) *identities {
+	others := func(id identity) bool { return id.recipient != recipient }
+	return &identities{native: slices.DeleteFunc(slices.Clone(ids.native), others), ssh: slices.DeleteFunc(slices.Clone(ids.ssh), others)}
+}
+
 // ask reports whether opening a slot for that recipient may ask a person.
 func (ids *identities) ask(recipient string) bool {
-	for _, id := range append(ids.native[:len(ids.native):len(ids.native)], ids.ssh...) {
-		if id.recipient == recipient {
-			return false
-		}
+	if !ids.unasked(recipient).none() {
+		return false
 	}
 	for _, l := range ids.locked {
 		if l.mayFit(recipient) && l.opened == nil {

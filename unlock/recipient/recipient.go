@@ -3,8 +3,10 @@
 package recipient
 
 import (
+	"bytes"
 	"context"
 	"crypto/fips140"
+	"errors"
 	"slices"
 	"sync"
 
@@ -116,9 +118,42 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return secret, err
 }
 
-// NewSlot returns a slot for the recipient.
+// NewSlot returns a slot for the recipient. If an identity at hand is for it and
+// asks nobody, that has opened the slot.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
-	return k.newSlot(ctx, k.options.Recipient, id, salt)
+	slot, secret, err := k.newSlot(ctx, k.options.Recipient, id, salt)
+	if err == nil {
+		err = k.openOwn(ctx, slot, secret)
+	}
+	if err != nil {
+		clear(secret)
+		return nebula.Slot{}, nil, err
+	}
+	return slot, secret, nil
+}
+
+// openOwn opens a new slot if it is for an identity at hand that asks nobody.
+// Files that cannot be read are no reason to make no slot for somebody else.
+func (k *key) openOwn(ctx context.Context, slot nebula.Slot, secret []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	data, err := slotdata.ParseRecipient(slot.Data)
+	if err != nil {
+		return damaged(slot.ID, err)
+	}
+	if k.load() != nil {
+		return nil
+	}
+	own := k.held.unasked(data.Recipient)
+	if own.none() {
+		return nil
+	}
+	opened, err := (&opening{ctx: ctx, options: &k.options, slotID: slot.ID, data: data}).open(own)
+	defer clear(opened)
+	if err == nil && !bytes.Equal(opened, secret) {
+		err = damaged(slot.ID, errors.New("it was made just now, and holds something else"))
+	}
+	return err
 }
 
 // Renew returns the slot with another secret, for the recipient that it is for.
