@@ -37,6 +37,7 @@ be read and cannot be are shown all the same, and make the exit code 5.`,
   nebula list --prefix github_ --tag env=prod
   nebula list --long --due
   nebula list --verify -o json`,
+		Annotations:       map[string]string{slow: toVerifyOnly},
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {

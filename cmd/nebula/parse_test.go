@@ -248,3 +248,24 @@ func TestLongCommands(t *testing.T) {
 		a.clock.stop()
 	}
 }
+
+// list has a limit, and none with --verify, which opens every record.
+func TestLimitOfList(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want time.Duration
+	}{{nil, defaultTimeout}, {[]string{"--verify"}, 0}, {[]string{"--verify", "--timeout", "5s"}, 5 * time.Second}} {
+		a := &app{}
+		root := a.rootCommand()
+		cmd, _, err := root.Find([]string{"list"})
+		if err == nil {
+			err = cmd.ParseFlags(test.args)
+		}
+		if err == nil {
+			err = a.setLimit(cmd, nebula.ErrUsage, "--timeout")
+		}
+		if err != nil || a.global.limit != test.want {
+			t.Errorf("%v: %v, %v; want %v", test.args, a.global.limit, err, test.want)
+		}
+	}
+}

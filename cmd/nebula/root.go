@@ -29,10 +29,12 @@ const (
 	slowTimeout = 10 * time.Minute
 )
 
-// slow marks the commands that get slowTimeout, always, or no limit at all.
+// slow marks the commands that get slowTimeout, always, or no limit at all; or that
+// with --verify alone, which opens every record.
 const (
-	slow      = "slow"
-	unlimited = "unlimited"
+	slow         = "slow"
+	unlimited    = "unlimited"
+	toVerifyOnly = "to verify"
 )
 
 // Groups of commands in the help.
@@ -70,7 +72,7 @@ command line. get writes the exact bytes to standard output.`,
 	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
 	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
 	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text, the default, or json (NEBULA_OUTPUT)")
-	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore, purge, mv and cp, none for agent, copy, export, import, migrate and key rotate)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore, purge, mv and cp, none for agent, copy, export, import, migrate, watch, key rotate and list --verify)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(
 		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
@@ -156,13 +158,13 @@ func (a *app) before(cmd *cobra.Command, _ []string) error {
 
 func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error {
 	a.global.limit = defaultTimeout
-	switch cmd.Annotations[slow] {
-	case "always":
+	a.global.long = false
+	switch class := cmd.Annotations[slow]; {
+	case class == "always":
 		a.global.limit = slowTimeout
-	case unlimited:
-		a.global.limit = 0
+	case class == unlimited, class == toVerifyOnly && cmd.Flags().Changed("verify"):
+		a.global.limit, a.global.long = 0, true
 	}
-	a.global.long = cmd.Annotations[slow] == unlimited
 	if a.global.timeout == "" {
 		return nil
 	}
