@@ -32,7 +32,15 @@ func NoSuchVersion() *nebula.Error {
 // of a credential.
 func NotARecord() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is not a nebula record", Err: nebula.ErrNotARecord,
-		Hint: "take it over with nebula import, or move it away before you put a credential there"}
+		Hint: "look what it is: nebula import --help says how to take it over; or move it away before you put a credential there"}
+}
+
+// NotARecordAt is [NotARecord] with the source by which nebula import finds what is
+// there, such as vault:PATH.
+func NotARecordAt(source string) *nebula.Error {
+	e := NotARecord()
+	e.Hint = "take it over with nebula import " + source + ", or move it away before you put a credential there"
+	return e
 }
 
 // LostRecord is the error of an operation that finds foreign data in a place

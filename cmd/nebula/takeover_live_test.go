@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -237,10 +238,51 @@ func TestLiveTakeOver(t *testing.T) {
 		})
 	}
 	m.t = t
+	m.followPage()
 	if after := m.state(); after != before {
 		t.Errorf("a source has changed:\n%s\nwas\n%s", after, before)
 	}
 	m.takeTheRest()
+}
+
+// followPage runs the section "Taking over" of docs/moving.md, on what the team has
+// and in a store of its own.
+func (m *team) followPage() {
+	m.t.Helper()
+	env := m.env
+	defer func() { m.env = env }()
+	m.env = append(slices.Clone(env), "NEBULA_STORAGE_LOCAL_BASE_PATH="+m.t.TempDir()+"/another", "NEBULA_KEY_FILE="+m.path("another.key"))
+	m.output(m.command("init"))
+	t, d := m.t, newDocument(m.t, "moving.md")
+	page := d.block("console", "team$")
+	shown := strings.SplitAfter(page, "\n")
+	for i, line := range shown {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), "team$ ")
+		if !ok {
+			continue
+		}
+		cmd := m.command(strings.Fields(command)[1:]...)
+		cmd.Dir = m.files
+		out := string(m.output(cmd))
+		var want strings.Builder
+		for _, next := range shown[i+1:] {
+			if strings.HasPrefix(next, "team$") {
+				break
+			}
+			want.WriteString(next)
+		}
+		if want.Len() > 0 && out != want.String() {
+			t.Errorf("%s: %s, want %s", command, out, want.String())
+		}
+		if !strings.Contains(out, "import") || strings.Contains(out, "import 0 ") {
+			t.Errorf("%s: %s", command, out)
+		}
+	}
+	for id, want := range map[string]string{"prod_service-49_password": "value 49", "vault_app_db_user": "app", "app-tls_ca": "a ca", "web_github_com": "hunter2", "db_user": "app", "vault_pin": "0123", "compose_token": "compose value"} {
+		if got := strings.TrimSpace(string(m.output(m.command("get", id)))); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
 }
 
 func (m *team) take(source taking) {

@@ -33,7 +33,7 @@ func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (n
 		if err == nil {
 			r, err := record(name, out.SecretString, out.VersionId)
 			if errors.Is(err, nebula.ErrNotARecord) {
-				return r, d.ofForeign(ctx, name, err)
+				return r, d.ofForeign(ctx, name)
 			}
 			if version == nil {
 				d.writes.saw(name, string(r.Version))
@@ -48,11 +48,11 @@ func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (n
 
 // ofForeign tells what never was a record from one that somebody replaced, whose
 // secret is tagged as the credential's. That takes one call.
-func (d *driver) ofForeign(ctx context.Context, name nebula.Name, err error) error {
+func (d *driver) ofForeign(ctx context.Context, name nebula.Name) error {
 	if s, failed := d.describe(ctx, name); failed == nil && s.claim(d.config.SecretPrefix, name) == claimed {
 		return provider.LostRecord()
 	}
-	return err
+	return provider.NotARecordAt(providerName + ":" + d.secretID(name))
 }
 
 // record decodes the record that a secret holds.

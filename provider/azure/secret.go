@@ -25,8 +25,11 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 		d.noteOurs(name, s)
 		d.reads.Note(name, s.known(true))
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nebula.Record{}, err
+	case !s.ours:
+		return nebula.Record{}, provider.NotARecordAt(providerName + ":" + d.names.secret(name))
 	}
 	return s.record()
 }

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -66,7 +67,11 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	if name.IsKeyring() {
 		d.extendKeyring(ctx, s)
 	}
-	return s.record(name)
+	record, err := s.record(name)
+	if errors.Is(err, nebula.ErrNotARecord) {
+		err = provider.NotARecordAt(providerName + ":" + strings.TrimPrefix(d.paths.prefix+"/"+name.String(), "/"))
+	}
+	return record, err
 }
 
 // Exists implements [provider.Driver]. It reads the metadata: one call.
