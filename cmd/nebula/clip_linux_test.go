@@ -69,7 +69,7 @@ func (s *session) run(input string, argv ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env, cmd.Stdin = s.env, strings.NewReader(input)
+	cmd.Env, cmd.Stdin, cmd.WaitDelay = s.env, strings.NewReader(input), time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -115,7 +115,7 @@ func (s *session) start(trace string, args ...string) *exec.Cmd {
 func TestClip(t *testing.T) {
 	s := newX(t, stored(t, "token", "grüße 日本\n\n"))
 	began := time.Now()
-	out, err := s.run("", "nebula", "get", "token", "--clip", "--clear-after", "5s")
+	out, err := s.run("", "sh", "-c", "exec nebula get token --clip --clear-after 5s 3>&1")
 	if err != nil || out != "" {
 		t.Fatalf("%q, %v", out, err)
 	}
