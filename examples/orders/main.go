@@ -51,7 +51,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	}
 	s := newService(store.Store, os.Getenv("DATABASE_URL"), logger)
 	registry := client.NewRegistry()
-	registry.MustRegister(prometheus.NewCollector(c.Provider(""), metrics), s.age())
+	registry.MustRegister(prometheus.NewCollector(c.Provider(""), metrics), prometheus.NewCache("orders", store.Store), s.age())
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.Handle("/", s)

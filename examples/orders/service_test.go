@@ -52,7 +52,12 @@ type running struct {
 
 func start(t *testing.T, password string) running {
 	t.Helper()
-	store, database := nebulatest.NewStore(t), newDatabase(password)
+	return startWith(t, password, nebula.Options{})
+}
+
+func startWith(t *testing.T, password string, options nebula.Options) running {
+	t.Helper()
+	store, database := nebulatest.NewStoreWith(t, options), newDatabase(password)
 	s := newService(store.Store, "http://database", slog.New(slog.DiscardHandler))
 	s.client = &http.Client{Transport: database}
 	ctx, stop := context.WithCancel(t.Context())
@@ -141,6 +146,34 @@ func TestOutage(t *testing.T) {
 		}
 		if r.store.Calls(provider.OpRetrieve) == 0 {
 			t.Error("nothing was read")
+		}
+	})
+}
+
+// With the cache that config.toml asks for, no request fails in an outage of a
+// minute.
+func TestOutageLastKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		options := nebula.Options{Cache: nebula.CacheOptions{LastKnown: time.Hour}}
+		r := startWith(t, "p", options)
+		r.store.Set(databasePassword, "p")
+		r.store.Set(invoiceKey, "k")
+		time.Sleep(time.Second)
+		r.get(t, "/invoice", http.StatusOK)
+		r.store.Fail(nebula.ErrUnavailable)
+		for range 60 {
+			r.get(t, "/orders", http.StatusOK)
+			if got := r.get(t, "/invoice", http.StatusOK).Get("X-Signature"); got != signature("k") {
+				t.Errorf("signed %s", got)
+			}
+			time.Sleep(time.Second)
+		}
+		r.store.Mend()
+		r.store.Set(invoiceKey, "new")
+		r.get(t, "/invoice", http.StatusOK) // which finds that the backend is there again
+		time.Sleep(time.Second)
+		if got := r.get(t, "/invoice", http.StatusOK).Get("X-Signature"); got != signature("new") {
+			t.Errorf("after the outage, signed %s", got)
 		}
 	})
 }
