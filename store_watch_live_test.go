@@ -10,7 +10,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/nebula-credential/nebula"
-	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider/aws"
@@ -132,18 +131,13 @@ func watchVault(t *testing.T) func(*testing.T) (nebula.Provider, error) {
 	return func(*testing.T) (nebula.Provider, error) { return vault.New(c) }
 }
 
-// moto reads many secrets at once as they were first.
 func watchAWS(t *testing.T) func(*testing.T) (nebula.Provider, error) {
-	s, err := awsserver.New(awsserver.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	s := livetest.AWS(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", s.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s.SecretAccessKey)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	c := aws.DefaultConfig()
-	c.Region, c.EndpointURL = s.Region(), s.URL()
+	c.Region, c.EndpointURL = s.Region(t), s.Endpoint
 	return func(*testing.T) (nebula.Provider, error) { return aws.New(c) }
 }
 

@@ -82,18 +82,25 @@ func (b *batch) readAll(ctx context.Context, ids []string) {
 	}
 }
 
-// read makes one call, and returns those of which the answer says nothing.
+// read makes one call, and returns those of which the answer says nothing. An answer
+// with a version that is not current, as moto and what is made of it give, counts for
+// nothing: the secret is read by itself.
 func (b *batch) read(ctx context.Context, ids []string) (left []string, err error) {
 	out, err := b.d.client().BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: ids})
 	if err != nil {
 		return ids, err
 	}
 	said := make(map[string]bool, len(ids))
+	var others []string
 	for _, v := range out.SecretValues {
 		if v.Name == nil || !slices.Contains(ids, *v.Name) {
 			continue
 		}
 		said[*v.Name] = true
+		if len(v.VersionStages) > 0 && !slices.Contains(v.VersionStages, stageCurrent) {
+			others = append(others, *v.Name)
+			continue
+		}
 		r, err := record(b.nameOf(*v.Name), v.SecretString, v.VersionId)
 		b.set(*v.Name, r, err)
 	}
@@ -104,6 +111,7 @@ func (b *batch) read(ctx context.Context, ids []string) (left []string, err erro
 		said[*e.SecretId] = true
 		b.set(*e.SecretId, nebula.Record{}, b.itemError(ctx, *e.SecretId, e))
 	}
+	b.readEach(ctx, others)
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return said[id] }), nil
 }
 
