@@ -142,7 +142,7 @@ func (o foreignOptions) naming() (takeover.Naming, error) {
 func (a *app) takeOver(ctx context.Context, o importOptions, scheme, rest string) error {
 	source := foreignSources()[scheme]
 	if rest == "" && !source.all {
-		return usage(scheme+": names no source", "such as "+scheme+":F")
+		return usage(scheme+": names no source", "see: nebula import --help")
 	}
 	n, err := o.foreign.naming()
 	if err != nil {
