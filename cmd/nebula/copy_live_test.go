@@ -281,6 +281,12 @@ func TestLiveCopyThroughEveryBackend(t *testing.T) {
 // forward returns an address that leads to another one.
 func forward(t *testing.T, to string) string {
 	t.Helper()
+	return forwardUnless(t, to, func() bool { return false })
+}
+
+// forwardUnless is forward, and ends connections at once while away says so.
+func forwardUnless(t *testing.T, to string, away func() bool) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -294,6 +300,9 @@ func forward(t *testing.T, to string) string {
 			}
 			go func() {
 				defer in.Close()
+				if away() {
+					return
+				}
 				out, err := net.Dial("tcp", to)
 				if err != nil {
 					return
