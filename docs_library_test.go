@@ -189,3 +189,31 @@ func TestLibraryTesting(t *testing.T) {
 		}
 	})
 }
+
+func TestLibraryCache(t *testing.T) {
+	ctx, log := t.Context(), &printed{}
+	store := nebulatest.NewStoreWith(t, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, LastKnown: time.Hour}})
+	store.Set("db", "secret")
+	get := func() error {
+		credential, err := store.Get(ctx, "db")
+		if err != nil {
+			return err
+		}
+		if !credential.LastKnown.IsZero() {
+			log.Printf("the backend is away; the password is the one of %v", credential.LastKnown)
+		}
+		return nil
+	}
+	if err := get(); err != nil || log.lines != 0 {
+		t.Errorf("%v, %d lines", err, log.lines)
+	}
+	store.Fail(nebula.ErrUnavailable)
+	store.Refresh("db")
+	if err := get(); err != nil || log.lines != 1 {
+		t.Errorf("in an outage: %v, %d lines", err, log.lines)
+	}
+}
+
+type printed struct{ lines int }
+
+func (p *printed) Printf(string, ...any) { p.lines++ }
