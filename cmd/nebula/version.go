@@ -6,11 +6,12 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// release is set by the linker: -ldflags "-X main.release=v1.2.3".
+// release is set by the linker, see .goreleaser.yaml: -X main.release=v1.2.3.
 var release string
 
 type versionInfo struct {
@@ -54,6 +55,9 @@ func (v versionInfo) String() string {
 		if v.Modified {
 			text += " (modified)"
 		}
+	}
+	if day, _, ok := strings.Cut(v.Time, "T"); ok {
+		text += ", " + day
 	}
 	return fmt.Sprintf("%s, %s, %s", text, v.Go, v.Platform)
 }
