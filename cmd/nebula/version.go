@@ -11,8 +11,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is set by the linker, see .goreleaser.yaml: -X main.release=v1.2.3.
-var release string
+// What the linker sets of a release: see .goreleaser.yaml.
+var (
+	release    string // v1.2.3
+	commit     string
+	commitTime string // RFC 3339
+)
 
 type versionInfo struct {
 	Version  string `json:"version"`
@@ -25,7 +29,7 @@ type versionInfo struct {
 
 // version tells what this program was built from.
 func version() versionInfo {
-	v := versionInfo{Version: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: release, Commit: commit, Time: commitTime, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if v.Version == "" {
 			v.Version = info.Main.Version
