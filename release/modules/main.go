@@ -2,6 +2,7 @@
 //
 //	modules sbom VERSION PROGRAM   the modules of a program, with licences, as CycloneDX
 //	modules notices                the licences' texts of all modules of all platforms
+//	modules deps                   the direct dependencies: what is newer, what they pull in
 //
 // It reads licences in the module cache, and is run in the folder of this module.
 package main
@@ -31,8 +32,10 @@ func run(args []string) error {
 		return writeSBOM(os.Stdout, args[1], args[2])
 	case len(args) == 1 && args[0] == "notices":
 		return writeNotices(os.Stdout)
+	case len(args) == 1 && args[0] == "deps":
+		return writeDeps(os.Stdout)
 	}
-	return fmt.Errorf("usage: modules sbom VERSION PROGRAM | modules notices")
+	return fmt.Errorf("usage: modules sbom VERSION PROGRAM | modules notices | modules deps")
 }
 
 // module is one that is linked, or Go's standard library.

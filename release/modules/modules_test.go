@@ -99,3 +99,20 @@ func TestSBOM(t *testing.T) {
 		}
 	}
 }
+
+// A module counts as pulled in by another if there is no other way to it.
+func TestModulesWithoutOne(t *testing.T) {
+	of := func(path, module string, imports ...string) listed {
+		return listed{ImportPath: path, Imports: imports, Module: &struct{ Path string }{module}}
+	}
+	g := newGraph([]listed{
+		of("shared/a", "shared"), of("only/b", "only"), of("x/p", "x", "shared/a", "only/b", "fmt"),
+		of("y/p", "y", "shared/a"), of("cmd", "product", "x/p", "y/p"),
+	})
+	if got := strings.Join(g.modules(""), " "); got != "only product shared x y" {
+		t.Errorf("all are %s", got)
+	}
+	if got := strings.Join(g.modules("x"), " "); got != "product shared y" {
+		t.Errorf("without x there are %s", got)
+	}
+}
