@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
@@ -57,14 +58,17 @@ func TestResolve(t *testing.T) {
 		}
 		refs = append(refs, r)
 	}
+	var mu sync.Mutex
 	var connected, read []string
 	count := provider.WithInterceptors(func(ctx context.Context, call provider.Call, next func(context.Context) error) error {
+		mu.Lock()
 		switch call.Op {
 		case provider.OpConnect:
 			connected = append(connected, call.Op)
 		case provider.OpRetrieve:
 			read = append(read, call.Name.String())
 		}
+		mu.Unlock()
 		return next(ctx)
 	})
 	results, err := c.Resolve(t.Context(), refs, OpenOptions{Provider: []provider.Option{count}})
