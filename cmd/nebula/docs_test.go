@@ -71,14 +71,18 @@ func (d *document) write(who, name, text string) {
 	}
 }
 
+func (d *document) environ(who string) []string {
+	env := []string{"HOME=" + d.home(who), "PATH=" + os.Getenv("PATH"), raceExit}
+	for name, value := range d.env {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
 // run runs a command in the home of a person.
 func (d *document) run(who, command string) (output string, err error) {
 	cmd := exec.Command("sh", "-c", command)
-	cmd.Dir = d.home(who)
-	cmd.Env = []string{"HOME=" + cmd.Dir, "PATH=" + os.Getenv("PATH"), raceExit}
-	for name, value := range d.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	cmd.Dir, cmd.Env = d.home(who), d.environ(who)
 	text, err := cmd.CombinedOutput()
 	return string(text), err
 }

@@ -46,11 +46,7 @@ func TestUsingPage(t *testing.T) {
 func (d *document) watched(command string) {
 	d.t.Helper()
 	cmd := exec.Command("sh", "-c", "exec "+command)
-	cmd.Dir = d.home("ada")
-	cmd.Env = []string{"HOME=" + cmd.Dir, "PATH=" + os.Getenv("PATH"), raceExit}
-	for name, value := range d.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	cmd.Dir, cmd.Env = d.home("ada"), d.environ("ada")
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}

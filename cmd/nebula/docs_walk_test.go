@@ -1,0 +1,118 @@
+//go:build unix
+
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// walk is a section of a page, whose console blocks are typed into one shell after
+// the other, and have to print what the page shows. In what it shows, … stands for
+// anything within a line, and a line that is nothing else for any lines.
+type walk struct {
+	*document
+	dir string // where the commands run; the first person's home if empty
+	// typed is what happens in place of a command of somebody else, by the prompt.
+	typed func(who, command string)
+	// really turns a command into the one that is run, and back in what it prints.
+	really *strings.Replacer
+	shown  *strings.Replacer
+}
+
+// section returns the part of the page below a heading, up to the next one.
+func (d *document) section(heading string) *document {
+	d.t.Helper()
+	_, after, ok := strings.Cut(d.text, "\n## "+heading+"\n")
+	if !ok {
+		d.t.Fatalf("there is no section %q", heading)
+	}
+	after, _, _ = strings.Cut(after, "\n## ")
+	part := *d
+	part.text = after
+	return &part
+}
+
+// step is one command of a console block, and what the page shows of it.
+type step struct{ who, command, shows string }
+
+var prompt = regexp.MustCompile(`^([a-z]*)\$ (.*)$`)
+
+func (d *document) steps() (all []step) {
+	d.t.Helper()
+	for _, m := range regexp.MustCompile("(?ms)^ *```console\n(.*?)^ *```").FindAllStringSubmatch(d.text, -1) {
+		first := len(all)
+		for line := range strings.Lines(m[1]) {
+			if p := prompt.FindStringSubmatch(strings.TrimSpace(line)); p != nil {
+				all = append(all, step{who: p[1], command: p[2]})
+			} else if len(all) == first {
+				d.t.Fatalf("a block does not begin with a command: %s", line)
+			} else {
+				all[len(all)-1].shows += line
+			}
+		}
+	}
+	return all
+}
+
+// follow types all commands. The environment goes from one to the next.
+func (s *walk) follow(want int) {
+	s.t.Helper()
+	s.write("", "environment", "")
+	steps := s.steps()
+	if len(steps) != want {
+		s.t.Fatalf("%d commands", len(steps))
+	}
+	for _, step := range steps {
+		if step.who != "" {
+			s.typed(step.who, step.command)
+			continue
+		}
+		command := step.command
+		if s.really != nil {
+			command = s.really.Replace(command)
+		}
+		kept := filepath.Join(s.home(""), "environment")
+		cmd := exec.Command("sh", "-c", ". '"+kept+"'\n"+command+"\ncode=$?; export -p > '"+kept+"'; exit $code")
+		cmd.Dir, cmd.Env = s.home(""), s.environ("")
+		if s.dir != "" {
+			cmd.Dir = s.dir
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			s.t.Fatalf("%s: %v\n%s", step.command, err, out)
+		}
+		printed := string(out)
+		if s.shown != nil {
+			printed = s.shown.Replace(printed)
+		}
+		if !shows(step.shows, printed) {
+			s.t.Errorf("$ %s\n%s\nand the page shows\n%s", step.command, printed, step.shows)
+		}
+	}
+}
+
+// shows reports whether a page shows what was printed.
+func shows(page, printed string) bool {
+	pattern := regexp.QuoteMeta(strings.TrimRight(page, "\n"))
+	pattern = regexp.MustCompile(`(?m)^…$`).ReplaceAllString(pattern, `(?s:.*)`)
+	pattern = strings.ReplaceAll(pattern, "…", ".*")
+	return regexp.MustCompile(`\A` + pattern + `\z`).MatchString(strings.TrimRight(printed, "\n"))
+}
+
+func TestShows(t *testing.T) {
+	for _, c := range []struct {
+		page, printed string
+		want          bool
+	}{
+		{"", "", true}, {"", "a\n", false}, {"a\n", "a", true}, {"a\n", "a\nb\n", false}, {"a…c\n", "a b c\n", true},
+		{"a…\n", "a\nb\n", false}, {"a\n…\n", "a\nb\nc\n", true}, {"a.c\n", "abc\n", false}, {"b\n", "a\nb\n", false},
+	} {
+		if got := shows(c.page, c.printed); got != c.want {
+			t.Errorf("%q shows %q: %v", c.page, c.printed, got)
+		}
+	}
+}
