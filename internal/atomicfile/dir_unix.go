@@ -36,6 +36,11 @@ func StatPath(path string) (Stat, error) {
 	return statOf(path, func(st *unix.Stat_t) error { return unix.Stat(path, st) })
 }
 
+// LstatPath examines what is at path. It follows no link in the last place.
+func LstatPath(path string) (Stat, error) {
+	return statOf(path, func(st *unix.Stat_t) error { return unix.Lstat(path, st) })
+}
+
 // Lstat examines the file of that name and follows no link.
 func (d *Dir) Lstat(name string) (Stat, error) {
 	var st unix.Stat_t

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -56,6 +57,16 @@ func StatPath(path string) (Stat, error) {
 	}
 	defer f.Close()
 	return statFile(f)
+}
+
+// LstatPath examines what is at path. It follows no link in the last place.
+func LstatPath(path string) (Stat, error) {
+	d, err := Open(filepath.Dir(path))
+	if err != nil {
+		return Stat{}, err
+	}
+	defer d.Close()
+	return d.Lstat(filepath.Base(path))
 }
 
 // Lstat examines the file of that name and follows no link.

@@ -18,10 +18,9 @@ type round[L any] struct {
 	done    chan struct{}
 	updates []*update[L]
 
-	// What a round of loads has read. Nobody changes the lines.
-	lines map[string]L
-	size  int
-	err   error
+	// What a round of loads has read.
+	snapshot *Snapshot[L]
+	err      error
 }
 
 type update[L any] struct {
@@ -55,10 +54,4 @@ func (s *rounds[L]) join(u *update[L], run func(*round[L])) *round[L] {
 	defer close(r.done)
 	run(r)
 	return r
-}
-
-// shared is load, of which one serves all that wait. The lines must not be changed.
-func (f *File[L]) shared() (lines map[string]L, size int, err error) {
-	r := f.loads.join(nil, func(r *round[L]) { r.lines, r.size, r.err = f.load() })
-	return r.lines, r.size, r.err
 }

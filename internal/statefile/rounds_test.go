@@ -55,7 +55,7 @@ func TestWrittenTogether(t *testing.T) {
 	dir := t.TempDir()
 	f := at(filepath.Join(dir, "state"))
 	set(t, f, "first", 1)
-	f.maxSize = 4 << 10
+	f.MaxSize = 4 << 10
 	d, err := atomicfile.Open(dir)
 	if err != nil {
 		t.Fatal(err)

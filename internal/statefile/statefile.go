@@ -15,7 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -23,8 +23,8 @@ import (
 
 const lockTimeout = 10 * time.Second
 
-// MaxSize is the limit of a file in bytes: about a hundred thousand lines with
-// long addresses. A larger file is not written.
+// MaxSize is the limit of a file in bytes that sets no other one: about a hundred
+// thousand lines with long addresses. A larger file is not written.
 const MaxSize = 128 << 20
 
 // reserve is the part of MaxSize, in bytes, that CheckRoom keeps free: several
@@ -63,7 +63,16 @@ type File[L any] struct {
 	// Expired reports whether an Update drops a line. nil: it drops none.
 	Expired func(L) bool
 
-	maxSize int64
+	// Private says that others may not read the file either.
+	Private bool
+
+	// Mend says what to do about a damaged line.
+	Mend string
+
+	// MaxSize is its limit in bytes.
+	MaxSize int64
+
+	last    atomic.Pointer[Snapshot[L]]
 	loads   rounds[L]
 	updates rounds[L]
 }
@@ -71,7 +80,8 @@ type File[L any] struct {
 // New returns the file at a path. The first write makes it, and the directories
 // above it. key returns the key of a line, or an error if the line is not valid.
 func New[L any](path string, key func(L) (string, error)) *File[L] {
-	return &File[L]{path: path, key: key, maxSize: MaxSize}
+	return &File[L]{path: path, key: key, MaxSize: MaxSize,
+		Mend: "mend or remove the line; what it says is then learnt anew"}
 }
 
 // LockName returns the name of the lock of a file, which lies beside it.
@@ -82,46 +92,36 @@ func (f *File[L]) Path() string { return f.path }
 
 // Load returns the line of a key. All errors are of type [*Error].
 func (f *File[L]) Load(key string) (line L, found bool, err error) {
-	lines, _, err := f.shared()
-	line, found = lines[key]
-	return line, found, err
+	s, err := f.shared()
+	if err != nil {
+		return line, false, err
+	}
+	line, found = s.Lines[key]
+	return line, found, nil
 }
 
 // CheckRoom fails with ErrFull if the key has no line and no line can be added,
 // since there are maxLines or the file is too large.
 func (f *File[L]) CheckRoom(key string, maxLines int) error {
-	lines, size, err := f.shared()
+	s, err := f.shared()
 	if err != nil {
 		return err
 	}
-	if _, found := lines[key]; found {
+	if _, found := s.Lines[key]; found {
 		return nil
 	}
-	count := len(lines)
+	count := len(s.Lines)
 	if f.Expired != nil && count >= maxLines {
-		for _, l := range lines {
+		for _, l := range s.Lines {
 			if f.Expired(l) {
 				count--
 			}
 		}
 	}
-	if count >= maxLines || int64(size) > f.maxSize-reserve {
-		return &Error{Path: f.path, Message: fmt.Sprintf("it holds %d lines in %d bytes, and is full", count, size), Err: ErrFull}
+	if count >= maxLines || s.stat.Size > f.MaxSize-reserve {
+		return &Error{Path: f.path, Message: fmt.Sprintf("it holds %d lines in %d bytes, and is full", count, s.stat.Size), Err: ErrFull}
 	}
 	return nil
-}
-
-// load returns the lines, and the size of the file in bytes.
-func (f *File[L]) load() (lines map[string]L, size int, err error) {
-	dir, err := atomicfile.Open(filepath.Dir(f.path))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, f.fail(err)
-	}
-	defer dir.Close()
-	return f.read(dir)
 }
 
 // Update changes the line of a key to what change returns, or removes it if
@@ -162,14 +162,14 @@ func (f *File[L]) updateAll(updates []*update[L]) error {
 		return f.fail(err)
 	}
 	defer lock.Unlock()
-	lines, _, err := f.read(dir)
+	lines, err := f.lines(dir)
 	if err != nil {
 		return err
 	}
 	f.apply(lines, updates)
 	data := encode(lines)
-	if int64(len(data)) > f.maxSize {
-		return &Error{Path: f.path, Message: fmt.Sprintf("it would have %d bytes, %d is the limit", len(data), f.maxSize), Err: ErrFull}
+	if int64(len(data)) > f.MaxSize {
+		return &Error{Path: f.path, Message: fmt.Sprintf("it would have %d bytes, %d is the limit", len(data), f.MaxSize), Err: ErrFull}
 	}
 	staged, err := dir.Stage(data)
 	if err != nil {
@@ -204,35 +204,46 @@ func (f *File[L]) apply(lines map[string]L, updates []*update[L]) {
 	}
 }
 
-func (f *File[L]) read(dir *atomicfile.Dir) (map[string]L, int, error) {
-	data, stat, err := dir.Read(filepath.Base(f.path), f.maxSize)
+// lines returns what the file holds, for a change.
+func (f *File[L]) lines(dir *atomicfile.Dir) (map[string]L, error) {
+	data, _, err := f.read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return make(map[string]L), 0, nil
+		return make(map[string]L), nil
 	}
 	if err != nil {
-		return nil, 0, f.fail(err)
+		return nil, err
 	}
-	for _, wrong := range []string{stat.Writable(), stat.ForeignOwner()} {
+	return f.decode(data)
+}
+
+// read returns the content of the file, if only those who may have access to it.
+// The error is fs.ErrNotExist where there is no file.
+func (f *File[L]) read(dir *atomicfile.Dir) ([]byte, atomicfile.Stat, error) {
+	data, stat, err := dir.Read(filepath.Base(f.path), f.MaxSize)
+	if err != nil {
+		return nil, stat, f.fail(err)
+	}
+	wide := stat.Writable()
+	if f.Private {
+		wide = stat.TooWide()
+	}
+	for _, wrong := range []string{wide, stat.ForeignOwner()} {
 		if wrong != "" {
-			return nil, 0, f.invalid(wrong, atomicfile.Restrict(f.path))
+			return nil, stat, f.invalid(wrong, atomicfile.Restrict(f.path))
 		}
 	}
 	parent, err := dir.Stat()
 	if err != nil {
-		return nil, 0, f.fail(err)
+		return nil, stat, f.fail(err)
 	}
 	if wrong := parent.Writable(); wrong != "" {
-		return nil, 0, f.invalid("its directory has "+wrong, atomicfile.RestrictDir(filepath.Dir(f.path)))
+		return nil, stat, f.invalid("its directory has "+wrong, atomicfile.RestrictDir(filepath.Dir(f.path)))
 	}
-	lines, bad := f.decode(data)
-	if bad != 0 {
-		return nil, 0, f.invalid(fmt.Sprintf("line %d is damaged", bad), "mend or remove the line; what it says is then learnt anew")
-	}
-	return lines, len(data), nil
+	return data, stat, nil
 }
 
-// decode returns the lines, or the number of the first one that is not valid.
-func (f *File[L]) decode(data []byte) (map[string]L, int) {
+// decode returns the lines, or an error that names the first one that is not valid.
+func (f *File[L]) decode(data []byte) (map[string]L, error) {
 	lines := make(map[string]L)
 	number := 0
 	var written bytes.Buffer
@@ -241,7 +252,7 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 		number++
 		var l L
 		if json.Unmarshal(text, &l) != nil {
-			return nil, number
+			return nil, f.damaged(number)
 		}
 		key, err := f.key(l)
 		// Accept only what Update would write: encoding/json accepts repeated
@@ -250,11 +261,15 @@ func (f *File[L]) decode(data []byte) (map[string]L, int) {
 		_ = encoder.Encode(l)
 		same := bytes.Equal(written.Bytes(), text)
 		if _, twice := lines[key]; err != nil || twice || !same {
-			return nil, number
+			return nil, f.damaged(number)
 		}
 		lines[key] = l
 	}
-	return lines, 0
+	return lines, nil
+}
+
+func (f *File[L]) damaged(number int) error {
+	return f.invalid(fmt.Sprintf("line %d is damaged", number), f.Mend)
 }
 
 func newEncoder(b *bytes.Buffer) *json.Encoder {

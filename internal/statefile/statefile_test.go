@@ -142,7 +142,7 @@ func TestDamage(t *testing.T) {
 	}
 	write(t, path, strings.Repeat(good, 100))
 	f := at(path)
-	f.maxSize = int64(99 * len(good))
+	f.MaxSize = int64(99 * len(good))
 	if _, _, err := f.Load("a"); err == nil {
 		t.Error("a file over the limit was read")
 	}
@@ -152,7 +152,7 @@ func TestDamage(t *testing.T) {
 // reading.
 func TestFull(t *testing.T) {
 	f := at(filepath.Join(t.TempDir(), "state"))
-	f.maxSize = reserve + 1000
+	f.MaxSize = reserve + 1000
 	for i := 0; ; i++ {
 		name := strings.Repeat("x", 10_000) + fmt.Sprint(i)
 		room := f.CheckRoom(name, 1000)
@@ -216,18 +216,18 @@ func FuzzDecode(f *testing.F) {
 	file := at("x")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lines, bad := file.decode(data)
-		if (lines == nil) != (bad != 0) {
-			t.Fatalf("%q: %v, line %d", data, lines, bad)
+		if (lines == nil) != (bad != nil) {
+			t.Fatalf("%q: %v, %v", data, lines, bad)
 		}
 		written := encode(lines)
-		if again, bad := file.decode(written); bad != 0 || len(again) != len(lines) {
+		if again, bad := file.decode(written); bad != nil || len(again) != len(lines) {
 			t.Fatalf("%q became %q, which is refused", data, written)
 		}
-		if bad == 0 && len(written) != len(data) {
+		if bad == nil && len(written) != len(data) {
 			t.Fatalf("%q became %q", data, written)
 		}
 		for line := range bytes.Lines(written) {
-			if bad == 0 && !bytes.Contains(data, line) {
+			if bad == nil && !bytes.Contains(data, line) {
 				t.Fatalf("%q became %q", data, written)
 			}
 		}
