@@ -1,0 +1,104 @@
+// The page of a Nebula service. It keeps nothing: a reload forgets all of it.
+
+import * as api from "./api.js";
+import { ask } from "./ask.js";
+import { createDetails } from "./details.js";
+import { h, button, field, announce, problem } from "./dom.js";
+import { newCredential } from "./edit.js";
+import { createList } from "./list.js";
+import { hideValue } from "./value.js";
+
+const idle = 15 * 60 * 1000; // without a key or a click, the token is forgotten
+
+// askToken asks for a token until one is taken, and returns what the service is.
+let asking;
+function askToken(refused) {
+	asking ??= tokenDialog(refused).finally(() => { asking = undefined; });
+	return asking;
+}
+
+function tokenDialog(refused) {
+	hideValue();
+	const input = h("input", { type: "password", class: "mono", required: true, autofocus: true, autocomplete: "off", spellcheck: "false", placeholder: "nbt_…" });
+	return ask({
+		title: [h("img", { src: "page/icon.svg", alt: "", width: "24", height: "24" }), refused ? "Another token is needed" : "Open this store"],
+		action: "Open", cancel: "", className: "token",
+		body: [
+			refused ? problem(refused) : "",
+			field("Token", input, "Kept in the memory of this tab only: closing or reloading it forgets the token."),
+			h("p", { class: "muted" }, "A token is made with ", h("code", {}, "nebula serve token add")),
+		],
+		submit: async () => {
+			const text = input.value.trim();
+			if (!/^[!-~]+$/.test(text)) throw new api.Problem("That is no token.", { hint: "One begins with nbt_ and holds no spaces." });
+			api.setToken(text);
+			return api.signIn();
+		},
+	});
+}
+
+// forget reloads the page: whatever it knew is gone with its memory.
+function forget() { location.reload(); }
+
+function start(store) {
+	const main = document.getElementById("main");
+	const details = createDetails({ store, close, changed: (id, item) => list.put(id, item), filterBy: (tag) => { close(); list.filterBy(tag); }, create });
+	const list = createList({ open, empty });
+
+	function open(item) {
+		// Back, on a phone, leads to the list and not out of the page. No id is kept.
+		if (!details.isOpen()) history.pushState({ details: true }, "");
+		main.classList.add("split");
+		list.select(item.id);
+		details.open(item);
+	}
+
+	function close() {
+		if (details.isOpen()) history.back();
+	}
+
+	addEventListener("popstate", () => {
+		details.shut();
+		main.classList.remove("split");
+		list.focus();
+		list.select("");
+	});
+
+	async function create(id) {
+		const stored = await newCredential(store, typeof id === "string" ? id : "");
+		if (!stored) return;
+		announce(`${stored.id} is stored.`);
+		list.put(stored.id, stored);
+		open(stored);
+	}
+
+	function empty(text, filtered) {
+		const isID = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/.test(text);
+		return h("div", { class: "empty" }, h("p", {}, filtered ? "Nothing matches." : "No credential is listed."),
+			isID ? h("div", { class: "actions" }, button(`New credential ${text}`, () => create(text)), button(`Open ${text}, which may be deleted`, () => open({ id: text }))) : "");
+	}
+
+	document.getElementById("store").textContent = `${store.provider} store`;
+	const make = document.getElementById("new");
+	make.hidden = false;
+	make.addEventListener("click", create);
+	main.replaceChildren(list.pane, details.pane);
+	document.getElementById("search").focus();
+	list.load();
+}
+
+let leaving;
+function stay() {
+	clearTimeout(leaving);
+	leaving = setTimeout(forget, idle);
+}
+
+const forgetting = document.getElementById("forget");
+forgetting.addEventListener("click", forget);
+addEventListener("pageshow", (event) => { if (event.persisted) forget(); });
+
+start(await askToken());
+forgetting.hidden = false;
+api.onRefused(async (refused) => Boolean(await askToken(refused)));
+for (const event of ["pointerdown", "keydown"]) addEventListener(event, stay);
+stay();

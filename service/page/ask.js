@@ -1,0 +1,53 @@
+// Dialogs that ask for something and stay open until it has worked.
+
+import { h, button, problem } from "./dom.js";
+
+let titles = 0;
+
+// ask opens a dialog. What submit throws is shown in it, and what was typed stays.
+// It returns what submit returned, undefined if it was left. Whoever has typed
+// something has to leave twice.
+export function ask({ title, body, action, danger = false, cancel = "Cancel", className, submit, refused }) {
+	return new Promise((resolve) => {
+		let result, changed = false;
+		const heading = h("h2", { id: `title-${++titles}` }, ...[title].flat());
+		const problems = h("div");
+		const ok = h("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
+		const leave = () => {
+			if (!changed) return dialog.close();
+			changed = false;
+			problems.replaceChildren(problem({ message: "What was typed is not saved.", hint: "Leave once more to throw it away." }));
+		};
+		const form = h("form", { oninput: () => { changed = true; } }, heading, ...body, problems,
+			h("footer", {}, cancel ? button(cancel, leave) : "", ok));
+		const dialog = h("dialog", { class: className, "aria-labelledby": heading.id }, form);
+		const run = async (work) => {
+			ok.disabled = true;
+			problems.replaceChildren();
+			try {
+				result = await work();
+				dialog.close();
+			} catch (error) {
+				problems.replaceChildren(problem(error, ...(refused?.(error, run) ?? [])));
+			} finally {
+				ok.disabled = false;
+			}
+		};
+		form.addEventListener("submit", (event) => {
+			event.preventDefault();
+			run(submit);
+		});
+		dialog.addEventListener("cancel", (event) => {
+			event.preventDefault();
+			if (cancel) leave();
+		});
+		// The field may hold a value: nothing of it stays in the page.
+		dialog.addEventListener("close", () => {
+			form.reset();
+			dialog.remove();
+			resolve(result);
+		});
+		document.body.append(dialog);
+		dialog.showModal();
+	});
+}

@@ -1,0 +1,154 @@
+// One credential: what is known of it, its value, its versions, what can be done.
+
+import * as api from "./api.js";
+import { deletion, newTags, newValue, purging } from "./edit.js";
+import { h, button, time, due, problem, announce } from "./dom.js";
+import { hideValue, value } from "./value.js";
+
+// createDetails returns the pane. changed is told the id and what is known of it now,
+// undefined if it is gone.
+export function createDetails({ store, close, changed, filterBy, create }) {
+	const pane = h("section", { class: "details", "aria-label": "Details", hidden: true, onkeydown: (event) => { if (event.key === "Escape") close(); } });
+	let current = "";
+
+	// open shows an item at once as far as it is known, and then as it is. It takes an
+	// id alone, too, of a credential that may be deleted.
+	async function open(item) {
+		current = item.id;
+		draw(item, { known: Boolean(item.version || item.metadata) });
+		pane.hidden = false;
+		heading().focus();
+		await refresh(item);
+	}
+
+	async function refresh(item) {
+		try {
+			const now = await api.describe(item.id);
+			if (current !== item.id) return;
+			changed(item.id, now);
+			redraw(now ?? { id: item.id }, { known: Boolean(now), absent: !now });
+		} catch (error) {
+			if (current === item.id) redraw(item, { known: Boolean(item.metadata), error });
+		}
+	}
+
+	// redraw keeps the focus in the pane, if it was there, and a value that is shown.
+	function redraw(item, state) {
+		if (pane.querySelector(".value")) return;
+		const focused = pane.contains(document.activeElement);
+		draw(item, state);
+		if (focused) heading().focus();
+	}
+
+	function draw(item, { known, absent, error }) {
+		hideValue();
+		pane.replaceChildren(
+			h("header", {}, h("h2", { class: "mono", tabindex: "-1" }, item.id), button("×", close, { class: "quiet", "aria-label": "Close the details" })),
+			error ? problem(error) : "",
+			item.error ? problem(api.problemFrom(item.error)) : "",
+			...(absent ? gone(item) : [value(h("h3", {}, "Value"), item.id), metadata(item, known), tags(item), store.abilities.versions ? versions(item) : "", end(item)]));
+	}
+
+	// act does what a dialog asks for, and then shows how things stand.
+	const act = (dialog, said, after) => async () => {
+		const item = current;
+		if (await dialog() === undefined) return;
+		announce(said);
+		if (current === item) {
+			await after();
+			heading()?.focus();
+		}
+	};
+
+	function gone(item) {
+		const restoring = button("Restore", async () => {
+			try {
+				await api.restore(item.id);
+				announce(`${item.id} is restored.`);
+				await reopen(item.id);
+			} catch (error) {
+				place.replaceChildren(problem(error));
+			}
+		}, { class: "primary" });
+		const place = h("div");
+		return [
+			h("p", {}, "There is no credential of this name, or it is deleted."),
+			h("div", { class: "actions" }, store.abilities.restore ? restoring : "", button("New credential", () => create(item.id)), purgeButton(item)), place,
+		];
+	}
+
+	function purgeButton(item) {
+		if (!store.abilities.purge) return "";
+		return button("Purge …", act(() => purging(store, item), `${item.id} is purged.`, () => lost(item)), { class: "danger-text" });
+	}
+
+	function lost(item) {
+		changed(item.id, undefined);
+		draw({ id: item.id }, { absent: true });
+	}
+
+	async function reopen(id) {
+		draw({ id }, { known: false });
+		await refresh({ id });
+	}
+
+	function metadata({ metadata: m, version }, known) {
+		const rotation = due(m);
+		const rows = [
+			["Modified", m?.last_modified && time(m.last_modified, true)],
+			["Created", m?.created_at && time(m.created_at, true)],
+			["Read", m?.last_accessed && time(m.last_accessed, true)],
+			["By", m?.created_by],
+			["Scope", m?.scope],
+			["Rotation", rotation && h("span", {}, `every ${rotation.days} days, `, h("span", { class: rotation.late ? "late" : "" }, rotation.late ? `overdue by ${rotation.when.replace(" ago", "")}` : `due ${rotation.when}`))],
+			["Version", version && h("span", { class: "mono" }, version)],
+		].filter(([, content]) => content);
+		if (!rows.length) return h("p", { class: "muted" }, known ? "" : "Reading …");
+		return h("dl", {}, ...rows.flatMap(([name, content]) => [h("dt", {}, name), h("dd", {}, content)]));
+	}
+
+	function tags(item) {
+		const entries = Object.entries(item.metadata?.tags ?? {}).sort();
+		const edit = button("Edit tags", act(() => newTags(store, item), "The tags are saved.", () => reopen(item.id)));
+		return h("section", {}, h("header", {}, h("h3", {}, "Tags"), edit),
+			entries.length
+				? h("ul", { class: "chips" }, ...entries.map(([key, text]) => h("li", {}, button(`${key}=${text}`, () => filterBy(`${key}=${text}`), { class: "chip", title: "List those with this tag" }))))
+				: h("p", { class: "muted" }, "None."));
+	}
+
+	function versions(item) {
+		const place = h("div");
+		const read = button("List versions", async () => {
+			try {
+				const { items } = await api.versions(item.id);
+				place.replaceChildren(h("ol", { class: "versions" }, ...items.map((v) => version(item, v))));
+			} catch (error) {
+				place.replaceChildren(problem(error));
+			}
+		});
+		return h("section", {}, h("header", {}, h("h3", {}, "Versions"), read), place);
+	}
+
+	function version(item, v) {
+		const state = v.current ? " · current" : v.deleted ? " · no longer readable" : "";
+		const heading = h("p", {}, h("span", { class: "mono" }, v.version), h("br"), h("span", { class: "fine" }, time(v.created_at), state));
+		return h("li", {}, v.current || v.deleted ? heading : value(heading, item.id, v.version));
+	}
+
+	function end(item) {
+		return h("footer", { class: "actions" },
+			button("New value", act(() => newValue(store, item), "The value is replaced.", () => reopen(item.id)), { class: "primary" }),
+			button("Delete …", act(() => deletion(store, item), `${item.id} is deleted.`, () => lost(item)), { class: "danger-text" }), purgeButton(item));
+	}
+
+	const heading = () => pane.querySelector("h2");
+
+	function shut() {
+		hideValue();
+		current = "";
+		pane.hidden = true;
+		pane.replaceChildren();
+	}
+
+	return { pane, open, shut, isOpen: () => current };
+}
