@@ -216,7 +216,7 @@ func TestNames(t *testing.T) {
 // TestFlusher: every flush that serves a caller begins after its call, and
 // callers share them.
 func TestFlusher(t *testing.T) {
-	var f flusher
+	var f Flusher
 	var begun, flushes atomic.Int64
 	var all sync.WaitGroup
 	for range 64 {
@@ -224,7 +224,7 @@ func TestFlusher(t *testing.T) {
 			for range 20 {
 				before := begun.Load()
 				var served atomic.Bool
-				err := f.flush(func() error {
+				err := f.Flush(func() error {
 					begun.Add(1)
 					flushes.Add(1)
 					time.Sleep(time.Millisecond)
@@ -242,10 +242,10 @@ func TestFlusher(t *testing.T) {
 		t.Errorf("%d flushes for %d callers", got, 64*20)
 	}
 	failed := errors.New("failed")
-	if err := f.flush(func() error { return failed }); err != failed {
+	if err := f.Flush(func() error { return failed }); err != failed {
 		t.Error(err)
 	}
-	if err := f.flush(func() error { return nil }); err != nil {
+	if err := f.Flush(func() error { return nil }); err != nil {
 		t.Errorf("a failure lasts: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func tempName() string {
 type Dir struct {
 	path string
 	handle
-	flusher flusher
+	flusher Flusher
 }
 
 // Path returns the path with which the directory was opened.
@@ -186,4 +186,4 @@ func (d *Dir) join(name string) string { return d.path + string(os.PathSeparator
 
 // Flush returns when all changes of names that were made before the call are
 // on the disk.
-func (d *Dir) Flush() error { return d.flusher.flush(d.flushHandle) }
+func (d *Dir) Flush() error { return d.flusher.Flush(d.flushHandle) }

@@ -2,12 +2,12 @@ package atomicfile
 
 import "sync"
 
-// flusher lets one flush of a directory serve several callers.
+// Flusher lets one flush, of a directory for example, serve several callers.
 //
 // A caller joins the round that has not begun yet. So every flush begins after
 // the changes of all callers that it serves, and callers that come while one
 // runs share the next.
-type flusher struct {
+type Flusher struct {
 	running sync.Mutex // held while a round flushes
 
 	mu      sync.Mutex
@@ -19,7 +19,8 @@ type round struct {
 	err  error
 }
 
-func (f *flusher) flush(flush func() error) error {
+// Flush returns when a flush has ended that began after the call.
+func (f *Flusher) Flush(flush func() error) error {
 	f.mu.Lock()
 	if r := f.waiting; r != nil {
 		f.mu.Unlock()

@@ -49,7 +49,8 @@ func (f *File) Path() string { return f.lines.Path() }
 // Check returns what a token stands for. A token that is not known, is not one, or
 // has expired is ErrUnauthenticated, and nothing tells which. It is ErrUnavailable
 // if the file cannot be relied on: it is not there, or damaged, or others than its
-// owner have access to it.
+// owner have access to it. The cause then says what is wrong, with the path, and is
+// not for whoever sent the token.
 //
 // The file is examined each time, so that a change holds for the next call. Nothing
 // is compared with the token but its hash, and no lock is held if the file has not
@@ -60,7 +61,7 @@ func (f *File) Check(secret []byte, now time.Time) (Grant, error) {
 	}
 	current, err := f.current()
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "tokens cannot be checked now", Hint: "the log of the service says why", Err: err}
 	}
 	g, found := current.byHash[sha256.Sum256(secret)]
 	if !found || g.Expired(now) {
@@ -69,7 +70,7 @@ func (f *File) Check(secret []byte, now time.Time) (Grant, error) {
 	return g, nil
 }
 
-// Ready returns the error with which Check would answer any token, or nil.
+// Ready returns nil, or why no token can be checked, and what to do about it.
 func (f *File) Ready() error {
 	_, err := f.current()
 	return err
@@ -83,10 +84,10 @@ func unauthenticated() error {
 func (f *File) current() (*grants, error) {
 	s, err := f.lines.Current()
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, failed(err)
 	}
 	if s.Missing {
-		return nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "there is no file of tokens: " + f.Path(),
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "there is no file of tokens: " + f.Path(),
 			Hint: "make the first token: nebula serve token add NAME --allow read"}
 	}
 	if g := f.grants.Load(); g != nil && g.number == s.Number {
@@ -95,7 +96,7 @@ func (f *File) current() (*grants, error) {
 	g := &grants{number: s.Number, byHash: make(map[[sha256.Size]byte]Grant, len(s.Lines))}
 	for _, l := range s.Lines {
 		if other, twice := g.byHash[l.hash()]; twice {
-			return nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: fmt.Sprintf("the file of tokens %s has one token twice, as %q and %q", f.Path(), other.Name, l.Name),
+			return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: fmt.Sprintf("the file of tokens %s has one token twice, as %q and %q", f.Path(), other.Name, l.Name),
 				Hint: "remove one: nebula serve token remove NAME"}
 		}
 		g.byHash[l.hash()] = l.grant()
@@ -181,22 +182,11 @@ func (f *File) update(ctx context.Context, name string, change func(*line) *line
 	return failed(f.lines.Update(name, change))
 }
 
-// unavailable is the failure of the file for those who send a token.
-func unavailable(err error) error {
-	e := describe(err)
-	e.Kind = nebula.ErrUnavailable
-	return e
-}
-
-// failed is the failure of the file for those who change it.
+// failed says that the file cannot be used, and what to do about it.
 func failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return describe(err)
-}
-
-func describe(err error) *nebula.Error {
 	kind := secretfile.Kind(err)
 	switch {
 	case errors.Is(err, statefile.ErrFull):

@@ -3,6 +3,7 @@
 package token_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,8 +49,11 @@ func TestFileOfOthers(t *testing.T) {
 		fresh := token.NewFile(f.Path())
 		_, err := fresh.Check(secret, now)
 		wantKind(t, what, err, nebula.ErrUnavailable)
-		if err != nil && (!strings.Contains(err.Error(), c.hint) || !strings.Contains(err.Error(), f.Path())) {
-			t.Errorf("%s: it does not say what to do: %v", what, err)
+		if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), c.hint) || !strings.Contains(cause.Error(), f.Path()) {
+			t.Errorf("%s: it does not say what to do: %v", what, cause)
+		}
+		if err != nil && strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: it shows a path to whoever asks: %v", what, err)
 		}
 		_, err = fresh.Add(t.Context(), grant("other"))
 		wantKind(t, what+", adding", err, nebula.ErrInvalidConfig)

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package audit
+
+func (o *output) flushData() error { return o.file.Sync() }
