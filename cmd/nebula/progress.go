@@ -16,6 +16,8 @@ const (
 	progressDelay = 500 * time.Millisecond
 	// progressInterval is how often it does where it may not draw.
 	progressInterval = 10 * time.Second
+	// drawInterval is how often it does where it may.
+	drawInterval = 200 * time.Millisecond
 )
 
 // progress shows how far a long command is: on a terminal a bar, elsewhere a line
@@ -45,10 +47,11 @@ func (a *app) progress(what string, total int) *progress {
 		return &progress{}
 	}
 	p := &progress{app: a, what: what, described: what, total: total, begun: time.Now(), stop: make(chan struct{})}
+	each := progressInterval
 	if a.stderrIsTerminal && a.getenv("TERM") != "dumb" {
-		p.bar = a.bar(what, total)
+		p.bar, each = a.bar(what, total), drawInterval
 	}
-	p.stopped.Go(p.watch)
+	p.stopped.Go(func() { p.watch(each) })
 	return p
 }
 
@@ -63,14 +66,16 @@ func (a *app) bar(what string, total int) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionFullWidth(),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else it draws by itself, also when another bar has its place
 	)
 	bar.StartWithoutRender() // else the first rate is of no time at all
 	return bar
 }
 
-// watch writes the lines, and says after a signal why the command still runs.
-func (p *progress) watch() {
-	tick := time.NewTicker(progressInterval)
+// watch shows now and then how far it is, and says after a signal why the command
+// still runs.
+func (p *progress) watch(each time.Duration) {
+	tick := time.NewTicker(each)
 	defer tick.Stop()
 	var ended <-chan struct{}
 	var late <-chan time.Time
@@ -82,7 +87,7 @@ func (p *progress) watch() {
 		case <-p.stop:
 			return
 		case <-tick.C:
-			p.line()
+			p.show()
 		case <-ended:
 			ended = nil
 			if errors.Is(p.app.clock.Err(), context.Canceled) {
@@ -108,6 +113,7 @@ func (p *progress) setOf(done, total int) {
 	if p.total != total {
 		p.total = total
 		if p.bar != nil {
+			_ = p.bar.Clear() // the next one knows nothing of what this one drew
 			p.bar = p.app.bar(p.what, total)
 		}
 	}
@@ -156,12 +162,15 @@ func (p *progress) draw() {
 	}
 }
 
-// line writes a line where no bar is drawn.
-func (p *progress) line() {
+// show writes a line where no bar is drawn, and draws one that has only its movement
+// to show.
+func (p *progress) show() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar == nil {
 		p.app.tell(p.String())
+	} else if p.total < 0 {
+		p.draw()
 	}
 }
 

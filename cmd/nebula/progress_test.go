@@ -74,3 +74,24 @@ func TestProgressAfterAnInterrupt(t *testing.T) {
 		})
 	}
 }
+
+// When it becomes known how many there are, another bar is drawn: nothing of the one
+// before is left on the line.
+func TestProgressLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var screen bytes.Buffer
+		a := &app{stderr: &screen, stderrIsTerminal: true, environ: []string{"TERM=xterm"}, global: globalFlags{output: outputText}}
+		p := a.progress("looking at", -1)
+		time.Sleep(time.Second)
+		p.set(0)
+		if !strings.Contains(screen.String(), "looking at") {
+			t.Fatalf("nothing was drawn: %q", screen.String())
+		}
+		p.setOf(2, 2)
+		p.end()
+		fields := strings.Split(screen.String(), "\r")
+		if last := fields[len(fields)-1]; strings.TrimSpace(last) != "" {
+			t.Errorf("left on the line: %q", last)
+		}
+	})
+}
