@@ -17,13 +17,9 @@ import (
 	"github.com/nebula-credential/nebula/nebulatest"
 )
 
-// Every block of Go in docs/library.md stands in code that is compiled and run by
-// tests: here, in the example service, or in an example of the documentation.
-func TestLibraryPage(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("docs", "library.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+// Every block of Go in README and docs/library.md stands in code that is compiled and
+// run by tests: here, in the example service, or in an example of the documentation.
+func TestGoBlocks(t *testing.T) {
 	var code strings.Builder
 	for _, path := range []string{"docs_library_test.go", "examples/orders/main.go", "examples/orders/service.go", "examples/orders/service_test.go"} {
 		text, err := os.ReadFile(filepath.FromSlash(path))
@@ -32,13 +28,19 @@ func TestLibraryPage(t *testing.T) {
 		}
 		code.WriteString(unindented(string(text)))
 	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) < 8 {
-		t.Errorf("the page has %d blocks", len(blocks))
-	}
-	for _, block := range blocks {
-		if !strings.Contains(code.String(), unindented(block[1])) {
-			t.Errorf("nothing runs this block:\n%s", block[1])
+	for page, least := range map[string]int{"README.md": 1, "docs/library.md": 8} {
+		text, err := os.ReadFile(filepath.FromSlash(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+		if len(blocks) < least {
+			t.Errorf("%s has %d blocks", page, len(blocks))
+		}
+		for _, block := range blocks {
+			if !strings.Contains(code.String(), unindented(block[1])) {
+				t.Errorf("%s: nothing runs this block:\n%s", page, block[1])
+			}
 		}
 	}
 }
@@ -68,11 +70,37 @@ func TestLibraryOpen(t *testing.T) {
 			return err
 		}
 		defer store.Close()
-		_, err = store.Put(ctx, "a", nebula.NewSecret([]byte("1")), nebula.PutOptions{})
+		_, err = store.Put(ctx, "github_token", nebula.NewSecret([]byte("1")), nebula.PutOptions{})
 		return err
 	}()
 	if err != nil {
 		t.Error(err)
+	}
+
+	var used string
+	use := func(value []byte) error { used = string(value); return nil }
+	err = func() error {
+		c, err := config.Load(config.Source{Environ: os.Environ()})
+		if err != nil {
+			return err
+		}
+		store, err := c.Open(ctx, "", config.OpenOptions{})
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+
+		credential, err := store.Get(ctx, "github_token")
+		if errors.Is(err, nebula.ErrNotFound) {
+			return errors.New("put it first: nebula put github_token")
+		} else if err != nil {
+			return err
+		}
+		defer credential.Secret.Wipe()
+		return use(credential.Secret.Reveal()) // the one method that shows it: printers show [REDACTED]
+	}()
+	if err != nil || used != "1" {
+		t.Errorf("%q, %v", used, err)
 	}
 }
 

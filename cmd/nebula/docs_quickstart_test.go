@@ -37,6 +37,32 @@ func goCaches(t *testing.T) map[string]string {
 	return caches
 }
 
+// README's first command, in a clone, in an empty home.
+func TestReadmeCommand(t *testing.T) {
+	d := newDocument(t, filepath.Join("..", "README.md"))
+	maps.Copy(d.env, goCaches(t))
+	d.write("", "empty", "")
+	cmd := d.typing(d.block("sh", "go install"))
+	clone, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Dir = clone
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "s3cret") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestJSONPage(t *testing.T) {
+	d := newDocument(t, "json.md")
+	// Its first line makes the store, which is said elsewhere.
+	d.write("", "value", "v")
+	if out, err := d.run("", "nebula put other < value"); err != nil {
+		t.Fatal(out)
+	}
+	(&walk{document: d}).follow(5)
+}
+
 // A new user installs from a clone, and uses what was installed.
 func TestQuickstartFiles(t *testing.T) {
 	d := newDocument(t, "quickstart.md")

@@ -19,7 +19,7 @@ func TestUsingPage(t *testing.T) {
 	d.write("ada", "app.env", d.block("ini", "DB_USER"))
 	d.write("ada", "app.conf.tmpl", d.block("ini", "# {{"))
 	commands := d.commands()
-	if len(commands) != 16 {
+	if len(commands) != 20 {
 		t.Fatalf("%d commands", len(commands))
 	}
 	for _, c := range commands {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -61,7 +62,6 @@ func (d *document) steps() (all []step) {
 // follow types all commands. The environment goes from one to the next.
 func (s *walk) follow(want int) {
 	s.t.Helper()
-	s.write("", "environment", "")
 	steps := s.steps()
 	if len(steps) != want {
 		s.t.Fatalf("%d commands", len(steps))
@@ -75,9 +75,7 @@ func (s *walk) follow(want int) {
 		if s.really != nil {
 			command = s.really.Replace(command)
 		}
-		kept := filepath.Join(s.home(""), "environment")
-		cmd := exec.Command("sh", "-c", ". '"+kept+"'\n"+command+"\ncode=$?; export -p > '"+kept+"'; exit $code")
-		cmd.Dir, cmd.Env = s.home(""), s.environ("")
+		cmd := s.typing(command)
 		if s.dir != "" {
 			cmd.Dir = s.dir
 		}
@@ -93,6 +91,19 @@ func (s *walk) follow(want int) {
 			s.t.Errorf("$ %s\n%s\nand the page shows\n%s", step.command, printed, step.shows)
 		}
 	}
+}
+
+// typing is a command that is typed into the shell in which the ones before were: it
+// has the variables that they exported.
+func (d *document) typing(command string) *exec.Cmd {
+	d.t.Helper()
+	kept := filepath.Join(d.home(""), ".exported")
+	if _, err := os.Stat(kept); err != nil {
+		d.write("", ".exported", "")
+	}
+	cmd := exec.Command("sh", "-c", ". '"+kept+"'\n"+command+"\ncode=$?; export -p > '"+kept+"'; exit $code")
+	cmd.Dir, cmd.Env = d.home(""), d.environ("")
+	return cmd
 }
 
 // shows reports whether a page shows what was printed.
