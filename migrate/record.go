@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
 // Record is what a record of version 1 holds. Its metadata was never
@@ -71,27 +72,27 @@ type sealed struct {
 }
 
 func parse(data []byte) (*file, bool) {
-	r := &reader{data: data}
+	r := reader{jsonread.New(data)}
 	f := &file{}
 	r.fields([]field{
-		{name: "version", read: func() { f.version = r.uint(math.MaxUint32) }},
+		{name: "version", read: func() { f.version = r.Uint(math.MaxUint32) }},
 		{name: "encrypted_data", read: func() { f.sealed.read(r) }},
 		{name: "metadata", read: func() { f.record.read(r) }},
 		{name: "salt", optional: true, read: func() { r.option(func() { r.bytes() }) }},
 	})
-	return f, r.done() && f.version == 1 && f.sealed.version == 1
+	return f, r.Done() && f.version == 1 && f.sealed.version == 1
 }
 
-func (s *sealed) read(r *reader) {
+func (s *sealed) read(r reader) {
 	r.fields([]field{
-		{name: "version", read: func() { s.version = r.uint(math.MaxUint8) }},
+		{name: "version", read: func() { s.version = r.Uint(math.MaxUint8) }},
 		{name: "nonce", read: func() { r.fixed(s.nonce[:]) }},
 		{name: "ciphertext", read: func() { s.ciphertext = r.bytes() }},
 		{name: "tag", read: func() { r.fixed(s.tag[:]) }},
 	})
 }
 
-func (c *Record) read(r *reader) {
+func (c *Record) read(r reader) {
 	m := &c.Metadata
 	r.fields([]field{
 		{name: "created_at", read: func() { m.CreatedAt = readTime(r) }},
@@ -106,31 +107,31 @@ func (c *Record) read(r *reader) {
 		{name: "rotation_policy", optional: true, read: func() {
 			r.option(func() {
 				r.fields([]field{{name: "interval_days", read: func() {
-					m.RotationPolicy.IntervalDays = uint32(r.uint(math.MaxUint32))
+					m.RotationPolicy.IntervalDays = uint32(r.Uint(math.MaxUint32))
 				}}})
 			})
 		}},
 		{name: "tags", read: func() {
 			m.Tags = make(map[string]string)
-			r.object(func(key string) { m.Tags[key] = r.text() }) // the last of two counts
+			r.Object(func(key string) { m.Tags[key] = r.Text() }) // the last of two counts
 		}},
 	})
 }
 
-func readTime(r *reader) time.Time {
-	t, ok := parseTime(r.text())
+func readTime(r reader) time.Time {
+	t, ok := parseTime(r.Text())
 	if !ok {
-		r.fail()
+		r.Fail()
 	}
 	return t
 }
 
 // readScope reads a scope, which the writer checks when it reads.
-func readScope(r *reader) string {
+func readScope(r reader) string {
 	const maxScope = 512 // bytes
-	s := r.text()
+	s := r.Text()
 	if s == "" || len(s) > maxScope || s[0] == '/' || s[len(s)-1] == '/' || strings.ContainsFunc(s, notOfScope) {
-		r.fail()
+		r.Fail()
 	}
 	return s
 }
@@ -163,17 +164,17 @@ func (s *sealed) open(key Key) ([]byte, error) {
 // whyUnreadable tells a record of another version from a damaged one. As in a
 // store, any JSON object will do: the layout of other versions is not known.
 func whyUnreadable(data []byte) error {
-	r := &reader{data: data}
+	r := reader{jsonread.New(data)}
 	var version, inner uint64
 	r.fields([]field{
-		{name: "version", read: func() { version = r.uint(math.MaxUint64) }},
+		{name: "version", read: func() { version = r.Uint(math.MaxUint64) }},
 		{name: "encrypted_data", read: func() {
-			r.fields([]field{{name: "version", read: func() { inner = r.uint(math.MaxUint64) }}})
+			r.fields([]field{{name: "version", read: func() { inner = r.Uint(math.MaxUint64) }}})
 		}},
 	})
 	refused := &nebula.Error{Kind: nebula.ErrUnsupportedVersion, Hint: "it was written by a newer program: use that one"}
 	switch {
-	case !r.done() || version == 0 || inner == 0:
+	case !r.Done() || version == 0 || inner == 0:
 	case version > 1:
 		refused.Message = "the record is of another file version"
 		return refused

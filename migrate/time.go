@@ -151,3 +151,5 @@ func (p *timeParser) twoDigits() int {
 	p.ok = p.ok && count == 2
 	return int(n)
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

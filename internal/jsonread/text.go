@@ -1,4 +1,4 @@
-package migrate
+package jsonread
 
 import (
 	"unicode/utf16"
@@ -6,9 +6,9 @@ import (
 )
 
 // unescape appends what stands for the escape whose backslash was read.
-func (r *reader) unescape(b []byte) []byte {
+func (r *Reader) unescape(b []byte) []byte {
 	if r.at == len(r.data) {
-		r.fail()
+		r.Fail()
 		return b
 	}
 	c := r.data[r.at]
@@ -29,32 +29,32 @@ func (r *reader) unescape(b []byte) []byte {
 	case 'u':
 		return utf8.AppendRune(b, r.codePoint())
 	}
-	r.fail()
+	r.Fail()
 	return b
 }
 
 // codePoint reads the digits of an escape, and the second half of a pair.
-func (r *reader) codePoint() rune {
+func (r *Reader) codePoint() rune {
 	first := r.hex4()
 	if !utf16.IsSurrogate(first) {
 		return first
 	}
 	if r.at+2 > len(r.data) || r.data[r.at] != '\\' || r.data[r.at+1] != 'u' {
-		r.fail()
+		r.Fail()
 		return 0
 	}
 	r.at += 2
 	whole := utf16.DecodeRune(first, r.hex4())
 	if whole == utf8.RuneError {
-		r.fail() // not the halves of a pair
+		r.Fail() // not the halves of a pair
 	}
 	return whole
 }
 
-func (r *reader) hex4() rune {
+func (r *Reader) hex4() rune {
 	const digits = 4
 	if len(r.data)-r.at < digits {
-		r.fail()
+		r.Fail()
 		return 0
 	}
 	n := rune(0)
@@ -65,7 +65,7 @@ func (r *reader) hex4() rune {
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			n = n<<4 | rune(c|0x20-'a'+10)
 		default:
-			r.fail()
+			r.Fail()
 			return 0
 		}
 	}
@@ -73,17 +73,16 @@ func (r *reader) hex4() rune {
 	return n
 }
 
-// skip reads a value of any kind and depth. As with the writer's parser, what
-// is skipped need not be sound text: lone surrogates and bytes that are not
-// UTF-8 are passed over.
-func (r *reader) skip() {
+// Skip reads a value of any kind and depth. What is skipped need not be sound text:
+// lone surrogates and bytes that are not UTF-8 are passed over.
+func (r *Reader) Skip() {
 	var open []byte // brackets
 	for !r.failed {
-		switch c := r.peek(); c {
+		switch c := r.Peek(); c {
 		case '[', '{':
 			r.at++
 			open = append(open, c)
-			if r.accept(c + 2) { // the closing one
+			if r.Accept(c + 2) { // the closing one
 				open = open[:len(open)-1]
 				break
 			}
@@ -92,34 +91,34 @@ func (r *reader) skip() {
 		default:
 			r.skipScalar(c)
 		}
-		for len(open) > 0 && r.accept(open[len(open)-1]+2) {
+		for len(open) > 0 && r.Accept(open[len(open)-1]+2) {
 			open = open[:len(open)-1]
 		}
 		if len(open) == 0 {
 			return
 		}
-		r.expect(',')
+		r.Expect(',')
 		r.skipKey(open[len(open)-1])
 	}
 }
 
 // skipKey reads a key and its colon in an object, and nothing in an array.
-func (r *reader) skipKey(open byte) {
+func (r *Reader) skipKey(open byte) {
 	if open == '{' {
-		r.expect('"')
+		r.Expect('"')
 		r.skipText()
-		r.expect(':')
+		r.Expect(':')
 	}
 }
 
-func (r *reader) skipScalar(first byte) {
+func (r *Reader) skipScalar(first byte) {
 	switch first {
 	case 'n':
-		r.literal("null")
+		r.Literal("null")
 	case 't':
-		r.literal("true")
+		r.Literal("true")
 	case 'f':
-		r.literal("false")
+		r.Literal("false")
 	case '"':
 		r.at++
 		r.skipText()
@@ -129,7 +128,7 @@ func (r *reader) skipScalar(first byte) {
 }
 
 // skipText reads the rest of a string.
-func (r *reader) skipText() {
+func (r *Reader) skipText() {
 	for !r.failed {
 		if r.scanText() != '\\' {
 			return
@@ -143,7 +142,7 @@ func (r *reader) skipText() {
 	}
 }
 
-func (r *reader) skipNumber() {
+func (r *Reader) skipNumber() {
 	at := func(c byte) bool { return r.at < len(r.data) && r.data[r.at] == c }
 	if at('-') {
 		r.at++
@@ -151,7 +150,7 @@ func (r *reader) skipNumber() {
 	if at('0') {
 		r.at++
 		if r.at < len(r.data) && isDigit(r.data[r.at]) {
-			r.fail()
+			r.Fail()
 		}
 	} else {
 		r.skipDigits()
@@ -170,12 +169,12 @@ func (r *reader) skipNumber() {
 }
 
 // skipDigits reads one digit or more.
-func (r *reader) skipDigits() {
+func (r *Reader) skipDigits() {
 	start := r.at
 	for r.at < len(r.data) && isDigit(r.data[r.at]) {
 		r.at++
 	}
 	if r.at == start {
-		r.fail()
+		r.Fail()
 	}
 }
