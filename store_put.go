@@ -26,6 +26,10 @@ type PutOptions struct {
 
 	// Force writes over a record that cannot be read, whose metadata is lost.
 	Force bool
+
+	// Created is set, if it is not nil, to whether there was no such credential
+	// before.
+	Created *bool
 }
 
 // Put stores a value and returns the new version. A credential that is there
@@ -153,6 +157,9 @@ func (s *Store) tryUpdate(ctx context.Context, name Name, scope string, options 
 	} else {
 		// The clock may stand, or go back: later versions stay later.
 		now = laterThan(found.Metadata.LastModified, now)
+	}
+	if options.Created != nil {
+		*options.Created = found.Version == "" && found.envelope == nil
 	}
 	secret, err := edit(&found.Credential)
 	if err != nil {

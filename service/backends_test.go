@@ -1,0 +1,48 @@
+package service_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/nebulatest"
+	"github.com/nebula-credential/nebula/provider/local"
+)
+
+func TestMemory(t *testing.T) {
+	runSuite(t, backend{open: func(t *testing.T) *nebula.Store { return nebulatest.NewStore(t).Store }})
+}
+
+func TestLocal(t *testing.T) {
+	runSuite(t, backend{open: openLocal})
+}
+
+func openLocal(t *testing.T) *nebula.Store {
+	t.Helper()
+	config := local.DefaultConfig()
+	config.BasePath = filepath.Join(t.TempDir(), "store")
+	p, err := local.New(config)
+	return openStore(t, p, err)
+}
+
+// openStore makes a store on a backend.
+func openStore(t *testing.T, p nebula.Provider, err error) *nebula.Store {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	if err := nebula.CreateKeyFile(path); err != nil {
+		t.Fatal(err)
+	}
+	key := &nebula.KeyFile{Path: path}
+	store, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	if _, err := store.Init(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}

@@ -1,0 +1,13 @@
+// Package service serves a store over HTTP: the API that package api describes, for
+// programs in other languages and for hosts where one process has the backend's
+// login.
+//
+//	s, err := service.New(store, service.Options{Tokens: tokens, Audit: log, Hosts: []string{"localhost:8200"}})
+//	…
+//	http.Serve(listener, s)
+//
+// A [Service] has no state that would last: as many as one likes run side by side
+// over one backend. Every request under /v1 needs a token, each one with a valid
+// token is a line of the audit log, and nothing is answered before the line is
+// written.
+package service

@@ -1,0 +1,100 @@
+package service
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// Bounds of what is kept for those who page through a list.
+const (
+	keepLists   = 10 * time.Second
+	keepEntries = 200_000 // of all lists together
+)
+
+// listings keeps what a list found for those who ask for its next page: a backend has
+// no page "after this id". A first page is always listed anew.
+type listings struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	kept  map[string]*listed
+	total int // entries
+}
+
+type listed struct {
+	entries []nebula.Entry // by id; never changed
+	at      time.Time
+}
+
+func newListings(now func() time.Time) *listings {
+	return &listings{now: now, kept: make(map[string]*listed)}
+}
+
+// get returns all entries that match, by id.
+func (l *listings) get(c *call, store *nebula.Store, a asked) ([]nebula.Entry, error) {
+	key := keyOf(c.grant.Scope, a.filter)
+	if a.paged {
+		if entries, ok := l.find(key); ok {
+			return entries, nil
+		}
+	}
+	var entries []nebula.Entry
+	began := l.now()
+	for e, err := range store.List(c.ctx, nebula.ListOptions{Filter: a.filter}) {
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b nebula.Entry) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	if len(entries) > a.limit {
+		l.keep(key, entries, began)
+	}
+	return entries, nil
+}
+
+// keyOf tells lists apart.
+func keyOf(scope string, f nebula.Filter) string {
+	parts := []string{scope, f.Prefix}
+	for _, k := range sortedKeys(f.Tags) {
+		parts = append(parts, k, f.Tags[k])
+	}
+	return strings.Join(parts, "\x00")
+}
+
+func (l *listings) find(key string) ([]nebula.Entry, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k, ok := l.kept[key]
+	if !ok || l.now().Sub(k.at) >= keepLists {
+		return nil, false
+	}
+	return k.entries, true
+}
+
+// keep keeps a list, and drops those that are too old. What has no room is not kept.
+func (l *listings) keep(key string, entries []nebula.Entry, began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, old := range l.kept {
+		if k == key || l.now().Sub(old.at) >= keepLists {
+			l.total -= len(old.entries)
+			delete(l.kept, k)
+		}
+	}
+	if l.total+len(entries) <= keepEntries {
+		l.kept[key] = &listed{entries, began}
+		l.total += len(entries)
+	}
+}
+
+func (l *listings) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.kept)
+	l.total = 0
+}
