@@ -50,32 +50,77 @@ func (s *store) directory() string {
 
 // sharedKeys are the keys of [storage] that all providers have.
 type sharedKeys struct {
-	Provider       string `toml:"provider"`
-	Scope          string `toml:"scope"`
-	CreatedBy      string `toml:"created_by"`
-	TrackAccess    bool   `toml:"track_access"`
-	RollbackGuard  string `toml:"rollback_guard"` // path of a file; "" is none
-	MaxConcurrency int    `toml:"max_concurrency"`
+	// Provider keeps the records: local, aws, azure, kubernetes, vault or memory.
+	Provider string `toml:"provider"`
 
-	CacheMaxAge    time.Duration `toml:"cache_max_age"`    // 0: the backend is always asked
-	CacheLastKnown time.Duration `toml:"cache_last_known"` // 0: an outage is an error
-	CacheEntries   int           `toml:"cache_entries"`
-	CacheOnDisk    bool          `toml:"cache_on_disk"` // in the state directory
+	// Scope narrows the store: credentials of other scopes are not there for reading,
+	// and in the way for writing. New ones get it. It is no boundary.
+	Scope string `toml:"scope"`
+
+	// CreatedBy is written into new credentials as their author; "" is the user.
+	CreatedBy string `toml:"created_by"`
+
+	// TrackAccess writes the time of each read into the record, which makes each
+	// read a write.
+	TrackAccess bool `toml:"track_access"`
+
+	// RollbackGuard is the file that notes the newest version seen of each
+	// credential, so that an older one that is put back is refused. "" is none. It
+	// must not lie in the directory of the records.
+	RollbackGuard string `toml:"rollback_guard"`
+
+	// MaxConcurrency is how many credentials a command works on at once; 16 times
+	// as many are written into files.
+	MaxConcurrency int `toml:"max_concurrency"`
+
+	// CacheMaxAge is how long a program may read a credential again without asking
+	// the backend. 0: it is always asked.
+	CacheMaxAge time.Duration `toml:"cache_max_age"`
+
+	// CacheLastKnown is how long what was read is given while the backend is
+	// unavailable. 0: an outage is an error.
+	CacheLastKnown time.Duration `toml:"cache_last_known"`
+
+	// CacheEntries is how many credentials are kept for that.
+	CacheEntries int `toml:"cache_entries"`
+
+	// CacheOnDisk keeps them in the state directory too, for a start without the
+	// backend. It needs CacheLastKnown.
+	CacheOnDisk bool `toml:"cache_on_disk"`
 }
 
 // keyKeys are the keys of [key] and of [stores.NAME.key].
 type keyKeys struct {
-	File  string   `toml:"file"`
-	Files []string `toml:"files"` // in addition to File
+	// File is the key file that opens the store.
+	File string `toml:"file"`
 
-	bare           []string // the files that a variable gave as a mere name
-	ID             string   `toml:"id"` // of the data key that the store must have
-	AllowGroupRead bool     `toml:"allow_group_read"`
-	Identities     []string `toml:"identities"` // files
-	Plugins        []string `toml:"plugins"`    // that may be started to seal to a recipient
-	Keychain       bool     `toml:"keychain"`
-	Strict         bool     `toml:"strict"` // refuses a store that has the key of that id as a retired one only
-	Agent          bool     `toml:"agent"`  // whether one is asked for the data key
+	// Files are more key files that may open the store.
+	Files []string `toml:"files"`
+
+	bare []string // the files that a variable gave as a mere name
+
+	// ID of the data key that the store must have: 32 hexadecimal digits.
+	ID string `toml:"id"`
+
+	// AllowGroupRead takes key files that a group may read, as Kubernetes mounts
+	// them.
+	AllowGroupRead bool `toml:"allow_group_read"`
+
+	// Identities are files with age identities or SSH private keys.
+	Identities []string `toml:"identities"`
+
+	// Plugins are the names of age plugins that may be started to seal to a
+	// recipient: 1 to 32 characters of a-z, 0-9 and hyphen.
+	Plugins []string `toml:"plugins"`
+
+	// Keychain opens the store with what the keychain of this machine holds.
+	Keychain bool `toml:"keychain"`
+
+	// Strict refuses a store that has the key of ID as a retired one only.
+	Strict bool `toml:"strict"`
+
+	// Agent says whether the agent is asked for the data key.
+	Agent bool `toml:"agent"`
 
 	AWSKMS       awskms.Config   `toml:"aws_kms"`
 	AzureKey     azurekey.Config `toml:"azure_key"`
@@ -85,11 +130,17 @@ type keyKeys struct {
 // passphraseKeys are keys of [stores.NAME.key] only. The default store has
 // variables for them.
 type passphraseKeys struct {
-	File    string `toml:"passphrase_file"`
+	// File holds the passphrase. For the default store NEBULA_PASSPHRASE_FILE names
+	// it.
+	File string `toml:"passphrase_file"`
+
+	// Command prints the passphrase, and is run without a shell. For the default
+	// store it is in NEBULA_PASSPHRASE_COMMAND.
 	Command string `toml:"passphrase_command"`
 }
 
 type completionKeys struct {
+	// IDs says whether the shell completes ids; those of files alone.
 	IDs bool `toml:"ids"`
 }
 

@@ -11,6 +11,11 @@ type field struct {
 	key    string // storage.local.base_path
 	value  reflect.Value
 	origin string // "default", a variable's name, or the path of the file
+
+	// The struct that declares it, and the field's name there: what is said of the
+	// field is the text of docs/configuration.md.
+	owner reflect.Type
+	name  string
 }
 
 const fromDefault = "default"
@@ -73,7 +78,7 @@ func (fs *fields) add(prefix string, target any) {
 			fs.add(key, inner.Addr().Interface())
 			continue
 		}
-		f := &field{key: key, value: inner, origin: fromDefault}
+		f := &field{key: key, value: inner, origin: fromDefault, owner: v.Type(), name: v.Type().Field(i).Name}
 		fs.byKey[key] = f
 		fs.order = append(fs.order, f)
 	}

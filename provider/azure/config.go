@@ -71,9 +71,12 @@ type Credential struct {
 	TenantID string `toml:"tenant_id"`
 
 	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. If it is "", ClientSecret is used.
+	// each token. "" is the secret of AZURE_CLIENT_SECRET.
 	ClientSecretFile string `toml:"client_secret_file"`
-	ClientSecret     nebula.Secret
+
+	// ClientSecret is used if ClientSecretFile is "": by default that of
+	// AZURE_CLIENT_SECRET.
+	ClientSecret nebula.Secret
 
 	// FederatedTokenFile holds the token of a workload identity.
 	FederatedTokenFile string `toml:"federated_token_file"`

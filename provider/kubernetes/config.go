@@ -37,8 +37,10 @@ type Config struct {
 	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
 	Timeout time.Duration `toml:"timeout"`
 
-	// DefaultLabels and DefaultAnnotations are put on each Secret.
-	DefaultLabels      map[string]string `toml:"default_labels"`
+	// DefaultLabels are put on each Secret.
+	DefaultLabels map[string]string `toml:"default_labels"`
+
+	// DefaultAnnotations are put on each Secret.
 	DefaultAnnotations map[string]string `toml:"default_annotations"`
 
 	Retry provider.RetryPolicy `toml:"retry"`

@@ -49,19 +49,27 @@ type Config struct {
 
 // Auth is the identity that requests are made with.
 type Auth struct {
-	Method string `toml:"method"` // "token" or "approle"
+	// Method is "token" or "approle".
+	Method string `toml:"method"`
 
-	// TokenFile holds the token. If it is "", Token is used, then the file
+	// TokenFile holds the token. "" is the token of VAULT_TOKEN, then the file
 	// ~/.vault-token.
 	TokenFile string `toml:"token_file"`
-	Token     nebula.Secret
 
+	// Token is used if TokenFile is "": by default that of VAULT_TOKEN.
+	Token nebula.Secret
+
+	// RoleID of the AppRole.
 	RoleID string `toml:"role_id"`
-	// SecretIDFile holds the secret id and is read at each login. If it is "",
-	// SecretID is used.
+
+	// SecretIDFile holds the secret id of AppRole and is read at each login.
 	SecretIDFile string `toml:"secret_id_file"`
-	SecretID     nebula.Secret
-	MountPath    string `toml:"mount_path"` // of the AppRole engine
+
+	// SecretID is used if SecretIDFile is "".
+	SecretID nebula.Secret
+
+	// MountPath of the AppRole engine; no slash at its beginning.
+	MountPath string `toml:"mount_path"`
 }
 
 // DefaultConfig returns the configuration for the engine transit/ of the server
