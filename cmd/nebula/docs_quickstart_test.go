@@ -172,7 +172,8 @@ func TestLiveQuickstartVault(t *testing.T) {
 	server := livetest.NewVault(t, livetest.VaultOptions{TLS: true})
 	s := newQuickstart(t, "HashiCorp Vault")
 	const address = "https://vault.example.com:8200"
-	s.really, s.shown = strings.NewReplacer(address, server.Address), strings.NewReplacer(server.Address, address)
+	s.before = strings.NewReplacer(address, server.Address).Replace
+	s.alike = strings.NewReplacer(server.Address, address).Replace
 	s.env["NEBULA_STORAGE_VAULT_CA_CERT"] = server.CAFile
 	s.typed = func(_, command string) {
 		switch command {

@@ -19,9 +19,11 @@ type walk struct {
 	dir string // where the commands run; the first person's home if empty
 	// typed is what happens in place of a command of somebody else, by the prompt.
 	typed func(who, command string)
-	// really turns a command into the one that is run, and back in what it prints.
-	really *strings.Replacer
-	shown  *strings.Replacer
+	// before returns the command that is run in place of one on the page, where that
+	// has a sample of what is another one each time.
+	before func(command string) string
+	// alike makes one of what differs each time, in what is printed and in the page.
+	alike func(text string) string
 }
 
 // section returns the part of the page below a heading, up to the next one.
@@ -72,8 +74,8 @@ func (s *walk) follow(want int) {
 			continue
 		}
 		command := step.command
-		if s.really != nil {
-			command = s.really.Replace(command)
+		if s.before != nil {
+			command = s.before(command)
 		}
 		cmd := s.typing(command)
 		if s.dir != "" {
@@ -83,13 +85,18 @@ func (s *walk) follow(want int) {
 		if err != nil {
 			s.t.Fatalf("%s: %v\n%s", step.command, err, out)
 		}
-		printed := string(out)
-		if s.shown != nil {
-			printed = s.shown.Replace(printed)
-		}
-		if !shows(step.shows, printed) {
-			s.t.Errorf("$ %s\n%s\nand the page shows\n%s", step.command, printed, step.shows)
-		}
+		s.compare(step, string(out))
+	}
+}
+
+// compare holds what a command printed to what the page shows of it.
+func (s *walk) compare(step step, printed string) {
+	s.t.Helper()
+	if s.alike != nil {
+		step.shows, printed = s.alike(step.shows), s.alike(printed)
+	}
+	if !shows(step.shows, printed) {
+		s.t.Errorf("$ %s\n%s\nand the page shows\n%s", step.command, printed, step.shows)
 	}
 }
 

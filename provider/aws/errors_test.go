@@ -1,10 +1,16 @@
 package aws_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,18 +129,52 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
-// A permission that is missing is named, for each action and each operation
-// that takes it: these are the policies of docs/providers/aws.md.
-func TestPermissions(t *testing.T) {
-	environment(t)
-	for operation, actions := range map[string][]string{
+// actionsOf has what each operation takes.
+func actionsOf() map[string][]string {
+	return map[string][]string{
 		"retrieve": {"GetSecretValue"}, "exists": {"DescribeSecret"}, "list": {"ListSecrets"},
 		"history": {"DescribeSecret", "ListSecretVersionIds"}, "version": {"GetSecretValue"},
 		"new": {"CreateSecret", "TagResource", "DescribeSecret"}, "absent": {"CreateSecret", "TagResource"},
 		"again":  {"DescribeSecret", "PutSecretValue", "TagResource", "UntagResource"},
 		"over":   {"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"},
 		"delete": {"DescribeSecret", "DeleteSecret"}, "restore": {"DescribeSecret", "RestoreSecret"}, "purge": {"DescribeSecret", "DeleteSecret"},
-	} {
+	}
+}
+
+// The policies of docs/providers/aws.md are about all that is taken, and nothing else.
+func TestPagePolicies(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "providers", "aws.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		if !json.Valid([]byte(m[1])) {
+			t.Errorf("no JSON: %s", m[1])
+		}
+		for _, action := range regexp.MustCompile(`"secretsmanager:(\w+)"`).FindAllStringSubmatch(m[1], -1) {
+			if allowed[action[1]] {
+				t.Errorf("%s is there twice", action[1])
+			}
+			allowed[action[1]] = true
+		}
+	}
+	taken := map[string]bool{"BatchGetSecretValue": true} // of many at once; without it, one by one
+	for _, actions := range actionsOf() {
+		for _, action := range actions {
+			taken[action] = true
+		}
+	}
+	if !maps.Equal(allowed, taken) {
+		t.Errorf("the page allows %v, and %v are taken", slices.Sorted(maps.Keys(allowed)), slices.Sorted(maps.Keys(taken)))
+	}
+}
+
+// A permission that is missing is named, for each action and each operation
+// that takes it: these are the policies of docs/providers/aws.md.
+func TestPermissions(t *testing.T) {
+	environment(t)
+	for operation, actions := range actionsOf() {
 		for _, action := range actions {
 			t.Run(operation+"/"+action, func(t *testing.T) {
 				s := newServer(t, awsserver.Options{})
