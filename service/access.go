@@ -66,7 +66,7 @@ func traceOf(c *call) string {
 // prefix everything is answered as if there were nothing.
 func (s *Service) admit(c *call) error {
 	if c.route == nil {
-		return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing at this path", Hint: "the paths are in /openapi.yaml"}
+		return nothingHere()
 	}
 	if c.op = c.route.operation(c.r.Method); c.op == nil {
 		return methodNotAllowed(c.route)
@@ -86,6 +86,10 @@ func (s *Service) admit(c *call) error {
 	}
 	_, err := nebula.ParseID(c.name)
 	return err
+}
+
+func nothingHere() error {
+	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing at this path", Hint: "the paths are in /openapi.yaml"}
 }
 
 // errOutside marks what the token does not reach.

@@ -279,3 +279,36 @@ func TestTokens(t *testing.T) {
 		t.Error(body)
 	}
 }
+
+// The page and its parts, and nothing beside them.
+func TestPageAnswers(t *testing.T) {
+	r, _ := memory(t)
+	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+	for path, contentType := range map[string]string{
+		"/": "text/html; charset=utf-8", "/page/app.js": "text/javascript; charset=utf-8", "/page/page.css": "text/css; charset=utf-8", "/page/icon.svg": "image/svg+xml",
+	} {
+		ranged := map[string]string{"Range": "bytes=0-3"}
+		got := r.want(ask{method: "GET", path: path, token: "-", header: ranged}, 200, "")
+		head := r.want(ask{method: "HEAD", path: path, token: "-", header: ranged}, 200, "")
+		for _, h := range []http.Header{got.Header, head.Header} {
+			if h.Get("Content-Type") != contentType || len(h.Values("Content-Security-Policy")) != 1 || h.Get("Content-Security-Policy") != policy {
+				t.Errorf("%s: %v", path, h)
+			}
+		}
+		if len(got.body) < 100 || head.body != "" || head.ContentLength != int64(len(got.body)) {
+			t.Errorf("%s: %d bytes, and %d for HEAD", path, len(got.body), head.ContentLength)
+		}
+		for _, method := range []string{"POST", "OPTIONS", "QUERY", "TRACE"} {
+			if allow := r.want(ask{method: method, path: path, token: "-"}, 405, "method_not_allowed").Header.Get("Allow"); allow != "GET, HEAD" {
+				t.Errorf("%s %s: Allow is %q", method, path, allow)
+			}
+		}
+		r.want(ask{method: "GET", path: path + "?x=1", token: "-"}, 400, "usage")
+	}
+	for path, status := range map[string]int{
+		"/page/index.html": 404, "/page/none.js": 404, "/page/a/b": 404, "/page": 401, "/page/": 400, "/page/../page.go": 400, "/page//app.js": 400, "/page/%2e%2e/page.go": 400, "/other": 401,
+	} {
+		r.want(ask{method: "GET", path: path, token: "-"}, status, "")
+	}
+}

@@ -58,6 +58,7 @@ func newRoutes() *routes {
 	r.add(route{pattern: "/healthz", open: true, operations: []operation{{method: get, handle: (*Service).alive}}})
 	r.add(route{pattern: "/readyz", open: true, operations: []operation{{method: get, handle: (*Service).isReady}}})
 	r.add(route{pattern: "/openapi.yaml", open: true, operations: []operation{{method: get, handle: (*Service).contract}}})
+	r.add(route{pattern: "/", open: true, operations: []operation{{method: get, handle: (*Service).servePage}, {method: head, handle: (*Service).servePage}}})
 	return r
 }
 
@@ -79,6 +80,9 @@ func (r *routes) add(added route) {
 func (r *routes) find(path string) (found *route, name string, ok bool) {
 	rest, ok := strings.CutPrefix(path, credentials+"/")
 	if !ok {
+		if strings.HasPrefix(path, "/page/") {
+			path = "/" // a part of the page
+		}
 		found, ok = r.fixed[path]
 		return found, "", ok
 	}
