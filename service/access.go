@@ -143,16 +143,11 @@ func outcomeOf(err error) string {
 	return string(kindOf(err))
 }
 
-// auditFails says that nothing is served without the log.
-func auditFails(err error) error {
-	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the audit log cannot be written, and nothing is served without it", Err: err}
-}
-
 // unnoted is the answer to a request that was served and could not be noted.
 func (s *Service) unnoted(c *call, err error) error {
 	s.options.Logger.Error("the audit log cannot be written", "error", err)
 	if !c.changed {
-		return auditFails(err)
+		return err
 	}
 	return &nebula.Error{Kind: nebula.ErrUnavailable, ID: c.id(), Err: err,
 		Message: "the audit log cannot be written: the change may have been made, read what is there before it is tried again"}

@@ -89,7 +89,7 @@ func (s *Service) readPart(c *call, ids []nebula.ID) []nebula.GetResult {
 	err := s.options.Audit.Healthy()
 	if err != nil { // it would not be given
 		for _, i := range at {
-			results[i].Err = auditFails(err)
+			results[i].Err = err
 		}
 		return results
 	}

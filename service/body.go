@@ -35,7 +35,8 @@ func limitsOf(d nebula.Description) limits {
 }
 
 // readBody returns the body, of at most limit bytes. Whoever calls it wipes it.
-func readBody(r *http.Request, limit int) ([]byte, error) {
+func (c *call) readBody(limit int) ([]byte, error) {
+	r := c.r
 	if r.ContentLength > int64(limit) {
 		return nil, bodyTooLarge(limit)
 	}
@@ -53,6 +54,7 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 			clear(body)
 			return nil, bodyTooLarge(limit)
 		case err == io.EOF:
+			c.drained = true
 			return body, nil
 		case err != nil:
 			clear(body)
@@ -134,7 +136,7 @@ func readJSON(c *call, limit int, members func(*jsonread.Reader) map[string]func
 	if _, err := mediaType(c.r, jsonType); err != nil {
 		return err
 	}
-	body, err := readBody(c.r, limit)
+	body, err := c.readBody(limit)
 	if err != nil {
 		return err
 	}

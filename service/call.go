@@ -29,6 +29,7 @@ type call struct {
 	version nebula.Version // that was read or written, for the audit log
 	changed bool           // the backend may have been changed
 	noted   bool           // in the audit log
+	drained bool           // the body was read to its end
 }
 
 func (c *call) id() nebula.ID { return nebula.ID(c.name) }

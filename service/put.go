@@ -66,7 +66,7 @@ func (s *Service) given(c *call) (given, error) {
 	if form == jsonType {
 		limit = s.limits.json
 	}
-	body, err := readBody(c.r, limit)
+	body, err := c.readBody(limit)
 	if err != nil {
 		return given{}, err
 	}

@@ -32,8 +32,7 @@ type rig struct {
 
 func newRig(t testing.TB, store *nebula.Store, change ...func(*service.Options)) *rig {
 	t.Helper()
-	dir := t.TempDir()
-	r := &rig{t: t, store: store, tokens: token.NewFile(filepath.Join(dir, "tokens")), audit: filepath.Join(dir, "audit.log")}
+	r := &rig{t: t, store: store, tokens: token.NewFile(filepath.Join(t.TempDir(), "tokens")), audit: filepath.Join(t.TempDir(), "log", "audit.log")}
 	var err error
 	if r.log, err = audit.Open(r.audit, audit.Options{}); err != nil {
 		t.Fatal(err)

@@ -103,6 +103,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.metrics.running.Add(1)
 	defer s.metrics.running.Add(-1)
 	a := s.serve(c)
+	if r.ContentLength != 0 && !c.drained && r.ProtoMajor == 1 {
+		// net/http would wait for the rest of the body before it answers.
+		w.Header()["Connection"] = []string{"close"}
+	}
 	a.write(w, r.Method)
 	s.metrics.add(servedOf(c.route, r.Method), a.status, time.Since(began))
 }
@@ -122,7 +126,7 @@ func (s *Service) serve(c *call) answer {
 		return s.refuse(c, err)
 	}
 	if err := s.options.Audit.Healthy(); err != nil {
-		return s.refuse(c, auditFails(err))
+		return s.refuse(c, err)
 	}
 	a, err := s.perform(c)
 	if err != nil {
