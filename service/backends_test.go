@@ -31,11 +31,7 @@ func openStore(t *testing.T, p nebula.Provider, err error) *nebula.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "key")
-	if err := nebula.CreateKeyFile(path); err != nil {
-		t.Fatal(err)
-	}
-	key := &nebula.KeyFile{Path: path}
+	key := newKeyFile(t)
 	store, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{key}})
 	if err != nil {
 		t.Fatal(err)
@@ -45,4 +41,13 @@ func openStore(t *testing.T, p nebula.Provider, err error) *nebula.Store {
 		t.Fatal(err)
 	}
 	return store
+}
+
+func newKeyFile(t *testing.T) *nebula.KeyFile {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := nebula.CreateKeyFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return &nebula.KeyFile{Path: path}
 }
