@@ -49,7 +49,7 @@ func (c *Config) findEither(name string) (*store, error) {
 	all := append(c.Names(), c.providers.names()...)
 	return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "configuration",
 		Message: "there is no store and no provider " + display(name) + suggest(name, all),
-		Hint:    "name a store of " + c.Path + ", or a provider, whose settings are in [storage.PROVIDER]"}
+		Hint:    c.whereToAdd(name) + ", or name a provider, whose settings are in [storage.PROVIDER]"}
 }
 
 // within returns the store that [storage] would describe with a provider, or nil if

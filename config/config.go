@@ -2,10 +2,12 @@ package config
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/reference"
 	"github.com/nebula-credential/nebula/unlock/awskms"
 	"github.com/nebula-credential/nebula/unlock/azurekey"
 	"github.com/nebula-credential/nebula/unlock/transit"
@@ -219,5 +221,20 @@ func (c *Config) find(name string) (*store, error) {
 	}
 	return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "configuration",
 		Message: "there is no store " + display(name) + suggest(name, c.Names()),
-		Hint:    "add a section [stores.NAME] to " + c.Path}
+		Hint:    c.whereToAdd(name)}
+}
+
+// whereToAdd says where a store that is not known would be described.
+func (c *Config) whereToAdd(name string) string {
+	section := "a section [stores.NAME]"
+	if reference.IsStoreName(name) && !LooksLikeKey(name) {
+		section = "a section [stores." + name + "]"
+	}
+	switch {
+	case c.Path == "" || c.Path == os.DevNull:
+		return "write " + section + " into a file, and name that with --config or NEBULA_CONFIG"
+	case !c.Found:
+		return "there is no configuration yet: make " + c.Path + ", with " + section
+	}
+	return "add " + section + " to " + c.Path
 }

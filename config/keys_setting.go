@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
@@ -22,6 +23,21 @@ func (k *Keys) fileSetting(path string) string {
 		return ""
 	}
 	return k.setting("key", "file = "+strconv.Quote(path), "NEBULA_KEY_FILE="+atomicfile.Quote(path))
+}
+
+// SettingOf tells with what setting the slot is opened that was made for a first or
+// another key: as [FirstKey] says, but for a service that knows the key by a name
+// that stays with it. An alias can be moved to another key.
+func (k *Keys) SettingOf(key FirstKey, slot nebula.Slot) string {
+	for _, s := range services() {
+		if s.kind != slot.Kind || s.service.nameIn == nil {
+			continue
+		}
+		if name := s.service.nameIn(slot); name != "" {
+			return k.serviceSetting(s.service, name)
+		}
+	}
+	return key.Setting
 }
 
 // serviceSetting names a key that is configured already beside the new one.

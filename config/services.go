@@ -19,6 +19,10 @@ type keyService struct {
 	forKey   func(*Keys, string) (nebula.Key, error) // that is named, with the other settings of the section
 	obeys    map[string]string                       // the variables of the service's own tools that the defaults obey, by key
 
+	// nameIn returns the name by which the service itself knows the key of a slot. It
+	// may be nil: then it is what the user named.
+	nameIn func(nebula.Slot) string
+
 	// concern returns what speaks against a key of the service for this store, ""
 	// if nothing does. It may be nil.
 	concern func(k *Keys, name string) string

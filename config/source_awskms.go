@@ -2,6 +2,7 @@ package config
 
 import (
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/slotdata"
 	"github.com/nebula-credential/nebula/unlock/awskms"
 )
 
@@ -25,6 +26,13 @@ func awsKMS() keySource {
 			validate: func(k *keyKeys) error { return k.AWSKMS.Validate() },
 			check:    awskms.CheckKey,
 			obeys:    map[string]string{"region": "AWS_REGION"},
+			nameIn: func(slot nebula.Slot) string {
+				data, err := slotdata.ParseAWSKMS(slot.Data)
+				if err != nil {
+					return ""
+				}
+				return data.ARN
+			},
 			forKey: func(k *Keys, name string) (nebula.Key, error) {
 				c := k.store.key.AWSKMS
 				c.Key, c.Also = name, nil

@@ -134,7 +134,7 @@ func (a *app) tellSetting(keys *config.Keys, key config.FirstKey, slot nebula.Sl
 	if key.Setting == "" || key.File == "" && keys.OpensHere(slot) {
 		return
 	}
-	a.tell("slot " + slot.ID + " is opened with: " + key.Setting)
+	a.tell("slot " + slot.ID + " is opened with: " + keys.SettingOf(key, slot))
 }
 
 // tellFiles says how a key file that nothing names is given beside the others: a
