@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/shlex"
 
@@ -15,9 +16,12 @@ import (
 
 // runPassphrase runs a command, without a shell, and returns what it prints.
 func runPassphrase(ctx context.Context, command string, options OpenOptions) ([]byte, error) {
+	if !utf8.ValidString(command) { // shlex would start another program
+		return nil, errors.New("it is not UTF-8")
+	}
 	args, err := shlex.Split(command)
 	if err != nil {
-		return nil, errors.New("its quotes do not match")
+		return nil, errors.New("its quotes do not match, or it ends in a backslash")
 	}
 	if len(args) == 0 {
 		return nil, errors.New("it is set and empty")

@@ -1,5 +1,6 @@
 #!/bin/sh
-# moto 5.2.5's Secrets Manager, as a stand-in for AWS: BatchGetSecretValue.
+# moto 5.2.5 (github.com/getmoto/moto), its Secrets Manager as a stand-in for AWS:
+# BatchGetSecretValue.
 #
 # A version that becomes current because UpdateSecretVersionStage moves AWSCURRENT to
 # it is what GetSecretValue with that stage returns. BatchGetSecretValue goes on to

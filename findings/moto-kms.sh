@@ -1,5 +1,5 @@
 #!/bin/sh
-# moto 5.2.5's KMS, as a stand-in for AWS KMS.
+# moto 5.2.5 (github.com/getmoto/moto), its KMS as a stand-in for AWS KMS.
 #
 # Another key than the ciphertext's is AccessDeniedException with an empty message,
 # where AWS documents IncorrectKeyException; a key that is disabled decrypts, where

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Node.js 20.20.2, util.parseEnv (and --env-file): an indented comment, a line of
+# Node.js 20.20.2 (nodejs.org), util.parseEnv (and --env-file): an indented comment, a line of
 # spaces, or a line without = becomes a part of the name that follows, and the
 # variable is missing under its own. Other versions may differ: it says which it is.
 #
@@ -20,6 +20,7 @@ cat >expected <<'OUT'
 "X=0\n  \nA=1" ["\nA","X"]
 "X=0\nnote\nA=1" ["X","note\nA"]
 OUT
+command -v node >/dev/null || { echo "needs Node.js"; exit 2; }
 node main.js >seen 2>&1 || true
 if cmp -s expected seen; then
 	echo "node $(node --version):"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# wl-clipboard 2.1.0 (Debian 12).
+# wl-clipboard 2.1.0 (github.com/bugaevc/wl-clipboard, in Debian 12).
 #
 # What wl-copy reads from standard input is in a file, /tmp/wl-copy-buffer-*/stdin,
 # for as long as it offers it: on a disk, where /tmp is on one. TMPDIR is not asked.
@@ -10,6 +10,7 @@
 set -eu
 dir=$(mktemp -d)
 sway=
+command -v wl-copy >/dev/null && command -v sway >/dev/null || { echo "needs wl-copy and sway"; exit 2; }
 trap 'kill $sway 2>/dev/null || true; rm -rf "$dir"' EXIT
 chmod 700 "$dir"
 mkdir "$dir/tmp"
@@ -38,4 +39,4 @@ wl-copy --version | head -n 1
 echo "--sensitive is known: $known"
 echo "files while it is offered: ${while_offered:-none}"
 echo "files after it was cleared: ${after:-none}"
-[ "$known" = no ] && [ -n "$while_offered" ] && [ -z "$after" ]
+[ "$known" = no ] && [ -n "$while_offered" ] && [ -z "$after" ] || { echo "wl-copy does something else now"; exit 1; }

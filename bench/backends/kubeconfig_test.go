@@ -94,6 +94,7 @@ func kubeconfigCases(s *apiServer, certificate, key []byte) map[string]kubeconfi
 		"token file over token":       one(kubeconfig(server, "tokenFile: sub/token\ntoken: spare")),
 		"token without its file":      one(kubeconfig(server, "tokenFile: sub/nothing\ntoken: spare")),
 		"password":                    one(kubeconfig(server, "username: alice\npassword: \"a:b\"")),
+		"token that is a number":      one(kubeconfig(server, "token: 0123")),
 		"nobody":                      {files: map[string]string{"config": kubeconfig(server, "token: abc")}, context: "nobody"},
 		"impersonation":               one(kubeconfig(server, "token: x\nas: bob\nas-uid: \"7\"\nas-groups: [a, b]\nas-user-extra: {Example.com/Reason: [one, two]}")),
 		"path in the address":         one(kubeconfig(address+"/clusters/7\ncertificate-authority: ca.pem", "token: abc")),

@@ -127,8 +127,8 @@ func (a *app) editor() ([]string, error) {
 		text = "vi"
 	}
 	words, err := shlex.Split(text)
-	if err != nil || len(words) == 0 {
-		return nil, usage(name+" is no command: words in it are separated by blanks, and quoted as for a shell", "")
+	if err != nil || len(words) == 0 || !utf8.ValidString(text) { // shlex would start another program
+		return nil, usage(name+" is no command: words in it are UTF-8, separated by blanks, and quoted as for a shell", "")
 	}
 	path, err := lookUp(words[0])
 	if err != nil {

@@ -100,3 +100,16 @@ func TestWrongPassphraseAtThePrompt(t *testing.T) {
 	p.await("the passphrase of NEBULA_PASSPHRASE opens no slot")
 	p.leave(5)
 }
+
+// The splitter changes bytes that are no UTF-8: another program would be started.
+func TestCommandThatIsNotUTF8(t *testing.T) {
+	env := home(t)
+	p := sit(t, append(env, "NEBULA_PASSPHRASE_COMMAND=child\xe9"), nil, "init", "--passphrase")
+	p.await("it is not UTF-8")
+	p.leave(2)
+	sit(t, env, nil, "init").leave(0)
+	sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token").leave(0)
+	p = sit(t, append(env, "VISUAL=true\xe9"), nil, "edit", "token", "--on-disk")
+	p.await("VISUAL is no command")
+	p.leave(2)
+}

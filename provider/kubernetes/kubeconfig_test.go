@@ -89,6 +89,8 @@ func TestKubeconfigRead(t *testing.T) {
 	}{
 		"token":       {config: minimal(server, "token: abc"), authorization: "Bearer abc"},
 		"password":    {config: minimal(server, "username: alice\npassword: \"a:b\""), authorization: "Basic YWxpY2U6YTpi"},
+		"a number":    {config: minimal(server, "token: 0123"), authorization: "Bearer 83"}, // as client-go reads it
+		"a digit":     {config: minimal(server, "token: \"0123\""), authorization: "Bearer 0123"},
 		"certificate": {config: minimal(server+"certificate-authority: ca.pem", "client-certificate: sub/cert.pem\nclient-key: sub/key.pem"), roots: authority, shows: true},
 		"proxy":       {config: minimal(server+"proxy-url: http://proxy.example.com:3128", "token: x"), authorization: "Bearer x", proxy: "http://proxy.example.com:3128"},
 		"acting as": {config: minimal(server, "token: x\nas: bob\nas-uid: \"7\"\nas-groups: [a, b]\nas-user-extra: {Example.com/Reason: [one, two]}"),

@@ -1,0 +1,56 @@
+#!/bin/sh
+# sigs.k8s.io/yaml 1.6.0, with which kubectl, client-go and many others read YAML.
+#
+# A field that is a string takes a number or a yes without quotes, strictly read too,
+# and gets another text: password: 0123 is "83", 1.10 is "1.1", and 21 digits are
+# rounded to eight. There is no error. YAML makes numbers of these before the type of
+# the field is looked at.
+#
+# Ends with 0 if it still does so. Needs Go and a module proxy.
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+cat >go.mod <<'MOD'
+module finding
+
+go 1.26
+MOD
+cat >main.go <<'GO'
+package main
+
+import (
+	"fmt"
+
+	"sigs.k8s.io/yaml"
+)
+
+func main() {
+	for _, text := range []string{"0123", `"0123"`, "007", "1.10", "1e3", "1_000", "yes", "123456789012345678901"} {
+		var user struct{ Password string }
+		err := yaml.UnmarshalStrict([]byte("password: "+text), &user)
+		fmt.Printf("%s is %q, error: %v\n", text, user.Password, err)
+	}
+}
+GO
+go get sigs.k8s.io/yaml@v1.6.0 >log 2>&1 || { cat log; exit 2; }
+go build -o finding . >log 2>&1 || { cat log; exit 2; }
+cat >expected <<'OUT'
+0123 is "83", error: <nil>
+"0123" is "0123", error: <nil>
+007 is "7", error: <nil>
+1.10 is "1.1", error: <nil>
+1e3 is "1000", error: <nil>
+1_000 is "1000", error: <nil>
+yes is "true", error: <nil>
+123456789012345678901 is "1.2345679e+20", error: <nil>
+OUT
+./finding >seen 2>&1 || true
+if cmp -s expected seen; then
+	echo "sigs.k8s.io/yaml v1.6.0, $(go env GOVERSION):"
+	cat seen
+	exit 0
+fi
+echo "yaml does something else now:"
+diff expected seen || true
+exit 1
