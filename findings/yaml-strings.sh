@@ -1,10 +1,11 @@
 #!/bin/sh
-# sigs.k8s.io/yaml 1.6.0, with which kubectl, client-go and many others read YAML.
+# sigs.k8s.io/yaml 1.6.0, with which Go programs around Kubernetes read YAML.
 #
 # A field that is a string takes a number or a yes without quotes, strictly read too,
 # and gets another text: password: 0123 is "83", 1.10 is "1.1", and 21 digits are
-# rounded to eight. There is no error. YAML makes numbers of these before the type of
-# the field is looked at.
+# rounded to eight. There is no error. YAMLToJSON and a decoder of JSON, as client-go
+# has it, refuse the number: a reader of kubeconfig files with Unmarshal takes another
+# password than kubectl, which takes none.
 #
 # Ends with 0 if it still does so. Needs Go and a module proxy.
 set -eu
@@ -20,6 +21,7 @@ cat >main.go <<'GO'
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"sigs.k8s.io/yaml"
@@ -31,6 +33,8 @@ func main() {
 		err := yaml.UnmarshalStrict([]byte("password: "+text), &user)
 		fmt.Printf("%s is %q, error: %v\n", text, user.Password, err)
 	}
+	text, _ := yaml.YAMLToJSON([]byte("password: 0123"))
+	fmt.Println("by JSON:", json.Unmarshal(text, &struct{ Password string }{}))
 }
 GO
 go get sigs.k8s.io/yaml@v1.6.0 >log 2>&1 || { cat log; exit 2; }
@@ -44,6 +48,7 @@ cat >expected <<'OUT'
 1_000 is "1000", error: <nil>
 yes is "true", error: <nil>
 123456789012345678901 is "1.2345679e+20", error: <nil>
+by JSON: json: cannot unmarshal number into Go struct field .Password of type string
 OUT
 ./finding >seen 2>&1 || true
 if cmp -s expected seen; then

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -126,8 +127,13 @@ func (m *merged) add(path string) error {
 	if err != nil {
 		return err
 	}
+	// Not yaml.Unmarshal, which makes "83" of a token that is 0123 without quotes.
+	text, err := yaml.YAMLToJSON(data)
+	if err != nil {
+		return notKubeconfig(err)
+	}
 	var k kubeconfig
-	if err := yaml.Unmarshal(data, &k); err != nil {
+	if err := json.Unmarshal(text, &k); err != nil {
 		return notKubeconfig(err)
 	}
 	abs, err := filepath.Abs(path)
@@ -160,6 +166,8 @@ func notKubeconfig(err error) error {
 	switch {
 	case errors.As(err, &encoding):
 		return errors.New("one of certificate-authority-data, client-certificate-data and client-key-data is not base64")
+	case errors.As(err, &other) && other.Field != "" && other.Type.Kind() == reflect.String && (other.Value == "number" || other.Value == "bool"):
+		return errors.New(other.Field + " is a " + other.Value + " for YAML: put it in quotes")
 	case errors.As(err, &other) && other.Field != "":
 		return errors.New(other.Field + " is not what it is in a kubeconfig")
 	}

@@ -89,8 +89,7 @@ func TestKubeconfigRead(t *testing.T) {
 	}{
 		"token":       {config: minimal(server, "token: abc"), authorization: "Bearer abc"},
 		"password":    {config: minimal(server, "username: alice\npassword: \"a:b\""), authorization: "Basic YWxpY2U6YTpi"},
-		"a number":    {config: minimal(server, "token: 0123"), authorization: "Bearer 83"}, // as client-go reads it
-		"a digit":     {config: minimal(server, "token: \"0123\""), authorization: "Bearer 0123"},
+		"digits":      {config: minimal(server, "token: \"0123\""), authorization: "Bearer 0123"},
 		"certificate": {config: minimal(server+"certificate-authority: ca.pem", "client-certificate: sub/cert.pem\nclient-key: sub/key.pem"), roots: authority, shows: true},
 		"proxy":       {config: minimal(server+"proxy-url: http://proxy.example.com:3128", "token: x"), authorization: "Bearer x", proxy: "http://proxy.example.com:3128"},
 		"acting as": {config: minimal(server, "token: x\nas: bob\nas-uid: \"7\"\nas-groups: [a, b]\nas-user-extra: {Example.com/Reason: [one, two]}"),
@@ -154,6 +153,8 @@ func TestKubeconfigRefused(t *testing.T) {
 		"a wrong type":     {config: "clusters: canary", want: "clusters is not what it is"},
 		"no base64":        {config: minimal(server+"certificate-authority-data: \"canary%\"", ""), want: "is not base64"},
 		"a wrong field":    {config: minimal(server, "token: [canary]"), want: "users.user.token is not"},
+		"a number":         {config: minimal(server, "token: 0123"), want: "users.user.token is a number for YAML: put it in quotes"},
+		"a yes":            {config: minimal(server, "username: yes"), want: "users.user.username is a bool for YAML: put it in quotes"},
 		"acting as nobody": {config: minimal(server, "token: canary\nas-groups: [canary]"), want: "as-groups or as-user-extra without as"},
 		"empty":            {config: "", want: "no current context"},
 		"no context":       {config: minimal(server, ""), context: "other", want: `no context "other"`},
