@@ -1,0 +1,68 @@
+package contract
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+)
+
+var load = sync.OnceValues(New)
+
+// Transport returns a transport that holds every request and every answer against
+// the document, and fails the test for what differs:
+//
+//   - an answer that is not described;
+//   - a success where the document forbids the request.
+//
+// A test of a stream goes without it: bodies are read whole.
+func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	c, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &transport{t, c, next}
+}
+
+type transport struct {
+	t        testing.TB
+	contract *Contract
+	next     http.RoundTripper
+}
+
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := readBody(&r.Body)
+	if err != nil {
+		return nil, err
+	}
+	sent := r.Clone(r.Context())
+	if r.Body != nil && r.Body != http.NoBody {
+		sent.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	a, err := t.next.RoundTrip(sent)
+	if err != nil {
+		return nil, err
+	}
+	t.contract.Exchange(t.t, r, body, a)
+	return a, nil
+}
+
+// Exchange fails the test for what the document has against a request with this
+// body and its answer. The body of the answer can be read again.
+func (c *Contract) Exchange(t testing.TB, r *http.Request, body []byte, a *http.Response) {
+	t.Helper()
+	checked := r.Clone(r.Context())
+	checked.Body = http.NoBody
+	if len(body) > 0 {
+		checked.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	forbidden := c.Request(checked)
+	if forbidden != nil && a.StatusCode < 400 {
+		t.Errorf("%s %s is answered with %d, and the contract forbids it: %v", r.Method, r.URL.RequestURI(), a.StatusCode, forbidden)
+	}
+	if err := c.Answer(checked, a); err != nil {
+		t.Errorf("%s %s, answered with %d: %v", r.Method, r.URL.RequestURI(), a.StatusCode, err)
+	}
+}
