@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider/local"
 )
@@ -39,7 +41,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func openLocal(ctx context.Context, dir string) (*nebula.Store, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 // keepTerminal, when set in its environment, lets the command under test have
@@ -22,7 +24,7 @@ const keepTerminal = "TEST_KEEP_TERMINAL"
 const raceExit = "GORACE=atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(leakless{m}, map[string]func(){
 		"nebula": func() {
 			if os.Getenv(keepTerminal) == "" {
 				leaveTerminal() // else it would ask whoever runs the tests
@@ -47,6 +49,18 @@ func TestMain(m *testing.M) {
 			}
 		},
 	})
+}
+
+// leakless fails if a test leaves a goroutine behind.
+type leakless struct{ *testing.M }
+
+func (l leakless) Run() int {
+	code := l.M.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) {

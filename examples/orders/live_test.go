@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"sigs.k8s.io/yaml"
 
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // site is a machine on which the service and the command have what they need for

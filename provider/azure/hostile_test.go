@@ -104,13 +104,14 @@ func TestHugeServer(t *testing.T) {
 			t.Errorf("%s: %d MiB were allocated", what, grown>>20)
 		}
 	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	send(z)
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	_, _ = z.Write(chunk)
 	_ = z.Close()
+	packed := bytes.Repeat(member.Bytes(), size>>20) // members in a row are one file
 	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		_, _ = w.Write(packed.Bytes())
+		_, _ = w.Write(packed)
 	})
 	refuses(t, p, name, nebula.ErrInvalidConfig)
 }

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider"
 )
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 	if log := os.Getenv("NEBULA_TEST_PLUGIN"); log != "" {
 		pretendPlugin(log)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func pretendPlugin(log string) {
