@@ -2,8 +2,6 @@ package testreaders
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,7 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/nebula-credential/nebula/internal/testing/installed"
 )
 
 // program is a reader that runs as a program of its own: it reads names of files
@@ -66,14 +65,14 @@ func prepareNpm() (program, error) {
 		return program{}, err
 	}
 	dir, err := cached("npm", []string{"package.json", "package-lock.json"}, func(dir string) error {
-		return run(dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+		return installed.Run(dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	})
 	return program{args: []string{node, absolute("node.js"), "npm"}, env: []string{"NODE_PATH=" + filepath.Join(dir, "node_modules")}}, err
 }
 
 func preparePython() (program, error) {
 	dir, err := cached("python", []string{"requirements.txt"}, func(dir string) error {
-		return run(dir, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
+		return installed.Run(dir, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
 			"--require-hashes", "--only-binary=:all:", "--target", "packages", "-r", "requirements.txt")
 	})
 	return program{args: []string{"python3", absolute("python.py")}, env: []string{"PYTHONPATH=" + filepath.Join(dir, "packages")}}, err
@@ -81,7 +80,7 @@ func preparePython() (program, error) {
 
 func prepareRust() (program, error) {
 	dir, err := cached("rust", []string{"rust/Cargo.toml", "rust/src/main.rs"}, func(dir string) error {
-		return run(filepath.Join(dir, "rust"), "cargo", "build", "--quiet", "--release")
+		return installed.Run(filepath.Join(dir, "rust"), "cargo", "build", "--quiet", "--release")
 	})
 	return program{args: []string{filepath.Join(dir, "rust", "target", "release", "read")}}, err
 }
@@ -108,55 +107,7 @@ func absolute(name string) string {
 
 // cached returns a folder with copies of the files, in which build has run once.
 func cached(name string, files []string, build func(dir string) error) (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	hash := sha256.New()
-	for _, file := range files {
-		text, err := os.ReadFile(absolute(file))
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(hash, "%s %d\n%s", file, len(text), text)
-	}
-	dir := filepath.Join(base, "nebula-testreaders", name+"-"+hex.EncodeToString(hash.Sum(nil)[:8]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", err
-	}
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), name)
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(temporary)
-	for _, file := range files {
-		text, err := os.ReadFile(absolute(file))
-		if err != nil {
-			return "", err
-		}
-		copied := filepath.Join(temporary, file)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(copied), 0o755), os.WriteFile(copied, text, 0o644)); err != nil {
-			return "", err
-		}
-	}
-	if err := build(temporary); err != nil {
-		return "", err
-	}
-	return dir, os.Rename(temporary, dir)
-}
-
-func run(dir string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	return nil
+	return installed.Dir("nebula-testreaders", name, "programs", files, build)
 }
 
 // read has the program read files. Of one that it refuses nothing is returned.
