@@ -78,7 +78,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 	}
 
 	function purgeButton(item) {
-		if (!store.abilities.purge) return "";
+		if (!store.abilities.purge || !store.abilities.restore) return ""; // else deleting does it
 		return button("Purge …", act(() => purging(store, item), `${item.id} is purged.`, () => lost(item)), { class: "danger-text" });
 	}
 
