@@ -9,13 +9,19 @@ import { hideValue, value } from "./value.js";
 // undefined if it is gone.
 export function createDetails({ store, close, changed, filterBy, create }) {
 	const pane = h("section", { class: "details", "aria-label": "Details", hidden: true, onkeydown: (event) => { if (event.key === "Escape") close(); } });
-	let current = "";
+	const notes = h("div", { class: "part" }), rest = h("div", { class: "part" });
+	let current = "", box;
 
 	// open shows an item at once as far as it is known, and then as it is. It takes an
 	// id alone, too, of a credential that may be deleted.
 	async function open(item) {
+		hideValue();
 		current = item.id;
-		draw(item, { known: Boolean(item.version || item.metadata) });
+		box = value(h("h3", {}, "Value"), item.id);
+		pane.replaceChildren(
+			h("header", {}, h("h2", { class: "mono", tabindex: "-1" }, item.id), button("×", close, { class: "quiet", "aria-label": "Close the details" })),
+			notes, box, rest);
+		fill(item, { reading: true });
 		pane.hidden = false;
 		heading().focus();
 		await refresh(item);
@@ -26,27 +32,20 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 			const now = await api.describe(item.id);
 			if (current !== item.id) return;
 			changed(item.id, now);
-			redraw(now ?? { id: item.id }, { known: Boolean(now), absent: !now });
+			fill(now ?? item, { absent: !now });
 		} catch (error) {
-			if (current === item.id) redraw(item, { known: Boolean(item.metadata), error });
+			if (current === item.id) fill(item, { error });
 		}
 	}
 
-	// redraw keeps the focus in the pane, if it was there, and a value that is shown.
-	function redraw(item, state) {
-		if (pane.querySelector(".value")) return;
-		const focused = pane.contains(document.activeElement);
-		draw(item, state);
+	// fill shows what is known of the credential, around its value.
+	function fill(item, { reading, absent, error }) {
+		const focused = notes.contains(document.activeElement) || rest.contains(document.activeElement);
+		if (absent || rest.querySelector(".value")) hideValue();
+		box.hidden = Boolean(absent);
+		notes.replaceChildren(error ? problem(error) : "", item.error ? problem(api.problemFrom(item.error)) : "");
+		rest.replaceChildren(...(absent ? gone(item) : [metadata(item, reading), tags(item), store.abilities.versions ? versions(item) : "", end(item)]));
 		if (focused) heading().focus();
-	}
-
-	function draw(item, { known, absent, error }) {
-		hideValue();
-		pane.replaceChildren(
-			h("header", {}, h("h2", { class: "mono", tabindex: "-1" }, item.id), button("×", close, { class: "quiet", "aria-label": "Close the details" })),
-			error ? problem(error) : "",
-			item.error ? problem(api.problemFrom(item.error)) : "",
-			...(absent ? gone(item) : [value(h("h3", {}, "Value"), item.id), metadata(item, known), tags(item), store.abilities.versions ? versions(item) : "", end(item)]));
 	}
 
 	// act does what a dialog asks for, and then shows how things stand.
@@ -65,7 +64,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 			try {
 				await api.restore(item.id);
 				announce(`${item.id} is restored.`);
-				await reopen(item.id);
+				await refresh({ id: item.id });
 			} catch (error) {
 				place.replaceChildren(problem(error));
 			}
@@ -84,15 +83,16 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function lost(item) {
 		changed(item.id, undefined);
-		draw({ id: item.id }, { absent: true });
+		fill({ id: item.id }, { absent: true });
 	}
 
-	async function reopen(id) {
-		draw({ id }, { known: false });
-		await refresh({ id });
+	// renewed shows how things stand after a change: what was shown is no longer so.
+	function renewed(item) {
+		hideValue();
+		return refresh({ id: item.id });
 	}
 
-	function metadata({ metadata: m, version }, known) {
+	function metadata({ metadata: m, version }, reading) {
 		const rotation = due(m);
 		const rows = [
 			["Modified", m?.last_modified && time(m.last_modified, true)],
@@ -103,13 +103,13 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 			["Rotation", rotation && h("span", {}, `every ${rotation.days} days, `, h("span", { class: rotation.late ? "late" : "" }, rotation.late ? `overdue by ${rotation.when.replace(" ago", "")}` : `due ${rotation.when}`))],
 			["Version", version && h("span", { class: "mono" }, version)],
 		].filter(([, content]) => content);
-		if (!rows.length) return h("p", { class: "muted" }, known ? "" : "Reading …");
+		if (!rows.length) return h("p", { class: "muted" }, reading ? "Reading …" : "");
 		return h("dl", {}, ...rows.flatMap(([name, content]) => [h("dt", {}, name), h("dd", {}, content)]));
 	}
 
 	function tags(item) {
 		const entries = Object.entries(item.metadata?.tags ?? {}).sort();
-		const edit = button("Edit tags", act(() => newTags(store, item), "The tags are saved.", () => reopen(item.id)));
+		const edit = button("Edit tags", act(() => newTags(store, item), "The tags are saved.", () => renewed(item)));
 		return h("section", {}, h("header", {}, h("h3", {}, "Tags"), edit),
 			entries.length
 				? h("ul", { class: "chips" }, ...entries.map(([key, text]) => h("li", {}, button(`${key}=${text}`, () => filterBy(`${key}=${text}`), { class: "chip", title: "List those with this tag" }))))
@@ -137,7 +137,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function end(item) {
 		return h("footer", { class: "actions" },
-			button("New value", act(() => newValue(store, item), "The value is replaced.", () => reopen(item.id)), { class: "primary" }),
+			button("New value", act(() => newValue(store, item), "The value is replaced.", () => renewed(item)), { class: "primary" }),
 			button("Delete …", act(() => deletion(store, item), `${item.id} is deleted.`, () => lost(item)), { class: "danger-text" }), purgeButton(item));
 	}
 
