@@ -62,18 +62,27 @@ function distance(date) {
 
 // time returns how long ago something was, with the moment itself beside or behind it.
 export function time(text, exact = false) {
-	const date = new Date(text);
-	if (Number.isNaN(date.getTime())) return h("span", {}, text);
+	const date = moment(text);
+	if (!date) return h("span", {}, text);
 	const iso = date.toISOString();
 	return h("time", { datetime: iso, title: iso },
 		distance(date), exact ? h("span", { class: "muted" }, ` · ${iso.slice(0, 16).replace("T", " ")} UTC`) : "");
 }
 
-// due returns when a credential is to be replaced: nothing if it has no policy.
+// moment takes RFC 3339 only: browsers read a date into almost anything.
+function moment(text) {
+	const date = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) && new Date(text);
+	return date && !Number.isNaN(date.getTime()) ? date : undefined;
+}
+
+// due returns when a credential is to be replaced: nothing if it has no policy, or
+// never comes to it.
 export function due(metadata) {
 	const days = metadata?.rotation_policy?.interval_days;
 	if (!days) return undefined;
-	const date = new Date(new Date(metadata.last_modified).getTime() + days * 86400000);
+	const from = moment(metadata.last_modified);
+	if (!from) return undefined;
+	const date = new Date(from.getTime() + days * 86400000);
 	return Number.isNaN(date.getTime()) ? undefined : { days, late: date < Date.now(), when: distance(date) };
 }
 

@@ -7,17 +7,17 @@ import { h, button, field } from "./dom.js";
 const grammar = "[A-Za-z0-9_][A-Za-z0-9_\\-]{0,127}";
 
 // typed returns a field for a value, masked until somebody wants to see it, or a file
-// in its place, and what reads it as the service takes it.
+// in its place, and what reads it as the service takes it. Whichever came last holds.
 function typed(limit) {
 	const text = h("textarea", { class: "mono masked", rows: "3", autocomplete: "off", autocapitalize: "off", autocorrect: "off", spellcheck: "false" });
-	const file = h("input", { type: "file" });
+	const file = h("input", { type: "file", onchange: () => { if (file.files.length) text.value = ""; } });
+	text.addEventListener("input", () => { file.value = ""; });
 	const shown = h("input", { type: "checkbox", onchange: () => text.classList.toggle("masked", !shown.checked) });
 	const read = async () => {
 		if (!file.files.length) {
 			if (!text.value) throw new api.Problem("There is no value.", { hint: "Type one or choose a file." });
 			return fits(new TextEncoder().encode(text.value).length, { value: text.value, encoding: "utf8" });
 		}
-		if (text.value) throw new api.Problem("There are two values, one typed and one in a file.", { hint: "Empty the field to take the file." });
 		const bytes = new Uint8Array(await file.files[0].arrayBuffer());
 		return fits(bytes.length, { value: base64(bytes), encoding: "base64" });
 	};
