@@ -162,7 +162,12 @@ func TestBrowserTwoTabs(t *testing.T) {
 	if got := l.value("db_password"); got != "from the second" {
 		t.Fatalf("the value is %q", got)
 	}
-	first.click("Write over it all the same")
+	// Whoever leaves sees how things stand, and then decides on that.
+	first.see("Somebody changed it after it was opened here.")
+	first.click("Cancel")
+	first.wait(`!document.querySelector("dialog") && document.querySelector(".details h2") === document.activeElement`)
+	first.click("Delete …")
+	first.click("Delete")
 	first.see("or it is deleted")
 	second.click("New credential")
 	second.fill("Id", "db_password")

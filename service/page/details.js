@@ -49,14 +49,12 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 	}
 
 	// act does what a dialog asks for, and then shows how things stand.
-	const act = (dialog, said, after) => async () => {
-		const item = current;
-		if (await dialog() === undefined) return;
-		announce(said);
-		if (current === item) {
-			await after();
-			heading()?.focus();
-		}
+	const act = (item, dialog, said, after) => async () => {
+		const done = await dialog(store, item) !== undefined;
+		if (done) announce(said);
+		if (current !== item.id || !done && !item.stale) return;
+		await (done && after ? after(item) : renewed(item));
+		heading()?.focus();
 	};
 
 	function gone(item) {
@@ -78,7 +76,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function purgeButton(item) {
 		if (!store.abilities.purge || !store.abilities.restore) return ""; // else deleting does it
-		return button("Purge …", act(() => purging(store, item), `${item.id} is purged.`, () => lost(item)), { class: "danger-text" });
+		return button("Purge …", act(item, purging, `${item.id} is purged.`, lost), { class: "danger-text" });
 	}
 
 	function lost(item) {
@@ -109,7 +107,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function tags(item) {
 		const entries = Object.entries(item.metadata?.tags ?? {}).sort();
-		const edit = button("Edit tags", act(() => newTags(store, item), "The tags are saved.", () => renewed(item)));
+		const edit = button("Edit tags", act(item, newTags, "The tags are saved."));
 		return h("section", {}, h("header", {}, h("h3", {}, "Tags"), edit),
 			entries.length
 				? h("ul", { class: "chips" }, ...entries.map(([key, text]) => h("li", {}, button(`${key}=${text}`, () => filterBy(`${key}=${text}`), { class: "chip", title: "List those with this tag" }))))
@@ -137,8 +135,8 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function end(item) {
 		return h("footer", { class: "actions" },
-			button("New value", act(() => newValue(store, item), "The value is replaced.", () => renewed(item)), { class: "primary" }),
-			button("Delete …", act(() => deletion(store, item), `${item.id} is deleted.`, () => lost(item)), { class: "danger-text" }), purgeButton(item));
+			button("New value", act(item, newValue, "The value is replaced."), { class: "primary" }),
+			button("Delete …", act(item, deletion, `${item.id} is deleted.`, lost), { class: "danger-text" }), purgeButton(item));
 	}
 
 	const heading = () => pane.querySelector("h2");

@@ -94,11 +94,13 @@ export function newCredential(store, id = "") {
 	});
 }
 
-// again offers to write over what came in between: knowing that it does.
+// again tells that somebody else came first, and offers to write over it all the same.
+// What is known of the credential is then out of date.
 function again(item, write) {
 	return (error, run) => {
 		if (error.status !== 412) return [];
-		return [button("Write over it all the same", () => run(async () => write((await api.describe(item.id))?.version)))];
+		item.stale = true;
+		return [h("p", {}, "Somebody changed it after it was opened here."), button("Write over it all the same", () => run(async () => write((await api.describe(item.id))?.version)))];
 	};
 }
 
