@@ -85,6 +85,7 @@ function start(store) {
 	main.replaceChildren(list.pane, details.pane);
 	document.getElementById("search").focus();
 	list.load();
+	return list;
 }
 
 let leaving;
@@ -97,8 +98,12 @@ const forgetting = document.getElementById("forget");
 forgetting.addEventListener("click", forget);
 addEventListener("pageshow", (event) => { if (event.persisted) forget(); });
 
-start(await askToken());
+const list = start(await askToken());
 forgetting.hidden = false;
-api.onRefused(async (refused) => Boolean(await askToken(refused)));
+api.onRefused(async (refused) => {
+	if (!await askToken(refused)) return false;
+	list.load(); // another token may reach other credentials
+	return true;
+});
 for (const event of ["pointerdown", "keydown"]) addEventListener(event, stay);
 stay();

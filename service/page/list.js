@@ -52,7 +52,8 @@ export function createList({ open, empty }) {
 		try {
 			status.textContent = cursor ? status.textContent : "Reading …";
 			const page = await api.list({ prefix: prefix.value, tags, cursor, details }, mine.signal);
-			items = cursor ? [...items, ...page.items] : page.items;
+			const read = new Set(page.items.map((item) => item.id)); // some may have been put here meanwhile
+			items = cursor ? [...items.filter((item) => !read.has(item.id)), ...page.items] : page.items;
 			next = page.next ?? "";
 			failure = undefined;
 		} catch (error) {
@@ -140,7 +141,7 @@ export function createList({ open, empty }) {
 		for (const li of rows.children) {
 			const is = li.dataset.id === id;
 			li.setAttribute("aria-selected", String(is));
-			li.tabIndex = is || (!id && li === rows.firstElementChild) ? 0 : -1;
+			if (id) li.tabIndex = is ? 0 : -1;
 		}
 		if (!rows.querySelector("[tabindex='0']") && rows.firstElementChild) rows.firstElementChild.tabIndex = 0;
 	}
