@@ -21,18 +21,32 @@ func (s *Service) authenticate(c *call) error {
 	}
 	grant, err := s.options.Tokens.Check(secret, s.options.Now())
 	clear(secret)
-	switch {
-	case errors.Is(err, nebula.ErrUnauthenticated):
-		s.metrics.refused.Add(1)
-		s.options.Audit.Refused(addressOf(c.r))
-		return invalidToken("the token is not valid")
-	case err != nil:
-		s.options.Logger.Error("the tokens cannot be read", "error", err)
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the service cannot read its tokens", Err: err}
+	if err != nil {
+		return s.notAdmitted(c, err)
 	}
 	c.grant = grant
 	c.ctx = nebula.WithCaller(c.r.Context(), nebula.Caller{Owner: grant.Name, Scope: grant.Scope, TraceID: traceOf(c)})
 	return nil
+}
+
+// recheck fails if the token is not valid any more.
+func (s *Service) recheck(c *call) error {
+	if _, err := s.options.Tokens.Again(c.grant, s.options.Now()); err != nil {
+		return s.notAdmitted(c, err)
+	}
+	return nil
+}
+
+// notAdmitted counts a token that is not valid. That the tokens cannot be read is for
+// who runs the service.
+func (s *Service) notAdmitted(c *call, err error) error {
+	if errors.Is(err, nebula.ErrUnauthenticated) {
+		s.metrics.refused.Add(1)
+		s.options.Audit.Refused(addressOf(c.r))
+		return invalidToken("the token is not valid")
+	}
+	s.options.Logger.Error("the tokens cannot be read", "error", errors.Unwrap(err))
+	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the service cannot read its tokens", Err: err}
 }
 
 func invalidToken(message string) error {

@@ -86,8 +86,7 @@ func (s *Service) readPart(c *call, ids []nebula.ID) []nebula.GetResult {
 		}
 		covered, at = append(covered, id), append(at, i)
 	}
-	err := s.options.Audit.Healthy()
-	if err != nil { // it would not be given
+	if err := s.stillServed(c); err != nil {
 		for _, i := range at {
 			results[i].Err = err
 		}
@@ -97,6 +96,18 @@ func (s *Service) readPart(c *call, ids []nebula.ID) []nebula.GetResult {
 		results[at[i]] = r
 	}
 	return results
+}
+
+// stillServed returns why no more values are given: a stream may take long, and the
+// token may have been removed, or there is no room for audit lines any more.
+func (s *Service) stillServed(c *call) error {
+	if err := s.recheck(c); err != nil {
+		return err
+	}
+	if err := s.options.Audit.Healthy(); err != nil {
+		return auditFails(err)
+	}
+	return nil
 }
 
 // batchIDs reads {"ids": […]}.

@@ -59,11 +59,19 @@ func (f *File) Check(secret []byte, now time.Time) (Grant, error) {
 	if !isWellFormed(secret) {
 		return Grant{}, unauthenticated()
 	}
+	return f.find(sha256.Sum256(secret), now)
+}
+
+// Again is [File.Check] for a grant that Check returned, when time has passed: the
+// token may have expired, or was removed.
+func (f *File) Again(g Grant, now time.Time) (Grant, error) { return f.find(g.hash, now) }
+
+func (f *File) find(hash [sha256.Size]byte, now time.Time) (Grant, error) {
 	current, err := f.current()
 	if err != nil {
 		return Grant{}, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "tokens cannot be checked now", Hint: "the log of the service says why", Err: err}
 	}
-	g, found := current.byHash[sha256.Sum256(secret)]
+	g, found := current.byHash[hash]
 	if !found || g.Expired(now) {
 		return Grant{}, unauthenticated()
 	}

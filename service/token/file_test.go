@@ -36,6 +36,10 @@ func add(t *testing.T, f *token.File, g token.Grant) []byte {
 
 func grant(name string) token.Grant { return token.Grant{Name: name, Allow: []token.Verb{token.Read}} }
 
+func fields(g token.Grant) string {
+	return fmt.Sprint(g.Name, g.Allow, g.Prefix, g.Scope, g.Created, g.Expires)
+}
+
 func wantKind(t *testing.T, what string, err error, kind nebula.Kind) {
 	t.Helper()
 	if nebula.KindOf(err) != kind {
@@ -59,7 +63,7 @@ func TestTokens(t *testing.T) {
 	ci, person := add(t, f, grant("ci")), add(t, f, made)
 	want := token.Grant{Name: made.Name, Allow: []token.Verb{token.List, token.Write}, Prefix: "con", Scope: "a b", Created: now, Expires: made.Expires}
 	got, err := f.Check(person, now)
-	if fmt.Sprint(got) != fmt.Sprint(want) || err != nil {
+	if fields(got) != fields(want) || err != nil {
 		t.Errorf("the token is %+v, %v, want %+v", got, err, want)
 	}
 	if got, err := f.Check(ci, now); got.Name != "ci" || !got.Expires.IsZero() || err != nil {
@@ -74,6 +78,15 @@ func TestTokens(t *testing.T) {
 	if len(list) != 2 || list[0].Name != made.Name || list[1].Name != "ci" || err != nil {
 		t.Errorf("the list is %+v, %v", list, err)
 	}
+
+	stands, err := f.Again(got, now)
+	if fields(stands) != fields(want) || err != nil {
+		t.Errorf("again it is %+v, %v", stands, err)
+	}
+	_, err = f.Again(got, made.Expires)
+	wantKind(t, "one that expired meanwhile", err, nebula.ErrUnauthenticated)
+	_, err = f.Again(token.Grant{Name: "ci"}, now)
+	wantKind(t, "one that is from no file", err, nebula.ErrUnauthenticated)
 
 	// Another process removes one.
 	if err := token.NewFile(f.Path()).Remove(t.Context(), "ci"); err != nil {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,8 @@ type Grant struct {
 	Scope   string    // of the credentials that it reaches; "" is all
 	Created time.Time // UTC, whole seconds
 	Expires time.Time // UTC, whole seconds; zero: never
+
+	hash [sha256.Size]byte // of the token; zero if it does not come from a file
 }
 
 // Allows reports whether the token has a right.

@@ -51,5 +51,5 @@ func (l line) hash() (sum [sha256.Size]byte) {
 }
 
 func (l line) grant() Grant {
-	return Grant{Name: l.Name, Allow: l.Allow, Prefix: l.Prefix, Scope: l.Scope, Created: l.Created, Expires: l.Expires}
+	return Grant{Name: l.Name, Allow: l.Allow, Prefix: l.Prefix, Scope: l.Scope, Created: l.Created, Expires: l.Expires, hash: l.hash()}
 }
