@@ -104,10 +104,7 @@ func (s *Service) stillServed(c *call) error {
 	if err := s.recheck(c); err != nil {
 		return err
 	}
-	if err := s.options.Audit.Healthy(); err != nil {
-		return auditFails(err)
-	}
-	return nil
+	return s.options.Audit.Healthy()
 }
 
 // batchIDs reads {"ids": […]}.

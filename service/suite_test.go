@@ -19,9 +19,6 @@ type backend struct {
 
 	// settle waits until a list shows what was written; nil: it does at once.
 	settle func(t *testing.T)
-
-	// binary says that a value may be any bytes, and of what size one is too large.
-	tooLarge int
 }
 
 // suite drives every route over a store of a backend: each rule uses ids of its own.
