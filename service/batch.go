@@ -24,7 +24,7 @@ func (s *Service) batchGet(c *call) (answer, error) {
 	}
 	c.noted = true
 	h := c.w.Header()
-	h["Content-Type"] = []string{jsonType}
+	h["Content-Type"] = jsonContent
 	c.w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(c.w)
 	first := []byte(`{"items":[`)

@@ -2,6 +2,8 @@ package service
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -36,12 +38,9 @@ func (c *call) id() nebula.ID { return nebula.ID(c.name) }
 
 // newRequestID returns 16 characters, enough to find a request in a log.
 func newRequestID() string {
-	const digits = 16
-	b := strconv.AppendUint(make([]byte, 0, 2*digits), rand.Uint64(), 16)
-	for len(b) < digits {
-		b = append(b, '0')
-	}
-	return string(b)
+	var number [8]byte
+	binary.NativeEndian.PutUint64(number[:], rand.Uint64())
+	return hex.EncodeToString(number[:])
 }
 
 // check refuses what the operation does not have.
@@ -103,13 +102,13 @@ func (a *answer) write(w http.ResponseWriter, method string) {
 		h[name] = values
 	}
 	if a.contentType != "" {
-		h["Content-Type"] = []string{a.contentType}
+		h["Content-Type"] = contentTypeOf(a.contentType)
 	}
 	if a.etag != "" {
 		h["Etag"] = []string{a.etag}
 	}
 	if a.attachment {
-		h["Content-Disposition"] = []string{"attachment"}
+		h["Content-Disposition"] = attachment
 	}
 	if a.status != http.StatusNoContent && a.status != http.StatusNotModified && (len(a.body) > 0 || method != http.MethodHead) {
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
@@ -125,4 +124,21 @@ func (a *answer) wipe() {
 	if a.secret {
 		clear(a.body)
 	}
+}
+
+// What most answers have. As the other headers, these are shared.
+var (
+	attachment  = []string{"attachment"}
+	jsonContent = []string{jsonType}
+	rawContent  = []string{bytesType}
+)
+
+func contentTypeOf(mediaType string) []string {
+	switch mediaType {
+	case jsonType:
+		return jsonContent
+	case bytesType:
+		return rawContent
+	}
+	return []string{mediaType}
 }

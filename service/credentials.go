@@ -23,23 +23,20 @@ func (s *Service) get(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer credential.Secret.Wipe()
 	c.version = credential.Version
 	status, err := asked.ofRead(credential.Version)
-	if err != nil {
-		return answer{}, err
+	if err != nil || status != 0 {
+		credential.Secret.Wipe()
+		return answer{status: status, etag: etagOf(credential.Version, raw)}, err
 	}
-	a := answer{status: http.StatusOK, etag: etagOf(credential.Version, raw)}
-	switch {
-	case status != 0:
-		a.status = status
-	case raw:
-		a.contentType, a.attachment, a.secret = bytesType, true, true
-		a.body = append(a.body, credential.Secret.Reveal()...)
-	default:
-		a.contentType, a.secret = jsonType, true
-		a.body = appendCredential(nil, credential)
+	a := answer{status: http.StatusOK, etag: etagOf(credential.Version, raw), secret: true}
+	if raw {
+		// The value itself: it is wiped when it was sent.
+		a.contentType, a.attachment, a.body = bytesType, true, credential.Secret.Reveal()
+		return a, nil
 	}
+	defer credential.Secret.Wipe()
+	a.contentType, a.body = jsonType, appendCredential(nil, credential)
 	return a, nil
 }
 

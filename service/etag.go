@@ -17,20 +17,18 @@ const rawMark = "-raw"
 // etagOf returns the entity tag of a version. What cannot stand in one is escaped;
 // versions of the backends have nothing of that.
 func etagOf(v nebula.Version, raw bool) string {
-	var b strings.Builder
-	b.WriteByte('"')
+	b := append(make([]byte, 0, 64), '"')
 	for i := range len(v) {
 		if c := v[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '%' || c == ',' {
-			fmt.Fprintf(&b, "%%%02X", c)
+			b = fmt.Appendf(b, "%%%02X", c)
 		} else {
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
 	if raw {
-		b.WriteString(rawMark)
+		b = append(b, rawMark...)
 	}
-	b.WriteByte('"')
-	return b.String()
+	return string(append(b, '"'))
 }
 
 // names reports whether an entity tag names a version, in either form.
