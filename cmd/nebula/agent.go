@@ -26,15 +26,16 @@ func (a *app) agentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agent [-- CMD…]",
 		Short: "Keep opened data keys for the commands of this user",
-		Long: `Keep the data keys of stores that were opened, and nothing else, so that the
-next command needs no passphrase and calls no service. Commands find the agent
-by themselves, at NEBULA_AGENT_SOCK, or in XDG_RUNTIME_DIR, or in the state
-directory. A key is forgotten after a time that counts from when the store was
-opened with another key.
+		Long: `Keep the data keys of stores that were opened, and nothing else. The next
+command then needs no passphrase and calls no service. Commands find the agent
+by themselves: at NEBULA_AGENT_SOCK, else in XDG_RUNTIME_DIR, else in the state
+directory. The agent forgets a key when its time is over, counted from when the
+store was opened with another key.
 
-With a command, the agent runs for as long as that, which is given its socket.
+With a command, the agent runs for as long as the command does, and the command
+finds its socket in NEBULA_AGENT_SOCK.
 
-Every process of the same user can have the keys from it. There is no agent on
+Every process of the same user can get the keys from it. There is no agent on
 Windows.`,
 		Example: `  nebula agent --ttl 1h
   nebula agent -- bash

@@ -17,8 +17,8 @@ func completionCommand(out io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Write the completion script for bash, zsh, fish or powershell",
-		Long: `Write a script that has the shell complete commands and flags. Ids are completed
-too, of the local store, with this in the configuration:
+		Long: `Write a script with which the shell completes commands and flags. It completes
+the ids of the local store, too, if the configuration has:
 
   [completion]
   ids = true`,

@@ -18,8 +18,8 @@ import (
 func (a *app) configCommand() *cobra.Command {
 	return group("config", "Show and check the configuration", `The configuration is one TOML file. Every setting of the default store can also
 be given as a variable: NEBULA_STORAGE_PROVIDER, for example. A store with a
-name, [stores.NAME] in the file, has no variables: only what the backend's own
-tools obey (AWS_REGION, VAULT_ADDR, …) holds for it, too.`, `  nebula config path
+name, [stores.NAME] in the file, has no such variables. What the backend's own
+tools obey (AWS_REGION, VAULT_ADDR, …) holds for every store.`, `  nebula config path
   nebula config show
   nebula config validate`,
 		plainCommand("path", "Show where the configuration is read from", `  nebula config path`, a.configPath),

@@ -28,20 +28,20 @@ func (a *app) copyCommand(run func(context.Context, copyOptions) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "copy --from P --to P [ID…]",
 		Short: "Copy or move credentials between two stores",
-		Long: `Copy credentials from one store to another as they are, sealed, with their tags
-and times. P is the name of a store in the configuration, or that of a provider:
-then [storage] with that provider is meant.
+		Long: `Copy credentials from one store to another as they are sealed, with their tags
+and times. P is the name of a store in the configuration, or the name of a
+provider, which means [storage] with that provider.
 
-Everything is looked at before anything is written, and each copy is read back.
-Those that are at the destination and differ are left, without --overwrite. A
-copy that was stopped is done again: what is there already is skipped. --move
+Nebula looks at everything before it writes anything, and reads each copy back.
+It leaves credentials that are at the destination and differ, unless you give
+--overwrite. If a copy was stopped, run it again: it skips what is there. --move
 deletes each credential at the source after its copy was read back, and only if
 nobody has changed it meanwhile.
 
 A destination that is not initialised receives the keyring of the source, so
-that the same keys open both. One with another data key takes nothing without
---reseal, which opens each credential in memory and seals it under the key of
-the destination. A dry run shows what would become of each, and ends with 0.`,
+that the same keys open both. A destination with another data key needs
+--reseal, which opens each credential in memory and seals it under that key. A
+dry run shows what would happen to each credential, and its exit code is 0.`,
 		Example: `  nebula copy --from default --to vault --all --dry-run
   nebula copy --from default --to vault --all
   nebula copy --from vault --to work github_token --move
@@ -50,11 +50,11 @@ the destination. A dry run shows what would become of each, and ends with 0.`,
 	}
 	selected := selectionFlags(cmd, "copy", false)
 	flags := cmd.Flags()
-	flags.Lookup("dry-run").Usage = "only show what would become of each"
+	flags.Lookup("dry-run").Usage = "only show what would happen to each"
 	flags.StringVar(&o.from, "from", "", "copy from the store or provider `P`")
 	flags.StringVar(&o.to, "to", "", "copy to the store or provider `P`")
 	flags.BoolVar(&o.overwrite, "overwrite", false, "write over credentials that differ")
-	flags.BoolVar(&o.move, "move", false, "delete each at the source once its copy was read back")
+	flags.BoolVar(&o.move, "move", false, "delete each at the source after its copy was read back")
 	flags.BoolVar(&o.reseal, "reseal", false, "seal each under the data key of the destination")
 	flags.StringArrayVar(&o.drop, "drop", nil, "leave the `SLOT` behind if the keyring is copied; may be repeated")
 	flags.IntVar(&o.jobs, "jobs", 0, "`N` credentials at once; by default max_concurrency of the stores, and more into files")

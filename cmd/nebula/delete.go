@@ -14,12 +14,12 @@ func deleteCommand(run func(context.Context, selection, verb) error) *cobra.Comm
 		Use:     "delete ID…",
 		Aliases: []string{"rm"},
 		Short:   "Delete credentials; some backends can restore them",
-		Long: `Delete credentials. Named ids are deleted without asking. Those that were not
-there are named, which is no error. aws, azure and vault can bring them back
-with restore; local and kubernetes cannot.
+		Long: `Delete credentials. Ids that you name are deleted without a question. An id that
+is not there is named, and is no error. On aws, azure and vault, restore brings
+deleted credentials back; on local and kubernetes a deletion is final.
 
-What --all, --prefix or --tag selects is asked for on a terminal; elsewhere
---yes is needed.`,
+With --all, --prefix or --tag, delete asks first. If there is no terminal to ask
+at, it needs --yes.`,
 		Example: `  nebula delete github_token old_token
   nebula delete --prefix test_ --dry-run
   nebula delete --tag env=staging --yes`,

@@ -19,9 +19,9 @@ import (
 func doctorCommand(run func(context.Context) error) *cobra.Command {
 	cmd := plainCommand("doctor", "Examine configuration, environment, backend and keys", `  nebula doctor
   nebula doctor --store work -o json`, run)
-	cmd.Long = `Examine configuration, environment, clock, backend, keys and file modes: a line
-each, with what to mend. Nothing is changed. The exit code is 0 where all works,
-else that of the worst problem.`
+	cmd.Long = `Examine configuration, environment, clock, backend, keys and file modes. Each
+gets a line, with what to do if something is wrong. Nothing is changed. The exit
+code is 0 if everything works, else that of the worst problem.`
 	return cmd
 }
 

@@ -47,7 +47,7 @@ func warnFewKeys(x *examination, check string, info nebula.KeyInfo) {
 	}
 	switch {
 	case len(info.Slots) == 1:
-		x.add(check, nebula.SeverityWarning, "there is one key only; if it is lost, so is the store", "add a second one: nebula key add")
+		x.add(check, nebula.SeverityWarning, "there is only one key; if you lose it, you lose the store", "add a second one and keep it elsewhere: nebula key add --key-file FILE")
 	case label != "":
 		x.add(check, nebula.SeverityWarning, "all keys have the label "+shorten(label)+": there is nobody else", "add the key of another person: nebula key add --label")
 	}

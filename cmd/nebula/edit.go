@@ -34,14 +34,14 @@ func editCommand(run func(context.Context, editOptions) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit ID",
 		Short: "Change a value in an editor",
-		Long: `Change a value in the editor of VISUAL or EDITOR. The text is in a private
-directory in memory meanwhile, which is removed afterwards with all that the
-editor left there; where there is none, --on-disk is needed. vim and neovim are
-told to write no swap, backup and undo file, and nano to ignore its
-configuration, which can have it write backups.
+		Long: `Change a value in the editor that VISUAL or EDITOR names. Meanwhile the text is
+in a private directory in memory, which is removed afterwards with everything
+that the editor left there. If there is no such directory, edit needs --on-disk.
+edit tells vim and neovim to write no swap, backup or undo file, and nano to
+ignore its configuration, which may ask for backups.
 
-Nothing is stored if the text stays as it is. If somebody else stored another
-value meanwhile, the command fails (7) and says where the text is kept.`,
+If the text stays the same, nothing is stored. If somebody else stored another
+value meanwhile, edit ends with exit code 7 and says where your text is.`,
 		Example: `  nebula edit app_config
   EDITOR='code --wait' nebula edit app_config --on-disk`,
 		Annotations: map[string]string{slow: "always"},

@@ -25,18 +25,18 @@ func exportCommand(run func(context.Context, exportOptions) error) *cobra.Comman
 	cmd := &cobra.Command{
 		Use:   "export [ID…]",
 		Short: "Write credentials to a file, sealed as they are, or in clear",
-		Long: `Write the keyring and the records of the store to a file, sealed as they are:
-no key is needed, and none is in it. It is the form of a backup. import reads it
-back, wherever one of the keys or passphrases of the store is at hand. A store
-with another data key than the one that is known here is refused (5), unless a
-key at hand shows that a rotation replaced that one.
+		Long: `Write the keyring and the records of the store to a file, sealed as they are.
+export needs no key, and the file has none. This is how to make a backup. import
+reads the file on any machine that has a key or passphrase of the store. If the
+store has another data key than the one that is known here, export ends with
+exit code 5, unless a key at hand shows that a rotation replaced it.
 
-Without ids or flags everything is written. Records that cannot be read are
-written as they are, named, and make the exit code 5.
+Without ids or flags, export writes everything. It writes records that cannot be
+read as they are, names them, and ends with exit code 5.
 
-With --plain the values are written in clear, for other programs. Names are made
-of ids as by run --prefix: what follows the prefix, in upper case, - as _. Only
-json keeps the ids. If one value cannot be written, nothing is.`,
+With --plain, export writes the values in clear, for other programs. It makes
+names of ids as run --prefix does: what follows the prefix, in upper case, with
+- as _. Only json keeps the ids. If one value cannot be written, nothing is.`,
 		Example: `  nebula export --out backup.nebula
   nebula export --prefix github_ | ssh host nebula import -
   nebula export --tag env=prod --out prod.nebula -o json

@@ -27,16 +27,16 @@ func getCommand(run func(context.Context, getOptions) error) *cobra.Command {
 		Use:   "get ID",
 		Short: "Write a value to standard output",
 		Long: `Write the exact bytes of a value to standard output. On a terminal a newline
-follows. With -o json, metadata comes along, and a value that is no UTF-8 text
-is given in base64.
+follows. With -o json, get adds the metadata, and writes a value that is not
+UTF-8 text in base64.
 
-Of a value that is JSON, --field gives one member: its name, a dotted path
+If the value is JSON, --field writes one member: its name, a dotted path
 (db.hosts.0), or a JSON Pointer (/db/hosts/0).
 
-With --clip the value goes to the clipboard instead, without the newline at its
-end, and the clipboard is cleared after 45 seconds if it still holds the value.
-Every program of the session can read it meanwhile. Over SSH, --osc52 has the
-terminal take it to its own clipboard, which is not cleared.`,
+With --clip, get copies the value to the clipboard instead, without the newline
+at its end. It clears the clipboard after 45 seconds if that still holds the
+value. Every program of the session can read it meanwhile. Over SSH, --osc52
+asks the terminal to copy it; that clipboard is not cleared.`,
 		Example: `  nebula get github_token
   nebula get tls_key > key.pem
   nebula get github_token -o json | jq -r .metadata.created_at

@@ -15,8 +15,8 @@ func historyCommand(run func(context.Context, nebula.ID) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   "history ID",
 		Short: "List the versions of a credential",
-		Long: `List the versions of a credential, the newest first, where the backend keeps
-them, with the time of each, UTC. One is read with: nebula get ID --version V`,
+		Long: `List the versions of a credential, the newest first, with the time of each in
+UTC, if the backend keeps versions. To read one: nebula get ID --version V`,
 		Example: `  nebula history github_token`,
 		Args:    oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {

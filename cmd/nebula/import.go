@@ -32,11 +32,11 @@ func importCommand(run func(context.Context, importOptions) error) *cobra.Comman
 	cmd := &cobra.Command{
 		Use:   "import SOURCE [ID…]",
 		Short: "Store what export wrote, or what stands elsewhere",
-		Long: `Store the credentials of a sealed export, with their tags and times. The file is
-read to its end and checked before anything is written, and each record is
-opened: a key or passphrase of the exported store must be at hand. A store that
-is not initialised receives the keyring of the file; one with another data key
-takes nothing without --reseal.
+		Long: `Store the credentials of a sealed export, with their tags and times. import
+reads and checks the whole file before it writes anything. It opens each record,
+so it needs a key or passphrase of the exported store. A store that is not
+initialised receives the keyring of the file. A store with another data key
+needs --reseal.
 
 Foreign sources:
 
@@ -47,16 +47,16 @@ Foreign sources:
   vault:PATH                 the secret at a path of the mount, and all below it
   kubernetes:NAME            a Secret of the namespace
 
-Those of a backend are read with the login of that provider in [storage], or of
-the store that --via names; objects and Secrets are taken whole, as JSON, or
-with --fields each member as a credential. All is read, named and compared with
-the store before anything is written, and nothing in the source changes. Of
-their names, what an id does not take becomes _. --dry-run shows each name, its
-id and what is there. What cannot be read is named, and the rest is taken.
+For a backend, import uses the login of that provider in [storage], or of the
+store that --via names. It takes objects and Secrets whole, as JSON; with
+--fields, each member becomes a credential. import reads, names and compares
+everything before it writes anything, and changes nothing in the source. What an
+id cannot have becomes _. --dry-run shows each name, its id, and what is there.
+It names what it cannot read, and takes the rest.
 
-With ids, only these of an export are stored. Credentials that are there already
-stay as they are, so that an import which was stopped can be done again;
---overwrite replaces those that differ.`,
+With ids, import stores only these of an export. Credentials that are there stay
+as they are, so you can run an import again that was stopped. --overwrite
+replaces those that differ.`,
 		Example: `  nebula import backup.nebula --dry-run
   nebula import backup.nebula
   nebula import backup.nebula github_token --overwrite

@@ -15,15 +15,15 @@ func initCommand(run func(context.Context, keyChoice) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a store's data key and the first key that opens it",
-		Long: `Make a store's data key and the first key that opens it. A store that has one
-is refused (7).
+		Long: `Make a store's data key and the first key that opens it. If the store has a data
+key already, init ends with exit code 7.
 
-Without a flag, it is the key file that the configuration or NEBULA_KEY_FILE
-names, or the key in NEBULA_KEY; else the passphrase of NEBULA_PASSPHRASE_FILE,
-NEBULA_PASSPHRASE_COMMAND or NEBULA_PASSPHRASE, else a key file beside the
-configuration. A key file that is there is used, a missing one is made. An age
-identity, the keychain or the key of a service counts where the configuration
-names it, and is the only key that it names.`,
+Without a flag, the first key is the key file that the configuration or
+NEBULA_KEY_FILE names, or the key in NEBULA_KEY; else the passphrase of
+NEBULA_PASSPHRASE_FILE, NEBULA_PASSPHRASE_COMMAND or NEBULA_PASSPHRASE; else a
+key file beside the configuration. init uses a key file that is there, and makes
+one that is missing. If the configuration names one other key and nothing else,
+an age identity, the keychain or the key of a service, then it is that one.`,
 		Example: `  nebula init
   nebula init --key-file ~/keys/nebula
   nebula init --passphrase

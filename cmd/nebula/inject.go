@@ -34,20 +34,19 @@ func injectCommand(run func(context.Context, injectOptions) error) *cobra.Comman
 	cmd := &cobra.Command{
 		Use:   "inject",
 		Short: "Put credentials into the placeholders of a template",
-		Long: `Put credentials into the placeholders of a template, which are of the form
+		Long: `Put credentials into the placeholders of a template. A placeholder is
 
   {{ nebula://[STORE/]ID[?version=V][#FIELD] [| FILTER]… }}
 
-and begin and end on one line. Every other byte passes unchanged, also the
-{{ … }} of other languages. Of a value that ends in a newline, that one newline
-is cut.
+on one line. Everything else stays as it is, also the {{ … }} of other
+languages. If a value ends with a newline, inject cuts that one newline.
 
 Filters: json and shell quote a value, quotes included; base64; url (percent
 encoding); indent N puts N spaces before each line but the first; exact keeps
-the newline at the end. A value that is no UTF-8 text needs base64.
+the newline at the end. A value that is not UTF-8 text needs base64.
 
-A file is replaced as a whole, and only if it changes. If anything is wrong, all
-of it is reported, with line and column, and nothing is written.`,
+inject replaces a file as a whole, and only if it changes. If anything is wrong,
+inject reports all of it, with line and column, and writes nothing.`,
 		Example: `  nebula inject --in app.yaml.tmpl --out app.yaml
   echo 'token = {{ nebula://github_token | json }}' | nebula inject`,
 		Args:              noArgs,

@@ -22,12 +22,12 @@ func keyAddCommand(run func(context.Context, keyChoice) error) *cobra.Command {
 		Long: `Add a slot for each key that is named. The store is opened with a key that it
 has already.
 
-A recipient is somebody's public key, of age or SSH: their identity opens the
-store, and nobody else needs to hold it. One that needs an age plugin is taken
-only if --plugin, or plugins in [key], names that.
+A recipient is somebody's public key, of age or SSH. Their identity opens the
+store, and nobody else needs it. If a recipient needs an age plugin, name the
+plugin with --plugin, or with plugins in [key].
 
 A new passphrase comes from NEBULA_NEW_PASSPHRASE_FILE, NEBULA_NEW_PASSPHRASE or
-a hidden prompt, which asks twice and makes one for you when you enter nothing.`,
+a hidden prompt, which asks twice. If you enter nothing, it makes one for you.`,
 		Example: `  nebula key add --passphrase
   nebula key add --key-file /mnt/usb/nebula.key
   nebula key add --passphrase --kdf pbkdf2-sha256

@@ -21,12 +21,11 @@ func keyDestroyCommand(run func(context.Context, destroyOptions) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "destroy ID",
 		Short: "Remove a retired data key from the keyring",
-		Long: `Remove a data key that was replaced from the keyring. Old versions and backups
-of credentials that are sealed under it can then no longer be read. The ids are
-shown by key list.
+		Long: `Remove a data key that was replaced from the keyring. Nobody can then read old
+versions and backups that are sealed under it. key list shows the ids.
 
-It reads every record first. If one is sealed under that key or cannot be read,
-nothing is destroyed, unless --leave names it.`,
+key destroy reads every record first. If one is sealed under that key or cannot
+be read, nothing is destroyed, unless --leave names it.`,
 		Example:           `  nebula key destroy 9a414c1d0f6e4b0f9d6a3c9b1e2d4f50`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(cmd *cobra.Command, args []string) error {

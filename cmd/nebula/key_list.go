@@ -17,11 +17,11 @@ func keyListCommand(run func(ctx context.Context, verify bool) error) *cobra.Com
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the slots of the store's keyring",
-		Long: `List the slots, and the id of the data key. Without a key at hand they are what
-the backend shows, which is said.
+		Long: `List the slots, and the id of the data key. If no key is at hand, key list shows
+what the backend says, and tells you so.
 
-HERE tells for which slots the configuration has a key; nothing is called for
-that. With --verify each such key is tried. An id is unverified where neither
+HERE says for which slots the configuration has a key, without a call to any
+service. With --verify, each such key is tried. An id is unverified if neither
 known_stores nor the configuration names it.`,
 		Example: `  nebula key list
   nebula key list --verify`,

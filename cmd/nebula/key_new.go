@@ -58,7 +58,7 @@ func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
 	flags.StringArrayVar(&k.plugins, "plugin", nil, "`name` of an age plugin that may be started for --recipient")
 	flags.StringVar(&k.label, "label", "", "`text` that says whose key it is; sealed, and shown by key list")
 	flags.BoolVar(&k.allowWeak, "allow-weak", false, "take a passphrase of fewer than 12 characters")
-	flags.StringVar(&k.kdf, "kdf", "", "how the passphrase becomes a key: argon2id (default), or `pbkdf2-sha256` for FIPS mode")
+	flags.StringVar(&k.kdf, "kdf", "", "`name` of the function that makes a key of the passphrase: argon2id, the default, or pbkdf2-sha256 for FIPS mode")
 	_ = cmd.RegisterFlagCompletionFunc("kdf",
 		cobra.FixedCompletions([]string{nebula.SlotArgon2id, nebula.SlotPBKDF2}, cobra.ShellCompDirectiveNoFileComp))
 	return func() (keyChoice, error) { return k, k.check() }

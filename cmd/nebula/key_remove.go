@@ -23,11 +23,11 @@ func keyRemoveCommand(run func(context.Context, removeOptions) error) *cobra.Com
 		Use:     "remove SLOT",
 		Aliases: []string{"rm"},
 		Short:   "Remove a slot, so that its key opens the store no longer",
-		Long: `Remove a slot. The last one cannot be removed. Slots are shown by key list.
+		Long: `Remove a slot. key list shows the slots. The last one cannot be removed.
 
-Removing does not revoke: whoever has an older copy of the keyring, and that
-key, can still read what is sealed under the data key. With --rotate the data
-key is replaced as well, as by key rotate --drop SLOT.`,
+Removing does not revoke: anyone who has that key and an older copy of the
+keyring can still read what is sealed under the data key. --rotate replaces the
+data key as well, as key rotate --drop SLOT does.`,
 		Example: `  nebula key remove abcd2345
   nebula key remove abcd2345 --rotate`,
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -27,17 +27,17 @@ func keyRotateCommand(run func(context.Context, rotateOptions) error) *cobra.Com
 		Use:   "rotate",
 		Short: "Replace the data key and seal every credential anew",
 		Long: `Replace the data key: every slot then holds a new one, and every credential is
-sealed anew under it. They can be read and written meanwhile. If it is
-interrupted, the next run continues.
+sealed anew under it. Credentials can be read and written meanwhile. If key
+rotate is interrupted, run it again: it goes on.
 
 The key of every slot has to be at hand, a key file and the passphrase for
-example: several key files are named by NEBULA_KEY_FILE, joined as in PATH. A
-slot is left out with --drop. A record that cannot be read keeps the rotation
-from its end, unless it is named with --leave.
+example. NEBULA_KEY_FILE names several key files, joined as in PATH. --drop
+leaves a slot out. If a record cannot be read, the rotation does not end until
+you restore or delete the record, or name it with --leave.
 
-Where the backend cannot refuse a writer that still holds the old key, it waits
-some minutes for them. Two stores that share a data key, because one was copied
-from the other, no longer do afterwards.`,
+If the backend cannot refuse a writer that still holds the old key, key rotate
+waits some minutes for such writers. Two stores that share a data key, because
+one was copied from the other, do not share it afterwards.`,
 		Example: `  nebula key rotate
   nebula key rotate --drop abcd2345
   nebula key rotate --resume

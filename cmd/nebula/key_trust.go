@@ -21,10 +21,10 @@ func keyTrustCommand(run func(context.Context, trustOptions) error) *cobra.Comma
 	cmd := &cobra.Command{
 		Use:   "trust ID | --forget",
 		Short: "Accept the store's data key, though another one is remembered",
-		Long: `Accept the data key that the store has now, though another one, or a later state
-of its keyring, is remembered: after a backup was restored, or the store was
-made anew. The id is the one that the message shows. Check it with whoever keeps
-the store: whoever can write the backend could have put another key there.
+		Long: `Accept the data key that the store has now, although another one, or a later
+state of its keyring, is remembered. Use it after you restored a backup or made
+the store anew. The id is the one that the message shows. Ask the owner of the
+store: anyone who can write the backend could have put another key there.
 
 --forget drops what is remembered, so that a new store can be made there.`,
 		Example: `  nebula key trust 3f0c4c1d0f6e4b0f9d6a3c9b1e2d4f50

@@ -31,8 +31,8 @@ func listCommand(run func(context.Context, listOptions) error) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the ids of credentials",
-		Long: `List ids, sorted, one a line. Plain list reads names only. Records that had to
-be read and cannot be are shown all the same, and make the exit code 5.`,
+		Long: `List ids, sorted, one on each line. Without flags, list reads names only. If it
+has to read a record and cannot, it shows the id and ends with exit code 5.`,
 		Example: `  nebula list
   nebula list --prefix github_ --tag env=prod
   nebula list --long --due

@@ -26,13 +26,13 @@ func migrateCommand(run func(context.Context, migrateOptions) error) *cobra.Comm
 	cmd := &cobra.Command{
 		Use:   "migrate DIR",
 		Short: "Take over records of version 1 from another implementation",
-		Long: `Take over records of version 1, as the Rust implementation of the same data
-model writes them, from a directory, which stays as it is. They are sealed under
-the data key of this store. Those that are in the store already stay as they are
-there, so that a run which was stopped can be done again.
+		Long: `Take over records of version 1 from a directory, which stays as it is. The Rust
+implementation of the same data model writes such records. migrate seals them
+under the data key of this store. It leaves credentials that the store has
+already, so you can run it again if it was stopped.
 
-The key is a file of 64 hexadecimal digits or 32 bytes; or a passphrase, with
-the salt that it was used with.`,
+The old key is a file of 64 hexadecimal digits or 32 bytes, or a passphrase with
+its salt.`,
 		Example: `  nebula migrate old/ --v1-key-file old.key --dry-run
   nebula migrate old/ --v1-passphrase-file old.pass \
     --v1-salt 000102030405060708090a0b0c0d0e0f`,

@@ -13,9 +13,9 @@ func purgeCommand(run func(context.Context, selection, verb) error) *cobra.Comma
 	return verbCommand(run, verb{name: "purge", participle: "purged", gerund: "purging", asks: true, do: purgeOne}, true, &cobra.Command{
 		Use:   "purge ID…",
 		Short: "Delete credentials for good",
-		Long: `Delete credentials, live or deleted, so that nothing of them can be read or
-restored, and wait until their names are free. It asks on a terminal; elsewhere
---yes is needed.`,
+		Long: `Delete credentials for good, live ones and deleted ones: nobody can read or
+restore them. purge waits until their names are free. It asks first. If there is
+no terminal to ask at, it needs --yes.`,
 		Example: `  nebula purge old_token
   nebula purge --prefix test_ --dry-run
   nebula purge --all --yes`,

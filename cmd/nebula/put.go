@@ -43,11 +43,11 @@ func putCommand(run func(context.Context, putOptions) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put ID",
 		Short: "Store a value",
-		Long: `Store the exact bytes of standard input, of a file, or of what is typed, twice,
-at a hidden prompt. Many programs end what they print with a newline: --trim
-cuts it. Of a credential that is there, creation time, tags and rotation are
-kept; --tag adds to the tags. With --generate the value is random, reads no
-input and is shown nowhere.`,
+		Long: `Store the exact bytes of standard input, of a file, or of what you type twice at
+a hidden prompt. Many programs end what they print with a newline: --trim cuts
+it. If there is a credential with that id, it keeps its creation time, tags and
+rotation; --tag adds to the tags. With --generate, put makes a random value. It
+reads no input then, and shows the value nowhere.`,
 		Example: `  nebula put github_token                        asks for the value
   printf %s "$TOKEN" | nebula put github_token
   pass show github | nebula put github_token --trim
@@ -94,14 +94,14 @@ input and is shown nowhere.`,
 	flags.StringVarP(&o.file, "file", "f", "", "read the value from `file`; - is standard input")
 	flags.StringArrayVarP(&tags, "tag", "t", nil, "set a tag, `key=value`; may be repeated")
 	flags.BoolVar(&o.put.ClearTags, "clear-tags", false, "drop the tags that are there")
-	flags.BoolVar(&o.put.IfAbsent, "if-absent", false, "fail (7) where there is one already")
-	flags.StringVar(&version, "if-version", "", "fail (7) unless the current version is `V`")
+	flags.BoolVar(&o.put.IfAbsent, "if-absent", false, "exit code 7 if there is one already")
+	flags.StringVar(&version, "if-version", "", "exit code 7 unless the current version is `V`")
 	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
 	flags.IntVar(&o.generate, "generate", 0, "store a random value of `N` characters, 1 to 4096")
 	flags.StringVar(&o.alphabet, "alphabet", "", "of what --generate takes them: alnum, the default, hex, symbols (alnum and punctuation), or at least 2 ASCII characters, such as 0123456789")
 	flags.BoolVar(&o.trim, "trim", false, "cut one newline at the end")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
-	flags.BoolVar(&o.put.Force, "force", false, "write over a record that cannot be read; its tags are lost")
+	flags.BoolVar(&o.put.Force, "force", false, "replace a record that cannot be read; its tags are lost")
 	return cmd
 }
 

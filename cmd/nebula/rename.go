@@ -24,11 +24,11 @@ func mvCommand(run func(context.Context, renameOptions) error) *cobra.Command {
 		Aliases: []string{"move", "rename"},
 		Short:   "Give a credential another id",
 		Long: `Give a credential another id. Tags, times and rotation stay. It is sealed anew
-under the new id and read back; then the old one is deleted, if nobody has
-changed it meanwhile. If it was interrupted, the same command goes on.
+under the new id and read back. Then the old one is deleted, if nobody has
+changed it meanwhile. If mv was interrupted, run it again.
 
-A credential that has the new id already is written over only with --overwrite.
-To another store: nebula copy --move.`,
+If there is a credential with the new id, it is replaced only with --overwrite.
+For another store use nebula copy --move.`,
 		Example: `  nebula mv gthub_token github_token
   nebula mv github_token_new github_token --overwrite`,
 	}, renameOptions{}, run)
@@ -39,8 +39,8 @@ func cpCommand(run func(context.Context, renameOptions) error) *cobra.Command {
 		Use:   "cp OLD NEW",
 		Short: "Copy a credential to another id in the same store",
 		Long: `Copy a credential to another id in the same store, with its tags, times and
-rotation. A credential that has the new id already is written over only with
---overwrite. To another store: nebula copy.`,
+rotation. If there is a credential with the new id, it is replaced only with
+--overwrite. For another store use nebula copy.`,
 		Example: `  nebula cp github_token github_token_before
   nebula cp staging_db prod_db --overwrite`,
 	}, renameOptions{keep: true}, run)
@@ -48,7 +48,7 @@ rotation. A credential that has the new id already is written over only with
 
 func renameCommand(cmd *cobra.Command, o renameOptions, run func(context.Context, renameOptions) error) *cobra.Command {
 	cmd.Annotations = map[string]string{slow: "always"}
-	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "write over a credential that has the new id")
+	cmd.Flags().BoolVar(&o.overwrite, "overwrite", false, "replace a credential that has the new id")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		return count(cmd, args, len(args) == 2, "an old id and a new one")
 	}

@@ -14,9 +14,9 @@ func restoreCommand(run func(context.Context, selection, verb) error) *cobra.Com
 	return verbCommand(run, verb{name: "restore", participle: "restored", gerund: "restoring", do: restoreOne}, false, &cobra.Command{
 		Use:   "restore ID…",
 		Short: "Bring back deleted credentials",
-		Long: `Bring back deleted credentials, where the backend keeps them. Where there is a
-live one of that id, nothing is changed (7). Those of which there is nothing to
-bring back are named, which is no error.`,
+		Long: `Bring back deleted credentials, if the backend keeps them. If there is a live
+credential with that id, restore changes nothing and ends with exit code 7. It
+names the ids that it finds nothing for, which is no error.`,
 		Example: `  nebula restore github_token`,
 		Args:    someIDs,
 	})

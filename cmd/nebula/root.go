@@ -47,8 +47,8 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nebula",
 		Short: "Keep credentials, encrypted, on the backend of your choice",
-		Long: `nebula keeps credentials (tokens, passwords, keys) encrypted, on the backend
-of your choice. Nothing needs to be set up: the first put makes a store in your
+		Long: `nebula keeps credentials (tokens, passwords, keys) encrypted, on the backend of
+your choice. You need not set anything up: the first put makes a store in your
 data directory and a key file, and says where they are.
 
 Values come from standard input, a file or a hidden prompt, never from the

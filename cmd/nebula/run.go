@@ -32,17 +32,18 @@ func runCommand(run func(context.Context, runOptions) error) *cobra.Command {
 		Use:   "run [flags] -- CMD [ARG…]",
 		Short: "Run a command with credentials in its environment",
 		Long: `Run a command with credentials in its environment. nebula becomes the command:
-process id, terminal, signals and exit status are the command's own, and nothing
-of nebula stays behind. Without a credential that is named, nothing is started.
+process id, terminal, signals and exit code are the command's own, and nothing
+of nebula stays behind. If a credential that you name is missing, the command is
+not started.
 
 REF is [STORE/]ID, or [STORE/]ID#FIELD for a member of a JSON value, or
-nebula://[STORE/]ID?version=V#FIELD. Of a value that ends in a newline, that one
-newline is cut; --exact and --as-file keep it.
+nebula://[STORE/]ID?version=V#FIELD. If a value ends with a newline, run cuts
+that one newline; --exact and --as-file keep it.
 
-The command gets the environment of the caller, without the variables that open
-a store. The flags that set variables count in this order, later ones win:
---resolve, --env-file, --prefix, --env, --as-file. A dotenv file may hold
-references and plain values; nothing in it is expanded.`,
+The command gets your environment, without the variables that open a store. The
+flags that set variables apply in this order, and later ones win: --resolve,
+--env-file, --prefix, --env, --as-file. A dotenv file may hold references and
+plain values; nothing in it is expanded.`,
 		Example: `  nebula run --env DB_PASSWORD=db_password -- ./server
   nebula run --env DB_USER=db#user --env DB_PASSWORD=db#password -- psql
   nebula run --prefix app_ -- ./server

@@ -30,11 +30,12 @@ func watchCommand(run func(context.Context, watchOptions) error) *cobra.Command 
 		Use:   "watch ID… [-- CMD [ARG…]]",
 		Short: "Run a command when credentials change",
 		Long: `Wait for credentials to change, and run a command at each change, with
-NEBULA_CHANGED set to the ids. No value is handed to it: it reads what it needs,
-with nebula run or nebula get for example. Without a command the id is printed.
+NEBULA_CHANGED set to the ids. The command gets no value: it reads what it
+needs, with nebula run or nebula get for example. Without a command, watch
+prints the id.
 
-A deletion is a change too. Changes that come within the time of --debounce are
-one, and while the command runs no other is started.`,
+A deletion is a change too. Changes within the time of --debounce count as one.
+While the command runs, watch starts no other.`,
 		Example: `  nebula watch tls_cert tls_key -- systemctl reload nginx
   nebula watch db_password --interval 10s`,
 		Annotations: map[string]string{slow: unlimited},

@@ -9,10 +9,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -24,8 +27,53 @@ func main() {
 
 func writePages(dir string) error {
 	root := (&app{}).rootCommand()
+	values := map[string]map[string]string{}
+	nameValues(root, values)
 	prepare(root)
-	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "nebula " + release, Manual: "Nebula"}, dir)
+	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "nebula " + release, Manual: "Nebula"}, dir); err != nil {
+		return err
+	}
+	for page, names := range values {
+		if err := showValues(filepath.Join(dir, page), names); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameValues notes for each page what the help calls the value of each flag.
+func nameValues(cmd *cobra.Command, pages map[string]map[string]string) {
+	names := map[string]string{}
+	note := func(f *pflag.Flag) { names[f.Name], _ = pflag.UnquoteUsage(f) }
+	cmd.InitDefaultHelpFlag()
+	cmd.NonInheritedFlags().VisitAll(note)
+	cmd.InheritedFlags().VisitAll(note)
+	pages[strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"] = names
+	for _, c := range cmd.Commands() {
+		nameValues(c, pages)
+	}
+}
+
+var option = regexp.MustCompile(`(?m)^(\\fB-\w\\fP, )?\\fB--([a-z0-9-]+)\\fP(\[=.*\]|=.*)$`)
+
+// showValues has a page name the value of a flag, as the help does, in the place of
+// the default, which the description says.
+func showValues(path string, names map[string]string) error {
+	text, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil // cobra writes no page for what is hidden
+	} else if err != nil {
+		return err
+	}
+	shown := option.ReplaceAllStringFunc(string(text), func(line string) string {
+		m := option.FindStringSubmatch(line)
+		line = strings.TrimSuffix(line, m[3])
+		if name := names[m[2]]; name != "" {
+			line += ` \fI` + name + `\fP`
+		}
+		return line
+	})
+	return os.WriteFile(path, []byte(shown), 0o644)
 }
 
 // prepare makes a manual of what is written for the terminal: text that is
