@@ -17,5 +17,5 @@ func UnparsedRecord(err error) []byte {
 // shows nothing of the bytes.
 type unparsedRecord struct{ raw []byte }
 
-func (*unparsedRecord) Error() string    { return "the bytes are no record of this version" }
+func (*unparsedRecord) Error() string    { return "the bytes are not a record of this version" }
 func (*unparsedRecord) GoString() string { return "unparsedRecord" }

@@ -151,7 +151,7 @@ func (s *Store) checkConfigured(ring *keyring) error {
 	}
 	s.warnRetired.Do(func() {
 		s.options.Logger.Warn("the configured key id is that of a retired key; anyone who knew that key can make a keyring that is accepted here",
-			"configured", id.String(), "hint", "ask whoever keeps the store for the id of today, and set id in [key], or NEBULA_KEY_ID")
+			"configured", id.String(), "hint", "ask the owner of the store for the current id, and set id in [key], or NEBULA_KEY_ID")
 	})
 	return nil
 }

@@ -18,7 +18,7 @@ func (s *Store) unknownKey(ring *keyring) error {
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
 		Message: fmt.Sprintf("the keyring of %s %s is opened by %s, "+
 			"and nothing here says which one this store has. Nothing was read or written", s.description.Provider, s.description.Address, by),
-		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. " +
+		Hint: "ask the owner of the store for the id of its key; they see it with: nebula key list. " +
 			"Then run nebula key trust ID, or set id in [key], or NEBULA_KEY_ID"}
 }
 
@@ -36,12 +36,12 @@ func (s *Store) retiredKey(configured KeyID) error {
 	return &Error{Kind: ErrUntrustedKey,
 		Message: fmt.Sprintf("the configuration names the key %v, which is a retired key in the keyring of %s %s. "+
 			"Anyone who knew that key can make such a keyring, and strict is set", configured, s.description.Provider, s.description.Address),
-		Hint: "ask whoever keeps the store for the id of today, and set id in [key], or NEBULA_KEY_ID, to it"}
+		Hint: "ask the owner of the store for the current id, and set id in [key], or NEBULA_KEY_ID, to it"}
 }
 
 func notThatKey(id KeyID, ring *keyring) error {
 	return &Error{Kind: ErrUntrustedKey, Message: fmt.Sprintf("the store's data key is %s, not %v", describeKey(ring), id),
-		Hint: "ask whoever keeps the store for the id of its key"}
+		Hint: "ask the owner of the store for the id of its key"}
 }
 
 // describeKey names the data key of a keyring, but not of one that anyone could
@@ -74,5 +74,5 @@ func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s %s the key %v, and the keyring of %s %s now holds %v. "+
 			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
 			"Nothing was read or written", source, names, want, s.description.Provider, s.description.Address, got),
-		Hint: "ask whoever keeps the store; only if the change was meant, " + how}
+		Hint: "ask the owner of the store; only if the change was meant, " + how}
 }

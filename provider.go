@@ -94,10 +94,10 @@ func (p Precondition) Check(current Version) error {
 	case p.version == "" || p.version == current:
 		return nil
 	case current == "":
-		return &Error{Kind: ErrConflict, Message: "there is none, where version " + shown(string(p.version)) + " was expected"}
+		return &Error{Kind: ErrConflict, Message: "there is none, and version " + shown(string(p.version)) + " was expected"}
 	}
 	return &Error{Kind: ErrConflict,
-		Message: "the version is " + shown(string(current)) + ", where " + shown(string(p.version)) + " was expected"}
+		Message: "the version is " + shown(string(current)) + ", and " + shown(string(p.version)) + " was expected"}
 }
 
 // Version tells the states of one credential apart. It is opaque: the

@@ -140,14 +140,14 @@ func arrivedOther(ring *keyring, want KeyID, who string) error {
 	return &Error{Kind: ErrUntrustedKey,
 		Message: fmt.Sprintf("the keyring that would become this store's holds the data key %s; %s %v. Nothing was written",
 			describeKey(ring), who, want),
-		Hint: "look whether this is the right source, and the right destination; ask whoever keeps them"}
+		Hint: "look whether this is the right source, and the right destination; ask their owners"}
 }
 
 func arrivedFromAnyone(ring *keyring) error {
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
 		Message: fmt.Sprintf("the keyring is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
 			"and nothing here says which one it should be. Nothing was written", ring.openedBy.ID, shown(ring.openedBy.Kind)),
-		Hint: "ask whoever made the store for the id of its key, which they see with: nebula key list. Then set id in [key], or NEBULA_KEY_ID; import also takes it with --key-id"}
+		Hint: "ask the owner of the store for the id of its key; they see it with: nebula key list. Then set id in [key], or NEBULA_KEY_ID; import also takes it with --key-id"}
 }
 
 func arrivedOlder(ring *keyring, seen uint64) error {

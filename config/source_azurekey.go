@@ -35,7 +35,7 @@ func azureKey() keySource {
 				if !azurekey.IsBeside(url, k.description) {
 					return ""
 				}
-				return "the Azure key is in the vault that also holds the store: whoever administers that vault can read the store"
+				return "the Azure key is in the vault that also holds the store: anyone who administers that vault can read the store"
 			},
 		},
 	}

@@ -34,7 +34,7 @@ func vaultTransit() keySource {
 				if !k.store.key.VaultTransit.IsAt(k.description) {
 					return ""
 				}
-				return "the transit key is in the Vault that also holds the store: whoever operates that Vault can read the store"
+				return "the transit key is in the Vault that also holds the store: anyone who operates that Vault can read the store"
 			},
 		},
 	}

@@ -41,7 +41,7 @@ func members(text []byte, nested bool) ([]Secret, error) { return readObject(tex
 func readObject(text []byte, nested, exported bool) ([]Secret, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if !utf8.Valid(text) || !json.Valid(text) || bytes.TrimSpace(text)[0] != '{' {
-		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the source is no JSON object"}
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the source is not a JSON object"}
 	}
 	r := jsonReader{nested: nested, exported: exported, seen: make(map[string]bool)}
 	if err := r.members("", text); err != nil {

@@ -24,7 +24,7 @@ type Naming struct {
 func ParseMap(text []byte) (map[string]string, error) {
 	var m map[string]string
 	if err := toml.Unmarshal(text, &m); err != nil {
-		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "the map is no TOML of strings: " + err.Error(), Hint: `lines such as "foreign/name" = "id"`}
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "the map is not TOML with strings: " + err.Error(), Hint: `lines such as "foreign/name" = "id"`}
 	}
 	return m, nil
 }

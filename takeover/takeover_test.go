@@ -229,10 +229,10 @@ func TestJSON(t *testing.T) {
 		`{"a":{"b":"1"},"a/b":"2"}`:           "!\"a/b\" is there twice",
 		`{"a":null,"b":[null]}`:               "!\"a\" is null\n\"b/0\" is null",
 		`{"a":"\ud800"}`:                      "!half a character",
-		`[1]`:                                 "!no JSON object",
-		``:                                    "!no JSON object",
-		`{"a":1} {}`:                          "!no JSON object",
-		"{\"a\":\"\xff\"}":                    "!no JSON object",
+		`[1]`:                                 "!not a JSON object",
+		``:                                    "!not a JSON object",
+		`{"a":1} {}`:                          "!not a JSON object",
+		"{\"a\":\"\xff\"}":                    "!not a JSON object",
 		`{"a":"1","a":"1"}`:                   "!\"a\" is there twice",
 	} {
 		got, err := takeover.JSON([]byte(text), true)

@@ -213,7 +213,7 @@ func (s *scanner) end(b *Backup, p parsed) error {
 const nothingStored = "take another copy of it; nothing was stored"
 
 func notAnExport() error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Message: "this is no sealed export of nebula: it does not begin with " + firstBytes}
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: "this is not a sealed export of nebula: it does not begin with " + firstBytes}
 }
 
 func newerExport(version uint64) error {

@@ -160,7 +160,7 @@ func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err 
 		// The hint of the store is about the key of a store, which this is not.
 		return &nebula.Error{Kind: nebula.ErrUntrustedKey, Op: "import", Err: err,
 			Message: "the export is opened by a slot that anyone could have made, for a data key of theirs; nothing was stored",
-			Hint:    "ask whoever made the exported store for the id of its key, which they see with: nebula key list. Then give it with --key-id"}
+			Hint:    "ask the owner of the exported store for the id of its key; they see it with: nebula key list. Then give it with --key-id"}
 	}
 	return err
 }

@@ -85,7 +85,7 @@ func clipText(c nebula.Credential) ([]byte, error) {
 	case len(text) == 0:
 		reason = "the value is empty, and the clipboard was left as it is"
 	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
-		reason = "the value is no text, and a clipboard would change it"
+		reason = "the value is not text, and a clipboard would change it"
 	default:
 		return text, nil
 	}

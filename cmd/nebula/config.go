@@ -114,7 +114,7 @@ func (a *app) configValidate(context.Context) error {
 	case !c.Found && c.Path == "":
 		a.tell("there is no configuration file, and no home directory to look for one in; the defaults hold")
 	case !c.Found:
-		a.tell("there is no configuration file, the defaults hold; it would be " + c.Path)
+		a.tell("there is no configuration file, so the defaults hold; it would be " + c.Path)
 	default:
 		a.done("the configuration is valid")
 	}

@@ -78,7 +78,7 @@ dry run shows what would happen to each credential, and its exit code is 0.`,
 			return err
 		}
 		if o.asksToMove() && !a.stdinIsTerminal {
-			return usage("copy --move with --all, --prefix or --tag needs --yes where nobody can be asked", "to see what it would take: --dry-run")
+			return usage("copy --move with --all, --prefix or --tag needs --yes if there is no terminal to ask at", "to see what it would take: --dry-run")
 		}
 		return run(cmd.Context(), o)
 	}

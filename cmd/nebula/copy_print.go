@@ -96,7 +96,7 @@ func (a *app) tellKeyring(plan *transfer.Plan, to *config.Opened) {
 	}
 	a.tell(to.Name + " is not initialised, and receives the keyring with the slots:\n  " + strings.Join(slots, "\n  "))
 	if guessable && to.Describe().Provider != "local" && to.Describe().Provider != "memory" {
-		a.tell("whoever can read that backend can try to guess the passphrase; to leave its slot behind: --drop SLOT")
+		a.tell("anyone who can read that backend can try to guess the passphrase; to leave its slot behind: --drop SLOT")
 	}
 	if plan.Keyring.Rotating {
 		a.tell("a rotation of the data key was begun at the source: end it at both, with nebula key rotate --resume")

@@ -75,9 +75,9 @@ func (a *app) doctor(ctx context.Context) error {
 	case c.Found:
 		x.add("configuration", nebula.SeverityOK, c.Path, "")
 	case c.Path == "":
-		x.add("configuration", nebula.SeverityOK, "none, the defaults hold; there is no home directory to look for one in", "")
+		x.add("configuration", nebula.SeverityOK, "none, so the defaults hold; there is no home directory to look for one in", "")
 	default:
-		x.add("configuration", nebula.SeverityOK, "none, the defaults hold; it would be "+c.Path, "")
+		x.add("configuration", nebula.SeverityOK, "none, so the defaults hold; it would be "+c.Path, "")
 	}
 	if err == nil {
 		a.examineStore(ctx, x, c)

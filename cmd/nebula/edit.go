@@ -99,7 +99,7 @@ func (o editOptions) read(ctx context.Context, s *config.Opened) (nebula.Credent
 		return c, err
 	case !utf8.Valid(c.Secret.Reveal()):
 		c.Secret.Wipe()
-		return c, &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the value is no UTF-8 text, and an editor would change it"}
+		return c, &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the value is not UTF-8 text, and an editor would change it"}
 	}
 	return c, nil
 }
@@ -196,7 +196,7 @@ func (a *app) storeEdited(ctx context.Context, s *config.Opened, o editOptions, 
 	case len(text) == 0:
 		return &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the text is empty, and nothing was stored", Hint: "an empty value is stored with: nebula put --allow-empty"}
 	case !utf8.Valid(text):
-		return a.keep(files, &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the text is no UTF-8 any more, and was not stored"})
+		return a.keep(files, &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the text is not UTF-8 any more, and was not stored"})
 	}
 	// What was interrupted at the terminal was the editor.
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)

@@ -73,7 +73,7 @@ replaces those that differ.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace credentials that differ from those of the source")
 	flags.BoolVar(&o.reseal, "reseal", false, "of a store with another data key: open each record and seal it anew")
-	flags.StringVar(&o.keyID, "key-id", "", "the data key `ID` that the file must have, as whoever made it says")
+	flags.StringVar(&o.keyID, "key-id", "", "the data key `ID` that the file must have; ask its owner")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything and store nothing")
 	o.foreign.flags(cmd)

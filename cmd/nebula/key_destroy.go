@@ -45,7 +45,7 @@ be read, nothing is destroyed, unless --leave names it.`,
 
 func (a *app) keyDestroy(ctx context.Context, o destroyOptions) error {
 	if !o.yes && !a.stdinIsTerminal {
-		return usage("key destroy needs --yes where nobody can be asked", "")
+		return usage("key destroy needs --yes if there is no terminal to ask at", "")
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
 		if !o.yes {

@@ -63,7 +63,7 @@ type rotateJSON struct {
 
 func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 	if asks := !o.resume || len(o.leave) > 0; asks && !o.yes && !a.stdinIsTerminal {
-		return usage("key rotate needs --yes where nobody can be asked", "")
+		return usage("key rotate needs --yes if there is no terminal to ask at", "")
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
 		info, err := s.Store.Keys(ctx)
@@ -105,7 +105,7 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 // and knows the old key, can make a keyring that names it and that a client
 // accepts.
 func (a *app) tellNewID(id nebula.KeyID) {
-	a.tell(a.forStore("where the id of the data key is configured, it is now: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
+	a.tell(a.forStore("if the id of the data key is configured, change it to: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
 }
 
 // resumable says how a rotation that was begun goes on.

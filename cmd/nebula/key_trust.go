@@ -53,7 +53,7 @@ store: anyone who can write the backend could have put another key there.
 
 func (a *app) keyTrust(ctx context.Context, o trustOptions) error {
 	if !o.yes && !a.stdinIsTerminal {
-		return usage("key trust needs --yes where nobody can be asked", "")
+		return usage("key trust needs --yes if there is no terminal to ask at", "")
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
 		question := fmt.Sprintf("Trust the data key %v for %s?", o.id, s.Keys.Place())

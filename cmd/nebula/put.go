@@ -117,7 +117,7 @@ func unnamed(err error, arg string) error {
 	if near := nearID(arg); near != "" && regexp.MustCompile(`^[A-Za-z][a-z_-]{0,19}[0-9]{0,2}([/.][A-Za-z][a-z_-]{0,19}[0-9]{0,2})+$`).MatchString(arg) {
 		hint = "did you mean: nebula put " + near
 	}
-	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is no id: " + reason, Hint: hint}
+	return &nebula.Error{Kind: nebula.ErrInvalidID, Message: "the first argument is not an id: " + reason, Hint: hint}
 }
 
 type versionJSON struct {

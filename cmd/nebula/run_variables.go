@@ -218,7 +218,7 @@ func (a *app) variablesOfFile(ctx context.Context, path, dialect string) ([]vari
 		v := variable{name: entry.Name, file: path}
 		switch {
 		case !isVariableName(entry.Name):
-			return nil, usage("--env-file "+path+": "+shorten(entry.Name)+" is no name of a variable", "")
+			return nil, usage("--env-file "+path+": "+shorten(entry.Name)+" is not the name of a variable", "")
 		case strings.HasPrefix(entry.Value, reference.Scheme):
 			v.file = ""
 			if v.ref, err = a.parseReference(entry.Value); err != nil {

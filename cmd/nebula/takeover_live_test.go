@@ -335,7 +335,7 @@ func (m *team) takeTheRest() {
 	refused(5, "sops did not decrypt it", "sops:"+filepath.Join(m.files, "id_rsa"))
 	refused(3, "there is nothing", "aws:nothing/")
 	refused(3, "there is nothing", "kubernetes:nothing")
-	refused(2, "is no name of a Secret", "kubernetes:a/b")
+	refused(2, "is not the name of a Secret", "kubernetes:a/b")
 	refused(2, "empty, . or ..", "vault:app/../other")
 	refused(2, "another provider", "aws:prod/", "--via", "vault")
 

@@ -33,7 +33,7 @@ func verbCommand(run func(context.Context, selection, verb) error, v verb, selec
 func (a *app) overSelection(ctx context.Context, s selection, v verb) error {
 	asks := (v.asks || !s.byName()) && !s.dryRun && !s.yes
 	if asks && !a.stdinIsTerminal {
-		return usage(v.name+" needs --yes where nobody can be asked", "to see what it would take: --dry-run")
+		return usage(v.name+" needs --yes if there is no terminal to ask at", "to see what it would take: --dry-run")
 	}
 	if s.dryRun && s.byName() {
 		return a.printIDs("would_"+v.name, s.ids)

@@ -125,7 +125,7 @@ func (p *placeholder) apply(value []byte) ([]byte, error) {
 		text = cutNewline(value)
 	}
 	if !utf8.Valid(text) && first != "base64" {
-		return nil, wrong("the value is no UTF-8 text: it needs the filter base64")
+		return nil, wrong("the value is not UTF-8 text: it needs the filter base64")
 	}
 	for _, f := range p.filters {
 		var err error

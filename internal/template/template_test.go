@@ -86,7 +86,7 @@ func TestProblemsAreAllTold(t *testing.T) {
 		}
 	}
 	_, err = execute("{{ nebula://missing }}\n {{ nebula://bin }} {{ nebula://bin | json | base64 }}{{ nebula://with_nul | shell }}{{ nebula://a }}")
-	want = []string{"1:1: nebula://missing: there is no such credential", "2:2: nebula://bin: the value is no UTF-8 text", "2:21: nebula://bin: the value is no UTF-8", "2:55: nebula://with_nul: the value has a NUL"}
+	want = []string{"1:1: nebula://missing: there is no such credential", "2:2: nebula://bin: the value is not UTF-8 text", "2:21: nebula://bin: the value is not UTF-8", "2:55: nebula://with_nul: the value has a NUL"}
 	lines = strings.Split(fmt.Sprint(err), "\n")
 	if len(lines) != len(want) {
 		t.Fatalf("%d problems:\n%v", len(lines), err)

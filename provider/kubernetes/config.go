@@ -156,7 +156,7 @@ func wrongNamespace(s string) string {
 		return "is not set"
 	}
 	if len(s) > maxNamespace || !isSubdomain(s) || strings.Contains(s, ".") {
-		return strconv.Quote(s) + " is no name of a namespace: up to 63 characters of a-z, 0-9 and -, none at its ends being -"
+		return strconv.Quote(s) + " is not the name of a namespace: up to 63 characters of a-z, 0-9 and -, none at its ends being -"
 	}
 	return ""
 }
@@ -182,7 +182,7 @@ func wrongKey(key string) string {
 	}
 	switch {
 	case found && (len(prefix) > maxName || !isSubdomain(prefix)), !isLabelName(name):
-		return "is no key of a label or annotation"
+		return "is not a key of a label or annotation"
 	case prefix == domain || prefix == tagDomain:
 		return "is one of those that nebula sets itself"
 	}

@@ -33,19 +33,19 @@ func TestConfigReportsEverything(t *testing.T) {
 		t.Error("a provider came of it")
 	}
 	wants(t, err, nebula.ErrInvalidConfig, "namespace", "secret_prefix", "timeout", `"nebula-credential/store" is one of those that nebula sets`, `"ok" has a value`,
-		`"a/b/c" is no key`, `"tag.nebula-credential/x"`, `" " is no key`, "/does/not/exist", "retry.base_delay_ms")
+		`"a/b/c" is not a key`, `"tag.nebula-credential/x"`, `" " is not a key`, "/does/not/exist", "retry.base_delay_ms")
 }
 
 func TestConfigOneByOne(t *testing.T) {
 	for what, change := range map[string]func(*kubernetes.Config){
-		"namespace":       func(c *kubernetes.Config) { c.Namespace = "" },
-		"up to 63":        func(c *kubernetes.Config) { c.Namespace = strings.Repeat("n", 64) },
-		"no name of a":    func(c *kubernetes.Config) { c.Namespace = "a.b" },
-		"secret_prefix":   func(c *kubernetes.Config) { c.SecretPrefix = "" },
-		"199 are allowed": func(c *kubernetes.Config) { c.SecretPrefix = strings.Repeat("p", 200) },
-		"end with a dot":  func(c *kubernetes.Config) { c.SecretPrefix = "a." },
-		"begin the name":  func(c *kubernetes.Config) { c.SecretPrefix = "Upper-" },
-		"timeout":         func(c *kubernetes.Config) { c.Timeout = 999 * time.Millisecond },
+		"namespace":         func(c *kubernetes.Config) { c.Namespace = "" },
+		"up to 63":          func(c *kubernetes.Config) { c.Namespace = strings.Repeat("n", 64) },
+		"not the name of a": func(c *kubernetes.Config) { c.Namespace = "a.b" },
+		"secret_prefix":     func(c *kubernetes.Config) { c.SecretPrefix = "" },
+		"199 are allowed":   func(c *kubernetes.Config) { c.SecretPrefix = strings.Repeat("p", 200) },
+		"end with a dot":    func(c *kubernetes.Config) { c.SecretPrefix = "a." },
+		"begin the name":    func(c *kubernetes.Config) { c.SecretPrefix = "Upper-" },
+		"timeout":           func(c *kubernetes.Config) { c.Timeout = 999 * time.Millisecond },
 		"default_annotations": func(c *kubernetes.Config) {
 			c.DefaultAnnotations = map[string]string{"a": strings.Repeat("x", 140_000)}
 		},

@@ -47,7 +47,7 @@ func admissionHint(message string) string {
 		settings = append(settings, "annotations that it asks for in default_annotations")
 	}
 	if settings == nil {
-		return "ask who runs the cluster about that policy"
+		return "ask the cluster's administrator about that policy"
 	}
-	return "set " + strings.Join(settings, ", ") + "; or ask who runs the cluster about that policy"
+	return "set " + strings.Join(settings, ", ") + "; or ask the cluster's administrator about that policy"
 }

@@ -30,7 +30,7 @@ func (d *driver) errStranger(secret string) *nebula.Error {
 func (d *driver) errLost(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s has lost the annotation %s, and the id with it", secret, d.names.namespace, idAnnotation),
-		Hint:    "whoever knows the id mends it with a put or tag of that id; else: kubectl -n " + d.names.namespace + " annotate secret " + secret + " " + idAnnotation + "=ID"}
+		Hint:    "anyone who knows the id can repair it with a put or tag of that id; else: kubectl -n " + d.names.namespace + " annotate secret " + secret + " " + idAnnotation + "=ID"}
 }
 
 // errForeignSecret is for a Secret that is marked as another credential's, or

@@ -12,7 +12,7 @@ import (
 // Secrets takes a right of its own, and holds their values.
 func (d *driver) ForeignNames(_ context.Context, secret string) ([]string, error) {
 	if len(secret) > maxName || !isObjectName(secret) {
-		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "that is no name of a Secret", Hint: "kubectl -n " + d.names.namespace + " get secrets"}
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "that is not the name of a Secret", Hint: "kubectl -n " + d.names.namespace + " get secrets"}
 	}
 	return []string{secret}, nil
 }

@@ -46,7 +46,7 @@ func TestLiveForeignSecret(t *testing.T) {
 	}
 	for _, name := range []string{"", "a/b", "..", "A", "a..b", "-a", "a?x", strings.Repeat("a", 254)} {
 		_, err := f.ForeignNames(ctx, name)
-		wants(t, err, nebula.ErrUsage, "no name of a Secret")
+		wants(t, err, nebula.ErrUsage, "not the name of a Secret")
 	}
 	name, e := record(t, "own", "v", nil)
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {

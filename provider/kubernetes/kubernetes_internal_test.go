@@ -81,7 +81,7 @@ func TestExplainAnswers(t *testing.T) {
 		{422, status("Invalid", "", `"causes":[{"reason":"FieldValueTooLong","field":"metadata.annotations"}]`), nebula.ErrInvalidMetadata, "256 KiB", false},
 		{422, status("Invalid", words, ""), nebula.ErrInternal, shown, false},
 		{422, status("Invalid", policy+"labels and annotations are missing", ""), nebula.ErrPermissionDenied, "default_labels, annotations that it asks for in default_annotations", false},
-		{422, status("Invalid", policy+"on Sundays nothing is stored", ""), nebula.ErrPermissionDenied, "ask who runs the cluster", false},
+		{422, status("Invalid", policy+"on Sundays nothing is stored", ""), nebula.ErrPermissionDenied, "ask the cluster's administrator", false},
 		{429, status("TooManyRequests", "canary", ""), nebula.ErrUnavailable, "429", false},
 		{500, status("InternalError", "etcdserver: request timed out", ""), nebula.ErrUnavailable, `500: "etcdserver: request timed out"`, true},
 		{500, status("InternalError", webhook+words, ""), nebula.ErrUnavailable, shown, false},

@@ -44,7 +44,7 @@ func (x *examination) files(ctx context.Context) {
 		"look like what a tool that synchronises makes when two machines wrote; one may hold the newer value",
 		"compare each with its original before you remove one; let no tool synchronise the directory from several machines")
 	x.report("other files", s.stray, nebula.SeverityWarning, "are none of the store's: not listed, not read, not removed",
-		"look where they come from, and move them away; a record has the name ID."+x.driver.config.FileExtension)
+		"find out where they come from, and move them away; a record has the name ID."+x.driver.config.FileExtension)
 	if s.sound > 0 && s.special.count+s.foreign.count+s.wide.count+s.linked.count == 0 {
 		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")
 	}

@@ -46,7 +46,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 	case errors.As(err, &notRegular):
 		return &nebula.Error{Kind: nebula.ErrCorrupted,
 			Message: path + " is " + notRegular.Error() + ", which is left alone",
-			Hint:    "look where it comes from, and remove it or move it away"}
+			Hint:    "find out where it comes from, and remove it or move it away"}
 	case errors.As(err, &tooLarge):
 		return errTooLarge(tooLarge.Size)
 	case atomicfile.IsLockError(err):

@@ -189,7 +189,7 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	conn := any.(*net.UnixConn)
 	uid, err := c.peer(conn)
 	if err == nil && uid != c.uid {
-		err = unsafeSocket(fmt.Sprintf("who listens at %s is the user of number %d, not you", c.path, uid),
+		err = unsafeSocket(fmt.Sprintf("the process that listens at %s belongs to the user with number %d, not to you", c.path, uid),
 			"a socket that the system makes for a service is not supported; start the agent as yourself")
 	}
 	if err != nil {

@@ -125,7 +125,7 @@ func parseNative(text string) (age.Recipient, error) {
 }
 
 func notRecipient(reason, hint string) error {
-	return &nebula.Error{Kind: nebula.ErrUsage, Message: "that is no recipient: " + reason, Hint: hint}
+	return &nebula.Error{Kind: nebula.ErrUsage, Message: "that is not a recipient: " + reason, Hint: hint}
 }
 
 // ReadList returns the recipients in a file: one a line; empty lines, and those
