@@ -4,7 +4,7 @@ import "context"
 
 // Caller says on whose behalf a request is made. It travels in the context and
 // reaches logs; if the store has no scope or author of its own, Scope and
-// Owner stand in for them. It organises, it does not authenticate: whoever
+// Owner stand in for them. It organises, it does not authenticate: anyone who
 // calls the library says what stands in it.
 type Caller struct {
 	Owner   string // person or service

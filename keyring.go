@@ -159,7 +159,7 @@ func noSlot(id string) error {
 }
 
 // continues reports whether k is a later state of the same store as before: it
-// holds the key of that, or it was opened by one of the slots of that. Whoever
+// holds the key of that, or it was opened by one of the slots of that. Anyone who
 // does not know the secret of such a slot cannot wrap another key for it; its
 // key may have been destroyed, and is then no longer there.
 func (k *keyring) continues(before *keyring) bool {

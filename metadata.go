@@ -17,7 +17,7 @@ const (
 )
 
 // Metadata describes a credential. All of it is authenticated by the seal of
-// the record, and none of it is secret: whoever runs the backend can read it.
+// the record, and none of it is secret: anyone who runs the backend can read it.
 type Metadata struct {
 	// Times are UTC. Those written have a resolution of one microsecond;
 	// years 1970 to 9999 can be stored. The zero time is "absent".

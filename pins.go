@@ -19,7 +19,7 @@ func ParseKeyID(s string) (KeyID, error) {
 		Hint: "a key id has 32 digits of 0-9 a-f; nebula key list shows it"}
 }
 
-// Pin is what is remembered of a store, so that whoever writes its backend
+// Pin is what is remembered of a store, so that anyone who writes its backend
 // cannot put another keyring in the place of the one that was seen.
 type Pin struct {
 	KeyID      KeyID  // of the data key

@@ -22,7 +22,7 @@ type DestroyOptions struct {
 
 // DestroyKey removes a retired data key from the keyring. What is sealed under
 // it, old versions, deleted credentials and backups, can then no longer be read,
-// and whoever trusts the store by that key alone no longer does.
+// and anyone who trusts the store by that key alone no longer does.
 //
 // It looks at every record first. If one is sealed under that key or cannot
 // be read, and is not to be left, it names them and destroys nothing. Errors:

@@ -250,7 +250,7 @@ func (s *Store) label(ring *keyring, slotID, label string) error {
 	return nil
 }
 
-// RemoveKey removes a slot. It does not revoke: whoever has an old copy of the
+// RemoveKey removes a slot. It does not revoke: anyone who has an old copy of the
 // keyring and the slot's key can still take the data key from it, until the
 // data key itself is replaced. [Store.Rotate] with Drop does both. The last slot
 // cannot be removed.

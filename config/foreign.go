@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// OpenProvider connects the provider of a store, without its keys, for whoever reads
+// OpenProvider connects the provider of a store, without its keys, for programs that read
 // what others keep in the same backend: see package provider. The name is
 // that of a store or of a provider, as for [Config.OpenBetween]. The caller calls
 // closeIt.

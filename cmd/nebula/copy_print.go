@@ -79,7 +79,7 @@ func (a *app) slotsOf(k *transfer.Keyring) []slotJSON {
 }
 
 // tellKeyring names the slots that a destination without a keyring receives:
-// whoever can open one of them can open the copies.
+// anyone who can open one of them can open the copies.
 func (a *app) tellKeyring(plan *transfer.Plan, to *config.Opened) {
 	if plan.Keyring == nil || len(plan.Items) == 0 {
 		return

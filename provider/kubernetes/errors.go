@@ -180,7 +180,7 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "a quota of namespace " + namespace + " is used up" + s.words(),
 			Hint: "kubectl -n " + namespace + " describe quota"}
 	case s.verb == "":
-		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the API server refuses the request to whoever asks"}
+		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the API server refuses this request from this user"}
 	case !s.isStatus:
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 			Message: fmt.Sprintf("something before the API server refuses to %s %s in namespace %s (status 403, which is none of Kubernetes)", s.verb, s.resource, namespace),

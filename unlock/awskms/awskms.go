@@ -1,5 +1,5 @@
 // Package awskms opens stores with keys of AWS KMS. A slot holds its secret as KMS
-// has encrypted it; KMS decrypts it for those whom its policy allows to. Whoever
+// has encrypted it; KMS decrypts it for those whom its policy allows to. Anyone who
 // runs KMS sees the secret.
 package awskms
 

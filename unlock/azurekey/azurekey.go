@@ -1,6 +1,6 @@
 // Package azurekey opens stores with keys of Azure Key Vault. A slot holds its
 // secret as the key wrapped it; Key Vault unwraps it for those whom it allows to.
-// Whoever may do that sees the secret.
+// Anyone who may do that sees the secret.
 package azurekey
 
 import (

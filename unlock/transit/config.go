@@ -166,7 +166,7 @@ func (c Config) IsAt(store nebula.Description) bool {
 	return store.Provider == "vault" && strings.HasPrefix(store.Address+"/", c.serverWithout()+"/")
 }
 
-// serverWithout names the server without a namespace: whoever operates it
+// serverWithout names the server without a namespace: anyone who operates it
 // operates all of them.
 func (c Config) serverWithout() string {
 	api := c.api()
