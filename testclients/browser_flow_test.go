@@ -231,8 +231,16 @@ func deletes(b *tab, l *live, keeps bool) {
 		b.click("Close the details")
 		return
 	}
+	// By its id it is found later, too, also if others are called alike.
+	l.put("new_one_2", "x")
+	b.click("Close the details")
+	b.fill("Prefix", "new_")
+	b.fill("Search", "new_one")
+	b.see("1 of 1 credential")
+	b.click("Open new_one, which may be deleted")
 	b.click("Restore")
 	b.see("new_one is restored.")
+	b.fill("Search", "")
 	if got := l.value("new_one"); got != binary {
 		b.t.Fatalf("restored is %q", got)
 	}
@@ -250,7 +258,7 @@ func deletes(b *tab, l *live, keeps bool) {
 		b.t.Errorf("after the purge, restoring gives %v", err)
 	}
 	b.click("Close the details")
-	b.unseen("new_one")
+	b.wait(`!document.querySelector("[data-id=new_one]")`)
 }
 
 // A value is on the screen for 30 seconds, and not in a tab that nobody looks at.

@@ -43,7 +43,7 @@ function forget() { location.reload(); }
 function start(store) {
 	const main = document.getElementById("main");
 	const details = createDetails({ store, close, changed: (id, item) => list.put(id, item), filterBy: (tag) => { close(); list.filterBy(tag); }, create });
-	const list = createList({ open, empty });
+	const list = createList({ open, absent });
 
 	function open(item) {
 		// Back, on a phone, leads to the list and not out of the page. No id is kept.
@@ -72,10 +72,13 @@ function start(store) {
 		open(stored);
 	}
 
-	function empty(text, filtered) {
-		const isID = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/.test(text);
-		return h("div", { class: "empty" }, h("p", {}, filtered ? "Nothing matches." : "No credential is listed."),
-			isID ? h("div", { class: "actions" }, button(`New credential ${text}`, () => create(text)), button(`Open ${text}, which may be deleted`, () => open({ id: text }))) : "");
+	// absent offers what can be done with an id that is not listed: it may be deleted.
+	function absent(text, found, filtered) {
+		const offered = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/.test(text) && !list.isListed(text);
+		return h("div", { class: "empty" },
+			found ? "" : h("p", {}, filtered ? "Nothing matches." : "No credential is listed."),
+			found || !offered ? "" : button(`New credential ${text}`, () => create(text)),
+			offered ? button(`Open ${text}, which may be deleted`, () => open({ id: text })) : "");
 	}
 
 	document.getElementById("store").textContent = `${store.provider} store`;

@@ -5,9 +5,9 @@ import { h, button, field, time, due, problem, count } from "./dom.js";
 
 const shownAtOnce = 1000;
 
-// createList returns the pane of the list. It calls open with the item that was
-// chosen, and missing with the id that was searched and is not there.
-export function createList({ open, empty }) {
+// createList returns the pane of the list. It calls open with the item that is chosen;
+// absent returns what is offered for what is searched and not found.
+export function createList({ open, absent }) {
 	let items = [], next = "", tags = [], details = false, failure, most = shownAtOnce, reading, selected = "";
 
 	const text = { autocomplete: "off", autocapitalize: "off", spellcheck: "false" };
@@ -72,6 +72,8 @@ export function createList({ open, empty }) {
 		while (next && search.value && !reading && !failure) await read(next);
 	}
 
+	const isListed = (id) => items.some((item) => item.id === id);
+
 	function matches() {
 		const wanted = search.value.trim().toLowerCase();
 		if (!wanted) return items;
@@ -95,7 +97,7 @@ export function createList({ open, empty }) {
 		}
 		if (found.length > most) below.append(button(`Show ${count(Math.min(shownAtOnce, found.length - most), "more", "more")}`, () => { most += shownAtOnce; draw(); }));
 		else if (next) below.append(button("Read the next 1,000", () => { most += shownAtOnce; read(next); }));
-		if (!found.length && !reading) below.append(empty(search.value.trim(), Boolean(search.value || prefix.value || tags.length)));
+		if (!reading) below.append(absent(search.value.trim(), found.length, Boolean(search.value || prefix.value || tags.length)));
 	}
 
 	function summary(found) {
@@ -157,7 +159,7 @@ export function createList({ open, empty }) {
 		(rows.querySelector("[tabindex='0']") ?? search).focus();
 	}
 
-	return { pane, load, select, put, filterBy, focus, draw };
+	return { pane, load, select, put, filterBy, focus, isListed };
 }
 
 function later(wait, work) {
