@@ -70,13 +70,22 @@ func TestBrowserAccessibilityNoticed(t *testing.T) {
 }
 
 // Each state of the page is examined by axe-core, on the smallest screen and on a
-// large one, light and dark, and fits in its width.
+// large one, light and dark, and fits in its width. NEBULA_PICTURES names a folder for
+// pictures of them, which somebody has to look at.
 func TestBrowserAccessibility(t *testing.T) {
 	text := axe(t)
 	parent := startBrowser(t)
+	pictures := os.Getenv("NEBULA_PICTURES")
 	for _, s := range screens {
 		t.Run(s.String(), func(t *testing.T) {
+			seen := 0
 			walk(t, parent, s, func(b *tab, state string) {
+				if seen++; pictures != "" {
+					file := filepath.Join(pictures, fmt.Sprintf("%s-%02d-%s.png", s, seen, state))
+					if err := os.WriteFile(file, b.picture(), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
 				for _, f := range examine(b, text) {
 					report := t.Errorf
 					if f.Impact == "minor" {
@@ -94,24 +103,6 @@ func TestBrowserAccessibility(t *testing.T) {
 					t.Errorf("%s: beyond the edge are %q", state, cut)
 				}
 			})
-		})
-	}
-}
-
-// Pictures for somebody to look at.
-func TestPictures(t *testing.T) {
-	dir := os.Getenv("NEBULA_PICTURES")
-	if dir == "" {
-		t.Skip("NEBULA_PICTURES names no folder to put pictures into")
-	}
-	parent := startBrowser(t)
-	for _, s := range screens {
-		n := 0
-		walk(t, parent, s, func(b *tab, state string) {
-			n++
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%02d-%s.png", s, n, state)), b.picture(), 0o644); err != nil {
-				t.Fatal(err)
-			}
 		})
 	}
 }
