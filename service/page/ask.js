@@ -28,7 +28,8 @@ export function ask({ title, body, action, danger = false, cancel = "Cancel", cl
 				result = await work();
 				dialog.close();
 			} catch (error) {
-				problems.replaceChildren(problem(error, ...(refused?.(error, run) ?? [])));
+				const offers = refused?.(error, run) ?? []; // may find better words
+				problems.replaceChildren(problem(error, ...offers));
 			} finally {
 				ok.disabled = false;
 			}

@@ -100,7 +100,8 @@ function again(item, write) {
 	return (error, run) => {
 		if (error.status !== 412) return [];
 		item.stale = true;
-		return [h("p", {}, "Somebody changed it after it was opened here."), button("Write over it all the same", () => run(async () => write((await api.describe(item.id))?.version)))];
+		Object.assign(error, { message: "Somebody changed it after it was opened here.", hint: error.message });
+		return [button("Write over it all the same", () => run(async () => write((await api.describe(item.id))?.version)))];
 	};
 }
 
