@@ -16,15 +16,11 @@ const envAgentSocket = "NEBULA_AGENT_SOCK"
 func (c *Config) AgentSocket() string { return c.env.agentSocket() }
 
 func (e environment) agentSocket() string {
-	const name = "agent.sock"
 	if path := e.get(envAgentSocket); path != "" {
 		return e.expand(path)
 	}
-	if dir := e["XDG_RUNTIME_DIR"]; filepath.IsAbs(dir) {
-		return filepath.Join(dir, "nebula", name)
-	}
-	if dir := e.stateDirectory(); dir != "" {
-		return filepath.Join(dir, name)
+	if dir := e.runtimeDirectory(); dir != "" {
+		return filepath.Join(dir, "agent.sock")
 	}
 	return ""
 }

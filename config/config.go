@@ -27,6 +27,7 @@ type Config struct {
 	providers registrations
 	variables []string // that are read
 	stores    map[string]*store
+	serve     Serve
 	fields    *fields
 }
 

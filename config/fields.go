@@ -26,7 +26,8 @@ func (f *field) sensitive() bool { return leaf(f.key) == "passphrase_command" }
 // isPath reports whether the value names a file or directory.
 func (f *field) isPath() bool {
 	switch name := leaf(f.key); name {
-	case "file", "files", "identities", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path":
+	case "file", "files", "identities", "rollback_guard", "base_path", "ca_cert", "kubeconfig_path",
+		"tls_cert", "tls_key", "tokens", "audit":
 		return true
 	default:
 		return strings.HasSuffix(name, "_file")
@@ -37,7 +38,7 @@ func (f *field) isPath() bool {
 // sometimes set the secret itself in the place of the file.
 func (f *field) namesSecret() bool {
 	name := leaf(f.key)
-	return name == "file" || name == "files" || name == "identities" || strings.HasSuffix(name, "_file")
+	return name == "file" || name == "files" || name == "identities" || name == "tls_key" || name == "tokens" || strings.HasSuffix(name, "_file")
 }
 
 // show returns a value for a message.

@@ -33,6 +33,8 @@ func newLoader(c *Config) *loader {
 	l.fields.add("key", &s.key)
 	l.noteObeyed("key")
 	l.fields.add("completion", &l.complete)
+	c.serve = c.env.defaultServe()
+	l.fields.add("serve", &c.serve)
 	l.fields.sections["stores"] = true
 	c.variables = l.fields.variables()
 	return l

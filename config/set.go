@@ -31,6 +31,8 @@ func (l *loader) set(f *field, raw any, origin string) {
 func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 	path := l.config.env.expand(text)
 	switch {
+	case f.key == "serve.audit" && text == standardError:
+		return true
 	case path == "":
 		l.wrong(f.key, f.show(text), "must name a file or directory")
 		return false

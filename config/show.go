@@ -50,7 +50,7 @@ func (c *Config) isUsed(key string) bool {
 	section, inner, nested := strings.Cut(rest, ".")
 	s, ok := c.stores[name]
 	switch {
-	case !ok || !nested || section == "completion":
+	case !ok || !nested || section == "completion" || section == "serve":
 		return true
 	case section == "key":
 		return s.uses(inner)

@@ -144,6 +144,7 @@ func (l *loader) readVariables() {
 	l.setIdentities()
 	l.checkKey()
 	l.checkAgent()
+	l.checkServe()
 	l.config.CompleteIDs = l.complete.IDs
 }
 

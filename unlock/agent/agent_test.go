@@ -143,12 +143,12 @@ func TestSocketThatIsNotSafe(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string, c *Client){
 		"socket open to others":    func(_ *testing.T, path string, _ *Client) { _ = os.Chmod(path, 0o660) },
 		"directory open to others": func(_ *testing.T, path string, _ *Client) { _ = os.Chmod(filepath.Dir(path), 0o755) },
-		"another owner":            func(_ *testing.T, _ string, c *Client) { c.uid++ },
+		"another owner":            func(_ *testing.T, _ string, c *Client) { c.dialer.UID++ },
 		"another user listens": func(_ *testing.T, _ string, c *Client) {
-			c.peer = func(*net.UnixConn) (int, error) { return c.uid + 1, nil }
+			c.dialer.Peer = func(*net.UnixConn) (int, error) { return c.dialer.UID + 1, nil }
 		},
 		"nobody knows who listens": func(_ *testing.T, _ string, c *Client) {
-			c.peer = func(*net.UnixConn) (int, error) { return 0, os.ErrInvalid }
+			c.dialer.Peer = func(*net.UnixConn) (int, error) { return 0, os.ErrInvalid }
 		},
 		"no socket": func(t *testing.T, path string, _ *Client) {
 			_ = os.Remove(path)
@@ -202,7 +202,7 @@ func TestSocketThatIsNotSafe(t *testing.T) {
 
 func TestAnotherUsersProcess(t *testing.T) {
 	path := place(t)
-	start(t, path, func(a *Agent) { a.peer = func(*net.UnixConn) (int, error) { return a.uid + 1, nil } })
+	start(t, path, func(a *Agent) { a.socket.Peer = func(*net.UnixConn) (int, error) { return os.Geteuid() + 1, nil } })
 	c := client(path)
 	c.Keep(t.Context(), "a", keyOf(1))
 	if c.warnings() != 1 {
@@ -232,6 +232,9 @@ func TestEndOfAnOlderAgent(t *testing.T) {
 }
 
 func TestListenRefuses(t *testing.T) {
+	if err := CheckPath("/" + strings.Repeat("a", MaxSocketPath-1)); err != nil {
+		t.Error(err)
+	}
 	running := place(t)
 	start(t, running, nil)
 	open := place(t)
@@ -243,11 +246,11 @@ func TestListenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]nebula.Kind{
-		running:                              nebula.ErrAlreadyExists,
-		open:                                 nebula.ErrInvalidConfig,
-		file:                                 nebula.ErrInvalidConfig,
-		"relative.sock":                      nebula.ErrInvalidConfig,
-		"/tmp/" + strings.Repeat("long", 30): nebula.ErrInvalidConfig,
+		running:                                  nebula.ErrAlreadyExists,
+		open:                                     nebula.ErrInvalidConfig,
+		file:                                     nebula.ErrInvalidConfig,
+		"relative.sock":                          nebula.ErrInvalidConfig,
+		"/" + strings.Repeat("a", MaxSocketPath): nebula.ErrInvalidConfig,
 	} {
 		_, err := Listen(t.Context(), path, time.Hour)
 		wantKind(t, err, want)
@@ -280,7 +283,7 @@ func TestManyBegin(t *testing.T) {
 		if len(won) != 1 {
 			t.Fatalf("%d listen", len(won))
 		}
-		_ = won[0].socket.listener.Close() // it dies, and leaves its socket
+		_ = won[0].socket.UnixListener.Close() // it dies, and leaves its socket
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"strconv"
 	"sync"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/seal"
+	"github.com/nebula-credential/nebula/internal/unixsocket"
 )
 
 // callTimeout is how long an agent may take to answer. One that takes longer was
@@ -30,8 +30,7 @@ const callTimeout = 2 * time.Second
 type Client struct {
 	path   string
 	logger *slog.Logger
-	uid    int
-	peer   func(*net.UnixConn) (int, error)
+	dialer unixsocket.Dialer
 
 	mu  sync.Mutex
 	off bool // after a failure
@@ -40,7 +39,7 @@ type Client struct {
 // NewClient returns a client of the agent at an absolute path. It does not
 // connect yet.
 func NewClient(path string, logger *slog.Logger) *Client {
-	return &Client{path: path, logger: logger, uid: userID(), peer: peerID}
+	return &Client{path: path, logger: logger, dialer: use().Dialer()}
 }
 
 var _ nebula.DataKeys = (*Client)(nil)
@@ -120,7 +119,7 @@ func (c *Client) describe(err error) error {
 		return &nebula.Error{Kind: nebula.ErrNotFound, Op: opName, Message: "no agent listens at " + c.path, Err: err,
 			Hint: "start one with: nebula agent"}
 	}
-	return failed("the agent does not answer", c.path, err)
+	return use().Failed("the agent does not answer", c.path, err)
 }
 
 // isAbsent reports whether nobody listens.
@@ -133,7 +132,7 @@ func isAbsent(err error) bool {
 func (c *Client) call(ctx context.Context, q request) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	conn, err := c.dial(ctx)
+	conn, err := c.dialer.Dial(ctx, c.path)
 	if err != nil {
 		return response{}, err
 	}
@@ -174,27 +173,4 @@ func quote(text string) string {
 		text = text[:maxQuoted]
 	}
 	return strconv.QuoteToASCII(text)
-}
-
-// dial connects, and checks that the agent is this user's before it sends
-// anything.
-func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
-	if err := checkSocket(c.path, c.uid); err != nil {
-		return nil, err
-	}
-	any, err := (&net.Dialer{}).DialContext(ctx, "unix", c.path)
-	if err != nil {
-		return nil, err
-	}
-	conn := any.(*net.UnixConn)
-	uid, err := c.peer(conn)
-	if err == nil && uid != c.uid {
-		err = unsafeSocket(fmt.Sprintf("the process that listens at %s belongs to the user with number %d, not to you", c.path, uid),
-			"a socket that the system makes for a service is not supported; start the agent as yourself")
-	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return conn, nil
 }

@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/seal"
+	"github.com/nebula-credential/nebula/internal/unixsocket"
 )
 
 const (
@@ -21,10 +25,8 @@ const (
 
 // Agent keeps data keys and gives them to processes of the same user.
 type Agent struct {
-	socket *socket
+	socket *unixsocket.Listener
 	keys   *table
-	uid    int
-	peer   func(*net.UnixConn) (int, error)
 }
 
 // Listen makes the socket at a path, with the directories above it, and returns
@@ -32,15 +34,28 @@ type Agent struct {
 // listens there, ErrInvalidConfig if the directory is open to others or the path
 // is too long, ErrPermissionDenied if the socket cannot be made.
 func Listen(ctx context.Context, path string, ttl time.Duration) (*Agent, error) {
-	s, err := listen(ctx, path)
+	if err := checkStart(); err != nil {
+		return nil, err
+	}
+	s, err := use().Listen(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	return &Agent{socket: s, keys: newTable(ttl, clock()), uid: userID(), peer: peerID}, nil
+	return &Agent{socket: s, keys: newTable(ttl, clock())}, nil
+}
+
+// checkStart refuses what cannot work.
+func checkStart() error {
+	if pid, err := strconv.Atoi(os.Getenv("LISTEN_PID")); err == nil && pid == os.Getpid() {
+		return &nebula.Error{Kind: nebula.ErrNotSupported, Op: opName,
+			Message: "the agent was started with a socket that another process made, whose user its clients would see",
+			Hint:    "have the service start the agent itself, without a socket unit"}
+	}
+	return nil
 }
 
 // Socket returns the path of the socket.
-func (a *Agent) Socket() string { return a.socket.path }
+func (a *Agent) Socket() string { return a.socket.Path() }
 
 // Serve answers until the context ends or the socket fails, and then forgets all
 // keys and removes the socket. It is called once.
@@ -49,20 +64,20 @@ func (a *Agent) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer func() {
 		stop()
-		a.socket.close() // or waits for it
+		_ = a.socket.Close() // or waits for it
 		open.Wait()
 		a.keys.lock()
 	}()
-	context.AfterFunc(ctx, a.socket.close)
+	context.AfterFunc(ctx, a.Close)
 	go a.sweep(ctx)
 	room := make(chan struct{}, maxConnections)
 	for {
-		conn, err := a.socket.listener.AcceptUnix()
+		conn, err := a.socket.Accept()
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			return failed("the agent cannot go on", a.socket.path, err)
+			return use().Failed("the agent cannot go on", a.socket.Path(), err)
 		}
 		room <- struct{}{}
 		open.Go(func() {
@@ -73,7 +88,7 @@ func (a *Agent) Serve(ctx context.Context) error {
 }
 
 // Close removes the socket of an agent that does not serve.
-func (a *Agent) Close() { a.socket.close() }
+func (a *Agent) Close() { _ = a.socket.Close() }
 
 func (a *Agent) sweep(ctx context.Context) {
 	ticker := time.NewTicker(min(sweepInterval, max(a.keys.ttl/4, time.Millisecond)))
@@ -88,13 +103,10 @@ func (a *Agent) sweep(ctx context.Context) {
 	}
 }
 
-// serve answers one peer, who has to be the same user. Another one learns nothing.
-func (a *Agent) serve(ctx context.Context, conn *net.UnixConn) {
+// serve answers one peer, who is the same user.
+func (a *Agent) serve(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if uid, err := a.peer(conn); err != nil || uid != a.uid {
-		return
-	}
 	for greeted := false; ; {
 		_ = conn.SetDeadline(time.Now().Add(idleTimeout))
 		var q request

@@ -1,12 +1,12 @@
 //go:build darwin || linux
 
-package agent
+package unixsocket
 
 import "net"
 
-// peerID returns the user at the other end, as it was when they connected; of
+// PeerID returns the user at the other end, as it was when they connected; of
 // one that listens, as it was when they began to.
-func peerID(conn *net.UnixConn) (uid int, err error) {
+func PeerID(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, err

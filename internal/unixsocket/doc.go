@@ -1,0 +1,42 @@
+// Package unixsocket listens on Unix sockets that belong to one user: in a
+// directory that nobody else may enter, with the mode 0600, for processes of that
+// user alone.
+package unixsocket
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// MaxPath is the length of a socket's path in bytes that every supported system
+// takes.
+const MaxPath = 103
+
+// Use says what a socket is for, so that errors can.
+type Use struct {
+	Op        string // of errors
+	Who       string // listens: agent
+	Elsewhere string // how a person names another place: --socket, or …
+	Look      string // how a person looks at one that listens already: a hint
+	Lock      string // name of the file that is locked while one begins or ends
+}
+
+// CheckPath refuses a path at which no socket can be.
+func (u Use) CheckPath(path string) error {
+	message := ""
+	switch {
+	case !filepath.IsAbs(path):
+		message = "the path of the " + u.Who + "'s socket must be absolute"
+	case len(path) > MaxPath:
+		message = fmt.Sprintf("the path of the %s's socket has %d bytes, %d are allowed: %s", u.Who, len(path), MaxPath, path)
+	default:
+		return nil
+	}
+	return u.unsafe(message, "name another one with "+u.Elsewhere)
+}
+
+func (u Use) unsafe(message, hint string) error {
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: u.Op, Message: message, Hint: hint}
+}
