@@ -65,7 +65,7 @@ func TestServeDefaults(t *testing.T) {
 func TestServeProblems(t *testing.T) {
 	for variable, want := range map[string]string{
 		"NEBULA_SERVE_LISTEN=8200":               "must be unix:PATH or HOST:PORT",
-		"NEBULA_SERVE_LISTEN=unix:serve.sock":    "must name an absolute path after unix:",
+		"NEBULA_SERVE_LISTEN=unix:serve.sock":    "must be unix: and an absolute path",
 		"NEBULA_SERVE_METRICS_LISTEN=localhost":  "must be unix:PATH or HOST:PORT",
 		"NEBULA_SERVE_HOST=https://example.com/": "must be names",
 		"NEBULA_SERVE_TOKENS=tokens":             "must be an absolute path",

@@ -30,9 +30,9 @@ func Parse(text string) (Endpoint, error) {
 	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
 		switch {
 		case !filepath.IsAbs(path):
-			return Endpoint{}, errors.New("must name an absolute path after unix:")
+			return Endpoint{}, errors.New("must be unix: and an absolute path")
 		case len(path) > unixsocket.MaxPath:
-			return Endpoint{}, errors.New("must name a path of at most " + strconv.Itoa(unixsocket.MaxPath) + " bytes after unix:")
+			return Endpoint{}, errors.New("must be unix: and a path of at most " + strconv.Itoa(unixsocket.MaxPath) + " bytes")
 		}
 		return Unix(path), nil
 	}

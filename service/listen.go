@@ -1,0 +1,136 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/endpoint"
+	"github.com/nebula-credential/nebula/internal/unixsocket"
+)
+
+// Listener is where a service listens.
+type Listener struct {
+	net.Listener
+	certificate *Certificate // nil: cleartext
+}
+
+// Listen listens at unix:PATH, with an absolute path, or at HOST:PORT. The socket has
+// the mode 0600 in a directory that nobody else may enter, which is made; only
+// processes of the same user are served there. With a certificate every address of
+// TCP is served over TLS; without one only this machine itself can be listened to,
+// and there is no option to change that.
+//
+// Errors: ErrUsage if the address is none, ErrInvalidConfig if it would need a
+// certificate or the directory is open to others, ErrAlreadyExists if somebody
+// listens there, ErrPermissionDenied, ErrNotSupported for a socket where the system
+// does not tell who connects.
+func Listen(ctx context.Context, address string, certificate *Certificate) (*Listener, error) {
+	e, err := endpoint.Parse(address)
+	if err != nil {
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: opServe, Message: fmt.Sprintf("the address %q %v", address, err)}
+	}
+	if e.IsUnix() {
+		l, err := socket().Listen(ctx, e.Path)
+		if err != nil {
+			return nil, err
+		}
+		return &Listener{Listener: l}, nil
+	}
+	return listenTCP(ctx, e, certificate)
+}
+
+const opServe = "serve"
+
+func socket() unixsocket.Use {
+	return unixsocket.Use{Op: opServe, Who: "service", Elsewhere: "--listen, or NEBULA_SERVE_LISTEN",
+		Look: "stop that one, or name another place with --listen", Lock: ".serve.lock"}
+}
+
+func listenTCP(ctx context.Context, e endpoint.Endpoint, certificate *Certificate) (*Listener, error) {
+	// The name is looked up once: what is checked is what is listened on.
+	address, err := net.ResolveTCPAddr("tcp", e.String())
+	if err != nil {
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: opServe, Message: "there is no address " + e.String() + " to listen at", Err: err}
+	}
+	if certificate == nil && !address.IP.IsLoopback() {
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: opServe,
+			Message: e.String() + " can be reached from other machines, which is served over TLS alone",
+			Hint:    "name a certificate with --tls-cert and --tls-key, or listen at 127.0.0.1:PORT or unix:PATH"}
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address.String())
+	if err != nil {
+		return nil, notListening(e, err)
+	}
+	return &Listener{Listener: l, certificate: certificate}, nil
+}
+
+func notListening(e endpoint.Endpoint, err error) error {
+	kind, hint := nebula.ErrInvalidConfig, ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		kind, hint = nebula.ErrAlreadyExists, "stop what listens there, or name another address with --listen"
+	case errors.Is(err, syscall.EACCES):
+		kind, hint = nebula.ErrPermissionDenied, "ports below 1024 are the system's; take another one"
+	}
+	return &nebula.Error{Kind: kind, Op: opServe, Message: "cannot listen at " + e.String() + ": " + atomicfile.Reason(err), Hint: hint, Err: err}
+}
+
+// URL returns the address that clients call, or unix:PATH.
+func (l *Listener) URL() string {
+	switch {
+	case l.isUnix():
+		return endpoint.Unix(l.Addr().String()).String()
+	case l.certificate != nil:
+		return "https://" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
+}
+
+// Reach says who can send requests.
+func (l *Listener) Reach() string {
+	address, isTCP := l.Addr().(*net.TCPAddr)
+	switch {
+	case !isTCP:
+		return "processes of this user"
+	case address.IP.IsLoopback():
+		return "every user of this machine"
+	}
+	return "every machine that can reach this one"
+}
+
+// Hosts returns what a request's Host may be there, for the options of a service: the address
+// itself, and the names that clients call it, NAME or NAME:PORT. A NAME alone stands
+// for the port that is listened on, and for the one that clients leave out, since
+// what stands before a service may take requests at that.
+func (l *Listener) Hosts(names []string) []string {
+	address, isTCP := l.Addr().(*net.TCPAddr)
+	if !isTCP {
+		return nil
+	}
+	port, implied := fmt.Sprint(address.Port), "80"
+	if l.certificate != nil {
+		implied = "443"
+	}
+	var hosts []string
+	if !address.IP.IsUnspecified() {
+		hosts = append(hosts, address.String())
+	}
+	if address.IP.IsLoopback() {
+		hosts = append(hosts, net.JoinHostPort("localhost", port))
+	}
+	for _, name := range names {
+		if _, _, err := net.SplitHostPort(name); err == nil {
+			hosts = append(hosts, name)
+			continue
+		}
+		hosts = append(hosts, net.JoinHostPort(name, port), net.JoinHostPort(name, implied))
+	}
+	return hosts
+}
+
+func (l *Listener) isUnix() bool { return l.Addr().Network() == "unix" }

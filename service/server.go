@@ -1,0 +1,171 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Limits of a [Server].
+const (
+	maxConnections = 1024 // at each listener; further ones wait
+	maxHeader      = 16 << 10
+	headerTime     = 10 * time.Second
+	bodyTime       = time.Minute
+	writeTime      = time.Minute      // for a client to take what is written at once
+	longest        = 15 * time.Minute // for all of a request: to purge takes some backends minutes
+	idleTime       = 2 * time.Minute
+)
+
+// How long requests that are being served have to end.
+const (
+	DefaultDrain = 20 * time.Second
+	lastMoment   = 5 * time.Second // after they were told to
+)
+
+// Server serves HTTP/1.1, and over TLS HTTP/2, within limits: 1024 connections at a
+// listener, 16 KiB of header that take at most 10 seconds to come, a minute for a
+// body, two between requests.
+type Server struct {
+	Handler http.Handler
+
+	// Drain is how long requests that are being served have to end when the server
+	// does; 0 is DefaultDrain. Those that have not are told to, and answer that they
+	// were interrupted.
+	Drain time.Duration
+}
+
+// Site is a listener, and what is served there.
+type Site struct {
+	*Listener
+	Handler http.Handler // nil: that of the server
+}
+
+// Serve serves until the context ends, or a listener fails, whose error it returns.
+// Then it listens no more, and returns when no request is being served. It is called
+// once.
+func (s *Server) Serve(ctx context.Context, sites ...Site) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var all sync.WaitGroup
+	for _, site := range sites {
+		server := s.newServer(requests, site)
+		all.Go(func() {
+			if err := serve(server, site.Listener); !errors.Is(err, http.ErrServerClosed) {
+				stop(err)
+			}
+		})
+		all.Go(func() {
+			<-ctx.Done()
+			s.end(server, cut)
+		})
+	}
+	all.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// end lets what is being served finish, then tells it to, then cuts it off.
+func (s *Server) end(server *http.Server, cut func()) {
+	drain := s.Drain
+	if drain == 0 {
+		drain = DefaultDrain
+	}
+	if shutdown(server, drain) == nil {
+		return
+	}
+	cut()
+	if shutdown(server, lastMoment) != nil {
+		_ = server.Close()
+	}
+}
+
+func shutdown(server *http.Server, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+func serve(server *http.Server, l *Listener) error {
+	limited := netutil.LimitListener(l, maxConnections)
+	if l.certificate != nil {
+		return server.ServeTLS(limited, "", "")
+	}
+	return server.Serve(limited)
+}
+
+func (s *Server) newServer(requests context.Context, site Site) *http.Server {
+	handler := site.Handler
+	if handler == nil {
+		handler = s.Handler
+	}
+	server := &http.Server{
+		Handler:                      timed(handler),
+		DisableGeneralOptionsHandler: true, // the service answers OPTIONS * itself
+		ReadHeaderTimeout:            headerTime,
+		WriteTimeout:                 longest,
+		IdleTimeout:                  idleTime,
+		MaxHeaderBytes:               maxHeader,
+		BaseContext:                  func(net.Listener) context.Context { return requests },
+		// What strangers send by mistake, a line each: it would fill the log.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+	if site.certificate != nil {
+		server.TLSConfig = site.certificate.tlsConfig()
+	}
+	return server
+}
+
+// timed limits the time in which a body comes and in which an answer is taken. What
+// is done between them may take longer: a limit for all would end it, since the
+// server takes a passed deadline for a client that has gone.
+func timed(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		deadlines := http.NewResponseController(w)
+		if r.ContentLength != 0 {
+			_ = deadlines.SetReadDeadline(time.Now().Add(bodyTime))
+			r.Body = &timedBody{r.Body, deadlines}
+		}
+		handler.ServeHTTP(&timedWriter{w, deadlines}, r)
+	})
+}
+
+// timedBody has the server wait for the client again once all of the body is there.
+type timedBody struct {
+	io.ReadCloser
+	deadlines *http.ResponseController
+}
+
+// Read implements [io.Reader].
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.deadlines.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+type timedWriter struct {
+	http.ResponseWriter
+	deadlines *http.ResponseController
+}
+
+// Write implements [io.Writer].
+func (w *timedWriter) Write(p []byte) (int, error) {
+	_ = w.deadlines.SetWriteDeadline(time.Now().Add(writeTime))
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
