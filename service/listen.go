@@ -103,20 +103,20 @@ func (l *Listener) Reach() string {
 	return "every machine that can reach this one"
 }
 
-// Hosts returns what a request's Host may be there, for the options of a service: the address
+// Hosts returns what a request's Host may be there, for [Options]: the address
 // itself, and the names that clients call it, NAME or NAME:PORT. A NAME alone stands
 // for the port that is listened on, and for the one that clients leave out, since
-// what stands before a service may take requests at that.
-func (l *Listener) Hosts(names []string) []string {
+// what stands before a service may take requests at that. Error: ErrInvalidConfig if
+// there is neither.
+func (l *Listener) Hosts(names []string) (hosts []string, err error) {
 	address, isTCP := l.Addr().(*net.TCPAddr)
 	if !isTCP {
-		return nil
+		return nil, nil
 	}
 	port, implied := fmt.Sprint(address.Port), "80"
 	if l.certificate != nil {
 		implied = "443"
 	}
-	var hosts []string
 	if !address.IP.IsUnspecified() {
 		hosts = append(hosts, address.String())
 	}
@@ -130,7 +130,11 @@ func (l *Listener) Hosts(names []string) []string {
 		}
 		hosts = append(hosts, net.JoinHostPort(name, port), net.JoinHostPort(name, implied))
 	}
-	return hosts
+	if len(hosts) == 0 {
+		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: opServe, Message: address.String() + " is every address of this machine, and nobody has said what clients call it",
+			Hint: "say it with --host NAME, or host in [serve]: requests that name another host are refused"}
+	}
+	return hosts, nil
 }
 
 func (l *Listener) isUnix() bool { return l.Addr().Network() == "unix" }

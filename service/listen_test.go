@@ -54,8 +54,11 @@ func TestExposed(t *testing.T) {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	want := []string{"nebula:" + port, "nebula:443", "other:8443"}
-	if got := l.Hosts([]string{"nebula", "other:8443"}); !slices.Equal(got, want) {
-		t.Errorf("it goes by %v, not %v", got, want)
+	if got, err := l.Hosts([]string{"nebula", "other:8443"}); err != nil || !slices.Equal(got, want) {
+		t.Errorf("it goes by %v, not %v; %v", got, want, err)
+	}
+	if got, err := l.Hosts(nil); nebula.KindOf(err) != nebula.ErrInvalidConfig {
+		t.Errorf("without a name it goes by %v, %v", got, err)
 	}
 }
 
@@ -66,8 +69,9 @@ func TestTaken(t *testing.T) {
 	}
 	defer l.Close()
 	port := strings.TrimPrefix(l.Addr().String(), "127.0.0.1")
-	if got, want := l.Hosts([]string{"nebula"}), []string{"127.0.0.1" + port, "localhost" + port, "nebula" + port, "nebula:80"}; !slices.Equal(got, want) {
-		t.Errorf("it goes by %v, not %v", got, want)
+	want := []string{"127.0.0.1" + port, "localhost" + port, "nebula" + port, "nebula:80"}
+	if got, err := l.Hosts([]string{"nebula"}); err != nil || !slices.Equal(got, want) {
+		t.Errorf("it goes by %v, not %v; %v", got, want, err)
 	}
 	_, err = Listen(t.Context(), l.Addr().String(), nil)
 	if nebula.KindOf(err) != nebula.ErrAlreadyExists {

@@ -127,6 +127,18 @@ func (s *Server) newServer(requests context.Context, site Site) *http.Server {
 	return server
 }
 
+// MetricsOnly serves /metrics of a [Service], and nothing else of it.
+func MetricsOnly(s *Service) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			s.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, "there is nothing but /metrics here", http.StatusNotFound)
+	})
+}
+
 // timed limits the time in which a body comes and in which an answer is taken. What
 // is done between them may take longer: a limit for all would end it, since the
 // server takes a passed deadline for a client that has gone.

@@ -72,7 +72,7 @@ command line. get writes the exact bytes to standard output.`,
 	flags.StringVar(&a.global.config, "config", "", "configuration `file` (NEBULA_CONFIG)")
 	flags.StringVar(&a.global.store, "store", "", "`name` of a store in the configuration (NEBULA_STORE)")
 	flags.StringVarP(&a.global.output, "output", "o", outputText, "`form` of output: text, the default, or json (NEBULA_OUTPUT)")
-	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore, purge, mv and cp, none for agent, copy, export, import, migrate, watch, key rotate and list --verify)")
+	flags.StringVar(&a.global.timeout, "timeout", "", "the longest `time` for a command's own work, such as 5s; 0 is no limit (NEBULA_TIMEOUT; default 30s, 10m for delete, restore, purge, mv and cp, none for agent, serve, copy, export, import, migrate, watch, key rotate and list --verify)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddGroup(
 		&cobra.Group{ID: groupCredentials, Title: "Credentials:"},
@@ -111,6 +111,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		initCommand(a.init),
 		a.keyCommand(),
 		a.agentCommand(),
+		a.serveCommand(),
 		a.copyCommand(a.copy),
 		a.completing(exportCommand(a.export)),
 		importCommand(a.importFrom),
