@@ -81,6 +81,7 @@ func (a *app) doctor(ctx context.Context) error {
 	}
 	if err == nil {
 		a.examineStore(ctx, x, c)
+		a.examineServe(ctx, x, c.Serve())
 	}
 	findings := oncePerCheck(x.findings)
 	for i := range findings {

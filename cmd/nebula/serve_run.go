@@ -27,7 +27,7 @@ func (a *app) serve(ctx context.Context, override func(*config.Serve)) error {
 	settings := c.Serve()
 	override(&settings)
 	logger := slog.New(warnings{a})
-	tokens, err := a.serveTokens(ctx, settings.Tokens)
+	tokens, err := serveTokens(ctx, settings.Tokens)
 	if err != nil {
 		return err
 	}
@@ -47,15 +47,12 @@ func (a *app) serve(ctx context.Context, override func(*config.Serve)) error {
 }
 
 // serveTokens returns the file of tokens, which may be made later.
-func (a *app) serveTokens(ctx context.Context, path string) (*token.File, error) {
+func serveTokens(ctx context.Context, path string) (*token.File, error) {
 	if path == "" {
 		return nil, usage("there is no home directory to keep a file of tokens in", "name one with --tokens, or NEBULA_SERVE_TOKENS")
 	}
 	file := token.NewFile(path)
-	list, err := file.List(ctx)
-	if err == nil && len(list) == 0 {
-		a.tell("there are no tokens yet, and nothing is served without one; make the first with: nebula serve token add NAME --allow read")
-	}
+	_, err := file.List(ctx)
 	return file, err
 }
 
@@ -109,6 +106,9 @@ func (a *app) serveStore(ctx context.Context, c *config.Config, settings config.
 	defer a.reopenAt(o.Audit, syscall.SIGHUP)()
 	context.AfterFunc(ctx, func() { process.Notify("STOPPING=1") })
 	sites := a.sites(at, handler)
+	if list, err := o.Tokens.List(ctx); err == nil && len(list) == 0 {
+		a.tell("there are no tokens yet, and nothing is served without one; make the first with: nebula serve token add NAME --allow read")
+	}
 	process.Notify("READY=1")
 	return (&service.Server{Handler: handler}).Serve(ctx, sites...)
 }

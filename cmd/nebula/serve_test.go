@@ -202,6 +202,17 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// Whoever has no token yet is told how to make one.
+func TestServeWithoutTokens(t *testing.T) {
+	home, secret := newHome(t)
+	if err := os.Remove(filepath.Join(home, ".config", "nebula", "tokens")); err != nil {
+		t.Fatal(err)
+	}
+	s := serveIn(t, home, secret)
+	s.await("make the first with: nebula serve token add NAME --allow read")
+	s.stop()
+}
+
 // A request under way when the process is told to end is answered, and the process
 // ends well.
 func TestServeDrains(t *testing.T) {
