@@ -17,13 +17,19 @@ type Serve struct {
 	Audit         string   `toml:"audit"`          // path of the audit log, or - for standard error
 	AuditSync     bool     `toml:"audit_sync"`     // whether each line is on the disk before the answer
 	MetricsListen string   `toml:"metrics_listen"` // where metrics alone are served; "" is nowhere
+
+	TokensGroupRead bool // allow_group_read in [key]: files of secrets are mounted for a group
 }
 
 // standardError is the audit log that is no path.
 const standardError = "-"
 
 // Serve returns the settings of [serve].
-func (c *Config) Serve() Serve { return c.serve }
+func (c *Config) Serve() Serve {
+	s := c.serve
+	s.TokensGroupRead = c.stores[DefaultStore].key.AllowGroupRead
+	return s
+}
 
 // defaultServe listens on a Unix socket of the user's, and writes the audit log to
 // standard error.

@@ -16,7 +16,7 @@ import (
 // Limits of a [Server].
 const (
 	maxConnections = 1024 // at each listener; further ones wait
-	maxHeader      = 16 << 10
+	maxHeader      = 64 << 10
 	headerTime     = 10 * time.Second
 	bodyTime       = time.Minute
 	writeTime      = time.Minute      // for a client to take what is written at once
@@ -31,7 +31,7 @@ const (
 )
 
 // Server serves HTTP/1.1, and over TLS HTTP/2, within limits: 1024 connections at a
-// listener, 16 KiB of header that take at most 10 seconds to come, a minute for a
+// listener, 64 KiB of header that take at most 10 seconds to come, a minute for a
 // body, two between requests.
 type Server struct {
 	Handler http.Handler

@@ -194,7 +194,7 @@ func TestLargeHeader(t *testing.T) {
 		client      *http.Client
 	}{"HTTP/1.1": {nil, http.DefaultClient}, "HTTP/2": {certificate, client}} {
 		l, _ := serving(t, loopback, test.certificate, &Server{Handler: ok()})
-		for fields, want := range map[int]int{3: 200, 8: 431} {
+		for fields, want := range map[int]int{12: 200, 24: 431} {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.URL(), nil)
 			if err != nil {
 				t.Fatal(err)

@@ -19,7 +19,7 @@ const renewBefore = 14 * 24 * time.Hour
 // examineServe looks at what nebula serve is configured with, where it is.
 func (a *app) examineServe(ctx context.Context, x *examination, s config.Serve) {
 	if _, err := os.Lstat(s.Tokens); !errors.Is(err, fs.ErrNotExist) && s.Tokens != "" {
-		a.examineTokens(ctx, x, s.Tokens)
+		a.examineTokens(ctx, x, s)
 	}
 	certificate, err := serveCertificate(s, nil)
 	switch {
@@ -30,8 +30,12 @@ func (a *app) examineServe(ctx context.Context, x *examination, s config.Serve) 
 	}
 }
 
-func (a *app) examineTokens(ctx context.Context, x *examination, path string) {
-	list, err := token.NewFile(path).List(ctx)
+func (a *app) examineTokens(ctx context.Context, x *examination, s config.Serve) {
+	file, err := serveTokens(ctx, s)
+	var list []token.Grant
+	if err == nil {
+		list, err = file.List(ctx)
+	}
 	if err != nil {
 		x.fail("tokens", a.failureOf(err))
 		return
@@ -42,7 +46,7 @@ func (a *app) examineTokens(ctx context.Context, x *examination, path string) {
 			expired++
 		}
 	}
-	x.add("tokens", nebula.SeverityOK, fmt.Sprintf("%s: %d, of which %d have expired", path, len(list), expired), "")
+	x.add("tokens", nebula.SeverityOK, fmt.Sprintf("%s: %d, of which %d have expired", s.Tokens, len(list), expired), "")
 }
 
 func (a *app) certificateFinding(path string, expires time.Time) nebula.Finding {

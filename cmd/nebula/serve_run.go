@@ -27,7 +27,7 @@ func (a *app) serve(ctx context.Context, override func(*config.Serve)) error {
 	settings := c.Serve()
 	override(&settings)
 	logger := slog.New(warnings{a})
-	tokens, err := serveTokens(ctx, settings.Tokens)
+	tokens, err := serveTokens(ctx, settings)
 	if err != nil {
 		return err
 	}
@@ -47,11 +47,14 @@ func (a *app) serve(ctx context.Context, override func(*config.Serve)) error {
 }
 
 // serveTokens returns the file of tokens, which may be made later.
-func serveTokens(ctx context.Context, path string) (*token.File, error) {
-	if path == "" {
+func serveTokens(ctx context.Context, s config.Serve) (*token.File, error) {
+	if s.Tokens == "" {
 		return nil, usage("there is no home directory to keep a file of tokens in", "name one with --tokens, or NEBULA_SERVE_TOKENS")
 	}
-	file := token.NewFile(path)
+	file := token.NewFile(s.Tokens)
+	if s.TokensGroupRead {
+		file.AllowGroupRead()
+	}
 	_, err := file.List(ctx)
 	return file, err
 }

@@ -39,6 +39,9 @@ func WritableFile(f *os.File) (string, error) {
 // TooWide says what users other than the owner may do, or returns "".
 func (s Stat) TooWide() string { return describe(s.Mode.Perm(), 0o077) }
 
+// TooWideForGroup is TooWide for a file that its group may read.
+func (s Stat) TooWideForGroup() string { return describe(s.Mode.Perm(), 0o037) }
+
 // Writable says who besides the owner may write, or returns "".
 func (s Stat) Writable() string { return describe(s.Mode.Perm(), 0o022) }
 

@@ -39,6 +39,9 @@ func WritableFile(f *os.File) (string, error) {
 // and of what [Dir.Lstat] could not open, nothing is known.
 func (s Stat) TooWide() string { return s.granted.all }
 
+// TooWideForGroup is TooWide: there is no group.
+func (s Stat) TooWideForGroup() string { return s.granted.all }
+
 // Writable says who of those others may write, or returns "".
 func (s Stat) Writable() string { return s.granted.write }
 

@@ -66,6 +66,9 @@ type File[L any] struct {
 	// Private says that others may not read the file either.
 	Private bool
 
+	// GroupReads says that the group of a private file may.
+	GroupReads bool
+
 	// Mend says what to do about a damaged line.
 	Mend string
 
@@ -224,7 +227,10 @@ func (f *File[L]) read(dir *atomicfile.Dir) ([]byte, atomicfile.Stat, error) {
 		return nil, stat, f.fail(err)
 	}
 	wide := stat.Writable()
-	if f.Private {
+	switch {
+	case f.Private && f.GroupReads:
+		wide = stat.TooWideForGroup()
+	case f.Private:
 		wide = stat.TooWide()
 	}
 	for _, wrong := range []string{wide, stat.ForeignOwner()} {

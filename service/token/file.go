@@ -43,6 +43,10 @@ func NewFile(path string) *File {
 	return f
 }
 
+// AllowGroupRead lets the group read the file, which is mounted for it, in a container
+// for example. It is called before all others.
+func (f *File) AllowGroupRead() { f.lines.GroupReads = true }
+
 // Path returns the file's path.
 func (f *File) Path() string { return f.lines.Path() }
 
