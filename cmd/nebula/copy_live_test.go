@@ -308,7 +308,10 @@ func forwardUnless(t *testing.T, to string, away func() bool) string {
 					return
 				}
 				defer out.Close()
-				go func() { _, _ = io.Copy(out, in) }()
+				go func() {
+					_, _ = io.Copy(out, in)
+					_ = out.Close()
+				}()
 				_, _ = io.Copy(in, out)
 			}()
 		}

@@ -32,6 +32,10 @@
 // of a version reads it just before, in the same way and with the same gap. A
 // keyring is read back ten seconds after it was written on condition.
 //
+// If the answer to a write is lost, the next attempt reads the secret. If another
+// writer wrote or deleted it in between, the write is made again: it then comes
+// after theirs, though its value may have been read before.
+//
 // # Deletion
 //
 // Delete is Key Vault's soft deletion. From then on the credential is not

@@ -18,7 +18,7 @@ import (
 // and not again if it says to come back later than the policy waits.
 func TestLiveRateLimit(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c := liveConfig(s, "secret")
 	c.Transport = wire
 	c.Retry = provider.RetryPolicy{MaxRetries: 4, BaseDelayMS: 10, MaxDelayMS: 20, Multiplier: 1}
@@ -92,7 +92,7 @@ func (n *namespaces) saw(end string) bool {
 func TestLiveNamespace(t *testing.T) {
 	t.Parallel() // it waits
 	s := livetest.Vault(t)
-	wire := &namespaces{inner: &http.Transport{}, of: make(map[string][]string)}
+	wire := &namespaces{inner: newTransport(t), of: make(map[string][]string)}
 	c := liveConfig(s, s.Mount(t, 2))
 	c.Namespace, c.Transport = "/team/a/", wire
 	given := c

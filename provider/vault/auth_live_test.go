@@ -73,7 +73,7 @@ func TestLiveTokensLastForAMinute(t *testing.T) {
 		config          vault.Config
 		logins, lookUps int
 	}{"given": {given, 0, 1}, "by role": {byRole, 2, 0}} {
-		wire := &recorder{inner: &http.Transport{}}
+		wire := &recorder{inner: newTransport(t)}
 		c.config.Transport = wire
 		p := open(t, c.config)
 		group.Go(func() {
@@ -103,7 +103,7 @@ func TestLiveAppRoleLogsInAgain(t *testing.T) {
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))},
 		"token_ttl": "2s", "token_max_ttl": "3s"})
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c := liveConfig(s, mount)
 	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
 	c.Transport = wire
@@ -135,7 +135,7 @@ func TestLiveOneLoginForAll(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))}})
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c := liveConfig(s, mount)
 	file := filepath.Join(t.TempDir(), "secret-id")
 	if err := os.WriteFile(file, []byte(secretID+"\n"), 0o600); err != nil {
@@ -188,7 +188,7 @@ func TestLiveQuietTokens(t *testing.T) {
 	if _, err := p.Exists(t.Context(), name); !errors.Is(err, nebula.ErrUnauthenticated) {
 		t.Errorf("a token that is used up: %v", err)
 	}
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c = liveConfig(s, mount) // the root token
 	c.Transport = wire
 	open(t, c)
@@ -259,7 +259,7 @@ func TestLiveRefusals(t *testing.T) {
 		"KV version 1": func(c *vault.Config) { c.MountPath = s.Mount(t, 1) },
 	} {
 		c := liveConfig(s, mount)
-		wire := &recorder{inner: &http.Transport{}}
+		wire := &recorder{inner: newTransport(t)}
 		c.Transport = wire
 		configure(&c)
 		p := open(t, c, provider.OneShot())

@@ -26,6 +26,13 @@ type recorder struct {
 	after func(*http.Request) error // once the answer is here
 }
 
+// newTransport is one whose connections end with the test.
+func newTransport(t *testing.T) *http.Transport {
+	transport := new(http.Transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.calls = append(r.calls, request.Method+" "+request.URL.Path)
@@ -103,7 +110,7 @@ func purge(t testing.TB, p nebula.Provider, name nebula.Name) {
 func liveOpen(t *testing.T) (nebula.Provider, *recorder, vault.Config) {
 	t.Helper()
 	s := livetest.Vault(t)
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c := liveConfig(s, s.Mount(t, 2))
 	c.Transport = wire
 	return open(t, c, provider.OneShot()), wire, c

@@ -100,7 +100,7 @@ func TestLiveStopAndStart(t *testing.T) {
 // While the server is down each call makes the attempts of the policy, no more.
 func TestLiveDown(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c := liveConfig(s, "secret")
 	c.Transport = wire
 	c.Retry.BaseDelayMS, c.Retry.MaxRetries = 10, 5

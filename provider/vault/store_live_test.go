@@ -30,7 +30,7 @@ func TestLiveStore(t *testing.T) {
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))
 	token := s.Token(t, map[string]any{"policies": []string{s.Policy(t, narrow(c.MountPath, c.PathPrefix))}})
-	wire := &recorder{inner: &http.Transport{}}
+	wire := &recorder{inner: newTransport(t)}
 	c.Auth.Token, c.Transport = nebula.NewSecret([]byte(token)), wire
 	keyFile := filepath.Join(t.TempDir(), "key")
 	if err := nebula.CreateKeyFile(keyFile); err != nil {
