@@ -44,6 +44,7 @@ Each flag is a setting of [serve], too.`,
 	f.StringVar(&flags.Audit, "audit", "", "`file` of the audit log, or - for standard error")
 	f.BoolVar(&flags.AuditSync, "audit-sync", false, "answer when the line of the audit log is on the disk")
 	f.StringVar(&flags.MetricsListen, "metrics-listen", "", "`address` at which metrics alone are served")
+	cmd.AddCommand(a.serveTokenCommand())
 	return cmd
 }
 

@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,7 +86,14 @@ func nebulaAt(home string, args ...string) *exec.Cmd {
 // serveIn starts nebula serve and waits until it serves.
 func serveIn(t *testing.T, home, secret string, args ...string) *server {
 	t.Helper()
+	return serveWith(t, home, secret, nil, args...)
+}
+
+// serveWith is serveIn with more variables.
+func serveWith(t *testing.T, home, secret string, env []string, args ...string) *server {
+	t.Helper()
 	s := &server{t: t, home: home, token: secret, cmd: nebulaAt(home, append([]string{"serve"}, args...)...), ended: make(chan error, 1)}
+	s.cmd.Env = append(s.cmd.Env, env...)
 	s.cmd.Stderr = &s.said
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -150,6 +159,10 @@ func (s *server) do(method, path, body string, headers ...string) (int, string, 
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
+	return s.send(request)
+}
+
+func (s *server) send(request *http.Request) (int, string, error) {
 	response, err := s.api.Do(request)
 	if err != nil {
 		return 0, "", err
@@ -157,6 +170,22 @@ func (s *server) do(method, path, body string, headers ...string) (int, string, 
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	return response.StatusCode, string(text), err
+}
+
+// trust has the requests to a name, at any port, go to the service, whose certificate
+// is for its address.
+func (s *server) trust(ca, name string) {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(ca))
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "https://"))
+	s.api = &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+		},
+	}}
+	s.t.Cleanup(s.api.CloseIdleConnections)
+	s.url = "https://" + name
 }
 
 // want is do for a status that must be.
