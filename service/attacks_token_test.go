@@ -83,3 +83,10 @@ func TestTokenEndsDuringStream(t *testing.T) {
 		})
 	}
 }
+
+// grantOf returns a grant of all verbs.
+func grantOf(name, prefix, scope string) token.Grant {
+	return token.Grant{Name: name, Allow: token.Verbs(), Prefix: prefix, Scope: scope}
+}
+
+func itoa(n int) string { return fmt.Sprint(n) }
