@@ -50,6 +50,11 @@ func (c *call) check() error {
 			return usage("there is no body here", "")
 		}
 	}
+	// An empty value is one that is said to be empty: a body that got lost on its way
+	// does not take the place of a credential.
+	if c.op.body && c.r.ContentLength == 0 && c.r.Header["Content-Length"] == nil {
+		return usage("there is no body", "send Content-Length: 0 with one that is to be empty")
+	}
 	return c.parseQuery()
 }
 

@@ -29,6 +29,14 @@ func setHeaders(h http.Header, request string) {
 	h["X-Request-Id"] = []string{request}
 }
 
+// isAmbiguous reports whether a proxy may think that the request ends elsewhere: what
+// then follows is somebody else's. A length beside chunks cannot be seen any more, nor
+// chunks in HTTP/1.0, so the connection ends after all of either, as RFC 9112 has it in
+// section 6.
+func isAmbiguous(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || r.TransferEncoding != nil)
+}
+
 // guard refuses what is not to be looked at further, before the token is read.
 func (s *Service) guard(c *call) error {
 	if err := checkPath(c.r); err != nil {

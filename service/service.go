@@ -99,6 +99,9 @@ func (s *Service) Close() error {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, request: newRequestID()}
 	setHeaders(w.Header(), c.request)
+	if isAmbiguous(r) {
+		w.Header()["Connection"] = []string{"close"}
+	}
 	began := time.Now()
 	s.metrics.running.Add(1)
 	defer s.metrics.running.Add(-1)
