@@ -37,15 +37,14 @@ func (s *Service) recheck(c *call) error {
 	return nil
 }
 
-// notAdmitted counts a token that is not valid. That the tokens cannot be read is for
-// who runs the service.
+// notAdmitted counts a token that is not valid. Why tokens cannot be read is for who
+// runs the service alone.
 func (s *Service) notAdmitted(c *call, err error) error {
 	if errors.Is(err, nebula.ErrUnauthenticated) {
 		s.metrics.refused.Add(1)
 		s.options.Audit.Refused(addressOf(c.r))
 		return invalidToken("the token is not valid")
 	}
-	s.options.Logger.Error("the tokens cannot be read", "error", errors.Unwrap(err))
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the service cannot read its tokens", Err: err}
 }
 
@@ -159,7 +158,7 @@ func outcomeOf(err error) string {
 
 // unnoted is the answer to a request that was served and could not be noted.
 func (s *Service) unnoted(c *call, err error) error {
-	s.options.Logger.Error("the audit log cannot be written", "error", err)
+	s.options.Logger.Error("the audit log cannot be written", "error", causeOf(err))
 	if !c.changed {
 		return err
 	}

@@ -2,12 +2,14 @@ package service_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,6 +153,28 @@ func statuses(text string) []string {
 	}
 	return all
 }
+
+// notes is a log that several requests write to.
+type notes struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (n *notes) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.Write(p)
+}
+
+// take returns what was written since the last call.
+func (n *notes) take() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	defer n.text.Reset()
+	return n.text.String()
+}
+
+func (n *notes) options(o *service.Options) { o.Logger = slog.New(slog.NewTextHandler(n, nil)) }
 
 // certify makes a certificate for 127.0.0.1.
 func certify(t *testing.T) (*service.Certificate, *x509.CertPool) {

@@ -159,7 +159,21 @@ func (s *Service) log(c *call, p problem, err error) {
 	if p.Status < http.StatusInternalServerError || p.Kind == nebula.ErrInterrupted || p.Kind == nebula.ErrNotSupported {
 		return
 	}
-	s.options.Logger.Warn("a request failed", "request", c.request, "token", c.grant.Name, "kind", string(p.Kind), "error", err)
+	attributes := []any{"request", c.request, "token", c.grant.Name, "kind", string(p.Kind), "error", err}
+	if cause := causeOf(err); cause.Error() != err.Error() {
+		attributes = append(attributes, "reason", cause)
+	}
+	s.options.Logger.Warn("a request failed", attributes...)
+}
+
+// causeOf returns the innermost of our errors. It may say more than whoever asks should
+// know, the path of a file for one, and as all of them holds nothing secret.
+func causeOf(err error) error {
+	var e *nebula.Error
+	for next := err; errors.As(next, &e); next = e.Err {
+		err = e
+	}
+	return err
 }
 
 // appendFailure appends what became of one credential among several.

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -124,6 +123,8 @@ func unusable(path, reason string, err error) error {
 	return &nebula.Error{Kind: kind, Message: "the audit log " + path + ": " + reason, Hint: hint, Err: err}
 }
 
+var errCut = errors.New("only a part of the line was written, for want of room perhaps")
+
 // write writes a line, which begins with the end of the one before it. That is left
 // out if it has one.
 func (o *output) write(line []byte) error {
@@ -135,7 +136,7 @@ func (o *output) write(line []byte) error {
 		o.torn = line[n-1] != '\n'
 	}
 	if err == nil && n < len(line) {
-		err = io.ErrShortWrite
+		err = errCut
 	}
 	return err
 }
