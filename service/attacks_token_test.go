@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,3 +93,90 @@ func grantOf(name, prefix, scope string) token.Grant {
 }
 
 func itoa(n int) string { return fmt.Sprint(n) }
+
+// Ten thousand wrong tokens do not keep a good one waiting: they are looked up in
+// memory, reach no backend, and are a line of the audit log together.
+func TestAttackWithManyTokens(t *testing.T) {
+	const wrong, clients = 10_000, 16
+	a := attack(t)
+	a.store.Set("a", "v")
+	s := a.sites[0]
+	guess := a.token(grantOf("guess", "", ""))
+	if err := a.tokens.Remove(t.Context(), "guess"); err != nil {
+		t.Fatal(err)
+	}
+	s.want(ask{method: "GET", path: at("a")}, 200, "")
+	calls, lines := a.store.Calls(provider.OpRetrieve), len(s.lines())
+	var guesses atomic.Int64
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for guesses.Add(1) <= wrong {
+				request, err := http.NewRequest("GET", s.server.URL+at("a"), nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				request.Header.Set("Authorization", "Bearer "+guess)
+				response, err := client.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+				if response.StatusCode != 401 {
+					t.Errorf("a wrong token: %s", response.Status)
+				}
+			}
+		})
+	}
+	good := 0
+	for guesses.Load() <= wrong {
+		s.want(ask{method: "GET", path: at("a")}, 200, "")
+		good++
+	}
+	all.Wait()
+	t.Logf("%d good ones beside %d wrong ones", good, wrong)
+	if n := a.store.Calls(provider.OpRetrieve) - calls; n > good {
+		t.Errorf("the backend was called %d times for %d good ones", n, good)
+	}
+	// Of the wrong ones there is no line before the minute is over, and then one.
+	refused := 0
+	for _, line := range s.lines()[lines:] {
+		if line["outcome"] == "unauthenticated" {
+			refused++
+		}
+	}
+	if refused > 1 || len(s.lines())-lines-refused != good {
+		t.Errorf("%d lines, %d of wrong tokens, for %d good ones", len(s.lines())-lines, refused, good)
+	}
+	if body := s.want(ask{method: "GET", path: "/metrics"}, 200, "").body; !strings.Contains(body, fmt.Sprintf("nebula_http_refused_logins_total %d\n", wrong)) {
+		t.Errorf("the metrics are %s", body)
+	}
+	if err := a.log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(a.audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := 0
+	for line := range strings.Lines(string(text)) {
+		var l struct {
+			Outcome, Address string
+			Count            int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Outcome == "unauthenticated" && l.Address == "127.0.0.1" {
+			counted += l.Count
+		}
+	}
+	if counted != wrong {
+		t.Errorf("%d of %d wrong tokens were counted", counted, wrong)
+	}
+}
