@@ -51,6 +51,9 @@ func TestAttackTokenFile(t *testing.T) {
 				t.Errorf("%s: whoever asks is told %s", what, got.body)
 			}
 			s.want(ask{method: "GET", path: "/healthz", token: "-"}, 200, "")
+			if got := s.want(ask{method: "GET", path: "/readyz", token: "-"}, 503, "unavailable"); strings.Contains(got.body, filepath.Dir(path)) {
+				t.Errorf("%s: a probe is told %s", what, got.body)
+			}
 		}
 		if told := log.take(); !strings.Contains(told, path) || !strings.Contains(told, c.told) {
 			t.Errorf("%s: the log says %q", what, told)

@@ -35,6 +35,9 @@ func fine() answer {
 func (s *Service) isReady(c *call) (answer, error) {
 	err := s.options.Audit.Healthy()
 	if err == nil {
+		err = s.options.Tokens.Ready()
+	}
+	if err == nil {
 		err = s.ready.look(c.r.Context(), s)
 	}
 	if s.closed.Load() {
