@@ -47,6 +47,7 @@ func TestCutOff(t *testing.T) {
 	healthy.Store(true)
 	r := newRig(t, openStore(t, p, err))
 	healthy.Store(false)
+	r.client = r.server.Client()
 	workers := make([]*worker, clients)
 	var wg sync.WaitGroup
 	for i := range workers {

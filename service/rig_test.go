@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/contract"
 	"github.com/nebula-credential/nebula/nebulatest"
 	"github.com/nebula-credential/nebula/service"
 	"github.com/nebula-credential/nebula/service/audit"
@@ -50,7 +51,7 @@ func newRig(t testing.TB, store *nebula.Store, change ...func(*service.Options))
 	}
 	r.server.Config.Handler = s
 	r.server.Start()
-	r.client = r.server.Client()
+	r.client = &http.Client{Transport: contract.Transport(t, r.server.Client().Transport)}
 	t.Cleanup(func() {
 		r.server.Close()
 		if err := s.Close(); err != nil {

@@ -177,6 +177,7 @@ func (s *suite) tooLarge() {
 	if limit == 0 || limit > 16<<20 {
 		limit = 16 << 20
 	}
+	s.client = s.server.Client() // the validator takes minutes for bodies like these
 	for _, chunked := range []bool{false, true} {
 		s.want(ask{method: "PUT", path: at("large"), body: strings.Repeat("x", limit+1), header: asBytes(), chunked: chunked}, 413, "too_large")
 		s.want(ask{method: "PUT", path: at("large"), body: `{"value":"` + strings.Repeat("x", 2*limit+1<<20) + `"}`, header: asJSON(), chunked: chunked}, 413, "too_large")

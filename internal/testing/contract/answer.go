@@ -31,11 +31,11 @@ func (c *Contract) Answer(r *http.Request, a *http.Response) error {
 			return err
 		}
 	}
-	item, path := c.find(r.URL.Path)
+	item, path := c.find(r.URL.EscapedPath()) // another spelling is another path
 	if item == nil {
 		return refusal(a.StatusCode, http.StatusNotFound, "there is no path "+path)
 	}
-	if _, ok := item.GetOperations().Get(strings.ToLower(r.Method)); !ok {
+	if !slices.Contains(c.Methods()[path], r.Method) {
 		return c.undeclared(path, r, a)
 	}
 	if (a.StatusCode == http.StatusNoContent || a.StatusCode == http.StatusNotModified || r.Method == http.MethodHead) && len(body) > 0 {
