@@ -10,11 +10,11 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	runSuite(t, backend{open: func(t *testing.T) *nebula.Store { return nebulatest.NewStore(t).Store }})
+	runSuite(t, func(t *testing.T) *nebula.Store { return nebulatest.NewStore(t).Store })
 }
 
 func TestLocal(t *testing.T) {
-	runSuite(t, backend{open: openLocal})
+	runSuite(t, openLocal)
 }
 
 func openLocal(t *testing.T) *nebula.Store {

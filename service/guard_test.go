@@ -8,13 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula/nebulatest"
 	"github.com/nebula-credential/nebula/service"
-	"github.com/nebula-credential/nebula/service/token"
 )
 
 // Whoever has another name resolve to the service's address gets nothing, whatever
@@ -199,119 +197,4 @@ func (r *rig) raw(request string) int {
 	}
 	_ = response.Body.Close()
 	return response.StatusCode
-}
-
-// Every method that a path does not have is 405 with the ones that it has, if the
-// token is good.
-func TestMethods(t *testing.T) {
-	r, store := memory(t)
-	store.Set("a", "v")
-	methods := []string{"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "LINK", "get"}
-	for path, allow := range map[string]string{
-		"/v1/credentials": "GET", at("a"): "GET, HEAD, PUT, DELETE", at("a") + "/tags": "PATCH", at("a") + "/restore": "POST", at("a") + "/purge": "POST", at("a") + "/versions": "GET",
-		"/v1/batch-get": "POST", "/v1/store": "GET", "/metrics": "GET", "/healthz": "GET", "/readyz": "GET", "/openapi.yaml": "GET",
-	} {
-		declared := strings.Split(allow, ", ")
-		for _, method := range methods {
-			if slices.Contains(declared, method) {
-				continue
-			}
-			got := r.want(ask{method: method, path: path}, 405, "method_not_allowed")
-			if got.Header.Get("Allow") != allow {
-				t.Errorf("%s %s: Allow is %q", method, path, got.Header.Get("Allow"))
-			}
-			if strings.HasPrefix(path, "/v1/") {
-				r.want(ask{method: method, path: path, token: "-"}, 401, "invalid_token")
-			}
-		}
-	}
-	if store.Value("a") != "v" {
-		t.Error("it was changed")
-	}
-}
-
-// Each parameter is known, and comes once.
-func TestQueries(t *testing.T) {
-	r, store := memory(t)
-	store.Set("a", "v")
-	for _, asks := range operations("a") {
-		for _, a := range asks {
-			a.path += "?unknown=1"
-			r.want(a, 400, "usage")
-		}
-	}
-	for _, path := range []string{at("a") + "?version=1&version=1", at("a") + "?Version=1", at("a") + "?access_token=x", "/v1/store?x", "/healthz?x=1", "/readyz?x=1", "/openapi.yaml?x=1", at("a") + "?version=%zz"} {
-		r.want(ask{method: "GET", path: path}, 400, "usage")
-	}
-	r.want(ask{method: "HEAD", path: at("a") + "?version=1"}, 400, "")
-}
-
-// Nothing but a valid token is one.
-func TestTokens(t *testing.T) {
-	r, _ := memory(t)
-	removed := r.token(token.Grant{Name: "removed", Allow: token.Verbs()})
-	r.want(ask{method: "GET", path: "/v1/credentials", token: removed}, 200, "")
-	if err := r.tokens.Remove(t.Context(), "removed"); err != nil {
-		t.Fatal(err)
-	}
-	var first string
-	for _, a := range []ask{
-		{token: removed}, {token: "x"}, {token: r.all[:len(r.all)-1]}, {token: r.all + "x"}, {token: strings.ToUpper(r.all)},
-	} {
-		a.method, a.path = "GET", "/v1/credentials"
-		got := r.want(a, 401, "invalid_token")
-		if got.Header.Get("WWW-Authenticate") != `Bearer realm="nebula", error="invalid_token"` {
-			t.Errorf("%v", got.Header)
-		}
-		p := got.problem(t)
-		if first == "" {
-			first = p.Detail + p.Hint
-		}
-		if p.Detail+p.Hint != first {
-			t.Errorf("told apart: %s", got.body)
-		}
-	}
-	got := r.want(ask{method: "GET", path: "/v1/credentials", token: "-"}, 401, "invalid_token")
-	if got.Header.Get("WWW-Authenticate") != `Bearer realm="nebula"` {
-		t.Errorf("%v", got.Header)
-	}
-	for value, status := range map[string]int{"bearer " + r.all: 200, "BEARER " + r.all: 200, "Basic " + r.all: 401, r.all: 401, "Bearer": 401, "Bearer ": 401, "Bearer  " + r.all: 401} {
-		r.want(ask{method: "GET", path: "/v1/credentials", token: "-", header: map[string]string{"Authorization": value}}, status, "")
-	}
-	if body := r.want(ask{method: "GET", path: "/metrics"}, 200, "").body; !strings.Contains(body, "nebula_http_refused_logins_total 11\n") {
-		t.Error(body)
-	}
-}
-
-// The page and its parts, and nothing beside them.
-func TestPageAnswers(t *testing.T) {
-	r, _ := memory(t)
-	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-	for path, contentType := range map[string]string{
-		"/": "text/html; charset=utf-8", "/page/app.js": "text/javascript; charset=utf-8", "/page/page.css": "text/css; charset=utf-8", "/page/icon.svg": "image/svg+xml",
-	} {
-		ranged := map[string]string{"Range": "bytes=0-3"}
-		got := r.want(ask{method: "GET", path: path, token: "-", header: ranged}, 200, "")
-		head := r.want(ask{method: "HEAD", path: path, token: "-", header: ranged}, 200, "")
-		for _, h := range []http.Header{got.Header, head.Header} {
-			if h.Get("Content-Type") != contentType || len(h.Values("Content-Security-Policy")) != 1 || h.Get("Content-Security-Policy") != policy {
-				t.Errorf("%s: %v", path, h)
-			}
-		}
-		if len(got.body) < 100 || head.body != "" || head.ContentLength != int64(len(got.body)) {
-			t.Errorf("%s: %d bytes, and %d for HEAD", path, len(got.body), head.ContentLength)
-		}
-		for _, method := range []string{"POST", "OPTIONS", "QUERY", "TRACE"} {
-			if allow := r.want(ask{method: method, path: path, token: "-"}, 405, "method_not_allowed").Header.Get("Allow"); allow != "GET, HEAD" {
-				t.Errorf("%s %s: Allow is %q", method, path, allow)
-			}
-		}
-		r.want(ask{method: "GET", path: path + "?x=1", token: "-"}, 400, "usage")
-	}
-	for path, status := range map[string]int{
-		"/page/index.html": 404, "/page/none.js": 404, "/page/a/b": 404, "/page": 401, "/page/": 400, "/page/../page.go": 400, "/page//app.js": 400, "/page/%2e%2e/page.go": 400, "/other": 401,
-	} {
-		r.want(ask{method: "GET", path: path, token: "-"}, status, "")
-	}
 }

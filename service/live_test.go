@@ -18,10 +18,10 @@ func TestLiveVault(t *testing.T) {
 	c := vault.DefaultConfigIn(func(string) string { return "" })
 	c.Address, c.CACert, c.MountPath = s.Address, s.CAFile, s.Mount(t, 2)
 	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
-	runSuite(t, backend{open: func(t *testing.T) *nebula.Store {
+	runSuite(t, func(t *testing.T) *nebula.Store {
 		p, err := vault.New(c)
 		return openStore(t, p, err)
-	}})
+	})
 }
 
 func TestLiveAWS(t *testing.T) {
@@ -31,10 +31,10 @@ func TestLiveAWS(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	c := aws.DefaultConfig()
 	c.Region, c.EndpointURL = s.Region(t), s.Endpoint
-	runSuite(t, backend{open: func(t *testing.T) *nebula.Store {
+	runSuite(t, func(t *testing.T) *nebula.Store {
 		p, err := aws.New(c)
 		return openStore(t, p, err)
-	}})
+	})
 }
 
 func TestLiveAzure(t *testing.T) {
@@ -44,18 +44,27 @@ func TestLiveAzure(t *testing.T) {
 	c.VaultURL, c.Transport = v.URL(), v.Server.Transport()
 	c.Credential = azure.Credential{Type: "service_principal", TenantID: azureserver.TenantID,
 		ClientID: azureserver.ClientID, ClientSecret: nebula.NewSecret([]byte(v.Server.ClientSecret()))}
-	runSuite(t, backend{open: func(t *testing.T) *nebula.Store {
+	runSuite(t, func(t *testing.T) *nebula.Store {
 		p, err := azure.New(c)
 		return openStore(t, p, err)
-	}})
+	})
 }
 
 func TestLiveKubernetes(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
 	c.Namespace, c.KubeconfigPath = s.Namespace(t), s.Kubeconfig(t, map[string]any{"token": s.AdminToken}, "")
-	runSuite(t, backend{open: func(t *testing.T) *nebula.Store {
+	runSuite(t, func(t *testing.T) *nebula.Store {
 		p, err := kubernetes.New(c)
 		return openStore(t, p, err)
-	}})
+	})
+}
+
+// Two services over one backend, and writers on both.
+func TestLiveHistoriesVault(t *testing.T) {
+	s := livetest.Vault(t)
+	c := vault.DefaultConfigIn(func(string) string { return "" })
+	c.Address, c.CACert, c.MountPath = s.Address, s.CAFile, s.Mount(t, 2)
+	c.Auth.Token = nebula.NewSecret([]byte(s.RootToken))
+	contend(t, func() (nebula.Provider, error) { return vault.New(c) }, 2, 6, 6)
 }

@@ -1,0 +1,10 @@
+package service
+
+// Patterns are the paths of all routes, as in the contract.
+func Patterns() []string {
+	var all []string
+	for _, r := range newRoutes().all {
+		all = append(all, r.pattern)
+	}
+	return all
+}
