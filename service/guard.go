@@ -10,21 +10,17 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The headers of every answer, errors too. The slices are shared and never changed.
+// The headers of every answer, errors too; the page has more. The slices are shared
+// and never changed.
 var (
-	noStore    = []string{"no-store"}
-	noSniff    = []string{"nosniff"}
-	noReferrer = []string{"no-referrer"}
-	sameOrigin = []string{"same-origin"}
-	noContent  = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+	noContent = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 )
 
 func setHeaders(h http.Header, request string) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
-	h["Referrer-Policy"] = noReferrer
-	h["Cross-Origin-Opener-Policy"] = sameOrigin
-	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["Content-Security-Policy"] = noContent
 	h["X-Request-Id"] = []string{request}
 }

@@ -41,6 +41,10 @@ func (s *Service) servePage(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, nothingHere()
 	}
-	policy := http.Header{"Content-Security-Policy": {pagePolicy}}
-	return answer{status: http.StatusOK, contentType: pageTypes[path.Ext(name)], header: policy, body: text}, nil
+	return answer{status: http.StatusOK, contentType: pageTypes[path.Ext(name)], body: text, header: http.Header{
+		"Content-Security-Policy":      {pagePolicy},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Referrer-Policy":              {"no-referrer"},
+	}}, nil
 }

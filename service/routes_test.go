@@ -70,6 +70,13 @@ func TestPageAnswers(t *testing.T) {
 			if h.Get("Content-Type") != contentType || len(h.Values("Content-Security-Policy")) != 1 || h.Get("Content-Security-Policy") != policy {
 				t.Errorf("%s: %v", path, h)
 			}
+			for name, want := range map[string]string{
+				"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			} {
+				if h.Get(name) != want {
+					t.Errorf("%s: %s is %q", path, name, h.Get(name))
+				}
+			}
 		}
 		if len(got.body) < 100 || head.body != "" || head.ContentLength != int64(len(got.body)) {
 			t.Errorf("%s: %d bytes, and %d for HEAD", path, len(got.body), head.ContentLength)
