@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nebula-credential/nebula/service/token"
 )
 
 // BenchmarkServiceMemory reports the peak memory of nebula serve, on files, while 256
@@ -16,15 +18,14 @@ import (
 func BenchmarkServiceMemory(b *testing.B) {
 	const connections, requests = 256, 50
 	c := newCommand(b)
-	c.run(b, "", c.nebula, "init", "--key-file", filepath.Join(b.TempDir(), "key"))
 	c.run(b, strings.Repeat("x", 1024), c.nebula, "put", "github_token")
-	add := exec.Command(c.nebula, "serve", "token", "add", "bench", "--allow", "read")
-	add.Env = c.env
-	out, err := add.Output()
+	tokens := token.NewFile(filepath.Join(b.TempDir(), "tokens"))
+	secret, err := tokens.Add(ctx, token.Grant{Name: "bench", Allow: []token.Verb{token.Read}})
 	check(b, err)
 	address := freeAddress(b)
-	pid := c.serve(b, address)
-	login := "Authorization: Bearer " + strings.TrimSpace(string(out)) + "\r\n"
+	pid := c.serve(b, "--listen", address, "--tokens", tokens.Path(), "--audit", filepath.Join(b.TempDir(), "audit.log"))
+	awaitListener(b, address)
+	login := "Authorization: Bearer " + string(secret.Reveal()) + "\r\n"
 	gets := dialAll(b, address, login, connections)
 	for b.Loop() {
 		getAll(gets, requests)
@@ -47,19 +48,23 @@ func freeAddress(b *testing.B) string {
 }
 
 // serve runs nebula serve until the benchmark ends, and returns its process id.
-func (c command) serve(b *testing.B, address string) int {
-	server := exec.Command(c.nebula, "serve", "--listen", address, "--audit", filepath.Join(b.TempDir(), "audit.log"))
+func (c command) serve(b *testing.B, flags ...string) int {
+	server := exec.Command(c.nebula, append([]string{"serve"}, flags...)...)
 	server.Env = c.env
 	check(b, server.Start())
 	b.Cleanup(func() {
 		_ = server.Process.Signal(os.Interrupt)
 		_ = server.Wait()
 	})
+	return server.Process.Pid
+}
+
+func awaitListener(b *testing.B, address string) {
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = conn.Close()
-			return server.Process.Pid
+			return
 		}
 		if time.Now().After(deadline) {
 			b.Fatal("the service does not listen")
