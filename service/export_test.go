@@ -8,3 +8,6 @@ func Patterns() []string {
 	}
 	return all
 }
+
+// KeepEntries sets how many entries of lists are kept.
+func KeepEntries(s *Service, n int) { s.lists.room = n }

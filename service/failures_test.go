@@ -181,3 +181,29 @@ func TestLastKnown(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 }
+
+// A defect is told as one, and is a line of the audit log; what panicked is not told.
+func TestDefect(t *testing.T) {
+	p, err := memoryprovider.New(memoryprovider.DefaultConfig(), provider.WithInterceptors(func(ctx context.Context, call provider.Call, next func(context.Context) error) error {
+		if call.Name.String() == "a" {
+			panic("s3cret")
+		}
+		return next(ctx)
+	}))
+	var log strings.Builder
+	var mu sync.Mutex
+	r := newRig(t, openStore(t, p, err), func(o *service.Options) {
+		o.Logger = slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))
+	})
+	got := r.want(ask{method: "HEAD", path: at("a")}, 500, "")
+	if lines := r.lines(); len(lines) != 1 || lines[0]["outcome"] != "internal" || lines[0]["request"] != got.Header.Get("X-Request-Id") {
+		t.Errorf("%v", lines)
+	}
+	r.want(ask{method: "DELETE", path: at("a")}, 500, "internal")
+	r.want(ask{method: "GET", path: at("b")}, 404, "not_found")
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(log.String(), "failures_test.go") || strings.Contains(log.String(), "s3cret") {
+		t.Errorf("the log has %s", log.String())
+	}
+}

@@ -12,13 +12,14 @@ import (
 // Bounds of what is kept for those who page through a list.
 const (
 	keepLists   = 10 * time.Second
-	keepEntries = 200_000 // of all lists together
+	keepEntries = 100_000 // of all lists together
 )
 
 // listings keeps what a list found for those who ask for its next page: a backend has
 // no page "after this id". A first page is always listed anew.
 type listings struct {
-	now func() time.Time
+	now  func() time.Time
+	room int // entries of all lists together
 
 	mu    sync.Mutex
 	kept  map[string]*listed
@@ -31,10 +32,11 @@ type listed struct {
 }
 
 func newListings(now func() time.Time) *listings {
-	return &listings{now: now, kept: make(map[string]*listed)}
+	return &listings{now: now, room: keepEntries, kept: make(map[string]*listed)}
 }
 
-// get returns all entries that match, by id.
+// get returns the entries that match, by id: all of them, or, if they have no room,
+// those of the page and one more.
 func (l *listings) get(c *call, store *nebula.Store, a asked) ([]nebula.Entry, error) {
 	key := keyOf(c.grant.Scope, a.filter)
 	if a.paged {
@@ -43,18 +45,37 @@ func (l *listings) get(c *call, store *nebula.Store, a asked) ([]nebula.Entry, e
 		}
 	}
 	var entries []nebula.Entry
-	began := l.now()
+	began, whole := l.now(), true
 	for e, err := range store.List(c.ctx, nebula.ListOptions{Filter: a.filter}) {
 		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, e)
+		if len(entries) > max(l.room, 2*maxItems) {
+			entries, whole = next(entries, a), false
+		}
 	}
-	slices.SortFunc(entries, func(a, b nebula.Entry) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	if !whole {
+		return next(entries, a), nil
+	}
+	sortByID(entries)
 	if len(entries) > a.limit {
 		l.keep(key, entries, began)
 	}
 	return entries, nil
+}
+
+// next returns the entries of a page, and one more.
+func next(entries []nebula.Entry, a asked) []nebula.Entry {
+	entries = slices.DeleteFunc(entries, func(e nebula.Entry) bool { return e.ID <= a.after })
+	sortByID(entries)
+	n := min(len(entries), a.limit+1)
+	clear(entries[n:])
+	return entries[:n]
+}
+
+func sortByID(entries []nebula.Entry) {
+	slices.SortFunc(entries, func(a, b nebula.Entry) int { return strings.Compare(string(a.ID), string(b.ID)) })
 }
 
 // keyOf tells lists apart.
@@ -86,7 +107,7 @@ func (l *listings) keep(key string, entries []nebula.Entry, began time.Time) {
 			delete(l.kept, k)
 		}
 	}
-	if l.total+len(entries) <= keepEntries {
+	if l.total+len(entries) <= l.room {
 		l.kept[key] = &listed{entries, began}
 		l.total += len(entries)
 	}

@@ -1,8 +1,10 @@
 package service_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +55,40 @@ func TestListsAreKept(t *testing.T) {
 	store.Set("0", "v")
 	if id, _ := page(""); id != "0" {
 		t.Errorf("the first page is %s", id)
+	}
+}
+
+// A list that has no room is listed again for each page, and each page is right.
+func TestListsWithoutRoom(t *testing.T) {
+	r, store := memory(t)
+	r.client = r.server.Client()
+	service.KeepEntries(r.server.Config.Handler.(*service.Service), 0)
+	const all = 4500
+	var wg sync.WaitGroup
+	for part := range 4 {
+		wg.Go(func() {
+			for i := part; i < all; i += 4 {
+				store.Set(nebula.ID(fmt.Sprintf("id-%04d", i)), "v")
+			}
+		})
+	}
+	wg.Wait()
+	calls := store.Calls(provider.OpList)
+	var got []string
+	pages, cursor := 0, ""
+	for {
+		page := r.want(ask{method: "GET", path: "/v1/credentials?limit=900" + cursor}, 200, "").items(t)
+		for _, i := range page.Items {
+			got = append(got, i.ID)
+		}
+		pages++
+		if page.Next == "" {
+			break
+		}
+		cursor = "&cursor=" + page.Next
+	}
+	if pages != 5 || len(got) != all || !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != all || store.Calls(provider.OpList)-calls < pages {
+		t.Errorf("%d pages, %d ids, %d lists", pages, len(got), store.Calls(provider.OpList)-calls)
 	}
 }
 

@@ -103,7 +103,7 @@ func problemOf(c *call, err error) problem {
 		p.Detail, p.Hint, p.ID = e.Message, e.Hint, e.ID
 	}
 	switch {
-	case kind == nebula.ErrNotFound && (p.ID != "" || c.name != ""):
+	case kind == nebula.ErrNotFound && c.route != nil && (p.ID != "" || c.name != ""):
 		// Nothing tells what is outside of a token's reach from what is not there.
 		p.Detail, p.Hint = c.absence(), ""
 	case p.Detail == "":
@@ -117,7 +117,7 @@ func (c *call) absence() string {
 	switch {
 	case c.r.URL.RawQuery != "":
 		return "there is no such credential, or not this version of it"
-	case c.route != nil && strings.HasSuffix(c.route.pattern, "/restore"):
+	case strings.HasSuffix(c.route.pattern, "/restore"):
 		return "there is nothing to restore under this id"
 	}
 	return "there is no such credential"

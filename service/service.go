@@ -136,6 +136,9 @@ func (s *Service) serve(c *call) answer {
 		a = s.refuse(c, err)
 	}
 	if c.noted { // line by line
+		if err != nil {
+			panic(http.ErrAbortHandler) // in the middle of a stream: no end is better than a wrong one
+		}
 		return a
 	}
 	if err := s.note(c, c.name, c.version, err); err != nil {
