@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -259,4 +260,34 @@ func TestBrowserOutage(t *testing.T) {
 	l.answer(nil)
 	b.click("Try again")
 	b.see("1 credential")
+}
+
+// Whoever goes on at once, before the page has read the credential again, is not told
+// of a change that was their own.
+func TestBrowserGoesOn(t *testing.T) {
+	l := serve(t, backends["memory"](t))
+	l.put("db_password", "first")
+	b := openTab(t, startBrowser(t), l.url, desktop)
+	b.signIn(l.token("page"))
+	b.click("db_password")
+	b.see("Modified")
+	wait := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(wait) })
+	t.Cleanup(goOn)
+	l.answer(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/credentials" {
+			<-wait
+		}
+	})
+	for _, value := range []string{"second", "third"} {
+		b.clickNow("New value")
+		b.fill("Value", value)
+		b.clickNow("Replace")
+		b.wait(`!document.querySelector("dialog")`)
+	}
+	goOn()
+	if got := l.value("db_password"); got != "third" {
+		t.Errorf("the value is %q", got)
+	}
+	b.see("The value is replaced.")
 }

@@ -86,6 +86,17 @@ func faster(times int) string {
 	})()`, times)
 }
 
+// pending counts the calls that the page waits for: what is answered soon moves what
+// is about to be clicked.
+const pending = `(() => {
+	const real = window.fetch, later = window.setTimeout;
+	window.pending = 0;
+	window.fetch = async (...all) => {
+		window.pending++;
+		try { return await real(...all) } finally { later(() => { window.pending-- }, 50) }
+	};
+})()`
+
 // openTab opens the page at url on a screen. The scripts run before those of the page.
 func openTab(t *testing.T, parent context.Context, url string, s screen, scripts ...string) *tab {
 	t.Helper()
@@ -114,7 +125,7 @@ func openTab(t *testing.T, parent context.Context, url string, s screen, scripts
 	}
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: s.width, Height: s.height, DeviceScaleFactor: 1, Mobile: s.width < 600})
 	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}}})
-	for _, script := range scripts {
+	for _, script := range append(scripts, pending) {
 		call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 	}
 	b.do(chromedp.Navigate(url))
@@ -246,10 +257,31 @@ func byLabelAt(label string, at int) string {
 		(e.ariaLabel ?? e.labels?.[0]?.textContent ?? "").trim() === ` + quoted(label) + `)[` + strconv.Itoa(at) + `]`
 }
 
+// click clicks when the page has waited for nothing for a moment.
 func (b *tab) click(name string) {
 	b.t.Helper()
-	b.wait(byName(name))
-	b.do(chromedp.Click(chromedp.JSPath(byName(name))))
+	for range 2 {
+		b.wait("!window.pending && " + byName(name))
+		time.Sleep(30 * time.Millisecond)
+	}
+	b.clickNow(name)
+}
+
+// clickNow clicks, and again if the page took the button away meanwhile.
+func (b *tab) clickNow(name string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		b.wait(byName(name))
+		err := chromedp.Do(ctx, chromedp.Click(chromedp.JSPath(byName(name))))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			b.t.Fatalf("%s cannot be clicked: %v\n%s", name, err, b.shown())
+		}
+	}
 }
 
 // fill types into a field, in the place of what stands there.

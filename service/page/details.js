@@ -50,8 +50,9 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	// act does what a dialog asks for, and then shows how things stand.
 	const act = (item, dialog, said, after) => async () => {
-		const done = await dialog(store, item) !== undefined;
+		const result = await dialog(store, item), done = result !== undefined;
 		if (done) announce(said);
+		if (result?.version) item.version = result.version; // for whoever goes on at once
 		if (current !== item.id || !done && !item.stale) return;
 		await (done && after ? after(item) : renewed(item));
 		heading()?.focus();
