@@ -156,10 +156,13 @@ func stores(b *tab, l *live) {
 	if got := string(c.Secret.Reveal()); got != "first\nsecond" || c.Metadata.Tags["env"] != "dev" || c.Metadata.RotationPolicy.IntervalDays != 30 || c.Metadata.CreatedBy != "page" {
 		b.t.Errorf("stored are %q and %+v", got, c.Metadata)
 	}
+	b.click("Show the value of new_one")
+	b.see("second")
 	b.click("New value")
 	b.fill("Value", "third")
 	b.click("Replace")
 	b.see("The value is replaced.")
+	b.unseen("second")
 	if got := l.value("new_one"); got != "third" {
 		b.t.Errorf("the value is %q", got)
 	}

@@ -51,6 +51,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 	// act does what a dialog asks for, and then shows how things stand.
 	const act = (item, dialog, said, after) => async () => {
 		const result = await dialog(store, item), done = result !== undefined;
+		if (done || item.stale) hideValue(); // it is another one, or gone
 		if (done) announce(said);
 		if (result?.version) item.version = result.version; // for whoever goes on at once
 		if (current !== item.id || !done && !item.stale) return;
@@ -85,11 +86,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 		fill({ id: item.id }, { absent: true });
 	}
 
-	// renewed shows how things stand after a change: what was shown is no longer so.
-	function renewed(item) {
-		hideValue();
-		return refresh({ id: item.id });
-	}
+	function renewed(item) { return refresh({ id: item.id }); }
 
 	function metadata({ metadata: m, version }, reading) {
 		const rotation = due(m);

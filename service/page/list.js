@@ -17,11 +17,12 @@ export function createList({ open, absent }) {
 	const tagForm = h("form", { onsubmit: (event) => { event.preventDefault(); if (tag.value) filterBy(tag.value); } }, field("Tag", tag));
 	const chips = h("div", { class: "chips" });
 	const status = h("p", { class: "muted", role: "status" });
+	const more = h("p", { class: "muted" });
 	const rows = h("ul", { id: "rows", class: "rows", role: "listbox", "aria-label": "Credentials", onkeydown: move, onclick: choose });
 	const below = h("div", { class: "below" });
 	const pane = h("section", { class: "list", "aria-label": "List" },
 		h("div", { class: "filters", role: "search" }, field("Search", search), field("Prefix", prefix), tagForm), chips,
-		h("div", { class: "status" }, status), rows, below);
+		h("div", { class: "status" }, status, more), rows, below);
 
 	function filterBy(text) {
 		if (!tags.includes(text)) tags = [...tags, text];
@@ -92,9 +93,8 @@ export function createList({ open, absent }) {
 		status.textContent = summary(found.length);
 		below.replaceChildren();
 		if (failure) below.append(problem(failure, button("Try again", () => (items.length && next ? read(next) : load()))));
-		if (!details && items.length && !items.some((item) => item.metadata)) {
-			below.append(h("p", { class: "muted" }, "This backend lists names only. ", button("Read tags and times", () => { details = true; load(); }), " takes a call for each credential."));
-		}
+		const bare = !details && items.length > 0 && !items.some((item) => item.metadata);
+		more.replaceChildren(...(bare ? ["The backend lists names only. ", button("Read tags and times", () => { details = true; search.focus(); load(); }), " A call for each credential."] : []));
 		if (found.length > most) below.append(button(`Show ${count(Math.min(shownAtOnce, found.length - most), "more", "more")}`, () => { most += shownAtOnce; draw(); }));
 		else if (next) below.append(button("Read the next 1,000", () => { most += shownAtOnce; read(next); }));
 		if (!reading) below.append(absent(search.value.trim(), found.length, Boolean(search.value || prefix.value || tags.length)));
