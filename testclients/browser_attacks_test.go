@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/chromedp/chromedp/kb"
 )
 
 const hostile = `<img src=x onerror=hacked=1>`
@@ -290,4 +292,32 @@ func TestBrowserGoesOn(t *testing.T) {
 		t.Errorf("the value is %q", got)
 	}
 	b.see("The value is replaced.")
+}
+
+// Nobody leaves while something is being written: it may be done already.
+func TestBrowserUnderWay(t *testing.T) {
+	l := serve(t, backends["memory"](t))
+	l.put("db_password", "first")
+	b := openTab(t, startBrowser(t), l.url, desktop)
+	b.signIn(l.token("page"))
+	b.click("db_password")
+	b.click("New value")
+	wait := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(wait) })
+	t.Cleanup(goOn)
+	l.answer(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			<-wait
+		}
+	})
+	b.fill("Value", "second")
+	b.clickNow("Replace")
+	b.clickNow("Replace")
+	b.press(kb.Escape)
+	b.see("It is under way.")
+	goOn()
+	b.see("The value is replaced.")
+	if got := l.asked("PUT", "/v1/credentials/db_password"); len(got) != 1 || l.value("db_password") != "second" {
+		t.Errorf("it was put %d times, and the value is %q", len(got), l.value("db_password"))
+	}
 }

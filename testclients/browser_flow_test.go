@@ -58,6 +58,9 @@ func signsIn(b *tab, l *live) {
 func findsCredentials(b *tab, backend string) {
 	b.see("3 credentials")
 	if backend == "local" { // which lists names only
+		b.click("db_replica")
+		b.see("Modified")
+		b.click("Close the details")
 		b.click("Read tags and times")
 	}
 	b.wait(`document.querySelector("[data-id=db_password]").innerText.includes("env=prod")`)

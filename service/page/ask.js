@@ -9,20 +9,25 @@ let titles = 0;
 // something has to leave twice.
 export function ask({ title, body, action, danger = false, cancel = "Cancel", className, submit, refused }) {
 	return new Promise((resolve) => {
-		let result, changed = false;
+		let result, changed = false, busy = false;
 		const heading = h("h2", { id: `title-${++titles}` }, ...[title].flat());
 		const problems = h("div");
 		const ok = h("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
+		const tell = (message, hint) => problems.replaceChildren(problem({ message, hint }));
 		const leave = () => {
+			if (busy) return tell("It is under way.", "It may be done already: wait for the answer.");
 			if (!changed) return dialog.close();
 			changed = false;
-			problems.replaceChildren(problem({ message: "What was typed is not saved.", hint: "Leave once more to throw it away." }));
+			tell("What was typed is not saved.", "Leave once more to throw it away.");
 		};
 		const form = h("form", { oninput: () => { changed = true; } }, heading, ...body, problems,
 			h("footer", {}, cancel ? button(cancel, leave) : "", ok));
 		const dialog = h("dialog", { class: className, "aria-labelledby": heading.id }, form);
+		// The button is not disabled, which would take the focus from it.
 		const run = async (work) => {
-			ok.disabled = true;
+			if (busy) return;
+			busy = true;
+			ok.setAttribute("aria-disabled", "true");
 			problems.replaceChildren();
 			try {
 				result = await work();
@@ -31,7 +36,8 @@ export function ask({ title, body, action, danger = false, cancel = "Cancel", cl
 				const offers = refused?.(error, run) ?? []; // may find better words
 				problems.replaceChildren(problem(error, ...offers));
 			} finally {
-				ok.disabled = false;
+				busy = false;
+				ok.removeAttribute("aria-disabled");
 			}
 		};
 		form.addEventListener("submit", (event) => {

@@ -93,7 +93,7 @@ export function createList({ open, absent }) {
 		status.textContent = summary(found.length);
 		below.replaceChildren();
 		if (failure) below.append(problem(failure, button("Try again", () => (items.length && next ? read(next) : load()))));
-		const bare = !details && items.length > 0 && !items.some((item) => item.metadata);
+		const bare = !details && items.some((item) => !item.metadata && !item.error);
 		more.replaceChildren(...(bare ? ["The backend lists names only. ", button("Read tags and times", () => { details = true; search.focus(); load(); }), " A call for each credential."] : []));
 		if (found.length > most) below.append(button(`Show ${count(Math.min(shownAtOnce, found.length - most), "more", "more")}`, () => { most += shownAtOnce; draw(); }));
 		else if (next) below.append(button("Read the next 1,000", () => { most += shownAtOnce; read(next); }));
