@@ -147,6 +147,36 @@ func TestAttackPaths(t *testing.T) {
 	})
 }
 
+// HTTP/2 has no text to read in two ways, and the same paths.
+func TestAttackPathsOverHTTP2(t *testing.T) {
+	a := attack(t)
+	a.store.Set("a", "v")
+	s := a.sites[2]
+	narrow := a.token(grantOf("narrow", "b", ""))
+	for path, status := range map[string]int{
+		"/v1/credentials/b/../a": 400, "/v1/credentials/b/%2e%2e/a": 400, "//v1/credentials/a": 400, "/v1/credentials/b%00": 400, "/v1/credentials/b%252e%252e": 400,
+		"/v1/credentials/a": 404, "/v1/credentials/b": 404,
+	} {
+		request, err := http.NewRequest("GET", s.server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.URL.Path, request.URL.Opaque = "", "//"+s.host+path
+		if strings.HasPrefix(path, "//") {
+			request.URL.Opaque = "https://" + s.host + path
+		}
+		request.Header.Set("Authorization", "Bearer "+narrow)
+		response, err := s.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != status || response.ProtoMajor != 2 {
+			t.Errorf("%q: %s over %s, not %d", path, response.Status, response.Proto, status)
+		}
+	}
+}
+
 // Headers and bodies that are too large are answered, and not read to their end.
 func TestAttackTooLarge(t *testing.T) {
 	a := attack(t)
