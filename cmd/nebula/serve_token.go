@@ -95,7 +95,7 @@ there.`,
 	flags.StringSliceVar(&allow, "allow", nil, "`verbs`: list, read, write, delete, admin")
 	flags.StringVar(&g.Prefix, "prefix", "", "only credentials whose ids begin with `P`")
 	flags.StringVar(&g.Scope, "scope", "", "only credentials of the scope `S`")
-	flags.StringVar(&expires, "expires", "", "`T`: a time, a date (UTC), or a time from now such as 12h or 90d")
+	flags.StringVar(&expires, "expires", "", "valid until `T`: a time, a date (UTC), or a time from now such as 12h or 90d")
 	_ = cmd.RegisterFlagCompletionFunc("allow", completeVerbs)
 	return cmd
 }
