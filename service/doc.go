@@ -4,7 +4,12 @@
 //
 //	s, err := service.New(store, service.Options{Tokens: tokens, Audit: log, Hosts: []string{"localhost:8200"}})
 //	…
-//	http.Serve(listener, s)
+//	l, err := service.Listen(ctx, "127.0.0.1:8200", nil)
+//	…
+//	err = (&service.Server{Handler: s}).Serve(ctx, service.Site{Listener: l})
+//
+// [Listen] is strict about where cleartext goes, and [Server] about how long a client
+// may take. Any other server can serve a [Service], too.
 //
 // A [Service] has no state that would last: as many as one likes run side by side
 // over one backend. Every request under /v1 needs a token, each one with a valid
