@@ -30,6 +30,10 @@ type Listener struct {
 // listens there, ErrPermissionDenied, ErrNotSupported for a socket where the system
 // does not tell who connects.
 func Listen(ctx context.Context, address string, certificate *Certificate) (*Listener, error) {
+	if unixsocket.Inherited() {
+		return nil, &nebula.Error{Kind: nebula.ErrNotSupported, Op: opServe, Message: "the service was started with a socket that another process made, whose mode and users it cannot vouch for",
+			Hint: "have the supervisor start the service itself, without a socket unit"}
+	}
 	e, err := endpoint.Parse(address)
 	if err != nil {
 		return nil, &nebula.Error{Kind: nebula.ErrUsage, Op: opServe, Message: fmt.Sprintf("the address %q %v", address, err)}

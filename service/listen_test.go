@@ -1,7 +1,9 @@
 package service
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +41,15 @@ func TestCleartext(t *testing.T) {
 			t.Errorf("%s: %s, %s", address, l.URL(), l.Reach())
 		}
 		_ = l.Close()
+	}
+}
+
+// A socket that another process made is not taken, and not passed over in silence.
+func TestSocketOfASupervisor(t *testing.T) {
+	t.Setenv("LISTEN_PID", fmt.Sprint(os.Getpid()))
+	l, err := Listen(t.Context(), loopback, nil)
+	if nebula.KindOf(err) != nebula.ErrNotSupported {
+		t.Errorf("got %v, %v", l, err)
 	}
 }
 

@@ -5,7 +5,9 @@ package unixsocket
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -21,6 +23,13 @@ type Use struct {
 	Elsewhere string // how a person names another place: --socket, or …
 	Look      string // how a person looks at one that listens already: a hint
 	Lock      string // name of the file that is locked while one begins or ends
+}
+
+// Inherited reports whether the process was given sockets that another process made
+// for it, as systemd does.
+func Inherited() bool {
+	pid, err := strconv.Atoi(os.Getenv("LISTEN_PID"))
+	return err == nil && pid == os.Getpid()
 }
 
 // CheckPath refuses a path at which no socket can be.

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
-	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -46,7 +44,7 @@ func Listen(ctx context.Context, path string, ttl time.Duration) (*Agent, error)
 
 // checkStart refuses what cannot work.
 func checkStart() error {
-	if pid, err := strconv.Atoi(os.Getenv("LISTEN_PID")); err == nil && pid == os.Getpid() {
+	if unixsocket.Inherited() {
 		return &nebula.Error{Kind: nebula.ErrNotSupported, Op: opName,
 			Message: "the agent was started with a socket that another process made, whose user its clients would see",
 			Hint:    "have the service start the agent itself, without a socket unit"}
