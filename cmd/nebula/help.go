@@ -39,10 +39,14 @@ func help(cmd *cobra.Command, _ []string) {
 }
 
 func useLine(cmd *cobra.Command) string {
-	if cmd.HasAvailableSubCommands() {
-		return cmd.CommandPath() + " COMMAND [flags]"
+	if !cmd.HasAvailableSubCommands() {
+		return cmd.UseLine()
 	}
-	return cmd.UseLine()
+	line := cmd.CommandPath() + " COMMAND [flags]"
+	if cmd.HasParent() && cmd.Annotations[holds] == "" {
+		line = cmd.UseLine() + "\n  " + line
+	}
+	return line
 }
 
 // flagUsages lists flags, each with what it does beside it, in as many lines as

@@ -49,3 +49,22 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+// A command that others belong to, and that does something itself, says both.
+func TestUsage(t *testing.T) {
+	root := (&app{}).rootCommand()
+	for name, want := range map[string]string{
+		"serve":       "nebula serve [flags]\n  nebula serve COMMAND [flags]",
+		"key":         "nebula key COMMAND [flags]",
+		"serve token": "nebula serve token COMMAND [flags]",
+		"get":         "nebula get ID [flags]",
+	} {
+		cmd, _, err := root.Find(strings.Fields(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := useLine(cmd); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

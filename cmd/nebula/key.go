@@ -15,6 +15,9 @@ keeps a secret.`, `  nebula key list
 		keyRotateCommand(a.keyRotate), keyTrustCommand(a.keyTrust), keyDestroyCommand(a.keyDestroy))
 }
 
+// holds marks a command that does nothing but hold others.
+const holds = "holds"
+
 // group is a command that only holds others.
 func group(name, short, long, example string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
@@ -24,6 +27,8 @@ func group(name, short, long, example string, commands ...*cobra.Command) *cobra
 		Example: example,
 		Args:    noCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		Annotations: map[string]string{holds: "others"},
 	}
 	cmd.AddCommand(commands...)
 	return cmd
