@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,7 +17,7 @@ const (
 	maxConnections = 1024 // at each listener; further ones wait
 	maxHeader      = 64 << 10
 	headerTime     = 10 * time.Second
-	bodyTime       = time.Minute
+	readTime       = time.Minute      // for the header and the body
 	writeTime      = time.Minute      // for a client to take what is written at once
 	longest        = 15 * time.Minute // for all of a request: to purge takes some backends minutes
 	idleTime       = 2 * time.Minute
@@ -31,8 +30,8 @@ const (
 )
 
 // Server serves HTTP/1.1, and over TLS HTTP/2, within limits: 1024 connections at a
-// listener, 64 KiB of header that take at most 10 seconds to come, a minute for a
-// body, two between requests.
+// listener, 64 KiB of header that take at most 10 seconds to come, a minute for
+// that and the body, two between requests.
 type Server struct {
 	Handler http.Handler
 
@@ -114,6 +113,7 @@ func (s *Server) newServer(requests context.Context, site Site) *http.Server {
 		Handler:                      timed(handler),
 		DisableGeneralOptionsHandler: true, // the service answers OPTIONS * itself
 		ReadHeaderTimeout:            headerTime,
+		ReadTimeout:                  readTime,
 		WriteTimeout:                 longest,
 		IdleTimeout:                  idleTime,
 		MaxHeaderBytes:               maxHeader,
@@ -139,33 +139,12 @@ func MetricsOnly(s *Service) http.Handler {
 	})
 }
 
-// timed limits the time in which a body comes and in which an answer is taken. What
-// is done between them may take longer: a limit for all would end it, since the
-// server takes a passed deadline for a client that has gone.
+// timed limits the time in which an answer is taken: one limit for all of a request
+// would end what takes a backend minutes.
 func timed(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		deadlines := http.NewResponseController(w)
-		if r.ContentLength != 0 {
-			_ = deadlines.SetReadDeadline(time.Now().Add(bodyTime))
-			r.Body = &timedBody{r.Body, deadlines}
-		}
-		handler.ServeHTTP(&timedWriter{w, deadlines}, r)
+		handler.ServeHTTP(&timedWriter{w, http.NewResponseController(w)}, r)
 	})
-}
-
-// timedBody has the server wait for the client again once all of the body is there.
-type timedBody struct {
-	io.ReadCloser
-	deadlines *http.ResponseController
-}
-
-// Read implements [io.Reader].
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		_ = b.deadlines.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 type timedWriter struct {
