@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/nebula-credential/nebula"
@@ -60,25 +61,37 @@ func (c *call) conditions() (conditions, error) {
 	return found, err
 }
 
-// etags reads a list of entity tags. Weak ones match nothing where a condition is
-// to be sure, and are left out.
+// etags reads a list of entity tags, or a star. Weak ones match nothing where a
+// condition is to be sure, and are left out.
 func etags(values []string) ([]string, error) {
 	if values == nil {
 		return nil, nil
 	}
 	tags := []string{}
-	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		tag := strings.TrimSpace(part)
-		weak := strings.HasPrefix(tag, "W/")
-		tag = strings.TrimPrefix(tag, "W/")
-		if tag != "*" && (len(tag) < 3 || tag[0] != '"' || strings.IndexByte(tag[1:], '"') != len(tag)-2) {
-			return nil, usage("the entity tag is none", `write the version in quotes: "V"`)
+	rest := strings.TrimSpace(strings.Join(values, ","))
+	if rest == "*" {
+		return []string{rest}, nil
+	}
+	for more := true; more; {
+		tag, weak := strings.CutPrefix(rest, "W/")
+		end := strings.IndexByte(strings.TrimPrefix(tag, `"`), '"')
+		if !strings.HasPrefix(tag, `"`) || end < 0 {
+			return nil, notATag()
 		}
+		tag, rest = tag[:end+2], strings.TrimSpace(tag[end+2:]) // with both quotes
+		if rest, more = strings.CutPrefix(rest, ","); !more && rest != "" {
+			return nil, notATag()
+		}
+		rest = strings.TrimSpace(rest)
 		if !weak {
 			tags = append(tags, tag)
 		}
 	}
 	return tags, nil
+}
+
+func notATag() error {
+	return usage("the entity tag is none", `write the version in quotes: "V"`)
 }
 
 // ofWrite returns what a write or a deletion asks for: that there is none, or a
@@ -93,30 +106,35 @@ func (s *Service) ofWrite(c *call) (ifAbsent bool, ifVersion nebula.Version, err
 			Hint: "leave If-Match and If-None-Match out, and have one writer alone"}
 	}
 	switch {
-	case found.match != nil && found.noneMatch != nil:
-		return false, "", usage("If-Match and If-None-Match exclude each other", "")
+	case found.match != nil && found.noneMatch != nil: // "it is that version, and there is none"
+		return false, "", &nebula.Error{Kind: errPrecondition, Message: "If-Match and If-None-Match cannot both hold"}
+	case found.noneMatch != nil && c.r.Method != http.MethodPut:
+		return false, "", usage("there is no condition If-None-Match here", "use If-Match, with the version")
+	case found.noneMatch != nil && !slices.Equal(found.noneMatch, []string{"*"}):
+		return false, "", unsupported("If-None-Match takes no entity tag", "If-None-Match: * stores what is not there yet")
 	case found.noneMatch != nil:
-		if len(found.noneMatch) != 1 || found.noneMatch[0] != "*" || c.r.Method != http.MethodPut {
-			return false, "", usage("If-None-Match is not what is known here", "If-None-Match: * stores what is not there yet")
-		}
 		return true, "", nil
 	case len(found.match) == 0:
 		return false, "", &nebula.Error{Kind: errPrecondition, Message: "a weak entity tag matches nothing", Hint: `send the version in quotes: If-Match: "V"`}
 	case len(found.match) > 1 || found.match[0] == "*":
-		return false, "", usage("If-Match takes one version", `If-Match: "V"`)
+		return false, "", unsupported("If-Match takes one version", `If-Match: "V"`)
 	}
-	v, err := versionOf(found.match[0])
-	return false, v, err
+	v, ok := versionOf(found.match[0])
+	if !ok {
+		return false, "", &nebula.Error{Kind: errPrecondition, Message: "the entity tag is of no version", Hint: `If-Match: "V"`}
+	}
+	return false, v, nil
+}
+
+// unsupported is for conditions that HTTP knows and the store does not.
+func unsupported(message, hint string) error {
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: message, Hint: hint}
 }
 
 // versionOf returns the version that an entity tag names.
-func versionOf(tag string) (nebula.Version, error) {
-	text := strings.TrimSuffix(strings.Trim(tag, `"`), rawMark)
-	v, err := url.PathUnescape(text)
-	if err != nil || v == "" {
-		return "", usage("the entity tag names no version", `If-Match: "V"`)
-	}
-	return nebula.Version(v), nil
+func versionOf(tag string) (v nebula.Version, ok bool) {
+	text, err := url.PathUnescape(strings.TrimSuffix(strings.Trim(tag, `"`), rawMark))
+	return nebula.Version(text), err == nil && text != ""
 }
 
 // ofRead decides whether a version that was read is answered: the status is 0 then,

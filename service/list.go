@@ -106,13 +106,11 @@ func (c *call) asked() (asked, error) {
 		}
 	}
 	if a.paged = c.query.Has("cursor"); a.paged {
-		last, err := base64.RawURLEncoding.Strict().DecodeString(c.query.Get("cursor"))
-		if err == nil {
-			a.after, err = nebula.ParseID(string(last))
-		}
-		if err != nil {
+		last, err := base64.RawURLEncoding.DecodeString(c.query.Get("cursor"))
+		if err != nil || len(last) == 0 {
 			return a, usage("the cursor is none that a list gave", "begin again without one")
 		}
+		a.after = nebula.ID(last) // a place among the ids, of which none has to be there
 	}
 	return a, a.addTags(c.query["tag"])
 }

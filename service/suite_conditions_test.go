@@ -23,7 +23,9 @@ func (s *suite) readConditions() {
 	}
 	get("If-Match", `W/"`+version+`"`, 412, "precondition_failed")
 	get("If-None-Match", `W/"`+version+`"`, 200, "")
-	for _, bad := range []string{version, `"`, `""`, `"a`, `"a"b"`, ``, `"a",`} {
+	get("If-Match", `"a,b" , "`+version+`"`, 200, "")
+	get("If-Match", `""`, 412, "precondition_failed")
+	for _, bad := range []string{version, `"`, `"a`, `"a"b"`, ``, `"a",`, `,"a"`, `"a" "b"`, `*, "a"`, `W/`} {
 		get("If-Match", bad, 400, "usage")
 		get("If-None-Match", bad, 400, "usage")
 	}
@@ -57,8 +59,15 @@ func (s *suite) writeConditions() {
 	put("nothing", map[string]string{"If-Match": `"` + first + `"`}, 412, "precondition_failed")
 	put("conditions", map[string]string{"If-Match": `W/"` + third + `"`}, 412, "precondition_failed")
 	for _, h := range []map[string]string{
-		{"If-Match": `*`}, {"If-Match": `"a", "b"`}, {"If-Match": third}, {"If-Match": `""`}, {"If-Match": ``}, {"If-Match": `"-raw"`}, {"If-Match": `"%zz"`},
-		{"If-None-Match": `"` + first + `"`}, {"If-None-Match": `*, *`}, {"If-None-Match": `*`, "If-Match": `"` + third + `"`},
+		{"If-Match": `""`}, {"If-Match": `"-raw"`}, {"If-Match": `"%zz"`}, {"If-Match": `"a,b"`}, {"If-None-Match": `*`, "If-Match": `"` + third + `"`},
+	} {
+		put("conditions", h, 412, "precondition_failed")
+	}
+	for _, h := range []map[string]string{{"If-Match": `*`}, {"If-Match": `"a", "b"`}, {"If-None-Match": `"` + first + `"`}} {
+		put("conditions", h, 501, "not_supported")
+	}
+	for _, h := range []map[string]string{
+		{"If-Match": third}, {"If-Match": ``}, {"If-None-Match": `*, *`},
 		{"If-Unmodified-Since": "Sat, 28 Nov 2026 10:00:00 GMT"}, {"If-Modified-Since": "x"},
 	} {
 		put("conditions", h, 400, "usage")

@@ -37,8 +37,8 @@ func (s *suite) lists() {
 		}
 	}
 	for _, query := range []string{
-		"limit=0", "limit=1001", "limit=-1", "limit=x", "limit=1.0", "limit=", "limit=%2B1", "details=1", "details=", "details=TRUE", "cursor=", "cursor=!", "cursor=YQ==", "cursor=YR",
-		"cursor=Lg", "tag=a", "prefix=%C3%A9", "prefix=a.b", "prefix=" + strings.Repeat("x", 129), "unknown=1", "Prefix=a", "prefix=a&prefix=a", "limit=1&limit=1", "tag=%zz", "a;b", "=",
+		"limit=0", "limit=1001", "limit=-1", "limit=x", "limit=1.0", "limit=", "limit=%2B1", "details=1", "details=", "details=TRUE", "cursor=", "cursor=!", "cursor=YQ==", "cursor=Y",
+		"tag=a", "prefix=%C3%A9", "prefix=a.b", "prefix=" + strings.Repeat("x", 129), "unknown=1", "Prefix=a", "prefix=a&prefix=a", "limit=1&limit=1", "tag=%zz", "a;b", "=",
 	} {
 		s.want(ask{method: "GET", path: "/v1/credentials?" + query}, 400, "usage")
 	}

@@ -31,11 +31,11 @@ func (c *Contract) Answer(r *http.Request, a *http.Response) error {
 			return err
 		}
 	}
-	item, path := c.find(r.URL.EscapedPath()) // another spelling is another path
+	item, path := c.find(r)
 	if item == nil {
 		return refusal(a.StatusCode, http.StatusNotFound, "there is no path "+path)
 	}
-	if !slices.Contains(c.Methods()[path], r.Method) {
+	if operation(item, r.Method) == nil {
 		return c.undeclared(path, r, a)
 	}
 	if (a.StatusCode == http.StatusNoContent || a.StatusCode == http.StatusNotModified || r.Method == http.MethodHead) && len(body) > 0 {

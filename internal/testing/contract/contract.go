@@ -119,12 +119,12 @@ func isReserved(e *errors.ValidationError) bool {
 // query finds parameters that are not declared, or that come twice and are no lists,
 // and looks at the items of lists: the validator does none of that.
 func (c *Contract) query(r *http.Request) error {
-	item, path := c.find(r.URL.Path)
+	item, path := c.find(r)
 	if item == nil {
 		return fmt.Errorf("there is no path %s", path)
 	}
-	op, ok := item.GetOperations().Get(strings.ToLower(r.Method))
-	if !ok {
+	op := operation(item, r.Method)
+	if op == nil {
 		return fmt.Errorf("%s has no %s", path, r.Method)
 	}
 	for name, values := range r.URL.Query() {
@@ -147,8 +147,13 @@ func (c *Contract) query(r *http.Request) error {
 }
 
 // find returns the path of the document that a request goes to. Every segment in
-// braces stands for any one, as none of ours overlap.
-func (c *Contract) find(path string) (*v3.PathItem, string) {
+// braces stands for any one, as none of ours overlap. A path with an escape is none of
+// the document's, though the validator takes it for one.
+func (c *Contract) find(r *http.Request) (*v3.PathItem, string) {
+	path := r.URL.EscapedPath()
+	if strings.Contains(path, "%") {
+		return nil, path
+	}
 	asked := strings.Split(path, "/")
 	for template, item := range c.model.Paths.PathItems.FromOldest() {
 		parts := strings.Split(template, "/")
@@ -159,6 +164,15 @@ func (c *Contract) find(path string) (*v3.PathItem, string) {
 		}
 	}
 	return nil, path
+}
+
+// operation returns what a path does with a method, nil if it has none: methods are
+// told apart by case.
+func operation(item *v3.PathItem, method string) *v3.Operation {
+	if method != strings.ToUpper(method) {
+		return nil
+	}
+	return item.GetOperations().GetOrZero(strings.ToLower(method))
 }
 
 func anySlice(values []string) []any {
