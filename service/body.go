@@ -145,13 +145,26 @@ func readJSON(c *call, limit int, members func(*jsonread.Reader) map[string]func
 	return wantEnd(r, object(r, members(r)))
 }
 
-// texts reads an object of strings into m, each name once.
-func texts(r *jsonread.Reader, m map[string]string, refused *error) {
-	r.Object(func(key string) {
-		if _, twice := m[key]; twice {
-			*refused = usage(fmt.Sprintf("the tag %.40q is there twice", key), "")
-			r.Fail()
+// tags reads an object of tags into m, each once.
+func tags(r *jsonread.Reader, m map[string]string, refused *error) {
+	refuse := func(err error) {
+		if *refused == nil {
+			*refused = err
 		}
-		m[key] = r.Text()
+		r.Fail()
+	}
+	r.Object(func(key string) {
+		value := r.Text()
+		if r.Failed() {
+			return
+		}
+		if _, twice := m[key]; twice {
+			refuse(usage(fmt.Sprintf("the tag %.40q is there twice", key), ""))
+		} else if err := nebula.ValidateTag(key, value); err != nil {
+			refuse(err)
+		} else if len(m) == nebula.MaxTags {
+			refuse(&nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: fmt.Sprintf("there are more than %d tags", nebula.MaxTags)})
+		}
+		m[key] = value
 	})
 }

@@ -68,11 +68,11 @@ func (s *Service) exists(c *call) (answer, error) {
 
 // delete answers 204 also where there was none: that is what was asked for.
 func (s *Service) delete(c *call) (answer, error) {
-	_, ifVersion, err := s.ofWrite(c)
-	if err != nil {
+	if err := s.wantScope(c); err != nil {
 		return answer{}, err
 	}
-	if err := s.wantScope(c); err != nil {
+	_, ifVersion, err := s.ofWrite(c)
+	if err != nil {
 		return answer{}, err
 	}
 	c.changed, c.version = true, ifVersion

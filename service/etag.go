@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -32,9 +33,11 @@ func etagOf(v nebula.Version, raw bool) string {
 	return string(append(b, '"'))
 }
 
-// names reports whether an entity tag names a version, in either form.
-func names(etag string, v nebula.Version) bool {
-	return etag == "*" || etag == etagOf(v, false) || etag == etagOf(v, true)
+// anyNames reports whether one of the entity tags names a version, in either form.
+func anyNames(etags []string, v nebula.Version) bool {
+	return slices.ContainsFunc(etags, func(etag string) bool {
+		return etag == "*" || etag == etagOf(v, false) || etag == etagOf(v, true)
+	})
 }
 
 // conditions are what If-Match and If-None-Match say.
@@ -106,29 +109,36 @@ func (s *Service) ofWrite(c *call) (ifAbsent bool, ifVersion nebula.Version, err
 			Hint: "leave If-Match and If-None-Match out, and have one writer alone"}
 	}
 	switch {
-	case found.match != nil && found.noneMatch != nil: // "it is that version, and there is none"
-		return false, "", &nebula.Error{Kind: errPrecondition, Message: "If-Match and If-None-Match cannot both hold"}
 	case found.noneMatch != nil && c.r.Method != http.MethodPut:
 		return false, "", usage("there is no condition If-None-Match here", "use If-Match, with the version")
-	case found.noneMatch != nil && !slices.Equal(found.noneMatch, []string{"*"}):
-		return false, "", unsupported("If-None-Match takes no entity tag", "If-None-Match: * stores what is not there yet")
-	case found.noneMatch != nil:
+	case found.match == nil && slices.Equal(found.noneMatch, []string{"*"}):
 		return true, "", nil
-	case len(found.match) == 0:
-		return false, "", &nebula.Error{Kind: errPrecondition, Message: "a weak entity tag matches nothing", Hint: `send the version in quotes: If-Match: "V"`}
-	case len(found.match) > 1 || found.match[0] == "*":
-		return false, "", unsupported("If-Match takes one version", `If-Match: "V"`)
+	case found.noneMatch == nil && len(found.match) == 1 && found.match[0] != "*":
+		v, ok := versionOf(found.match[0])
+		if !ok {
+			return false, "", anotherVersion()
+		}
+		return false, v, nil
 	}
-	v, ok := versionOf(found.match[0])
-	if !ok {
-		return false, "", &nebula.Error{Kind: errPrecondition, Message: "the entity tag is of no version", Hint: `If-Match: "V"`}
-	}
-	return false, v, nil
+	return s.resolve(c, found)
 }
 
-// unsupported is for conditions that HTTP knows and the store does not.
-func unsupported(message, hint string) error {
-	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: message, Hint: hint}
+// resolve is for conditions that the store does not have, several versions for
+// example. They are held against what is there, which must then stay so.
+func (s *Service) resolve(c *call, asked conditions) (ifAbsent bool, ifVersion nebula.Version, err error) {
+	record, err := s.store.GetSealed(c.ctx, c.id())
+	if err != nil && (!errors.Is(err, nebula.ErrNotFound) || errors.Is(err, nebula.ErrNotInitialised)) {
+		return false, "", err
+	}
+	v := record.Version // "" if there is none
+	if asked.match != nil && (v == "" || !anyNames(asked.match, v)) || v != "" && anyNames(asked.noneMatch, v) {
+		return false, "", anotherVersion()
+	}
+	return v == "", v, nil
+}
+
+func anotherVersion() error {
+	return &nebula.Error{Kind: errPrecondition, Message: "the version is another", Hint: "read it again, and decide anew"}
 }
 
 // versionOf returns the version that an entity tag names.
@@ -140,18 +150,10 @@ func versionOf(tag string) (v nebula.Version, ok bool) {
 // ofRead decides whether a version that was read is answered: the status is 0 then,
 // else 304.
 func (c conditions) ofRead(v nebula.Version) (int, error) {
-	matches := func(tags []string) bool {
-		for _, tag := range tags {
-			if names(tag, v) {
-				return true
-			}
-		}
-		return false
+	if c.match != nil && !anyNames(c.match, v) {
+		return 0, anotherVersion()
 	}
-	if c.match != nil && !matches(c.match) {
-		return 0, &nebula.Error{Kind: errPrecondition, Message: "the version is another"}
-	}
-	if matches(c.noneMatch) {
+	if anyNames(c.noneMatch, v) {
 		return http.StatusNotModified, nil
 	}
 	return 0, nil

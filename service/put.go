@@ -20,16 +20,16 @@ type given struct {
 // put stores a value. Bytes are a value alone, and keep what else there is; JSON
 // replaces what it gives.
 func (s *Service) put(c *call) (answer, error) {
-	ifAbsent, ifVersion, err := s.ofWrite(c)
-	if err != nil {
-		return answer{}, err
-	}
 	found, err := s.given(c)
 	if err != nil {
 		return answer{}, err
 	}
 	defer found.secret.Wipe()
 	if err := s.wantScope(c); err != nil {
+		return answer{}, err
+	}
+	ifAbsent, ifVersion, err := s.ofWrite(c)
+	if err != nil {
 		return answer{}, err
 	}
 	var created bool
@@ -91,9 +91,9 @@ func parseGiven(body []byte) (given, error) {
 		"encoding": func() { encoding = r.Text() },
 		"tags": func() {
 			g.tags = make(map[string]string)
-			texts(r, g.tags, &refused)
+			tags(r, g.tags, &refused)
 		},
-		"interval_days": func() { g.policy = &nebula.RotationPolicy{IntervalDays: uint32(r.Uint(math.MaxUint32))} },
+		"interval_days": func() { g.policy = &nebula.RotationPolicy{IntervalDays: uint32(r.Integer(math.MaxUint32))} },
 	})
 	if refused != nil {
 		err = refused

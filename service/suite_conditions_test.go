@@ -59,12 +59,21 @@ func (s *suite) writeConditions() {
 	put("nothing", map[string]string{"If-Match": `"` + first + `"`}, 412, "precondition_failed")
 	put("conditions", map[string]string{"If-Match": `W/"` + third + `"`}, 412, "precondition_failed")
 	for _, h := range []map[string]string{
-		{"If-Match": `""`}, {"If-Match": `"-raw"`}, {"If-Match": `"%zz"`}, {"If-Match": `"a,b"`}, {"If-None-Match": `*`, "If-Match": `"` + third + `"`},
+		{"If-Match": `""`}, {"If-Match": `"-raw"`}, {"If-Match": `"%zz"`}, {"If-Match": `"a,b", "` + first + `"`},
+		{"If-None-Match": `"a", "` + third + `"`}, {"If-None-Match": `*`, "If-Match": `"` + third + `"`},
 	} {
 		put("conditions", h, 412, "precondition_failed")
 	}
-	for _, h := range []map[string]string{{"If-Match": `*`}, {"If-Match": `"a", "b"`}, {"If-None-Match": `"` + first + `"`}} {
-		put("conditions", h, 501, "not_supported")
+	put("nothing", map[string]string{"If-Match": `*`}, 412, "precondition_failed")
+	remove("nothing", `*`, 412, "precondition_failed")
+	put("new", map[string]string{"If-None-Match": `"` + first + `"`}, 201, "")
+	for _, h := range []map[string]string{
+		{"If-Match": `*`}, {"If-Match": `"a" ,"%s"`}, {"If-None-Match": `"a"`}, {"If-None-Match": `"a"`, "If-Match": `"%s"`},
+	} {
+		for name, value := range h {
+			h[name] = strings.ReplaceAll(value, "%s", third)
+		}
+		third = put("conditions", h, 200, "")
 	}
 	for _, h := range []map[string]string{
 		{"If-Match": third}, {"If-Match": ``}, {"If-None-Match": `*, *`},

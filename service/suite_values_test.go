@@ -70,7 +70,7 @@ func (s *suite) refusedBodies() {
 		`{"value":"x","encoding":"base64"}`, `{"value":"AA","encoding":"base64"}`, `{"value":"AB==","encoding":"base64"}`,
 		`{"value":"AA==\n","encoding":"base64"}`, `{"value":"_-8=","encoding":"base64"}`, "{\"value\":\"\xff\"}", "{\"value\":\"a\nb\"}",
 		`{"value":"\ud800"}`, `{"value":"\x"}`, `{"value":"x","tags":null}`, `{"value":"x","tags":{"a":1}}`, `{"value":"x","tags":{"a":"1","a":"1"}}`,
-		`{"value":"x","tags":[]}`, `{"value":"x","interval_days":-1}`, `{"value":"x","interval_days":1.0}`, `{"value":"x","interval_days":1e1}`,
+		`{"value":"x","tags":[]}`, `{"value":"x","interval_days":-1}`, `{"value":"x","interval_days":1.5}`, `{"value":"x","interval_days":1e1}`,
 		`{"value":"x","interval_days":4294967296}`, `{"value":"x","interval_days":"1"}`, `{"value":"x","interval_days":null}`, `{"value":"x"} x`,
 		"\ufeff" + `{"value":"x"}`,
 	} {

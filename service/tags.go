@@ -10,15 +10,15 @@ import (
 
 // tag sets and removes tags. One that is both set and removed is removed.
 func (s *Service) tag(c *call) (answer, error) {
-	_, ifVersion, err := s.ofWrite(c)
-	if err != nil {
-		return answer{}, err
-	}
 	set, remove, err := changedTags(c)
 	if err != nil {
 		return answer{}, err
 	}
 	if err := s.wantScope(c); err != nil {
+		return answer{}, err
+	}
+	_, ifVersion, err := s.ofWrite(c)
+	if err != nil {
 		return answer{}, err
 	}
 	c.changed = true
@@ -40,7 +40,7 @@ func changedTags(c *call) (set map[string]string, remove []string, err error) {
 	set = make(map[string]string)
 	err = readJSON(c, maxTagJSON, func(r *jsonread.Reader) map[string]func() {
 		return map[string]func(){
-			"set":    func() { texts(r, set, &refused) },
+			"set":    func() { tags(r, set, &refused) },
 			"remove": func() { r.Array(func(int) { remove = append(remove, r.Text()) }) },
 		}
 	})
@@ -52,11 +52,6 @@ func changedTags(c *call) (set map[string]string, remove []string, err error) {
 
 // tagVersion changes the tags if the version is still that one.
 func (s *Service) tagVersion(c *call, v nebula.Version, set map[string]string, remove []string) (nebula.Version, error) {
-	for key, value := range set {
-		if err := nebula.ValidateTag(key, value); err != nil {
-			return "", err
-		}
-	}
 	found, err := s.store.Get(c.ctx, c.id())
 	if err != nil {
 		return "", err
@@ -65,11 +60,11 @@ func (s *Service) tagVersion(c *call, v nebula.Version, set map[string]string, r
 	if found.Version != v {
 		return "", &nebula.Error{Kind: nebula.ErrConflict, ID: c.id(), Message: "the version is another"}
 	}
-	tags := make(map[string]string)
-	maps.Copy(tags, found.Metadata.Tags)
-	maps.Copy(tags, set)
+	changed := make(map[string]string)
+	maps.Copy(changed, found.Metadata.Tags)
+	maps.Copy(changed, set)
 	for _, key := range remove {
-		delete(tags, key)
+		delete(changed, key)
 	}
-	return s.store.Put(c.ctx, c.id(), found.Secret, nebula.PutOptions{Previous: &found, ClearTags: true, Tags: tags})
+	return s.store.Put(c.ctx, c.id(), found.Secret, nebula.PutOptions{Previous: &found, ClearTags: true, Tags: changed})
 }

@@ -104,17 +104,46 @@ func (r *Reader) Object(member func(key string)) {
 // Uint reads an integer of at most most. One that is written with a sign, a
 // fraction or an exponent is none, whatever its value.
 func (r *Reader) Uint(most uint64) uint64 {
+	n := r.digits(most)
+	if r.at < len(r.data) && (r.data[r.at] == '.' || r.data[r.at]|0x20 == 'e') {
+		r.Fail()
+	}
+	return n
+}
+
+// Integer reads an integer as JSON Schema has it: it may have a fraction of zeros, as
+// writers that know no integers give it.
+func (r *Reader) Integer(most uint64) uint64 {
+	n := r.digits(most)
+	if r.at < len(r.data) && r.data[r.at] == '.' {
+		r.at++
+		zeros := r.at
+		for r.at < len(r.data) && r.data[r.at] == '0' {
+			r.at++
+		}
+		if r.at == zeros || r.at < len(r.data) && isDigit(r.data[r.at]) {
+			r.Fail()
+		}
+	}
+	if r.at < len(r.data) && r.data[r.at]|0x20 == 'e' {
+		r.Fail()
+	}
+	return n
+}
+
+// digits reads a number without a sign.
+func (r *Reader) digits(most uint64) uint64 {
 	r.Peek()
 	start, n := r.at, uint64(0)
 	for ; r.at < len(r.data) && isDigit(r.data[r.at]); r.at++ {
 		digit := uint64(r.data[r.at] - '0')
-		if n > (most-digit)/10 || digit > most || r.at > start && r.data[start] == '0' {
+		if digit > most || n > (most-digit)/10 || r.at > start && r.data[start] == '0' {
 			r.Fail()
 			return 0
 		}
 		n = n*10 + digit
 	}
-	if r.at == start || r.at < len(r.data) && (r.data[r.at] == '.' || r.data[r.at]|0x20 == 'e') {
+	if r.at == start {
 		r.Fail()
 	}
 	return n

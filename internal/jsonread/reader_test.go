@@ -71,3 +71,24 @@ func FuzzSkip(f *testing.F) {
 		}
 	})
 }
+
+func TestIntegers(t *testing.T) {
+	for _, test := range []struct {
+		text          string
+		uint, integer bool
+	}{
+		{"0", true, true}, {" 42 ", true, true}, {"4294967295", true, true},
+		{"0.0", false, true}, {"42.000", false, true},
+		{"42.", false, false}, {"42.10", false, false}, {"42.01", false, false}, {"42 .0", false, false}, {"1e3", false, false}, {"1.0e3", false, false},
+		{"4294967296", false, false}, {"18446744073709551616", false, false}, {"-1", false, false}, {"01", false, false}, {"", false, false}, {".0", false, false}, {`"1"`, false, false},
+	} {
+		r := jsonread.New([]byte(test.text))
+		if n := r.Uint(4294967295); r.Done() != test.uint || test.text == " 42 " && n != 42 {
+			t.Errorf("Uint of %q: %d, %v", test.text, n, !test.uint)
+		}
+		r = jsonread.New([]byte(test.text))
+		if n := r.Integer(4294967295); r.Done() != test.integer || test.text == "42.000" && n != 42 {
+			t.Errorf("Integer of %q: %d, %v", test.text, n, !test.integer)
+		}
+	}
+}
