@@ -110,8 +110,8 @@ func (c *Contract) Request(r *http.Request) error {
 	return c.query(r)
 }
 
-// isReserved reports that a character of a query was not escaped. The validator asks
-// so of the value after it has undone the escapes.
+// isReserved reports that a character of a query is not escaped: everybody types
+// ?tag=env=prod, and it means nothing else.
 func isReserved(e *errors.ValidationError) bool {
 	return len(e.SchemaValidationErrors) == 1 && strings.HasSuffix(e.SchemaValidationErrors[0].KeywordLocation, "/allowReserved")
 }
