@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"fmt"
+	"strings"
 )
 
 func (s *suite) readConditions() {
