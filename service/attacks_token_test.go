@@ -51,7 +51,7 @@ func TestTokenEndsDuringStream(t *testing.T) {
 			request.Header.Set("Authorization", "Bearer "+secret)
 			request.Header.Set("Content-Type", "application/json")
 			store.Slow(200 * time.Millisecond)
-			response, err := r.client.Do(request)
+			response, err := r.server.Client().Do(request) // the one that checks reads to the end
 			if err != nil {
 				t.Fatal(err)
 			}
