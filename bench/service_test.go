@@ -132,7 +132,7 @@ func newService(b *testing.B, s store, sync bool) (*httptest.Server, string) {
 	}
 	server.Config.Handler = handler
 	server.Start()
-	time.Sleep(2100 * time.Millisecond) // a file of tokens that changed just now is read each time
+	time.Sleep(2100 * time.Millisecond) // what changed just now is read each time
 	return server, "Authorization: Bearer " + string(secret.Reveal()) + "\r\n"
 }
 

@@ -23,11 +23,12 @@ type fileMode = os.FileMode
 
 // driver keeps records in files.
 type driver struct {
-	config Config
-	naming naming
-	bases  bases
-	lock   *atomicfile.Lock
-	cache  cache
+	config  Config
+	naming  naming
+	bases   bases
+	lock    *atomicfile.Lock
+	cache   cache
+	records records
 	gatherer
 
 	closing    chan struct{} // closed when Close begins: nobody waits any longer
@@ -110,9 +111,12 @@ func (d *driver) Describe() nebula.Description {
 
 func (d *driver) address() string { return *d.bases.path.Load() }
 
-// Retrieve reads the record's file.
+// Retrieve reads the record's file, unless it is the one that was read before.
 func (d *driver) Retrieve(_ context.Context, name nebula.Name) (nebula.Record, error) {
-	data, err := d.read(name)
+	if record, ok := d.kept(name); ok {
+		return record, nil
+	}
+	data, stat, keep, err := d.read(name)
 	if err != nil {
 		return nebula.Record{}, err
 	}
@@ -120,13 +124,18 @@ func (d *driver) Retrieve(_ context.Context, name nebula.Name) (nebula.Record, e
 	if err != nil {
 		return nebula.Record{}, err
 	}
-	return nebula.Record{Envelope: envelope, Version: versionOf(data)}, nil
+	record := nebula.Record{Envelope: envelope, Version: versionOf(data)}
+	if keep {
+		d.records.put(name, stat, record)
+	}
+	return record, nil
 }
 
-func (d *driver) read(name nebula.Name) (data []byte, err error) {
+// read also tells whether a later change of the file would show.
+func (d *driver) read(name nebula.Name) (data []byte, stat atomicfile.Stat, keep bool, err error) {
 	file := d.naming.file(name)
 	err = d.look(func(b *base) error {
-		data, _, err = b.Read(file, maxRecord)
+		data, stat, err = b.Read(file, maxRecord)
 		if err != nil {
 			return err
 		}
@@ -134,9 +143,10 @@ func (d *driver) read(name nebula.Name) (data []byte, err error) {
 		if err == nil && !exactly {
 			err = fs.ErrNotExist
 		}
+		keep = err == nil && keeps(b, stat)
 		return err
 	})
-	return data, err
+	return data, stat, keep, err
 }
 
 // Exists examines the record's file without reading it.

@@ -1,0 +1,84 @@
+package local
+
+import (
+	"sync"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// records keeps what was read of credentials that are read again and again, sealed as
+// it is: as long as the file has not changed, one lstat stands for opening, reading,
+// closing and decoding it.
+type records struct {
+	mu      sync.Mutex
+	entries map[nebula.Name]kept
+	bytes   int // of the records
+}
+
+// Limits of what is kept, in bytes.
+const (
+	maxKept       = 4 << 20
+	maxKeptRecord = 64 << 10
+)
+
+type kept struct {
+	stat   atomicfile.Stat
+	record nebula.Record
+}
+
+func (r *records) get(name nebula.Name) (kept, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	entry, ok := r.entries[name]
+	return entry, ok
+}
+
+func (r *records) put(name nebula.Name, stat atomicfile.Stat, record nebula.Record) {
+	size := len(record.Envelope.Bytes())
+	if size > maxKeptRecord {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entries == nil {
+		r.entries = make(map[nebula.Name]kept)
+	}
+	r.remove(name)
+	for other := range r.entries { // any other makes room
+		if r.bytes+size <= maxKept {
+			break
+		}
+		r.remove(other)
+	}
+	r.entries[name] = kept{stat, record}
+	r.bytes += size
+}
+
+func (r *records) remove(name nebula.Name) {
+	if old, ok := r.entries[name]; ok {
+		r.bytes -= len(old.record.Envelope.Bytes())
+		delete(r.entries, name)
+	}
+}
+
+// kept returns the record that was read of a file that is still the same.
+func (d *driver) kept(name nebula.Name) (nebula.Record, bool) {
+	entry, ok := d.records.get(name)
+	if !ok {
+		return nebula.Record{}, false
+	}
+	b, err := d.bases.forReading(false)
+	if err != nil {
+		return nebula.Record{}, false
+	}
+	stat, err := b.Lstat(d.naming.file(name))
+	return entry.record, err == nil && stat == entry.stat
+}
+
+// keeps reports whether a later change of a file would show in its Stat. Network file
+// systems tell of the changes of others late unless a file is opened; where case is
+// folded, the name of a file may change and nothing else of it.
+func keeps(b *base, stat atomicfile.Stat) bool {
+	return b.folds.Load() == foldNo && !b.remote && stat.Settled(now())
+}
