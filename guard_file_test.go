@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,4 +79,39 @@ func TestGuardFileThatIsFull(t *testing.T) {
 			t.Errorf("the mark of %s: %t, %v", id, found, err)
 		}
 	}
+}
+
+// FuzzGuardFile: whatever is in the file, it is refused, or works.
+func FuzzGuardFile(f *testing.F) {
+	mark := nebula.Mark{LastModified: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), KeyID: nebula.KeyID{1}}
+	path := filepath.Join(f.TempDir(), "guard")
+	if err := nebula.NewGuardFile(path).Update("a", "x", func(nebula.Mark, bool) (nebula.Mark, bool) { return mark, true }); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{string(whole), "", "x", "{}\n", "{}\n{}", string(whole) + string(whole), strings.ToUpper(string(whole))} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "guard")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		g := nebula.NewGuardFile(path)
+		if _, _, err := g.Load("a", "x"); err != nil {
+			if !errors.Is(err, nebula.ErrInvalidConfig) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := g.Update("a", "x", func(nebula.Mark, bool) (nebula.Mark, bool) { return mark, true }); err != nil {
+			t.Fatal(err)
+		}
+		if got, found, err := g.Load("a", "x"); got != mark || !found || err != nil {
+			t.Fatalf("%+v, %t, %v", got, found, err)
+		}
+	})
 }

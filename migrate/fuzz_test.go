@@ -2,6 +2,8 @@ package migrate_test
 
 import (
 	"bytes"
+	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
@@ -54,6 +56,26 @@ func FuzzOpen(f *testing.F) {
 		}
 		if again, err := nebula.ParseEnvelope(name, e.Bytes()); err != nil || !again.Metadata().CreatedAt.Equal(got.Metadata.CreatedAt) {
 			t.Fatalf("sealed: %v", err)
+		}
+	})
+}
+
+// FuzzParseKey: a key is one of 32 bytes, in digits or as it is.
+func FuzzParseKey(f *testing.F) {
+	digits := strings.Repeat("0f", migrate.KeySize)
+	for _, s := range []string{"", digits, digits + "\n", digits + "\r\n", digits + " ", strings.ToUpper(digits), digits[:32], digits[1:]} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, err := migrate.ParseKey(text)
+		line, _ := strings.CutSuffix(string(text), "\n")
+		if line != string(text) {
+			line = strings.TrimSuffix(line, "\r")
+		}
+		_, wrong := hex.DecodeString(line)
+		valid := len(text) == migrate.KeySize || len(line) == 2*migrate.KeySize && wrong == nil
+		if valid != (err == nil) || err != nil && nebula.KindOf(err) != nebula.ErrInvalidConfig {
+			t.Fatalf("%q: %v", text, err)
 		}
 	})
 }
