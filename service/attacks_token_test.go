@@ -22,17 +22,17 @@ import (
 // A token that is removed, or expires, while a stream of values is on its way opens
 // none that was not read yet.
 func TestTokenEndsDuringStream(t *testing.T) {
-	const count = 100      // in parts, a fifth of a second each
-	var ahead atomic.Int64 // of the clock
-	for what, end := range map[string]func(*rig){
-		"removed": func(r *rig) {
+	const count = 100 // in parts, a fifth of a second each
+	for what, end := range map[string]func(*rig, *atomic.Int64){
+		"removed": func(r *rig, _ *atomic.Int64) {
 			if err := r.tokens.Remove(t.Context(), "g"); err != nil {
 				t.Error(err)
 			}
 		},
-		"expired": func(*rig) { ahead.Store(int64(2 * time.Hour)) },
+		"expired": func(_ *rig, ahead *atomic.Int64) { ahead.Store(int64(2 * time.Hour)) },
 	} {
 		t.Run(what, func(t *testing.T) {
+			var ahead atomic.Int64 // of the clock
 			r, store := memory(t, func(o *service.Options) {
 				o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 			})
@@ -60,7 +60,7 @@ func TestTokenEndsDuringStream(t *testing.T) {
 			if _, err := in.Peek(len(`{"items":[{`)); err != nil {
 				t.Fatal(err)
 			}
-			end(r)
+			end(r, &ahead)
 			store.Slow(0)
 			var got items
 			if err := json.NewDecoder(in).Decode(&got); err != nil {
