@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -313,6 +314,9 @@ func TestAttackOldTLS(t *testing.T) {
 	}
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12} {
 		_, err := tls.Dial("tcp", secure.host, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
+		if fips140.Enabled() && version < tls.VersionTLS12 {
+			continue // the client does not even offer it
+		}
 		if err == nil || !strings.Contains(err.Error(), "protocol version") {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
 		}
