@@ -345,6 +345,29 @@ func TestResumeDropsSlots(t *testing.T) {
 	}
 }
 
+// A rotation that is resumed writes the keyring once: to end it.
+func TestResumeWritesTheKeyringOnce(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	f.calls.step(func(c provider.Call) {
+		if c.Op == "list" {
+			cancel()
+		}
+	})
+	if _, err := f.Rotate(ctx, nebula.RotateOptions{}); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	f.calls.step(nil)
+	before := keysOf(t, f.Store)
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if after := keysOf(t, f.Store); !before.Rotating || after.Rotating || after.Generation != before.Generation+1 {
+		t.Errorf("from %+v to %+v", before, after)
+	}
+}
+
 func TestDestroyWhileRotating(t *testing.T) {
 	f := newFixture(t)
 	old, _ := f.Keys(t.Context())

@@ -147,9 +147,6 @@ func newGCM(key [KeySize]byte) cipher.AEAD {
 }
 
 func open(key [KeySize]byte, box, additional []byte) ([]byte, error) {
-	if len(box) < NonceSize+TagSize {
-		return nil, ErrTag
-	}
 	plaintext, err := newGCM(key).Open(nil, nil, box, additional)
 	if err != nil {
 		return nil, ErrTag
