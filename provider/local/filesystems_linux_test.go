@@ -102,6 +102,22 @@ func TestFileSystemWithoutLinks(t *testing.T) {
 	}
 }
 
+// TestFileSystemWithLinksOnly: where no rename replaces nothing, the keyring is made
+// by a link, and its temporary name goes at once.
+func TestFileSystemWithLinksOnly(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	if said, err := lacking(t, "init", s.dir, "renameat2", "EINVAL", "NEBULA_TEST_LOCKING=false"); err != nil {
+		t.Fatalf("%v, %q", err, said)
+	}
+	if _, err := s.Retrieve(t.Context(), nebula.KeyringName()); err != nil {
+		t.Error(err)
+	}
+	if left := s.temps(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // TestFileSystemWithoutModes: records are ciphertext, and are written where no
 // mode can be set.
 func TestFileSystemWithoutModes(t *testing.T) {
