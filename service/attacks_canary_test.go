@@ -17,7 +17,7 @@ import (
 // A value leaves only as the answer to who may read it, and a token never: neither in
 // an answer, nor in the log, the audit log, or a metric, whatever fails.
 func TestAttackForSecrets(t *testing.T) {
-	var log notes
+	var log service.Log
 	a := attack(t, func(o *service.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
@@ -100,7 +100,7 @@ func TestAttackForSecrets(t *testing.T) {
 	if err != nil || !strings.Contains(string(lines), `"outcome":"unauthenticated"`) {
 		t.Fatalf("the audit log holds %s, %v", lines, err)
 	}
-	told := log.take()
+	told := log.Take()
 	if !strings.Contains(told, "a request failed") {
 		t.Errorf("the log holds %s", told)
 	}

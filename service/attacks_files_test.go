@@ -14,14 +14,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nebula-credential/nebula/service"
 	"github.com/nebula-credential/nebula/service/token"
 )
 
 // A file of tokens that others may read, or that is something else, gives nobody
 // anything. Who runs the service is told why, and who sends requests is not.
 func TestAttackTokenFile(t *testing.T) {
-	var log notes
-	a := attack(t, log.options)
+	var log service.Log
+	a := attack(t, logging(&log))
 	a.store.Set("a", "v")
 	path := a.tokens.Path()
 	text, err := os.ReadFile(path)
@@ -44,7 +45,7 @@ func TestAttackTokenFile(t *testing.T) {
 		if err := c.change(); err != nil {
 			t.Fatal(err)
 		}
-		log.take()
+		log.Take()
 		for _, s := range a.sites {
 			got := s.want(ask{method: "GET", path: at("a")}, 503, "unavailable")
 			if strings.Contains(got.body, filepath.Dir(path)) || strings.Contains(got.body, "chmod") {
@@ -55,7 +56,7 @@ func TestAttackTokenFile(t *testing.T) {
 				t.Errorf("%s: a probe is told %s", what, got.body)
 			}
 		}
-		if told := log.take(); !strings.Contains(told, path) || !strings.Contains(told, c.told) {
+		if told := log.Take(); !strings.Contains(told, path) || !strings.Contains(told, c.told) {
 			t.Errorf("%s: the log says %q", what, told)
 		}
 		if err := c.mend(); err != nil {
@@ -96,8 +97,8 @@ func limited(t *testing.T, run func(t *testing.T, limit func(size int64))) {
 // called; where it can be again, everything is.
 func TestAttackAuditFull(t *testing.T) {
 	limited(t, func(t *testing.T, limit func(int64)) {
-		var log notes
-		r, store := memory(t, log.options)
+		var log service.Log
+		r, store := memory(t, logging(&log))
 		store.Set("a", "v")
 		r.want(ask{method: "GET", path: at("a")}, 200, "")
 		info, err := os.Stat(r.audit)
@@ -109,7 +110,7 @@ func TestAttackAuditFull(t *testing.T) {
 		if strings.Contains(got.body, r.audit) || !strings.Contains(got.body, "may have been made") {
 			t.Errorf("the answer is %s", got.body)
 		}
-		if told := log.take(); !strings.Contains(told, r.audit) || !strings.Contains(told, "for want of room") {
+		if told := log.Take(); !strings.Contains(told, r.audit) || !strings.Contains(told, "for want of room") {
 			t.Errorf("the log says %q", told)
 		}
 		now, calls := store.Value("a"), store.Calls("store")+store.Calls("retrieve")+store.Calls("delete")

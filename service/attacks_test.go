@@ -2,7 +2,6 @@ package service_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/fips140"
 	"crypto/tls"
@@ -18,7 +17,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -155,27 +153,10 @@ func statuses(text string) []string {
 	return all
 }
 
-// notes is a log that several requests write to.
-type notes struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+// logging has the service log to l.
+func logging(l *service.Log) func(*service.Options) {
+	return func(o *service.Options) { o.Logger = slog.New(slog.NewTextHandler(l, nil)) }
 }
-
-func (n *notes) Write(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.Write(p)
-}
-
-// take returns what was written since the last call.
-func (n *notes) take() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	defer n.text.Reset()
-	return n.text.String()
-}
-
-func (n *notes) options(o *service.Options) { o.Logger = slog.New(slog.NewTextHandler(n, nil)) }
 
 // certify makes a certificate for 127.0.0.1.
 func certify(t *testing.T) (*service.Certificate, *x509.CertPool) {

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -110,7 +109,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	first := pair(t, cert, key)
-	var log syncBuffer
+	var log Log
 	c, err := LoadCertificate(cert, key, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -159,23 +158,6 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // What cannot be used leaves the one before in use, and is told once.
 func TestBrokenCertificate(t *testing.T) {
 	dir := t.TempDir()
@@ -195,7 +177,7 @@ func TestBrokenCertificate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pair(t, cert, key)
-			var log syncBuffer
+			var log Log
 			c, err := LoadCertificate(cert, key, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
