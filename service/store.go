@@ -3,6 +3,9 @@ package service
 import (
 	"encoding/json"
 	"net/http"
+	"time"
+
+	"github.com/nebula-credential/nebula/service/token"
 )
 
 // description is what /v1/store answers. Where the backend is, nobody needs to know.
@@ -11,6 +14,7 @@ type description struct {
 	Version   string             `json:"version,omitempty"` // of the service
 	Limits    describedLimits    `json:"limits"`
 	Abilities describedAbilities `json:"abilities"`
+	Token     describedToken     `json:"token"`
 }
 
 type describedLimits struct {
@@ -29,7 +33,24 @@ type describedAbilities struct {
 	Versions   bool `json:"versions"`
 }
 
-func (s *Service) describe(*call) (answer, error) {
+// describedToken is what the token of the request may do: a client offers no more.
+type describedToken struct {
+	Name    string       `json:"name"`
+	Allow   []token.Verb `json:"allow"`
+	Prefix  string       `json:"prefix,omitempty"`
+	Scope   string       `json:"scope,omitempty"`
+	Expires *time.Time   `json:"expires,omitempty"`
+}
+
+func describeToken(g token.Grant) describedToken {
+	d := describedToken{Name: g.Name, Allow: g.Allow, Prefix: g.Prefix, Scope: g.Scope}
+	if !g.Expires.IsZero() {
+		d.Expires = &g.Expires
+	}
+	return d
+}
+
+func (s *Service) describe(c *call) (answer, error) {
 	d, a := s.store.Describe(), s.store.Abilities()
 	body, err := json.Marshal(description{
 		Provider: d.Provider,
@@ -39,6 +60,7 @@ func (s *Service) describe(*call) (answer, error) {
 			ListItems: maxItems, BatchIDs: maxBatch, ListLag: int(d.ListLag.Seconds()),
 		},
 		Abilities: describedAbilities{Conditions: a.Preconditions, Restore: a.Restore, Purge: true, Versions: a.History && a.OldVersions},
+		Token:     describeToken(c.grant),
 	})
 	return answer{status: http.StatusOK, contentType: jsonType, body: body}, err
 }

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nebula-credential/nebula/service/token"
 )
@@ -16,12 +18,21 @@ func (s *suite) describes() {
 		Version   string          `json:"version"`
 		Limits    map[string]int  `json:"limits"`
 		Abilities map[string]bool `json:"abilities"`
+		Token     map[string]any  `json:"token"`
 	}
 	s.want(ask{method: "GET", path: "/v1/store"}, 200, "").decode(s.t, &d)
 	want := map[string]bool{"conditions": s.abilities.Preconditions, "restore": s.abilities.Restore, "purge": true, "versions": s.abilities.History}
 	if d.Provider != s.store.Describe().Provider || d.Version != "1.2.3" || !maps.Equal(d.Abilities, want) ||
 		d.Limits["record_bytes"] != s.store.Describe().MaxRecordSize || d.Limits["list_items"] != 1000 || d.Limits["batch_ids"] != 100 {
 		s.t.Errorf("%+v", d)
+	}
+	limited := s.token(token.Grant{Name: "limited", Allow: []token.Verb{token.Read, token.List}, Prefix: "a_", Scope: "team",
+		Expires: time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC)})
+	d.Token = nil
+	s.want(ask{method: "GET", path: "/v1/store", token: limited}, 200, "").decode(s.t, &d)
+	wantToken := map[string]any{"name": "limited", "allow": []any{"list", "read"}, "prefix": "a_", "scope": "team", "expires": "2100-01-02T03:04:05Z"}
+	if !reflect.DeepEqual(d.Token, wantToken) {
+		s.t.Errorf("of its token it says %v", d.Token)
 	}
 }
 

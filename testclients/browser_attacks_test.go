@@ -195,7 +195,7 @@ func TestBrowserLacks(t *testing.T) {
 	l.answer(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/store" {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"provider":"azure","limits":{"record_bytes":100,"batch_ids":100,"list_items":1000},"abilities":{"conditions":false,"restore":false,"purge":false,"versions":false}}`))
+			_, _ = w.Write([]byte(`{"provider":"azure","limits":{"record_bytes":100,"batch_ids":100,"list_items":1000},"abilities":{"conditions":false,"restore":false,"purge":false,"versions":false},"token":{"name":"page","allow":["list","read","write","delete","admin"]}}`))
 		}
 	})
 	b := openTab(t, startBrowser(t), l.url, desktop)

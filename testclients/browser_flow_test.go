@@ -344,7 +344,7 @@ func TestBrowserPages(t *testing.T) {
 	b.wait(`document.querySelectorAll("[role=option]").length === 2000`)
 }
 
-// What a token may not do is said, and what it may still works.
+// What a token may not do is not offered, or is said, and what it may still works.
 func TestBrowserRights(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "hunter2")
@@ -356,11 +356,29 @@ func TestBrowserRights(t *testing.T) {
 	b.click("Open db_password, which may be deleted")
 	b.click("Show the value of db_password")
 	b.see("hunter2")
+	for _, button := range []string{"New credential", "New value", "Edit tags", "Delete …", "Purge …"} {
+		if eval[bool](b, "Boolean("+byName(button)+"?.checkVisibility())") {
+			t.Errorf("there is a button %q", button)
+		}
+	}
+
+	// Each verb brings its own buttons.
+	b = openTab(t, startBrowser(t), l.url, desktop)
+	b.signIn(l.token("writer", token.List, token.Write))
+	b.see("db_password")
+	b.click("db_password")
+	b.see("This token does not read values.")
+	b.see("New value")
+	for _, button := range []string{"List versions", "Delete …", "Purge …"} {
+		if eval[bool](b, "Boolean("+byName(button)+")") {
+			t.Errorf("there is a button %q", button)
+		}
+	}
 	b.click("New value")
 	b.fill("Value", "other")
 	b.click("Replace")
-	b.see("status 403")
-	if got := l.value("db_password"); got != "hunter2" {
+	b.see("The value is replaced.")
+	if got := l.value("db_password"); got != "other" {
 		t.Errorf("the value is %q", got)
 	}
 }

@@ -56,7 +56,7 @@ const json = async (...request) => (await call(...request)).json();
 const at = (id, rest = "") => `credentials/${encodeURIComponent(id)}${rest}`;
 const tagged = (version) => (version ? { "If-Match": `"${version}"` } : {});
 
-// signIn asks what any token may know. It asks for no other token.
+// signIn asks what the service is, and what the token may do. It asks for no other token.
 export async function signIn() {
 	const answer = await send("GET", "store");
 	if (!answer.ok) throw await problemOf(answer);

@@ -40,7 +40,15 @@ function tokenDialog(refused) {
 // forget reloads the page: whatever it knew is gone with its memory.
 function forget() { location.reload(); }
 
-function start(store) {
+// know takes what the service says of itself and of the token, which may be another one.
+const store = {};
+function know(description) {
+	Object.assign(store, description, { may: (verb) => description.token.allow.includes(verb) });
+	document.getElementById("store").textContent = `${store.provider} store`;
+	document.getElementById("new").hidden = !store.may("write");
+}
+
+function start() {
 	const main = document.getElementById("main");
 	const details = createDetails({ store, close, changed: (id, item) => list.put(id, item), filterBy: (tag) => { close(); list.filterBy(tag); }, create });
 	const list = createList({ open, absent });
@@ -77,14 +85,11 @@ function start(store) {
 		const offered = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/.test(text) && !list.isListed(text);
 		return h("div", { class: "empty" },
 			found ? "" : h("p", {}, filtered ? "Nothing matches." : "No credential is listed."),
-			found || !offered ? "" : button(`New credential ${text}`, () => create(text)),
+			found || !offered || !store.may("write") ? "" : button(`New credential ${text}`, () => create(text)),
 			offered ? button(`Open ${text}, which may be deleted`, () => open({ id: text })) : "");
 	}
 
-	document.getElementById("store").textContent = `${store.provider} store`;
-	const make = document.getElementById("new");
-	make.hidden = false;
-	make.addEventListener("click", create);
+	document.getElementById("new").addEventListener("click", create);
 	main.replaceChildren(list.pane, details.pane);
 	document.getElementById("search").focus();
 	list.load();
@@ -101,10 +106,13 @@ const forgetting = document.getElementById("forget");
 forgetting.addEventListener("click", forget);
 addEventListener("pageshow", (event) => { if (event.persisted) forget(); });
 
-const list = start(await askToken());
+know(await askToken());
+const list = start();
 forgetting.hidden = false;
 api.onRefused(async (refused) => {
-	if (!await askToken(refused)) return false;
+	const description = await askToken(refused);
+	if (!description) return false;
+	know(description);
 	list.load(); // another token may reach other credentials
 	return true;
 });

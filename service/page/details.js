@@ -17,7 +17,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 	async function open(item) {
 		hideValue();
 		current = item.id;
-		box = value(h("h3", {}, "Value"), item.id);
+		box = store.may("read") ? value(h("h3", {}, "Value"), item.id) : h("p", { class: "muted" }, "This token does not read values.");
 		pane.replaceChildren(
 			h("header", {}, h("h2", { class: "mono", tabindex: "-1" }, item.id), button("×", close, { class: "quiet", "aria-label": "Close the details" })),
 			notes, box, rest);
@@ -44,7 +44,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 		if (absent || rest.querySelector(".value")) hideValue();
 		box.hidden = Boolean(absent);
 		notes.replaceChildren(error ? problem(error) : "", item.error ? problem(api.problemFrom(item.error)) : "");
-		rest.replaceChildren(...(absent ? gone(item) : [metadata(item, reading), tags(item), store.abilities.versions ? versions(item) : "", end(item)]));
+		rest.replaceChildren(...(absent ? gone(item) : [metadata(item, reading), tags(item), store.abilities.versions && store.may("read") ? versions(item) : "", end(item)]));
 		if (focused) heading().focus();
 	}
 
@@ -72,12 +72,13 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 		const place = h("div");
 		return [
 			h("p", {}, "There is no credential of this name, or it is deleted."),
-			h("div", { class: "actions" }, store.abilities.restore ? restoring : "", button("New credential", () => create(item.id)), purgeButton(item)), place,
+			h("div", { class: "actions" }, store.abilities.restore && store.may("write") ? restoring : "", store.may("write") ? button("New credential", () => create(item.id)) : "", purgeButton(item)), place,
 		];
 	}
 
 	function purgeButton(item) {
-		if (!store.abilities.purge || !store.abilities.restore) return ""; // else deleting does it
+		// Without restore, deleting does it.
+		if (!store.abilities.purge || !store.abilities.restore || !store.may("admin")) return "";
 		return button("Purge …", act(item, purging, `${item.id} is purged.`, lost), { class: "danger-text" });
 	}
 
@@ -105,7 +106,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function tags(item) {
 		const entries = Object.entries(item.metadata?.tags ?? {}).sort();
-		const edit = button("Edit tags", act(item, newTags, "The tags are saved."));
+		const edit = store.may("write") ? button("Edit tags", act(item, newTags, "The tags are saved.")) : "";
 		return h("section", {}, h("header", {}, h("h3", {}, "Tags"), edit),
 			entries.length
 				? h("ul", { class: "chips" }, ...entries.map(([key, text]) => h("li", {}, button(`${key}=${text}`, () => filterBy(`${key}=${text}`), { class: "chip", title: "List those with this tag" }))))
@@ -133,8 +134,8 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 
 	function end(item) {
 		return h("footer", { class: "actions" },
-			button("New value", act(item, newValue, "The value is replaced."), { class: "primary" }),
-			button("Delete …", act(item, deletion, `${item.id} is deleted.`, lost), { class: "danger-text" }), purgeButton(item));
+			store.may("write") ? button("New value", act(item, newValue, "The value is replaced."), { class: "primary" }) : "",
+			store.may("delete") ? button("Delete …", act(item, deletion, `${item.id} is deleted.`, lost), { class: "danger-text" }) : "", purgeButton(item));
 	}
 
 	const heading = () => pane.querySelector("h2");
