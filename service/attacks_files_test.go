@@ -47,6 +47,7 @@ func TestAttackTokenFile(t *testing.T) {
 		}
 		log.Take()
 		for _, s := range a.sites {
+			s.want(ask{method: "GET", path: at("a")}, 503, "unavailable")
 			got := s.want(ask{method: "GET", path: at("a")}, 503, "unavailable")
 			if strings.Contains(got.body, filepath.Dir(path)) || strings.Contains(got.body, "chmod") {
 				t.Errorf("%s: whoever asks is told %s", what, got.body)
@@ -56,8 +57,12 @@ func TestAttackTokenFile(t *testing.T) {
 				t.Errorf("%s: a probe is told %s", what, got.body)
 			}
 		}
-		if told := log.Take(); !strings.Contains(told, path) || !strings.Contains(told, c.told) {
+		told := log.Take()
+		if !strings.Contains(told, path) || !strings.Contains(told, c.told) {
 			t.Errorf("%s: the log says %q", what, told)
+		}
+		if n := strings.Count(told, c.told); n != len(a.sites) {
+			t.Errorf("%s: the log says it %d times for %d services", what, n, len(a.sites))
 		}
 		if err := c.mend(); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/nebula-credential/nebula"
 )
@@ -159,11 +161,35 @@ func (s *Service) log(c *call, p problem, err error) {
 	if p.Status < http.StatusInternalServerError || p.Kind == nebula.ErrInterrupted || p.Kind == nebula.ErrNotSupported {
 		return
 	}
+	cause := causeOf(err)
+	if c.grant.Name == "" && !s.strangers.tells(cause.Error(), s.options.Now()) {
+		return
+	}
 	attributes := []any{"request", c.request, "token", c.grant.Name, "kind", string(p.Kind), "error", err}
-	if cause := causeOf(err); cause.Error() != err.Error() {
+	if cause.Error() != err.Error() {
 		attributes = append(attributes, "reason", cause)
 	}
 	s.options.Logger.Warn("a request failed", attributes...)
+}
+
+// repeated drops what the log was told within the last minute. Anyone can send
+// requests without a token, and none of them may fill the log while the file of
+// tokens cannot be read.
+type repeated struct {
+	mu   sync.Mutex
+	text string
+	at   time.Time
+}
+
+// tells reports whether a text is to be logged now.
+func (r *repeated) tells(text string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if text == r.text && now.Sub(r.at) < time.Minute {
+		return false
+	}
+	r.text, r.at = text, now
+	return true
 }
 
 // causeOf returns the innermost of our errors. It may say more than whoever asks should

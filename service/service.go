@@ -52,6 +52,8 @@ type Service struct {
 	ready   readiness
 	metrics *metrics
 	closed  atomic.Bool
+
+	strangers repeated // failures of requests whose token is not known
 }
 
 // New returns a service over a store, which stays the caller's to close. Error:
