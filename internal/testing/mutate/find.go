@@ -12,15 +12,30 @@ import (
 
 // mutant replaces a part of a file.
 type mutant struct {
+	file     string
+	line     int
+	function string // or "const"
+	what     string
 	from, to int // offsets
 	text     string
-	line     int
-	what     string
+	part     part
 }
 
-func (m mutant) apply(source []byte) []byte {
-	return slices.Concat(source[:m.from], []byte(m.text), source[m.to:])
-}
+// part is what a mutant replaces, and so how it is switched on: see guard. If two
+// replace the same, the switch of the first kind is the outer one.
+type part int
+
+const (
+	statement part = iota
+	caseValue
+	condition
+	sum
+	number
+	constant // cannot be switched: built by itself
+)
+
+// key identifies a mutant, wherever its line is.
+func (m *mutant) key() string { return m.file + ": " + m.function + ": " + m.what }
 
 // swapped are the operators that are exchanged.
 var swapped = map[token.Token]token.Token{
@@ -30,38 +45,92 @@ var swapped = map[token.Token]token.Token{
 }
 
 // find returns the mutants of a file, in its order.
-func find(name string, source []byte) ([]mutant, error) {
+func find(name string, source []byte) ([]*mutant, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, name, source, parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
-	f := finder{files: files, source: source}
+	f := finder{file: name, files: files, source: source}
 	for _, d := range file.Decls {
-		if function, ok := d.(*ast.FuncDecl); ok && function.Body != nil {
-			f.function(function.Type, function.Body)
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Body != nil {
+				f.within = nameOf(d)
+				f.function(d.Type, d.Body)
+			}
+		case *ast.GenDecl:
+			f.within = "const"
+			f.constants(d)
 		}
 	}
-	slices.SortStableFunc(f.found, func(a, b mutant) int { return a.from - b.from })
+	slices.SortStableFunc(f.found, func(a, b *mutant) int { return a.from - b.from })
+	count := make(map[string]int)
+	for _, m := range f.found {
+		key := m.key()
+		if count[key]++; count[key] > 1 {
+			m.what += fmt.Sprintf(" (%d)", count[key])
+		}
+	}
 	return f.found, nil
 }
 
-type finder struct {
-	files  *token.FileSet
-	source []byte
-	found  []mutant
+// nameOf returns a function's name, with its receiver's type.
+func nameOf(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return d.Name.Name
+	}
+	t := d.Recv.List[0].Type
+	if star, ok := t.(*ast.StarExpr); ok {
+		t = star.X
+	}
+	if generic, ok := t.(*ast.IndexExpr); ok {
+		t = generic.X
+	}
+	if name, ok := t.(*ast.Ident); ok {
+		return name.Name + "." + d.Name.Name
+	}
+	return d.Name.Name
 }
 
-func (f *finder) add(from, to token.Pos, text, what string) {
-	at := f.files.Position(from)
-	f.found = append(f.found, mutant{at.Offset, f.files.Position(to).Offset, text, at.Line, what})
+type finder struct {
+	file   string
+	within string
+	files  *token.FileSet
+	source []byte
+	found  []*mutant
+}
+
+func (f *finder) add(n ast.Node, p part, text, what string) {
+	at := f.files.Position(n.Pos())
+	f.found = append(f.found, &mutant{file: f.file, line: at.Line, function: f.within, what: what,
+		from: at.Offset, to: f.files.Position(n.End()).Offset, text: text, part: p})
+}
+
+// all returns a part as it is written.
+func (f *finder) all(from, to token.Pos) string {
+	return string(f.source[f.files.Position(from).Offset:f.files.Position(to).Offset])
 }
 
 // text returns the first line of a part.
 func (f *finder) text(n ast.Node) string {
-	whole := f.source[f.files.Position(n.Pos()).Offset:f.files.Position(n.End()).Offset]
-	first, _, _ := bytes.Cut(whole, []byte("\n"))
+	first, _, _ := bytes.Cut([]byte(f.all(n.Pos(), n.End())), []byte("\n"))
 	return string(first)
+}
+
+// constants makes each constant of the package that is a number one more.
+func (f *finder) constants(d *ast.GenDecl) {
+	for _, s := range d.Specs {
+		spec, ok := s.(*ast.ValueSpec)
+		if !ok || d.Tok != token.CONST {
+			continue
+		}
+		for i, v := range spec.Values {
+			if !hasText(v) && !hasName(v, "iota", "true", "false") {
+				f.add(v, constant, "("+f.all(v.Pos(), v.End())+") + 1", spec.Names[i].Name+" became one more")
+			}
+		}
+	}
 }
 
 // function looks at a function that returns what t says.
@@ -71,6 +140,13 @@ func (f *finder) function(t *ast.FuncType, body *ast.BlockStmt) {
 		case *ast.FuncLit:
 			f.function(n.Type, n.Body)
 			return false
+		case *ast.GenDecl:
+			f.constants(n)
+			return n.Tok != token.CONST
+		case *ast.KeyValueExpr: // what is said of an error
+			return !hasName(n.Key, "Message", "Hint")
+		case *ast.CallExpr:
+			return f.call(n)
 		case *ast.ReturnStmt:
 			f.returned(t, n)
 		case *ast.IfStmt:
@@ -80,21 +156,20 @@ func (f *finder) function(t *ast.FuncType, body *ast.BlockStmt) {
 				f.negate(n.Cond)
 			}
 		case *ast.BinaryExpr:
-			if other, ok := swapped[n.Op]; ok {
-				f.add(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String(), fmt.Sprintf("%s became %s in %s", n.Op, other, f.text(n)))
-			}
+			f.swap(n)
 		case *ast.Ident:
 			if other := map[string]string{"true": "false", "false": "true"}[n.Name]; other != "" {
-				f.add(n.Pos(), n.End(), other, n.Name+" became "+other)
+				f.add(n, condition, other, n.Name+" became "+other)
 			}
 		case *ast.BasicLit:
-			if number, err := strconv.ParseInt(n.Value, 0, 32); n.Kind == token.INT && err == nil {
-				f.add(n.Pos(), n.End(), fmt.Sprint(number+1), fmt.Sprintf("%s became %d", n.Value, number+1))
+			if i, err := strconv.ParseInt(n.Value, 0, 32); n.Kind == token.INT && err == nil {
+				f.add(n, number, fmt.Sprint(i+1), fmt.Sprintf("%s became %d", n.Value, i+1))
 			}
+		case *ast.SwitchStmt:
+			f.cases(n)
 		case *ast.BlockStmt:
 			f.drop(n.List)
 		case *ast.CaseClause:
-			f.cases(n)
 			f.drop(n.Body)
 		case *ast.CommClause:
 			f.drop(n.Body)
@@ -103,25 +178,61 @@ func (f *finder) function(t *ast.FuncType, body *ast.BlockStmt) {
 	})
 }
 
-// negate turns a condition around. A comparison is left to its operator, unless
-// that only moves a limit.
-func (f *finder) negate(condition ast.Expr) {
-	if c, ok := condition.(*ast.BinaryExpr); ok && (c.Op == token.EQL || c.Op == token.NEQ) {
-		return
+// call reports whether to look into a call. Texts of errors and the size of what
+// is made change nothing that a program can tell. Of a slice, the length does.
+func (f *finder) call(n *ast.CallExpr) bool {
+	switch {
+	case hasName(n.Fun, "Sprintf", "Errorf"):
+		return false
+	case hasName(n.Fun, "make") && len(n.Args) == 3:
+		ast.Inspect(n.Args[1], func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.INT && l.Value == "0" {
+				f.add(l, number, "1", "0 became 1")
+			}
+			return true
+		})
+		return false
+	case hasName(n.Fun, "make") && len(n.Args) == 2:
+		_, isMap := n.Args[0].(*ast.MapType)
+		return !isMap
 	}
-	f.add(condition.Pos(), condition.End(), "!("+string(f.source[f.files.Position(condition.Pos()).Offset:f.files.Position(condition.End()).Offset])+")",
-		"turned around: "+f.text(condition))
+	return true
 }
 
-// cases takes the conditions of a switch without a value out, one at a time. A case
-// with a value is dropped alike: no value is equal to it any more.
-func (f *finder) cases(c *ast.CaseClause) {
-	for _, e := range c.List {
-		if b, ok := e.(*ast.BinaryExpr); ok && (b.Op == token.EQL || b.Op == token.NEQ || b.Op == token.LAND || b.Op == token.LOR) {
-			f.add(e.Pos(), e.End(), "false && ("+string(f.source[f.files.Position(e.Pos()).Offset:f.files.Position(e.End()).Offset])+")", "case dropped: "+f.text(e))
-		}
-		if call, ok := e.(*ast.CallExpr); ok {
-			f.add(e.Pos(), e.End(), "false && "+string(f.source[f.files.Position(e.Pos()).Offset:f.files.Position(e.End()).Offset]), "case dropped: "+f.text(call))
+func (f *finder) swap(n *ast.BinaryExpr) {
+	other, ok := swapped[n.Op]
+	if !ok || hasText(n) && n.Op == token.ADD {
+		return
+	}
+	p := condition
+	switch n.Op {
+	case token.ADD, token.SUB:
+		p = sum
+	case token.MUL, token.QUO:
+		p = constant // who divides by zero does so whether it is switched on or not
+	}
+	end := n.OpPos + token.Pos(len(n.Op.String()))
+	f.add(n, p, f.all(n.Pos(), n.OpPos)+other.String()+f.all(end, n.End()), fmt.Sprintf("%s became %s in %s", n.Op, other, f.text(n)))
+}
+
+// negate turns a condition around. A comparison is left to its operator, unless
+// that only moves a limit.
+func (f *finder) negate(n ast.Expr) {
+	if c, ok := n.(*ast.BinaryExpr); ok && (c.Op == token.EQL || c.Op == token.NEQ) {
+		return
+	}
+	f.add(n, condition, "!("+f.all(n.Pos(), n.End())+")", "turned around: "+f.text(n))
+}
+
+// cases drops conditions and values of a switch, one at a time.
+func (f *finder) cases(s *ast.SwitchStmt) {
+	for _, c := range s.Body.List {
+		for _, e := range c.(*ast.CaseClause).List {
+			if s.Tag == nil {
+				f.add(e, condition, "false", "case dropped: "+f.text(e))
+			} else {
+				f.add(e, caseValue, "", "case dropped: "+f.text(e))
+			}
 		}
 	}
 }
@@ -134,11 +245,19 @@ func (f *finder) drop(list []ast.Stmt) {
 			if s.Tok == token.DEFINE {
 				continue
 			}
-		case *ast.ExprStmt, *ast.DeferStmt, *ast.IncDecStmt, *ast.SendStmt, *ast.GoStmt, *ast.BranchStmt:
+		case *ast.ExprStmt:
+			if call, ok := s.X.(*ast.CallExpr); ok && hasName(call.Fun, "panic") {
+				continue
+			}
+		case *ast.BranchStmt:
+			if s.Tok == token.FALLTHROUGH {
+				continue
+			}
+		case *ast.DeferStmt, *ast.IncDecStmt, *ast.SendStmt, *ast.GoStmt:
 		default:
 			continue
 		}
-		f.add(s.Pos(), s.End(), "", "dropped: "+f.text(s))
+		f.add(s, statement, "", "dropped: "+f.text(s))
 	}
 }
 
@@ -150,6 +269,28 @@ func (f *finder) returned(t *ast.FuncType, s *ast.ReturnStmt) {
 	kind, ok := t.Results.List[len(t.Results.List)-1].Type.(*ast.Ident)
 	last := s.Results[len(s.Results)-1]
 	if text := f.text(last); ok && kind.Name == "error" && text != "nil" && len(s.Results) == t.Results.NumFields() {
-		f.add(last.Pos(), last.End(), "nil", "nil instead of "+text)
+		f.add(s, statement, f.all(s.Pos(), last.Pos())+"nil", "nil instead of "+text)
 	}
+}
+
+// hasText reports whether there is a string in an expression.
+func hasText(e ast.Expr) (found bool) {
+	ast.Inspect(e, func(n ast.Node) bool {
+		l, ok := n.(*ast.BasicLit)
+		found = found || ok && (l.Kind == token.STRING || l.Kind == token.CHAR)
+		return true
+	})
+	return found
+}
+
+// hasName reports whether an expression is one of these names, of this or of
+// another package.
+func hasName(e ast.Expr, names ...string) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return slices.Contains(names, e.Name)
+	case *ast.SelectorExpr:
+		return slices.Contains(names, e.Sel.Name)
+	}
+	return false
 }
