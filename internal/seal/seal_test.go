@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/fips140"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -176,6 +177,35 @@ func TestRFC5869(t *testing.T) {
 		expand(hmac.New(sha256.New, prk), unhex(t, c.info), okm)
 		if !bytes.Equal(okm, unhex(t, c.okm)) {
 			t.Errorf("%s: OKM %x", name, okm)
+		}
+	}
+}
+
+// Of each length, as Go's own HKDF gives it.
+func TestExpandOfEachLength(t *testing.T) {
+	prk := bytes.Repeat([]byte{7}, KeySize)
+	for n := range 4 * sha256.Size {
+		want, err := hkdf.Expand(sha256.New, prk, "info", n)
+		okm := make([]byte, n)
+		expand(hmac.New(sha256.New, prk), []byte("info"), okm)
+		if err != nil || !bytes.Equal(okm, want) {
+			t.Errorf("%d bytes: %x, want %x, %v", n, okm, want, err)
+		}
+	}
+}
+
+// What is authenticated outside of records depends on the key and on the purpose.
+func TestMAC(t *testing.T) {
+	secret := [KeySize]byte{1, 2, 3}
+	for _, purpose := range []string{"one", "another"} {
+		derived, err := hkdf.Expand(sha256.New, secret[:], purpose, KeySize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mac := hmac.New(sha256.New, derived)
+		mac.Write([]byte("message"))
+		if got := NewKey(secret).MAC(purpose, []byte("message")); !bytes.Equal(got[:], mac.Sum(nil)) {
+			t.Errorf("for the purpose %q: %x, want %x", purpose, got, mac.Sum(nil))
 		}
 	}
 }

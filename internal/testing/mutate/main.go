@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%d mutants, %d tests that reach some, after %v\n", len(b.mutants), len(b.tests), time.Since(begun).Round(time.Second))
-	if err := b.tryAll(ctx, packages, *jobs, known, out); err != nil {
+	if err := b.tryAll(ctx, *jobs, known, out); err != nil {
 		return err
 	}
 	return b.report(files, known, time.Since(begun), out)

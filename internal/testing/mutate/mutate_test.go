@@ -87,12 +87,12 @@ func TestSurvivors(t *testing.T) {
 	}
 	const want = `TestFails fails without a mutant, and is left out
 19 mutants, 2 tests that reach some, after
-p.go:3: const: limit became one more: survived
 p.go:9: Sum: >= became > in sum >= min(most, limit): survived
 p.go:17: Kind: case dropped: "b": survived
 p.go:20: Kind: > became >= in of > 200: survived
 p.go:20: Kind: 200 became 201: survived
 p.go:26: Unused: < became <= in a < b: not reached by any test
+p.go:3: const: limit became one more: survived
 p.go: of 19 mutants, 12 killed, 1 explained, 5 survived, 1 not reached, 0 not compiled
 after
 explained, and there is no such mutant: p.go: Sum: 9 became 10

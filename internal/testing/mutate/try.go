@@ -119,16 +119,20 @@ func runTests(ctx context.Context, program string, tests []*test, environment st
 	return err == nil, err
 }
 
-// tryAll tries each mutant, but those that are known to survive.
-func (b *build) tryAll(ctx context.Context, packages []string, jobs int, known map[string]bool, out io.Writer) error {
+// tryAll tries each mutant, but those that are known to survive. Those that need a
+// build come last.
+func (b *build) tryAll(ctx context.Context, jobs int, known map[string]bool, out io.Writer) error {
 	var numbers []int
 	for n, m := range b.mutants {
 		if b.ends[n] == "" && !known[m.key()] {
 			numbers = append(numbers, n)
 		}
 	}
-	slices.Sort(numbers)
+	slices.SortFunc(numbers, func(x, y int) int {
+		return cmp.Or(cmp.Compare(b.mutants[x].part/constant, b.mutants[y].part/constant), x-y)
+	})
 	var mu sync.Mutex
+	tried := 0
 	return each(ctx, jobs, numbers, func(ctx context.Context, n int) error {
 		e, err := b.try(ctx, n)
 		if err != nil {
@@ -137,6 +141,9 @@ func (b *build) tryAll(ctx context.Context, packages []string, jobs int, known m
 		mu.Lock()
 		defer mu.Unlock()
 		b.ends[n] = e
+		if tried++; tried%100 == 0 {
+			fmt.Fprintf(os.Stderr, "%d of %d are tried\n", tried, len(numbers))
+		}
 		if m := b.mutants[n]; e == survived || e == unreached {
 			fmt.Fprintf(out, "%s:%d: %s: %s: %s\n", m.file, m.line, m.function, m.what, e)
 		}
