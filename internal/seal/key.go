@@ -128,7 +128,6 @@ func (k *Key) derive(name string, salt [SaltSize]byte) (recordKey [KeySize]byte,
 func (k *Key) expand(info, okm []byte) {
 	mac := k.macs.Get().(hash.Hash)
 	expand(mac, info, okm)
-	mac.Reset()
 	k.macs.Put(mac)
 }
 

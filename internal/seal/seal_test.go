@@ -326,6 +326,20 @@ func TestSealIsFreshAndWhole(t *testing.T) {
 	}
 }
 
+// Parameters are checked here too, before any memory or time is spent.
+func TestDeriveSecretRefuses(t *testing.T) {
+	for _, p := range []Params{
+		{Kind: KindArgon2id, M: minMemory, T: minPasses, P: maxLanes + 1},
+		{Kind: KindPBKDF2, T: minRounds - 1},
+		{Kind: KindKeyFile},
+		{Kind: "age"},
+	} {
+		if secret, err := DeriveSecret(p, []byte("passphrase")); secret != nil || err == nil {
+			t.Errorf("%+v gave %x, %v", p, secret, err)
+		}
+	}
+}
+
 func TestUnwrap(t *testing.T) {
 	slot := Slot{Params: Params{Kind: KindKeyFile}, ID: "abcd2345"}
 	key := GenerateKey()
