@@ -154,7 +154,7 @@ func TestFull(t *testing.T) {
 	f := at(filepath.Join(t.TempDir(), "state"))
 	f.MaxSize = reserve + 1000
 	for i := 0; ; i++ {
-		name := strings.Repeat("x", 10_000) + fmt.Sprint(i)
+		name := strings.Repeat("x", 100_000) + fmt.Sprint(i)
 		room := f.CheckRoom(name, 1000)
 		err := f.Update(name, func(*entry) *entry { return &entry{name, 1} })
 		if _, _, lost := f.Load(name); lost != nil {
@@ -170,7 +170,7 @@ func TestFull(t *testing.T) {
 			t.Fatalf("after %d lines: %v", i, err)
 		}
 	}
-	if err := f.CheckRoom(strings.Repeat("x", 10_000)+"0", 1000); err != nil {
+	if err := f.CheckRoom(strings.Repeat("x", 100_000)+"0", 1000); err != nil {
 		t.Errorf("for a line that is there: %v", err)
 	}
 }

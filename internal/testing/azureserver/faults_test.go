@@ -1,6 +1,8 @@
 package azureserver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -126,14 +128,32 @@ func TestRedirectAndForeignChallenge(t *testing.T) {
 	}
 }
 
+// met reports whether a request has met the first fault.
+func (x *tester) met() bool {
+	faults := &x.server.faults
+	faults.mu.Lock()
+	defer faults.mu.Unlock()
+	return faults.list[0].met > 0
+}
+
 func TestDelayedAnswer(t *testing.T) {
 	x := newTester(t)
 	x.Inject(Fault{Operation: ListSecrets, Delay: time.Hour, Times: 1})
-	x.client.Timeout = 10 * time.Millisecond
-	if _, err := x.try(http.MethodGet, "/secrets", nil); err == nil {
-		t.Error("it did not wait")
+	request, err := x.prepare(http.MethodGet, "/secrets", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	x.client.Timeout = time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil && !x.met() {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := send(x.client, request.WithContext(ctx)); !errors.Is(err, context.Canceled) {
+		t.Errorf("it did not wait: %v", err)
+	}
 	if r := x.call(t, http.MethodGet, "/secrets", nil); r.status != 200 {
 		t.Errorf("the next one: %d", r.status)
 	}

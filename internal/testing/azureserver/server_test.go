@@ -55,12 +55,20 @@ func (x *tester) call(t *testing.T, method, path string, body any) reply {
 }
 
 func (x *tester) try(method, path string, body any) (reply, error) {
-	address, err := url.Parse(x.URL())
+	request, err := x.prepare(method, path, body)
 	if err != nil {
 		return reply{}, err
 	}
+	return send(x.client, request)
+}
+
+func (x *tester) prepare(method, path string, body any) (*http.Request, error) {
+	address, err := url.Parse(x.URL())
+	if err != nil {
+		return nil, err
+	}
 	if address, err = address.Parse(path); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	query := address.Query()
 	if query.Get("api-version") == "" {
@@ -70,17 +78,14 @@ func (x *tester) try(method, path string, body any) (reply, error) {
 	var data []byte
 	if body != nil {
 		if data, err = json.Marshal(body); err != nil {
-			return reply{}, err
+			return nil, err
 		}
 	}
 	request, err := http.NewRequest(method, address.String(), bytes.NewReader(data))
-	if err != nil {
-		return reply{}, err
-	}
-	if x.token != "" {
+	if err == nil && x.token != "" {
 		request.Header.Set("Authorization", "Bearer "+x.token)
 	}
-	return send(x.client, request)
+	return request, err
 }
 
 func send(client *http.Client, request *http.Request) (reply, error) {
