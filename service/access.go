@@ -113,22 +113,42 @@ func outside(id nebula.ID) error {
 }
 
 // wantScope refuses a credential of another scope than the token's as if it were not
-// there. Only its record tells.
+// there. Only its record tells: if there is none, nothing is refused.
 func (s *Service) wantScope(c *call) error {
 	if c.grant.Scope == "" {
 		return nil
 	}
+	_, err := s.inScope(c)
+	return err
+}
+
+// wantLive is wantScope for what may be deleted. No backend shows the record of a
+// deleted credential, so to a token with a scope there is none.
+func (s *Service) wantLive(c *call) error {
+	if c.grant.Scope == "" {
+		return nil
+	}
+	found, err := s.inScope(c)
+	if err == nil && !found {
+		return outside(c.id())
+	}
+	return err
+}
+
+// inScope reports whether there is a live credential, and fails if its scope is not the
+// token's.
+func (s *Service) inScope(c *call) (bool, error) {
 	unscoped := nebula.WithCaller(c.ctx, nebula.Caller{Owner: c.grant.Name})
 	record, err := s.store.GetSealed(unscoped, c.id())
 	switch {
 	case errors.Is(err, nebula.ErrNotFound) && !errors.Is(err, nebula.ErrNotInitialised):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	case record.Envelope.Metadata().Scope != c.grant.Scope:
-		return outside(c.id())
+		return false, outside(c.id())
 	}
-	return nil
+	return true, nil
 }
 
 // note writes the audit line of a request, or of one id of it.

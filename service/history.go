@@ -61,7 +61,7 @@ func (s *Service) prepareChange(c *call) error {
 	if _, err := c.conditions(); err != nil {
 		return err
 	}
-	if err := s.wantScope(c); err != nil {
+	if err := s.wantLive(c); err != nil {
 		return err
 	}
 	c.changed = true

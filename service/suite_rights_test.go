@@ -155,6 +155,20 @@ func (s *suite) scope() {
 	s.want(ask{method: "PUT", path: at("scope"), token: blue, body: "c", header: asBytes()}, 200, "")
 	s.want(ask{method: "DELETE", path: at("scope"), token: blue}, 204, "")
 	s.want(ask{method: "DELETE", path: at("scope"), token: red}, 204, "") // there is none
+
+	// A deleted one does not tell its scope: only a token without one reaches it.
+	for _, change := range []string{"/restore", "/purge"} {
+		for _, t := range []string{red, blue} {
+			s.want(ask{method: "POST", path: at("scope") + change, token: t}, 404, "not_found")
+		}
+	}
+	if s.abilities.Restore {
+		s.want(ask{method: "POST", path: at("scope") + "/restore"}, 204, "")
+		if i := s.want(ask{method: "GET", path: at("scope"), token: blue}, 200, "").item(s.t); i.Value != "c" {
+			s.t.Errorf("%+v", i)
+		}
+		s.want(ask{method: "POST", path: at("scope") + "/purge", token: blue}, 204, "")
+	}
 }
 
 func (s *suite) ids() {

@@ -69,10 +69,10 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 				place.replaceChildren(problem(error));
 			}
 		}, { class: "primary" });
-		const place = h("div");
+		const place = h("div"), reached = !store.token.scope; // a deleted one does not tell its own
 		return [
 			h("p", {}, "There is no credential of this name, or it is deleted."),
-			h("div", { class: "actions" }, store.abilities.restore && store.may("write") ? restoring : "", store.may("write") ? button("New credential", () => create(item.id)) : "", purgeButton(item)), place,
+			h("div", { class: "actions" }, reached && store.abilities.restore && store.may("write") ? restoring : "", store.may("write") ? button("New credential", () => create(item.id)) : "", reached ? purgeButton(item) : ""), place,
 		];
 	}
 
