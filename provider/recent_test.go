@@ -54,6 +54,11 @@ func TestRecentAge(t *testing.T) {
 		if _, ok := aging.Get("a"); ok != c.fresh {
 			t.Errorf("after %v it remembers: %v", c.pass, ok)
 		}
+		clock.now = time.Unix(1000, 0)
+		if _, ok := aging.Get("a"); ok != c.fresh {
+			t.Errorf("after %v, and a clock that was set back, it remembers: %v", c.pass, ok)
+		}
+		clock.now = clock.now.Add(c.pass)
 		if _, ok := lasting.Get("a"); !ok {
 			t.Errorf("without a limit it forgot after %v", c.pass)
 		}
@@ -76,6 +81,26 @@ func TestRecentBound(t *testing.T) {
 		}
 		if known > bound {
 			t.Fatalf("it remembers %d", known)
+		}
+	}
+}
+
+// What is noted again takes no more room, and what is forgotten is in neither half.
+func TestRecentHalves(t *testing.T) {
+	const bound = 10
+	r := provider.NewRecent[int, int](&setClock{}, bound, 0)
+	for _, k := range []int{0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 9} {
+		r.Note(k, k)
+	}
+	for k := range bound {
+		if _, ok := r.Get(k); !ok {
+			t.Errorf("%d of %d is forgotten", k, bound)
+		}
+	}
+	for k := range bound {
+		r.Forget(k)
+		if _, ok := r.Get(k); ok {
+			t.Errorf("%d is still there", k)
 		}
 	}
 }

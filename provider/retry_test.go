@@ -110,7 +110,10 @@ func TestPolicyValidate(t *testing.T) {
 	}
 }
 
-var errBusy = &nebula.Error{Kind: nebula.ErrUnavailable, Message: "busy"}
+var (
+	errBusy   = &nebula.Error{Kind: nebula.ErrUnavailable, Message: "busy"}
+	errBroken = &nebula.Error{Kind: nebula.ErrInternal, Message: "broken"}
+)
 
 // attempts runs a call that fails in turn, and returns how often it was made.
 func attempts(ctx context.Context, layer provider.Interceptor, failures ...error) (made int, repeats []bool, err error) {
@@ -175,7 +178,11 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	if made, _, _ := attempts(t.Context(), layer, after(7*time.Second)); made != 2 || !slices.Equal(clock.slept, ms(7000)) {
 		t.Errorf("%d attempts after %v", made, clock.slept)
 	}
-	if made, _, err := attempts(t.Context(), layer, after(31*time.Second)); made != 1 || err == nil {
+	const longest = 30 * time.Second
+	if made, _, err := attempts(t.Context(), layer, after(longest)); made != 2 || err != nil {
+		t.Errorf("the longest delay: %d attempts, %v", made, err)
+	}
+	if made, _, err := attempts(t.Context(), layer, after(longest+1)); made != 1 || err == nil {
 		t.Errorf("beyond the longest delay: %d attempts, %v", made, err)
 	}
 	clock.now, clock.slept = time.Now(), nil
@@ -233,6 +240,45 @@ func TestFirstCall(t *testing.T) {
 	layer := provider.Retry(provider.DefaultRetryPolicy(), &fakeClock{}, nil)
 	if made, _, err := attempts(t.Context(), layer, errBusy); made != 2 || err != nil {
 		t.Errorf("a server that is busy in the first call: %d attempts, %v", made, err)
+	}
+}
+
+// TestHeard: a refusal of the backend shows that it is there. A connection that was
+// opened, or examined, does not: that may take no call.
+func TestHeard(t *testing.T) {
+	silent := &nebula.Error{Kind: nebula.ErrTimeout}
+	for _, kind := range []nebula.Kind{nebula.ErrNotFound, nebula.ErrAlreadyExists, nebula.ErrConflict, nebula.ErrPermissionDenied} {
+		layer := provider.Retry(provider.DefaultRetryPolicy(), &fakeClock{}, nil)
+		_, _, _ = attempts(t.Context(), layer, &nebula.Error{Kind: kind})
+		if made, _, _ := attempts(t.Context(), layer, silent); made != 2 {
+			t.Errorf("silence after %v: %d attempts", kind, made)
+		}
+	}
+	for _, op := range []string{provider.OpConnect, provider.OpCheck} {
+		layer := provider.Retry(provider.DefaultRetryPolicy(), &fakeClock{}, nil)
+		if err := layer(t.Context(), provider.Call{Op: op}, func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if made, _, _ := attempts(t.Context(), layer, silent); made != 1 {
+			t.Errorf("silence after %s: %d attempts", op, made)
+		}
+	}
+}
+
+// TestRepeat: a call beside those of a provider is repeated as they are.
+func TestRepeat(t *testing.T) {
+	clock, made := &fakeClock{random: 0.5}, 0
+	err := provider.Repeat(t.Context(), provider.DefaultRetryPolicy(), clock, func(context.Context) error {
+		if made++; made < 3 {
+			return errBusy
+		}
+		return errBroken
+	})
+	if made != 3 || !errors.Is(err, errBroken) || !slices.Equal(clock.slept, ms(100, 200)) {
+		t.Errorf("%d attempts after %v: %v", made, clock.slept, err)
+	}
+	if n := provider.Retries(t.Context()); n != 0 {
+		t.Errorf("outside of a call there were %d retries", n)
 	}
 }
 
