@@ -22,12 +22,34 @@ func open(t *testing.T) *Dir {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.Close() })
+	t.Cleanup(func() {
+		_ = d.Close()
+		if left := openBelow(d.Path()); len(left) > 0 {
+			t.Errorf("left open: %v", left)
+		}
+	})
 	return d
 }
 
+// openBelow returns a directory and the files in it that this process has open. It
+// knows them on Linux only.
+func openBelow(dir string) []string {
+	descriptors, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, d := range descriptors {
+		if path, err := os.Readlink("/proc/self/fd/" + d.Name()); err == nil && strings.HasPrefix(path, dir) {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
 func TestCreate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a", "b", "key")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a", "b", "key")
 	if err := Create(path, []byte("one")); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +71,18 @@ func TestCreate(t *testing.T) {
 	if err := Create(filepath.Join(path, "below"), nil); err == nil {
 		t.Error("made below a file")
 	}
+	if err := Create(filepath.Join(filepath.Dir(path), strings.Repeat("n", 300)), nil); err == nil {
+		t.Error("made with a name that is too long")
+	}
 	alone(t, filepath.Dir(path), "key")
+	if left := openBelow(dir); len(left) > 0 {
+		t.Errorf("left open: %v", left)
+	}
+	t.Chdir(t.TempDir())
+	if err := Create("key", []byte("here")); err != nil {
+		t.Error(err)
+	}
+	alone(t, ".", "key")
 }
 
 // alone checks that the directory holds one file and nothing beside it.
@@ -70,7 +103,7 @@ func TestOneOfManyCreates(t *testing.T) {
 			err := Create(path, []byte(strconv.Itoa(i)))
 			if err == nil {
 				made.Add(1)
-			} else if !errors.Is(err, fs.ErrExist) {
+			} else if onPath, ok := err.(*fs.PathError); !ok || onPath.Path != path || !errors.Is(err, fs.ErrExist) {
 				t.Error(err)
 			}
 		})
@@ -250,6 +283,31 @@ func TestFlusher(t *testing.T) {
 	}
 }
 
+// TestFlusherTellsAll: all that share a flush are told that it failed.
+func TestFlusherTellsAll(t *testing.T) {
+	var f Flusher
+	running, goOn := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() { _ = f.Flush(func() error { close(running); <-goOn; return nil }) })
+	<-running
+	failed := errors.New("failed")
+	var flushes atomic.Int64
+	const callers = 8
+	for range callers {
+		all.Go(func() {
+			if err := f.Flush(func() error { flushes.Add(1); return failed }); err != failed {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond) // for them to meet; the test holds if they do not
+	close(goOn)
+	all.Wait()
+	if n := flushes.Load(); n == callers {
+		t.Logf("none of %d shared a flush", n)
+	}
+}
+
 func TestSweepSparesTheLiving(t *testing.T) {
 	d := open(t)
 	s, err := d.Stage([]byte("alive"))
@@ -325,6 +383,11 @@ func TestSpared(t *testing.T) {
 	}
 	if IsTemp(tempPrefix+sparedSuffix) || IsTemp("x"+name) || IsTemp(name+sparedSuffix) {
 		t.Error("other names count as temporary")
+	}
+	for attempt := range 5 {
+		if name := attemptName(attempt); !IsTemp(name) || strings.HasSuffix(name, sparedSuffix) != (attempt >= 2) {
+			t.Errorf("attempt %d has the name %s", attempt, name)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -258,8 +259,93 @@ func TestHold(t *testing.T) {
 			t.Errorf("got %q, %v", data, err)
 		}
 	}
-	defer d.Hold("file").Release()
+	held := d.Hold("file")
 	if err := d.Remove("file"); err != nil {
 		t.Error(err)
+	}
+	if runtime.GOOS == "linux" && len(openBelow(filepath.Join(d.Path(), "file"))) != 1 {
+		t.Error("what is held was freed")
+	}
+	held.Release()
+}
+
+// TestShortReads: a read that gives a part, or is interrupted, is not the end.
+func TestShortReads(t *testing.T) {
+	const text = "0123456789"
+	broken := errors.New("broken")
+	for what, c := range map[string]struct {
+		reads []int // bytes of each; -1 is interrupted, -2 fails
+		size  int64
+		want  string
+		err   error
+	}{
+		"at once":      {[]int{10}, 10, text, nil},
+		"in parts":     {[]int{3, 1, 6}, 10, text, nil},
+		"interrupted":  {[]int{-1, 3, -1, 7}, 10, text, nil},
+		"cut off":      {[]int{3, 0}, 10, text[:3], nil},
+		"empty by now": {[]int{0}, 10, "", nil},
+		"grown":        {[]int{3}, 3, text[:3], nil},
+		"empty":        {nil, 0, "", nil},
+		"broken":       {[]int{3, -2}, 10, "", broken},
+	} {
+		at, reads := 0, c.reads
+		data, err := readSize(func(p []byte) (int, error) {
+			if len(reads) == 0 {
+				t.Fatalf("%s: one read too many", what)
+			}
+			n := reads[0]
+			reads = reads[1:]
+			switch n {
+			case -1:
+				return -1, unix.EINTR
+			case -2:
+				return -1, broken
+			}
+			at += copy(p[:n], text[at:])
+			return n, nil
+		}, c.size)
+		if string(data) != c.want || err != c.err || len(reads) != 0 {
+			t.Errorf("%s: %q, %v, %d reads are left", what, data, err, len(reads))
+		}
+	}
+}
+
+// TestStat: a link is followed where that is asked for, and nowhere else.
+func TestStat(t *testing.T) {
+	d := open(t)
+	link := filepath.Join(d.Path(), "link")
+	if err := os.Symlink(".", link); err != nil {
+		t.Fatal(err)
+	}
+	self, err := d.Stat()
+	if err != nil || !self.Mode.IsDir() {
+		t.Fatalf("the directory: %+v, %v", self, err)
+	}
+	if followed, err := StatPath(link); followed.ID != self.ID || err != nil {
+		t.Errorf("followed: %+v, %v, want %+v", followed, err, self)
+	}
+	if itself, err := LstatPath(link); itself.ID == self.ID || itself.Mode.Type() != fs.ModeSymlink || err != nil {
+		t.Errorf("the link: %+v, %v", itself, err)
+	}
+	none := filepath.Join(d.Path(), "none")
+	_, stat := StatPath(none)
+	_, lstat := LstatPath(none)
+	_, opened := Open(none)
+	for _, err := range []error{stat, lstat, opened, d.Remove("none")} {
+		if onPath, ok := err.(*fs.PathError); !ok || onPath.Path != none || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what is not there: %v", err)
+		}
+	}
+}
+
+func TestFileMode(t *testing.T) {
+	for mode, want := range map[uint32]fs.FileMode{
+		unix.S_IFREG: 0, unix.S_IFDIR: fs.ModeDir, unix.S_IFLNK: fs.ModeSymlink, unix.S_IFIFO: fs.ModeNamedPipe,
+		unix.S_IFSOCK: fs.ModeSocket, unix.S_IFCHR: fs.ModeDevice | fs.ModeCharDevice, unix.S_IFBLK: fs.ModeDevice,
+		0: fs.ModeIrregular,
+	} {
+		if got := fileMode(mode | 0o640); got != want|0o640 {
+			t.Errorf("%o: %v, want %v", mode, got, want|0o640)
+		}
 	}
 }

@@ -53,7 +53,7 @@ type Staged struct {
 	dir     *Dir
 	name    string
 	file    stagedFile
-	anyMode bool // see StageAnyMode
+	anyMode bool // see StageAll
 }
 
 // errSwept says that a sweeper took a new file before it could be locked.
@@ -66,15 +66,8 @@ var errSwept = errors.New("the temporary file was taken away")
 // for a moment after it was made. A writer that lost two files to sweepers gives
 // the next one a name that they leave alone for a minute: otherwise a writer on
 // a slow machine, or one that was stopped in between, could lose them all.
-func (d *Dir) Stage(data []byte) (*Staged, error) { return d.stage(data, false) }
-
-// StageAnyMode is Stage for data that anybody may see. If the file system sets
-// no modes, as FAT and many network file systems do not, the file keeps the one
-// that it was made with. The owner's right to read is still required.
-func (d *Dir) StageAnyMode(data []byte) (*Staged, error) { return d.stage(data, true) }
-
-func (d *Dir) stage(data []byte, anyMode bool) (*Staged, error) {
-	s, err := d.write(data, anyMode)
+func (d *Dir) Stage(data []byte) (*Staged, error) {
+	s, err := d.write(data, false)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +93,10 @@ func (d *Dir) write(data []byte, anyMode bool) (*Staged, error) {
 
 // newStaged makes an empty temporary file.
 func (d *Dir) newStaged(anyMode bool) (*Staged, error) {
-	const attempts, unspared = 10, 2
+	const attempts = 10
 	var err error
 	for attempt := range attempts {
-		s := &Staged{dir: d, name: tempName(), anyMode: anyMode}
-		if attempt >= unspared {
-			s.name += sparedSuffix
-		}
+		s := &Staged{dir: d, name: attemptName(attempt), anyMode: anyMode}
 		if err = s.create(); err == nil {
 			return s, nil
 		}
@@ -115,6 +105,15 @@ func (d *Dir) newStaged(anyMode bool) (*Staged, error) {
 		}
 	}
 	return nil, err
+}
+
+// attemptName returns the name of the file of an attempt, of which the first is 0.
+func attemptName(attempt int) string {
+	const unspared = 2
+	if attempt < unspared {
+		return tempName()
+	}
+	return tempName() + sparedSuffix
 }
 
 func (s *Staged) write(data []byte) error {

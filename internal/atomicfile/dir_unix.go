@@ -28,7 +28,7 @@ func (d *Dir) Close() error { return unix.Close(d.fd) }
 
 // Stat examines the directory itself.
 func (d *Dir) Stat() (Stat, error) {
-	return statOf(d.path, func(st *unix.Stat_t) error { return unix.Fstat(d.fd, st) })
+	return statOf(d.path, func(st *unix.Stat_t) error { return fstat(d.fd, st) })
 }
 
 // StatPath examines what is at path, following symbolic links.
@@ -89,7 +89,7 @@ func (d *Dir) whyNotOpened(name string, err error) error {
 
 func readAll(fd int, limit int64) ([]byte, Stat, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := fstat(fd, &st); err != nil {
 		return nil, Stat{}, err
 	}
 	stat := newStat(&st)
@@ -99,24 +99,27 @@ func readAll(fd int, limit int64) ([]byte, Stat, error) {
 	case stat.Size > limit:
 		return nil, stat, &TooLargeError{stat.Size}
 	}
-	// One byte more than the size: a read that does not fill the buffer has
-	// reached the end, which saves a second call.
-	data := make([]byte, stat.Size+1)
-	n := 0
-	for n < len(data) {
-		m, err := unix.Read(fd, data[n:])
+	data, err := readSize(func(p []byte) (int, error) { return unix.Read(fd, p) }, stat.Size)
+	return data, stat, err
+}
+
+// readSize reads a file of that size, or what there is if it has become smaller.
+func readSize(read func([]byte) (int, error), size int64) ([]byte, error) {
+	data := make([]byte, size)
+	for n := 0; n < len(data); {
+		m, err := read(data[n:])
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return nil, stat, err
+			return nil, err
+		}
+		if m == 0 {
+			return data[:n], nil
 		}
 		n += m
-		if m == 0 || n == int(stat.Size) {
-			break
-		}
 	}
-	return data[:n], stat, nil
+	return data, nil
 }
 
 // Remove takes the name away. It is durable only after Flush.
@@ -175,6 +178,15 @@ func fileMode(mode uint32) os.FileMode {
 		m |= os.ModeIrregular
 	}
 	return m
+}
+
+// fstat is [unix.Fstat]. File systems in user space can be interrupted in it, too.
+func fstat(fd int, st *unix.Stat_t) error {
+	for {
+		if err := unix.Fstat(fd, st); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // retry repeats a call that a signal interrupted.

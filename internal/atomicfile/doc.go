@@ -23,7 +23,7 @@
 // Files that can be locked were left behind: [Dir.Sweep] removes only those.
 //
 // File systems may lack locks, modes, links, or a rename that replaces nothing.
-// What then happens is said at [ErrNoLocks], [Dir.StageAnyMode] and
+// What then happens is said at [ErrNoLocks], [Dir.StageAll] and
 // [Staged.CommitNew].
 //
 // On unix everything goes through the descriptor of the directory, and no

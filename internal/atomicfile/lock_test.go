@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,9 @@ func TestLockObeysContextAndStop(t *testing.T) {
 	if err := holder.Lock(t.Context(), nil, d); err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range []*Lock{holder, NewLock(".lock")} { // a goroutine, a process
+	other := NewLock(".lock")
+	defer other.Close()
+	for _, l := range []*Lock{holder, other} { // a goroutine, a process
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		if err := l.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the context: %v", err)
@@ -59,4 +62,32 @@ func TestLockObeysContextAndStop(t *testing.T) {
 		}
 	}
 	holder.Unlock()
+	holds(t, other, d)
+}
+
+// holds takes and gives a lock that must be free.
+func holds(t *testing.T, l *Lock, d *Dir) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := l.Lock(ctx, nil, d); err != nil {
+		t.Fatal(err)
+	}
+	l.Unlock()
+}
+
+// TestLockIsUsedAgain: after it was closed, and in another directory.
+func TestLockIsUsedAgain(t *testing.T) {
+	l := NewLock(".lock")
+	for _, d := range []*Dir{open(t), open(t)} {
+		for range 2 {
+			holds(t, l, d)
+			if runtime.GOOS == "linux" && len(openBelow(filepath.Join(d.Path(), ".lock"))) != 1 {
+				t.Error("the file of the lock is not open")
+			}
+			l.Close()
+		}
+		holds(t, l, d)
+	}
+	l.Close()
 }

@@ -21,7 +21,7 @@ func openLock(d *Dir, name string) (*lockFile, error) {
 		return nil, d.whyNotOpened(name, err)
 	}
 	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
+	err = fstat(fd, &st)
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = &NotRegularError{fileMode(uint32(st.Mode))}
 	}

@@ -2,8 +2,10 @@ package atomicfile
 
 import "golang.org/x/sync/errgroup"
 
-// StageAll is [Dir.StageAnyMode] for several files. It returns for each a
-// temporary file or an error.
+// StageAll is [Dir.Stage] for several files, of data that anybody may see. It
+// returns for each a temporary file or an error. If the file system sets no modes,
+// as FAT and many network file systems do not, the files keep the one that they
+// were made with. The owner's right to read is still required.
 //
 // If it can, it flushes the whole file system once instead of each file: the
 // device then writes them one after the other and is made to keep them once. What

@@ -38,7 +38,7 @@ func (s *Staged) claim() error {
 		return errSwept
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(s.file.fd, &st); err != nil {
+	if err := fstat(s.file.fd, &st); err != nil {
 		return &os.PathError{Op: "stat", Path: s.path(), Err: err}
 	}
 	if st.Nlink == 0 {
@@ -183,7 +183,7 @@ func (d *Dir) lockStale(name string) (fd int, stat Stat, ok bool) {
 		return 0, Stat{}, false
 	}
 	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
+	err = fstat(fd, &st)
 	stat = newStat(&st)
 	if err != nil || !stat.Mode.IsRegular() ||
 		isSpared(name, stat.Size, time.Unix(0, stat.Mtime), time.Now()) || tryLock(fd) != nil {

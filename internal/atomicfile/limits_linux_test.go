@@ -1,0 +1,102 @@
+package atomicfile
+
+import (
+	"errors"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// limited does something while the process may open that many files more, and while
+// no file may have more bytes than that.
+func limited(t *testing.T, files int, bytes uint64, do func()) {
+	t.Helper()
+	signal.Ignore(unix.SIGXFSZ)
+	defer signal.Reset(unix.SIGXFSZ)
+	next, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Close(next)
+	for what, limit := range map[int]uint64{unix.RLIMIT_NOFILE: uint64(next + files), unix.RLIMIT_FSIZE: bytes} {
+		var old unix.Rlimit
+		if err := unix.Getrlimit(what, &old); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: limit, Max: old.Max}); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := unix.Setrlimit(what, &old); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	do()
+}
+
+const many, large = 100, 1 << 20
+
+// TestTooManyOpenFiles: no file is taken for one that is not there, or not regular,
+// and nothing counts as written.
+func TestTooManyOpenFiles(t *testing.T) {
+	d := open(t)
+	path := filepath.Join(d.Path(), "file")
+	if err := Create(path, []byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	for files, fails := range map[int]bool{0: true, 1: true, many: false} {
+		var made error
+		limited(t, files, large, func() { made = Create(filepath.Join(d.Path(), "new"), nil) })
+		if errors.Is(made, unix.EMFILE) != fails || !fails && made != nil {
+			t.Errorf("with %d files: %v", files, made)
+		}
+		if err := d.Remove("new"); (err != nil) != fails {
+			t.Errorf("with %d files: %v", files, err)
+		}
+	}
+	var special *NotRegularError
+	limited(t, 0, large, func() {
+		_, _, read := d.Read("file", 10)
+		_, staged := d.Stage(nil)
+		_, filled := d.StageFunc(func(Filling) error { return nil })
+		_, errs := d.StageAll([][]byte{nil, nil})
+		_, probed := d.ProbeLock("file")
+		l := NewLock(".lock")
+		for _, err := range append(errs, read, staged, filled, probed, l.Lock(t.Context(), nil, d)) {
+			if !errors.Is(err, unix.EMFILE) || errors.As(err, &special) || IsLockError(err) {
+				t.Errorf("got %v", err)
+			}
+		}
+		held := d.Hold("file")
+		held.Release()
+	})
+	alone(t, d.Path(), "file")
+}
+
+// TestTooLongFiles: of a file that cannot be written as a whole, nothing is left.
+func TestTooLongFiles(t *testing.T) {
+	d := open(t)
+	text := []byte(strings.Repeat("x", 100))
+	limited(t, many, uint64(len(text)-1), func() {
+		_, staged := d.Stage(text)
+		_, filled := d.StageFunc(func(f Filling) error { _, err := f.Write(text); return err })
+		all, errs := d.StageAll([][]byte{text, text[1:]})
+		for _, err := range []error{staged, filled, errs[0], Create(filepath.Join(d.Path(), "file"), text)} {
+			if !errors.Is(err, unix.EFBIG) || !strings.Contains(err.Error(), "write "+d.Path()) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if all[0] != nil || errs[1] != nil {
+			t.Errorf("of two the first: %v; the second: %v", all[0], errs[1])
+			return
+		}
+		if err := all[1].Commit("short"); err != nil {
+			t.Error(err)
+		}
+	})
+	alone(t, d.Path(), "short")
+}
