@@ -72,12 +72,12 @@ func TestBatchKilledAtEveryCall(t *testing.T) {
 		for _, call := range append([]string{"syncfs"}, calls...) {
 			for nth := 1; ; nth += step {
 				s, olds := newBatch(t, count)
-				told, hit := inject(t, "batch", s.dir, call, "signal=KILL", nth, sizeOf(count))
-				if !hit {
+				end := inject(t, "batch", s.dir, call, "signal=KILL", nth, sizeOf(count))
+				if !end.hit {
 					break
 				}
 				hits++
-				s.survivesBatch(count, olds, told, fmt.Sprintf("%d records, killed at %s %d", count, call, nth))
+				s.survivesBatch(count, olds, end.told, fmt.Sprintf("%d records, killed at %s %d", count, call, nth))
 			}
 		}
 		t.Logf("a batch of %d was killed at %d calls", count, hits)
@@ -98,14 +98,14 @@ func TestBatchFailedCalls(t *testing.T) {
 			for _, errno := range []string{"EIO", "ENOSPC"} {
 				for nth := 1; nth < 4*count; nth += max(1, count-apart) {
 					s, olds := newBatch(t, count)
-					told, hit := inject(t, "batch", s.dir, call, "error="+errno, nth, sizeOf(count))
-					if !hit {
+					end := inject(t, "batch", s.dir, call, "error="+errno, nth, sizeOf(count))
+					if !end.hit {
 						break
 					}
 					hits++
 					what := fmt.Sprintf("%d records, %s of %s %d", count, errno, call, nth)
-					s.survivesBatch(count, olds, told, what)
-					stored := len(strings.Fields(told))
+					s.survivesBatch(count, olds, end.told, what)
+					stored := len(strings.Fields(end.told))
 					switch {
 					case call == "write" && nth <= count && stored != count-1,
 						call == "renameat" && stored != count-1,
@@ -122,9 +122,9 @@ func TestBatchFailedCalls(t *testing.T) {
 	}
 	for _, call := range []string{"write", "fsync", "syncfs", "renameat"} {
 		s, olds := newBatch(t, together)
-		told, _ := inject(t, "batch", s.dir, call, "error=EINTR", 1, sizeOf(together))
-		s.survivesBatch(together, olds, told, "EINTR of "+call)
-		if stored := len(strings.Fields(told)); stored != together {
+		end := inject(t, "batch", s.dir, call, "error=EINTR", 1, sizeOf(together))
+		s.survivesBatch(together, olds, end.told, "EINTR of "+call)
+		if stored := len(strings.Fields(end.told)); stored != together {
 			t.Errorf("an interrupted %s: %d were stored", call, stored)
 		}
 	}

@@ -23,28 +23,37 @@ import (
 // calls are those by which a store or a deletion can go wrong.
 var calls = []string{"openat", "fchmod", "flock", "write", "fsync", "renameat", "unlinkat", "newfstatat", "fstat", "close"}
 
-// injected runs role in another process, in which strace does what at the nth
-// of the calls. It reports whether there was an nth.
-func injected(t *testing.T, role, dir, call, what string, nth int, environment ...string) (hit bool) {
-	t.Helper()
-	_, hit = inject(t, role, dir, call, what, nth, environment...)
-	return hit
+// ending is how a process ended in which strace did something.
+type ending struct {
+	told, complained string
+	failed           bool
+	hit              bool // there was such a call
 }
 
-// inject is injected, and returns what the process told.
-func inject(t *testing.T, role, dir, call, what string, nth int, environment ...string) (told string, hit bool) {
+// unloaded says that the process had not begun: the loader of a program that uses C
+// makes calls, too.
+func (e ending) unloaded() bool { return strings.Contains(e.complained, "loading shared libraries") }
+
+// inject runs role in another process, in which strace does what at the nth of the
+// calls.
+func inject(t *testing.T, role, dir, call, what string, nth int, environment ...string) ending {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
 	cmd := other(t.Context(), role, dir, environment...)
 	cmd.Args = append([]string{"strace", "-f", "-qq", "-o", log, "-e", "trace=" + call,
 		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, what, nth)}, cmd.Args...)
-	cmd.Path, cmd.Stderr = strace(t), nil
-	out, _ := cmd.Output() // it dies, or fails: what it leaves is looked at
+	var out, complaints bytes.Buffer
+	cmd.Path, cmd.Stdout, cmd.Stderr = strace(t), &out, &complaints
+	failed := cmd.Run() // what it leaves is looked at
+	if cmd.ProcessState.ExitCode() == leftOpen {
+		t.Errorf("%s with %s of %s %d: %s", role, what, call, nth, &complaints)
+	}
 	text, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(out), bytes.Contains(text, []byte("INJECTED")) || bytes.Contains(text, []byte("killed by SIGKILL"))
+	hit := bytes.Contains(text, []byte("INJECTED")) || bytes.Contains(text, []byte("killed by SIGKILL"))
+	return ending{out.String(), complaints.String(), failed != nil, hit}
 }
 
 func strace(t *testing.T) string {
@@ -66,7 +75,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 			for nth := 1; nth < 40; nth++ {
 				s := newStore(t)
 				old := s.put("id", "old")
-				if !injected(t, role, s.dir, call, "signal=KILL", nth) {
+				if !inject(t, role, s.dir, call, "signal=KILL", nth).hit {
 					break
 				}
 				hits++
@@ -89,7 +98,7 @@ func TestKilledWhileMakingTheKeyring(t *testing.T) {
 			for nth := 1; nth < 40; nth++ {
 				s := newStore(t, func(c *local.Config) { c.EnableLocking = locking })
 				s.put("id", "v")
-				if !injected(t, "init", s.dir, call, "signal=KILL", nth, fmt.Sprint("NEBULA_TEST_LOCKING=", locking)) {
+				if !inject(t, "init", s.dir, call, "signal=KILL", nth, fmt.Sprint("NEBULA_TEST_LOCKING=", locking)).hit {
 					break
 				}
 				hits++
@@ -129,32 +138,88 @@ func (s store) survives(role string, old []byte, what string) {
 	}
 }
 
+// failing are calls that can fail, or be interrupted, in a store.
+var failing = []string{"write", "fsync", "renameat", "openat", "unlinkat", "fstat", "newfstatat", "flock"}
+
 // TestFailedCalls: a call that fails leaves the old record, or the new one
-// whole, and no temporary file.
+// whole, and no temporary file. What is acknowledged is stored.
 func TestFailedCalls(t *testing.T) {
 	strace(t)
 	hits := 0
-	for _, call := range []string{"write", "fsync", "renameat", "openat", "unlinkat"} {
+	for _, call := range failing {
 		for _, errno := range []string{"EIO", "ENOSPC"} {
 			for nth := 1; nth < 10; nth++ {
 				s := newStore(t)
 				old := s.put("id", "old")
-				if !injected(t, "store", s.dir, call, "error="+errno, nth) {
+				end := inject(t, "store", s.dir, call, "error="+errno, nth)
+				if !end.hit {
 					break
 				}
 				hits++
-				s.survives("store", old, fmt.Sprintf("%s of %s %d", errno, call, nth))
+				what := fmt.Sprintf("%s of %s %d", errno, call, nth)
+				record, err := s.Retrieve(t.Context(), named("id"))
+				switch {
+				case err != nil:
+					t.Errorf("%s: %v", what, err)
+				case !end.failed && bytes.Equal(record.Envelope.Bytes(), old):
+					t.Errorf("%s: it was acknowledged and is not stored", what)
+				case !end.failed && (call == "fsync" || call == "renameat" || call == "write" && nth == 1):
+					t.Errorf("%s: it was acknowledged", what)
+				}
+				s.survives("store", old, what)
 			}
 		}
 	}
-	// Interrupted calls are made again.
-	for _, call := range []string{"write", "fsync", "renameat"} {
-		s := newStore(t)
-		s.put("id", "old")
-		injected(t, "store", s.dir, call, "error=EINTR", 1)
-		s.survives("store", nil, "EINTR of "+call)
-	}
 	if hits < 8 {
+		t.Errorf("%d calls failed only: strace does not see them", hits)
+	}
+}
+
+// TestInterruptedCalls: an interrupted call is made again.
+func TestInterruptedCalls(t *testing.T) {
+	strace(t)
+	for _, role := range []string{"store", "retrieve", "delete", "create"} {
+		hits := 0
+		for _, call := range failing {
+			for nth := 1; ; nth++ {
+				s := newStore(t)
+				s.put("id", "old")
+				end := inject(t, role, s.dir, call, "error=EINTR", nth)
+				if !end.hit {
+					break
+				}
+				hits++
+				if end.failed && !end.unloaded() {
+					t.Errorf("%s with EINTR of %s %d: %s", role, call, nth, end.complained)
+				}
+			}
+		}
+		if hits < 4 {
+			t.Errorf("%s: %d calls were interrupted: strace does not see them", role, hits)
+		}
+	}
+}
+
+// TestFailedReads: a call that fails in a read is no damage of the record, and the
+// record is not taken for one that is not there.
+func TestFailedReads(t *testing.T) {
+	strace(t)
+	hits := 0
+	for _, call := range []string{"openat", "newfstatat", "fstat", "read"} {
+		for nth := 1; nth < 20; nth++ {
+			s := newStore(t)
+			s.put("id", "old")
+			end := inject(t, "retrieve", s.dir, call, "error=EIO", nth)
+			if !end.hit {
+				break
+			}
+			hits++
+			if end.failed && !end.unloaded() && !strings.Contains(end.complained, "input/output error") {
+				t.Errorf("EIO of %s %d: %s", call, nth, end.complained)
+			}
+		}
+	}
+	if hits < 4 {
 		t.Errorf("%d calls failed only: strace does not see them", hits)
 	}
 }
