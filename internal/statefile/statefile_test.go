@@ -139,6 +139,9 @@ func TestDamage(t *testing.T) {
 		if data, _ := os.ReadFile(path); !errors.Is(err, ErrInvalid) || string(data) != c.text {
 			t.Errorf("%s: an update gave %v and left %q", what, err, data)
 		}
+		if err := at(path).CheckRoom("b", 10); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: whether there is room: %v", what, err)
+		}
 	}
 	write(t, path, strings.Repeat(good, 100))
 	f := at(path)
@@ -175,6 +178,26 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestLimits: a file may be as large as its limit, and no larger.
+func TestLimits(t *testing.T) {
+	const line = `{"name":"a","count":1}` + "\n"
+	path := filepath.Join(t.TempDir(), "state")
+	for i, want := range []error{ErrFull, nil} {
+		f := at(path)
+		f.MaxSize = int64(len(line) - 1 + i)
+		if err := f.Update("a", func(*entry) *entry { return &entry{"a", 1} }); !errors.Is(err, want) {
+			t.Errorf("%d bytes with a limit of %d: %v", len(line), f.MaxSize, err)
+		}
+	}
+	for i, want := range []error{ErrFull, nil} {
+		f := at(path)
+		f.MaxSize = int64(reserve + len(line) - 1 + i)
+		if err := f.CheckRoom("b", 10); !errors.Is(err, want) {
+			t.Errorf("%d bytes, and %d that are kept free, with a limit of %d: %v", len(line), reserve, f.MaxSize, err)
+		}
+	}
+}
+
 func TestExpired(t *testing.T) {
 	f := at(filepath.Join(t.TempDir(), "state"))
 	for i := range 5 {
@@ -184,8 +207,20 @@ func TestExpired(t *testing.T) {
 		t.Errorf("with as many lines as there may be: %v", err)
 	}
 	f.Expired = func(e entry) bool { return e.Count < 3 }
-	if err := f.CheckRoom("b", 5); err != nil {
+	if err := f.CheckRoom("b", 3); err != nil {
 		t.Errorf("lines that expired take room: %v", err)
+	}
+	if err := f.CheckRoom("b", 2); !errors.Is(err, ErrFull) {
+		t.Errorf("lines that have not expired take none: %v", err)
+	}
+	err := f.Update("a2", func(old *entry) *entry {
+		if old == nil {
+			t.Error("a line that expired is not given to the one that changes it")
+		}
+		return old
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	set(t, f, "b", 9)
 	for name, want := range map[string]bool{"a0": false, "a2": false, "a3": true, "b": true} {
@@ -198,6 +233,12 @@ func TestExpired(t *testing.T) {
 // Where nothing can be written, reading finds nothing and writing says so.
 func TestNoPlace(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, LockName("locked")), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := at(filepath.Join(dir, "locked")).Update("a", func(*entry) *entry { return &entry{"a", 1} }); err == nil {
+		t.Error("a write with a directory in the place of the lock")
+	}
 	write(t, filepath.Join(dir, "file"), "")
 	f := at(filepath.Join(dir, "file", "state"))
 	if _, found, err := f.Load("a"); found || err != nil {

@@ -38,6 +38,31 @@ func TestOthersMayWrite(t *testing.T) {
 	}
 }
 
+// TestOthersMayRead: a private file is refused if others may read it, or its group,
+// unless that may.
+func TestOthersMayRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	set(t, at(path), "a", 1)
+	for mode, c := range map[os.FileMode]struct{ public, private, group bool }{
+		0o600: {true, true, true},
+		0o640: {true, false, true},
+		0o644: {true, false, false},
+		0o660: {false, false, false},
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		public, private, group := at(path), at(path), at(path)
+		private.Private, group.Private, group.GroupReads = true, true, true
+		for f, want := range map[*File[entry]]bool{public: c.public, private: c.private, group: c.group} {
+			_, found, err := f.Load("a")
+			if found != want || want != (err == nil) || !want && !errors.Is(err, ErrInvalid) {
+				t.Errorf("mode %o, private %v, for the group %v: %v, %v", mode, f.Private, f.GroupReads, found, err)
+			}
+		}
+	}
+}
+
 func hintOf(err error) string {
 	var e *Error
 	_ = errors.As(err, &e)
