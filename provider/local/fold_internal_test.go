@@ -110,8 +110,8 @@ func TestTwin(t *testing.T) {
 	if found, err := f.Exists(t.Context(), f.name("tokeN")); found || err != nil {
 		t.Errorf("exists: %v, %v", found, err)
 	}
-	if err := deleted(f.Delete(t.Context(), f.name("tokeN"), nebula.Precondition{})); err != nil {
-		t.Errorf("delete: %v", err)
+	if existed, err := f.Delete(t.Context(), f.name("tokeN"), nebula.Precondition{}); existed || err != nil {
+		t.Errorf("delete: %v, %v", existed, err)
 	}
 	if _, err := f.store("tokeN", "second"); !errors.Is(err, nebula.ErrConflict) {
 		t.Errorf("store: %v", err)

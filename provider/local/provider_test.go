@@ -211,6 +211,20 @@ func TestKeyringIsMadeWithoutLocks(t *testing.T) {
 	}
 }
 
+// TestDeleteBeforeThereIsADirectory: nothing is there to be deleted, and no condition
+// holds that asks for something.
+func TestDeleteBeforeThereIsADirectory(t *testing.T) {
+	s := newStore(t)
+	if existed, err := s.Delete(t.Context(), named("id"), nebula.Precondition{}); existed || err != nil {
+		t.Errorf("without a condition: %v, %v", existed, err)
+	}
+	_, err := s.Delete(t.Context(), named("id"), nebula.IfVersion("some"))
+	fails(t, err, nebula.ErrConflict, "delete")
+	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
+		t.Errorf("a deletion made the directory: %v", err)
+	}
+}
+
 func TestAnotherKeyIsRefused(t *testing.T) {
 	s := newStore(t)
 	var foreign [32]byte

@@ -1,0 +1,239 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// waits returns a record that waits for others, as gather makes it.
+func (f folding) waits(ctx context.Context, id nebula.ID, value string) *pending {
+	f.Helper()
+	m := nebula.Metadata{CreatedAt: now(), LastModified: now()}
+	e, err := nebula.SealRecord([32]byte{}, f.name(id), nebula.NewSecret([]byte(value)), m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return &pending{BatchItem: nebula.BatchItem{Name: f.name(id), Envelope: e}, ctx: ctx, done: make(chan struct{})}
+}
+
+// TestTurns: some are stored each by itself, the others wait until nobody does, and
+// one of them stores what waits.
+func TestTurns(t *testing.T) {
+	_, f := newInside(t)
+	var g gatherer
+	begins := func(wantAlone, wantFirst bool) *pending {
+		t.Helper()
+		p := f.waits(t.Context(), "id", "v")
+		if alone, first := g.begin(p); alone != wantAlone || first != wantFirst {
+			t.Errorf("alone: %v, first: %v; want %v, %v", alone, first, wantAlone, wantFirst)
+		}
+		return p
+	}
+	for range maxAlone {
+		begins(true, false)
+	}
+	waiting := []*pending{begins(false, true), begins(false, false)}
+	for range maxAlone {
+		g.end()
+	}
+	waiting = append(waiting, begins(false, false))
+	group := g.next()
+	if len(group) != len(waiting) {
+		t.Fatalf("%d of %d are the next group", len(group), len(waiting))
+	}
+	for i, p := range waiting {
+		if group[i] != p {
+			t.Errorf("number %d is not the one that came then", i)
+		}
+	}
+	begins(false, false)
+	if group := g.next(); len(group) != 1 {
+		t.Errorf("those that came meanwhile are %d", len(group))
+	}
+	if group := g.next(); group != nil {
+		t.Errorf("%d more", len(group))
+	}
+	for range maxAlone {
+		begins(true, false)
+	}
+	begins(false, true)
+}
+
+// TestGroupsHaveABound: a group has no more bytes than a batch may have, and at least
+// one record.
+func TestGroupsHaveABound(t *testing.T) {
+	_, f := newInside(t)
+	var g gatherer
+	g.grouping = true
+	large := strings.Repeat("x", 60<<10)
+	sum := 0
+	for len(g.waiting) == 0 || sum <= nebula.MaxBatchBytes {
+		p := f.waits(t.Context(), "id", large)
+		sum += len(p.Envelope.Bytes())
+		g.begin(p)
+	}
+	all := len(g.waiting)
+	if group := g.next(); len(group) != min(all-1, atomicfile.MaxStaged()) {
+		t.Errorf("a group of %d, of %d that are too much", len(group), all)
+	}
+}
+
+// TestEndsOfAGroup: its lock is waited for until all of its callers have gone.
+func TestEndsOfAGroup(t *testing.T) {
+	_, f := newInside(t)
+	one, goOne := context.WithCancel(t.Context())
+	two, goTwo := context.WithCancel(t.Context())
+	defer goTwo()
+	ctx, done := whileAny([]*pending{f.waits(one, "one", "v"), f.waits(two, "two", "v")})
+	defer done()
+	goOne()
+	select {
+	case <-ctx.Done():
+		t.Error("one has gone, and the other is not waited for")
+	case <-time.After(20 * time.Millisecond):
+	}
+	goTwo()
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("all have gone, and it goes on")
+	}
+	batch := f.waits(t.Context(), "one", "v")
+	batch.done = nil
+	if ctx, _ := whileAny([]*pending{batch}); ctx != batch.ctx {
+		t.Error("a batch has one context")
+	}
+}
+
+// TestDecided: what is decided stays so, and what is given up is never stored.
+func TestDecided(t *testing.T) {
+	_, f := newInside(t)
+	p := f.waits(t.Context(), "id", "v")
+	if !p.decide() || !p.decide() || p.giveUp() {
+		t.Error("a record that is decided is given up, or not decided again")
+	}
+	p = f.waits(t.Context(), "id", "v")
+	if !p.giveUp() || p.decide() {
+		t.Error("a record that was given up is decided")
+	}
+}
+
+// TestOneThatWaits: one alone that waits for others is stored, and no turn is lost.
+func TestOneThatWaits(t *testing.T) {
+	d, f := newInside(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	d.gatherer.alone = maxAlone
+	p := f.waits(ctx, "id", "v")
+	p.done = nil
+	if version, err := d.gather(p); err != nil || version != versionOf(p.Envelope.Bytes()) {
+		t.Fatalf("version %q, %v", version, err)
+	}
+	d.background.Wait()
+	d.gatherer.alone = 0
+	if _, err := f.store("id", "w"); err != nil || d.gatherer.alone != 0 || d.gatherer.grouping {
+		t.Errorf("%v; it counts %d, grouping: %v", err, d.gatherer.alone, d.gatherer.grouping)
+	}
+}
+
+// TestGivesUpInTime: one that waits gives up when its own context ends, also if others
+// go on waiting. After the decision it waits for the outcome.
+func TestGivesUpInTime(t *testing.T) {
+	d, f := newInside(t)
+	d.gatherer.grouping = true // somebody else will store
+	outcome := func(p *pending) chan error {
+		ended := make(chan error, 1)
+		go func() {
+			version, err := d.gather(p)
+			if err == nil && version != "stored" {
+				err = errors.New("another version")
+			}
+			ended <- err
+		}()
+		return ended
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := outcome(f.waits(ctx, "early", "v"))
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it gave up: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for others")
+	}
+	if p := d.gatherer.next()[0]; p.decide() {
+		t.Error("what was given up is stored")
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	p := f.waits(ctx, "late", "v")
+	p.decide()
+	ended = outcome(p)
+	cancel()
+	select {
+	case err := <-ended:
+		t.Fatalf("it did not wait for the outcome: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	for d.gatherer.next() != nil {
+	}
+	p.Version = "stored"
+	close(p.done)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// endsLater is a context that ends after it was asked some times.
+type endsLater struct {
+	context.Context
+	times int
+}
+
+func (e *endsLater) Err() error {
+	if e.times--; e.times < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestNothingAfterTheCaller: a record whose caller has gone, or goes while it has its
+// turn, is not put in place. No temporary file is kept or removed twice.
+func TestNothingAfterTheCaller(t *testing.T) {
+	for what, c := range map[string]struct {
+		asked   int // before the context ends
+		givenUp bool
+		stored  bool
+	}{
+		"has gone":          {0, false, false},
+		"goes":              {1, true, false},
+		"goes afterwards":   {1, false, true},
+		"is there all time": {100, false, true},
+	} {
+		d, f := newInside(t)
+		p := f.waits(&endsLater{t.Context(), c.asked}, "id", "v")
+		if c.givenUp {
+			p.giveUp()
+		}
+		staged, errs := f.base.StageAll([][]byte{p.Envelope.Bytes()})
+		if errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+		p.staged = staged[0]
+		d.putInPlace(f.base, []*pending{p})
+		if p.Err == nil != c.stored || p.staged != nil {
+			t.Errorf("%s: %v, and its temporary file is kept: %v", what, p.Err, p.staged != nil)
+		}
+		if found, err := f.Exists(t.Context(), f.name("id")); found != c.stored || err != nil {
+			t.Errorf("%s: it is there: %v, %v", what, found, err)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+//go:build unix
+
+package local
+
+import (
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/atomicfile"
+)
+
+// TestAnotherDirectory: a deletion and a list go to the directory to which the path
+// leads now, even if it led to another one a moment ago.
+func TestAnotherDirectory(t *testing.T) {
+	for what, use := range map[string]func(folding) (found bool, err error){
+		"delete": func(f folding) (bool, error) { return f.Delete(t.Context(), f.name("id"), nebula.Precondition{}) },
+		"list": func(f folding) (bool, error) {
+			pager := f.List(t.Context(), nebula.Filter{})
+			defer pager.Close()
+			page, err := pager.NextPage(t.Context())
+			if errors.Is(err, io.EOF) {
+				return false, nil
+			}
+			return len(page) == 1, err
+		},
+	} {
+		d, f := newInside(t)
+		path := f.base.Path()
+		if err := os.Rename(path, path+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.store("id", "v"); err != nil {
+			t.Fatal(err)
+		}
+		// Back to the old one, which is taken for checked.
+		d.bases.current.Store(f.base)
+		d.bases.checked.Store(int64(time.Hour))
+		if found, err := use(f); !found || err != nil {
+			t.Errorf("%s: %v, %v", what, found, err)
+		}
+	}
+}
+
+// TestTemporaryFileTakenAway: what somebody took away before its turn is written again.
+func TestTemporaryFileTakenAway(t *testing.T) {
+	_, f := newInside(t)
+	other := atomicfile.NewLock(lockName)
+	defer other.Close()
+	if err := other.Lock(t.Context(), nil, f.base.Dir); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.store("id", "v")
+		ended <- err
+	}()
+	taken := 0
+	for end := time.Now().Add(10 * time.Second); taken == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		err := f.base.eachName(func(name string) bool {
+			if atomicfile.IsTemp(name) && f.base.Remove(name) == nil {
+				taken++
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	other.Unlock()
+	if err := <-ended; err != nil || taken == 0 {
+		t.Errorf("%d files were taken away: %v", taken, err)
+	}
+	if found, err := f.Exists(t.Context(), f.name("id")); !found || err != nil {
+		t.Errorf("it is there: %v, %v", found, err)
+	}
+}
