@@ -1,8 +1,6 @@
 package local
 
 import (
-	"errors"
-	"io"
 	"time"
 
 	"github.com/nebula-credential/nebula/internal/atomicfile"
@@ -48,8 +46,8 @@ func (d *driver) sweep(b *base) {
 		for _, name := range found {
 			b.Sweep(name)
 		}
-		if errors.Is(err, io.EOF) || err != nil {
-			return
+		if err != nil {
+			return // that was the last, or nobody waits for it
 		}
 	}
 }

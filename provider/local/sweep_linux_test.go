@@ -1,0 +1,60 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSweepOfMany: all that killed writers left is removed, however many names there are. If
+// the provider is closed it ends early, but not in a small directory.
+func TestSweepOfMany(t *testing.T) {
+	for _, c := range []struct {
+		names  int // of 250 bytes
+		closed bool
+		all    bool
+	}{
+		{0, false, true}, {0, true, true}, {1500, true, true}, {4000, true, false}, {4000, false, true},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			_, f := newInside(t)
+			file := func(name string) string {
+				path := filepath.Join(f.base.Path(), name)
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			first, temps := file("first"), 0
+			for i := range c.names + 1 {
+				if i%10 == 0 { // in between, wherever the file system puts them
+					file(fmt.Sprintf(".tmp-%032x", i))
+					temps++
+				}
+				if err := os.Link(first, filepath.Join(f.base.Path(), strings.Repeat("n", 245)+fmt.Sprintf("%05d", i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := &driver{closing: closing(c.closed)}
+			d.sweep(f.base)
+			left, err := filepath.Glob(filepath.Join(f.base.Path(), ".tmp-*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(left) == 0 != c.all || len(left) == temps {
+				t.Errorf("%d of %d are left", len(left), temps)
+			}
+		})
+	}
+}
+
+// closing returns what says that a provider is closed.
+func closing(closed bool) chan struct{} {
+	c := make(chan struct{})
+	if closed {
+		close(c)
+	}
+	return c
+}
