@@ -18,6 +18,11 @@ import (
 func TestAnotherDirectory(t *testing.T) {
 	for what, use := range map[string]func(folding) (found bool, err error){
 		"delete": func(f folding) (bool, error) { return f.Delete(t.Context(), f.name("id"), nebula.Precondition{}) },
+		"exists": func(f folding) (bool, error) { return f.Exists(t.Context(), f.name("id")) },
+		"retrieve": func(f folding) (bool, error) {
+			record, err := f.Retrieve(t.Context(), f.name("id"))
+			return record.Envelope != nil, err
+		},
 		"list": func(f folding) (bool, error) {
 			pager := f.List(t.Context(), nebula.Filter{})
 			defer pager.Close()

@@ -136,6 +136,16 @@ func TestReplacedDirectoryIsNoticed(t *testing.T) {
 		r, err := s.Retrieve(t.Context(), named("id"))
 		return err == nil && !bytes.Equal(r.Envelope.Bytes(), record)
 	})
+	for _, p := range []store{s, other} {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, dir := range []string{s.dir, other.dir} {
+		if left := openBelow(dir); len(left) > 0 {
+			t.Errorf("left open: %v", left)
+		}
+	}
 }
 
 // soon waits, for much longer than it should take, until something holds.
@@ -223,6 +233,34 @@ func TestDeleteBeforeThereIsADirectory(t *testing.T) {
 	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
 		t.Errorf("a deletion made the directory: %v", err)
 	}
+}
+
+// TestDirectoryIsGone: what is gone with its directory is not there, and no failure.
+func TestDirectoryIsGone(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	if err := os.RemoveAll(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Retrieve(t.Context(), named("id"))
+	fails(t, err, nebula.ErrNotFound, "retrieve")
+	if found, err := s.Exists(t.Context(), named("id")); found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+	if n := len(s.list(nebula.Filter{})); n != 0 {
+		t.Errorf("%d are listed", n)
+	}
+	s.holds("id", s.put("id", "again"))
+}
+
+// TestBaseIsAFile: it is refused, and left alone.
+func TestBaseIsAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	p := newProvider(t, path)
+	if err := os.WriteFile(path, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", path, "not a directory")
 }
 
 func TestAnotherKeyIsRefused(t *testing.T) {
