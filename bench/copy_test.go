@@ -14,7 +14,7 @@ import (
 // BenchmarkCopyMemory copies 100,000 credentials of 1 KiB between two directories
 // by the command, and reports the peak memory of the process.
 func BenchmarkCopyMemory(b *testing.B) {
-	const credentials = 100_000
+	credentials := atScale(100_000)
 	from := newStore(b)
 	var group errgroup.Group
 	group.SetLimit(16)
@@ -28,13 +28,13 @@ func BenchmarkCopyMemory(b *testing.B) {
 	c := newCommand(b)
 	dir := filepath.Dir(from.dir)
 	config := filepath.Join(dir, "config.toml")
-	var most int64
+	most := 0.0
 	for n := 0; b.Loop(); n++ {
 		to := filepath.Join(dir, fmt.Sprint("copy", n))
 		check(b, os.WriteFile(config, fmt.Appendf(nil, "[stores.a.local]\nbase_path = %q\n[stores.a.key]\nfile = %q\n[stores.b.local]\nbase_path = %q\n[stores.b.key]\nfile = %[2]q\n",
 			from.dir, filepath.Join(dir, "key"), to), 0o600))
 		for range 2 { // the second one finds all of them there
-			most = max(most, c.run(b, "", c.nebula, "--config", config, "copy", "--from", "a", "--to", "b", "--all"))
+			most = max(most, c.peak(b, c.nebula, "--config", config, "copy", "--from", "a", "--to", "b", "--all"))
 		}
 		names, err := os.ReadDir(to)
 		check(b, err)
@@ -43,5 +43,6 @@ func BenchmarkCopyMemory(b *testing.B) {
 		}
 		check(b, os.RemoveAll(to))
 	}
-	b.ReportMetric(float64(most)/(1<<20), "peak-MiB")
+	b.ReportMetric(0, "ns/op") // the time of two copies says nothing
+	b.ReportMetric(most, "peak-MiB")
 }

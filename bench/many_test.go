@@ -53,7 +53,7 @@ func (c command) manyVerbs(b *testing.B, server *awsserver.Server) map[string]ti
 	var ids []string
 	for i := range manyCredentials {
 		ids = append(ids, fmt.Sprintf("token_%03d", i))
-		c.run(b, strings.Repeat("x", 1024), c.nebula, "put", ids[i])
+		c.run(b, value(), c.nebula, "put", ids[i])
 	}
 	defer server.Inject(awsserver.Fault{Delay: manyAnswer})()
 	took := make(map[string]time.Duration)

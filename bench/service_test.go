@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/bench/paired"
@@ -56,7 +55,7 @@ func benchmarkServiceGet(b *testing.B, client string, sync bool) {
 	all := func(gets []func() []byte) func() error {
 		return func() error { getAll(gets, requests); return nil }
 	}
-	paired.Calls(b, fmt.Sprintf("client=%s/sync=%v", client, sync), all(theirs), all(ours))
+	paired.Batches(b, fmt.Sprintf("client=%s/sync=%v", client, sync), connections*requests, all(theirs), all(ours))
 }
 
 // answerAs returns a handler that answers from memory what another one answered once,
@@ -132,7 +131,7 @@ func newService(b *testing.B, s store, sync bool) (*httptest.Server, string) {
 	}
 	server.Config.Handler = handler
 	server.Start()
-	time.Sleep(2100 * time.Millisecond) // what changed just now is read each time
+	settle()
 	return server, "Authorization: Bearer " + string(secret.Reveal()) + "\r\n"
 }
 

@@ -55,7 +55,7 @@ func fillTokens(b *testing.B, path string, n int) {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	time.Sleep(2100 * time.Millisecond)
+	settle()
 }
 
 // A line of the audit log, by one writer and by several.

@@ -13,56 +13,64 @@ import (
 // kernel mode. A server in another process adds nothing to the CPU.
 type cost struct{ time, cpu time.Duration }
 
+func (c cost) elapsed() time.Duration { return c.time }
+func (c cost) used() time.Duration    { return c.cpu }
+
+// round is what both took in one round.
+type round struct{ bare, ours cost }
+
 // Run times two operations in turn, in rounds of several of each, and reports
-// the median of each and of their ratio. The machine may be noisy: what slows a
-// round slows both.
+// the median of each, and median and quartiles of their ratio. The machine may be
+// noisy: what slows a round slows both.
 func Run(b *testing.B, perRound int, bare, ours func(i int)) {
 	b.Helper()
-	alternate(b, perRound, bare, ours)
+	report(b, alternate(b, perRound, bare, ours), "", cost.elapsed)
 }
 
 // Calls is Run for calls of a server, ten of each in a round, as a benchmark of
 // its own. It reports the CPU, too.
 func Calls(b *testing.B, what string, bare, ours func() error) {
+	Batches(b, what, 1, bare, ours)
+}
+
+// Batches is Calls for operations that make several calls at once. It reports what
+// each of these costs.
+func Batches(b *testing.B, what string, size int, bare, ours func() error) {
 	b.Run(what, func(b *testing.B) {
 		call := func(f func() error) func(int) {
-			return func(int) {
+			return func(i int) {
+				if i%size != 0 {
+					return
+				}
 				if err := f(); err != nil {
 					b.Fatal(err)
 				}
 			}
 		}
-		bareCosts, ourCosts := alternate(b, 10, call(bare), call(ours))
-		cpu := func(c cost) float64 { return float64(c.cpu) }
-		b.ReportMetric(median(bareCosts, cpu), "bare-cpu-ns")
-		b.ReportMetric(median(ourCosts, cpu), "nebula-cpu-ns")
+		rounds := alternate(b, 10*size, call(bare), call(ours))
+		report(b, rounds, "", cost.elapsed)
+		report(b, rounds, "cpu-", cost.used)
 	})
 }
 
-func alternate(b *testing.B, perRound int, bare, ours func(i int)) (bareCosts, ourCosts []cost) {
+func alternate(b *testing.B, perRound int, bare, ours func(i int)) (rounds []round) {
 	b.Helper()
-	var ratios []float64
 	n := 0
 	for b.Loop() {
 		from := n
 		n += perRound
-		var bareCost, ourCost cost
+		var r round
 		// Who goes first alternates: the first may warm a cache for the second.
-		if len(ratios)%2 == 0 {
-			bareCost, ourCost = measure(b, bare, from, n), measure(b, ours, from, n)
+		if len(rounds)%2 == 0 {
+			r.bare = measure(b, bare, from, n)
+			r.ours = measure(b, ours, from, n)
 		} else {
-			ourCost, bareCost = measure(b, ours, from, n), measure(b, bare, from, n)
+			r.ours = measure(b, ours, from, n)
+			r.bare = measure(b, bare, from, n)
 		}
-		bareCosts = append(bareCosts, bareCost)
-		ourCosts = append(ourCosts, ourCost)
-		ratios = append(ratios, float64(ourCost.time)/float64(bareCost.time))
+		rounds = append(rounds, r)
 	}
-	elapsed := func(c cost) float64 { return float64(c.time) }
-	b.ReportMetric(0, "ns/op") // a round of both says nothing
-	b.ReportMetric(median(bareCosts, elapsed), "bare-ns")
-	b.ReportMetric(median(ourCosts, elapsed), "nebula-ns")
-	b.ReportMetric(median(ratios, func(r float64) float64 { return r }), "ratio")
-	return bareCosts, ourCosts
+	return rounds
 }
 
 // measure returns the cost of one operation, as the mean of several.
@@ -83,11 +91,24 @@ func processCPU(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-func median[T any](all []T, of func(T) float64) float64 {
-	values := make([]float64, len(all))
-	for i, v := range all {
-		values[i] = of(v)
+// report reports one part of what the rounds cost.
+func report(b *testing.B, rounds []round, kind string, part func(cost) time.Duration) {
+	var bare, ours, ratios []float64
+	for _, r := range rounds {
+		bare = append(bare, float64(part(r.bare)))
+		ours = append(ours, float64(part(r.ours)))
+		ratios = append(ratios, float64(part(r.ours))/float64(max(part(r.bare), 1)))
 	}
+	b.ReportMetric(0, "ns/op") // a round of both says nothing
+	b.ReportMetric(quantile(bare, 0.5), "bare-"+kind+"ns")
+	b.ReportMetric(quantile(ours, 0.5), "nebula-"+kind+"ns")
+	b.ReportMetric(quantile(ratios, 0.5), kind+"ratio")
+	b.ReportMetric(quantile(ratios, 0.25), kind+"ratio-low")
+	b.ReportMetric(quantile(ratios, 0.75), kind+"ratio-high")
+}
+
+// quantile sorts the values.
+func quantile(values []float64, at float64) float64 {
 	slices.Sort(values)
-	return values[len(values)/2]
+	return values[int(at*float64(len(values)))]
 }

@@ -14,11 +14,7 @@ import (
 // itself.
 func Programs(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
-	pass, err := findPass()
-	check(t, err)
-	sops, err := binaryOf("sops")
-	check(t, err)
+	dir, pass, sops := t.TempDir(), Pass(t), Sops(t)
 	python, err := binaryOf("ansible")
 	check(t, err)
 	shim := fmt.Sprintf("#!/bin/sh\nexec '%s' -I -m ansible.cli.vault \"$@\"\n", python)
@@ -28,6 +24,22 @@ func Programs(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// Pass returns the path of pass, which needs gpg in PATH.
+func Pass(t testing.TB) string {
+	t.Helper()
+	path, err := findPass()
+	check(t, err)
+	return path
+}
+
+// Sops returns the path of sops.
+func Sops(t testing.TB) string {
+	t.Helper()
+	path, err := binaryOf("sops")
+	check(t, err)
+	return path
 }
 
 // findPass returns the pass of PATH, or of Debian's package unpacked in the servers'

@@ -1,0 +1,4 @@
+// Command empty does nothing: what it takes is what a start takes.
+package main
+
+func main() {}
