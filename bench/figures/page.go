@@ -67,41 +67,44 @@ func (t table) lines(r *results) ([]line, error) {
 // markdown writes the section of a table: picture, table, how to repeat it and what
 // it was recorded on.
 func (t table) markdown(r *results, lines []line, pictured bool) string {
-	ratio := "ratio"
-	if t.faster() {
-		ratio = "times as fast"
-	}
-	cells := [][]string{{"", t.beside, cmp.Or(t.what, "nebula"), ratio, "goal", ""}}
-	for _, e := range t.extras {
-		cells[0] = append(cells[0], e.heading)
-	}
-	cells[0] = append(cells[0], "rounds")
+	cells := [][]string{t.headings()}
 	told := make(map[string]bool) // of which benchmarks a row has the extras
 	for _, l := range lines {
 		row := l.cells()
 		for _, e := range t.extras {
-			value, ok := r.values[l.benchmark][e.unit]
-			if !ok || told[l.benchmark] {
-				row = append(row, "")
-				continue
+			text := ""
+			if value, ok := r.values[l.benchmark][e.unit]; ok && !told[l.benchmark] {
+				text = quantity(value, e.unit)
 			}
-			row = append(row, quantity(value, e.unit))
+			row = append(row, text)
 		}
 		told[l.benchmark] = true
 		rounds := ""
-		if l.bare > 0 || isRatio(l.unit) && l.measured {
+		if l.measured && isRatio(l.unit) {
 			rounds = fmt.Sprint(l.rounds)
 		}
 		cells = append(cells, append(row, rounds))
 	}
 	var b strings.Builder
 	if pictured {
-		fmt.Fprintf(&b, "\n![Ratios: %s](figures/%s.svg)\n", t.name, t.name)
+		fmt.Fprintf(&b, "\n![%s](figures/%s.svg)\n", t.title(), t.name)
 	}
 	b.WriteString("\n")
 	writeCells(&b, cells)
 	fmt.Fprintf(&b, "\n`scripts/bench %s`: %s.\n\n", t.name, r.circumstances())
 	return b.String()
+}
+
+func (t table) headings() []string {
+	ratio := "ratio"
+	if t.faster() {
+		ratio = "times as fast"
+	}
+	all := []string{"", t.beside, cmp.Or(t.what, "nebula"), ratio, "goal", ""}
+	for _, e := range t.extras {
+		all = append(all, e.heading)
+	}
+	return append(all, "rounds")
 }
 
 // cells are the columns that every table has, but for the rounds.
