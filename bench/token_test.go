@@ -22,6 +22,8 @@ func BenchmarkTokenCheck(b *testing.B) {
 			b.Fatal(err)
 		}
 		fillTokens(b, path, n-1)
+		_, err = f.Check(good.Reveal(), time.Now()) // reads the file
+		check(b, err)
 		wrong, err := token.NewFile(filepath.Join(b.TempDir(), "tokens")).Add(ctx, token.Grant{Name: "wrong", Allow: []token.Verb{token.Read}})
 		if err != nil {
 			b.Fatal(err)
