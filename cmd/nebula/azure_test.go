@@ -15,6 +15,7 @@ import (
 // The whole command on a key vault, by nothing but variables of its
 // environment: testdata/live/azure.
 func TestLiveScriptsAzure(t *testing.T) {
+	t.Parallel() // it waits
 	runScripts(t, filepath.Join("testdata", "live", "azure"), onAzure(t))
 }
 

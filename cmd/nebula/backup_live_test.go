@@ -11,10 +11,12 @@ import (
 // A backup of a store of files becomes a store of each backend, and comes out of it
 // as it went in.
 func TestLiveBackups(t *testing.T) {
+	t.Parallel() // it waits
 	for backend, on := range map[string]func(*testing.T) func(*testscript.Env){
 		"vault": onVault, "kubernetes": onKubernetes, "aws": onAWS, "azure": onAzure,
 	} {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			set := on(t)
 			runScripts(t, filepath.Join("testdata", "live", "backup"), func(env *testscript.Env) {
 				set(env)

@@ -247,6 +247,7 @@ func (j *journey) contents(store string) []byte {
 // Credentials go through every backend and back, by a command that is killed twice
 // on each leg. What arrives is what began the journey, to the byte.
 func TestLiveCopyThroughEveryBackend(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	n := 40
 	if os.Getenv("NEBULA_TEST_LONG") != "" {
 		n = 1000

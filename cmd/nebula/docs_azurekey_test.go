@@ -195,6 +195,7 @@ const azureManifests = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name:
 // A pod has what docs/containers.md gives it and what the cluster's webhook adds,
 // and opens the store from an empty home.
 func TestLiveAzureContainersPod(t *testing.T) {
+	t.Parallel() // it waits
 	d := newDocument(t, "containers.md")
 	p := newAzurePage(t, d)
 	p.AddKey("nebula", azureserver.KeySeed{})

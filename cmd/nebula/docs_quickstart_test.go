@@ -90,6 +90,7 @@ func TestLiveQuickstartAWS(t *testing.T) {
 
 // The command az is one that has logged in: it prints a token of the vault's tenant.
 func TestLiveQuickstartAzure(t *testing.T) {
+	t.Parallel() // it waits
 	s := newQuickstart(t, "Azure Key Vault")
 	p := newAzurePage(t, s.document)
 	p.Allow(secretsOfficer()...)

@@ -228,6 +228,7 @@ func (m *team) takings() []taking {
 // A real team's mess, of real programs and servers: a dry run and a run for each
 // source. Nothing in the source changes, and a second run takes nothing.
 func TestLiveTakeOver(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	m := newTeam(t)
 	m.fill()
 	before := m.state()

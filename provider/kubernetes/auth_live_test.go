@@ -56,6 +56,7 @@ func TestLiveIdentities(t *testing.T) {
 // A token that is taken away in the middle is refused; a pod goes on with the
 // one that takes its place.
 func TestLiveTokenRotation(t *testing.T) {
+	t.Parallel() // it waits
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)
 	account := applyManifest(t, s, namespace)

@@ -85,12 +85,14 @@ func liveHarness(t *testing.T, s *livetest.KubernetesServer, c kubernetes.Config
 }
 
 func TestLiveConformanceAdmin(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Kubernetes(t)
 	providertest.Run(t, liveHarness(t, s, liveConfig(t, s, s.Namespace(t)), 0))
 }
 
 // The rights are those of the documentation, given to a service account.
 func TestLiveConformanceRole(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)
 	account := applyManifest(t, s, namespace)
@@ -101,6 +103,7 @@ func TestLiveConformanceRole(t *testing.T) {
 // As a pod: the token is in a file, by the TokenRequest API, and is exchanged
 // all the time.
 func TestLiveConformancePod(t *testing.T) {
+	t.Parallel() // with the tests that wait
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)
 	account := applyManifest(t, s, namespace)

@@ -90,6 +90,7 @@ func TestLiveStopAndStart(t *testing.T) {
 
 // The server really forgets what it had begun to list.
 func TestLiveCompacted(t *testing.T) {
+	t.Parallel() // it waits
 	s := livetest.NewKubernetes(t, "--etcd-compaction-interval=1s", "--watch-cache=false")
 	c := liveConfig(t, s, s.Namespace(t))
 	wire := &recorder{inner: transport(t, s)}
