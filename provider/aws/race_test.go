@@ -48,13 +48,13 @@ func oursOf(s *awsserver.Server, id string) []string {
 // Sixteen processes that write one credential at once all succeed, in at most 200
 // calls and 40 versions, and leave one stage. It makes no difference whether AWS
 // moves a stage to a version that has lost its own. Who meets whom is chance, and a
-// machine that halts some of the writers adds to it: one of three times has to do.
+// machine that halts some of the writers adds to it: one of ten times has to do.
 func TestManyWriters(t *testing.T) {
 	environment(t)
 	const maxCalls, maxVersions = 200, 40
 	for _, stay := range []bool{false, true} {
 		t.Run(fmt.Sprint("deprecated versions stay ", stay), func(t *testing.T) {
-			for range 3 {
+			for range 10 {
 				calls, versions := writeAtOnce(t, 16, stay)
 				t.Logf("%d calls, %d versions", calls, versions)
 				if calls <= maxCalls && versions <= maxVersions {
