@@ -61,7 +61,7 @@ func (r *rig) sealUnder(key [32]byte, id, value string, m nebula.Metadata) recor
 		r.private.add(text[at : at+24])
 	}
 	r.private.add(value)
-	r.private.add(base64.StdEncoding.EncodeToString([]byte(value)))
+	r.private.add(base64.StdEncoding.EncodeToString([]byte(value[:min(len(value), 18)]))) // no more is kept
 	return record{name, envelope}
 }
 
