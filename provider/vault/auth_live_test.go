@@ -96,36 +96,36 @@ func TestLiveTokensLastForAMinute(t *testing.T) {
 }
 
 // AppRole tokens that cannot be renewed for long: the role is asked for another
-// one, again and again, and nobody sees a failure.
+// one, again and again, and nobody sees a failure. A machine may be 2 seconds late.
 func TestLiveAppRoleLogsInAgain(t *testing.T) {
 	t.Parallel() // it waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))},
-		"token_ttl": "2s", "token_max_ttl": "3s"})
+		"token_ttl": "6s", "token_max_ttl": "9s"})
 	wire := &recorder{inner: newTransport(t)}
 	c := liveConfig(s, mount)
 	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
 	c.Transport = wire
 	p := open(t, c)
-	if err := hammer(t, p, 7*time.Second, 50*time.Millisecond); err != nil {
+	if err := hammer(t, p, 21*time.Second, 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	// A caller that finds the token ended logs in as well: not more often than
 	// tokens end.
 	calls := wire.since()
 	if n := count(calls, "/login"); n < 3 || n > 8 {
-		t.Errorf("%d logins in 7 seconds", n)
+		t.Errorf("%d logins in 21 seconds", n)
 	}
 	if n := count(calls, "renew-self"); n > 12 {
-		t.Errorf("%d renewals in 7 seconds", n)
+		t.Errorf("%d renewals in 21 seconds", n)
 	}
 	life, _ := nebula.As[nebula.Connector](p)
 	if err := life.Close(); err != nil {
 		t.Error(err)
 	}
 	wire.since()
-	if time.Sleep(3 * time.Second); len(wire.since()) != 0 {
+	if time.Sleep(6 * time.Second); len(wire.since()) != 0 {
 		t.Error("the renewal goes on after Close")
 	}
 }
