@@ -191,6 +191,14 @@ func TestLiveCalls(t *testing.T) {
 	_, e := record(t, "a", "5", nil)
 	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{})
 	costs("store, knowing nothing", err, "GET "+a+"/", "PUT "+a)
+	costs("delete what was stored a moment ago", removed(ctx, stranger, name), "DELETE "+a)
+	r.clock.ahead.Add(int64(time.Minute))
+	if _, err = stranger.Store(ctx, name, e, nebula.StoreOptions{}); err != nil { // over the deleted one
+		t.Fatal(err)
+	}
+	wire.since()
+	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{})
+	costs("store after a deleted one was written over", err, "PUT "+a)
 }
 
 // store is a store that was just made.

@@ -400,3 +400,24 @@ func TestLiveCloseEnds(t *testing.T) {
 	}
 	t.Errorf("%d goroutines were %d", runtime.NumGoroutine(), before)
 }
+
+// A write whose answer does not name a version has not been stored by Key Vault.
+func TestForeignAnswerToAWrite(t *testing.T) {
+	for _, answer := range []string{`{}`, `{"id":"x"}`, `{"id":"https://v.vault.azure.net/secrets/name"}`, `{"id":"https://v.vault.azure.net/keys/name/0123"}`} {
+		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if r.Method == http.MethodPut {
+				fmt.Fprint(w, answer)
+				return
+			}
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error":{"code":"SecretNotFound","message":"none"}}`)
+		})
+		_, e := record(t, name.String(), "v", nil)
+		v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		wants(t, err, nebula.ErrInvalidConfig, "is not Azure Key Vault")
+		if v != "" {
+			t.Errorf("%s gave version %q", answer, v)
+		}
+	}
+}

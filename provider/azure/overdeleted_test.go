@@ -111,6 +111,17 @@ func TestLiveOverDeletedRefused(t *testing.T) {
 	r.wantsDeleted(t, p)
 }
 
+// What may not be looked at is not recovered, and the error says why.
+func TestLiveOverDeletedUnseen(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	r.Inject(azureserver.ForbiddenByRbac(azureserver.GetDeletedSecret))
+	p := r.all(t, r.principal())
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied, "secrets/readMetadata/action")
+	r.wantsDeleted(t, p)
+}
+
 // The error says that the old value is still there if it cannot be deleted
 // again.
 func TestLiveOverDeletedStands(t *testing.T) {
