@@ -1,8 +1,10 @@
 package azure_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -102,13 +104,17 @@ func TestLiveOverDeletedRefused(t *testing.T) {
 	refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
 	refusal.After = 1 // the one that finds the name taken
 	r.Inject(refusal)
-	p := r.all(t, r.principal())
+	var logged bytes.Buffer
+	p := r.all(t, r.principal(), provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "was deleted again")
 	if found, err := p.Exists(t.Context(), name); err != nil || found {
 		t.Errorf("it exists: %v, %v", found, err)
 	}
 	r.wantsDeleted(t, p)
+	if strings.Contains(logged.String(), "could not be deleted again") {
+		t.Errorf("a warning of what was deleted: %s", &logged)
+	}
 }
 
 // What may not be looked at is not recovered, and the error says why.
@@ -134,11 +140,18 @@ func TestLiveOverDeletedStands(t *testing.T) {
 		}
 		r.Inject(refusal)
 	}
-	p := r.all(t, r.principal())
+	var logged bytes.Buffer
+	p := r.all(t, r.principal(), provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "is live again with its old value", "secrets/delete", "nebula delete gone")
 	if found, err := p.Exists(t.Context(), name); err != nil || !found {
 		t.Errorf("it exists: %v, %v", found, err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(logged.String(), "could not be deleted again"); n != 1 {
+		t.Errorf("%d warnings: %s", n, &logged)
 	}
 }
 
