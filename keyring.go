@@ -94,11 +94,7 @@ func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
 		return slotRecord{}, &Error{Kind: ErrUsage, Message: fmt.Sprintf("the keyring has %d slots, the most there can be", maxSlots),
 			Hint: "remove one first: nebula key remove SLOT"}
 	}
-	id := newSlotID()
-	for k.hasSlot(id) {
-		id = newSlotID()
-	}
-	salt := newSalt()
+	id, salt := newSlotID(), newSalt() // an id that is there already is refused by storeKeyring
 	slot, secret, err := key.NewSlot(ctx, id, salt)
 	if err != nil {
 		return slotRecord{}, err

@@ -74,7 +74,6 @@ func (s *Store) freshKeyring(ctx context.Context, pre *prefetch) (*heldKeyring, 
 		if err != nil || s.isFresh(held) {
 			return held, err
 		}
-		pre = &prefetch{}
 	}
 }
 

@@ -17,6 +17,7 @@ type heldPins struct {
 	mu       sync.Mutex
 	pins     map[string]nebula.Pin
 	readOnly bool
+	damaged  bool
 }
 
 func (p *heldPins) Load(address string) (nebula.Pin, bool, error) {
@@ -31,6 +32,9 @@ func (p *heldPins) Update(address string, change func(nebula.Pin, bool) (nebula.
 	defer p.mu.Unlock()
 	if p.readOnly {
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "read-only"}
+	}
+	if p.damaged {
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the file is damaged"}
 	}
 	old, found := p.pins[address]
 	pin, keep := change(old, found)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -613,15 +614,25 @@ func TestTimesThatAreWrittenHaveMicroseconds(t *testing.T) {
 // What was written is not said to have failed because it could not be
 // remembered.
 func TestPinsThatFailAfterTheWrite(t *testing.T) {
-	f := newFixture(t)
-	pins := &heldPins{}
-	s := f.pinned(t, nebula.Options{Pins: pins})
-	put(t, s, "x", "v", nebula.PutOptions{})
-	pins.mu.Lock()
-	pins.readOnly = true
-	pins.mu.Unlock()
-	if _, err := s.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
-		t.Error(err)
+	for _, damaged := range []bool{false, true} {
+		f := newFixture(t)
+		pins := &heldPins{}
+		var log strings.Builder
+		s := f.pinned(t, nebula.Options{Pins: pins, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		put(t, s, "x", "v", nebula.PutOptions{})
+		f.calls.step(func(c provider.Call) {
+			if c.Op == provider.OpStore {
+				pins.mu.Lock()
+				pins.readOnly, pins.damaged = !damaged, damaged
+				pins.mu.Unlock()
+			}
+		})
+		if _, err := s.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
+			t.Error(err)
+		}
+		if strings.Count(log.String(), "level=WARN") != 1 {
+			t.Errorf("warnings: %s", &log)
+		}
 	}
 }
 
