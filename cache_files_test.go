@@ -328,6 +328,33 @@ func TestKeyringCopyFollows(t *testing.T) {
 	}
 }
 
+// TestBackendThatIsBack: the key that opened the copy of the keyring is not asked for
+// again when the backend is there, until the data key is another one.
+func TestBackendThatIsBack(t *testing.T) {
+	m := newMachine(t)
+	m.put("a", "one")
+	m.read("a")
+	m.away()
+	key := &heldBack{Key: m.key}
+	s := m.start(func(o *nebula.Options) { o.Keys = []nebula.Key{key} })
+	rotated := m.start(func(o *nebula.Options) { o.Keys = []nebula.Key{key} })
+	for _, s := range []*nebula.Store{s, rotated} {
+		if c, err := s.Get(t.Context(), "a"); err != nil || c.LastKnown.IsZero() {
+			t.Fatalf("%v, %v", c.LastKnown, err)
+		}
+	}
+	m.down.set("")
+	asked := key.asked.Load()
+	put(t, s, "a", "two", nebula.PutOptions{})
+	if more := key.asked.Load() - asked; more > 0 {
+		t.Errorf("it was asked for %d times more", more)
+	}
+	if _, err := m.start(nil).Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, rotated, "a", "three", nebula.PutOptions{})
+}
+
 // TestCacheFilesAreWrittenSeldom: a copy that says the same is written again only
 // when its age tells much less.
 func TestCacheFilesAreWrittenSeldom(t *testing.T) {
