@@ -1,6 +1,7 @@
 package nebula
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -62,6 +63,41 @@ func TestWrapRefusesAnotherSlot(t *testing.T) {
 	} {
 		if s, err := wrap(want, c.slot, c.secret, key); !errors.Is(err, ErrInternal) || s.wrapped != (seal.Wrapped{}) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// answers is a key that gives each slot an answer.
+type answers struct {
+	Key
+	errs map[string]error // by slot
+}
+
+func (answers) Opens(string) bool { return true }
+func (k answers) Secret(_ context.Context, s Slot) ([]byte, error) {
+	return make([]byte, 32), k.errs[s.ID]
+}
+
+// What is said if no key opens a slot.
+func TestWhyNothingOpens(t *testing.T) {
+	slots := []slotRecord{{Slot: Slot{ID: "aaaaaaaa", Kind: SlotVaultTransit}}, {Slot: Slot{ID: "bbbbbbbb", Kind: SlotVaultTransit}}}
+	wrong := &Error{Kind: ErrWrongKey, Hint: "look at its project"}
+	absent := &Error{Kind: ErrUnauthenticated, Message: "log in"}
+	for name, c := range map[string]struct {
+		keys []Key
+		kind Kind
+		hint string
+	}{
+		"of other slots":                        {[]Key{answers{}}, ErrWrongKey, "look at the slots with: nebula key list"},
+		"refused, and why":                      {[]Key{answers{errs: map[string]error{"aaaaaaaa": wrong, "bbbbbbbb": &Error{Kind: ErrWrongKey, Hint: "another"}}}}, ErrWrongKey, "look at its project"},
+		"of one slot, and for one not at hand":  {[]Key{answers{errs: map[string]error{"aaaaaaaa": wrong, "bbbbbbbb": absent}}}, ErrUnauthenticated, ""},
+		"for one not at hand, and of the other": {[]Key{answers{errs: map[string]error{"aaaaaaaa": absent}}}, ErrUnauthenticated, ""},
+		"one that is not at hand, and another":  {[]Key{answers{errs: map[string]error{"aaaaaaaa": absent, "bbbbbbbb": absent}}, answers{}}, ErrWrongKey, "look at the slots with: nebula key list"},
+		"none":                                  {nil, ErrUnauthenticated, ""},
+	} {
+		_, _, err := unwrap(t.Context(), slots, c.keys)
+		if KindOf(err) != c.kind || hintOf(err) != c.hint {
+			t.Errorf("%s: %v, hint %q", name, err, hintOf(err))
 		}
 	}
 }

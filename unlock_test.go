@@ -199,6 +199,7 @@ func TestWhichError(t *testing.T) {
 		"away, and a key file":                        {decrypt: away, file: true},
 		"away, and a person":                          {decrypt: away, person: true, want: nebula.ErrUnavailable},
 		"a deadline of the service":                   {decrypt: refusal(nebula.ErrTimeout), person: true, want: nebula.ErrTimeout},
+		"a deadline, and a key file":                  {decrypt: refusal(nebula.ErrTimeout), file: true},
 		"not of this key, and a person":               {decrypt: refusal(nebula.ErrWrongKey), person: true, asked: true},
 		"not of this key":                             {decrypt: refusal(nebula.ErrWrongKey), want: nebula.ErrWrongKey},
 		"not logged in, and a person":                 {decrypt: refusal(nebula.ErrUnauthenticated), person: true, asked: true},
