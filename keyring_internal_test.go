@@ -3,7 +3,9 @@ package nebula
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nebula-credential/nebula/internal/seal"
 )
@@ -99,5 +101,52 @@ func TestWhyNothingOpens(t *testing.T) {
 		if KindOf(err) != c.kind || hintOf(err) != c.hint {
 			t.Errorf("%s: %v, hint %q", name, err, hintOf(err))
 		}
+	}
+}
+
+// A key that cannot be tried here is told beside one that opens nothing, without the
+// hint, which would be lost among the others.
+func TestKeyThatCannotBeTriedIsTold(t *testing.T) {
+	slots := []slotRecord{{Slot: Slot{ID: "aaaaaaaa", Kind: SlotVaultTransit}}}
+	for _, c := range []struct {
+		err  *Error
+		want string
+	}{
+		{&Error{Kind: ErrNotSupported, Message: "not in FIPS mode", Hint: "use another kind"}, "a key opens no slot of this store's keyring, of which some cannot be tried here: not in FIPS mode"},
+		{&Error{Kind: ErrNotSupported}, "a key opens no slot of this store's keyring, of which some cannot be tried here: not supported"},
+	} {
+		_, _, err := unwrap(t.Context(), slots, []Key{answers{errs: map[string]error{"aaaaaaaa": c.err}}, answers{}})
+		if KindOf(err) != ErrWrongKey || messageOf(err) != c.want {
+			t.Errorf("%q", messageOf(err))
+		}
+	}
+	_, _, err := unwrap(t.Context(), append(slots, slotRecord{Slot: Slot{ID: "bbbbbbbb", Kind: SlotKeyFile}}), nil)
+	if want := "no key is at hand for this store, whose slots are vault-transit, key-file"; messageOf(err) != want {
+		t.Errorf("%q", messageOf(err))
+	}
+	if got := messageOf(errors.New("of another library")); got != "of another library" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The largest value that there can be fits the room that is made for it: growing
+// would leave copies of the keys in memory.
+func TestKeyringsValueFitsItsRoom(t *testing.T) {
+	k := &keyring{generation: maxGeneration, rotating: true, switchedAt: time.Unix(0, 1000)}
+	for range maxRetired {
+		k.retired = append(k.retired, seal.GenerateKey())
+	}
+	for range maxSlots {
+		k.note(newSlotID(), SlotNote{Label: strings.Repeat(`"`, MaxLabelLength), AddedAt: time.Unix(0, 1000)})
+	}
+	for range maxRetired + 1 {
+		if size, got := k.valueSize(), len(k.appendValue(nil)); got > size {
+			t.Errorf("%d keys, %d notes: %d bytes in room for %d", len(k.retired), len(k.notes), got, size)
+		}
+		k.retired = k.retired[:max(0, len(k.retired)-1)]
+	}
+	k.notes = nil
+	if size, got := k.valueSize(), len(k.appendValue(nil)); got > size {
+		t.Errorf("with nothing: %d bytes in room for %d", got, size)
 	}
 }
