@@ -97,3 +97,12 @@ func OpenKeyringForTest(ctx context.Context, e *Envelope, keys []Key) error {
 	_, err := openKeyring(ctx, Record{Envelope: e}, keys)
 	return err
 }
+
+// FoundByUpdate stores a value, and returns what was found in its place.
+func FoundByUpdate(ctx context.Context, s *Store, id ID, value Secret) (found Secret, err error) {
+	_, err = s.update(ctx, "store", id, PutOptions{}, func(c *Credential) (Secret, error) {
+		found = c.Secret
+		return value, nil
+	})
+	return found, err
+}

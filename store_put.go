@@ -129,7 +129,7 @@ func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions
 // asked reports whether the caller asked for a condition.
 func (o *PutOptions) asked() bool { return o.IfAbsent || o.IfVersion != "" }
 
-// errRaced marks a failure of a condition that the caller did not ask for.
+// errRaced marks a failure of the condition of a write.
 var errRaced = errors.New("another writer came first")
 
 // existing is the credential that a write finds.
@@ -171,7 +171,7 @@ func (s *Store) tryUpdate(ctx context.Context, name Name, scope string, options 
 	v, err := s.write(ctx, name, secret, found.Metadata, writing{
 		condition: found.condition, previous: found.envelope, pre: pre, overMark: options.Force,
 	})
-	if err != nil && !options.asked() && (errors.Is(err, ErrConflict) || errors.Is(err, ErrAlreadyExists)) {
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrAlreadyExists) {
 		err = mark(err, errRaced)
 	}
 	return v, err
