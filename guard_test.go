@@ -2,6 +2,7 @@ package nebula_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,13 +17,15 @@ type heldGuard struct {
 	marks  map[string]nebula.Mark
 	full   bool
 	before func() // each update
+
+	loadErr, updateErr error
 }
 
 func (g *heldGuard) Load(address string, id nebula.ID) (nebula.Mark, bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m, found := g.marks[address+" "+string(id)]
-	return m, found, nil
+	return m, found, g.loadErr
 }
 
 func (g *heldGuard) Update(address string, id nebula.ID, change func(nebula.Mark, bool) (nebula.Mark, bool)) error {
@@ -31,6 +34,9 @@ func (g *heldGuard) Update(address string, id nebula.ID, change func(nebula.Mark
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.updateErr != nil {
+		return g.updateErr
+	}
 	if g.marks == nil {
 		g.marks = make(map[string]nebula.Mark)
 	}
@@ -233,7 +239,9 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 	if _, err := s.Adopt(t.Context(), backup, nebula.AdoptOptions{Precondition: nebula.IfAbsent(), Older: true}); err != nil { // asked for by name
 		t.Fatal(err)
 	}
-	get(t, s, "x")
+	if c := get(t, s, "x"); !c.Metadata.LastModified.Equal(backup.Metadata.LastModified) {
+		t.Errorf("it was adopted with another time: %v", c.Metadata.LastModified)
+	}
 	for key, m := range guard.marks {
 		m.LastModified = m.LastModified.Add(-time.Hour) // somebody edits the guard
 		guard.marks[key] = m
@@ -245,38 +253,140 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 }
 
 // A put that found nothing is overtaken by another process's put and delete. It
-// is acknowledged, so the guard does not refuse it.
+// is acknowledged, so the guard does not refuse it; and what overtook it cannot be
+// put back. When it is stored again, with a later time, more may come between.
 func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 	for _, behind := range []time.Duration{0, 5 * time.Second} {
-		f := newFixture(t)
-		guard := &heldGuard{}
-		other := f.open(t, nebula.Options{RollbackGuard: guard})
-		s := f.open(t, nebula.Options{RollbackGuard: guard})
-		stores := 0
-		f.calls.step(func(c provider.Call) {
-			if c.Op != "store" {
-				return
+		for _, between := range []string{"nothing", "a rotation", "the begin of a rotation"} {
+			f := newFixture(t)
+			guard := &heldGuard{}
+			other := f.open(t, nebula.Options{RollbackGuard: guard})
+			s := f.open(t, nebula.Options{RollbackGuard: guard})
+			var theirs nebula.Record
+			stores := 0
+			f.calls.step(func(c provider.Call) {
+				if c.Op != "store" {
+					return
+				}
+				switch stores++; stores {
+				case 1: // ours; theirs is the second
+					f.clock.advance(behind + time.Second)
+					put(t, other, "x", "theirs", nebula.PutOptions{})
+					theirs = f.record(t, "x")
+					wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+					f.clock.advance(-behind)
+				case 3: // ours again, with a later time: it is sealed anew first, or the key is another one
+					var err error
+					switch between {
+					case "a rotation":
+						_, err = f.Rotate(t.Context(), nebula.RotateOptions{})
+					case "the begin of a rotation":
+						err = nebula.SwitchKey(t.Context(), f.Store, f.key, true)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			v := put(t, s, "x", "ours", nebula.PutOptions{})
+			written := f.record(t, "x").Envelope.Metadata().LastModified
+			if m := guard.marks["memory: x"]; !m.LastModified.Equal(written) || !m.DeletedAt.IsZero() {
+				t.Errorf("after %s, the mark is %+v, the record of %v", between, m, written)
 			}
-			switch stores++; stores {
-			case 1: // ours; theirs is the second
-				f.clock.advance(behind + time.Second)
+			c := get(t, s, "x")
+			if string(c.Secret.Reveal()) != "ours" || c.Version != v {
+				t.Errorf("%q of version %s, put gave %s", c.Secret.Reveal(), c.Version, v)
+			}
+			get(t, other, "x")
+			if between == "nothing" {
+				f.putBack(t, "x", theirs)
+				_, err := s.Get(t.Context(), "x")
+				wantKind(t, err, nebula.ErrRolledBack)
+			}
+		}
+	}
+}
+
+// As before, and a third put comes between, when what was overtaken is stored
+// again, or the backend checks no conditions.
+func TestRollbackGuardOfAPutThatWasOvertakenTwice(t *testing.T) {
+	for _, conditions := range []bool{true, false} {
+		r, guard := newRemote(), &heldGuard{}
+		r.description.NoPreconditions = !conditions
+		_, key := r.initialised(t)
+		options := nebula.Options{Keys: []nebula.Key{key}, RollbackGuard: guard}
+		s, other := r.open(t, options), r.open(t, options)
+		stores := 0
+		r.store = func(_ nebula.Name, o nebula.StoreOptions) error {
+			if !conditions && !o.Precondition.IsZero() {
+				return &nebula.Error{Kind: nebula.ErrNotSupported}
+			}
+			switch stores++; {
+			case stores == 1:
+				r.clock.advance(time.Second)
 				put(t, other, "x", "theirs", nebula.PutOptions{})
 				wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
-				f.clock.advance(-behind)
-			case 3: // ours again, with a later time: a rotation seals it anew first
-				if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
-					t.Error(err)
-				}
+			case stores == 3 && conditions:
+				put(t, other, "x", "theirs again", nebula.PutOptions{Force: true}) // ours is older than the mark
 			}
-		})
-		v := put(t, s, "x", "ours", nebula.PutOptions{})
-		c := get(t, s, "x")
-		if string(c.Secret.Reveal()) != "ours" || c.Version != v {
-			t.Errorf("%q of version %s, put gave %s", c.Secret.Reveal(), c.Version, v)
+			return nil
 		}
-		get(t, other, "x")
-		if m := guard.marks["memory: x"]; m.LastModified != c.Metadata.LastModified || !m.DeletedAt.IsZero() {
-			t.Errorf("the mark is %+v", m)
+		put(t, s, "x", "ours", nebula.PutOptions{})
+		want := "ours"
+		if conditions {
+			want = "theirs again"
+		}
+		for _, reader := range []*nebula.Store{s, other} {
+			if c := get(t, reader, "x"); string(c.Secret.Reveal()) != want {
+				t.Errorf("with conditions %t, there is %q", conditions, c.Secret.Reveal())
+			}
+		}
+	}
+}
+
+// Between a write and its mark, another process moves the mark. What is there then
+// decides: if it is not what was written, the write is acknowledged, and the mark
+// is the other's.
+func TestRollbackGuardLooksAtWhatIsThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		found func(r *remote, other *nebula.Store) // after the other's put
+		want  nebula.Kind
+		there string
+	}{
+		"another value of a later time": {func(*remote, *nebula.Store) {}, "", "theirs"},
+		"nothing": {func(r *remote, other *nebula.Store) {
+			wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+		}, "", ""},
+		"what cannot be read": {func(r *remote, _ *nebula.Store) { r.failing = nebula.ErrCorrupted }, "", "theirs"},
+		"a backend that is away": {func(r *remote, _ *nebula.Store) { r.failing = nebula.ErrUnavailable },
+			nebula.ErrUnavailable, "theirs"},
+		"another value of the same time": {func(r *remote, other *nebula.Store) {
+			same := get(t, other, "x")
+			same.Metadata.LastModified = r.clock.now()
+			same.Secret = value("the same time")
+			if _, err := other.Adopt(t.Context(), same, nebula.AdoptOptions{Older: true}); err != nil {
+				t.Error(err)
+			}
+		}, "", "the same time"},
+	} {
+		r, guard := newRemote(), &heldGuard{}
+		_, key := r.initialised(t)
+		options := nebula.Options{Keys: []nebula.Key{key}, RollbackGuard: guard}
+		s, other := r.open(t, options), r.open(t, options)
+		guard.before = func() {
+			guard.before = nil
+			put(t, other, "x", "theirs", nebula.PutOptions{})
+			c.found(r, other)
+		}
+		_, err := s.Put(t.Context(), "x", value("ours"), nebula.PutOptions{})
+		wantKind(t, err, c.want)
+		if c.want != "" && !strings.Contains(err.Error(), "the credential is stored") {
+			t.Errorf("%s: %v", name, err)
+		}
+		r.failing = ""
+		there, err := other.Get(t.Context(), "x")
+		if string(there.Secret.Reveal()) != c.there || (err == nil) != (c.there != "") {
+			t.Errorf("%s: there is %q, %v", name, there.Secret.Reveal(), err)
 		}
 	}
 }
@@ -414,5 +524,35 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 	wantKind(t, failure(s.Purge(t.Context(), "never")), "")
 	if _, found := guard.marks["memory: never"]; found {
 		t.Error("a deletion made a mark")
+	}
+}
+
+// What a guard cannot tell or note is no reason to store, and what is stored all
+// the same is said to be.
+func TestRollbackGuardThatFails(t *testing.T) {
+	f := newFixture(t)
+	guard := &heldGuard{}
+	s := f.open(t, nebula.Options{RollbackGuard: guard})
+	put(t, s, "x", "1", nebula.PutOptions{})
+	f.calls.take()
+	put(t, s, "x", "2", nebula.PutOptions{})
+	if made := f.calls.take(); fmt.Sprint(made) != "[retrieve x store x]" {
+		t.Errorf("with a guard, a put calls %v", made)
+	}
+	guard.loadErr = &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the guard cannot be read"}
+	_, err := s.Put(t.Context(), "new", value("1"), nebula.PutOptions{IfAbsent: true})
+	wantKind(t, err, nebula.ErrPermissionDenied)
+	_, err = s.Adopt(t.Context(), nebula.Credential{ID: "new", Secret: value("1"), Metadata: get(t, f.Store, "x").Metadata}, nebula.AdoptOptions{Older: true})
+	wantKind(t, err, nebula.ErrPermissionDenied)
+	if made := f.calls.take(); fmt.Sprint(made) != "[retrieve x]" {
+		t.Errorf("it was refused after %v", made)
+	}
+	guard.loadErr, guard.updateErr = nil, &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the guard cannot be written"}
+	for id, options := range map[nebula.ID]nebula.PutOptions{"a": {}, "b": {Force: true}} {
+		_, err := s.Put(t.Context(), id, value("3"), options)
+		wantKind(t, err, nebula.ErrPermissionDenied)
+		if c := get(t, f.Store, id); err == nil || !strings.Contains(err.Error(), "the credential is stored") || string(c.Secret.Reveal()) != "3" {
+			t.Errorf("%v; there is %q", err, c.Secret.Reveal())
+		}
 	}
 }

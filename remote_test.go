@@ -28,6 +28,7 @@ type remote struct {
 	retrieved   func(name nebula.Name, r *nebula.Record) error // after each
 	listed      func(context.Context) error                    // before each page
 	strangers   []nebula.Entry                                 // in lists, beside the records
+	failing     nebula.Kind                                    // of reading a record, if it is not ""
 }
 
 func newRemote() *remote {
@@ -102,6 +103,9 @@ func (r *remote) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	r.mu.Lock()
 	record, found := r.records[name]
 	r.mu.Unlock()
+	if r.failing != "" && !name.IsKeyring() {
+		return nebula.Record{}, &nebula.Error{Kind: r.failing, Message: "it fails"}
+	}
 	if !found {
 		return nebula.Record{}, &nebula.Error{Kind: nebula.ErrNotFound}
 	}

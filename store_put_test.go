@@ -1,7 +1,10 @@
 package nebula_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
@@ -90,5 +93,131 @@ func TestFailureIsNoRace(t *testing.T) {
 	wantKind(t, err, nebula.ErrUnavailable)
 	if tries != 1 {
 		t.Errorf("it was tried %d times", tries)
+	}
+}
+
+// Only with Force is written over what is there and cannot be read, and only if it
+// is the record that cannot be read, not the way to it.
+func TestForceIsForTheRecord(t *testing.T) {
+	unreadable := []nebula.Kind{nebula.ErrCorrupted, nebula.ErrWrongKey, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge, nebula.ErrRolledBack}
+	for _, kind := range append(unreadable, nebula.ErrUnavailable, nebula.ErrPermissionDenied) {
+		r := newRemote()
+		s, _ := r.initialised(t)
+		put(t, s, "x", "old", nebula.PutOptions{})
+		r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+			if name.IsKeyring() {
+				return nil
+			}
+			return &nebula.Error{Kind: kind, Message: "that is why"}
+		}
+		overRecord := slices.Contains(unreadable, kind)
+		_, err := s.Put(t.Context(), "x", value("new"), nebula.PutOptions{})
+		wantKind(t, err, kind)
+		if err == nil || strings.Contains(err.Error(), "its metadata would be lost: that is why") != overRecord {
+			t.Errorf("%s: %v", kind, err)
+		}
+		_, forced := s.Put(t.Context(), "x", value("new"), nebula.PutOptions{Force: true})
+		r.retrieved = nil
+		want := "old"
+		if overRecord {
+			want, kind = "new", ""
+		}
+		wantKind(t, forced, kind)
+		if c := get(t, s, "x"); string(c.Secret.Reveal()) != want {
+			t.Errorf("%s: there is %q", kind, c.Secret.Reveal())
+		}
+	}
+}
+
+// A record that opens under no key is written over on condition that it is still
+// there: what another writer mended meanwhile is kept.
+func TestForceLosesNoWriteThatComesBetween(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "a", "v", nebula.PutOptions{})
+	swap(t, f.memory, "a", "b")
+	other := f.open(t, nebula.Options{})
+	f.calls.step(func(call provider.Call) {
+		if call.Op == provider.OpStore {
+			f.calls.step(nil)
+			put(t, other, "b", "theirs", nebula.PutOptions{Force: true, Tags: map[string]string{"their": "tag"}})
+		}
+	})
+	put(t, f.Store, "b", "mine", nebula.PutOptions{Force: true})
+	if c := get(t, f.Store, "b"); string(c.Secret.Reveal()) != "mine" || c.Metadata.Tags["their"] != "tag" {
+		t.Errorf("there is %q, with tags %v", c.Secret.Reveal(), c.Metadata.Tags)
+	}
+}
+
+// A keyring that is damaged is told as that, not as something about the record.
+func TestPutUnderADamagedKeyring(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	ring, err := f.memory.Retrieve(t.Context(), nebula.KeyringName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangers, err := newFixture(t).memory.Retrieve(t.Context(), nebula.KeyringName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := nebula.JoinSlots(t, ring.Envelope, strangers.Envelope)
+	damaged, err := nebula.ParseEnvelope(nebula.KeyringName(), edited)
+	if err == nil {
+		_, err = f.memory.Store(t.Context(), nebula.KeyringName(), damaged, nebula.StoreOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, force := range []bool{false, true} {
+		_, err = f.open(t, nebula.Options{}).Put(t.Context(), "x", value("w"), nebula.PutOptions{Force: force})
+		wantKind(t, err, nebula.ErrCorrupted)
+		if err == nil || !strings.Contains(err.Error(), "the keyring") || strings.Contains(err.Error(), "metadata") {
+			t.Errorf("force %t: %v", force, err)
+		}
+	}
+}
+
+// A condition on a version makes no store.
+func TestConditionMakesNoStore(t *testing.T) {
+	f := newEmptyFixture(t)
+	asked := false
+	s := f.open(t, nebula.Options{FirstKey: func(context.Context) (nebula.Key, error) {
+		asked = true
+		return f.key, nil
+	}})
+	_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{IfVersion: "1"})
+	if err == nil || asked {
+		t.Errorf("%v; a key was made: %t", err, asked)
+	}
+	if found, _ := f.memory.Exists(t.Context(), nebula.KeyringName()); found {
+		t.Error("a store was made")
+	}
+}
+
+// A record that is as large as may be is stored, and one that is larger by a byte is
+// refused before it is sent.
+func TestLargestRecord(t *testing.T) {
+	r := newRemote()
+	s, key := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{})
+	name, _ := nebula.ID("x").Name()
+	record, err := r.Retrieve(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores := 0
+	r.store = func(nebula.Name, nebula.StoreOptions) error { stores++; return nil }
+	for _, room := range []int{-1, 0} {
+		r.description.MaxRecordSize = len(record.Envelope.Bytes()) + room
+		limited := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+		_, err := limited.Put(t.Context(), "y", value("v"), nebula.PutOptions{})
+		if room < 0 {
+			wantKind(t, err, nebula.ErrTooLarge)
+			if stores > 0 {
+				t.Error("it was sent")
+			}
+		} else if err != nil {
+			t.Error(err)
+		}
 	}
 }

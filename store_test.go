@@ -339,6 +339,11 @@ func TestScopes(t *testing.T) {
 	if m := get(t, blue, "hers").Metadata; m.CreatedBy != "ada" || m.Scope != "blue" {
 		t.Errorf("the caller's put left %+v", m)
 	}
+	put(t, red, "x", "red's again", nebula.PutOptions{})
+	put(t, f.Store, "x", "red's still", nebula.PutOptions{})
+	if c := get(t, red, "x"); c.Metadata.Scope != "red" || string(c.Secret.Reveal()) != "red's still" {
+		t.Errorf("red sees %+v", c)
+	}
 	wantKind(t, failure(red.Delete(ctx, "x", nebula.DeleteOptions{})), "")
 	if found, _ := f.Exists(ctx, "x"); found {
 		t.Error("red could not delete its own")
