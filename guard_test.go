@@ -378,8 +378,11 @@ func TestRollbackGuardLooksAtWhatIsThere(t *testing.T) {
 			put(t, other, "x", "theirs", nebula.PutOptions{})
 			c.found(r, other)
 		}
-		_, err := s.Put(t.Context(), "x", value("ours"), nebula.PutOptions{})
+		version, err := s.Put(t.Context(), "x", value("ours"), nebula.PutOptions{})
 		wantKind(t, err, c.want)
+		if err == nil && version != "1" {
+			t.Errorf("%s: it was stored as %s, which is the other's", name, version)
+		}
 		if c.want != "" && !strings.Contains(err.Error(), "the credential is stored") {
 			t.Errorf("%s: %v", name, err)
 		}

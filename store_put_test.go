@@ -221,3 +221,61 @@ func TestLargestRecord(t *testing.T) {
 		}
 	}
 }
+
+// The first put makes the store, unless another process comes before it, at any
+// time.
+func TestFirstPutThatIsOvertaken(t *testing.T) {
+	denied := &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "no key file can be made here"}
+	for name, c := range map[string]struct {
+		listed   bool // the other makes the store, and puts, before the list
+		first    bool // the other makes it while the key is made
+		firstErr error
+		noSlot   bool
+		want     nebula.Kind
+		made     bool
+	}{
+		"alone":                  {made: true},
+		"made before the list":   {listed: true},
+		"made while a key is":    {first: true},
+		"no key can be made":     {firstErr: denied, want: nebula.ErrPermissionDenied},
+		"the key cannot be read": {noSlot: true, want: nebula.ErrInvalidConfig},
+	} {
+		r := newRemote()
+		key := newKeyFile(t)
+		other := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+		made := false
+		s := r.open(t, nebula.Options{
+			Keys:        []nebula.Key{key},
+			Initialised: func() { made = true },
+			FirstKey: func(context.Context) (nebula.Key, error) {
+				if c.first {
+					if _, err := other.Init(t.Context(), key); err != nil {
+						t.Error(err)
+					}
+				}
+				if c.noSlot {
+					return &nebula.KeyFile{Path: t.TempDir() + "/none"}, nil
+				}
+				return key, c.firstErr
+			},
+		})
+		r.listed = func(context.Context) error {
+			if c.listed {
+				r.listed = nil
+				if _, err := other.Init(t.Context(), key); err != nil {
+					t.Error(err)
+				}
+				put(t, other, "theirs", "v", nebula.PutOptions{})
+			}
+			return nil
+		}
+		_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{})
+		wantKind(t, err, c.want)
+		if made != c.made {
+			t.Errorf("%s: it says that it made the store: %t", name, made)
+		}
+		if c.want == "" {
+			get(t, other, "x")
+		}
+	}
+}

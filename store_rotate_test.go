@@ -1,6 +1,7 @@
 package nebula_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,8 +39,17 @@ func TestRotate(t *testing.T) {
 	before := get(t, f.Store, "x7").Metadata
 	old, _ := f.Keys(t.Context())
 	f.clock.advance(time.Hour)
-	looked := 0
-	result, err := f.Rotate(t.Context(), nebula.RotateOptions{Progress: func(n, _ int) { looked = max(looked, n) }})
+	looked, sealed := 0, 0
+	result, err := f.Rotate(t.Context(), nebula.RotateOptions{Progress: func(n, anew int) {
+		looked = max(looked, n)
+		if anew < sealed {
+			t.Errorf("%d records were sealed anew, and %d before", anew, sealed)
+		}
+		sealed = anew
+	}})
+	if looked != 50 || sealed != 50 {
+		t.Errorf("told of %d records, %d sealed anew", looked, sealed)
+	}
 	if err != nil || result.Sealed != 50 || len(result.Left) > 0 || result.KeyID == old.ID {
 		t.Fatalf("rotating gave %+v, %v", result, err)
 	}
@@ -333,4 +343,133 @@ func TestRestoreAfterRotation(t *testing.T) {
 		t.Errorf("restored: %q", c.Secret.Reveal())
 	}
 	f.wantAllUnder(t, result.KeyID)
+}
+
+// What cannot be done is refused before anything is changed.
+func TestRotateRefuses(t *testing.T) {
+	f := newFixture(t)
+	slot, err := f.AddKey(t.Context(), newKeyFile(t), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := keysOf(t, f.Store)
+	_, err = f.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true, Drop: []string{slot.ID}})
+	wantKind(t, err, nebula.ErrUsage)
+	wantKind(t, f.RemoveKey(t.Context(), slot.ID), "")
+	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Rotate(t.Context(), nebula.RotateOptions{Drop: []string{slot.ID}})
+	wantKind(t, err, nebula.ErrNotFound)
+	if info := keysOf(t, f.Store); !info.Rotating || info.Generation != before.Generation+2 {
+		t.Errorf("the keyring is now %+v", info)
+	}
+}
+
+// A keyring holds so many retired keys, and no more.
+func TestRotateWithoutRoomForTheKey(t *testing.T) {
+	f := newFixture(t)
+	const most = 64
+	for i := range most {
+		if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	before := keysOf(t, f.Store)
+	_, err := f.Rotate(t.Context(), nebula.RotateOptions{})
+	wantKind(t, err, nebula.ErrUsage)
+	if after := keysOf(t, f.Store); after.Generation != before.Generation || len(after.Retired) != most {
+		t.Errorf("the keyring is of generation %d, was %d", after.Generation, before.Generation)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), before.Retired[most-1], nebula.DestroyOptions{}), "")
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A record with edited metadata has the right commitment, and does not open.
+func TestRotateNamesWhatWasEdited(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{Tags: map[string]string{"env": "test"}})
+	name, _ := nebula.ID("x").Name()
+	edited, err := nebula.ParseEnvelope(name, bytes.Replace(f.record(t, "x").Envelope.Bytes(), []byte(`"test"`), []byte(`"prod"`), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.unchecked(t, name, edited)
+	_, err = f.Rotate(t.Context(), nebula.RotateOptions{})
+	wantKind(t, err, nebula.ErrCorrupted)
+	if err == nil || !strings.Contains(err.Error(), `"x" (the record was damaged, edited, or swapped`) {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// The backend says that the key was replaced while a record is sealed anew: the
+// pass is made again.
+func TestRotateWhenTheBackendKnowsAnotherKey(t *testing.T) {
+	r := newRemote()
+	s, _ := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{})
+	refused := false
+	r.store = func(name nebula.Name, _ nebula.StoreOptions) error {
+		if name.IsKeyring() || refused {
+			return nil
+		}
+		refused = true
+		return &nebula.Error{Kind: nebula.ErrConflict, Err: nebula.ErrKeyChanged}
+	}
+	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+	if err != nil || !refused || result.Sealed != 1 {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// What a rotation says that it waits for.
+func TestRotateSaysWhatItWaitsFor(t *testing.T) {
+	for _, c := range []struct {
+		compares bool
+		lag      time.Duration
+		wait     time.Duration
+		reason   string
+	}{
+		{false, 0, 2 * time.Minute, "writers that may still hold the old key"},
+		{false, time.Second, 2*time.Minute + time.Second, "writers that may still hold the old key, and lists, which may be late"},
+		{true, time.Second, time.Second, "lists, which may be late"},
+		{true, 0, 0, ""},
+	} {
+		r := newRemote()
+		r.description.ComparesKeyring, r.description.ListLag = c.compares, c.lag
+		s, _ := r.initialised(t)
+		var told nebula.RotateWait
+		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(w nebula.RotateWait) { told = w }}); err != nil {
+			t.Error(err)
+		}
+		if told.Duration != c.wait || told.Reason != c.reason {
+			t.Errorf("%+v: it waits %v for %s", c, told.Duration, told.Reason)
+		}
+	}
+}
+
+// Another process ends a rotation during its last pass: the keyring is not written
+// once more.
+func TestRotationThatAnotherProcessEnds(t *testing.T) {
+	r := newRemote()
+	r.description.ComparesKeyring = true
+	s, key := r.initialised(t)
+	put(t, s, "x", "v", nebula.PutOptions{})
+	other := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+	passes, ended := 0, uint64(0)
+	r.listed = func(context.Context) error {
+		if passes++; passes == 2 { // the first one sealed the record
+			if _, err := other.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true}); err != nil {
+				t.Error(err)
+			}
+			ended = keysOf(t, other).Generation
+		}
+		return nil
+	}
+	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+	if info := keysOf(t, s); err != nil || info.Rotating || ended == 0 || info.Generation != ended || info.ID != result.KeyID {
+		t.Errorf("%v; the keyring is %+v, and the other left generation %d", err, info, ended)
+	}
 }
