@@ -150,3 +150,39 @@ func TestKeyringsValueFitsItsRoom(t *testing.T) {
 		t.Errorf("with nothing: %d bytes in room for %d", got, size)
 	}
 }
+
+// A wait that is cancelled says so.
+func TestSleepIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if err := sleep(t.Context(), time.Nanosecond); err != nil {
+		t.Error(err)
+	}
+}
+
+// paced is a failure that says how long to wait.
+type paced struct{ error }
+
+func (paced) After() time.Duration { return time.Hour }
+
+// A race is tried so often, and not longer than the caller waits.
+func TestAttempts(t *testing.T) {
+	race := errors.New("a race")
+	a := &attempts{max: 3, maxWait: time.Nanosecond}
+	for i, want := range []error{nil, nil, race} {
+		if err := a.next(t.Context(), race); err != want {
+			t.Errorf("after try %d: %v", i+1, err)
+		}
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range []error{race, paced{race}} {
+		a := &attempts{made: 20, max: 100, maxWait: time.Hour}
+		if err := a.next(cancelled, err); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+	}
+}

@@ -28,7 +28,8 @@ type remote struct {
 	retrieved   func(name nebula.Name, r *nebula.Record) error // after each
 	listed      func(context.Context) error                    // before each page
 	strangers   []nebula.Entry                                 // in lists, beside the records
-	failing     nebula.Kind                                    // of reading a record, if it is not ""
+	failing     nebula.Kind                                    // of looking at a record, if it is not ""
+	filters     []nebula.Filter                                // of the lists so far
 }
 
 func newRemote() *remote {
@@ -128,13 +129,17 @@ func (r *remote) Delete(_ context.Context, name nebula.Name, _ nebula.Preconditi
 func (r *remote) Exists(_ context.Context, name nebula.Name) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.failing != "" && !name.IsKeyring() {
+		return false, &nebula.Error{Kind: r.failing, Message: "it fails"}
+	}
 	_, found := r.records[name]
 	return found, nil
 }
 
-func (r *remote) List(context.Context, nebula.Filter) nebula.Pager {
+func (r *remote) List(_ context.Context, filter nebula.Filter) nebula.Pager {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.filters = append(r.filters, filter)
 	p := &remotePager{remote: r, entries: slices.Clone(r.strangers)}
 	for name := range r.records {
 		late := r.clock.now().Sub(r.born[name]) < r.description.ListLag

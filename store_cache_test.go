@@ -357,6 +357,20 @@ func TestCacheRotation(t *testing.T) {
 	c.want(t, "b", "two")
 }
 
+// A rotation of this process gives records other versions: what is kept is read anew.
+func TestCacheOfTheProcessThatRotates(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(t, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute}})
+	put(t, s, "x", "v", nebula.PutOptions{})
+	get(t, s, "x")
+	if _, err := s.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if c, now := get(t, s, "x"), f.record(t, "x").Version; c.Version != now {
+		t.Errorf("the version is %s, and %s is returned", now, c.Version)
+	}
+}
+
 func TestCacheGetMany(t *testing.T) {
 	clock := newClock()
 	c := newCached(t, clock.now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: 10 * time.Second, LastKnown: time.Minute}})

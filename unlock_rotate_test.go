@@ -21,6 +21,7 @@ func TestRotateWithService(t *testing.T) {
 		"may encrypt alone":     {decrypt: denied, calls: "[encrypt]"},
 		"may decrypt alone":     {encrypt: denied, keep: true, calls: "[encrypt decrypt]"},
 		"may do nothing":        {encrypt: denied, decrypt: denied, want: nebula.ErrUsage, calls: "[encrypt decrypt]"},
+		"is not logged in":      {encrypt: refusal(nebula.ErrUnauthenticated), decrypt: refusal(nebula.ErrUnauthenticated), want: nebula.ErrUsage, calls: "[encrypt decrypt]"},
 		"is away":               {encrypt: refusal(nebula.ErrUnavailable), want: nebula.ErrUnavailable, calls: "[encrypt]"},
 		"cannot, in FIPS mode":  {encrypt: refusal(nebula.ErrNotSupported), want: nebula.ErrUsage, calls: "[encrypt]"},
 		"has lost the key":      {encrypt: denied, decrypt: refusal(nebula.ErrWrongKey), want: nebula.ErrUsage, calls: "[encrypt decrypt]"},

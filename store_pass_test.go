@@ -1,0 +1,180 @@
+package nebula_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+func away() error { return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "it is away"} }
+
+// A list that breaks off ends neither a rotation nor a key: what it did not name may
+// be under that key.
+func TestListThatBreaksOff(t *testing.T) {
+	for _, page := range []int{1, 2} { // no record was named before, and one was
+		r := newRemote()
+		r.description.ComparesKeyring = true
+		s, _ := r.initialised(t)
+		old := keysOf(t, s).ID
+		put(t, s, "a", "v", nebula.PutOptions{})
+		put(t, s, "b", "v", nebula.PutOptions{})
+		breaks := func(context.Context) error {
+			if page--; page < 1 {
+				return away()
+			}
+			return nil
+		}
+		first := page
+		r.listed = breaks
+		_, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+		wantKind(t, err, nebula.ErrUnavailable)
+		if info := keysOf(t, s); !info.Rotating {
+			t.Errorf("page %d: the rotation has ended", first)
+		}
+		r.listed, r.filters = nil, nil
+		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.filters {
+			if !f.WithMetadata {
+				t.Error("a plain list may leave out what is to be deleted later")
+			}
+		}
+		page, r.listed = first, breaks
+		wantKind(t, s.DestroyKey(t.Context(), old, nebula.DestroyOptions{}), nebula.ErrUnavailable)
+		if info := keysOf(t, s); len(info.Retired) != 1 {
+			t.Errorf("page %d: the key was destroyed", first)
+		}
+	}
+}
+
+// What a list names may be something of others, or gone, or unreadable.
+func TestRotateLooksAtWhatIsListed(t *testing.T) {
+	for kind, want := range map[nebula.Kind]nebula.Kind{
+		nebula.ErrNotARecord: "", nebula.ErrNotFound: "", nebula.ErrPermissionDenied: nebula.ErrPermissionDenied,
+		nebula.ErrUnsupportedVersion: nebula.ErrUnsupportedVersion, nebula.ErrUnavailable: nebula.ErrUnavailable,
+	} {
+		r := newRemote()
+		s, _ := r.initialised(t)
+		put(t, s, "good", "v", nebula.PutOptions{})
+		put(t, s, "other", "v", nebula.PutOptions{})
+		r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+			switch {
+			case name.ID() != "other":
+				return nil
+			case kind == nebula.ErrNotARecord:
+				return &nebula.Error{Kind: nebula.ErrCorrupted, Err: kind, Message: "it is something else"}
+			}
+			return &nebula.Error{Kind: kind, Message: "that is why"}
+		}
+		result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+		wantKind(t, err, want)
+		left := len(result.Left) == 1 && result.Left[0].ID == "other"
+		if left != (want != "" && want != nebula.ErrUnavailable) {
+			t.Errorf("%s: left are %v", kind, result.Left)
+		}
+	}
+}
+
+// The records that keep a rotation from its end are named: ten of them, by their
+// ids, and why, if that is not too long.
+func TestRefusalNamesTheRecords(t *testing.T) {
+	for _, n := range []int{1, 2, 10, 11, 12} {
+		r := newRemote()
+		s, _ := r.initialised(t)
+		for i := range n {
+			put(t, s, nebula.ID(fmt.Sprintf("x%02d", i)), "v", nebula.PutOptions{})
+		}
+		r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+			switch name.ID() {
+			case "":
+				return nil
+			case "x00":
+				return &nebula.Error{Kind: nebula.ErrCorrupted, Message: strings.Repeat("m", 200)}
+			case "x01":
+				return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: strings.Repeat("w", 199) + "é" + "w"}
+			}
+			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "you may not"}
+		}
+		_, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+		wantKind(t, err, nebula.ErrCorrupted) // the kinds differ, but for the first alone
+		text := fmt.Sprint(err)
+		var named []string
+		for i := range min(n, 10) {
+			why := "you may not"
+			switch i {
+			case 0:
+				why = strings.Repeat("m", 200)
+			case 1:
+				why = strings.Repeat("w", 199) + "…"
+			}
+			named = append(named, fmt.Sprintf(`"x%02d" (%s)`, i, why))
+		}
+		if n > 10 {
+			named = append(named, fmt.Sprintf("and %d more", n-10))
+		}
+		if want := ": " + strings.Join(named, ", ") + ";"; !strings.Contains(text, want) || strings.Contains(text, "more") != (n > 10) {
+			t.Errorf("%d records: %s\nlacks %s", n, text, want)
+		}
+		if strings.Contains(text, "rotate \"x00\"") != (n == 1) {
+			t.Errorf("%d records: %s", n, text)
+		}
+	}
+	r := newRemote()
+	s, _ := r.initialised(t)
+	put(t, s, "a", "v", nebula.PutOptions{})
+	put(t, s, "b", "v", nebula.PutOptions{})
+	r.failing = nebula.ErrPermissionDenied
+	_, err := s.Rotate(t.Context(), nebula.RotateOptions{})
+	wantKind(t, err, nebula.ErrPermissionDenied) // all of them have it
+}
+
+// A key is destroyed only as what it was looked for: another process may rotate, or
+// destroy it, meanwhile; and the keyring may be away.
+func TestDestroyKeyBesideOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		between func(t *testing.T, other *nebula.Store, id nebula.KeyID)
+		want    nebula.Kind
+	}{
+		"nothing": {func(*testing.T, *nebula.Store, nebula.KeyID) {}, ""},
+		"a rotation": {func(t *testing.T, other *nebula.Store, _ nebula.KeyID) {
+			if _, err := other.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+				t.Error(err)
+			}
+		}, ""},
+		"the same": {func(t *testing.T, other *nebula.Store, id nebula.KeyID) {
+			wantKind(t, other.DestroyKey(t.Context(), id, nebula.DestroyOptions{}), "")
+		}, nebula.ErrNotFound},
+	} {
+		r := newRemote()
+		r.description.ComparesKeyring = true
+		s, key := r.initialised(t)
+		put(t, s, "x", "v", nebula.PutOptions{})
+		old := keysOf(t, s).ID
+		if _, err := s.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		other := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
+		r.listed = func(context.Context) error {
+			r.listed = nil
+			c.between(t, other, old)
+			return nil
+		}
+		before := keysOf(t, s).Generation
+		wantKind(t, s.DestroyKey(t.Context(), old, nebula.DestroyOptions{}), c.want)
+		info := keysOf(t, s)
+		for _, id := range info.Retired {
+			if id == old {
+				t.Errorf("%s: the key is still there", name)
+			}
+		}
+		if name != "a rotation" && info.Generation != before+1 {
+			t.Errorf("%s: the keyring was written %d times", name, info.Generation-before)
+		}
+		r.retrieved = func(nebula.Name, *nebula.Record) error { return away() }
+		wantKind(t, s.DestroyKey(t.Context(), old, nebula.DestroyOptions{}), nebula.ErrUnavailable)
+	}
+}

@@ -1,0 +1,118 @@
+package nebula_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/provider"
+)
+
+// A backend that keeps nothing of what is deleted: what is said depends on what is
+// there.
+func TestRestoreWhereNothingIsKept(t *testing.T) {
+	r := newRemote()
+	s, key := r.initialised(t)
+	wantKind(t, s.Restore(t.Context(), "none"), nebula.ErrNotSupported)
+	r.failing = nebula.ErrUnavailable
+	wantKind(t, s.Restore(t.Context(), "none"), nebula.ErrUnavailable)
+	r.failing = ""
+	r.wipe()
+	wantKind(t, r.open(t, nebula.Options{Keys: []nebula.Key{key}}).Restore(t.Context(), "none"), nebula.ErrNotFound)
+}
+
+// Over a live credential of another scope, no more is told than that there is none.
+func TestRestoreOverALiveOneOfAnotherScope(t *testing.T) {
+	f := newFixture(t)
+	red, blue := f.open(t, nebula.Options{Scope: "red"}), f.open(t, nebula.Options{Scope: "blue"})
+	put(t, red, "x", "red's", nebula.PutOptions{})
+	wantKind(t, red.Restore(t.Context(), "x"), nebula.ErrConflict)
+	wantKind(t, blue.Restore(t.Context(), "x"), nebula.ErrNotFound)
+	get(t, red, "x")
+}
+
+// What is restored takes the place of what was kept in memory.
+func TestRestoreAndTheCache(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(t, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute}})
+	put(t, s, "x", "one", nebula.PutOptions{})
+	get(t, s, "x")
+	put(t, f.Store, "x", "two", nebula.PutOptions{})
+	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+	wantKind(t, s.Restore(t.Context(), "x"), "")
+	if c := get(t, s, "x"); string(c.Secret.Reveal()) != "two" {
+		t.Errorf("there is %q", c.Secret.Reveal())
+	}
+}
+
+// After the backend has brought a record back, each step that makes it readable can
+// fail. What was restored and is not sealed anew is not acknowledged, and the next
+// call does the rest.
+func TestRestoreThatFails(t *testing.T) {
+	denied := &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "you may not"}
+	for name, c := range map[string]struct {
+		fails func(provider.Call) bool // after the restoration
+		mark  bool                     // the guard fails
+		want  nebula.Kind
+		rest  nebula.Kind // of the next call
+	}{
+		"nothing":          {func(provider.Call) bool { return false }, false, "", nebula.ErrConflict},
+		"reading it":       {func(c provider.Call) bool { return c.Op == provider.OpRetrieve && !c.Name.IsKeyring() }, false, nebula.ErrPermissionDenied, ""},
+		"reading the keys": {func(c provider.Call) bool { return c.Op == provider.OpRetrieve && c.Name.IsKeyring() }, false, nebula.ErrPermissionDenied, ""},
+		"sealing it":       {func(c provider.Call) bool { return c.Op == provider.OpStore }, false, nebula.ErrPermissionDenied, ""},
+		"marking it":       {func(provider.Call) bool { return false }, true, nebula.ErrPermissionDenied, nebula.ErrConflict},
+	} {
+		f, guard := newFixture(t), &heldGuard{}
+		put(t, f.Store, "x", "v", nebula.PutOptions{})
+		wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+		if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		restored := false
+		p := f.connect(t, provider.WithInterceptors(func(ctx context.Context, call provider.Call, next func(context.Context) error) error {
+			if restored && c.fails(call) {
+				return denied
+			}
+			restored = restored || call.Op == provider.OpRestore
+			return next(ctx)
+		}))
+		s, err := nebula.Open(t.Context(), p, nebula.Options{Keys: []nebula.Key{f.key}, RollbackGuard: guard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.mark {
+			guard.updateErr = denied
+		}
+		if err := s.Restore(t.Context(), "x"); nebula.KindOf(err) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		guard.updateErr = nil
+		if err := f.Restore(t.Context(), "x"); nebula.KindOf(err) != c.rest {
+			t.Errorf("%s: the next call: %v", name, err)
+		}
+		get(t, f.Store, "x")
+	}
+}
+
+// Another writer comes before the record is sealed anew: that one is under the key
+// of today.
+func TestRestoreThatIsOvertaken(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	other := f.open(t, nebula.Options{})
+	f.calls.step(func(c provider.Call) {
+		if c.Op == provider.OpStore {
+			f.calls.step(nil)
+			put(t, other, "x", "theirs", nebula.PutOptions{Force: true})
+		}
+	})
+	wantKind(t, f.Restore(t.Context(), "x"), "")
+	if c := get(t, f.Store, "x"); string(c.Secret.Reveal()) != "theirs" {
+		t.Errorf("there is %q", c.Secret.Reveal())
+	}
+}
