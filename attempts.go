@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// attempts paces the repetitions of what others came before.
+// attempts paces the repetitions of an operation that lost against others.
 type attempts struct {
 	made, max int
 	maxWait   time.Duration
 }
 
 // newAttempts is for writes. Each round of such a race has a winner, so a
-// loser's turn comes; the bound is for a backend that reports conflicts without
-// end.
+// loser's turn comes. The bound is there for a backend that reports conflicts
+// without end.
 func newAttempts() *attempts { return &attempts{max: 100, maxWait: 32 * time.Millisecond} }
 
-// newRereads is for reads that find what another process has replaced since, or
-// is about to. The bound is for a backend that shows one old state after the
-// other.
+// newRereads is for reads whose result another process has replaced since, or
+// is about to replace. The bound is there for a backend that shows one old
+// state after the other.
 func newRereads() *attempts { return &attempts{max: 10, maxWait: 128 * time.Millisecond} }
 
 // newKeyringReads is newRereads for the keyring, whose writers do not write twice.
 func newKeyringReads() *attempts { return &attempts{max: 6, maxWait: 128 * time.Millisecond} }
 
-// next waits a moment, longer the more often, or as long as the error asks for. It
-// returns nil to try again, the error that led here when it was too often, or that
-// of the context.
+// next waits a moment, longer each time, or as long as the error asks for. It
+// returns nil if the caller should try again, the error that led here if it was
+// called too often, or the error of the context.
 func (a *attempts) next(ctx context.Context, err error) error {
 	if a.made++; a.made == a.max {
 		return err

@@ -25,7 +25,7 @@ import (
 //
 //	{"read_at":"…","version":"…","mac":"…"}
 //
-// The mac is of the line, the record, the store's address and the name.
+// The mac authenticates the line, the record, the store's address and the name.
 type cacheFiles struct {
 	path string
 	max  int // files, beside the keyring's
@@ -43,7 +43,7 @@ type cacheLine struct {
 	MAC     string  `json:"mac"`
 }
 
-// message is what is authenticated of a copy.
+// message returns the bytes of a copy that its MAC authenticates.
 func (k *kept) message(address string) []byte {
 	m := seal.AppendBytes([]byte(nil), address)
 	m = seal.AppendBytes(m, k.name.s)
@@ -125,7 +125,7 @@ func formatCopy(k kept, mac [32]byte) []byte {
 	return append(append(line, '\n'), k.record.Envelope.raw...)
 }
 
-// write keeps a copy, if it still holds when the file's turn has come.
+// write keeps a copy, if it is still valid when the file's turn has come.
 func (f *cacheFiles) write(k kept, mac [32]byte, holds func() bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,8 +193,8 @@ func (f *cacheFiles) makeRoom(dir *atomicfile.Dir, size int) error {
 	return nil
 }
 
-// remove removes a copy for good, if there is one. Before it does, forget is
-// called: what is written after that holds.
+// remove removes a copy for good, if there is one. It calls forget first: a
+// copy that is written after that is valid.
 func (f *cacheFiles) remove(name Name, forget func()) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -273,7 +273,8 @@ func (s *Store) keepKeyring() error {
 	return nil
 }
 
-// writeCopy writes what is kept, with the time of reading as records hold times.
+// writeCopy writes a kept record. It writes the time of reading in the form that
+// records have.
 func (s *Store) writeCopy(k kept, ring *keyring, holds func() bool) error {
 	k.at = k.at.UTC().Truncate(time.Microsecond)
 	return s.cache.files.write(k, s.copyMAC(k, ring.current), holds)

@@ -3,9 +3,9 @@ package nebula
 import "context"
 
 // Caller says on whose behalf a request is made. It travels in the context and
-// reaches logs; if the store has no scope or author of its own, Scope and
-// Owner stand in for them. It organises, it does not authenticate: anyone who
-// calls the library says what stands in it.
+// reaches logs. If the store has no scope or author of its own, Scope and Owner
+// take their place. It does not authenticate: anyone who calls the library
+// chooses its content.
 type Caller struct {
 	Owner   string // person or service
 	Scope   string // as in [Metadata]; narrows the request to this scope

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// Versions that are written and read. Version 1 of the sealed data is read by
-// migration alone.
+// Versions that are written and read. Only migration reads version 1 of the
+// sealed data.
 const (
 	fileVersion = 1
 	dataVersion = 2
@@ -29,12 +29,12 @@ type Envelope struct {
 }
 
 // ParseEnvelope reads the record that a backend holds under name. It keeps
-// data, which must not be changed afterwards. Whether the record is authentic
-// is found out when it is opened.
+// data, which must not be changed afterwards. It does not authenticate the
+// record: opening does.
 //
 // Errors: ErrCorrupted if the bytes are not exactly a record's canonical
-// encoding, ErrUnsupportedVersion if they are a record of another version. From
-// both, [UnparsedRecord] returns the bytes.
+// encoding, ErrUnsupportedVersion if they are a record of another version.
+// [UnparsedRecord] returns the bytes from either error.
 func ParseEnvelope(name Name, data []byte) (*Envelope, error) {
 	e := &Envelope{raw: data}
 	r := canon.NewReader(data)
@@ -53,11 +53,12 @@ func ParseEnvelope(name Name, data []byte) (*Envelope, error) {
 // Bytes returns the record, which must not be changed.
 func (e *Envelope) Bytes() []byte { return e.raw }
 
-// Metadata returns what the record says of its credential. It is authenticated
-// only by opening the record. Its tags must not be changed.
+// Metadata returns the record's metadata. Only opening the record authenticates
+// it. Its tags must not be changed.
 func (e *Envelope) Metadata() Metadata { return e.metadata }
 
-// KeyID returns the id of the data key that the record says it is sealed under.
+// KeyID returns the id of the data key under which, as the record says, it is
+// sealed.
 func (e *Envelope) KeyID() KeyID { return KeyID(e.keyID) }
 
 // sealEnvelope seals plaintext for name. Slots are given for the keyring only.
@@ -248,7 +249,7 @@ func readTags(r *canon.Reader) map[string]string {
 		key := r.String()
 		r.Expect(`:`)
 		value := r.String()
-		// Ascending keys, so none twice. The empty key is invalid as it is.
+		// Keys ascend, so none occurs twice. The empty key is invalid anyway.
 		if r.Failed() || key <= previous || invalidTag(key, value) != "" || len(tags) == MaxTags {
 			r.Fail()
 			return nil

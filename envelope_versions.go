@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// whyUnreadable tells a record of another version from a damaged one. It takes
-// any JSON object: the layout of another version is not known.
+// whyUnreadable tells a record of another version from a damaged one. It
+// accepts any JSON object, since the layout of another version is not known.
 func whyUnreadable(name Name, data []byte) error {
 	var damaged error = &Error{Kind: ErrCorrupted, ID: name.ID(), Message: "the record is damaged",
 		Hint: "restore it from a backup, or put the value again"}
@@ -41,8 +41,8 @@ func whyUnreadable(name Name, data []byte) error {
 	return damaged
 }
 
-// soleMember returns the value of the object's member of that name, if there
-// is exactly one. Object is valid JSON. Nothing is copied: it may be large.
+// soleMember returns the value of the object's member of that name, if there is
+// exactly one. The object is valid JSON. It may be large, so nothing is copied.
 func soleMember(object []byte, name string) (value []byte, ok bool) {
 	at := skipSpace(object, 0)
 	if object[at] != '{' {

@@ -14,7 +14,7 @@ import (
 // Their text is stable: it is the "kind" of the command's JSON errors.
 type Kind string
 
-// The kinds of failure. What is not one of these is ErrInternal.
+// The kinds of failure. Any other failure is ErrInternal.
 const (
 	ErrNotFound           Kind = "not_found"           // no such credential, or a deleted one
 	ErrAlreadyExists      Kind = "already_exists"      // only-if-absent, and there is one
@@ -44,21 +44,21 @@ const (
 // yet: see [Store.Init].
 const ErrNotInitialised Kind = "not_initialised"
 
-// ErrKeyChanged is the cause of an ErrConflict if a provider refuses a
-// record that is not sealed under the current data key: the keyring has to be
-// read again, and the value sealed again.
+// ErrKeyChanged is the cause of an ErrConflict if a provider refuses a record
+// that is not sealed under the current data key. The caller must read the
+// keyring again, and seal the value again.
 const ErrKeyChanged Kind = "key_changed"
 
-// ErrNotARecord is the cause of an ErrCorrupted if what is stored in the place
-// of a credential is no damaged record, but somebody else's.
+// ErrNotARecord is the cause of an ErrCorrupted if the bytes in the place of a
+// credential are not a damaged record but somebody else's.
 const ErrNotARecord Kind = "not_a_record"
 
 // Error returns the kind in words.
 func (k Kind) Error() string { return strings.ReplaceAll(string(k), "_", " ") }
 
-// Error is how operations of this module fail. [errors.Is] finds its Kind and
-// [errors.As] what it wraps, an SDK's own error for example. No field ever
-// holds a value, a key, a token or a body that a server sent.
+// Error is the error of this module's operations. [errors.Is] finds its Kind,
+// and [errors.As] finds what it wraps, an SDK's own error for example. No field
+// ever holds a value, a key, a token or a body that a server sent.
 type Error struct {
 	Kind     Kind
 	Op       string // store, retrieve, delete, list, exists, init, …
@@ -69,7 +69,8 @@ type Error struct {
 	Err      error  // the cause; may be nil
 }
 
-// Error gives one line: operation, credential, provider, what happened, what to do.
+// Error returns one line: operation, credential, provider, what happened, what to
+// do.
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Op != "" {
@@ -99,14 +100,14 @@ func (e *Error) Is(target error) bool { return target == error(e.Kind) }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// OfBackend reports whether a failure of this kind is of the backend as a whole,
-// so that calls for other credentials probably fail, too.
+// OfBackend reports whether a failure of this kind concerns the backend as a
+// whole, so that calls for other credentials probably fail, too.
 func (k Kind) OfBackend() bool {
 	return k == ErrUnavailable || k == ErrTimeout || k == ErrUnauthenticated
 }
 
-// KindOf returns the kind of err: of the outermost [Error] in it, of a context
-// that ended, else [ErrInternal]. It returns "" for nil.
+// KindOf returns the kind of err: that of the outermost [Error] in it, or that
+// of a context that ended, or else [ErrInternal]. It returns "" for nil.
 func KindOf(err error) Kind {
 	var e *Error
 	var k Kind
@@ -125,9 +126,9 @@ func KindOf(err error) Kind {
 	return ErrInternal
 }
 
-// locate fills in what an error from further down does not say: the operation,
-// the provider, the credential. It changes nothing that is there, and copies,
-// because the error may be shared.
+// locate fills in the operation, the provider and the credential if an error
+// from further down does not name them. It changes nothing that is there, and
+// works on a copy, because the error may be shared.
 func locate(err error, op, provider string, id ID) error {
 	if err == nil {
 		return nil
@@ -150,7 +151,7 @@ func locate(err error, op, provider string, id ID) error {
 	return &located
 }
 
-// describe puts words to a cause that has none of ours.
+// describe gives a message to a cause that has none of ours.
 func describe(kind Kind, err error) string {
 	switch kind {
 	case ErrTimeout:

@@ -18,8 +18,9 @@ type Mark struct {
 	KeyID        KeyID     // of the data key that sealed it
 	MAC          [32]byte  // of all above, under that key
 
-	// DeletedAt is when a deletion of the credential was acknowledged; zero
-	// while it is not deleted. It is not authenticated: deleting needs no key.
+	// DeletedAt is the time when a deletion of the credential was acknowledged,
+	// and zero while it is not deleted. It is not authenticated, because
+	// deleting needs no key.
 	DeletedAt time.Time
 }
 
@@ -27,21 +28,23 @@ type Mark struct {
 const MarkRetention = 400 * 24 * time.Hour
 
 // RollbackGuard remembers, outside the backend, the newest state of each
-// credential that was read or written here: an older authentic record that is
-// put back is then noticed. Its marks are authenticated under the data key. A
-// mark that is removed from it is learnt anew, so it keeps all of them but those
-// whose DeletedAt lies more than [MarkRetention] back. [GuardFile] is one.
+// credential that was read or written here. If somebody puts back an older
+// authentic record, that is then noticed. Its marks are authenticated under the
+// data key. If a mark is removed, it is learnt anew. So the guard keeps all
+// marks but those whose DeletedAt lies more than [MarkRetention] back.
+// [GuardFile] implements it.
 type RollbackGuard interface {
 	// Load returns the mark of a credential of the store at an address.
 	Load(address string, id ID) (Mark, bool, error)
 
-	// Update changes one mark, or makes none and removes it if change returns
-	// false. No other Update comes between what change is given and what it
-	// returns. change may be called again, by any goroutine; the last call counts.
+	// Update changes one mark. If change returns false, it removes the mark or
+	// makes none. No other Update comes between the argument and the result of
+	// change. change may be called again, by any goroutine, and the last call
+	// counts.
 	Update(address string, id ID, change func(old Mark, found bool) (Mark, bool)) error
 
-	// CheckRoom fails with ErrUsage if the credential has no mark and the
-	// guard can hold no more. It is asked before a credential is written.
+	// CheckRoom fails with ErrUsage if the credential has no mark and the guard
+	// can hold no more. It is called before a credential is written.
 	CheckRoom(address string, id ID) error
 }
 
@@ -74,9 +77,9 @@ func (s *Store) mac(name Name, m Mark, key *seal.Key) [32]byte {
 func (s *Store) guardAddress() string { return s.description.Provider + ":" + s.description.Address }
 
 // loadMark returns the mark of a credential, and a keyring that is as new as the
-// mark. A mark under a key of the keyring must be authentic. One under a data
-// key that was destroyed can no longer be verified, and counts all the same:
-// else an old record would pass once its key is gone.
+// mark. A mark under a key of the keyring must be authentic. A mark under a
+// destroyed data key can no longer be verified, and still counts: otherwise an
+// old record would pass once its key is gone.
 func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (seenMark, *keyring, error) {
 	mark, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
 	if err != nil || !found {
@@ -101,9 +104,9 @@ func (s *Store) loadMark(ctx context.Context, name Name, ring *keyring) (seenMar
 	return seenMark{mark, true}, ring, nil
 }
 
-// allows reports whether a record may take the place of the one that is marked:
-// a later one, or one of equal age that is the same, that was written anew by
-// access tracking, or that a rotation sealed anew, under a later key.
+// allows reports whether a record may take the place of the marked one: if it
+// is later, or if it has the same age and is the same record, was written anew
+// by access tracking, or was sealed anew by a rotation, under a later key.
 func (k *keyring) allows(mark Mark, e *Envelope) bool {
 	m := &e.metadata
 	if !m.LastModified.Equal(mark.LastModified) {
@@ -113,8 +116,8 @@ func (k *keyring) allows(mark Mark, e *Envelope) bool {
 		k.ageOf(e.KeyID()) < k.ageOf(mark.KeyID)
 }
 
-// ageOf returns how many keys came after the one of that id. One that is not in
-// the keyring was destroyed, and is older than all.
+// ageOf returns how many keys came after the one of that id. A key that is not
+// in the keyring was destroyed, and is older than all others.
 func (k *keyring) ageOf(id KeyID) int {
 	keys := k.all()
 	for i, key := range keys {

@@ -10,16 +10,15 @@ import (
 	"github.com/nebula-credential/nebula/internal/canon"
 )
 
-// seenMark is a mark as it was loaded. A mark is moved only from what was seen
-// before the record was read or written: if it has moved since, another process
-// knows a state that may have come after this one.
+// seenMark is a mark as it was loaded. A mark moves only if it is still the one
+// that was loaded before the record was read or written. If it has moved since,
+// another process knows a state that may have come after this one.
 type seenMark struct {
 	Mark
 	found bool
 }
 
-// guardRead holds a record that was opened against its mark, and moves the
-// mark on.
+// guardRead compares an opened record with its mark, and moves the mark on.
 func (s *Store) guardRead(ctx context.Context, name Name, e *Envelope, ring *keyring) error {
 	if s.options.RollbackGuard == nil {
 		return nil
@@ -51,8 +50,8 @@ func olderThanMark(e *Envelope, mark Mark) error {
 		Hint: "restore the newer one from a backup; if the older one is meant, put its value again with --force"}
 }
 
-// learn marks a record that is seen for the first time, if there is room: a
-// record can be read all the same.
+// learn marks a record that is seen for the first time, if there is room.
+// Without room the record can still be read.
 func (s *Store) learn(name Name, e *Envelope, ring *keyring) error {
 	err := s.options.RollbackGuard.CheckRoom(s.guardAddress(), name.ID())
 	if KindOf(err) == ErrUsage {
@@ -83,8 +82,8 @@ func (s *Store) moveMark(name Name, e *Envelope, ring *keyring, seen seenMark) (
 	return now, moved, err
 }
 
-// resealMark moves the mark of a record that was sealed anew, if it was of the
-// one before: the key of that one may be destroyed next.
+// resealMark moves the mark of a record that was sealed anew, if the mark was
+// that of the earlier record, whose key may be destroyed next.
 func (s *Store) resealMark(name Name, before, after *Envelope, ring *keyring) error {
 	if s.options.RollbackGuard == nil {
 		return nil
@@ -97,7 +96,8 @@ func (s *Store) resealMark(name Name, before, after *Envelope, ring *keyring) er
 	return err
 }
 
-// setMark marks a record whatever is marked: it was asked for by name.
+// setMark marks a record whatever the mark was, because the user asked for the
+// record by name.
 func (s *Store) setMark(name Name, e *Envelope, ring *keyring) error {
 	if s.options.RollbackGuard == nil {
 		return nil
@@ -137,7 +137,8 @@ func (s *Store) afterMark(ctx context.Context, now time.Time, name Name, pre *pr
 	return now, nil
 }
 
-// laterThan returns now, or the first time after earlier that records hold.
+// laterThan returns now, or, if that is not later, the first time after earlier
+// that a record can hold.
 func laterThan(earlier, now time.Time) time.Time {
 	if now.After(earlier) {
 		return now
@@ -145,15 +146,16 @@ func laterThan(earlier, now time.Time) time.Time {
 	return earlier.Truncate(time.Microsecond).Add(time.Microsecond)
 }
 
-// beginDeletion returns what notes a deletion in the mark, once it is
-// acknowledged. A mark that moves in between is of what another process wrote.
+// beginDeletion returns a function that notes a deletion in the mark, once it
+// is acknowledged. If the mark moves in between, another process has written
+// the credential.
 func (s *Store) beginDeletion(name Name) (acknowledged func()) {
 	if s.options.RollbackGuard == nil {
 		return func() {}
 	}
 	before, found, err := s.options.RollbackGuard.Load(s.guardAddress(), name.ID())
 	if err != nil || !found {
-		return func() {} // the mark that there may be is kept
+		return func() {} // a mark, if there is one, is kept
 	}
 	return func() {
 		err := s.options.RollbackGuard.Update(s.guardAddress(), name.ID(), func(old Mark, found bool) (Mark, bool) {

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/statefile"
 )
 
-// maxMarks is how many marks a file of them holds. It is written whole for each
-// new state that is seen: with more, that would take seconds.
+// maxMarks is the number of marks that a file holds at most. The file is
+// written whole for each new state: with more marks, that would take seconds.
 const maxMarks = 100_000
 
 // GuardFile keeps the marks of a rollback guard in a file. It implements
@@ -29,8 +29,9 @@ type GuardFile struct {
 }
 
 // NewGuardFile returns the guard at a path. The file is made, with the
-// directories above it, when something is marked. It must not lie within what
-// it guards: a copy of the store that is put back would put it back too.
+// directories above it, when something is marked. It must not lie within the
+// store that it guards: anyone who put back a copy of the store would put back
+// the guard too.
 func NewGuardFile(path string) *GuardFile {
 	f := &GuardFile{lines: statefile.New(path, markLine.key), path: path, maxMarks: maxMarks, now: time.Now}
 	f.lines.Expired = func(l markLine) bool { return l.DeletedAt != nil && f.now().Sub(*l.DeletedAt) > MarkRetention }
@@ -56,7 +57,8 @@ func (l markLine) key() (string, error) {
 	return markKey(l.Address, ID(l.ID)), err
 }
 
-// markKey joins what cannot be confused: an id holds no NUL.
+// markKey joins address and id. No two pairs give the same key, since an id
+// holds no NUL.
 func markKey(address string, id ID) string { return address + "\x00" + string(id) }
 
 func (l markLine) mark() (Mark, error) {

@@ -13,8 +13,8 @@ const MaxIDLength = 128
 // aux, nul, com1 to com9, lpt1 to lpt9, in any case). Case matters on every
 // backend: github_token and GitHub_Token are two credentials.
 //
-// An ID is checked by every operation before a backend is called, so that a
-// constant can be used as it is and text from outside needs no second check.
+// Every operation checks an ID before it calls a backend. So you can use a
+// constant as it is, and text from outside needs no second check.
 type ID string
 
 // ParseID returns s as an ID, or an error of kind [ErrInvalidID] that says
@@ -64,8 +64,8 @@ func isIDByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
 }
 
-// isDeviceName reports the names that open a device on Windows, whatever the
-// directory. They are refused everywhere so that a store can move there.
+// isDeviceName reports the names that open a device on Windows, in any
+// directory. They are refused everywhere, so that a store can move to Windows.
 func isDeviceName(s string) bool {
 	switch len(s) {
 	case 3:
@@ -80,7 +80,8 @@ func isDeviceName(s string) bool {
 	return false
 }
 
-// quoteID shows a refused id: quoted, since it may hold anything, and cut.
+// quoteID shows a refused id. It quotes the id, since it may hold anything, and
+// cuts it.
 func quoteID(s string) string {
 	const maxShown = 40
 	if len(s) > maxShown {
@@ -89,8 +90,8 @@ func quoteID(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// shown returns a word that the backend chose as it is, if it is a short plain
-// one, and else as quoteID does.
+// shown returns a word that the backend chose: as it is, if it is short and
+// plain, and else as quoteID does.
 func shown(s string) string {
 	plain := func(c rune) bool { return c > ' ' && c < 0x7f && c != '"' }
 	if len(s) <= 40 && s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
@@ -102,9 +103,10 @@ func shown(s string) string {
 // keyringName lies outside the grammar of ids, so no credential can have it.
 const keyringName = ".keyring"
 
-// Name is what a [Provider] stores a record under: the id of a credential, or
-// the store's keyring. It can only be made by [ID.Name] and [KeyringName], so
-// that a name which reaches a provider is known to be safe to encode.
+// Name is the name under which a [Provider] stores a record: the id of a
+// credential, or the name of the store's keyring. Only [ID.Name] and
+// [KeyringName] make one, so a name that reaches a provider is known to be safe
+// to encode.
 type Name struct{ s string }
 
 // KeyringName is the name of the record that holds a store's data key.

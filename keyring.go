@@ -43,8 +43,8 @@ type keyring struct {
 	pinned     bool      // whether something said that it is the store's, before it was opened
 }
 
-// openKeyring opens the keyring's record with the first of the keys that fits
-// a slot. The order of checks, and so of errors, is that of docs/format.md.
+// openKeyring opens the keyring's record with the first key that fits a slot.
+// The order of checks, and so of errors, is that of docs/format.md.
 func openKeyring(ctx context.Context, record Record, keys []Key) (*keyring, error) {
 	current, openedBy, err := unwrap(ctx, record.Envelope.slots.slots, keys)
 	if err != nil {
@@ -102,8 +102,8 @@ func (k *keyring) wrapFor(ctx context.Context, key Key) (slotRecord, error) {
 	return wrap(Slot{ID: id, Kind: slot.Kind, Salt: salt}, slot, secret, k.current)
 }
 
-// wrap wraps a data key for a slot that a key has just made. It fails if the slot
-// is not the one that was asked for.
+// wrap wraps a data key for a slot that a key has just made. It fails if the key
+// made another slot than it was asked for.
 func wrap(want, slot Slot, secret []byte, dataKey *seal.Key) (slotRecord, error) {
 	message := ""
 	switch {
@@ -135,7 +135,7 @@ func (k *keyring) keepSlots(slots []slotRecord) {
 	k.notes = notes
 }
 
-// without returns the slots but those of the given ids.
+// without returns all slots except those of the given ids.
 func (k *keyring) without(ids []string) ([]slotRecord, error) {
 	for _, id := range ids {
 		if !k.hasSlot(id) {
@@ -155,9 +155,9 @@ func noSlot(id string) error {
 }
 
 // continues reports whether k is a later state of the same store as before: it
-// holds the key of that, or it was opened by one of the slots of that. Anyone who
-// does not know the secret of such a slot cannot wrap another key for it; its
-// key may have been destroyed, and is then no longer there.
+// holds the key of before, or one of the slots of before opened it. Anyone who
+// does not know the secret of such a slot cannot wrap another key for it. The key
+// of before may be missing, because it may have been destroyed.
 func (k *keyring) continues(before *keyring) bool {
 	if k.keyByID(KeyID(before.current.ID())) != nil {
 		return true

@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// keyringAge is how old a keyring may be that a writer seals with: after a
-// rotation of the data key, no writer uses the old one for longer.
+// keyringAge is the greatest age of a keyring that a writer seals with. After a
+// rotation of the data key, no writer uses the old key for longer than that.
 const keyringAge = 60 * time.Second
 
-// heldKeyring is a keyring and when it was known to be current: the time before
-// it was read or written, and the number of that read or write.
+// heldKeyring is a keyring, with the time when it was known to be current. That
+// is the time before it was read or written. It also has the number of that
+// read or write.
 type heldKeyring struct {
 	*keyring
 	at    time.Time
@@ -57,7 +58,7 @@ func (p *prefetch) cancel() {
 	}
 }
 
-// keyring returns the keyring, which is read and opened if none is held.
+// keyring returns the keyring. It reads and opens it if none is held.
 func (s *Store) keyring(ctx context.Context, pre *prefetch) (*keyring, error) {
 	held, err := s.loadKeyring(ctx, pre, func(*heldKeyring) bool { return true })
 	if err != nil {
@@ -66,7 +67,7 @@ func (s *Store) keyring(ctx context.Context, pre *prefetch) (*keyring, error) {
 	return held.keyring, nil
 }
 
-// freshKeyring returns one for writers, which is at most keyringAge old.
+// freshKeyring returns a keyring for writers, which is at most keyringAge old.
 func (s *Store) freshKeyring(ctx context.Context, pre *prefetch) (*heldKeyring, error) {
 	for {
 		held, err := s.loadKeyring(ctx, pre, s.isFresh)
@@ -102,10 +103,10 @@ func (s *Store) reloadHeld(ctx context.Context) (*heldKeyring, error) {
 	return s.loadKeyring(ctx, &prefetch{}, func(held *heldKeyring) bool { return held.turn > begun })
 }
 
-// loadKeyring returns the held keyring if it is good enough, and else takes the
-// record that was prefetched, or reads it, and opens it. One goroutine at a time
-// does so, and asks a person for the passphrase; the others then find what they
-// need.
+// loadKeyring returns the held keyring if it is good enough. Otherwise it takes
+// the prefetched record, or reads the record, and opens it. One goroutine at a
+// time does so, and asks a person for the passphrase. The others then find the
+// keyring held.
 func (s *Store) loadKeyring(ctx context.Context, pre *prefetch, enough func(*heldKeyring) bool) (*heldKeyring, error) {
 	if held := s.ring.Load(); held != nil && enough(held) {
 		return held, nil
@@ -135,8 +136,9 @@ func (s *Store) loadKeyring(ctx context.Context, pre *prefetch, enough func(*hel
 	return s.hold(ring, pre.at, pre.turn), nil
 }
 
-// openIfChanged returns the held keyring if the record is the same. The
-// version alone does not tell: backends that count begin anew after a purge.
+// openIfChanged returns the held keyring if the record is the same. The version
+// alone does not show that: backends that count versions begin anew after a
+// purge.
 func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, error) {
 	if held := s.ring.Load(); held != nil && held.version == record.Version && bytes.Equal(held.raw, record.Envelope.raw) {
 		return held.keyring, nil
@@ -144,9 +146,9 @@ func (s *Store) openIfChanged(ctx context.Context, record Record) (*keyring, err
 	return s.openTrusted(ctx, record)
 }
 
-// openTrusted opens a keyring's record and holds it against the pin. Between
-// the two another process may have written a newer one, and remembered that:
-// then the newer one is what counts.
+// openTrusted opens a keyring's record and compares it with the pin. Between
+// the two another process may have written a newer keyring and pinned that.
+// Then the newer one counts.
 func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error) {
 	var newest uint64 // generation that was opened
 	for again := newKeyringReads(); ; {
@@ -162,7 +164,8 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 		progress := ring.generation > newest // others write faster than this process reads
 		newest = max(newest, ring.generation)
 		newer, err := s.retrieveKeyring(ctx)
-		// An older copy may also be a late answer, of a backend whose reads are.
+		// An older copy may also be a late answer, if the backend's reads can be
+		// late.
 		same := newer.Version == record.Version && !errors.Is(distrust, ErrRolledBack)
 		if err != nil || same {
 			return nil, distrust
@@ -177,8 +180,8 @@ func (s *Store) openTrusted(ctx context.Context, record Record) (*keyring, error
 	}
 }
 
-// openRecord opens a keyring's record, with the data key if that is at hand: no
-// slot is opened then, and nobody asked.
+// openRecord opens a keyring's record. If the data key is at hand, it uses
+// that, opens no slot and asks nobody.
 func (s *Store) openRecord(ctx context.Context, record Record) (*keyring, error) {
 	if held := s.ring.Load(); held != nil && held.current.ID() == record.Envelope.keyID {
 		return readKeyring(record, held.current, held.openedBy)
@@ -250,7 +253,7 @@ var errKeyring = errors.New("about the keyring")
 
 func aboutKeyring(err error) error { return mark(err, errKeyring) }
 
-// mark adds a cause to an error of ours and changes nothing of what it says.
+// mark adds a cause to an error of ours and leaves its text as it is.
 func mark(err, cause error) error {
 	var e *Error
 	if !errors.As(err, &e) {

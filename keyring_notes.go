@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/canon"
 )
 
-// MaxLabelLength is the number of characters that a slot's label has at most.
+// MaxLabelLength is the greatest number of characters in a slot's label.
 const MaxLabelLength = 64
 
 // SlotNote describes a slot to people. It is sealed: the backend does not see it.
@@ -62,7 +62,7 @@ func (k *keyring) appendNotes(b []byte) []byte {
 	return b
 }
 
-// readNotes reads what appendNotes writes: notes of slots that are there, by
+// readNotes reads what appendNotes writes: notes of existing slots, by
 // ascending bytes of their ids.
 func (k *keyring) readNotes(r *canon.Reader) {
 	if !r.Accept(`,"notes":{`) {

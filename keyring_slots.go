@@ -118,13 +118,13 @@ func readSlot(r *canon.Reader) slotRecord {
 	return s
 }
 
-// hasNoData reports the kinds whose slots are known to hold nothing more.
+// hasNoData reports the kinds whose slots are known to have no data.
 func hasNoData(kind string) bool {
 	return kind == SlotArgon2id || kind == SlotPBKDF2 || kind == SlotKeyFile
 }
 
-// anyoneCanMake reports the kinds whose slots need no secret to be made. Such a
-// slot does not show who made the keyring.
+// anyoneCanMake reports the kinds of slots that can be made without a secret.
+// Such a slot does not show who made the keyring.
 func anyoneCanMake(kind string) bool { return !hasNoData(kind) && kind != SlotKeychain }
 
 const slotAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
@@ -147,8 +147,8 @@ func isSlotID(s string) bool {
 	return len(s) == 8
 }
 
-// check is what can be said of a list before any key is tried: that it was not
-// damaged, and that no slot asks for more memory or time than is reasonable.
+// check makes the checks that need no key: the list is not damaged, and no slot
+// asks for too much memory or time.
 func (l *slotList) check() error {
 	if l.sum != l.stored {
 		return damagedKeyring("the list of key slots is damaged", nil)

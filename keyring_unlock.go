@@ -22,7 +22,7 @@ type unlocking struct {
 
 // unwrap returns the data key, and the first slot that one of the keys opens.
 // Keys that ask a person come last. If a service refused a key that asks nobody,
-// they are not tried: the user has to know of the refusal.
+// unwrap does not try them, because the user must learn of the refusal.
 func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slot, error) {
 	u := &unlocking{slots: slots}
 	for _, asking := range []bool{false, true} {
@@ -39,7 +39,8 @@ func unwrap(ctx context.Context, slots []slotRecord, keys []Key) (*seal.Key, Slo
 	return nil, Slot{}, u.failure()
 }
 
-// try tries one key on the slots for which it asks a person, or does not.
+// try tries one key, either on the slots for which it asks a person or on the
+// others.
 func (u *unlocking) try(ctx context.Context, key Key, asking bool) (*seal.Key, Slot, error) {
 	u.lacks = false
 	for {
@@ -116,7 +117,7 @@ func (u *unlocking) note(ctx context.Context, err error) (tried bool, _ error) {
 	return false, nil
 }
 
-// failure tells why nothing opened the keyring.
+// failure returns the error that says why nothing opened the keyring.
 func (u *unlocking) failure() error {
 	switch {
 	case u.refused != nil:

@@ -9,14 +9,15 @@ import (
 
 // seal returns the keyring's record, of the generation that k has.
 func (k *keyring) seal(now time.Time) *Envelope {
-	// Of the right size at once: no copies are left behind while it grows.
+	// The slice has its full size at once, so that no copies are left behind
+	// while it grows.
 	value := k.appendValue(make([]byte, 0, k.valueSize()))
 	defer clear(value)
 	m := Metadata{CreatedAt: k.createdAt, LastModified: now}
 	return sealEnvelope(k.current, KeyringName(), value, m, newSlotList(k.slots))
 }
 
-// valueSize returns what the sealed value takes at most, in bytes.
+// valueSize returns the greatest size of the sealed value, in bytes.
 func (k *keyring) valueSize() int {
 	size := 128 + 48*len(k.retired)
 	for _, note := range k.notes {

@@ -24,15 +24,15 @@ const (
 	SlotKeychain     = "keychain"
 )
 
-// KeyID identifies a data key and discloses nothing of it.
+// KeyID identifies a data key and reveals nothing about it.
 type KeyID [16]byte
 
 // String returns 32 lower-case hexadecimal digits.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 // Slot describes one way to open a keyring. Memory (KiB), Passes and Lanes are
-// the cost of Argon2id, Passes alone the rounds of PBKDF2; they are zero for
-// other kinds.
+// the cost of Argon2id. For PBKDF2, Passes is the number of rounds. For other
+// kinds they are zero.
 type Slot struct {
 	ID     string // 8 characters of a-z2-7, given when the slot is made
 	Kind   string
@@ -43,21 +43,22 @@ type Slot struct {
 	Data   []byte // of kinds that keep something in the slot; nil otherwise
 }
 
-// Key is what a user holds and opens a store with: a passphrase, a key file,
-// or a service that guards a key.
+// Key opens a store. A user holds it: a passphrase, a key file, or access to a
+// service that guards a key.
 type Key interface {
 	// Opens reports whether slots of that kind are opened with such a key.
 	Opens(kind string) bool
 
-	// Secret returns the 32 bytes under which the slot's copy of the data key
-	// is wrapped. Whether they are right shows when it is unwrapped. It may be
-	// called often: costly secrets are to be kept. The slice stays the key's and
-	// is not changed.
+	// Secret returns the 32 bytes under which the slot's copy of the data key is
+	// wrapped. Unwrapping shows whether they are right. Secret may be called
+	// often, so keep a secret that is costly to get. The slice belongs to the
+	// key, and the caller does not change it.
 	//
-	// After an error of these kinds other keys are tried: ErrUnauthenticated, the
-	// key is not at hand; ErrWrongKey, it is not one of this slot; ErrNotSupported,
-	// FIPS mode forbids it; ErrPermissionDenied, ErrUnavailable and ErrTimeout, but
-	// then no [Asker] that would ask.
+	// After an error of these kinds other keys are tried: ErrUnauthenticated if the
+	// key is not at hand, ErrWrongKey if it is not one of this slot,
+	// ErrNotSupported if FIPS mode forbids it. They are also tried after
+	// ErrPermissionDenied, ErrUnavailable and ErrTimeout, but then no [Asker] that
+	// would ask a person.
 	Secret(ctx context.Context, slot Slot) ([]byte, error)
 
 	// NewSlot returns a slot for this key, of that id and salt, and its secret
@@ -84,10 +85,11 @@ func asks(key Key, slot Slot) bool {
 type Renewer interface {
 	Key
 
-	// Renew returns the slot with another secret, and that secret. The salt is a
-	// fresh one; id and kind stay, and who opens it. After an error of kind
-	// ErrPermissionDenied or ErrUnauthenticated the slot is opened instead; one
-	// of kind ErrNotSupported says that this key can do nothing for the slot.
+	// Renew returns the slot with another secret, and that secret. The salt is
+	// fresh. The id and the kind stay, and the same people can open the slot.
+	// After an error of kind ErrPermissionDenied or ErrUnauthenticated the slot
+	// is opened instead. An error of kind ErrNotSupported says that this key can
+	// do nothing for the slot.
 	Renew(ctx context.Context, slot Slot, salt [16]byte) (Slot, []byte, error)
 }
 

@@ -20,15 +20,15 @@ type KeyFile struct {
 	// AllowGroupRead accepts modes 0640 and 0440, as mounted secrets have them.
 	AllowGroupRead bool
 
-	// Optional says that a missing file is a key that is not at hand, and not
-	// an error.
+	// Optional says that a missing file is not an error but a key that is not
+	// at hand.
 	Optional bool
 
 	mu     sync.Mutex
 	secret []byte
 }
 
-// errNoDefaultFile marks that a file is missing that nobody has named.
+// errNoDefaultFile says that a file is missing, and that nobody has named it.
 var errNoDefaultFile = errors.New("no key file in its usual place")
 
 // String names the file in messages.
@@ -104,8 +104,9 @@ func CreateKeyFile(path string) error {
 	return nil
 }
 
-// fileKind tells of what kind it is that a file cannot be read or made: what
-// permissions or space have to do with it is not the fault of who named it.
+// fileKind returns the kind of the error if a file cannot be read or made. If
+// permissions or space are the cause, it is not the fault of the person who
+// named the file.
 func fileKind(err error) Kind {
 	switch {
 	case errors.Is(err, os.ErrPermission), atomicfile.IsReadOnly(err):

@@ -6,27 +6,27 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// KeptKey is a data key that was opened before, by another process perhaps.
+// KeptKey is a data key that was opened before, perhaps by another process.
 type KeptKey struct {
 	Secret [32]byte
 
-	// Pinned says that whoever opened it knew which key the store has, by a pin
-	// or from the configuration. A key that is not pinned counts as one from a
-	// slot that anyone can make.
+	// Pinned says that the process that opened it knew which key the store has,
+	// by a pin or from the configuration. A key that is not pinned counts as
+	// one from a slot that anyone can make.
 	Pinned bool
 }
 
-// DataKeys keep opened data keys, so that one store is opened once for several
-// processes. Neither method fails: a key that cannot be had or kept is one that
-// is not there, and what is wrong is for the implementation to tell.
+// DataKeys keep opened data keys, so that a store is opened once for several
+// processes. The methods do not fail: if a key cannot be got or kept, it is not
+// there, and the implementation reports why.
 type DataKeys interface {
 	// Get returns the data key of the store at an address. It is used only if
-	// it is the one that the store's keyring is sealed under, and the keyring is
-	// then held against the pin as any other.
+	// the store's keyring is sealed under it, and the keyring is then compared
+	// with the pin as always.
 	Get(ctx context.Context, address string) (KeptKey, bool)
 
-	// Keep is told of the data key of a store that was opened with one of the
-	// Keys and whose keyring was held against the pin.
+	// Keep receives the data key of a store that was opened with one of the
+	// Keys, after its keyring was compared with the pin.
 	Keep(ctx context.Context, address string, key KeptKey)
 }
 
@@ -54,7 +54,7 @@ func (s *Store) openKept(ctx context.Context, record Record) (*keyring, error) {
 	return ring, nil
 }
 
-// keep has the data key of a keyring kept that was opened and is trusted.
+// keep gives the data key of an opened and trusted keyring to DataKeys.
 func (s *Store) keep(ctx context.Context, ring *keyring) {
 	address := s.address()
 	if s.options.DataKeys == nil || address == "" || ring.kept {
@@ -66,8 +66,8 @@ func (s *Store) keep(ctx context.Context, ring *keyring) {
 	s.options.DataKeys.Keep(ctx, address, KeptKey{Secret: ring.current.Secret(), Pinned: ring.pinned})
 }
 
-// address returns what the store is known by to other processes, "" if it ends
-// with this one.
+// address returns the address by which other processes know the store, or "" if
+// the store ends with this process.
 func (s *Store) address() string {
 	d := s.description
 	if d.Address == "" {
@@ -76,5 +76,6 @@ func (s *Store) address() string {
 	return d.Provider + ":" + d.Address
 }
 
-// isAnyones reports whether what opened the keyring says nothing of who made it.
+// isAnyones reports whether the keyring was opened in a way that does not show
+// who made it.
 func (k *keyring) isAnyones() bool { return k.kept || anyoneCanMake(k.openedBy.Kind) }

@@ -13,12 +13,12 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// MinPassphraseLength is the number of characters that a new passphrase has at
-// least, unless weak ones are allowed.
+// MinPassphraseLength is the least number of characters in a new passphrase,
+// unless weak ones are allowed.
 const MinPassphraseLength = 12
 
-// What a new passphrase slot costs to open: the second choice of RFC 9106,
-// section 4, and the floor of OWASP for PBKDF2-HMAC-SHA-256.
+// The cost of opening a new passphrase slot: the second choice of RFC 9106,
+// section 4, and OWASP's minimum for PBKDF2-HMAC-SHA-256.
 const (
 	argonMemory = 64 << 10 // KiB
 	argonPasses = 3
@@ -33,19 +33,19 @@ type Passphrase struct {
 	// after use.
 	Source func(context.Context) ([]byte, error)
 
-	// Name says in messages where it comes from.
+	// Name says in messages where the passphrase comes from.
 	Name string
 
-	// Tries is how often Source is asked, at most, while what it returned opens
-	// no slot. It is set for a person, who may mistype, and is asked after other
-	// keys were tried; 0 is once, for a source that asks nobody.
+	// Tries is how often Source is asked at most, until a passphrase opens a
+	// slot. Set it if Source asks a person, who may mistype. A person is asked
+	// after other keys were tried. 0 means once, for a source that asks nobody.
 	Tries int
 
 	// AllowWeak lets a new slot have fewer than MinPassphraseLength characters.
 	AllowWeak bool
 
 	// KDF is the kind of a new slot, SlotArgon2id or SlotPBKDF2. If it is
-	// empty it is the first, and in FIPS mode the second.
+	// empty, it is SlotArgon2id, and SlotPBKDF2 in FIPS mode.
 	KDF string
 
 	mu         sync.Mutex
@@ -54,7 +54,7 @@ type Passphrase struct {
 	asked      int // times that Source was
 }
 
-// String names the passphrase in messages, and says nothing of it.
+// String names the passphrase in messages, and reveals nothing about it.
 func (p *Passphrase) String() string {
 	name := "the passphrase"
 	if p.Name != "" {

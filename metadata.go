@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of tags, those of their parts in characters. Providers have limits of
-// their own besides, which are checked before anything is sent.
+// Limits of tags. Those of keys and values are in characters. Providers have
+// further limits, which are checked before anything is sent.
 const (
 	MaxTags           = 1024
 	MaxTagKeyLength   = 128
@@ -19,8 +19,8 @@ const (
 // Metadata describes a credential. All of it is authenticated by the seal of
 // the record, and none of it is secret: anyone who runs the backend can read it.
 type Metadata struct {
-	// Times are UTC. Those written have a resolution of one microsecond;
-	// years 1970 to 9999 can be stored. The zero time is "absent".
+	// Times are UTC. They are written with a resolution of one microsecond, in
+	// the years 1970 to 9999. The zero time is "absent".
 	CreatedAt    time.Time
 	LastModified time.Time
 	LastAccessed time.Time // written only if the user turned it on
@@ -47,8 +47,8 @@ func (m Metadata) DueAt() (time.Time, bool) {
 	return m.LastModified.AddDate(0, 0, int(days)), true
 }
 
-// Validate checks what the format asks of metadata and reports all that is
-// wrong, in one error of kind [ErrInvalidMetadata].
+// Validate checks the rules of the format and reports all problems, in one
+// error of kind [ErrInvalidMetadata].
 func (m Metadata) Validate() error {
 	var problems []string
 	note := func(what, reason string) {
@@ -109,7 +109,7 @@ func invalidTag(key, value string) string {
 	return invalidText(value)
 }
 
-// invalidText says why s cannot stand in a record.
+// invalidText says why s cannot be in a record.
 func invalidText(s string) string {
 	if !utf8.ValidString(s) {
 		return "is not valid UTF-8"
@@ -138,12 +138,12 @@ type Filter struct {
 	CreatedBefore time.Time         // strictly before
 	Scope         string            // exactly this scope
 
-	// WithMetadata is no condition: it asks for the version and the metadata of
-	// each entry, as far as the backend shows them without the value.
+	// WithMetadata is not a condition. It asks for the version and the metadata
+	// of each entry, if the backend shows them without the value.
 	WithMetadata bool
 }
 
-// NeedsMetadata reports whether a condition asks more than the id can tell.
+// NeedsMetadata reports whether a condition needs more than the id.
 func (f Filter) NeedsMetadata() bool {
 	return len(f.Tags) > 0 || f.Scope != "" || !f.CreatedAfter.IsZero() || !f.CreatedBefore.IsZero()
 }

@@ -19,34 +19,35 @@ func ParseKeyID(s string) (KeyID, error) {
 		Hint: "a key id has 32 digits of 0-9 a-f; nebula key list shows it"}
 }
 
-// Pin is what is remembered of a store, so that anyone who writes its backend
-// cannot put another keyring in the place of the one that was seen.
+// Pin is what a client remembers about a store. With it the client notices if
+// somebody who can write to the backend puts another keyring in place of the
+// one that was seen.
 type Pin struct {
 	KeyID      KeyID  // of the data key
 	Generation uint64 // the highest one seen of the keyring
 
-	// SeenAt is when that data key was first seen as the current one, by the
-	// clock of this machine: a rotation that is resumed counts its waiting from
-	// there. Zero if it is not known.
+	// SeenAt is the time when that data key was first seen as the current one,
+	// by the clock of this machine. A resumed rotation counts its waiting from
+	// then. It is zero if it is not known.
 	SeenAt time.Time
 }
 
 // Pins remember the data key of each store, as SSH remembers the keys of hosts.
-// A store that is seen for the first time is trusted; from then on its data key
-// may only be replaced by a keyring that holds the remembered one too.
+// A store that is seen for the first time is trusted. From then on, another
+// keyring is accepted only if it holds the remembered data key too.
 type Pins interface {
 	// Load returns the pin of the store at an address.
 	Load(address string) (Pin, bool, error)
 
 	// Update changes the pin of one store, or removes it if change returns
-	// false. No other Update comes between what change is given and what it
-	// returns. After an error of another kind than ErrInvalidConfig, nothing
-	// can be remembered: the store is then used without a pin.
+	// false. No other Update comes between the argument and the result of
+	// change. After an error of another kind than ErrInvalidConfig, nothing can
+	// be remembered, and the store is used without a pin.
 	Update(address string, change func(old Pin, found bool) (Pin, bool)) error
 }
 
-// Trust accepts the data key that the store has now, which must be id, though
-// another one is remembered, or a later generation of its keyring.
+// Trust accepts the data key that the store has now, which must be id, even if
+// another key or a later generation of the keyring is remembered.
 func (s *Store) Trust(ctx context.Context, id KeyID) error {
 	err := s.trust(ctx, id)
 	return s.locate(err, "trust", "")
@@ -80,8 +81,8 @@ func (s *Store) trust(ctx context.Context, id KeyID) error {
 	return err
 }
 
-// Forget drops what is remembered of the store. The next keyring that is seen
-// there is trusted, or a new one can be made.
+// Forget drops the pin of the store. The next keyring that is seen there is
+// trusted, or a new one can be made.
 func (s *Store) Forget() error {
 	if s.pinned() == "" {
 		return s.locate(noPins(), "trust", "")
@@ -104,15 +105,15 @@ func (s *Store) pinned() string {
 	return s.address()
 }
 
-// Who says which key a store must have.
+// The sources that say which key a store must have.
 const (
 	byConfiguration = "The configuration"
 	byPin           = "The file known_stores"
 	byProcess       = "This process"
 )
 
-// checkTrust holds a keyring that was opened against all that is known of the
-// store, and remembers it.
+// checkTrust compares an opened keyring with all that is known about the store,
+// and remembers it.
 func (s *Store) checkTrust(ring *keyring) error {
 	if err := s.checkConfigured(ring); err != nil {
 		return err
@@ -156,8 +157,8 @@ func (s *Store) checkConfigured(ring *keyring) error {
 	return nil
 }
 
-// checkHeld holds a keyring against the one that this process has used until
-// now: it must be a later state of it.
+// checkHeld compares a keyring with the one that this process has used until
+// now. It must be a later state of that.
 func (s *Store) checkHeld(ring *keyring) error {
 	held := s.ring.Load()
 	switch {
@@ -170,9 +171,9 @@ func (s *Store) checkHeld(ring *keyring) error {
 	return nil
 }
 
-// checkPin holds a keyring against the pin, and reports whether there is one. If
-// the configuration names its key, that wins over another one that is
-// remembered, but an older state is one.
+// checkPin compares a keyring with the pin, and reports whether there is one. If
+// the configuration names the keyring's key, that wins over another key in the
+// pin. An older state of the keyring is refused even so.
 func (s *Store) checkPin(ring *keyring) (found bool, err error) {
 	address := s.pinned()
 	if address == "" {
@@ -254,8 +255,8 @@ func (s *Store) remember(ring *keyring) error {
 	return err
 }
 
-// forgetLater lets an earlier generation of the keyring be remembered: a person has
-// accepted it.
+// forgetLater allows an earlier generation of the keyring to be remembered, because
+// a person has accepted it.
 func (s *Store) forgetLater(ring *keyring) {
 	address := s.pinned()
 	if address == "" {
@@ -285,9 +286,9 @@ func (s *Store) pinnedSince(ring *keyring) time.Time {
 	return pin.SeenAt
 }
 
-// wantUnknown fails if a keyring is known of, by a pin or by TrustedKey, and
-// none is there. What looks like a new store is then a lost one: a volume that
-// is not mounted must not become a store under another key.
+// wantUnknown fails if there is no keyring, and a pin or TrustedKey says that
+// there was one. Then the store is not new but lost: a volume that is not
+// mounted must not become a store under another key.
 func (s *Store) wantUnknown() error {
 	if id := s.options.TrustedKey; id != nil {
 		return &Error{Kind: ErrCorrupted,

@@ -16,8 +16,8 @@ import (
 // others may write it, ErrPermissionDenied if it cannot be written.
 type PinFile struct{ lines *statefile.File[pinLine] }
 
-// NewPinFile returns the file at a path. It is made, with the directories above
-// it, when something is to be remembered. The command uses known_stores in the
+// NewPinFile returns the file at a path. The file is made, with the directories
+// above it, when the first pin is written. The command uses known_stores in the
 // user's state directory.
 func NewPinFile(path string) *PinFile { return &PinFile{statefile.New(path, pinLine.key)} }
 
@@ -70,7 +70,7 @@ func (f *PinFile) Update(address string, change func(Pin, bool) (Pin, bool)) err
 	}))
 }
 
-// stateError gives the failure of a file of state its kind.
+// stateError gives a failure of a state file its kind.
 func stateError(err error) error {
 	var e *statefile.Error
 	if !errors.As(err, &e) {

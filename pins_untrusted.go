@@ -53,7 +53,7 @@ func describeKey(ring *keyring) string {
 	return KeyID(ring.current.ID()).String()
 }
 
-// idToTrust is what a hint gives as the id to be accepted.
+// idToTrust returns the id that a hint tells the user to accept.
 func idToTrust(ring *keyring) string {
 	if ring.isAnyones() {
 		return "ID, with the id that they tell you"

@@ -12,20 +12,20 @@ import (
 // All methods may be called by several goroutines at once. Each obeys its
 // context and fails with an [Error] that names operation, provider and id.
 // Before Connect and after Close (see [Connector]) each fails with [ErrClosed].
-// The suite in package providertest checks what is said here.
+// The suite in package providertest checks these rules.
 type Provider interface {
-	// Store writes the record, with its metadata, in the place of the one that
-	// stood there, if the precondition holds, and returns the new version. At
-	// no time does another caller see part of a record, and after a failure
-	// either the old or the new one stands whole. Storing after a deletion
-	// works at once. A provider that can compare under a lock refuses a record
-	// that is not sealed under the key of the keyring that it holds, with an
-	// ErrConflict that wraps [ErrKeyChanged].
+	// Store replaces the record of that name, with its metadata, if the
+	// precondition holds, and returns the new version. No caller ever sees part
+	// of a record, and after a failure either the old or the new record is
+	// there, whole. Storing after a deletion works at once. If a provider can
+	// compare under a lock, it refuses a record that is not sealed under the
+	// key of the keyring that it holds, with an ErrConflict that wraps
+	// [ErrKeyChanged].
 	//
-	// Errors: ErrAlreadyExists and ErrConflict (the precondition does not
-	// hold; a deleted record counts as absent), ErrTooLarge, ErrInvalidMetadata
-	// (a limit of this provider), ErrNotSupported (the precondition cannot be
-	// checked). Between its check and the write no other writer comes, unless
+	// Errors: ErrAlreadyExists and ErrConflict (the precondition does not hold;
+	// a deleted record counts as absent), ErrTooLarge, ErrInvalidMetadata (a
+	// limit of this provider), ErrNotSupported (the precondition cannot be
+	// checked). No other writer comes between the check and the write, unless
 	// the provider's documentation says that the backend cannot compare.
 	Store(ctx context.Context, name Name, envelope *Envelope, options StoreOptions) (Version, error)
 
@@ -35,11 +35,12 @@ type Provider interface {
 
 	// Delete removes a credential, for good or until it is restored (see
 	// [Restorer]), and reports whether there was one. It succeeds if there is
-	// none. After an attempt whose outcome is unclear, one that is gone counts
-	// as deleted. A condition on the version can be given: [ErrConflict] says
-	// that it does not hold, also if there is none. Between its check and the
-	// deletion no other writer comes, unless the provider's documentation says
-	// that the backend cannot compare. The keyring is refused, with ErrUsage.
+	// none. If the outcome of an attempt was unclear and the credential is
+	// gone, it counts as deleted. The caller can set a condition on the
+	// version: [ErrConflict] says that it does not hold, also if there is no
+	// credential. No other writer comes between the check and the deletion,
+	// unless the provider's documentation says that the backend cannot compare.
+	// The keyring is refused, with ErrUsage.
 	Delete(ctx context.Context, name Name, condition Precondition) (existed bool, err error)
 
 	// List returns the credentials that match, a page at a time and in no
@@ -55,38 +56,38 @@ type Provider interface {
 type StoreOptions struct {
 	Precondition Precondition
 
-	// Previous is the record that is written over, if the caller has read
-	// it; nil says nothing. It spares a provider from reading what it keeps
-	// beside the record, tags for example, to see what changes.
+	// Previous is the record that is written over, if the caller has read it,
+	// or nil. It spares a provider a read of what it keeps beside the record,
+	// tags for example, to see what changes.
 	Previous *Envelope
 }
 
-// Precondition is what must hold for a record to be written or deleted. The
-// zero value asks for nothing.
+// Precondition is a condition for a record to be written or deleted. The zero
+// value sets none.
 type Precondition struct {
 	absent  bool
 	version Version
 }
 
-// IfAbsent asks that there is no record, or a deleted one.
+// IfAbsent requires that there is no record, or a deleted one.
 func IfAbsent() Precondition { return Precondition{absent: true} }
 
-// IfVersion asks that the current record is of version v.
+// IfVersion requires that the current record has version v.
 func IfVersion(v Version) Precondition { return Precondition{version: v} }
 
-// IsZero reports whether nothing is asked.
+// IsZero reports whether there is no condition.
 func (p Precondition) IsZero() bool { return p == Precondition{} }
 
-// IsAbsent reports whether it asks that there is no record: see [IfAbsent].
+// IsAbsent reports whether it requires that there is no record: see [IfAbsent].
 func (p Precondition) IsAbsent() bool { return p.absent }
 
-// Version returns the version that it asks for, and false if it asks for
-// none: see [IfVersion].
+// Version returns the version that it requires, and false if it requires none:
+// see [IfVersion].
 func (p Precondition) Version() (Version, bool) { return p.version, p.version != "" }
 
-// Check returns nil if the precondition holds for the current version, ""
-// if there is no record: else an error of kind [ErrAlreadyExists] or
-// [ErrConflict].
+// Check returns nil if the precondition holds for the current version, and else
+// an error of kind [ErrAlreadyExists] or [ErrConflict]. The current version is
+// "" if there is no record.
 func (p Precondition) Check(current Version) error {
 	switch {
 	case p.absent && current != "":
@@ -100,11 +101,11 @@ func (p Precondition) Check(current Version) error {
 		Message: "the version is " + shown(string(current)) + ", and " + shown(string(p.version)) + " was expected"}
 }
 
-// Version tells the states of one credential apart. It is opaque: the
-// backend's own if it has versions, else derived from the record's bytes. A
-// version never comes back for a name, even after a purge, unless the bytes
-// are the same: a backend that counts from 1 again adds what tells the times
-// apart.
+// Version tells the states of one credential apart. It is opaque: the backend's
+// own version if it has versions, else derived from the record's bytes. A
+// version never comes back for a name, even after a purge, unless the bytes are
+// the same. If a backend counts from 1 again, the provider adds something that
+// tells the two counts apart.
 type Version string
 
 // Record is what a provider holds under a name.
@@ -117,8 +118,8 @@ type Record struct {
 type Pager interface {
 	// NextPage returns the next entries, possibly none, and [io.EOF] after the
 	// last. The slice is valid until the next call, and until then the caller
-	// may change it. After another error the call can be made again and goes on
-	// where it stood.
+	// may change it. After another error the caller can call again, and the
+	// list goes on where it was.
 	NextPage(ctx context.Context) ([]Entry, error)
 
 	// Close frees what the pager holds. It may be called at any time and twice.
@@ -129,13 +130,13 @@ type Pager interface {
 type Entry struct {
 	ID ID
 
-	// Version and Metadata are given if they cost nothing more. They are as
-	// the backend shows them, not authenticated.
+	// Version and Metadata are set if they cost nothing more. They are as the
+	// backend shows them, not authenticated.
 	Version  Version   // "" if it is not known
 	Metadata *Metadata // nil if it is not known
 
-	// Err is set if the record had to be read, to match a filter, and
-	// cannot be: it is listed rather than passed over.
+	// Err is set if the record had to be read, to match a filter, and cannot be
+	// read. Such a record is listed, not left out.
 	Err error
 }
 
@@ -163,14 +164,15 @@ func (s State) String() string {
 }
 
 // The abilities that a provider may have besides its five methods. Ask for one
-// with [As], never with a type assertion: a wrapper has the methods of all of
-// them and cannot have what the provider inside lacks.
+// with [As], never with a type assertion: a wrapper has the methods of all
+// abilities, even if the provider inside lacks some.
 type (
-	// Connector has a life. A provider without one is always connected.
+	// Connector is connected and closed. A provider without it is always
+	// connected.
 	Connector interface {
-		// Connect makes the provider ready and authenticates if the method
-		// needs a call. The context governs the connecting only. A second call
-		// does nothing; one after Close fails with ErrClosed.
+		// Connect makes the provider ready, and logs in if that needs a call.
+		// The context holds for the connecting only. A second call does
+		// nothing. A call after Close fails with ErrClosed.
 		Connect(ctx context.Context) error
 		State() State
 		// Close ends background work and waits for it.
@@ -185,8 +187,9 @@ type (
 
 	// Restorer undoes a deletion.
 	Restorer interface {
-		// Restore brings back what the last Delete removed. ErrNotFound if
-		// there is nothing to restore, ErrConflict over a live record.
+		// Restore brings back the credential that the last Delete removed.
+		// Errors: ErrNotFound if there is nothing to restore, ErrConflict if
+		// there is a live record.
 		Restore(ctx context.Context, name Name) error
 	}
 
@@ -204,7 +207,7 @@ type (
 		History(ctx context.Context, name Name) ([]VersionInfo, error)
 	}
 
-	// VersionRetriever reads one version, the current one or an older.
+	// VersionRetriever reads one version, the current one or an older one.
 	VersionRetriever interface {
 		// RetrieveVersion returns ErrNotFound if that version is not there
 		// or its credential was deleted.
@@ -214,55 +217,56 @@ type (
 	// BatchRetriever reads several credentials in fewer calls than one each.
 	BatchRetriever interface {
 		// RetrieveBatch returns one result for each name, in their order. It
-		// makes as many calls as the backend's limit asks for; one that fails
-		// is the error of its names. The error is of a batch that could not
-		// be begun.
+		// makes as many calls as the backend's limit requires. If a call fails,
+		// its names have the error. The returned error says that the batch
+		// could not be begun.
 		RetrieveBatch(ctx context.Context, names []Name) ([]BatchResult, error)
 	}
 
 	// BatchStorer stores several records in fewer steps than one each. Its Store
-	// does the same with what is stored at the same time, if it is much: so it is
-	// worth having many records under way, see [Store.Jobs].
+	// does the same if many records are stored at the same time. So it is worth
+	// having many records under way, see [Store.Jobs].
 	BatchStorer interface {
-		// StoreBatch stores each record as Store does, under the same
-		// promises, and returns one outcome for each, in their order. One that
-		// fails keeps none of the others from being stored. Those that succeeded
-		// are as durable as after Store.
+		// StoreBatch stores each record as Store does, under the same promises,
+		// and returns one outcome for each, in their order. If one fails, the
+		// others are still stored. Those that succeeded are as durable as after
+		// Store.
 		//
-		// The error is of a batch that could not be begun: nothing of it is
-		// stored then. ErrUsage if there are more than [MaxBatch] records, or
-		// several with more than [MaxBatchBytes] together; if a name comes
-		// twice, since nothing is said of the order in which records are
-		// stored; and for the keyring, which is stored alone.
+		// The returned error says that the batch could not be begun, and that
+		// nothing of it is stored. It is ErrUsage if there are more than
+		// [MaxBatch] records, or several with more than [MaxBatchBytes]
+		// together. It is also ErrUsage if a name comes twice, since records
+		// are stored in any order, and for the keyring, which is stored alone.
 		StoreBatch(ctx context.Context, items []BatchItem) ([]BatchOutcome, error)
 	}
 
-	// Notifier tells of changes as they happen.
+	// Notifier reports changes as they happen.
 	Notifier interface {
-		// Notify calls changed with the names of which the record may be another
-		// now, or gone: with all of them once it listens, and again if it may
-		// have missed something. A call without names is a sign of life. The
-		// calls come one after the other. It returns at the end of the context,
-		// or with the reason why it cannot tell (any longer): ErrNotSupported,
-		// ErrPermissionDenied, ErrUnavailable. The names may not be changed
-		// meanwhile.
+		// Notify calls changed with the names whose record may have changed or
+		// may be gone. It passes all of them when it begins to listen, and again
+		// if it may have missed something. A call without names is a sign of
+		// life. The calls come one after the other. Notify returns at the end of
+		// the context, or with the reason why it cannot report changes (any
+		// longer): ErrNotSupported, ErrPermissionDenied, ErrUnavailable. Do not
+		// change the names meanwhile.
 		Notify(ctx context.Context, names []Name, changed func(...Name)) error
 	}
 
-	// Identifier tells which backend this is, asked of the backend itself: one
-	// that is reached by two spellings of its address has one identity.
+	// Identifier says which backend this is. It asks the backend itself, so a
+	// backend that is reached by two spellings of its address has one identity.
 	Identifier interface {
-		// Identity returns the same text for every provider whose records are
-		// the same, and other text for others. It is "" while there is nothing
-		// to tell by: no directory, or no keyring.
+		// Identity returns the same text for every provider that has the same
+		// records, and another text for others. It is "" while there is nothing
+		// to identify: no directory, or no keyring.
 		Identity(ctx context.Context) (string, error)
 	}
 
 	// Fitter tells before a write whether the backend can hold a record.
 	Fitter interface {
-		// Fits returns the error with which Store would refuse the record for a
-		// limit of the backend: ErrInvalidMetadata, for its tags for example. It
-		// does no I/O. The size is not looked at, see [Description].
+		// Fits returns the error with which Store would refuse the record
+		// because of a limit of the backend: ErrInvalidMetadata, for its tags
+		// for example. It does no I/O. It does not look at the size, see
+		// [Description].
 		Fits(name Name, envelope *Envelope) error
 	}
 
@@ -279,21 +283,21 @@ type Description struct {
 	Address       string // identity of the backend, the same however it was spelt; "" if it ends with the process
 	MaxRecordSize int    // bytes of a record; 0 if no limit is known
 
-	// ComparesKeyring says that Store refuses a record that is not sealed
-	// under the key of the stored keyring: after a new one is written, no
-	// record comes in under the old key.
+	// ComparesKeyring says that Store refuses a record that is not sealed under
+	// the key of the stored keyring. After a new keyring is written, no record
+	// is stored under the old key.
 	ComparesKeyring bool
 
-	// NoPreconditions says that Store fails with ErrNotSupported if a
-	// precondition is given, and writes unconditionally otherwise. The
-	// keyring alone can be stored with IfAbsent, so that a store can be made.
+	// NoPreconditions says that Store fails with ErrNotSupported if there is a
+	// precondition, and writes without one otherwise. Only the keyring can be
+	// stored with IfAbsent, so that a store can be made.
 	NoPreconditions bool
 
-	// ListLag is how long a list may show what was.
+	// ListLag is how long a list may show an earlier state.
 	ListLag time.Duration
 
-	// SlowStore says that Store may take minutes: the backend keeps the name
-	// of what was deleted a moment ago.
+	// SlowStore says that Store may take minutes, because the backend blocks
+	// the name of a credential that was deleted a moment ago.
 	SlowStore bool
 }
 
@@ -311,20 +315,21 @@ type BatchResult struct {
 	Err    error
 }
 
-// The most that [BatchStorer] takes at once. A single record may have more bytes.
+// The limits of a batch for [BatchStorer]. A single record may have more bytes.
 const (
 	MaxBatch      = 1000    // records
 	MaxBatchBytes = 8 << 20 // of all of them together
 )
 
-// BatchItem is one record of a batch to be stored: what Store is given.
+// BatchItem is one record of a batch to be stored, with the arguments of Store.
 type BatchItem struct {
 	Name     Name
 	Envelope *Envelope
 	Options  StoreOptions
 }
 
-// BatchOutcome is what became of one record of a batch: what Store returns.
+// BatchOutcome is the outcome for one record of a batch, with the results of
+// Store.
 type BatchOutcome struct {
 	Version Version
 	Err     error
@@ -333,7 +338,7 @@ type BatchOutcome struct {
 // Severity ranks a [Finding].
 type Severity string
 
-// The severities, the mildest first.
+// The severities, from mild to severe.
 const (
 	SeverityOK      Severity = "ok"
 	SeverityWarning Severity = "warning" // works, and should be mended
@@ -350,17 +355,17 @@ type Finding struct {
 }
 
 // Wrapper is a provider that has the methods of every ability, whatever is
-// inside of it, and says itself which of them work. [As] asks it.
+// inside it, and says which of them work. [As] asks it.
 type Wrapper interface {
 	Provider
 
-	// Has calls ask with what is inside, one part after the other, until ask
-	// reports that it found the ability, and returns whether it did.
+	// Has calls ask with its parts, one after the other, until ask reports that
+	// it found the ability, and returns whether it did.
 	Has(ask func(part any) bool) bool
 }
 
-// As returns p as T, if p has that ability. A [Wrapper] decides itself, and what
-// As returns then goes through the wrapper.
+// As returns p as T, if p has that ability. A [Wrapper] decides itself, and
+// calls of the result go through the wrapper.
 func As[T any](p Provider) (T, bool) {
 	ability, ok := p.(T)
 	if w, wraps := p.(Wrapper); ok && wraps {

@@ -12,18 +12,18 @@ const redacted = "[REDACTED]"
 
 var errNotText = errors.New("a secret is not read from text: use NewSecret")
 
-// Secret holds the plaintext of a credential, the only form in which one
-// leaves this package. Whatever prints or encodes it (fmt, log, slog, JSON,
-// YAML, XML, gob, templates) shows [REDACTED]; [Secret.Reveal] alone gives the
-// bytes. Decoding into a Secret fails, so that a redacted text cannot come
-// back as a value.
+// Secret holds the plaintext of a credential. A plaintext leaves this package
+// in no other form. If it is printed or encoded (fmt, log, slog, JSON, YAML,
+// XML, gob, templates), [REDACTED] appears. Only [Secret.Reveal] returns the
+// bytes. Decoding into a Secret fails, so that a redacted text cannot come back
+// as a value.
 //
 // A Secret is a reference: copies share the same bytes, and [Secret.Wipe]
 // clears them for all. The zero Secret is empty.
 type Secret struct {
-	// Two pointers, not a slice. If fmt bypasses methods (%p, a Secret in an
-	// unexported field) it prints what one pointer leads to, when the verb does
-	// not fit, and never what a second one does.
+	// Two pointers, not a slice: fmt bypasses methods for %p and for a Secret
+	// in an unexported field. If the verb does not fit, it prints the target of
+	// one pointer, and never the target of a second one.
 	box **secretBox
 }
 
@@ -52,14 +52,15 @@ func (s Secret) Reveal() []byte {
 // Len returns the length of the plaintext in bytes.
 func (s Secret) Len() int { return len(s.Reveal()) }
 
-// Equal compares two secrets in a time that depends on their lengths alone.
+// Equal compares two secrets. The time that it takes depends on their lengths
+// alone.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
 }
 
-// Wipe overwrites the plaintext with zeros and empties the Secret. Copies that
-// the program made of the bytes are not reached. It must not run beside
-// another use of the same Secret.
+// Wipe overwrites the plaintext with zeros and empties the Secret. It does not
+// reach copies that the program made of the bytes. It must not run at the same
+// time as another use of the same Secret.
 func (s Secret) Wipe() {
 	if s.box != nil {
 		clear((*s.box).value)

@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// Store is what applications hold: credentials sealed under a data key of the
-// user's, kept by a [Provider]. It may be used by several goroutines.
+// Store gives an application its credentials. It seals them under the user's
+// data key, and a [Provider] keeps them. Several goroutines may use it.
 //
 // Every method checks ids and metadata before the provider is called, and its
 // errors are of type [*Error].
@@ -38,21 +38,21 @@ type Store struct {
 
 // Options goes with [Open].
 type Options struct {
-	// Keys open the store, tried in this order. None are needed to list,
-	// to ask for existence and to delete.
+	// Keys open the store. They are tried in this order. Listing, Exists and
+	// Delete need none.
 	Keys []Key
 
 	// DataKeys keep opened data keys between processes, and are asked before
-	// the Keys; nil: none are kept.
+	// the Keys. If it is nil, none are kept.
 	DataKeys DataKeys
 
-	// Scope narrows the store: credentials of other scopes are not there for
-	// reading, and in the way for writing. New ones get it. It organises and
-	// is no boundary.
+	// Scope limits the store to one scope. It cannot read credentials of other
+	// scopes, and does not write over them. New credentials get this scope. It
+	// organises credentials, and is not a security boundary.
 	Scope string
 
-	// CreatedBy is written into new credentials; if it is empty, the
-	// Caller's owner is.
+	// CreatedBy is written into new credentials. If it is empty, the Caller's
+	// owner is written.
 	CreatedBy string
 
 	// TrackAccess writes last_accessed on every Get, which makes each read a
@@ -60,41 +60,43 @@ type Options struct {
 	TrackAccess bool
 
 	// TrustedKey is the data key that the store must have, now or before it was
-	// rotated. It wins over another key that Pins remember; an older state of
-	// the keyring than they remember is refused all the same.
+	// rotated. It wins over another key that Pins remember. A keyring that is
+	// older than the one they remember is refused even so.
 	TrustedKey *KeyID
 
-	// StrictKey refuses a keyring that holds TrustedKey as a retired key only.
-	// Without it, such a keyring is used, and the Logger told.
+	// StrictKey refuses a keyring that holds TrustedKey only as a retired key.
+	// Without it, such a keyring is used, and the Logger gets a warning.
 	StrictKey bool
 
-	// Pins remember the data key of each store between processes; nil: nothing
-	// is remembered. See [Pins].
+	// Pins remember the data key of each store between processes. If it is nil,
+	// nothing is remembered. See [Pins].
 	Pins Pins
 
-	// RollbackGuard notices older records that are put back; nil: they are
-	// not noticed. Every write and every first read of a state writes it.
+	// RollbackGuard notices older records that are put back. If it is nil, they
+	// are not noticed. Every write, and every first read of a state, writes to
+	// it.
 	RollbackGuard RollbackGuard
 
 	// FirstKey returns the key with which the first Put makes the keyring of
 	// an empty store. Without it, only Init makes one.
 	FirstKey func(context.Context) (Key, error)
 
-	// Initialised is told when a Put has made the keyring: of several at once,
-	// in one process. It may be nil.
+	// Initialised is called when a Put has made the keyring. If several
+	// processes do so at once, it is called in one of them. It may be nil.
 	Initialised func()
 
-	// Cache keeps what was read; the zero value keeps nothing.
+	// Cache keeps records that were read. The zero value keeps nothing.
 	Cache CacheOptions
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
-	// Logger gets warnings that no call fails for; nil: they are dropped.
+	// Logger gets warnings about problems for which no call fails. If it is
+	// nil, they are dropped.
 	Logger *slog.Logger
 
-	// MaxConcurrency bounds the calls that one operation has under way at the
-	// same time, if it needs many; 0 is 8.
+	// MaxConcurrency is the greatest number of calls that one operation has
+	// under way at the same time, if it needs many. 0 means 8.
 	MaxConcurrency int
 }
 
@@ -105,9 +107,9 @@ type Credential struct {
 	Version  Version
 	Metadata Metadata
 
-	// LastKnown is when this was read, if the backend is unavailable and
-	// [CacheOptions] let it be returned all the same; else zero. A newer version
-	// may stand there.
+	// LastKnown is the time of the read, if the backend is unavailable and
+	// [CacheOptions] allow this credential to be returned. Otherwise it is zero.
+	// The backend may have a newer version.
 	LastKnown time.Time
 }
 
@@ -115,7 +117,7 @@ type Credential struct {
 // on it. The keyring is read by the first operation that needs a key.
 //
 // If the backend is unavailable and Options.Cache has a directory, the store is
-// opened all the same, and connected by the first operation that can.
+// opened without it, and the first operation that can connects it.
 func Open(ctx context.Context, p Provider, options Options) (*Store, error) {
 	s := &Store{
 		provider:    p,
@@ -163,15 +165,15 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Describe tells what the store is on.
+// Describe describes the store's provider.
 func (s *Store) Describe() Description { return s.description }
 
 // Get returns the current credential.
 //
 // Errors: ErrNotFound, which wraps [ErrNotInitialised] if there is no store
-// either; ErrCorrupted (damaged, edited or swapped, or a known store is not
-// there), ErrWrongKey, ErrUnsupportedVersion; ErrUnauthenticated if no key is
-// at hand.
+// either; ErrCorrupted if the record is damaged, edited or swapped, or if a
+// known store is not there; ErrWrongKey; ErrUnsupportedVersion;
+// ErrUnauthenticated if no key is at hand.
 func (s *Store) Get(ctx context.Context, id ID) (Credential, error) {
 	const op = "retrieve"
 	name, err := id.Name()
@@ -210,7 +212,7 @@ func (s *Store) get(ctx context.Context, name Name) (Credential, *Envelope, erro
 	return c, r.Envelope, err
 }
 
-// inScopeOnly accepts the records of a scope; "" is any.
+// inScopeOnly accepts the records of a scope. "" means any scope.
 func inScopeOnly(scope string) func(Record) error {
 	return func(r Record) error {
 		if scope != "" && r.Envelope.metadata.Scope != scope {
@@ -242,8 +244,8 @@ func (s *Store) Exists(ctx context.Context, id ID) (bool, error) {
 
 // DeleteOptions goes with [Store.Delete].
 type DeleteOptions struct {
-	// IfVersion deletes on condition that the current version is that one, else
-	// Delete fails with ErrConflict. "" deletes any.
+	// IfVersion is a condition: if the current version is another one, Delete
+	// fails with ErrConflict. "" deletes any version.
 	IfVersion Version
 }
 
@@ -261,12 +263,13 @@ func (s *Store) Delete(ctx context.Context, id ID, options DeleteOptions) (exist
 // there was anything.
 //
 // In a store with a scope it fails with ErrNotSupported for a credential that
-// is deleted and could be restored: its scope cannot be told.
+// is deleted and could be restored, because its scope is not known.
 func (s *Store) Purge(ctx context.Context, id ID) (existed bool, err error) {
 	const op = "purge"
 	p, ok := As[Purger](s.provider)
 	if !ok {
-		// If nothing is kept of what is deleted, deleting is purging.
+		// If the backend keeps nothing of a deleted credential, deleting is
+		// purging.
 		return s.remove(ctx, op, id, func(ctx context.Context, name Name) (bool, error) {
 			return s.provider.Delete(ctx, name, Precondition{})
 		})
@@ -332,8 +335,8 @@ func (s *Store) prepare(ctx context.Context, id ID) (Name, string, error) {
 	return name, scope, err
 }
 
-// scope returns the scope that holds for a request. It is asked for by every
-// operation on credentials, before the provider is called.
+// scope returns the scope that holds for a request. Every operation on
+// credentials calls it before it calls the provider.
 func (s *Store) scope(ctx context.Context) (string, error) {
 	if err := s.connectLate(ctx); err != nil {
 		return "", err

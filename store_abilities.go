@@ -1,6 +1,6 @@
 package nebula
 
-// Abilities tells what the backend of a store can do besides keeping credentials.
+// Abilities says what the backend of a store can do besides keeping credentials.
 type Abilities struct {
 	Restore       bool // bring back what was deleted
 	History       bool // list versions
@@ -8,7 +8,7 @@ type Abilities struct {
 	Preconditions bool // compare before a write or a deletion
 }
 
-// Abilities returns what the store's provider can do. No I/O.
+// Abilities returns the abilities of the store's provider. It does no I/O.
 func (s *Store) Abilities() Abilities {
 	_, restores := As[Restorer](s.provider)
 	_, lists := As[Historian](s.provider)

@@ -5,14 +5,15 @@ import (
 	"errors"
 )
 
-// A store that is not there is not an empty store: a mistyped prefix, a volume
-// that is not mounted. So if an operation finds nothing, the keyring is looked
-// for, once in a process.
+// A missing store is not an empty store: the prefix may be mistyped, or the
+// volume not mounted. So if an operation finds nothing, the store looks for the
+// keyring, once in a process.
 
-// errNoKeyring marks failures that say that there is no keyring.
+// errNoKeyring marks errors that say that there is no keyring.
 var errNoKeyring = errors.New("there is no keyring")
 
-// whyNoKeyring says what it means that a store has no keyring.
+// whyNoKeyring returns an error that says what it means that a store has no
+// keyring.
 func (s *Store) whyNoKeyring(cause error) error {
 	if err := s.wantUnknown(); err != nil {
 		return mark(err, errNoKeyring)
@@ -32,8 +33,8 @@ func (s *Store) explainAbsence(ctx context.Context, err error) error {
 	return err
 }
 
-// wantStore fails if there is no keyring, or if it cannot be said whether
-// there is one. If that may not be asked, nothing is concluded.
+// wantStore fails if there is no keyring, or if it cannot find out whether
+// there is one. If it may not ask, it concludes nothing.
 func (s *Store) wantStore(ctx context.Context) error {
 	if s.ring.Load() != nil || s.seen.Load() {
 		return nil
@@ -54,9 +55,9 @@ func (s *Store) wantStore(ctx context.Context) error {
 	return inconclusive(err)
 }
 
-// madeSince reports whether there is a keyring by now. It is asked if a pin says
-// that there is a store whose keyring was not found a moment ago: another process
-// may have made the two in between.
+// madeSince reports whether there is a keyring by now. It is called if a pin
+// names a store whose keyring was not found a moment ago: another process may
+// have made both in between.
 func (s *Store) madeSince(ctx context.Context) bool {
 	found, err := s.provider.Exists(ctx, KeyringName())
 	return err == nil && found
@@ -79,8 +80,9 @@ func (s *Store) wantPrefetched(ctx context.Context, pre *prefetch) error {
 	return inconclusive(pre.err)
 }
 
-// inconclusive returns err if it leaves open whether there is a keyring. One
-// that is damaged is there; and who may not read it has to do without.
+// inconclusive returns err if it does not show whether there is a keyring. A
+// damaged keyring is there. If the caller may not read it, the check is
+// skipped.
 func inconclusive(err error) error {
 	switch KindOf(err) {
 	case ErrCorrupted, ErrUnsupportedVersion, ErrTooLarge, ErrPermissionDenied, ErrUnauthenticated:

@@ -14,30 +14,32 @@ import (
 )
 
 // CacheOptions let [Store.Get] and [Store.GetMany] return what was read before.
-// Kept are records, sealed as they were read; each one is opened anew, and held
-// against scope, keyring and rollback guard. Nothing else uses them: neither
-// writes nor their conditions, neither lists, [Store.Exists] nor [Store.Watch].
-// What this process writes or deletes is dropped. That there is no such credential
-// is never kept, nor is the keyring. The zero value keeps nothing.
+// The cache keeps records, sealed as they were read. Each time it opens a record
+// anew, and checks it against scope, keyring and rollback guard. Nothing else uses
+// the cache: no writes and their conditions, no lists, not [Store.Exists] and not
+// [Store.Watch]. If this process writes or deletes a credential, the cache drops
+// it. It never remembers that a credential does not exist, nor the keyring. The
+// zero value keeps nothing.
 type CacheOptions struct {
 	// MaxAge is how long a record is returned without asking the backend, counted
-	// from before it was read: up to 60 s; 0 asks each time.
+	// from before it was read. It is at most 60 s. 0 asks each time.
 	MaxAge time.Duration
 
 	// LastKnown is how long, counted in the same way, a record is returned while
-	// the backend is unavailable (ErrUnavailable, ErrTimeout): up to 30 days; 0
-	// returns the error. [Credential.LastKnown] marks it.
+	// the backend is unavailable (ErrUnavailable, ErrTimeout). It is at most 30
+	// days. 0 returns the error. [Credential.LastKnown] marks such a record.
 	LastKnown time.Duration
 
-	// Entries is how many records are kept, in memory and on disk: 0 is 1,000, at
-	// most 100,000. Together they take 32 MiB at most; those that were not used
-	// for the longest time give way.
+	// Entries is the number of records that are kept, in memory and on disk. It
+	// is at most 100,000, and 0 means 1,000. Together they take at most 32 MiB.
+	// Those that were not used for the longest time give way.
 	Entries int
 
 	// Directory keeps the records that LastKnown may return, and the keyring, for
-	// a process that starts while the backend is unavailable. Both are sealed; the
+	// a process that starts while the backend is unavailable. Both are sealed. The
 	// keyring is used only if Pins or TrustedKey know its data key. "" keeps
-	// nothing on disk, nor does a store that ends with its process.
+	// nothing on disk. A store that ends with its process keeps nothing on disk
+	// either.
 	Directory string
 }
 
@@ -53,7 +55,7 @@ const (
 	maxCacheClockSkew = time.Minute
 )
 
-// CacheStats counts what the cache did since the store was opened.
+// CacheStats counts what the cache has done since the store was opened.
 type CacheStats struct {
 	Hits      uint64 // credentials returned without asking the backend, which was not known to be unavailable
 	Misses    uint64 // reads of the backend
@@ -73,8 +75,8 @@ func (s *Store) CacheStats() CacheStats {
 	return CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load(), LastKnown: c.lastKnown.Load(), Refused: c.refused.Load(), Entries: len(c.byName)}
 }
 
-// Refresh has the next Get of a credential ask the backend: after a login that
-// failed with the value of the cache, for example.
+// Refresh makes the next Get of a credential ask the backend. Call it after a
+// login that failed with the value of the cache, for example.
 func (s *Store) Refresh(ids ...ID) {
 	for _, id := range ids {
 		if name, err := id.Name(); err == nil && s.cache != nil {
@@ -83,7 +85,7 @@ func (s *Store) Refresh(ids ...ID) {
 	}
 }
 
-// validate returns what is wrong with the options, or "".
+// validate says what is wrong with the options, or returns "".
 func (o CacheOptions) validate(trackAccess bool) string {
 	switch {
 	case o == CacheOptions{}:
@@ -176,12 +178,12 @@ func (s *Store) beginReads(names ...Name) []reading {
 	return readings
 }
 
-// turn is for who holds mu.
+// turn is called with mu held.
 func (c *cache) turn(name Name) *uint64 {
 	return &c.turns[maphash.String(c.seed, name.s)%uint64(len(c.turns))]
 }
 
-// find returns what is kept of a credential in memory.
+// find returns the record of a credential that is kept in memory.
 func (c *cache) find(name Name) (kept, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -213,10 +215,10 @@ func (c *cache) put(r reading, k kept) bool {
 	return true
 }
 
-// bytes is what the record takes in memory: its text, and its parts again.
+// bytes is the size of the record in memory: its text, and its parts again.
 func (k *kept) bytes() int { return cacheEntryBytes + 2*len(k.record.Envelope.raw) }
 
-// remove is for who holds mu.
+// remove is called with mu held.
 func (c *cache) remove(name Name) {
 	if element, ok := c.byName[name]; ok {
 		c.size -= element.Value.(*kept).bytes()
@@ -236,7 +238,7 @@ func (c *cache) confirm(r reading, v Version) {
 	}
 }
 
-// drop forgets a credential, also what reads that are under way will find.
+// drop forgets a credential, and also the results of reads that are under way.
 func (c *cache) drop(name Name) {
 	c.mu.Lock()
 	*c.turn(name)++
@@ -244,7 +246,7 @@ func (c *cache) drop(name Name) {
 	c.mu.Unlock()
 }
 
-// doubt keeps a credential as what was last known only.
+// doubt marks a kept credential as no more than last known.
 func (c *cache) doubt(name Name) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,9 +256,9 @@ func (c *cache) doubt(name Name) {
 	}
 }
 
-// wrote is called after each write or deletion that this process has tried. If that
-// failed for another reason than that another writer came first, what is kept is
-// what was last known in any case.
+// wrote is called after each write or deletion that this process has tried. If it
+// failed, and not because another writer came first, the kept record stays as the
+// last known one.
 func (s *Store) wrote(name Name, err error) {
 	if s.cache == nil {
 		return
@@ -303,8 +305,8 @@ func (s *Store) cached(ctx context.Context, name Name, scope string) (Credential
 	return Credential{}, false
 }
 
-// openKeptRecord opens a record that is kept, with the current key of a keyring:
-// whether one under another key is still in use, only the backend can say.
+// openKeptRecord opens a kept record with the current key of a keyring. Only the
+// backend can say whether a record under another key is still in use.
 func (s *Store) openKeptRecord(ctx context.Context, k kept, ring *keyring, scope string) (Credential, error) {
 	e := k.record.Envelope
 	if err := inScopeOnly(scope)(k.record); err != nil {
@@ -324,8 +326,8 @@ func (s *Store) openKeptRecord(ctx context.Context, k kept, ring *keyring, scope
 	return Credential{ID: k.name.ID(), Secret: takeSecret(plaintext), Version: k.record.Version, Metadata: e.metadata.clone()}, nil
 }
 
-// guardKept holds a record that is kept against its mark, which it does not move,
-// and returns a keyring that is as new as the mark.
+// guardKept compares a kept record with its mark, which it does not move, and
+// returns a keyring that is as new as the mark.
 func (s *Store) guardKept(ctx context.Context, k kept, ring *keyring) (*keyring, error) {
 	if s.options.RollbackGuard == nil {
 		return ring, nil
@@ -342,7 +344,7 @@ func (s *Store) guardKept(ctx context.Context, k kept, ring *keyring) (*keyring,
 	return ring, nil
 }
 
-// copyMAC authenticates what is kept on disk beside a record.
+// copyMAC authenticates the line that is kept on disk with a record.
 func (s *Store) copyMAC(k kept, key *seal.Key) [32]byte {
 	return key.MAC("nebula/2/cache\x00", k.message(s.address()))
 }

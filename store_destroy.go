@@ -11,23 +11,23 @@ import (
 
 // DestroyOptions goes with [Store.DestroyKey].
 type DestroyOptions struct {
-	// Leave names records that may become unreadable for good, by their id: as
+	// Leave names records, by their id, that may become unreadable for good, as
 	// in [RotateOptions].
 	Leave []string
 
-	// Progress is told how many records have been looked at. Its calls come one
-	// after the other.
+	// Progress is called with the number of records looked at so far. Its calls
+	// come one after the other.
 	Progress func(looked int)
 }
 
-// DestroyKey removes a retired data key from the keyring. What is sealed under
-// it, old versions, deleted credentials and backups, can then no longer be read,
-// and anyone who trusts the store by that key alone no longer does.
+// DestroyKey removes a retired data key from the keyring. Old versions, deleted
+// credentials and backups that are sealed under it can then no longer be read.
+// Anyone who trusts the store by that key alone no longer trusts it.
 //
-// It looks at every record first. If one is sealed under that key or cannot
-// be read, and is not to be left, it names them and destroys nothing. Errors:
-// ErrNotFound if no retired key has that id; ErrUsage if the key is in
-// use; ErrCorrupted, or the kind that all of these records have.
+// It looks at every record first. If records are sealed under that key or
+// cannot be read, and are not to be left, it names them and destroys nothing.
+// Errors: ErrNotFound if no retired key has that id; ErrUsage if the key is in
+// use; ErrCorrupted, or the kind that all of these records share.
 func (s *Store) DestroyKey(ctx context.Context, id KeyID, options DestroyOptions) error {
 	for attempt := newAttempts(); ; {
 		err := s.tryDestroy(ctx, id, options)

@@ -22,8 +22,8 @@ type KeyInfo struct {
 	LastModified time.Time
 
 	// Authentic is false if no key opened the keyring, or if anyone could have
-	// made it. Problem is the reason. ID and Slots are then those that the backend
-	// shows, and Generation is 0.
+	// made it. Problem is the reason. ID and Slots are then as the backend shows
+	// them, and Generation is 0.
 	Authentic  bool
 	Problem    error
 	Notes      map[string]SlotNote // by slot id; slots made by others may have none
@@ -32,10 +32,11 @@ type KeyInfo struct {
 	Rotating   bool                // records may still be under the first of them
 }
 
-// Init makes the store's data key and wraps it for key. The store must have
-// neither a keyring (ErrAlreadyExists) nor records (ErrCorrupted: their
-// keyring is missing, and a new one would not open them), and nothing may say
-// that there was a keyring: neither a pin nor TrustedKey (ErrCorrupted).
+// Init makes the store's data key and wraps it for key. If the store has a
+// keyring, it fails with ErrAlreadyExists. If the store has records, it fails
+// with ErrCorrupted, because their keyring is missing, and a new one would not
+// open them. If a pin or TrustedKey says that there was a keyring, it fails
+// with ErrCorrupted, too.
 func (s *Store) Init(ctx context.Context, key Key) (KeyID, error) {
 	ring, err := s.initialise(ctx, key)
 	if err != nil {
@@ -107,16 +108,15 @@ func notInitialised(cause error) error {
 		Err: errors.Join(ErrNotInitialised, cause)}
 }
 
-// recordsWithoutKeyring is not the same as an empty store: making a new
-// keyring would hide that one was lost.
+// recordsWithoutKeyring is the error if there are records and no keyring. Such
+// a store is not empty: a new keyring would hide that the old one was lost.
 func recordsWithoutKeyring(cause error) error {
 	return &Error{Kind: ErrCorrupted, Message: "the store has credentials and no keyring", Err: cause,
 		Hint: "restore the keyring from a backup; without it they cannot be read"}
 }
 
-// whoseRecords says what it means that there are records, although no keyring was
-// found a moment ago: another process may have made the store since, and written
-// them.
+// whoseRecords explains why there are records, although no keyring was found a
+// moment ago: another process may have made the store since, and written them.
 func (s *Store) whoseRecords(ctx context.Context) error {
 	if s.madeSince(ctx) {
 		return alreadyInitialised(nil)
@@ -141,8 +141,8 @@ func (s *Store) wantNoRecords(ctx context.Context) error {
 }
 
 // Keys describes the keyring. If it cannot be opened, because no key is at
-// hand, none fits, or the service that guards one refuses, it says what the
-// backend shows.
+// hand, none fits, or the service that guards one refuses, Keys describes it as
+// the backend shows it.
 func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	const op = "list keys"
 	record, err := s.retrieveKeyring(ctx)
@@ -171,8 +171,8 @@ func (s *Store) Keys(ctx context.Context) (KeyInfo, error) {
 	return info, nil
 }
 
-// describesUnopened reports the failures after which [Store.Keys] describes what
-// the backend shows.
+// describesUnopened reports the failures after which [Store.Keys] describes the
+// keyring as the backend shows it.
 func describesUnopened(err error) bool {
 	switch KindOf(err) {
 	case ErrUnauthenticated, ErrWrongKey, ErrPermissionDenied, ErrUnavailable:
@@ -181,15 +181,15 @@ func describesUnopened(err error) bool {
 	return errors.Is(err, errUnknownKey)
 }
 
-// Unlock reads and opens the keyring, so that what is wrong with the keys at
-// hand shows now. Every operation that needs a key does so by itself.
+// Unlock reads and opens the keyring, so that a problem with the keys at hand
+// shows now. Every operation that needs a key does this by itself.
 func (s *Store) Unlock(ctx context.Context) error {
 	_, err := s.keyring(ctx, &prefetch{})
 	return s.locate(err, "open the keyring", "")
 }
 
 // TrySlot opens one slot with the keys at hand. ErrWrongKey and ErrUnauthenticated
-// say that none of them does; other errors, why one that is configured cannot.
+// say that none of them opens it. Other errors say why a configured key cannot.
 func (s *Store) TrySlot(ctx context.Context, slotID string) error {
 	ring, err := s.keyring(ctx, &prefetch{})
 	if err == nil {
@@ -210,8 +210,9 @@ func (s *Store) trySlot(ctx context.Context, ring *keyring, slotID string) error
 	return err
 }
 
-// AddKey makes one more slot, so that key opens the store too. The label says to
-// people whose it is: at most [MaxLabelLength] characters, or none.
+// AddKey makes one more slot, so that key opens the store too. The label tells
+// people whose it is. It has at most [MaxLabelLength] characters, and may be
+// empty.
 func (s *Store) AddKey(ctx context.Context, key Key, label string) (Slot, error) {
 	const op = "add a key"
 	if err := checkLabel(label); err != nil {
@@ -266,11 +267,11 @@ func (s *Store) RemoveKey(ctx context.Context, slotID string) error {
 	return s.locate(err, "remove a key", "")
 }
 
-// errUnchanged says that another process has done already what was to be done.
+// errUnchanged says that another process has already made the change.
 var errUnchanged = errors.New("nothing to change")
 
 // changeKeyring reads the keyring, changes the authenticated list of slots and
-// writes it, again if another writer came between.
+// writes it. If another writer came between, it does so again.
 func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) error {
 	for attempt := newAttempts(); ; {
 		ring, err := s.reloadKeyring(ctx)
@@ -303,8 +304,8 @@ func (s *Store) changeKeyring(ctx context.Context, change func(*keyring) error) 
 	}
 }
 
-// generationsExhausted refuses one more, which could be written and never be read
-// again.
+// generationsExhausted refuses one more generation, which could be written and
+// never be read again.
 func generationsExhausted() error {
 	return &Error{Kind: ErrUsage, Message: "the keyring's generation is the greatest that there can be"}
 }

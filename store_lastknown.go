@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/canon"
 )
 
-// outage is what is known of a backend that is unavailable.
+// outage is the state of a backend that is unavailable.
 type outage struct {
 	since  time.Time // zero: it is not
 	asked  time.Time // when it was asked last
@@ -33,8 +33,8 @@ var errAbsent = errors.New("there is no such credential")
 // errNotKept says that there is nothing to return.
 var errNotKept = errors.New("nothing is kept")
 
-// readOrKnown notes what a read of the backend found, and returns that, or what was last
-// known.
+// readOrKnown notes the result of a read of the backend, and returns that, or the last
+// known record.
 func (s *Store) readOrKnown(ctx context.Context, r reading, scope string, c Credential, e *Envelope, err error) (Credential, error) {
 	s.noteRead(ctx, r, c.Version, e, err)
 	if !isOutage(err) || s.cache.options.LastKnown == 0 {
@@ -51,7 +51,7 @@ func (s *Store) readOrKnown(ctx context.Context, r reading, scope string, c Cred
 }
 
 // explainRefusal adds to the failure of the backend why a copy did not help. Its
-// kind stays: the call may succeed later.
+// kind stays, because the call may succeed later.
 func explainRefusal(err, why error) error {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -64,8 +64,8 @@ func explainRefusal(err, why error) error {
 	return &refused
 }
 
-// noteRead notes what a read of the backend found. Whatever the backend says, other
-// than that it is unavailable, replaces what is kept.
+// noteRead notes the result of a read of the backend. Every answer of the backend
+// replaces what is kept. That it is unavailable is not an answer.
 func (s *Store) noteRead(ctx context.Context, r reading, v Version, e *Envelope, err error) {
 	switch kind := KindOf(err); {
 	case kind == ErrInterrupted, kind == ErrClosed:
@@ -143,8 +143,8 @@ func (s *Store) askBackend(ctx context.Context, name Name) {
 	}()
 }
 
-// lastKnown returns what was last read of a credential, from memory or disk. The
-// error says why there is none, or why it may not be used.
+// lastKnown returns the last record that was read of a credential, from memory
+// or disk. The error says why there is none, or why it may not be used.
 func (s *Store) lastKnown(ctx context.Context, name Name, scope string) (Credential, error) {
 	if s.cache.options.LastKnown == 0 {
 		return Credential{}, errNotKept
@@ -197,7 +197,7 @@ func (s *Store) openLastKnown(ctx context.Context, name Name, scope string) (Cre
 	return c, nil
 }
 
-// noCopy tells the absence of a file from what is wrong with it.
+// noCopy tells a missing file from a damaged one.
 func noCopy(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return errNotKept
@@ -216,8 +216,8 @@ func (s *Store) checkKeptAge(at time.Time) error {
 	return nil
 }
 
-// keptKeyring returns the keyring that is held, or the one on disk. Nothing but
-// what is kept is opened with that: it may be old.
+// keptKeyring returns the keyring that is held, or the one on disk. The latter
+// may be old, so it opens only kept records.
 func (s *Store) keptKeyring(ctx context.Context) (*keyring, error) {
 	if held := s.ring.Load(); held != nil {
 		return held.keyring, nil
@@ -242,7 +242,7 @@ func (s *Store) keptKeyring(ctx context.Context) (*keyring, error) {
 	return ring, nil
 }
 
-// openKeptKeyring opens the keyring on disk, if it is known whose it must be.
+// openKeptKeyring opens the keyring on disk, if its data key is known.
 func (s *Store) openKeptKeyring(ctx context.Context) (*keyring, error) {
 	k, mac, err := s.cache.files.read(KeyringName())
 	if err != nil {

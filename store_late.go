@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// lateConnect is a provider that is to be connected when the backend is there.
+// lateConnect connects a provider later, when the backend is available.
 type lateConnect struct {
 	pending atomic.Bool
 	turn    chan struct{} // held while it is connected: 1 of room
 }
 
-// connect connects the provider, or leaves that for later if the backend is
-// unavailable and there may be copies on disk.
+// connect connects the provider. If the backend is unavailable and there may be
+// copies on disk, it leaves that for later.
 func (s *Store) connect(ctx context.Context) error {
 	c, ok := As[Connector](s.provider)
 	if !ok {
@@ -48,7 +48,7 @@ func (s *Store) connectLate(ctx context.Context) error {
 	if err := c.Connect(ctx); err != nil {
 		return err
 	}
-	// What is remembered of the store is remembered under its address.
+	// Pins and copies of the store are kept under its address.
 	if describeProvider(s.provider) != s.description {
 		return &Error{Kind: ErrUnavailable, Message: "the backend was unavailable when the store was opened, and what it is called is known only now",
 			Hint: "open the store again"}

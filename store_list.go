@@ -11,20 +11,20 @@ import (
 type ListOptions struct {
 	Filter
 
-	// Details gives every entry its version and metadata, which costs a call
-	// an entry if the backend does not list them.
+	// Details gives every entry its version and metadata. If the backend does
+	// not list them, that costs a call for each entry.
 	Details bool
 
-	// Verify opens every record: metadata is then authentic, and what cannot
-	// be opened is reported in Entry.Err.
+	// Verify opens every record. Metadata is then authentic, and Entry.Err says
+	// why a record cannot be opened.
 	Verify bool
 }
 
 // List returns the credentials that match, in no order, as they come from the
-// backend. Memory does not grow with their number. An error ends the list;
-// what concerns one credential alone is in Entry.Err, and so is a failure of the
-// backend, unless it keeps failing. A list without entries
-// ends with an error if there is no store: ErrNotFound that wraps
+// backend. Memory does not grow with their number. An error ends the list. If a
+// failure concerns one credential alone, it is in Entry.Err. So is a failure of
+// the backend, unless the backend keeps failing. If there is no store, a list
+// without entries ends with an error: ErrNotFound that wraps
 // [ErrNotInitialised], or ErrCorrupted if the store is known.
 //
 // Names, tags and times are as the backend shows them, unless Verify is set.
@@ -42,7 +42,8 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 		return err
 	}
 	if options.Verify {
-		// Once, and not for each entry: without a key nothing can be verified.
+		// Open the keyring once, and not for each entry: without a key nothing
+		// can be verified.
 		if _, err := s.keyring(ctx, &prefetch{}); err != nil && !errors.Is(err, ErrNotInitialised) {
 			return err
 		}
@@ -76,7 +77,7 @@ func (s *Store) list(ctx context.Context, options ListOptions, yield func(Entry)
 	return nil
 }
 
-// pages lists what the provider has.
+// pages lists the provider's entries.
 func (s *Store) pages(ctx context.Context, filter Filter) iter.Seq2[[]Entry, error] {
 	return func(yield func([]Entry, error) bool) {
 		pager := s.provider.List(ctx, filter)

@@ -11,7 +11,7 @@ import (
 )
 
 // detailed lists entries and completes them, some at once. A provider that reads in
-// batches gets a page in one piece, and makes some calls at once by itself.
+// batches gets a whole page, and itself makes several calls at once.
 func (s *Store) detailed(ctx context.Context, options ListOptions) iter.Seq2[[]Entry, error] {
 	jobs, most := s.options.MaxConcurrency, 1
 	if _, ok := As[BatchRetriever](s.provider); ok {
@@ -47,7 +47,7 @@ func parts(pages iter.Seq2[[]Entry, error], most int) iter.Seq2[[]Entry, error] 
 	}
 }
 
-// judge says of a failure after its retries what it is about.
+// judge says what a failure concerns, after its retries.
 func judge(err error) many.About {
 	if KindOf(err).OfBackend() {
 		return many.AboutBackend
@@ -55,10 +55,10 @@ func judge(err error) many.About {
 	return many.AboutItem
 }
 
-// detail completes the entries of a page. A version that the backend does not
-// list is left out: it is not worth fetching a value for. Those that were deleted
-// meanwhile, or of which an authentic record no longer matches, are left out. The
-// error is that of a page of which nothing could be read; the entries have it too.
+// detail completes the entries of a page. If the backend does not list a version,
+// it stays empty: it is not worth fetching a value for. Entries that were deleted
+// meanwhile, or whose authentic record no longer matches, are left out. If nothing
+// of a page could be read, the error is returned, and the entries have it too.
 func (s *Store) detail(ctx context.Context, page []Entry, options ListOptions) ([]Entry, error) {
 	var names []Name
 	var at []int
@@ -113,8 +113,8 @@ func (s *Store) complete(ctx context.Context, e *Entry, name Name, r Record, ver
 	e.Version, e.Metadata = r.Version, &m
 }
 
-// retrieveAll reads several records, in batches if the provider has them,
-// else some at a time. It returns one result a name, in their order.
+// retrieveAll reads several records, in batches if the provider has them, else
+// some at a time. It returns one result for each name, in their order.
 func (s *Store) retrieveAll(ctx context.Context, names []Name) []BatchResult {
 	results := make([]BatchResult, len(names))
 	batch, ok := As[BatchRetriever](s.provider)
@@ -138,8 +138,8 @@ func (s *Store) retrieveAll(ctx context.Context, names []Name) []BatchResult {
 	return results
 }
 
-// retrieveEach reads one record after the other, some at a time. Those that it
-// does not begin with, since the backend keeps failing, fail for that reason.
+// retrieveEach reads the records one by one, some at a time. If the backend
+// keeps failing, it does not begin the others, and they fail for that reason.
 func (s *Store) retrieveEach(ctx context.Context, names []Name, results []BatchResult) {
 	begun := make([]bool, len(names))
 	options := many.Options{Jobs: s.options.MaxConcurrency, Judge: judge}

@@ -11,11 +11,11 @@ type GetResult struct {
 	Err error // nil, or why the Credential has nothing but its ID
 }
 
-// GetMany reads several credentials, in as few calls as the backend has, and
+// GetMany reads several credentials, in as few calls as the backend allows, and
 // returns one result for each id, in their order. Each credential is opened and
-// checked as by [Store.Get], with the same errors. One that is named twice is read
-// once, and given twice, each with a Secret of its own. All of them are in memory
-// at the same time: take thousands in parts.
+// checked as by [Store.Get], with the same errors. If an id is named twice, it is
+// read once and returned twice, each with a Secret of its own. All credentials are
+// in memory at the same time: read thousands in parts.
 func (s *Store) GetMany(ctx context.Context, ids []ID) []GetResult {
 	m := &getMany{store: s, results: make([]GetResult, len(ids)), places: make(map[Name][]int, len(ids))}
 	var refused error
@@ -85,7 +85,7 @@ func (m *getMany) read(ctx context.Context) {
 	}
 }
 
-// takeCached takes what need not be read out of the names.
+// takeCached removes the names that need not be read.
 func (m *getMany) takeCached(ctx context.Context) {
 	if m.store.cache == nil {
 		return
@@ -99,7 +99,7 @@ func (m *getMany) takeCached(ctx context.Context) {
 	})
 }
 
-// failAll gives every name what was last known of it, or the failure.
+// failAll gives every name the last known record, or the failure.
 func (m *getMany) failAll(ctx context.Context, failure error) {
 	readings := m.store.beginReads(m.names...)
 	for i, name := range m.names {
@@ -111,7 +111,8 @@ func (m *getMany) failAll(ctx context.Context, failure error) {
 	}
 }
 
-// explain returns err, or that there is no store, which is looked for once.
+// explain returns err, or an error that says that there is no store. It looks
+// for the store once.
 func (m *getMany) explain(ctx context.Context, keyring *prefetch, err error) error {
 	if KindOf(err) != ErrNotFound {
 		return err

@@ -25,9 +25,9 @@ func (s *Store) retrieve(ctx context.Context, name Name, pre *prefetch, accept f
 	return s.openNewest(ctx, name, record, pre, accept)
 }
 
-// openNewest opens a record that was just read. Since then another process may
-// have written a newer one and marked that, or ended a rotation: then the newer
-// one is read.
+// openNewest opens a record that was read a moment ago. Since then another
+// process may have written and marked a newer one, or ended a rotation. Then
+// openNewest reads the newer one.
 func (s *Store) openNewest(ctx context.Context, name Name, record Record, pre *prefetch, accept func(Record) error) (Credential, Record, error) {
 	var newest time.Time
 	for again := newRereads(); ; {
@@ -91,10 +91,11 @@ func (s *Store) open(ctx context.Context, name Name, r Record, pre *prefetch, ru
 	}, nil
 }
 
-// keyringFor returns a keyring that may tell what the record is sealed under. One
-// that holds the record's key as the current one needs no second look. That a
-// key is still in use while it is being replaced, only a fresh one can say; and
-// one that does not know the key may have been replaced since it was read.
+// keyringFor returns a keyring for opening the record. If the held keyring has
+// the record's key as the current one, that is enough. Otherwise a fresh keyring
+// is needed: only that can say whether a key is still in use while it is being
+// replaced, and a keyring that does not know the key may have been replaced since
+// it was read.
 func (s *Store) keyringFor(ctx context.Context, e *Envelope, pre *prefetch) (*keyring, error) {
 	held, err := s.loadKeyring(ctx, pre, func(*heldKeyring) bool { return true })
 	if err != nil {
@@ -154,8 +155,8 @@ func (k *keyring) keyFor(name Name, e *Envelope, rule openRule) (*seal.Key, erro
 		Hint: "it is a copy of an older state; if you put it back from a backup, seal it anew with: nebula restore ID"}
 }
 
-// keyThatFits returns the key of keyFor if the record's commitment is of it, so
-// that the record depends on no other key.
+// keyThatFits returns the key of keyFor if the record's commitment is to that
+// key, so that the record depends on no other key.
 func (k *keyring) keyThatFits(name Name, e *Envelope, rule openRule) (*seal.Key, error) {
 	key, err := k.keyFor(name, e, rule)
 	switch {

@@ -14,7 +14,7 @@ import (
 )
 
 // errSuperseded says that the keyring names another current key than the one
-// that a pass was begun with: what the pass found holds no longer.
+// with which a pass began. The result of the pass is no longer valid.
 var errSuperseded = errors.New("the data key was replaced again")
 
 // recordPass looks at every record once.
@@ -28,8 +28,8 @@ type recordPass struct {
 	left []Entry // what cannot be read
 }
 
-// lookFunc looks at one record. Unreadable is what is wrong with the record
-// itself; err ends the pass, if not at once: see judgePass.
+// lookFunc looks at one record. unreadable says what is wrong with the record
+// itself. err ends the pass, if not at once: see judgePass.
 type lookFunc func(ctx context.Context, name Name) (unreadable, err error)
 
 // run returns the failure that ended the pass, or else the first one.
@@ -57,8 +57,8 @@ func (p *recordPass) run(ctx context.Context, look lookFunc) error {
 	return first
 }
 
-// entries lists what there is. A backend may leave out of a plain list what it is
-// to delete later.
+// entries lists all records. A backend may leave records out of a plain list that
+// it is to delete later.
 func (p *recordPass) entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for page, err := range p.store.pages(ctx, Filter{WithMetadata: true}) {
@@ -75,7 +75,7 @@ func (p *recordPass) entries(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
-// judgePass ends a pass at what holds for the records that are to come, too.
+// judgePass ends a pass at a failure that concerns the records to come, too.
 func judgePass(err error) many.About {
 	if KindOf(err).OfBackend() {
 		return many.AboutBackend
@@ -83,8 +83,8 @@ func judgePass(err error) many.About {
 	return many.AboutRun
 }
 
-// one looks at one record, again if another writer came between. An entry without
-// an id is something of the store's that nobody can tell.
+// one looks at one record, and again if another writer came between. An entry
+// without an id belongs to the store, but its id is not known.
 func (p *recordPass) one(ctx context.Context, e Entry, look lookFunc) (unreadable, err error) {
 	name, err := e.ID.Name()
 	if err != nil {
@@ -94,7 +94,8 @@ func (p *recordPass) one(ctx context.Context, e Entry, look lookFunc) (unreadabl
 		unreadable, err := look(ctx, name)
 		switch {
 		case err == nil && unreadable == errGone:
-			// A list that cannot tell an entry may name what is not there.
+			// If a list cannot identify an entry, it may name one that is not
+			// there.
 			return e.Err, nil
 		case err == nil:
 			return unreadable, nil
@@ -109,7 +110,7 @@ func (p *recordPass) one(ctx context.Context, e Entry, look lookFunc) (unreadabl
 	}
 }
 
-// errGone is what a look finds if there is no record.
+// errGone says that there is no record.
 var errGone = errors.New("there is none")
 
 // retrieve reads a record and finds the key that it is sealed under.
@@ -127,7 +128,7 @@ func (p *recordPass) retrieve(ctx context.Context, name Name, rule openRule) (r 
 	if unreadable == nil {
 		return r, key, nil, nil
 	}
-	// Only a keyring that is still the current one can say so.
+	// Only the current keyring can say so.
 	ring, err := p.store.reloadKeyring(ctx)
 	if err == nil && ring.current.ID() != p.ring.current.ID() {
 		err = errSuperseded
@@ -135,12 +136,13 @@ func (p *recordPass) retrieve(ctx context.Context, name Name, rule openRule) (r 
 	return r, key, unreadable, err
 }
 
-// unwilling returns what cannot be read and is not to be left as it is.
+// unwilling returns the records that cannot be read and are not to be left.
 func (p *recordPass) unwilling(leave []string) []Entry {
 	return slices.DeleteFunc(slices.Clone(p.left), func(e Entry) bool { return slices.Contains(leave, string(e.ID)) })
 }
 
-// refuse names what keeps an operation from its end.
+// refuse returns an error that names the records that keep an operation from
+// its end.
 func refuse(entries []Entry, consequence, command string) error {
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	const maxNamed = 10
@@ -165,8 +167,8 @@ func refuse(entries []Entry, consequence, command string) error {
 	return refused
 }
 
-// whatIsWrong returns an error's message without the operation and the hint, cut
-// to a length at which several can be shown.
+// whatIsWrong returns an error's message without the operation and the hint. It
+// cuts the message so that several can be shown.
 func whatIsWrong(err error) string {
 	const maxShown = 200
 	message := err.Error()

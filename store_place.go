@@ -2,11 +2,11 @@ package nebula
 
 import "context"
 
-// What can be asked of a store's backend before anything is written to it.
+// Questions to a store's backend before anything is written to it.
 
-// Identity tells which backend the store is on, asked of the backend: two stores
-// of the same records have the same one, however their addresses are spelt. It is
-// "" if that cannot be told, because there is nothing there yet or the provider
+// Identity says which backend the store is on. It asks the backend: two stores of
+// the same records have the same identity, however their addresses are spelt. It
+// is "" if it is not known, because there is nothing there yet or the provider
 // has no such ability.
 func (s *Store) Identity(ctx context.Context) (string, error) {
 	i, ok := As[Identifier](s.provider)
@@ -20,7 +20,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	return s.description.Provider + ":" + identity, nil
 }
 
-// Fits tells whether the store could hold a record, without I/O.
+// Fits returns nil if the store could hold a record. It does no I/O.
 //
 // Errors: ErrTooLarge; ErrInvalidMetadata for a limit of the provider, on tags for
 // example; ErrConflict if the record is of another scope than the store; ErrUsage
@@ -40,7 +40,7 @@ func (s *Store) Fits(ctx context.Context, id ID, e *Envelope) error {
 }
 
 // HasKeyring reports whether the backend has a keyring, whatever a pin or the
-// configuration says of the store.
+// configuration says about the store.
 func (s *Store) HasKeyring(ctx context.Context) (bool, error) {
 	found, err := s.provider.Exists(ctx, KeyringName())
 	if KindOf(err) == ErrNotFound { // not even its mount or namespace

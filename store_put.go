@@ -6,40 +6,40 @@ import (
 	"maps"
 )
 
-// PutOptions goes with [Store.Put]. The zero value stores the value and keeps
-// creation time, author, scope, tags and rotation of a credential that is there.
+// PutOptions goes with [Store.Put]. The zero value stores the value, and keeps
+// creation time, author, scope, tags and rotation of an existing credential.
 type PutOptions struct {
-	// Tags are added to those that are there, or take their place.
+	// Tags are added to the existing ones, and replace those with the same key.
 	Tags      map[string]string
 	ClearTags bool // drop those that are there first
 
-	// RotationPolicy takes the place of the one that is there; nil keeps it.
+	// RotationPolicy replaces the existing one. nil keeps that.
 	RotationPolicy *RotationPolicy
 
 	IfAbsent  bool    // fail with ErrAlreadyExists if there is one
 	IfVersion Version // fail with ErrConflict if the version is another
 
-	// Previous is what Get returned: it spares reading the credential again to
-	// keep its metadata, and the write fails with ErrConflict if it is no
-	// longer the current one.
+	// Previous is a result of Get. It spares a read of the credential to keep
+	// its metadata. If it is no longer the current one, the write fails with
+	// ErrConflict.
 	Previous *Credential
 
-	// Force writes over a record that cannot be read, whose metadata is lost.
+	// Force writes over a record that cannot be read. Its metadata is lost.
 	Force bool
 
-	// Created is set, if it is not nil, to whether there was no such credential
-	// before.
+	// Created, if it is not nil, is set to true if the credential is new, and
+	// else to false.
 	Created *bool
 }
 
-// Put stores a value and returns the new version. A credential that is there
-// is read first, and written on condition that it is still the same: of two
-// writers at once, none loses the other's tags.
+// Put stores a value and returns the new version. If there is a credential, Put
+// reads it first, and writes on condition that it is still the same. So two
+// writers at once do not lose each other's tags.
 //
-// Errors: ErrAlreadyExists and ErrConflict as asked for by options;
-// ErrTooLarge; ErrInvalidMetadata; ErrNotFound if the store has no keyring
-// yet ([ErrNotInitialised]); ErrCorrupted and the like if the record that
-// is there cannot be read.
+// Errors: ErrAlreadyExists and ErrConflict if a condition of the options does
+// not hold; ErrTooLarge; ErrInvalidMetadata; ErrNotFound if the store has no
+// keyring yet ([ErrNotInitialised]); ErrCorrupted and the like if the existing
+// record cannot be read.
 func (s *Store) Put(ctx context.Context, id ID, secret Secret, options PutOptions) (Version, error) {
 	for key, value := range options.Tags {
 		if err := ValidateTag(key, value); err != nil {
@@ -98,9 +98,9 @@ func setTags(m *Metadata, set map[string]string, remove []string) {
 }
 
 // update reads the credential, lets edit change its metadata and choose the
-// value, and writes it on condition that nobody else did. If somebody did,
-// it begins again, unless the caller asked for a condition. What edit gets has
-// no version if there is no credential.
+// value, and writes it on condition that nobody else did. If somebody did, it
+// begins again, unless the caller set a condition. If there is no credential,
+// edit gets one without a version.
 func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions,
 	edit func(*Credential) (Secret, error)) (Version, error) {
 	name, scope, err := s.prepare(ctx, id)
@@ -126,7 +126,7 @@ func (s *Store) update(ctx context.Context, op string, id ID, options PutOptions
 	}
 }
 
-// asked reports whether the caller asked for a condition.
+// asked reports whether the caller set a condition.
 func (o *PutOptions) asked() bool { return o.IfAbsent || o.IfVersion != "" }
 
 // errRaced marks a failure of the condition of a write.
@@ -155,7 +155,7 @@ func (s *Store) tryUpdate(ctx context.Context, name Name, scope string, options 
 	if found.Version == "" {
 		found.Metadata = Metadata{CreatedAt: now, CreatedBy: s.author(ctx), Scope: scope}
 	} else {
-		// The clock may stand, or go back: later versions stay later.
+		// The clock may stand still or go back. Later versions stay later.
 		now = laterThan(found.Metadata.LastModified, now)
 	}
 	if options.Created != nil {
@@ -228,8 +228,8 @@ func (s *Store) before(ctx context.Context, name Name, scope string, options Put
 	return existing{}, overUnreadable(err)
 }
 
-// isUnreadable reports whether err is about the record rather than the way to
-// it, or the key.
+// isUnreadable reports whether err concerns the record, and not the way to it
+// or the key.
 func isUnreadable(err error) bool {
 	if errors.Is(err, errKeyring) {
 		return false
@@ -241,7 +241,7 @@ func isUnreadable(err error) bool {
 	return false
 }
 
-// overUnreadable says why a write had to read: to keep the metadata.
+// overUnreadable explains why a write had to read: to keep the metadata.
 func overUnreadable(err error) error {
 	var e *Error
 	if !isUnreadable(err) || !errors.As(err, &e) {
@@ -252,8 +252,8 @@ func overUnreadable(err error) error {
 	return &refused
 }
 
-// Adopt stores a credential that comes from elsewhere, with the metadata that
-// it has there. Its Version is not used.
+// Adopt stores a credential from elsewhere, with the metadata that it has
+// there. It does not use its Version.
 //
 // Errors: those of the precondition; ErrRolledBack, see [AdoptOptions];
 // ErrConflict if the credential is of another scope than the store; those of

@@ -5,17 +5,17 @@ import (
 	"errors"
 )
 
-// Restore brings back a deleted credential. It fails with ErrNotSupported
-// if the backend keeps none, ErrNotFound if there is nothing to bring
-// back, ErrConflict over a live one.
+// Restore brings back a deleted credential. It fails with ErrNotSupported if
+// the backend keeps no deleted credentials, ErrNotFound if there is nothing to
+// bring back, ErrConflict if the credential is live.
 func (s *Store) Restore(ctx context.Context, id ID) error {
 	const op = "restore"
 	name, scope, err := s.prepare(ctx, id)
 	if err != nil {
 		return s.locate(err, op, id)
 	}
-	// If nothing is kept of what is deleted, a record can still have come
-	// back from a backup that is older than the data key.
+	// Even if the backend keeps nothing of a deleted credential, a record can
+	// have come back from a backup that is older than the data key.
 	restored := s.lacks(op, id, "restoring a deleted credential")
 	r, ok := As[Restorer](s.provider)
 	if ok {
@@ -46,7 +46,7 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 			return s.locate(err, op, id)
 		}
 	}
-	// One that is live may be what an earlier call restored and could not seal.
+	// An earlier call may have restored a live one and failed to seal it.
 	sealed, err := s.sealRestored(ctx, name, live)
 	if err == nil && !sealed {
 		err = restored
@@ -54,9 +54,9 @@ func (s *Store) Restore(ctx context.Context, id ID) error {
 	return s.locate(err, op, id)
 }
 
-// sealRestored seals a record anew that was deleted before the data key was
-// replaced, and so is still under the old one, and marks it as the newest: it
-// was asked for by name. It reports whether it sealed.
+// sealRestored seals a record anew if it was deleted before the data key was
+// replaced, and so is still under the old key. It marks the record as the
+// newest, because the user asked for it by name. It reports whether it sealed.
 func (s *Store) sealRestored(ctx context.Context, name Name, live bool) (sealed bool, err error) {
 	for attempt := newAttempts(); ; {
 		sealed, err = s.trySealRestored(ctx, name, live)

@@ -7,10 +7,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// UnlockSlots opens every slot that a rotation with that Drop wraps a new data
-// key for, but those that a [Renewer] may make anew. The keys at hand then hold
-// their secrets, so that [Store.Rotate] asks nobody for a passphrase any more. It
-// fails as Rotate does.
+// UnlockSlots opens every slot for which a rotation with that Drop wraps a new
+// data key, except those that a [Renewer] may make anew. The keys at hand then
+// hold their secrets, so [Store.Rotate] no longer asks anybody for a passphrase.
+// It fails as Rotate does.
 func (s *Store) UnlockSlots(ctx context.Context, drop []string) error {
 	ring, err := s.keyring(ctx, &prefetch{})
 	if err == nil {
@@ -69,7 +69,7 @@ func (s *Store) rewrapEach(ring *keyring, drop []string, wrap func(*rewrapping) 
 	return kept, nil
 }
 
-// askAgain reports whether somebody may be asked for another passphrase for the
+// askAgain reports whether a person may be asked for another passphrase for the
 // slot. Other slots stay open with theirs.
 func (s *Store) askAgain(slot Slot) bool {
 	for _, key := range s.options.Keys {
@@ -97,7 +97,7 @@ func (w *rewrapping) describe() string {
 	return text + ")"
 }
 
-// wrap renews the slot if one of the keys can, else it opens the slot.
+// wrap renews the slot if one of the keys can. Otherwise it opens the slot.
 func (w *rewrapping) wrap(ctx context.Context, next *seal.Key) error {
 	var able []Key
 	for _, key := range w.keys {
@@ -156,7 +156,7 @@ func (w *rewrapping) open(ctx context.Context, next *seal.Key) error {
 }
 
 // note records why a key does nothing for the slot, or returns an error that ends
-// the rotation before it begins, such as a service that is unavailable.
+// the rotation before it begins, for example if a service is unavailable.
 func (w *rewrapping) note(err error) error {
 	switch KindOf(err) {
 	case "", ErrUnauthenticated, ErrWrongKey:

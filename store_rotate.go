@@ -12,67 +12,69 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// settleTime is how long after a new data key was written a record may still
-// come in under the old one, on backends that do not compare: the age of a
-// writer's keyring, and as long again for the write itself.
+// settleTime is how long after the write of a new data key a record may still
+// be stored under the old one, on backends that do not compare. It is the age
+// of a writer's keyring, and as long again for the write itself.
 const settleTime = 2 * keyringAge
 
-// maxClockDifference is how far the clocks of two machines are trusted to agree.
-// A rotation that another machine began longer ago than that has settled,
-// whatever the clocks say; waiting once more costs minutes, and a clock that is
-// wrong by more is noticed elsewhere, by certificates for example.
+// maxClockDifference is the greatest assumed difference between the clocks of
+// two machines. If another machine began a rotation longer ago than that, it has
+// settled, whatever the clocks say. Waiting once more costs minutes, and if a
+// clock is wrong by more, others notice it, by certificates for example.
 const maxClockDifference = time.Hour
 
 // RotateOptions goes with [Store.Rotate].
 type RotateOptions struct {
-	// Drop names slots that the new data key is not wrapped for. Those that no
-	// key at hand opens, or makes anew, have to be dropped. A rotation that is
-	// resumed loses them, but its data key was wrapped for them: to revoke a
-	// slot, rotate once more.
+	// Drop names slots for which the new data key is not wrapped. A slot that
+	// no key at hand opens or makes anew must be dropped. A resumed rotation
+	// loses these slots, but its data key was already wrapped for them: to
+	// revoke a slot, rotate once more.
 	Drop []string
 
 	// ResumeOnly does nothing unless a rotation was begun.
 	ResumeOnly bool
 
-	// Leave names records that cannot be read, by their id, and that the
-	// rotation may leave as they are. Any other one keeps it from its end.
+	// Leave names records, by their id, that cannot be read and that the
+	// rotation may leave as they are. If another record cannot be read, the
+	// rotation does not end.
 	Leave []string
 
-	// Progress is told how many records have been looked at in this pass, and
-	// how many were sealed anew in all. Its calls come one after the other.
+	// Progress is called with the number of records looked at in this pass, and
+	// the number of those sealed anew in all. Its calls come one after the
+	// other.
 	Progress func(looked, sealed int)
 
-	// Waiting is told when the rotation begins to wait, for what and until
-	// when. It is called again if the wait has to be repeated.
+	// Waiting is called when the rotation begins to wait. It says for what, and
+	// until when. It is called again if the wait must be repeated.
 	Waiting func(RotateWait)
 }
 
-// RotateWait is a wait of a rotation that lies ahead.
+// RotateWait describes a wait of a rotation.
 type RotateWait struct {
 	Duration time.Duration
 	Reason   string // what is waited for: "writers that may still hold the old key"
 }
 
-// RotateResult tells what a rotation did.
+// RotateResult says what a rotation did.
 type RotateResult struct {
 	KeyID  KeyID // the data key that was made, or that a resumed rotation had made
 	Sealed int   // records that were sealed anew
 
-	// Left are the records that could not be read and are as they were.
+	// Left has the records that could not be read and are as they were.
 	Left []Entry
 }
 
 // Rotate replaces the data key: every slot then wraps a new one, and every
-// record is sealed anew under it. A slot that a [Renewer] makes anew has another
-// secret then; the others keep theirs. Records can be read and written all the
-// while. A rotation that was interrupted is resumed by the next one; there is
-// never a third key. The old key is kept in the keyring, for the history of
-// the records, until [Store.DestroyKey].
+// record is sealed anew under it. If a [Renewer] makes a slot anew, the slot has
+// another secret then. The others keep theirs. Meanwhile records can be read and
+// written. If a rotation was interrupted, the next one resumes it. There is
+// never a third key. The keyring keeps the old key, for the history of the
+// records, until [Store.DestroyKey].
 //
-// Errors: ErrUsage if a slot is opened by none of the keys at hand and is not
-// to be dropped; nothing is changed then. ErrCorrupted, or the kind that all of
-// them have, if records cannot be read and are not to be left: everything
-// else is sealed anew then, the error names them, and the rotation has not ended.
+// Errors: ErrUsage if no key at hand opens a slot and it is not to be dropped.
+// Nothing is changed then. ErrCorrupted, or the kind that they all share, if
+// records cannot be read and are not to be left. Everything else is sealed anew
+// then, the error names these records, and the rotation has not ended.
 func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult, error) {
 	const op = "rotate"
 	ring, err := s.reloadKeyring(ctx)
@@ -94,9 +96,9 @@ func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult
 	return result, s.locate(err, op, "")
 }
 
-// switchKey makes a new data key the current one, by one conditional write. A
-// rotation that was begun is resumed, and loses the slots to be dropped. It
-// returns the key of the rotation.
+// switchKey makes a new data key the current one, by one conditional write. If
+// a rotation has begun, it resumes that and drops its slots. It returns the key
+// of the rotation.
 func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err error) {
 	err = s.changeKeyring(ctx, func(ring *keyring) (err error) {
 		defer func() { key = KeyID(ring.current.ID()) }()
@@ -129,10 +131,10 @@ func (s *Store) switchKey(ctx context.Context, drop []string) (key KeyID, err er
 }
 
 // sweep seals every record under the current key, which must be key, and ends
-// the rotation. The end is a full pass that finds no record under the old key,
-// and that began when none could come in any more, and lists were no longer
-// late. If the keyring has another current key, another process has ended
-// this rotation and begun a new one, which is that one's to end.
+// the rotation. It ends it after a full pass that found no record under the old
+// key, and that began when none could be stored any more and lists were no
+// longer late. If the keyring has another current key, another process has
+// ended this rotation and begun a new one. It is left to that process.
 func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (RotateResult, error) {
 	result := RotateResult{KeyID: key}
 	for attempt := newAttempts(); ; {
@@ -168,10 +170,10 @@ func (s *Store) sweep(ctx context.Context, key KeyID, options RotateOptions) (Ro
 	}
 }
 
-// settledAt returns the time from which no record comes in under the old key,
-// and lists show all. It counts from when the current key is known to have been
-// in use, by this clock: since this process or this machine first saw it. What
-// the keyring says of the time counts as far as clocks can be trusted.
+// settledAt returns the time from which no record is stored under the old key,
+// and lists show all records. It counts from the time when, by this clock, this
+// process or this machine first saw the current key. The time in the keyring
+// counts as far as clocks can be trusted.
 func (s *Store) settledAt(held *heldKeyring) time.Time {
 	since := held.since
 	if seen := s.pinnedSince(held.keyring); !seen.IsZero() && seen.Before(since) {
@@ -183,7 +185,7 @@ func (s *Store) settledAt(held *heldKeyring) time.Time {
 	return since.Add(s.settleTime())
 }
 
-// settleTime returns how long after a switch a record may still come in under
+// settleTime returns how long after a switch a record may still be stored under
 // the old key, or be missing in lists.
 func (s *Store) settleTime() time.Duration {
 	if s.description.ComparesKeyring {
@@ -192,7 +194,7 @@ func (s *Store) settleTime() time.Duration {
 	return settleTime + s.description.ListLag
 }
 
-// settle waits, unless the pass before it took as long.
+// settle waits, unless the pass before it took that long.
 func (s *Store) settle(ctx context.Context, wait time.Duration, options RotateOptions) error {
 	if wait <= 0 {
 		return nil
@@ -222,7 +224,7 @@ func (s *Store) endRotation(ctx context.Context, key KeyID) error {
 	})
 }
 
-// sweep is a pass that seals anew what is under the old key.
+// sweep is a pass that seals records under the old key anew.
 type sweep struct {
 	recordPass
 	room   *many.Room // for the records that are read and sealed
@@ -240,8 +242,8 @@ func newSweep(s *Store, ring *keyring, options RotateOptions, before int) *sweep
 	return w
 }
 
-// sealOne seals the record anew if it has to be, on condition that nobody wrote
-// it meanwhile.
+// sealOne seals the record anew if necessary, on condition that nobody wrote it
+// meanwhile.
 func (w *sweep) sealOne(ctx context.Context, name Name) (unreadable, err error) {
 	place, err := w.room.Enter(ctx)
 	if err != nil {
@@ -255,8 +257,8 @@ func (w *sweep) sealOne(ctx context.Context, name Name) (unreadable, err error) 
 	if unreadable != nil || err != nil || key == w.ring.current {
 		return unreadable, err
 	}
-	// A pass may take long: what is sealed must be under the key that is current
-	// when it is written.
+	// A pass may take long. A record must be sealed under the key that is
+	// current when it is written.
 	held, err := w.store.freshKeyring(ctx, &prefetch{})
 	if err != nil {
 		return nil, err

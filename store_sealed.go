@@ -10,16 +10,16 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// Records can be moved between stores of one data key as they are, sealed. The
-// methods of this file read and write them so: copies and backups are made of
-// them.
+// Records can be moved between stores with one data key as they are, sealed.
+// The methods of this file read and write sealed records, for copies and
+// backups.
 
-// GetSealed returns the current record as the backend holds it. It is not opened:
-// no key is needed, and whether it is authentic shows only where it is opened.
-// [Store.Verify] is the same for a record that must be authentic.
+// GetSealed returns the current record as the backend holds it. It does not open
+// the record, so it needs no key, and does not show whether the record is
+// authentic. [Store.Verify] does.
 //
 // Errors: ErrNotFound as in [Store.Get]; ErrCorrupted and ErrUnsupportedVersion
-// if it is no record that can be parsed.
+// if the record cannot be parsed.
 func (s *Store) GetSealed(ctx context.Context, id ID) (Record, error) {
 	r, err := s.getSealed(ctx, id)
 	return r, s.locate(s.explainAbsence(ctx, err), "retrieve", id)
@@ -40,8 +40,9 @@ func (s *Store) getSealed(ctx context.Context, id ID) (Record, error) {
 	return r, nil
 }
 
-// Verify returns the current record, sealed, after it was opened and held against
-// the pin and the rollback guard as [Store.Get] does. It fails as Get does.
+// Verify returns the current record, sealed. It first opens it and checks it
+// against the pin and the rollback guard, as [Store.Get] does. It fails as Get
+// does.
 func (s *Store) Verify(ctx context.Context, id ID) (Record, error) {
 	name, err := id.Name()
 	if err != nil {
@@ -55,8 +56,8 @@ func (s *Store) Verify(ctx context.Context, id ID) (Record, error) {
 	return Record{Envelope: e, Version: c.Version}, nil
 }
 
-// OpenRecord opens a record of this store that was read before, checked as by
-// [Store.Get], and with its errors.
+// OpenRecord opens a record of this store that was read before. It checks it as
+// [Store.Get] does, with the same errors.
 func (s *Store) OpenRecord(ctx context.Context, id ID, r Record) (Credential, error) {
 	name, err := id.Name()
 	if err != nil {
@@ -67,10 +68,10 @@ func (s *Store) OpenRecord(ctx context.Context, id ID, r Record) (Credential, er
 }
 
 // SealedKeyring returns the keyring as the backend holds it, and the id of the
-// data key that it names. It is not opened: neither is authentic before
-// [Store.Unlock] or [Store.InitSealed] has opened it. Only one that names another
-// key than the pin or the configuration does is opened, since a rotation may have
-// replaced that key.
+// data key that it names. It does not open the keyring: neither is authentic
+// before [Store.Unlock] or [Store.InitSealed] has opened it. There is one
+// exception: if the keyring names another key than the pin or the configuration
+// does, it is opened, since a rotation may have replaced that key.
 //
 // Errors: ErrNotFound that wraps [ErrNotInitialised], or ErrCorrupted if the
 // store is known and its keyring is not there; ErrUntrustedKey if it names another
@@ -86,7 +87,8 @@ func (s *Store) SealedKeyring(ctx context.Context) (Record, KeyID, error) {
 	return r, r.Envelope.KeyID(), nil
 }
 
-// maySeal reports whether nothing says that the store has another data key.
+// maySeal reports whether neither a pin nor the configuration says that the
+// store has another data key.
 func (s *Store) maySeal(id KeyID) bool {
 	held := s.ring.Load()
 	return held != nil && KeyID(held.current.ID()) == id || !s.knowsKey() || s.isKnown(id)
@@ -107,23 +109,25 @@ func (s *Store) sealedAfterRotation(ctx context.Context, r Record) (Record, erro
 
 // AdoptOptions goes with [Store.PutSealed] and [Store.Adopt].
 type AdoptOptions struct {
-	// Precondition must hold for the write; the zero value writes over anything.
+	// Precondition must hold for the write. The zero value writes over any
+	// record.
 	Precondition Precondition
 
 	// Previous is the record that is written over, if the caller has read it;
 	// see [StoreOptions].
 	Previous *Envelope
 
-	// Older also takes a credential that is older than what the rollback guard
-	// has seen under the id. It is for those who asked for that very state.
+	// Older also accepts a credential that is older than the one that the
+	// rollback guard has seen under the id. Set it if a person asked for that
+	// state.
 	Older bool
 }
 
 // PutSealed stores a record that was sealed elsewhere, under a data key of this
-// store, with the metadata that it has there. It must open under its id before
-// anything is written. One under a retired key is sealed anew under the current
-// one, since it could not be read otherwise; so the record that is stored is
-// returned with its version.
+// store, with the metadata that it has there. The record must open under its id
+// before anything is written. A record under a retired key could not be read,
+// so it is sealed anew under the current key. Therefore PutSealed returns the
+// stored record with its version.
 //
 // Errors: those of the precondition; ErrWrongKey if the record is of another
 // data key; ErrCorrupted if it is not authentic; ErrRolledBack, see
@@ -147,7 +151,7 @@ func (s *Store) PutSealed(ctx context.Context, id ID, e *Envelope, options Adopt
 	return r, s.locate(err, op, id)
 }
 
-// untilKeyStays writes, again after a rotation that came between.
+// untilKeyStays writes, and writes again if a rotation came between.
 func (s *Store) untilKeyStays(ctx context.Context, write func() error) error {
 	for attempt := newAttempts(); ; {
 		err := write()
@@ -207,8 +211,8 @@ func (s *Store) tryPutSealed(ctx context.Context, name Name, e *Envelope, o Adop
 	return r, nil
 }
 
-// arrivalKey returns a keyring to write with, and the key in it that the record is
-// sealed under.
+// arrivalKey returns a keyring to write with, and its key under which the record
+// is sealed.
 func (s *Store) arrivalKey(ctx context.Context, name Name, e *Envelope) (*heldKeyring, *seal.Key, error) {
 	held, err := s.freshKeyring(ctx, &prefetch{})
 	if err == nil && held.keyByID(e.KeyID()) == nil { // it may have been replaced since it was read
@@ -221,7 +225,8 @@ func (s *Store) arrivalKey(ctx context.Context, name Name, e *Envelope) (*heldKe
 	return held, key, err
 }
 
-// checkAge refuses what is older than the rollback guard has seen.
+// checkAge refuses a record that is older than the one that the rollback guard
+// has seen.
 func (s *Store) checkAge(ctx context.Context, name Name, modified time.Time, o AdoptOptions) error {
 	if s.options.RollbackGuard == nil || o.Older {
 		return nil

@@ -9,12 +9,12 @@ import (
 
 // InitSealedOptions goes with [Store.InitSealed].
 type InitSealedOptions struct {
-	// TrustedKey is what the caller knows the data key to be: of a store that is
-	// trusted and copied, for example. The keyring must have it as the current one.
+	// TrustedKey is the data key that the caller expects: that of a trusted store
+	// that is copied, for example. The keyring must have it as the current key.
 	TrustedKey *KeyID
 
 	// Older accepts a keyring of a generation below the one that is remembered.
-	// That is for a person to say.
+	// A person must decide that.
 	Older bool
 
 	// Drop names slots to leave behind. The keyring is sealed anew then.
@@ -24,13 +24,13 @@ type InitSealedOptions struct {
 	DryRun bool
 }
 
-// InitSealed makes the store with the keyring of another one, from which its
+// InitSealed makes the store with the keyring of another store, from which its
 // records come: see [Store.PutSealed]. One of the store's keys must open it, and
 // nothing is written before it is trusted. If only a slot opens it that anyone
-// can make, something has to name its data key: TrustedKey, here or in [Options],
-// or a pin. If one of the two in this store names a key, the keyring must hold
-// that one. Credentials that are there already must be sealed under its keys: so
-// a lost keyring is brought back.
+// can make, TrustedKey, here or in [Options], or a pin must name its data key. If
+// a pin or [Options] of this store names a key, the keyring must hold that key.
+// Credentials that are there already must be sealed under its keys. This is how
+// to bring back a lost keyring.
 //
 // Errors: ErrAlreadyExists if the store has a keyring; ErrUntrustedKey;
 // ErrRolledBack, see Older; ErrWrongKey and ErrUnauthenticated if no key opens it;
@@ -84,8 +84,8 @@ func (s *Store) initSealed(ctx context.Context, e *Envelope, o InitSealedOptions
 	return ring, nil
 }
 
-// openArrived opens a keyring that comes from elsewhere, checks that it may
-// become this store's, and leaves the slots behind that are to be dropped.
+// openArrived opens a keyring from elsewhere, checks that it may become this
+// store's, and removes the slots that are to be dropped.
 func (s *Store) openArrived(ctx context.Context, e *Envelope, o InitSealedOptions) (*keyring, error) {
 	ring, err := openKeyring(ctx, Record{Envelope: e}, s.options.Keys)
 	if err != nil {
@@ -157,8 +157,8 @@ func arrivedOlder(ring *keyring, seen uint64) error {
 		Hint: "if the older one is meant, say so with --yes"}
 }
 
-// wantOwnRecords fails if there are records under keys that the keyring lacks:
-// they are of another store, whose keyring is missing.
+// wantOwnRecords fails if there are records under keys that the keyring lacks.
+// They belong to another store, whose keyring is missing.
 func (s *Store) wantOwnRecords(ctx context.Context, ring *keyring) error {
 	pager := s.provider.List(ctx, Filter{})
 	defer pager.Close()
@@ -182,8 +182,8 @@ func (s *Store) wantOwnRecords(ctx context.Context, ring *keyring) error {
 	}
 }
 
-// wantOwn looks at the records of a page. What cannot be read says nothing of
-// whose it is.
+// wantOwn looks at the records of a page. A record that cannot be read does not
+// show whose it is.
 func (s *Store) wantOwn(ctx context.Context, ring *keyring, names []Name) error {
 	for i, r := range s.retrieveAll(ctx, names) {
 		switch {

@@ -3,13 +3,13 @@ package nebula
 import "context"
 
 // GetSealedMany is [Store.GetSealed] for several ids, in as few calls as the
-// backend has. It returns one result for each id, in their order.
+// backend allows. It returns one result for each id, in their order.
 func (s *Store) GetSealedMany(ctx context.Context, ids []ID) []BatchResult {
 	return s.sealedMany(ctx, ids, func(_ Name, r Record) (Record, error) { return r, nil })
 }
 
 // VerifyMany is [Store.Verify] for several ids, in as few calls as the backend
-// has. It returns one result for each id, in their order.
+// allows. It returns one result for each id, in their order.
 func (s *Store) VerifyMany(ctx context.Context, ids []ID) []BatchResult {
 	return s.sealedMany(ctx, ids, func(name Name, r Record) (Record, error) {
 		c, newest, err := s.openNewest(ctx, name, r, &prefetch{}, func(Record) error { return nil })

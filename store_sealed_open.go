@@ -5,7 +5,7 @@ import "context"
 // OpenSealed opens a record that was sealed elsewhere under a data key of this
 // store, current or retired, and changes nothing. The Credential has no Version.
 //
-// Errors: those of [Store.PutSealed] that are about the record and the keys.
+// Errors: those of [Store.PutSealed] that concern the record and the keys.
 func (s *Store) OpenSealed(ctx context.Context, id ID, e *Envelope) (Credential, error) {
 	c, err := s.openSealed(ctx, id, e)
 	return c, s.locate(err, "open", id)
@@ -30,9 +30,10 @@ func (s *Store) openSealed(ctx context.Context, id ID, e *Envelope) (Credential,
 	return Credential{ID: id, Secret: takeSecret(plaintext), Metadata: e.metadata.clone()}, nil
 }
 
-// HoldsKeyring reports whether a keyring from elsewhere is one of this store's: of
-// its data key, or of one that was retired. It fails with ErrCorrupted if it is and
-// does not open, and as [Store.Unlock] does.
+// HoldsKeyring reports whether a keyring from elsewhere belongs to this store:
+// whether it has the store's data key, or a retired one. If it does and cannot be
+// opened, HoldsKeyring fails with ErrCorrupted. It also fails as [Store.Unlock]
+// does.
 func (s *Store) HoldsKeyring(ctx context.Context, keyring *Envelope) (bool, error) {
 	const op = "open the keyring"
 	if keyring == nil || keyring.slots == nil {

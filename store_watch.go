@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// defaultWatchInterval is how often a backend is looked at that tells of no
-	// changes.
+	// defaultWatchInterval is the time between two looks at a backend that does
+	// not report changes.
 	defaultWatchInterval = 60 * time.Second
 	minWatchInterval     = time.Second
 
 	// listeningFactor is how many times rarer the looks are while the backend
-	// tells of changes: one that was missed is found then.
+	// reports changes. They find a change that was missed.
 	listeningFactor = 10
 
 	// watchBatch is how many credentials one look reads at a time.
 	watchBatch = 500
 
-	// refreshGap is the shortest time between two looks at a credential that
-	// [Watcher.Refresh] asks for: a login that fails again and again must not
-	// become as many reads.
+	// refreshGap is the shortest time between two looks at a credential for
+	// [Watcher.Refresh]: a login that fails again and again must not cause as
+	// many reads.
 	refreshGap = time.Second
 
-	// firstRelisten is the pause before the backend is asked again to tell of
+	// firstRelisten is the pause before the backend is asked again to report
 	// changes, if it stopped. It doubles, up to the interval.
 	firstRelisten = 2 * time.Second
 
@@ -39,23 +39,24 @@ const (
 
 // WatchOptions goes with [Store.Watch].
 type WatchOptions struct {
-	// Interval is the time between two looks at a backend that does not tell of
-	// changes, give or take a fifth, so that many processes spread out: 60 s if
-	// it is 0, at least 1 s. A backend that does is looked at a tenth as often.
+	// Interval is the time between two looks at a backend that does not report
+	// changes, give or take a fifth, so that many processes spread out. It is
+	// at least 1 s, and 0 means 60 s. If a backend reports changes, looks are a
+	// tenth as frequent.
 	Interval time.Duration
 }
 
-// Change is a state of a watched credential that was not seen before.
+// Change is a new state of a watched credential.
 type Change struct {
 	ID ID
 
-	// Credential is what stands there now. Its Secret is wiped when the body of
-	// the loop ends: copy what has to last.
+	// Credential is the present credential. Its Secret is wiped when the body
+	// of the loop ends: copy it if you need it longer.
 	Credential Credential
 
-	// Err says why there is none: ErrNotFound, it is gone; ErrCorrupted,
-	// ErrWrongKey and the like, it cannot be read. That the backend cannot be
-	// reached is a Change only if the first look fails.
+	// Err says why there is none: ErrNotFound if it is gone, ErrCorrupted,
+	// ErrWrongKey and the like if it cannot be read. If the backend cannot be
+	// reached, that is a Change only at the first look.
 	Err error
 }
 
@@ -76,7 +77,7 @@ type Watcher struct {
 	states map[Name]watchState // only the loop uses them
 }
 
-// watchState is what is known of a credential.
+// watchState is the last known state of a credential.
 type watchState struct {
 	version  Version
 	modified time.Time // as it was authenticated
@@ -104,10 +105,11 @@ func (s *Store) Watch(options WatchOptions, ids ...ID) *Watcher {
 	return w
 }
 
-// Changes yields the present state of each credential, and then every change,
-// until the context ends or the loop is left. Each credential is opened and checked
-// as by [Store.Get]. What changes only how it is sealed, or when it was read last,
-// is no change; of several changes between two looks, the last one is seen.
+// Changes yields the present state of each credential, and then every change, until
+// the context ends or the loop is left. Each credential is opened and checked as by
+// [Store.Get]. A change of the seal alone, or of the time of the last read, is not
+// a Change. If there are several changes between two looks, only the last one is
+// seen.
 //
 // One loop at a time can run.
 func (w *Watcher) Changes(ctx context.Context) iter.Seq[Change] {
@@ -135,9 +137,9 @@ func (w *Watcher) Changes(ctx context.Context) iter.Seq[Change] {
 	}
 }
 
-// Refresh has credentials looked at now, all of them if none is named: after a login
-// that failed with the old value, for example. It does not wait. The same
-// credential is looked at once a second at most.
+// Refresh makes the watcher look at credentials now, at all of them if none is
+// named. Call it after a login that failed with the old value, for example. It does
+// not wait. The watcher looks at the same credential at most once a second.
 func (w *Watcher) Refresh(ids ...ID) {
 	names := w.names
 	if len(ids) > 0 {
@@ -151,8 +153,8 @@ func (w *Watcher) Refresh(ids ...ID) {
 	w.ask(names, refreshGap)
 }
 
-// Age is the time since all credentials were known to be as they were last
-// yielded; negative, if that was never.
+// Age is the time since all credentials were last known to be as they were
+// yielded. It is negative if they were never known.
 func (w *Watcher) Age() time.Duration {
 	last := w.success.Load()
 	if last == 0 {
@@ -161,7 +163,7 @@ func (w *Watcher) Age() time.Duration {
 	return max(0, time.Since(time.Unix(0, last)))
 }
 
-// ask has names looked at, not sooner than gap after the last look.
+// ask requests a look at names, not sooner than gap after the last look.
 func (w *Watcher) ask(names []Name, gap time.Duration) {
 	now := time.Now()
 	w.mu.Lock()
@@ -218,7 +220,7 @@ func minTime(a, b time.Time) time.Time {
 	return a
 }
 
-// pause is the time to the next look at all.
+// pause returns the time to the next look at all names.
 func (w *Watcher) pause(l *listener) time.Duration {
 	interval := w.interval
 	switch {

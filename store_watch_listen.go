@@ -15,7 +15,8 @@ type listener struct {
 	failures int  // runs that ended since then
 }
 
-// start begins to listen, unless that is under way, or the backend cannot tell.
+// start begins to listen, unless that is under way, or the backend cannot
+// report changes.
 func (l *listener) start(ctx context.Context) {
 	notifier, ok := As[Notifier](l.watcher.store.provider)
 	if !ok || len(l.watcher.names) == 0 || l.done != nil && !l.stopped() {
@@ -48,7 +49,7 @@ func (l *listener) listen(ctx context.Context, notifier Notifier) {
 	}
 }
 
-// stopped reports whether it began to listen and does no longer.
+// stopped reports whether it began to listen and no longer does.
 func (l *listener) stopped() bool {
 	select {
 	case <-l.done:

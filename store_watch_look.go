@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// look reads credentials and yields those that are not as they were.
+// look reads credentials and yields those that have changed.
 func (w *Watcher) look(ctx context.Context, names []Name, yield func(Change) bool) (goOn bool) {
 	begun := time.Now()
 	w.mu.Lock()
@@ -44,8 +44,8 @@ func (w *Watcher) look(ctx context.Context, names []Name, yield func(Change) boo
 	return true
 }
 
-// compare returns the change, nil if there is none, and whether the backend was
-// reached.
+// compare returns the change, or nil if there is none, and whether the backend
+// was reached.
 func (w *Watcher) compare(ctx context.Context, r *reading, name Name, read BatchResult, scope string) (c *Change, reached bool) {
 	was := w.states[name]
 	if read.Err == nil && was.known && was.kind == "" && read.Record.Version == was.version {
@@ -87,7 +87,7 @@ func (w *Watcher) compare(ctx context.Context, r *reading, name Name, read Batch
 	return &Change{ID: name.ID(), Credential: opened}, true
 }
 
-// isPassing reports failures that say nothing of the credential.
+// isPassing reports failures that say nothing about the credential.
 func isPassing(err error) bool {
 	switch KindOf(err) {
 	case ErrUnavailable, ErrTimeout, ErrInterrupted, ErrClosed:

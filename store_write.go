@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// writing is how a record is written.
+// writing describes how to write a record.
 type writing struct {
 	condition Precondition
 	previous  *Envelope // the record that is written over, if it is at hand
@@ -66,7 +66,7 @@ func (s *Store) storeEnvelope(ctx context.Context, name Name, e *Envelope, optio
 	return v, err
 }
 
-// stored is a record that was written and not yet acknowledged.
+// stored is a record that was written and is not yet acknowledged.
 type stored struct {
 	name     Name
 	secret   Secret
@@ -84,11 +84,11 @@ func (s *Store) seenBefore(name Name) (seenMark, error) {
 	return seenMark{mark, found}, err
 }
 
-// passMark marks what was stored, so that no acknowledged write is refused when
-// it is read. If the mark has moved past its time (another process has put the
-// credential, and deleted it, meanwhile), the record is sealed again with a
-// later time. If the mark has moved otherwise, what was stored is marked only if
-// it is still there.
+// passMark marks the stored record, so that no acknowledged write is refused
+// when it is read. If the mark has moved past its time (another process has put
+// the credential, and deleted it, meanwhile), the record is sealed again with a
+// later time. If the mark has moved otherwise, the stored record is marked only
+// if it is still there.
 func (s *Store) passMark(ctx context.Context, r stored, w writing, ring *heldKeyring, seen seenMark) (Version, error) {
 	for attempt := newAttempts(); ; {
 		// The mark may be under a key that is newer than the writer's keyring.
@@ -133,7 +133,7 @@ func (s *Store) passMark(ctx context.Context, r stored, w writing, ring *heldKey
 	}
 }
 
-// storeLater seals what was stored again, with a time after the mark's. It
+// storeLater seals the stored record again, with a time after the mark's. It
 // fails with errRaced if another writer or a rotation came between.
 func (s *Store) storeLater(ctx context.Context, r *stored, mark time.Time, ring **heldKeyring) error {
 	held, err := s.freshKeyring(ctx, &prefetch{})
@@ -160,8 +160,8 @@ func (s *Store) storeLater(ctx context.Context, r *stored, mark time.Time, ring 
 	return err
 }
 
-// find reports whether what was stored is still there, though a rotation may
-// have sealed it anew since, and how it is stored now.
+// find reports whether the stored record is still there, and how it is stored
+// now: a rotation may have sealed it anew since.
 func (s *Store) find(ctx context.Context, r *stored) (bool, error) {
 	record, err := s.provider.Retrieve(ctx, r.name)
 	switch {
@@ -194,8 +194,8 @@ func storedUnmarked(err error) error {
 		Message: "the credential is stored, but the rollback guard does not know it and may refuse it: " + err.Error()}
 }
 
-// whileKeyHolds bounds a write: when a rotation looks for the last records under
-// the old key, none may come in any more.
+// whileKeyHolds limits the time of a write: when a rotation looks for the last
+// records under the old key, no more may be stored.
 func (s *Store) whileKeyHolds(ctx context.Context, ring *heldKeyring) (context.Context, context.CancelFunc) {
 	if s.description.ComparesKeyring {
 		return ctx, func() {}
@@ -204,15 +204,15 @@ func (s *Store) whileKeyHolds(ctx context.Context, ring *heldKeyring) (context.C
 	return context.WithTimeout(ctx, settleTime-margin-s.age(ring))
 }
 
-// writersKeyring returns a fresh keyring, and makes the first one if the
-// store may.
+// writersKeyring returns a fresh keyring. It makes the first one if the store
+// allows that.
 func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring, error) {
 	ring, err := s.freshKeyring(ctx, pre)
 	if !errors.Is(err, ErrNotInitialised) {
 		return ring, err
 	}
-	// A key file that is made for a store whose keyring was lost would only
-	// add to the confusion.
+	// If the keyring of the store was lost, a new key file would only add to
+	// the confusion.
 	switch found := s.wantNoRecords(ctx); {
 	case errors.Is(found, ErrAlreadyExists): // another process came first
 		return s.freshKeyring(ctx, &prefetch{})
@@ -237,8 +237,8 @@ func (s *Store) writersKeyring(ctx context.Context, pre *prefetch) (*heldKeyring
 	return s.freshKeyring(ctx, &prefetch{})
 }
 
-// noteAccess writes last_accessed. The value was just read, and a failure is
-// no reason not to return it.
+// noteAccess writes last_accessed. The value has been read, so it is returned
+// even if this fails.
 func (s *Store) noteAccess(ctx context.Context, name Name, c *Credential, e *Envelope) {
 	m := c.Metadata.clone()
 	m.LastAccessed = laterThan(m.LastAccessed, s.now())

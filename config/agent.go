@@ -11,8 +11,8 @@ import (
 const envAgentSocket = "NEBULA_AGENT_SOCK"
 
 // AgentSocket returns the path of the agent's socket: that of NEBULA_AGENT_SOCK,
-// else one in the user's runtime directory, else in the state directory; ""
-// where the environment names no place.
+// else one in the user's runtime directory, else in the state directory; "" if
+// the environment names no place.
 func (c *Config) AgentSocket() string { return c.env.agentSocket() }
 
 func (e environment) agentSocket() string {
@@ -38,7 +38,7 @@ func (l *loader) checkAgent() {
 // dataKeys returns the agent that keeps the data key of the store, or nil.
 func (k *Keys) dataKeys() nebula.DataKeys {
 	path := k.env.agentSocket()
-	// Where somebody looks at the store, the keys at hand are looked at, too.
+	// An examination of the store looks at the keys at hand, too.
 	if !k.store.key.Agent || k.options.Examine || agent.CheckPath(path) != nil {
 		return nil
 	}

@@ -7,10 +7,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// OpenBetween opens two stores to copy from one to the other. Each is a store's
-// name, or that of a provider: the store that [storage] would describe with that
-// provider, with the keys of the default store. What opens the one is tried on the
-// other if both have one [key], so that nobody is asked twice.
+// OpenBetween opens two stores to copy from one to the other. Each is named by its
+// own name, or by that of a provider: this is the store that [storage] would
+// describe with that provider, with the keys of the default store. If both have
+// one [key], the keys that open one are tried on the other, so that nobody is
+// asked twice.
 //
 // [Source].Between says in [Load] what will be opened.
 func (c *Config) OpenBetween(ctx context.Context, from, to string, options OpenOptions) (a, b *Opened, err error) {

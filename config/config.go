@@ -56,8 +56,9 @@ type sharedKeys struct {
 	// Provider keeps the records: local, aws, azure, kubernetes, vault or memory.
 	Provider string `toml:"provider"`
 
-	// Scope narrows the store: credentials of other scopes are not there for reading,
-	// and in the way for writing. New ones get it. It is no boundary.
+	// Scope limits the store to one scope: credentials of other scopes cannot be read
+	// and are not written over. New credentials get this scope. It is not a security
+	// boundary.
 	Scope string `toml:"scope"`
 
 	// CreatedBy is written into new credentials as their author; "" is the user.
@@ -68,20 +69,20 @@ type sharedKeys struct {
 	TrackAccess bool `toml:"track_access"`
 
 	// RollbackGuard is the file that notes the newest version seen of each
-	// credential, so that an older one that is put back is refused. "" is none. It
-	// must not lie in the directory of the records.
+	// credential. If somebody puts back an older one, it is refused. "" is none.
+	// The file must not lie in the directory of the records.
 	RollbackGuard string `toml:"rollback_guard"`
 
-	// MaxConcurrency is how many credentials a command works on at once; 16 times
-	// as many are written into files.
+	// MaxConcurrency is how many credentials a command works on at once. Into
+	// files it writes 16 times as many.
 	MaxConcurrency int `toml:"max_concurrency"`
 
 	// CacheMaxAge is how long a program may read a credential again without asking
-	// the backend. 0: it is always asked.
+	// the backend. With 0 it always asks.
 	CacheMaxAge time.Duration `toml:"cache_max_age"`
 
-	// CacheLastKnown is how long what was read is given while the backend is
-	// unavailable. 0: an outage is an error.
+	// CacheLastKnown is how long a credential that was read stays readable
+	// while the backend is unavailable. With 0 an outage is an error.
 	CacheLastKnown time.Duration `toml:"cache_last_known"`
 
 	// CacheEntries is how many credentials are kept for that.
@@ -105,8 +106,8 @@ type keyKeys struct {
 	// ID of the data key that the store must have: 32 hexadecimal digits.
 	ID string `toml:"id"`
 
-	// AllowGroupRead takes key files that a group may read, as Kubernetes mounts
-	// them.
+	// AllowGroupRead accepts key files that a group may read, as Kubernetes
+	// mounts them.
 	AllowGroupRead bool `toml:"allow_group_read"`
 
 	// Identities are files with age identities or SSH private keys.
@@ -116,10 +117,10 @@ type keyKeys struct {
 	// recipient: 1 to 32 characters of a-z, 0-9 and hyphen.
 	Plugins []string `toml:"plugins"`
 
-	// Keychain opens the store with what the keychain of this machine holds.
+	// Keychain opens the store with the secret in the keychain of this machine.
 	Keychain bool `toml:"keychain"`
 
-	// Strict refuses a store that has the key of ID as a retired one only.
+	// Strict refuses a store that has the key of ID only as a retired one.
 	Strict bool `toml:"strict"`
 
 	// Agent says whether the agent is asked for the data key.
@@ -143,7 +144,8 @@ type passphraseKeys struct {
 }
 
 type completionKeys struct {
-	// IDs says whether the shell completes ids; those of files alone.
+	// IDs says whether the shell completes ids. It completes only the ids of
+	// stores in files.
 	IDs bool `toml:"ids"`
 }
 
@@ -225,7 +227,7 @@ func (c *Config) find(name string) (*store, error) {
 		Hint:    c.whereToAdd(name)}
 }
 
-// whereToAdd says where a store that is not known would be described.
+// whereToAdd says where to describe a store that is not known.
 func (c *Config) whereToAdd(name string) string {
 	section := "a section [stores.NAME]"
 	if reference.IsStoreName(name) && !LooksLikeKey(name) {

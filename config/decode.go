@@ -10,7 +10,8 @@ import (
 )
 
 // assign sets v to raw, which comes from TOML or from a variable (then it is a
-// string). It returns "" or, if raw is not allowed, what would be.
+// string). It returns "", or, if raw is not allowed, a description of what is
+// allowed.
 func assign(v reflect.Value, raw any, isText bool) (allowed string) {
 	if isText && v.Kind() != reflect.String {
 		raw = parseText(v, raw.(string))

@@ -5,7 +5,7 @@
 // that has a setting wins: a NEBULA_… variable, the file, the provider's
 // defaults, which include the variables that the backend's own tools read.
 // [Load] reports all problems at once, in one error of kind
-// [nebula.ErrInvalidConfig] with one line for each, and never guesses: unknown
+// [nebula.ErrInvalidConfig] with one line for each. It never guesses: unknown
 // keys and variables are errors.
 //
 // [Config.Open] returns a store that is ready to use: its provider retries,

@@ -32,8 +32,8 @@ func (c *Config) CheckState(name string) nebula.Finding {
 	s, err := c.find(name)
 	named := err == nil && s.trusted != nil
 	if named {
-		// What is remembered tells an older copy of the keyring. That nothing can
-		// be is no problem: a container is often made so.
+		// The file shows whether a keyring is an older copy. If it cannot be
+		// written, that is not a problem: containers are often set up like that.
 		warn = func(message, _ string) nebula.Finding {
 			f.Message = "nothing is remembered (" + message + "): the configuration names the data key"
 			return f

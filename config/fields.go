@@ -12,8 +12,8 @@ type field struct {
 	value  reflect.Value
 	origin string // "default", a variable's name, or the path of the file
 
-	// The struct that declares it, and the field's name there: what is said of the
-	// field is the text of docs/configuration.md.
+	// The struct that declares it, and the field's name there. The comment on the
+	// field is the text in docs/configuration.md.
 	owner reflect.Type
 	name  string
 }

@@ -50,7 +50,7 @@ func readFile(path string, named bool) (text []byte, found bool, err error) {
 	case !info.Mode().IsRegular():
 		return nil, true, fileError(path, "not a regular file", "")
 	}
-	// Anyone who can write it could have a token sent to a host of theirs.
+	// Anyone who can write to it could have a token sent to their own host.
 	problem, fix, err := writableByOthers(path, f)
 	if err != nil {
 		return nil, true, unreadableFile(path, err)

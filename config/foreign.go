@@ -7,9 +7,8 @@ import (
 )
 
 // OpenProvider connects the provider of a store, without its keys, for programs that read
-// what others keep in the same backend: see package provider. The name is
-// that of a store or of a provider, as for [Config.OpenBetween]. The caller calls
-// closeIt.
+// secrets of others in the same backend: see package provider. The name is that of a
+// store or of a provider, as for [Config.OpenBetween]. The caller calls closeIt.
 func (c *Config) OpenProvider(ctx context.Context, name string, options OpenOptions) (p nebula.Provider, closeIt func() error, err error) {
 	s, err := c.findEither(name)
 	if err != nil {

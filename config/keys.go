@@ -31,13 +31,15 @@ type FirstKey struct {
 	Variable string // the variable that holds the key; "" for another key
 	Source   string // what keeps the secret of a slot, such as "the keychain"; "" for another key
 
-	// Setting is what names the key to those who open the store: a line of the
-	// configuration, or a variable. "" for the default key file and a passphrase.
+	// Setting is the setting that names the key to people who open the store: a
+	// line of the configuration, or a variable. It is "" for the default key file
+	// and a passphrase.
 	Setting string
 }
 
 // all returns the keys that open the store: the key files first, then the key
-// in a variable, then what keeps a secret elsewhere, then the passphrase.
+// in a variable, then those whose secret is kept elsewhere, then the
+// passphrase.
 func (k *Keys) all() (keys []nebula.Key, err error) {
 	files, isDefault := k.Files()
 	for _, path := range files {
@@ -152,8 +154,8 @@ func (k *Keys) MayAdd() error {
 		Hint:    "set enable_locking = true for it; on a file system without locks, change a copy of the directory elsewhere and copy it back"}
 }
 
-// firstKey is First for a store that is made by its first put. A key file that
-// was made is told of at once: it stays, whatever becomes of the store.
+// firstKey is First for a store that is made by its first put. It reports a new
+// key file at once, because the file stays even if making the store fails.
 func (k *Keys) firstKey(ctx context.Context) (nebula.Key, error) {
 	key, err := k.First(ctx)
 	if err != nil {
@@ -166,7 +168,7 @@ func (k *Keys) firstKey(ctx context.Context) (nebula.Key, error) {
 	return key.Key, nil
 }
 
-// initialised tells of a store that was made by its first put.
+// initialised reports that the first put has made the store.
 func (k *Keys) initialised() {
 	k.options.Tell("new store: " + k.Place())
 	if !k.first.Made {
@@ -230,7 +232,7 @@ func (k *Keys) Where() string {
 	return "a key is looked for in: " + strings.Join(places, ", ") + ", and asked for on the terminal"
 }
 
-// CheckPassphrases examines the files that hold passphrases.
+// CheckPassphrases examines the files with passphrases.
 func (k *Keys) CheckPassphrases() []nebula.Finding {
 	paths := []string{k.store.source.File, k.env.get(envNewPassphraseFile)}
 	if k.store.name == DefaultStore {

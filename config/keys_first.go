@@ -10,10 +10,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// First returns the first key of a new store, if nobody asks for another one:
-// the key file or variable that is named, else the passphrase whose source is
-// set, else the default key file. A file that exists must be valid and is used;
-// a missing one is made. First fails with ErrUsage if several keys are named.
+// First returns the first key of a new store, if no flag names another one: the
+// key file or variable that is named, else the passphrase whose source is set,
+// else the default key file. If the file exists, it must be valid, and is used.
+// If it is missing, it is made. First fails with ErrUsage if several keys are
+// named.
 func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 	files, isDefault := k.Files()
 	variable, configured := k.variable(), k.configured()
@@ -35,8 +36,8 @@ func (k *Keys) First(ctx context.Context) (FirstKey, error) {
 	return k.FirstFile(ctx, files[0])
 }
 
-// configured returns the flags by which the keys are named that the
-// configuration and the environment have, but for passphrases.
+// configured returns the flags for the keys that the configuration and the
+// environment have, except passphrases.
 func (k *Keys) configured() (flags []string) {
 	if files, isDefault := k.Files(); !isDefault {
 		for range files {

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// setting tells with what line of a section the store is opened, or with what
-// variable. No variable speaks of a store with a name.
+// setting returns the line of a section with which the store is opened, or the
+// variable. A store with a name has no variables.
 func (k *Keys) setting(section, line, variable string) string {
 	if k.store.name != DefaultStore {
 		return line + " in [stores." + k.store.name + "." + section + "]"
@@ -25,9 +25,9 @@ func (k *Keys) fileSetting(path string) string {
 	return k.setting("key", "file = "+strconv.Quote(path), "NEBULA_KEY_FILE="+atomicfile.Quote(path))
 }
 
-// SettingOf tells with what setting the slot is opened that was made for a first or
-// another key: as [FirstKey] says, but for a service that knows the key by a name
-// that stays with it. An alias can be moved to another key.
+// SettingOf returns the setting with which a new slot is opened. It is the one that
+// [FirstKey] has, with one exception: if a service knows the key by a name that
+// stays with it, it is that name, because an alias can be moved to another key.
 func (k *Keys) SettingOf(key FirstKey, slot nebula.Slot) string {
 	for _, s := range services() {
 		if s.kind != slot.Kind || s.service.nameIn == nil {

@@ -40,7 +40,7 @@ func newLoader(c *Config) *loader {
 	return l
 }
 
-// addStore makes a store and its keys below section known.
+// addStore adds a store and its keys below section.
 func (l *loader) addStore(name, section string) *store {
 	s := &store{name: name, sections: make(map[string]any)}
 	s.shared.Provider, s.shared.MaxConcurrency = "local", many.DefaultJobs
@@ -59,7 +59,7 @@ func (l *loader) addStore(name, section string) *store {
 	return s
 }
 
-// obeyed names the variables of a backend's own tools that settings came from.
+// obeyed notes which settings came from variables of a backend's own tools.
 func (l *loader) obeyed(section string, variables map[string]string) {
 	for key, name := range variables {
 		if l.config.env.get(name) != "" {
@@ -218,8 +218,8 @@ func (l *loader) checkStores(selected []string) {
 	}
 }
 
-// checkCache checks what the keys of the cache say together; each is held against
-// its bounds by [nebula.Open], in other words.
+// checkCache checks the keys of the cache together. [nebula.Open] checks the
+// bounds of each, in other words.
 func (l *loader) checkCache(section string, k sharedKeys) {
 	const longest = 30 * 24 * time.Hour
 	if k.CacheMaxAge < 0 || k.CacheMaxAge > time.Minute {
@@ -289,7 +289,7 @@ func (l *loader) wrong(key, shown, allowed string) {
 	}
 }
 
-// whereSection names a section for what its provider finds wrong in it.
+// whereSection names a section in which the provider finds a problem.
 func (l *loader) whereSection(section string) string {
 	if l.config.Found {
 		return l.config.Path + ": [" + section + "]"

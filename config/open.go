@@ -19,7 +19,7 @@ import (
 // OpenOptions are the options of [Config.Open]. The zero value asks nobody,
 // prints nothing and observes nothing.
 type OpenOptions struct {
-	// Provider options for the New of the provider that the configuration
+	// Provider has options for the New of the provider that the configuration
 	// chooses: metrics, spans, a log line for each operation.
 	//
 	//	Provider: []provider.Option{provider.WithMetrics(m), otel.WithTracer(t), provider.WithLogger(l)}
@@ -215,8 +215,8 @@ func (c *Config) cacheOf(s *store) (nebula.CacheOptions, error) {
 }
 
 // OpenWith opens a store that has no configuration of its own, such as an export,
-// with the keys of this one. Nothing of it is remembered: trusted is the data key
-// that it must have, if somebody has said which.
+// with the keys of this one. It remembers nothing of that store. trusted is the
+// data key that the store must have, if it is known.
 func (o *Opened) OpenWith(ctx context.Context, p nebula.Provider, trusted *nebula.KeyID) (*nebula.Store, error) {
 	return nebula.Open(ctx, p, nebula.Options{Keys: o.keys, TrustedKey: trusted, MaxConcurrency: o.MaxConcurrency})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/reference"
 )
 
-// Resolved is what a reference means.
+// Resolved is the value of a reference.
 type Resolved struct {
 	Reference reference.Reference
 	Value     nebula.Secret // empty after an error
@@ -24,8 +24,8 @@ func (c *Config) Resolve(ctx context.Context, refs []reference.Reference, option
 	return results, r.Close()
 }
 
-// Resolver reads what references mean. It opens each store that they name when it
-// is first needed, and holds it open. One goroutine at a time may use it.
+// Resolver reads the values of references. It opens each store that they name
+// when it is first needed, and holds it open. One goroutine at a time may use it.
 type Resolver struct {
 	config  *Config
 	options OpenOptions
@@ -65,9 +65,9 @@ func (r *Resolver) Close() error {
 	return errors.Join(errs...)
 }
 
-// Resolve reads what references mean, in as few calls as the backends have, and
-// returns one result for each, in their order. A store that cannot be opened is the
-// failure of its references alone.
+// Resolve reads the values of references, in as few calls as the backends allow,
+// and returns one result for each, in their order. If a store cannot be opened,
+// only its references fail.
 func (r *Resolver) Resolve(ctx context.Context, refs []reference.Reference) []Resolved {
 	results := make([]Resolved, len(refs))
 	inStore := make(map[string][]int)
@@ -118,7 +118,8 @@ func (r *Resolver) resolveIn(ctx context.Context, name string, places []int, res
 	_ = group.Wait() // failures are in the results
 }
 
-// take keeps what the reference selects of a credential, and wipes the rest.
+// take keeps the part of a credential that the reference selects, and wipes the
+// rest.
 func (r *Resolved) take(c nebula.Credential, err error) {
 	if err != nil {
 		r.Err = err

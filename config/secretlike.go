@@ -36,7 +36,7 @@ func looksLikeBase64(text string) bool {
 }
 
 // shownPath returns the text that names a file, for a message: quoted if it can
-// only be a path, hidden if it may be a secret in the place of a path.
+// only be a path, hidden if it may be a secret that was set instead of a path.
 func shownPath(path string) string {
 	plain := strings.HasPrefix(path, "~/") || strings.ContainsAny(path, `/\`)
 	if !plain || LooksLikeKey(path) {

@@ -13,7 +13,7 @@ type Serve struct {
 	TLSCert       string   `toml:"tls_cert"`       // path of a PEM file with the certificate and those above it; "" is none
 	TLSKey        string   `toml:"tls_key"`        // path of the PEM file with its key
 	Hosts         []string `toml:"host"`           // what clients call the service: NAME or NAME:PORT
-	Tokens        string   `toml:"tokens"`         // path of the file of tokens; "" where the environment names no place
+	Tokens        string   `toml:"tokens"`         // path of the file of tokens; "" if the environment names no place
 	Audit         string   `toml:"audit"`          // path of the audit log, or - for standard error
 	AuditSync     bool     `toml:"audit_sync"`     // whether each line is on the disk before the answer
 	MetricsListen string   `toml:"metrics_listen"` // where metrics alone are served; "" is nowhere
@@ -21,7 +21,7 @@ type Serve struct {
 	TokensGroupRead bool // allow_group_read in [key]: files of secrets are mounted for a group
 }
 
-// standardError is the audit log that is no path.
+// standardError is the value of the audit log that is not a path.
 const standardError = "-"
 
 // Serve returns the settings of [serve].
@@ -45,7 +45,7 @@ func (e environment) defaultServe() Serve {
 }
 
 // runtimeDirectory returns the directory of sockets: below the user's runtime
-// directory, else that of the state; "" where the environment names none.
+// directory, else the state directory, or "" if the environment names none.
 func (e environment) runtimeDirectory() string {
 	if dir := e["XDG_RUNTIME_DIR"]; filepath.IsAbs(dir) {
 		return filepath.Join(dir, "nebula")
@@ -53,8 +53,9 @@ func (e environment) runtimeDirectory() string {
 	return e.stateDirectory()
 }
 
-// checkServe checks where to listen. Whether an address needs a certificate is seen
-// when it listens: flags may say more.
+// checkServe checks where to listen. It does not check whether an address needs a
+// certificate, because flags may change that: the service checks it when it
+// listens.
 func (l *loader) checkServe() {
 	s := &l.config.serve
 	for i := range s.Listen {

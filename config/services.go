@@ -19,12 +19,12 @@ type keyService struct {
 	forKey   func(*Keys, string) (nebula.Key, error) // that is named, with the other settings of the section
 	obeys    map[string]string                       // the variables of the service's own tools that the defaults obey, by key
 
-	// nameIn returns the name by which the service itself knows the key of a slot. It
-	// may be nil: then it is what the user named.
+	// nameIn returns the name by which the service itself knows the key of a slot. If
+	// it is nil, that is the name that the user gave.
 	nameIn func(nebula.Slot) string
 
-	// concern returns what speaks against a key of the service for this store, ""
-	// if nothing does. It may be nil.
+	// concern returns a reason against a key of the service for this store, or
+	// "". It may be nil.
 	concern func(k *Keys, name string) string
 }
 
@@ -45,7 +45,7 @@ func ServiceFlags() (flags []ServiceFlag) {
 	return flags
 }
 
-// Check fails if what was given with the flag cannot be the name of a key.
+// Check fails if the argument of the flag cannot be the name of a key.
 func (f ServiceFlag) Check(name string) error { return f.source.service.check(name) }
 
 // services are the sources that are services.
@@ -53,7 +53,7 @@ func services() []keySource {
 	return slices.DeleteFunc(keySources(), func(s keySource) bool { return s.service == nil })
 }
 
-// ForService returns a key for a new slot, by what was given with the flag.
+// ForService returns a key for a new slot, by the argument of the flag.
 func (k *Keys) ForService(f ServiceFlag, name string) (FirstKey, error) {
 	return k.ofService(f.source, name)
 }
@@ -98,7 +98,7 @@ func (l *loader) checkServices(s *store, section string) {
 	}
 }
 
-// noteObeyed names the variables that the settings of services came from.
+// noteObeyed notes the variables that the settings of services came from.
 func (l *loader) noteObeyed(section string) {
 	for _, s := range services() {
 		l.obeyed(section+"."+s.service.section, s.service.obeys)

@@ -42,8 +42,8 @@ func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 	case filepath.IsAbs(path):
 	case (f.key == "key.file" || f.key == "key.identities") && f.origin != l.config.Path:
 		// A person who sets the variable for one command means a path relative to
-		// the current directory. A store that depends on that directory would be
-		// another one each time.
+		// the current directory. Elsewhere such a path would name another store
+		// in each directory.
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
@@ -55,7 +55,7 @@ func (l *loader) setPath(f *field, value reflect.Value, text string) bool {
 	return true
 }
 
-// elsewhere says where to set a key that was set in the place of a path.
+// elsewhere says where to set a key that was set instead of a path.
 func (l *loader) elsewhere(f *field) string {
 	if f.key == "key.file" || f.key == "key.files" {
 		return "; the line of a key file is taken from " + envKey

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Redacted is shown in the place of a secret value.
+// Redacted is shown instead of a secret value.
 const Redacted = "[REDACTED]"
 
 // Setting is one setting of the effective configuration.
@@ -40,8 +40,8 @@ func (c *Config) Settings() []Setting {
 	return settings
 }
 
-// isUsed reports whether the store uses a key. It uses all but those of the
-// providers that it did not choose, and of services that keep no key of it.
+// isUsed reports whether the store uses a key. It uses all except those of
+// providers that it did not choose, and of services that keep no key for it.
 func (c *Config) isUsed(key string) bool {
 	name, rest := DefaultStore, strings.TrimPrefix(key, "storage.")
 	if section, ok := strings.CutPrefix(key, "stores."); ok {

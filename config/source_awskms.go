@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/awskms"
 )
 
-// awsKMS is the source of what keys of AWS KMS open.
+// awsKMS is the source of keys that AWS KMS keeps.
 func awsKMS() keySource {
 	return keySource{
 		kind: nebula.SlotAWSKMS, name: "the AWS KMS key", flag: "--aws-kms KEY",

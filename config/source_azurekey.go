@@ -5,7 +5,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/azurekey"
 )
 
-// azureKey is the source of what keys of Azure Key Vault open.
+// azureKey is the source of keys that Azure Key Vault keeps.
 func azureKey() keySource {
 	return keySource{
 		kind: nebula.SlotAzureKey, name: "the Azure key", flag: "--azure-key URL",

@@ -5,7 +5,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
-// vaultTransit is the source of what keys of Vault's transit engine open.
+// vaultTransit is the source of keys that Vault's transit engine keeps.
 func vaultTransit() keySource {
 	return keySource{
 		kind: nebula.SlotVaultTransit, name: "the transit key", flag: "--vault-transit KEY",

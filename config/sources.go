@@ -17,7 +17,7 @@ import (
 // envIdentities names the files with identities, joined as in PATH.
 const envIdentities = "NEBULA_IDENTITIES"
 
-// keySource is what can open a store beside key files and passphrases.
+// keySource is a source of keys beside key files and passphrases.
 type keySource struct {
 	kind  string // of the slots
 	name  string // for people, after "with"
@@ -25,18 +25,18 @@ type keySource struct {
 	isSet func(*Keys) bool
 	fits  func(*Keys, nebula.Slot) bool // whether a slot may be for what is set
 
-	// key returns what opens the store, nil if nothing is set that could.
+	// key returns the key that opens the store, or nil if nothing is set.
 	key func(*Keys) (nebula.Key, error)
 
-	// first returns what a new store is made with that nobody has said more of. nil
-	// for a service: its configured key.
+	// first returns the key for a new store if no flag names one. It is nil for a
+	// service, which uses its configured key.
 	first func(*Keys) (nebula.Key, error)
 
 	service *keyService // that keeps the key; nil for others
 }
 
-// keySources are in the order in which they are tried: what asks nobody first.
-// A new kind is one line here, and a file source_KIND.go.
+// keySources are in the order in which they are tried. Those that ask nobody
+// come first. A new kind is one line here, and a file source_KIND.go.
 func keySources() []keySource {
 	return []keySource{
 		{kind: nebula.SlotKeychain, name: "the keychain", flag: "--keychain",
@@ -52,7 +52,7 @@ func keySources() []keySource {
 	}
 }
 
-// keychain returns the key of the keychain, nil if it is not turned on.
+// keychain returns the key of the keychain, or nil if it is not turned on.
 func (k *Keys) keychain() (nebula.Key, error) {
 	if !k.store.key.Keychain {
 		return nil, nil
@@ -60,8 +60,8 @@ func (k *Keys) keychain() (nebula.Key, error) {
 	return keychain.New(), nil
 }
 
-// identities returns a key even without any: it makes slots anew for recipients,
-// for which nobody's secret is needed.
+// identities returns a key even if there are no identities: it makes slots of
+// recipients anew, which needs no secret.
 func (k *Keys) identities() (nebula.Key, error) { return recipient.New(k.recipientOptions("")), nil }
 
 func (k *Keys) recipientOptions(to string) recipient.Options {
@@ -86,7 +86,7 @@ func (k *Keys) recipientOptions(to string) recipient.Options {
 	}
 }
 
-// ask asks a person, and says what for if there is nobody.
+// ask asks a person. If there is nobody to ask, the error says what for.
 func (k *Keys) ask(ctx context.Context, question, why string) ([]byte, error) {
 	text, err := k.options.Ask(ctx, question)
 	if errors.Is(err, ErrNoTerminal) {
@@ -95,9 +95,9 @@ func (k *Keys) ask(ctx context.Context, question, why string) ([]byte, error) {
 	return text, err
 }
 
-// ForRecipient returns a key for new slots that an age identity of somebody's
-// opens. Plugins are the names of those that may be started, beside those of the
-// configuration.
+// ForRecipient returns a key for new slots that the recipient's age identity
+// opens. Plugins are the names of plugins that may be started, beside those of
+// the configuration.
 func (k *Keys) ForRecipient(to string, plugins []string) FirstKey {
 	options := k.recipientOptions(to)
 	options.Plugins = append(options.Plugins[:len(options.Plugins):len(options.Plugins)], plugins...)
@@ -125,7 +125,7 @@ func (k *Keys) ownRecipient() (nebula.Key, error) {
 }
 
 // OpensHere reports whether the configuration has a key that may open a slot.
-// Nothing is called, and nobody asked.
+// It calls nothing and asks nobody.
 func (k *Keys) OpensHere(slot nebula.Slot) bool {
 	switch slot.Kind {
 	case nebula.SlotKeyFile:
@@ -144,8 +144,8 @@ func (k *Keys) isOwn(slot nebula.Slot) bool {
 	return err == nil && (failed != nil || !complete || slices.Contains(own, data.Recipient))
 }
 
-// setIdentities takes the variable with identity files. It counts instead of
-// what the file says.
+// setIdentities reads the variable with identity files. It replaces the setting
+// of the file.
 func (l *loader) setIdentities() {
 	text, ok := l.config.env.lookup(envIdentities)
 	if !ok {

@@ -45,8 +45,8 @@ func isForeign(name string) bool {
 		regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$`).MatchString(name)
 }
 
-// isMeant reports whether a name that nothing reads was meant for us. Case does
-// not tell: variables are sometimes written as the keys of the file.
+// isMeant reports whether a name that nothing reads was meant for us. It
+// ignores case: variables are sometimes written like the keys of the file.
 func isMeant(name string, known []string) bool {
 	name = strings.ToUpper(name)
 	for _, beginning := range reserved() {
@@ -92,9 +92,9 @@ func unread(env environment, known []string) (meant, others []string) {
 	return meant, others
 }
 
-// hasVariable reports whether a key of the file has a variable: those of the
-// stores that have a name do not, NEBULA_KEY_FILE takes several files, and
-// NEBULA_IDENTITIES too.
+// hasVariable reports whether a key of the file has a variable. The keys of
+// stores with a name have none. NEBULA_KEY_FILE and NEBULA_IDENTITIES take
+// several files.
 func hasVariable(key string) bool {
 	return !strings.HasPrefix(key, "stores.") && key != "key.files" && key != "key.identities"
 }
@@ -124,8 +124,8 @@ func suggestVariable(name string, known []string) string {
 	return strings.Replace(suggest(strings.TrimPrefix(name, prefix), rest), "did you mean ", "did you mean "+prefix, 1)
 }
 
-// readVariables takes the variables that stand for a key, and refuses those
-// that were meant to: a store other than the one that was named would be used.
+// readVariables reads the variables of keys. It refuses misspelt ones:
+// otherwise a store other than the intended one would be used.
 func (l *loader) readVariables() {
 	meant, _ := unread(l.config.env, l.config.variables)
 	for _, name := range meant {
@@ -148,7 +148,7 @@ func (l *loader) readVariables() {
 	l.config.CompleteIDs = l.complete.IDs
 }
 
-// setKeyFiles takes the key files of a variable, joined as in PATH. They replace
+// setKeyFiles reads the key files of a variable, joined as in PATH. They replace
 // those of the file.
 func (l *loader) setKeyFiles(text string, first *field) {
 	origin, rest := variable(first.key), l.fields.byKey["key.files"]

@@ -6,8 +6,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// lacks is the failure of an ability that the driver does not have. Only a
-// caller that did not ask [nebula.As] first gets it.
+// lacks is the error if the driver does not have an ability. Only a caller that
+// did not ask [nebula.As] first gets it.
 func (s *shell) lacks(op string, name nebula.Name) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrNotSupported, Op: op, Provider: s.name, ID: name.ID(),
 		Message: "the provider has no such ability", Hint: "ask with nebula.As first"}

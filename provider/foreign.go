@@ -7,8 +7,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// ForeignReader is a provider that reads what others keep in the backend beside
-// the records, with its own login. It changes nothing there.
+// ForeignReader is a provider that reads secrets that others keep in the
+// backend beside the records, with its own login. It changes nothing there.
 type ForeignReader interface {
 	// ForeignNames returns the names of the secrets at a place: those that begin
 	// with it (aws, azure), the one at that path and all below it, in the
@@ -17,7 +17,7 @@ type ForeignReader interface {
 	// there is nothing has none.
 	ForeignNames(ctx context.Context, place string) ([]string, error)
 
-	// Foreign reads one. One that is not there, any more or deleted, is
+	// Foreign reads one. If it is not there, or deleted, the error is
 	// [nebula.ErrNotFound].
 	Foreign(ctx context.Context, name string) (Foreign, error)
 }
@@ -39,8 +39,8 @@ func (f Foreign) IsRecord() bool {
 	return isWholeRecord(f.Value)
 }
 
-// isWholeRecord reports whether text, or a member of it as Vault has it, begins and
-// goes on as every record does, of whatever version.
+// isWholeRecord reports whether text, or a member of it as in Vault, begins and
+// goes on as records of all versions do.
 func isWholeRecord(text []byte) bool {
 	text = bytes.TrimPrefix(text, []byte(`{"record":"`))
 	text = bytes.ReplaceAll(text[:min(len(text), 100)], []byte(`\"`), []byte(`"`))

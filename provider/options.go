@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Options are what the New of every provider takes beside its configuration.
+// Options are the arguments of every provider's New beside its configuration.
 type Options struct {
 	// Metrics count the operations. nil: nothing is counted.
 	Metrics *StorageMetrics

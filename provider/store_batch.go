@@ -7,9 +7,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// StoreBatch implements [nebula.BatchStorer]. To those who observe it is one
-// operation. A batch that could not be begun is repeated like any operation; what
-// became of a single record never is.
+// StoreBatch implements [nebula.BatchStorer]. Metrics, logs and interceptors see
+// one operation. A batch that could not be begun is repeated like any operation.
+// A single record that failed is never repeated.
 func (s *shell) StoreBatch(ctx context.Context, items []nebula.BatchItem) ([]nebula.BatchOutcome, error) {
 	b, ok := s.driver.(nebula.BatchStorer)
 	if !ok {

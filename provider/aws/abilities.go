@@ -31,7 +31,7 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 	if len(history) == 0 {
 		return nil, provider.NotFound()
 	}
-	// AWS's order is that of creation, if it has one.
+	// AWS's order, if it has one, is that of creation.
 	slices.Reverse(history)
 	slices.SortStableFunc(history, func(a, b nebula.VersionInfo) int {
 		if a.Current != b.Current {
@@ -42,8 +42,8 @@ func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.Versio
 	return history, nil
 }
 
-// historyOf leaves out what is no part of a history: versions of writes under way,
-// which have not been the current one yet.
+// historyOf leaves out versions of writes under way: they have not been the
+// current version yet, so they are not part of the history.
 func historyOf(versions []types.SecretVersionsListEntry) []nebula.VersionInfo {
 	var current time.Time
 	for _, v := range versions {
@@ -61,9 +61,9 @@ func historyOf(versions []types.SecretVersionsListEntry) []nebula.VersionInfo {
 	return history
 }
 
-// isUnderWay reports whether a version is of a conditional write that has not
-// ended, or was given up. The stage of such writes stays on those that succeeded;
-// they are older than the current version.
+// isUnderWay reports whether a version belongs to a conditional write that has
+// not ended, or was given up. The stage of such writes stays on those that
+// succeeded, but these are older than the current version.
 func isUnderWay(v types.SecretVersionsListEntry, current time.Time) bool {
 	if isCurrent(v.VersionStages) {
 		return false

@@ -15,7 +15,7 @@ import (
 // tags each of the greatest length, in four bytes a character, is 8 MB.
 const maxAnswer = 16 << 20
 
-// session is a client, and what was found out about who it is for.
+// session is a client, with the identity that it has.
 type session struct {
 	login    *awsapi.Login
 	client   *secretsmanager.Client
@@ -27,8 +27,8 @@ func secretsManager() awsapi.Service {
 	return awsapi.Service{Name: "Secrets Manager", ID: "Secrets Manager", Code: "secretsmanager", Variable: "AWS_ENDPOINT_URL_SECRETS_MANAGER"}
 }
 
-// connect finds region and credentials. It makes calls only if a method of
-// getting credentials needs them.
+// connect finds region and credentials. It makes calls only if the credentials
+// need them.
 func (d *driver) connect(ctx context.Context) (*session, error) {
 	login, err := awsapi.Connect(ctx, awsapi.Options{Region: d.config.Region, Timeout: d.config.Timeout, MaxAnswer: maxAnswer, Transport: d.config.Transport})
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 	return s, s.setEndpoint()
 }
 
-// setEndpoint finds out where the client asks.
+// setEndpoint finds out which endpoint the client asks.
 func (s *session) setEndpoint() error {
 	s.service = secretsManager().At("Secrets Manager in " + s.login.Region)
 	base := s.client.Options().BaseEndpoint

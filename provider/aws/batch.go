@@ -82,9 +82,9 @@ func (b *batch) readAll(ctx context.Context, ids []string) {
 	}
 }
 
-// read makes one call, and returns those of which the answer says nothing. An answer
-// with a version that is not current, as moto and what is made of it give, counts for
-// nothing: the secret is read by itself.
+// read makes one call, and returns the secrets that the answer leaves out. Servers
+// like moto may answer with a version that is not current. That does not count: the
+// secret is read by itself.
 func (b *batch) read(ctx context.Context, ids []string) (left []string, err error) {
 	out, err := b.d.client().BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: ids})
 	if err != nil {
@@ -134,7 +134,7 @@ func (b *batch) readEach(ctx context.Context, ids []string) {
 
 func (b *batch) nameOf(id string) nebula.Name { return b.names[b.places[id][0]] }
 
-// itemError is what AWS says of one secret, as GetSecretValue would say it.
+// itemError returns the error of one secret, in the form of GetSecretValue's.
 func (b *batch) itemError(ctx context.Context, id string, e types.APIErrorType) error {
 	said := &smithy.GenericAPIError{}
 	if e.ErrorCode != nil {

@@ -17,12 +17,12 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Config says where the records are and how to get at them. Begin with
+// Config says where the records are and how to reach them. Begin with
 // [DefaultConfig]. The credentials are those of AWS's default chain:
 // environment, web identity, profile, container, instance.
 type Config struct {
 	// Region of the secrets. "" is that of AWS_REGION, AWS_DEFAULT_REGION, the
-	// profile, or the instance that this runs on.
+	// profile, or the instance on which this runs.
 	Region string `toml:"region"`
 
 	// EndpointURL of another server than the region's: https, or http to this
@@ -37,9 +37,9 @@ type Config struct {
 	// Timeout of an attempt at reading, 1 to 60 s; writing has twice that.
 	Timeout time.Duration `toml:"timeout"`
 
-	// KMSKeyID is the key that AWS encrypts new secrets with: an ARN, an alias
+	// KMSKeyID is the key with which AWS encrypts new secrets: an ARN, an alias
 	// (alias/NAME) or a key id. "" is the one that AWS keeps for the account.
-	// Secrets that are there keep their key.
+	// Existing secrets keep their key.
 	KMSKeyID string `toml:"kms_key_id"`
 
 	// RecoveryWindowDays is how long a deleted secret can be restored, 7 to 30.
@@ -61,11 +61,11 @@ const (
 )
 
 // DefaultConfig returns the configuration for the region of AWS_REGION, else of
-// AWS_DEFAULT_REGION, else for one that is looked for when connecting.
+// AWS_DEFAULT_REGION, else for one that is found when connecting.
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
-// The SDK still reads the settings that are left open from the process's own.
+// The SDK still reads missing settings from the process's own.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{
 		Region:             getenv("AWS_REGION"),
@@ -80,8 +80,8 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It asks
+// no server.
 func (c Config) Validate() error {
 	var problems []string
 	note := func(setting, reason string) { problems = append(problems, setting+" "+reason) }
@@ -119,8 +119,8 @@ func (c Config) Validate() error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Provider: providerName, Message: strings.Join(problems, "; ")}
 }
 
-// wrongTags says what is wrong with default_tags. They are not escaped: they are
-// for others to read.
+// wrongTags says what is wrong with default_tags. They are not escaped, because
+// others are to read them.
 func wrongTags(tags map[string]string) []string {
 	var problems []string
 	for key, value := range tags {

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// contents warns of what the first page of the list shows: credentials whose
+// contents warns of problems on the first page of the list: credentials whose
 // tags others removed, secrets that cannot be identified, and secrets of others
 // below the prefix. It makes a call, and one more for each 20 secrets without a
 // tag of Nebula's.

@@ -90,8 +90,8 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	return err
 }
 
-// restoreLive is for a credential that is not deleted. If it has lost its tags,
-// they are restored.
+// restoreLive handles a credential that is not deleted. If it has lost its
+// tags, it restores them.
 func (d *driver) restoreLive(ctx context.Context, name nebula.Name, s secret, claim claim) error {
 	if claim == unclaimed {
 		return d.mend(ctx, name, s)

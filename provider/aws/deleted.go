@@ -10,8 +10,8 @@ import (
 )
 
 // absent writes if there is no secret, or a deleted one. A repetition asks first:
-// AWS would say of a version that an attempt before added that it was created
-// now, whether it became the current one or not.
+// if an earlier attempt added the version, AWS would report success now, whether
+// the version became the current one or not.
 func (w *write) absent(ctx context.Context) error {
 	restored, begun := w.d.writes.restored.Get(w.name)
 	asksFirst := begun || provider.IsRepeat(ctx)
@@ -48,7 +48,7 @@ func (w *write) absent(ctx context.Context) error {
 	return movedError{err}
 }
 
-// forgetCreation drops the token of a creation that AWS refused: what is written
+// forgetCreation drops the token of a creation that AWS refused, because a write
 // over a deleted secret may change tags.
 func (w *write) forgetCreation(repeated bool) {
 	if !repeated {
@@ -64,8 +64,9 @@ func (w *write) awaitGone(ctx context.Context) error {
 	return movedError{provider.NotFound()}
 }
 
-// overDeleted writes over a deleted secret. AWS refuses writes to one, so it is
-// restored first. If no tag tells whose it is, only the restored value does.
+// overDeleted writes over a deleted secret. AWS refuses writes to one, so it
+// restores the secret first. If no tag shows whose it is, only the restored
+// value does.
 func (w *write) overDeleted(ctx context.Context, s secret) error {
 	claim := s.claim(w.d.config.SecretPrefix, w.name)
 	if claim == claimedElsewhere {
@@ -100,14 +101,14 @@ func (w *write) overRestored(ctx context.Context, s secret) error {
 	return w.setTags(ctx, s.tags)
 }
 
-// maxUndo bounds what puts things in order after a write that failed.
+// maxUndo limits the time of cleaning up after a write that failed.
 const maxUndo = 2 * time.Second
 
-// undo ends what a write that restored a secret began, and returns how the write
-// ended. If it failed and nobody else wrote since, the secret is deleted again:
-// the old value does not stay. The caller waits for that as long as its context
-// allows; the next change of the name waits in any case. If it fails too, a
-// repetition of the write goes on from there.
+// undo cleans up after a write that restored a secret, and returns how the write
+// ended. If it failed and nobody else wrote since, undo deletes the secret
+// again, so that the old value does not stay. The caller waits for that as long
+// as its context allows. The next change of the name waits in any case. If the
+// deletion fails too, a repetition of the write goes on from there.
 func (w *write) undo(ctx context.Context, err error) error {
 	if w.restored == nil {
 		return err

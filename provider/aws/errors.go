@@ -8,7 +8,7 @@ import (
 
 const providerName = "aws"
 
-// The codes that operations ask for.
+// The error codes that operations look for.
 const (
 	codeMissing          = "ResourceNotFoundException"
 	codeExists           = "ResourceExistsException"
@@ -23,9 +23,9 @@ func isMissing(err error) bool {
 	return awsapi.HasCode(err, codeMissing) || nebula.KindOf(err) == nebula.ErrNotFound
 }
 
-// Explain implements [provider.Driver]. The files that know what the SDK and the
-// servers say are this one and policy.go; package awsapi knows what all services of
-// AWS have in common.
+// Explain implements [provider.Driver]. Only this file and policy.go know the
+// errors of the SDK and the servers. Package awsapi knows those that all services
+// of AWS share.
 func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	service := secretsManager()
 	if s := d.session.Load(); s != nil {
@@ -34,13 +34,13 @@ func (d *driver) Explain(name nebula.Name, err error) *nebula.Error {
 	return service.Explain(err, d.clock.Now(), func(c awsapi.Call) *nebula.Error { return d.explainCode(call{c, name}) })
 }
 
-// call is one that AWS refused.
+// call is a call that AWS refused.
 type call struct {
 	awsapi.Call
 	name nebula.Name
 }
 
-// explainCode is for what Secrets Manager said, by the code; nil for others.
+// explainCode explains a code of Secrets Manager. It returns nil for others.
 func (d *driver) explainCode(c call) *nebula.Error {
 	code := c.API.ErrorCode()
 	if awsapi.IsDenied(code) {
@@ -72,7 +72,7 @@ func (d *driver) explainCode(c call) *nebula.Error {
 	return nil
 }
 
-// explainLimit is for quotas. They do not pass by waiting for seconds.
+// explainLimit explains quotas. Waiting for seconds does not help.
 func explainLimit(c call) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrTooLarge}
 	switch c.Operation {

@@ -53,8 +53,8 @@ func (d *driver) Foreign(ctx context.Context, name string) (provider.Foreign, er
 	return provider.Foreign{Value: out.SecretBinary}, nil
 }
 
-// errForeignDenied names the secret, which is no credential. What is said of its KMS
-// key stays as it is.
+// errForeignDenied names the secret, which is not a credential. It leaves a message
+// about the KMS key as it is.
 func (d *driver) errForeignDenied(name string, err error) error {
 	e := *d.Explain(nebula.Name{}, err)
 	const action = "secretsmanager:GetSecretValue"

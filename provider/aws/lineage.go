@@ -9,23 +9,24 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// AWS does not tell whether a version was ever the current one once two others
-// came after it. So the id of a version that was written on a condition ends
-// with a link to the version before it. Going back from the current version
-// shows whether a write was done whose answer was lost.
+// When two others have come after a version, AWS no longer shows whether it was
+// ever the current one. So the id of a version that was written on a condition
+// ends with a link to the version before it. If the answer to a write was lost,
+// going back from the current version shows whether the write was done.
 
-// linkLength is that of a link, in characters: 48 bits in hex, the last group of a
-// UUID.
+// linkLength is the length of a link, in characters: 48 bits in hex, the last
+// group of a UUID.
 const linkLength = 12
 
-// linkTo returns the link to a version, for the ids of those that replace it.
-// That of "" is for versions without a predecessor.
+// linkTo returns the link to a version, for the ids of versions that replace
+// it. The link to "" is for versions without a predecessor.
 func linkTo(version string) string {
 	sum := sha256.Sum256([]byte(version))
 	return hex.EncodeToString(sum[:linkLength/2])
 }
 
-// newTokenAfter is newToken for a write on condition of a version, or "" of none.
+// newTokenAfter is newToken for a write on condition of a version, or of none,
+// which is "".
 func newTokenAfter(version byte, predecessor string) string {
 	token := newToken(version)
 	return token[:len(token)-linkLength] + linkTo(predecessor)
@@ -38,7 +39,7 @@ func linkOf(version string) string {
 	return version[len(version)-linkLength:]
 }
 
-// fate is what became of a write whose answer was lost.
+// fate is the outcome of a write whose answer was lost.
 type fate int
 
 const (
@@ -48,7 +49,7 @@ const (
 )
 
 // fate goes back from the current version to this write's, or to the one that it
-// was to replace, "" for none. It makes a call.
+// was to replace, which is "" for none. It makes a call.
 func (w *write) fate(ctx context.Context, current, expected string) (fate, error) {
 	versions, err := w.d.versions(ctx, w.name)
 	if err != nil {
@@ -80,8 +81,8 @@ func (w *write) fate(ctx context.Context, current, expected string) (fate, error
 	return unknown, nil
 }
 
-// settleRepeat is for a repetition that finds another version than the expected one.
-// Refused is how the write fails if the earlier attempt did not do it.
+// settleRepeat is called if a repetition finds another version than the expected
+// one. refused is the error of the write if the earlier attempt did not do it.
 func (w *write) settleRepeat(ctx context.Context, s secret, expected string, refused error) error {
 	if !provider.IsRepeat(ctx) || w.token == "" {
 		return refused

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// listPage is the most that AWS gives in a page.
+// listPage is the greatest number of secrets in a page of AWS.
 const listPage = 100
 
 // List implements [provider.Driver]. It makes one call for 100 secrets below the
@@ -27,7 +27,7 @@ func (d *driver) List(filter nebula.Filter) provider.Pages {
 func listInput(beginning string) *secretsmanager.ListSecretsInput {
 	size := int32(listPage)
 	in := &secretsmanager.ListSecretsInput{MaxResults: &size}
-	// AWS finds by the beginnings of names.
+	// AWS searches by the beginnings of names.
 	if beginning != "" && isNameText(beginning) {
 		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{beginning}}}
 	}
@@ -82,8 +82,8 @@ type listing struct {
 	tagged   bool // there is a tag of ours, whatever it says
 }
 
-// listing returns false for what is not to be listed: what others made, the
-// keyring, what is deleted, and ids that the filter leaves out.
+// listing returns false for secrets that are not to be listed: those of others,
+// the keyring, deleted ones, and ids that the filter leaves out.
 func (g *pages) listing(s types.SecretListEntry) (listing, bool) {
 	if s.Name == nil || s.DeletedDate != nil {
 		return listing{}, false
@@ -117,8 +117,9 @@ func (g *pages) add(entries []nebula.Entry, l listing) []nebula.Entry {
 }
 
 // recognise reads secrets that have lost their tags. Records are listed with the
-// metadata that they hold themselves. What is no record, and has no tag of ours,
-// is somebody else's. What cannot be told is listed with the reason.
+// metadata that they hold themselves. A secret that is not a record, and has no
+// tag of ours, belongs to somebody else. If this cannot be found out, the secret
+// is listed with the reason.
 func (g *pages) recognise(ctx context.Context, doubtful []listing) []nebula.Entry {
 	if len(doubtful) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/awsapi"
 )
 
-// explainDenied names the action and the resource, and tells the key's
+// explainDenied names the action and the resource. It tells the key's
 // permissions from those of the secret.
 func (d *driver) explainDenied(c call) *nebula.Error {
 	action := "secretsmanager:" + c.Operation

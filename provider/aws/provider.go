@@ -59,8 +59,9 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 	return provider.New(d, config.policy(), o), nil
 }
 
-// policy is how the driver is called. A purge waits for AWS at length, and a login
-// for what gives the credentials: each step of it has a limit of its own.
+// policy says how the driver is called. A purge may wait for AWS at length. A
+// login may wait for the source of the credentials, and each of its steps has its
+// own limit.
 func (c *Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: maxConcurrency,
 		Unbounded: []string{provider.OpPurge, provider.OpConnect, provider.OpForeignNames}}

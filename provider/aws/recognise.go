@@ -12,10 +12,10 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The tag of a secret below the prefix says whose it is, and so does the record
-// itself if others removed the tag: tag policies and backup tools do.
+// The tag of a secret below the prefix says whose it is. If others removed the
+// tag, as tag policies and backup tools do, the record itself shows it.
 
-// claim is what the reserved tag says of whose a secret is.
+// claim is what the reserved tag says about the owner of a secret.
 type claim int
 
 const (
@@ -28,8 +28,8 @@ func (s secret) claim(prefix string, name nebula.Name) claim {
 	return claimOf(prefix, name.String(), s.tags)
 }
 
-// claimOf reads the tag of the secret PREFIX + id. Those of earlier releases name
-// no place, and count.
+// claimOf reads the tag of the secret PREFIX + id. Tags of earlier releases name
+// no place, and are accepted.
 func claimOf(prefix, id string, tags map[string]string) claim {
 	l, ok := decodeListed(tags[reservedKey])
 	switch {
@@ -54,7 +54,7 @@ func isOtherSplit(secret, place string) bool {
 	return false
 }
 
-// placeLength is that of a place: 48 bits in base64.
+// placeLength is the length of a place: 48 bits in base64.
 const placeLength = 8
 
 // placeOf returns the mark of a prefix and an id in the reserved tag. A

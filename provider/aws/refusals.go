@@ -2,9 +2,9 @@ package aws
 
 import "time"
 
-// maxRefusals bounds how often in a row AWS may refuse to act on a secret that is
-// live, and just as it was before: then nobody came between, and it is AWS that does
-// not allow it, of replicas for example.
+// maxRefusals limits how often in a row AWS may refuse to act on a secret that is
+// live and has not changed. Then nobody came between, and AWS does not allow the
+// action, for example on replicas.
 const maxRefusals = 6
 
 // refusals counts how often in a row a secret was found live and unchanged after
@@ -15,7 +15,8 @@ type refusals struct {
 	alike   int
 }
 
-// add takes what the secret is found to be; the zero secret if that failed.
+// add takes the state of the secret, or the zero secret if it could not be
+// read.
 func (r *refusals) add(s secret) {
 	if !s.live() || s.current != r.current || !s.changed.Equal(r.changed) {
 		r.alike = 0
@@ -23,5 +24,5 @@ func (r *refusals) add(s secret) {
 	r.alike, r.current, r.changed = r.alike+1, s.current, s.changed
 }
 
-// last reports whether another attempt would end no otherwise.
+// last reports whether another attempt would end in the same way.
 func (r *refusals) last() bool { return r.alike >= maxRefusals }

@@ -21,10 +21,11 @@ import (
 // Nothing has to be cleaned up: a writer that ends between the two leaves a
 // version that the next one takes the stage from.
 //
-// AWS documents nowhere whether AWSCURRENT can be moved to a version that has no
-// stage any more, since another writer took it. Both answers are understood.
+// AWS does not document whether AWSCURRENT can be moved to a version that has no
+// stage any more, because another writer took it. The driver handles both
+// answers.
 
-// replaceVersion writes over that version. If the tags are known, AWS alone
+// replaceVersion writes over that version. If the tags are known, only AWS
 // compares.
 func (w *write) replaceVersion(ctx context.Context, v nebula.Version, s secret) error {
 	if w.before == nil {
@@ -60,8 +61,9 @@ func (w *write) replaceVersion(ctx context.Context, v nebula.Version, s secret) 
 	return w.setTags(ctx, s.tags)
 }
 
-// notThere is the failure of a write that AWS refused before there was a version
-// to move to: the secret is deleted or gone, unless the refusal has other reasons.
+// notThere returns the error of a write that AWS refused before there was a
+// version to move to: the secret is deleted or gone, unless the refusal has other
+// reasons.
 func (w *write) notThere(ctx context.Context, v nebula.Version, refused error) error {
 	s, err := w.d.describe(ctx, w.name)
 	switch {
@@ -73,14 +75,14 @@ func (w *write) notThere(ctx context.Context, v nebula.Version, refused error) e
 	return provider.NotCurrent(v, refused)
 }
 
-// Why AWSCURRENT did not move. Both are errMoved.
+// The reasons why AWSCURRENT did not move. Both are errMoved.
 var (
 	errLost       = errors.New("another version is the current one")
 	errStageTaken = errors.New("another writer took the stage")
 )
 
-// replace makes the record the current version in the place of that one. It
-// returns errMoved if others changed the secret.
+// replace makes the record the current version instead of that one. It returns
+// errMoved if others changed the secret.
 func (w *write) replace(ctx context.Context, expected string, tags map[string]string) error {
 	w.choose(tags, &expected)
 	err := w.put(ctx, stagePending)
@@ -97,8 +99,8 @@ func (w *write) replace(ctx context.Context, expected string, tags map[string]st
 	return w.settleMove(ctx, expected, err)
 }
 
-// isRefusedMove reports whether AWS refused to move a stage, for whatever reason
-// that the state of the secret may give.
+// isRefusedMove reports whether AWS refused to move a stage, for any reason that
+// lies in the state of the secret.
 func isRefusedMove(err error) bool {
 	return isMissing(err) || awsapi.HasCode(err, codeInvalidRequest) || awsapi.HasCode(err, codeInvalidParameter) || awsapi.HasCode(err, codePrecondition)
 }
@@ -136,9 +138,9 @@ const (
 	maxPauseAfterLoss = 10 * time.Second
 )
 
-// pause returns how long a writer that lost against others should wait: the longer
-// the more of them there are. Each that lost for the first time has a span of its
-// own; those that lose again take any.
+// pause returns how long a writer that lost against others should wait: longer if
+// there are more of them. Each writer that lost for the first time has a span of
+// its own. Those that lose again take any.
 func (w *write) pause(ctx context.Context, began time.Time) *provider.RetryAfter {
 	took := w.d.clock.Now().Sub(began)
 	before, after := w.d.rivals(ctx, w.name, w.token, rivalSpan*took)
@@ -153,8 +155,8 @@ func (w *write) pause(ctx context.Context, began time.Time) *provider.RetryAfter
 }
 
 // rivals returns how many versions that did not win were written at the same time
-// as that one, before and after it in an order that all writers see. It is a guess
-// if AWS does not tell.
+// as that one, before and after it in an order that all writers see. If AWS does
+// not show it, it is a guess.
 func (d *driver) rivals(ctx context.Context, name nebula.Name, token string, span time.Duration) (before, after int) {
 	versions, err := d.versions(ctx, name)
 	own := slices.IndexFunc(versions, func(v types.SecretVersionsListEntry) bool { return *v.VersionId == token })

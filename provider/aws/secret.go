@@ -46,8 +46,9 @@ func (d *driver) read(ctx context.Context, name nebula.Name, version *string) (n
 	}
 }
 
-// ofForeign tells what never was a record from one that somebody replaced, whose
-// secret is tagged as the credential's. That takes one call.
+// ofForeign tells a value that never was a record from a record that somebody
+// replaced. In the latter case the secret is tagged as the credential's. It
+// makes one call.
 func (d *driver) ofForeign(ctx context.Context, name nebula.Name) error {
 	if s, failed := d.describe(ctx, name); failed == nil && s.claim(d.config.SecretPrefix, name) == claimed {
 		return provider.LostRecord()
@@ -70,10 +71,9 @@ func record(name nebula.Name, value, version *string) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: nebula.Version(*version)}, nil
 }
 
-// ofDeleted returns what it means that AWS refused to act on a secret because
-// of its state. AWS has no code of its own for a deleted secret, so a read
-// finds that out. If the secret is not deleted, or no longer, the result is
-// errMoved.
+// ofDeleted explains why AWS refused to act on a secret because of its state.
+// AWS has no special code for a deleted secret, so a read finds that out. If
+// the secret is not deleted, or no longer, the result is errMoved.
 func (d *driver) ofDeleted(ctx context.Context, name nebula.Name, err error, seen *refusals) error {
 	if !awsapi.HasCode(err, codeInvalidRequest) {
 		return err
@@ -105,8 +105,8 @@ const (
 	stagePending  = "NEBULA_PENDING" // of the last conditional write
 )
 
-// isOldPending reports a stage that an earlier release gave a conditional write:
-// one of its own, with its token.
+// isOldPending reports a stage of a conditional write of an earlier release,
+// which had its own stage, with its token.
 func isOldPending(stage string) bool { return strings.HasPrefix(stage, stagePending+"_") }
 
 func isCurrent(stages []string) bool { return slices.Contains(stages, stageCurrent) }
@@ -155,7 +155,7 @@ func currentOf(stages map[string][]string) string {
 
 func (s secret) live() bool { return s.deleted.IsZero() }
 
-// has reports whether that version is the current one, or was just before.
+// has reports whether that version is the current one, or the one before it.
 func (s secret) has(version string) bool {
 	return s.hasStage(version, stageCurrent) || s.hasStage(version, stagePrevious)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Store implements [provider.Driver]. It makes one call for a credential that is
-// new or whose Previous is given, and asks for the secret's tags first if it is
-// not; one or two more for tags that changed. IfVersion takes two calls, IfAbsent
+// Store implements [provider.Driver]. It makes one call if the credential is new
+// or Previous is set. Otherwise it asks for the secret's tags first. It makes one
+// or two more calls for tags that changed. IfVersion takes two calls, IfAbsent
 // one.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	tags, err := d.config.project(name, envelope.Metadata())
@@ -69,7 +69,7 @@ type write struct {
 	overtaken bool
 
 	// restored is the version of a secret that was restored to be written over.
-	// That is to be undone if the write fails.
+	// If the write fails, that must be undone.
 	restored *string
 }
 
@@ -91,9 +91,9 @@ const (
 	maxPause = 500 * time.Millisecond
 )
 
-// inTurn is run. Conditional writes of this process take turns. If another one
-// just ended, the version has probably changed: it is read first, since a write
-// that loses leaves a version.
+// inTurn is run for conditional writes, which take turns in this process. If
+// another one ended a moment ago, the version has probably changed. So inTurn
+// reads it first, since a write that loses leaves a version.
 func (w *write) inTurn(ctx context.Context) error {
 	if _, conditional := w.condition.Version(); conditional {
 		waited, done, err := w.d.turns.take(ctx, w.name)
@@ -118,8 +118,8 @@ func (w *write) run(ctx context.Context) error {
 		if round == maxRounds || w.refusals.last() && awsapi.HasCode(moved.error, codeInvalidRequest) {
 			return moved.error
 		}
-		// What AWS refused leaves nothing to repeat, or a version that was never
-		// the current one.
+		// After a refusal there is nothing to repeat, or only a version that was
+		// never the current one.
 		w.before, w.token = nil, ""
 		if err := w.d.clock.Sleep(ctx, min(5*time.Millisecond<<round, maxPause)); err != nil {
 			return err
@@ -170,8 +170,8 @@ func (w *write) replaceAny(ctx context.Context, s secret) error {
 	return w.setTags(ctx, s.tags)
 }
 
-// choose makes the token, unless an earlier attempt did. Predecessor is the version
-// that AWS makes sure is replaced, nil if it does not.
+// choose makes the token, unless an earlier attempt did. predecessor is the version
+// that, as AWS ensures, is replaced, or nil if AWS does not ensure it.
 func (w *write) choose(current map[string]string, predecessor *string) {
 	if w.token != "" {
 		return
@@ -251,8 +251,8 @@ func (w *write) unfinished(err error) error {
 	return &e
 }
 
-// setTags makes the tags of the secret the wanted ones. Those that go, go first:
-// both together may be more than AWS keeps.
+// setTags gives the secret the wanted tags. It removes tags first, because old
+// and new ones together may be more than AWS keeps.
 func (w *write) setTags(ctx context.Context, current map[string]string) error {
 	if w.overtaken {
 		return nil

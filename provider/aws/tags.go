@@ -28,8 +28,8 @@ const (
 const reservedKey = "nebula="
 
 // project returns the tags of the secret of a credential: the default ones,
-// over them the credential's own, and the reserved one. It fails if a limit
-// of AWS is in the way.
+// then the credential's own, which win, and the reserved one. It fails if they
+// exceed a limit of AWS.
 func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string, error) {
 	tags := maps.Clone(c.DefaultTags)
 	if tags == nil {
@@ -70,8 +70,8 @@ func (c *Config) project(name nebula.Name, m nebula.Metadata) (map[string]string
 	return nil, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: strings.Join(problems, "; ")}
 }
 
-// unproject is the mirror of project, and false if the tags were not made by
-// it, or changed by others.
+// unproject is the inverse of project. It returns false if the tags were not
+// made by project, or changed by others.
 func unproject(tags map[string]string) (nebula.Metadata, bool) {
 	l, ok := decodeListed(tags[reservedKey])
 	if !ok {
@@ -93,8 +93,8 @@ func unproject(tags map[string]string) (nebula.Metadata, bool) {
 	return m, len(m.Tags)*markLength == len(l.own)
 }
 
-// tagChanges returns what makes the tags of a secret the wanted ones. What is
-// neither wanted nor the credential's own is of others, and stays.
+// tagChanges returns the changes that lead to the wanted tags of a secret. Tags
+// that are neither wanted nor the credential's own belong to others, and stay.
 func tagChanges(current, wanted map[string]string) (set []types.Tag, unset []string) {
 	for _, key := range slices.Sorted(maps.Keys(wanted)) {
 		if value, ok := current[key]; !ok || value != wanted[key] {
@@ -139,8 +139,8 @@ type listed struct {
 	place string
 }
 
-// Of 100,000 tags that others put on secrets of 50 tags, 19 would be taken for
-// one of Nebula's by a mark of this length.
+// With a mark of this length, 19 of 100,000 tags that others put on secrets of
+// 50 tags would be taken for one of Nebula's.
 const markLength = 3
 
 // markOf returns the mark of a key.
@@ -204,9 +204,10 @@ func decodeListed(text string) (listed, bool) {
 	return l, err == nil && err2 == nil && ok && ok2 && len(l.own)%markLength == 0 && encodeListed(l) == text
 }
 
-// encodeText returns a text as it is if AWS keeps it so, else "=" and the
-// text with the bytes of what AWS does not take as "=" and two hex digits. What
-// begins with "=" is escaped too, so that no two are alike.
+// encodeText returns a text as it is if AWS allows it. Otherwise it returns "="
+// and the text, in which each byte of a character that AWS does not allow is
+// "=" and two hex digits. It also escapes a text that begins with "=", so that
+// no two results are alike.
 func encodeText(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !isTagRune(r) }) < 0 &&
 		!strings.HasPrefix(s, "=") && strings.TrimSpace(s) == s {
@@ -215,7 +216,8 @@ func encodeText(s string) string {
 	return escaped(s)
 }
 
-// encodeKey is encodeText, for a key: those that begin with "aws:" are AWS's.
+// encodeKey is encodeText for a key. Keys that begin with "aws:" are reserved
+// for AWS, so they are escaped.
 func encodeKey(s string) string {
 	if len(s) >= 4 && strings.EqualFold(s[:4], "aws:") {
 		return escaped(s)
@@ -242,14 +244,15 @@ func decodeText(s string) (string, bool) {
 	return text, ok && utf8.ValidString(text) && (encodeKey(text) == s || encodeText(text) == s)
 }
 
-// isTagRune reports what AWS takes in tags.
+// isTagRune reports the characters that AWS allows in tags.
 func isTagRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || strings.ContainsRune(" +-=._:/@", r)
 }
 
 func isEscapedRune(r rune) bool { return r != '=' && isTagRune(r) }
 
-// isFieldRune reports what may occur in a field between two slashes.
+// isFieldRune reports the characters that may occur in a field between two
+// slashes.
 func isFieldRune(r rune) bool { return r != ' ' && r != '/' && isEscapedRune(r) }
 
 func escape(s string, plain func(rune) bool) string {

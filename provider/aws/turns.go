@@ -7,8 +7,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// turns let one conditional write of a name after the other: at once, all but
-// one would lose, and leave a version each. The zero value is ready.
+// turns let the conditional writes of a name run one after the other. If they
+// ran at once, all but one would lose, and leave a version each. The zero value
+// is ready.
 type turns struct {
 	mu    sync.Mutex
 	taken map[nebula.Name]*turn
@@ -19,8 +20,8 @@ type turn struct {
 	writers int           // that have it or wait for it
 }
 
-// take returns when it is the caller's turn, and whether it had to wait. Done has
-// to be called at the end.
+// take returns when it is the caller's turn, and whether it had to wait. The
+// caller must call done at the end.
 func (t *turns) take(ctx context.Context, name nebula.Name) (waited bool, done func(), err error) {
 	t.mu.Lock()
 	if t.taken == nil {

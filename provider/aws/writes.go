@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// maxWrites bounds each of the memories of writes.
+	// maxWrites limits the size of each memory of writes.
 	maxWrites = 1024
-	// raceAge is how long it counts that others wrote at the same time.
+	// raceAge is how long a race with others is remembered.
 	raceAge = time.Minute
 )
 
-// writes remembers what writes need of earlier ones, and of what was read.
+// writes remembers facts about earlier writes and reads that later writes need.
 type writes struct {
-	// tokens are those of writes whose outcome is not clear, by the SHA-256 of
-	// the record: no two seals are alike.
+	// tokens are the tokens of writes whose outcome is not clear, by the
+	// SHA-256 of the record. No two seals are alike.
 	tokens *provider.Recent[[sha256.Size]byte, string]
 
-	// restored are the versions that were restored to be written over, as long
-	// as that was not done nor undone.
+	// restored are the versions that were restored to be written over, until
+	// that is done or undone.
 	restored *provider.Recent[nebula.Name, string]
 
 	// unsure are the names whose secrets may not have the tags of their records.
@@ -35,7 +35,7 @@ type writes struct {
 	// tagged are the versions whose tags were set.
 	tagged *provider.Recent[nebula.Name, string]
 
-	// rivals is how many wrote at the same time as this process.
+	// rivals is the number of writers at the same time as this process.
 	rivals *provider.Recent[nebula.Name, int]
 }
 
@@ -49,8 +49,8 @@ func newWrites(clock provider.Clock) writes {
 	}
 }
 
-// begin returns the token of the attempt before, if this is a repetition of it:
-// AWS does a write of one token once.
+// begin returns the token of the attempt before, if this is a repetition of it.
+// AWS does a write with one token once.
 func (w *writes) begin(ctx context.Context, e *nebula.Envelope) string {
 	if !provider.IsRepeat(ctx) {
 		return ""
@@ -70,8 +70,8 @@ func (w *writes) end(ctx context.Context, e *nebula.Envelope, token string, err 
 	}
 }
 
-// saw notes what was read: the tags of a version that changes some may still be
-// those of before.
+// saw notes a version that was read. If that version changes tags, the secret
+// may still have the earlier ones.
 func (w *writes) saw(name nebula.Name, version string) {
 	if known, _ := w.tagged.Get(name); changesTags(version) && known != version {
 		w.unsure.Note(name, struct{}{})
@@ -84,10 +84,10 @@ func (w *writes) wereTagged(name nebula.Name, version string) {
 	w.unsure.Forget(name)
 }
 
-// The ids of versions are UUIDs, random ones as AWS makes them. Those of
-// versions that change tags have the UUID version 8, which is for custom use:
-// it shows a later write, without a call, that a step may be missing. For how
-// they end, see linkTo.
+// The ids of versions are random UUIDs, as AWS makes them. If a version changes
+// tags, its id has the UUID version 8, which is for custom use. It shows a
+// later write, without a call, that a step may be missing. For the end of the
+// ids, see linkTo.
 const (
 	uuidRandom = 4
 	uuidTags   = 8

@@ -17,7 +17,8 @@ import (
 
 // Restore implements [nebula.Restorer]: Key Vault's recovery. It returns when
 // the credential can be read, after two calls and one each second. If there is
-// nothing to restore it says so after 10 s: a deletion is not seen at once.
+// nothing to restore, it says so after 10 s, because a deletion is not visible
+// at once.
 func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	if err := d.recoveries.await(ctx, name); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 var errRestored = errors.New("restored already")
 
 // findDeleted waits until a deletion is visible. The secret that it returns has
-// our tags, or nobody's.
+// our tags, or no tags that say whose it is.
 func (d *driver) findDeleted(ctx context.Context, name nebula.Name) (deleted secret, err error) {
 	until := d.clock.Now().Add(unseen)
 	err = d.settled(ctx, func(ctx context.Context) error {
@@ -210,8 +211,8 @@ func (d *driver) versions(ctx context.Context, secret string) ([]*azsecrets.Secr
 }
 
 // order returns the history, the newest first. Key Vault lists versions by
-// their ids, with times of a second; our own time, in the tags, tells those of
-// one second apart.
+// their ids, with times in seconds. Our own time, in the tags, orders those of
+// the same second.
 func order(versions []*azsecrets.SecretProperties, current nebula.Version) []nebula.VersionInfo {
 	type dated struct {
 		nebula.VersionInfo

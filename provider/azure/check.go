@@ -19,10 +19,10 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Check asks for a token, for the first page of the list, and with each call
-// that credentials take for one that cannot be there. It makes seven calls, one
-// more for each secret of that page which may be ours and has no tags that say
-// so, and changes nothing.
+// Check asks for a token, for the first page of the list, and, with each call
+// that operations need, for a secret that cannot exist. It makes seven calls,
+// and one more for each secret of that page that may be ours and has no tags
+// that say so. It changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
 	for _, variable := range d.config.unread {
@@ -83,9 +83,9 @@ type probe struct {
 	call     func(context.Context) error
 }
 
-// probes are about a secret that is not there: its name is random, and none
-// that a credential can have (see package dnsname). Setting it is refused for
-// two reasons: it has no value, and one tag more than Key Vault keeps.
+// probes name a secret that does not exist: the name is random, and no
+// credential can have it (see package dnsname). Setting it is refused for two
+// reasons: it has no value, and one more tag than Key Vault keeps.
 func (d *driver) probes() []probe {
 	name := d.names.prefix + "--check-" + strings.ToLower(rand.Text())
 	tooMany := make(map[string]*string)
@@ -120,7 +120,8 @@ func (d *driver) probes() []probe {
 	}
 }
 
-// permissions names each right that is missing. The list was asked for already.
+// permissions names each right that is missing. The list has been tried
+// already.
 func (x *examination) permissions(ctx context.Context, listed error) {
 	const check = "permissions"
 	probes := append([]probe{{"list", "listing", false, func(context.Context) error { return listed }}}, x.driver.probes()...)

@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Config says where the records are and how to get at them. Begin with
+// Config says where the records are and how to reach them. Begin with
 // [DefaultConfig].
 type Config struct {
 	// VaultURL is https://NAME.vault.azure.net, or NAME below the suffix of a
@@ -30,21 +30,21 @@ type Config struct {
 	SecretPrefix string `toml:"secret_prefix"`
 
 	// Timeout of a call that reads, 1 to 60 s; one that writes has twice that.
-	// Waiting for Azure between calls is not counted.
+	// Waiting for Azure between calls does not count.
 	Timeout time.Duration `toml:"timeout"`
 
 	// DefaultTags are put on every secret that is written, unless the
-	// credential has a tag with that key itself. No credential shows them.
+	// credential itself has a tag with that key. No credential shows them.
 	DefaultTags map[string]string `toml:"default_tags"`
 
 	// ContentType is set on every secret that is written: at most 255
-	// characters. "" leaves the one that is there. Policies may demand one.
+	// characters. "" keeps the existing one. Policies may demand one.
 	ContentType string `toml:"content_type"`
 
 	// ExpiresAfter is when a secret that is written expires in Key Vault, if the
-	// credential has no date of rotation, which is the expiry otherwise. It keeps
-	// nobody from reading. 0 for no expiry, else an hour at least. Policies may
-	// demand one.
+	// credential has no date of rotation. Otherwise that date is the expiry. An
+	// expired secret can still be read. 0 for no expiry, else at least an hour.
+	// Policies may demand one.
 	ExpiresAfter time.Duration `toml:"expires_after"`
 
 	Credential Credential           `toml:"credential"`
@@ -62,16 +62,17 @@ type Credential struct {
 	// of "az login" or "azd auth login") or workload_identity.
 	Type string `toml:"type"`
 
-	// ClientID of a service principal or a workload identity; of a user
-	// assigned managed identity, "" is for the one assigned by the system.
+	// ClientID of a service principal, a workload identity or a user assigned
+	// managed identity. For a managed identity, "" is the one assigned by the
+	// system.
 	ClientID string `toml:"client_id"`
 
-	// TenantID of a service principal or a workload identity. Developer tools
-	// ask in the tenant of the vault if it is "".
+	// TenantID of a service principal or a workload identity. If it is "",
+	// developer tools ask in the tenant of the vault.
 	TenantID string `toml:"tenant_id"`
 
 	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. "" is the secret of AZURE_CLIENT_SECRET.
+	// each token. "" means the secret of AZURE_CLIENT_SECRET.
 	ClientSecretFile string `toml:"client_secret_file"`
 
 	// ClientSecret is used if ClientSecretFile is "": by default that of
@@ -105,8 +106,8 @@ const maxContentType = 255
 // maxPrefix leaves room for the longest id, which is shortened to no less.
 const maxPrefix = maxName - dnsname.MinLength
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It asks
+// no server.
 func (c Config) Validate() error {
 	var problems []string
 	note := func(setting, reason string) {
@@ -144,7 +145,7 @@ func (c Config) Validate() error {
 	return e
 }
 
-// validateSecrets is for what is set on every secret.
+// validateSecrets checks the settings for every secret.
 func (c Config) validateSecrets(note func(setting, reason string)) {
 	if n := length(c.ContentType); n > maxContentType {
 		note("content_type", fmt.Sprintf("has %d characters, %d are allowed", n, maxContentType))
@@ -160,8 +161,8 @@ func (c Config) validateSecrets(note func(setting, reason string)) {
 	}
 }
 
-// policy says how the driver is called. What may have to wait for Azure limits
-// its calls itself.
+// policy says how the driver is called. Operations that may wait for Azure
+// limit their calls themselves.
 func (c Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128,
 		Unbounded: []string{provider.OpConnect, provider.OpStore, provider.OpDelete, provider.OpRestore, provider.OpPurge, provider.OpForeignNames}}

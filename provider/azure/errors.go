@@ -20,16 +20,16 @@ const (
 	secretDisabled   = "SecretDisabled"
 )
 
-// Explain implements [provider.Driver]. This file and the one beside it know what
-// Key Vault says of secrets; the rest is package azureapi's.
+// Explain implements [provider.Driver]. This file and errors_denied.go know Key
+// Vault's errors about secrets. Package azureapi knows the others.
 func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	return d.vault.Explain(err, d.explainSecret)
 }
 
-// explain is Explain for what is not about one record.
+// explain is Explain for an error that is not about one record.
 func (d *driver) explain(err error) *nebula.Error { return d.Explain(nebula.Name{}, err) }
 
-// explainSecret is for what the vault said of a secret.
+// explainSecret explains the vault's error about a secret.
 func (d *driver) explainSecret(r *azcore.ResponseError) *nebula.Error {
 	switch r.StatusCode {
 	case http.StatusForbidden:
@@ -63,9 +63,9 @@ func explainConflict(r *azcore.ResponseError) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret " + doing}
 }
 
-// isMoving reports that Key Vault is doing something to the name, and that the
-// same call will have another answer when it is done. After a purge it says so
-// without an inner code.
+// isMoving reports that Key Vault is working on the name, and that the same
+// call will have another answer when it is done. After a purge Key Vault says
+// so without an inner code.
 func isMoving(err error) bool {
 	inner := azureapi.InnerCode(err)
 	return azureapi.HasStatus(err, http.StatusConflict) && (inner == "" || inner == beingDeleted || inner == beingRecovered)
@@ -75,7 +75,8 @@ func isDeleted(err error) bool {
 	return azureapi.HasStatus(err, http.StatusConflict) && azureapi.InnerCode(err) == deletedCanReturn
 }
 
-// isMissing reports a 404 that says that there is no such secret.
+// isMissing reports whether the error is a 404 that says that there is no such
+// secret.
 func isMissing(err error) bool {
 	var r *azcore.ResponseError
 	return errors.As(err, &r) && r.StatusCode == http.StatusNotFound && r.ErrorCode == "SecretNotFound"
@@ -95,8 +96,8 @@ func refusedSecret(r *azcore.ResponseError) string {
 	return secret
 }
 
-// errDisabled is a conflict and no lack of permission: an identity that may do
-// everything cannot read it either.
+// errDisabled is a conflict, not a lack of permission: an identity that may do
+// everything cannot read the secret either.
 func (d *driver) errDisabled(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrConflict, Message: "the secret is disabled in Key Vault",
 		Hint: "enable it: " + d.setAttributes(secret) + " --enabled true"}
@@ -111,7 +112,7 @@ func (d *driver) setAttributes(secret string) string {
 	return "az keyvault secret set-attributes --vault-name " + d.vault.Name() + " --name " + secret
 }
 
-// errUncertain is for a record whose tags others took away.
+// errUncertain is the error for a record whose tags others took away.
 func errUncertain() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "others took the tags of the secret away, and the record that it holds is not sealed under the current key of this store: it may be another store's",
 		Hint: "if it is yours, store it again first: nebula put"}
@@ -125,7 +126,7 @@ func (d *driver) errUntold(err error) error {
 	return &e
 }
 
-// errIDLost is for a record whose id only a tag held.
+// errIDLost is the error for a record whose id was only in a tag.
 func errIDLost() error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "it is a record, and others took the tag nebula- away, which held its id: the secret's name holds a hash",
 		Hint: "store the credential again under its id, if you know it: nebula put"}

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/azureapi"
 )
 
-// needed returns what a refused call takes.
+// needed returns the permission that a refused call needs.
 func needed(r *azcore.ResponseError) azureapi.Right {
 	right := func(action, permission string) azureapi.Right {
 		return azureapi.Right{Object: "secret", Action: "secrets/" + action, Permission: permission, Role: "Key Vault Secrets Officer"}
@@ -39,8 +39,8 @@ func needed(r *azcore.ResponseError) azureapi.Right {
 	return right("getSecret/action", "get")
 }
 
-// explainDenied tells what the identity may not do, what nobody may do from this
-// address, and what nobody may do at all.
+// explainDenied tells three causes apart: the identity lacks the right, nobody
+// may do this from this address, or nobody may do this at all.
 func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
 	need, inner := needed(r), azureapi.InnerCode(r)
 	switch inner {
@@ -63,7 +63,7 @@ func (d *driver) explainDenied(r *azcore.ResponseError) *nebula.Error {
 	return e
 }
 
-// demandsHint says by which settings the demands of policies are met.
+// demandsHint says which settings meet the demands of policies.
 func (d *driver) demandsHint() string {
 	switch c := d.config; {
 	case c.ContentType == "" && c.ExpiresAfter == 0:

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Identity implements [nebula.Identifier]: the keyring's address as the vault says
-// it. Host and name make it; the version is left out. It makes one call.
+// Identity implements [nebula.Identifier]: the host and name of the keyring's
+// address, as the vault says it, without the version. It makes one call.
 func (d *driver) Identity(ctx context.Context) (string, error) {
 	id := d.names.secret(nebula.KeyringName())
 	r, err := read(ctx, d, func(ctx context.Context) (azsecrets.GetSecretResponse, error) {

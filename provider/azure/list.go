@@ -21,9 +21,9 @@ const maxReads = 8
 
 // List implements [provider.Driver]. It makes one call for each 25 secrets of
 // the whole vault, those of others included: Key Vault has no filter. The
-// answers include the tags, so no filter costs more. A secret that is stored
-// where a record belongs, without tags that say so, is read to see whether
-// others removed them.
+// answers include the tags, so a filter costs nothing more. If a secret is
+// stored where a record belongs and no tags say so, List reads it to see
+// whether others removed the tags.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
 	return &pages{driver: d, filter: filter, more: true}
 }
@@ -34,7 +34,7 @@ type pages struct {
 	more   bool
 	next   *string // where the next page is; nil for the first one
 
-	// items are those of the last page, until all of them could be told.
+	// items are those of the last page, until all of them are identified.
 	items []*azsecrets.SecretProperties
 }
 
@@ -68,8 +68,8 @@ func (p *pages) Next(ctx context.Context) ([]nebula.Entry, error) {
 	return slices.DeleteFunc(found, func(e nebula.Entry) bool { return !matches(p.filter, e) }), nil
 }
 
-// turn gets the next page. The SDK's pager ends for good at a failure, as if the
-// list had ended: each page has one of its own.
+// turn gets the next page. After a failure the SDK's pager ends for good, as if
+// the list had ended. So each page has a pager of its own.
 func (p *pages) turn(ctx context.Context) error {
 	if !p.more {
 		return io.EOF
@@ -89,7 +89,7 @@ func (p *pages) turn(ctx context.Context) error {
 	return nil
 }
 
-// pagerAt returns a pager whose next page is that of the link.
+// pagerAt returns a pager that begins at the page of the link.
 func (d *driver) pagerAt(ctx context.Context, next *string) (*runtime.Pager[azsecrets.ListSecretPropertiesResponse], error) {
 	pager := d.client.NewListSecretPropertiesPager(nil)
 	if next == nil {
@@ -105,8 +105,8 @@ func (d *driver) pagerAt(ctx context.Context, next *string) (*runtime.Pager[azse
 	return pager, err
 }
 
-// matches reports whether an entry is to be listed. What cannot be read may
-// match.
+// matches reports whether an entry is to be listed. An entry that cannot be
+// read may match.
 func matches(f nebula.Filter, e nebula.Entry) bool {
 	switch _, err := e.ID.Name(); {
 	case e.Metadata != nil:
@@ -117,13 +117,13 @@ func matches(f nebula.Filter, e nebula.Entry) bool {
 	return false
 }
 
-// isCircle reports that a page names itself as the next one. Empty pages in a
-// row are usual, so that nothing else would end the list.
+// isCircle reports whether a page names itself as the next one. Several empty
+// pages in a row are normal, so nothing else would end the list.
 func isCircle(last, next *string) bool {
 	return last != nil && next != nil && *next != "" && *last == *next
 }
 
-// certainty is what an item of a list says by itself.
+// certainty says how much an item of a list shows by itself.
 type certainty int
 
 const (
@@ -132,8 +132,8 @@ const (
 	uncertain           // only its value tells
 )
 
-// owner returns the name whose record an item of a list is, as its tags say, or
-// may be, as its place says.
+// owner returns the name whose record an item of a list is, by its tags, or may
+// be, by its place.
 func (d *driver) owner(item *azsecrets.SecretProperties) (nebula.Name, nebula.Metadata, certainty) {
 	if item == nil || item.ID == nil || item.Managed != nil && *item.Managed {
 		return nebula.Name{}, nebula.Metadata{}, notOurs
@@ -157,7 +157,7 @@ func (d *driver) owner(item *azsecrets.SecretProperties) (nebula.Name, nebula.Me
 	return name, nebula.Metadata{}, uncertain
 }
 
-// tell returns the entry of a secret under our prefix whose tags do not tell
+// tell returns the entry of a secret under our prefix whose tags do not show
 // what it is, or none. The name is zero if the secret's own name holds no id.
 func (d *driver) tell(ctx context.Context, item *azsecrets.SecretProperties, name nebula.Name) (nebula.Entry, error) {
 	id, _, _ := parseSecretID(string(*item.ID))

@@ -31,7 +31,7 @@ func (n names) holds(secret, id string) (nebula.Name, bool) {
 	return name, ok && n.secret(name) == strings.ToLower(secret)
 }
 
-// parseName is the mirror of Name.String.
+// parseName is the inverse of Name.String.
 func parseName(text string) (nebula.Name, bool) {
 	if keyring := nebula.KeyringName(); text == keyring.String() {
 		return keyring, true
@@ -57,7 +57,7 @@ func isOfAnotherPrefix(secret, id string) bool {
 	return strings.HasSuffix(secret, written) || hashed != written && len(secret) > maxName-3 && strings.HasSuffix(secret, hashed)
 }
 
-// place is what the name of a secret says of what it holds.
+// place is what the name of a secret says about its content.
 type place int
 
 const (

@@ -35,12 +35,12 @@ type driver struct {
 }
 
 const (
-	// readHolds is how long what was read or written here is as good as another
-	// read before a write. Key Vault does not compare, so that there is a time
-	// between the two in any case.
+	// readHolds is how long an earlier read or write here counts as the read
+	// before a write. Key Vault does not compare, so there is a gap between the
+	// two in any case.
 	readHolds = 2 * time.Second
 
-	// maxRecent bounds what is remembered of names, each kind.
+	// maxRecent limits the size of each memory of names.
 	maxRecent = 10_000
 )
 
@@ -93,9 +93,9 @@ func newDriver(config Config, o provider.Options) (*driver, error) {
 // asked.
 func (d *driver) Open(ctx context.Context) error { return d.vault.Login(ctx) }
 
-// Close implements [provider.Opener]. It waits for what is to be deleted again,
-// half a minute at most, and forgets the token: Azure has no way to give one
-// back.
+// Close implements [provider.Opener]. It waits for deletions of recovered
+// secrets, half a minute at most, and forgets the token: Azure has no way to
+// give one back.
 func (d *driver) Close() error {
 	d.recoveries.close(func() {
 		d.warnings.Warn("a deleted credential had been recovered to be written over: it is being deleted again, which takes half a minute at most")

@@ -33,7 +33,8 @@ func newRecoveries() *recoveries {
 	return r
 }
 
-// close returns when none is being undone. It calls waiting first if some are.
+// close returns when no recovery is being undone. If some are, it calls waiting
+// first.
 func (r *recoveries) close(waiting func()) {
 	r.hurry()
 	if r.undoing() {
@@ -85,20 +86,21 @@ func (r *recoveries) settle(name nebula.Name) {
 	delete(r.byName, name)
 }
 
-// holds reports whether a version is one that is there for a write alone.
+// holds reports whether a version was recovered only to be written over.
 func (r *recoveries) holds(name nebula.Name, v nebula.Version) bool {
 	c := r.get(name)
 	return c != nil && c.version == v
 }
 
-// watch returns what reports whether a version is there for a write alone, or was
-// since: the deletion may end while the version is read.
+// watch returns a function that reports whether a version is, or was since,
+// recovered only to be written over: the deletion may end while the version is
+// read.
 func (r *recoveries) watch(name nebula.Name) func(nebula.Version) bool {
 	before := r.get(name)
 	return func(v nebula.Version) bool { return before != nil && before.version == v || r.holds(name, v) }
 }
 
-// undo begins to delete a recovered version again, by the function.
+// undo begins to delete a recovered version again, with the given function.
 func (r *recoveries) undo(name nebula.Name, v nebula.Version, remove func(context.Context) error) *recovery {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &recovery{version: v, stop: cancel, ended: make(chan struct{})}
@@ -119,9 +121,9 @@ func (r *recoveries) undo(name nebula.Name, v nebula.Version, remove func(contex
 	return c
 }
 
-// claim stops the deletion that is under way for a name, and returns the
-// version that an earlier attempt recovered and that may still be stored, or
-// "". The caller writes over it, or has it deleted again.
+// claim stops the deletion that is under way for a name. It returns the version
+// that an earlier attempt recovered and that may still be stored, or "". The
+// caller writes over it, or has it deleted again.
 func (r *recoveries) claim(ctx context.Context, name nebula.Name) (nebula.Version, error) {
 	if c := r.get(name); c != nil && c.stop != nil {
 		c.stop()

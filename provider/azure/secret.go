@@ -15,7 +15,7 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	forWrite := d.recoveries.watch(name)
 	s, err := d.get(ctx, name, "")
 	if err == nil && forWrite(s.version) {
-		// It is deleted but for the moment that a write over it takes.
+		// It is deleted, and recovered only for the moment of a write over it.
 		return nebula.Record{}, provider.NotFound()
 	}
 	switch {
@@ -34,8 +34,8 @@ func (d *driver) Retrieve(ctx context.Context, name nebula.Name) (nebula.Record,
 	return s.record()
 }
 
-// Exists implements [provider.Driver]. It reads the secret, in one call: a
-// list is not known to be right after a deletion.
+// Exists implements [provider.Driver]. It reads the secret, in one call: a list
+// may be wrong after a deletion.
 func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	forWrite := d.recoveries.watch(name)
 	s, err := d.get(ctx, name, "")
@@ -50,7 +50,7 @@ func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	return err == nil, err
 }
 
-// mark is what the tags of a secret say of it.
+// mark is what the tags of a secret say about it.
 type mark int
 
 const (
@@ -59,7 +59,7 @@ const (
 	foreign              // that it is of somebody else
 )
 
-// secret is what is stored under a name.
+// secret is the content of a name in the vault.
 type secret struct {
 	exists bool
 	mark   mark
@@ -118,8 +118,8 @@ func (s secret) record() (nebula.Record, error) {
 }
 
 // markOf reads the tags of the secret that is stored where a name's record
-// belongs. A secret that belongs to a certificate is managed by Key Vault. A
-// tag that fits this name in no store was changed by others: it says nothing.
+// belongs. Key Vault manages a secret that belongs to a certificate. If a tag
+// fits this name in no store, others changed it, and it says nothing.
 func markOf(secret string, name nebula.Name, tags map[string]*string, managed *bool) mark {
 	l, _, ok := unproject(tags)
 	switch {
@@ -133,7 +133,7 @@ func markOf(secret string, name nebula.Name, tags map[string]*string, managed *b
 	return unmarked
 }
 
-// isPurgeable is true if the vault does not say.
+// isPurgeable returns true if the vault does not say.
 func isPurgeable(a *azsecrets.SecretAttributes) bool {
 	return a == nil || a.RecoveryLevel == nil || strings.Contains(strings.ToLower(*a.RecoveryLevel), "purgeable")
 }
@@ -164,7 +164,7 @@ func (d *driver) look(ctx context.Context, name nebula.Name) (secret, error) {
 }
 
 // lookDeleted reads a deleted secret to see what it is. The value is not
-// available, so one without our tags is not told from another's. For some
+// available, so it cannot tell one without our tags from another's. For some
 // seconds after a deletion it reports that there is none.
 func (d *driver) lookDeleted(ctx context.Context, name nebula.Name) (secret, error) {
 	id := d.names.secret(name)

@@ -9,22 +9,23 @@ import (
 )
 
 // Key Vault deletes, recovers and purges in the background, and does not report
-// the end. Recorded were 2 to 10 s.
+// the end. We recorded 2 to 10 s.
 const (
 	pollEvery = time.Second
 
-	// maxWait bounds waiting if the caller has no deadline.
+	// maxWait is the longest wait if the caller has no deadline.
 	maxWait = 10 * time.Minute
 
 	// confirmAfter is the time from writing a keyring to reading it back: more
 	// than a writer takes from its check to its write.
 	confirmAfter = 10 * time.Second
 
-	// maxUndo bounds the wait for a recovery that is to be undone.
+	// maxUndo is the longest wait for a recovery that is to be undone.
 	maxUndo = 30 * time.Second
 
-	// retryGrace is how long a retry may take to go on with what a failed write
-	// recovered: longer than the pauses of the policy by default.
+	// retryGrace is how long a retry may take to go on with a secret that a
+	// failed write recovered. It is longer than the default pauses of the
+	// policy.
 	retryGrace = 3 * time.Second
 
 	// unseen is how long a deletion by somebody else may stay invisible while
@@ -32,16 +33,16 @@ const (
 	unseen = 10 * time.Second
 )
 
-// moving is the failure of a call that has to be made again, once Key Vault is
-// done with what it is doing.
+// moving is the error of a call that must be made again when Key Vault has
+// finished its work on the name.
 type moving struct{}
 
 func (moving) Error() string { return "Key Vault is not done yet" }
 
 func errMoving() error { return moving{} }
 
-// settled makes the call until Key Vault is done with what it is doing to the
-// name, as long as the deadline allows.
+// settled makes the call until Key Vault has finished its work on the name, as
+// long as the deadline allows.
 func (d *driver) settled(ctx context.Context, call func(context.Context) error) error {
 	end := d.clock.Now().Add(maxWait)
 	for {
@@ -59,7 +60,7 @@ func (d *driver) settled(ctx context.Context, call func(context.Context) error) 
 	}
 }
 
-// errStillMoving is for a context that ended first.
+// errStillMoving is the error if the context ended first.
 func errStillMoving(ended, cause error) error {
 	kind := nebula.KindOf(ended)
 	message := "Key Vault is still deleting, recovering or purging the secret"

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// known is what was read or written of a name a moment ago.
+// known is the state of a name that was read or written a moment ago.
 type known struct {
 	byCaller    bool              // the caller was given it
 	version     nebula.Version    // "" if there was none
@@ -21,10 +21,10 @@ func (s secret) known(byCaller bool) known {
 	return known{byCaller: byCaller, version: s.version, foreign: s.foreignTags(), contentType: s.contentType}
 }
 
-// Store implements [provider.Driver]. It makes one call, and a read before it
-// if neither the caller nor this provider read or wrote the credential a moment
-// ago. The read checks the precondition and that no secret of others is stored
-// there, and finds the tags of others that are to be kept.
+// Store implements [provider.Driver]. It makes one call. If neither the caller
+// nor this provider read or wrote the credential a moment ago, it makes a read
+// before. The read checks the precondition and that no secret of others is
+// stored there, and finds the tags of others, which are kept.
 func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.Envelope, options nebula.StoreOptions) (nebula.Version, error) {
 	tags, err := project(name, envelope, d.config.DefaultTags, d.clock.Now())
 	if err != nil {
@@ -44,7 +44,8 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 
 // Delete implements [provider.Driver]: Key Vault's soft deletion. It makes one
 // call for a credential that was read or written here before, else two. A
-// condition is checked by a read just before: another writer may come between.
+// condition is checked by a read immediately before. Another writer may come
+// between.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (existed bool, err error) {
 	if err := d.awaitRecovery(ctx, name); err != nil {
 		return false, err
@@ -116,9 +117,9 @@ func (d *driver) expect(ctx context.Context, name nebula.Name, condition nebula.
 	return s, condition.Check(s.version)
 }
 
-// mayRemove refuses to remove a record without our tags that this store's key
-// does not seal: the prefix of another store may begin with ours, and then one
-// name can belong to an id of either.
+// mayRemove refuses to remove a record that has no tags of ours and is not
+// sealed under this store's key. The prefix of another store may begin with
+// ours, and then one name can belong to an id of either.
 func (d *driver) mayRemove(ctx context.Context, s secret) error {
 	if s.mark == marked {
 		return nil

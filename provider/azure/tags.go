@@ -15,7 +15,7 @@ import (
 )
 
 // Limits of tags. Microsoft's documentation gives 512 characters of a value in
-// one place and 256 in another: the smaller one counts. Characters are counted
+// one place and 256 in another. We take the smaller one. Characters are counted
 // as the service does, in UTF-16.
 const (
 	maxTags     = 15
@@ -23,9 +23,9 @@ const (
 	maxTagValue = 256
 )
 
-// reservedKey is the key of the tag with what lists need beside the tags of a
-// credential. None of those can end in a hyphen. A text that is longer than a
-// value goes on under nebula-2-, nebula-3-, …
+// reservedKey is the key of the tag that holds what lists need beside the tags
+// of a credential. No tag of a credential can end in a hyphen. A text that is
+// longer than a value goes on under nebula-2-, nebula-3-, …
 func reservedKey(part int) string {
 	if part == 0 {
 		return "nebula-"
@@ -33,7 +33,7 @@ func reservedKey(part int) string {
 	return "nebula-" + strconv.Itoa(part+1) + "-"
 }
 
-// listed is what the reserved tags hold, as JSON.
+// listed is the content of the reserved tags, as JSON.
 type listed struct {
 	ID       string   `json:"id"` // as it is, or ".keyring"
 	Created  int64    `json:"created,omitempty"`
@@ -45,9 +45,9 @@ type listed struct {
 	By       string   `json:"by,omitempty"`
 	Defaults []string `json:"defaults,omitempty"` // keys of tags that the configuration put there
 
-	// Own tells the credential's own tags from those of others: ownMark of each
-	// key. nil if it would take one tag more; then Foreign has the keys of those
-	// that others put there before.
+	// Own tells the credential's own tags from those of others: it has ownMark
+	// of each key. It is nil if it would need one more tag. Then Foreign has the
+	// keys of tags that others put there before.
 	Own     *string  `json:"own,omitempty"`
 	Foreign []string `json:"foreign,omitempty"`
 }
@@ -88,14 +88,14 @@ func isReserved(key string) bool {
 	return ok && err == nil
 }
 
-// projection is what the tags of a record are made of.
+// projection has the parts of a record's tags.
 type projection struct {
 	listed listed
 	tags   map[string]string // the credential's own, and those of the configuration
 }
 
-// project returns the projection of a record. It fails if a limit of Key Vault
-// is in the way.
+// project returns the projection of a record. It fails if that exceeds a limit
+// of Key Vault.
 func project(name nebula.Name, envelope *nebula.Envelope, defaults map[string]string, now time.Time) (projection, error) {
 	sum := sha256.Sum256(envelope.Bytes())
 	p := projection{tags: make(map[string]string),
@@ -128,8 +128,8 @@ func project(name nebula.Name, envelope *nebula.Envelope, defaults map[string]st
 }
 
 // with returns the tags of a secret: those of the projection, the reserved ones,
-// and of the foreign ones those whose keys are not taken. It fails if they are
-// more than Key Vault keeps.
+// and the foreign ones whose keys are free. It fails if they are more than Key
+// Vault keeps.
 func (p projection) with(foreign map[string]string) (map[string]*string, error) {
 	all := make(map[string]*string, maxTags)
 	var kept []string
@@ -155,9 +155,9 @@ func (p projection) with(foreign map[string]string) (map[string]*string, error) 
 	return all, nil
 }
 
-// parts returns the values of the reserved tags, as few as they can be. They
-// tell the credential's own tags from those of others if that takes no more, or
-// at least not more than there is room for; lists show them all else.
+// parts returns the values of the reserved tags, as few as possible. They tell
+// the credential's own tags from those of others if that needs no more tags, or
+// if there is room for more. Otherwise lists show all tags.
 func (p projection) parts(foreign []string, room int) ([]string, error) {
 	fewest, err := p.listed.parts()
 	if err != nil {
@@ -205,9 +205,9 @@ func (l listed) parts() ([]string, error) {
 	return split(string(text)), nil
 }
 
-// foreignTags returns the tags that others put on a secret: neither the record's
-// own, nor those of the configuration, nor the reserved ones. If the record
-// cannot be read, they are those that the reserved tags tell.
+// foreignTags returns the tags that others put on a secret: all but the record's
+// own, those of the configuration and the reserved ones. If the record cannot be
+// read, the reserved tags say which they are.
 func (s secret) foreignTags() map[string]string {
 	l, _, _ := unproject(s.tags)
 	foreign := make(map[string]string)
@@ -267,9 +267,9 @@ func split(text string) []string {
 	return append(parts, text[begin:])
 }
 
-// unproject is the mirror of project: what the reserved tags hold, and the
-// metadata that it makes with the others. It is false if there are no
-// reserved tags, or others than project makes.
+// unproject is the inverse of project: it returns the content of the reserved
+// tags, and the metadata that follows from it and the other tags. It returns
+// false if there are no reserved tags, or if project did not make them.
 func unproject(tags map[string]*string) (listed, nebula.Metadata, bool) {
 	var text strings.Builder
 	parts := 0

@@ -8,10 +8,10 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// deleteAgain deletes a secret that was recovered for something that then
-// failed, and returns the failure with what is stored now. It runs beside the
-// call: a retry of the call takes the recovered secret over, and the caller
-// does not wait beyond its deadline.
+// deleteAgain deletes a secret that was recovered for a write that then failed,
+// and returns the failure with what is stored now. It runs in the background: a
+// retry of the call takes the recovered secret over, and the caller does not
+// wait beyond its deadline.
 func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebula.Version, cause error) error {
 	e := *d.explain(cause)
 	passing := ctx.Err() == nil && provider.Transient(&e) // a retry may come
@@ -55,10 +55,10 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 	return &e
 }
 
-// errOvertaken says that somebody wrote over what was recovered.
+// errOvertaken says that somebody wrote over the recovered secret.
 var errOvertaken = errors.New("another version is the current one")
 
-// deleteRecovered deletes what was recovered, unless somebody wrote since. A
+// deleteRecovered deletes the recovered secret, unless somebody wrote since. A
 // recovery takes some seconds, in which nothing can be deleted.
 func (d *driver) deleteRecovered(ctx context.Context, name nebula.Name, version nebula.Version) error {
 	for until := d.clock.Now().Add(maxUndo); ; {

@@ -22,7 +22,7 @@ type writing struct {
 	kept known // what of the secret that is written over stays
 
 	// recovered is the version of a deleted secret that was recovered to be
-	// written over. Without our tags it has to be read first.
+	// written over. If it has no tags of ours, it must be read first.
 	recovered nebula.Version
 	unsure    bool
 }
@@ -35,9 +35,9 @@ func (w *writing) run(ctx context.Context) (nebula.Version, error) {
 	return v, w.confirm(ctx, v)
 }
 
-// confirm waits until every writer of the keyring that checked before this one
-// wrote has written, and reads whose keyring is stored. All but one of them
-// find another's.
+// confirm waits until every writer of the keyring has written that checked
+// before this one wrote. Then it reads whose keyring is stored. All but one of
+// them find another's.
 func (w *writing) confirm(ctx context.Context, v nebula.Version) error {
 	d := w.driver
 	if stopped := d.clock.Sleep(ctx, confirmAfter); stopped != nil {
@@ -68,8 +68,8 @@ func (w *writing) write(ctx context.Context) (nebula.Version, error) {
 	}
 	if provider.IsRepeat(ctx) {
 		// No two seals are alike: if this one is stored, an earlier attempt
-		// wrote it. What cannot be told must not be taken for somebody else's
-		// write.
+		// wrote it. If that cannot be found out, it must not be taken for
+		// somebody else's write.
 		s, err := inOrder(ctx, d, w.name, func(ctx context.Context) (secret, error) { return d.look(ctx, w.name) })
 		if err != nil || s.ours && s.value == string(w.envelope.Bytes()) {
 			return s.version, err
@@ -85,9 +85,9 @@ func (w *writing) write(ctx context.Context) (nebula.Version, error) {
 	return w.put(ctx, parameters)
 }
 
-// begin checks the precondition, and that the name is ours to write, and finds
-// what is to be kept. Key Vault compares nothing when it writes, so all of it
-// holds for the moment before.
+// begin checks the precondition and that we may write the name, and finds what
+// must be kept. Key Vault compares nothing when it writes, so all this holds
+// for the moment before.
 func (w *writing) begin(ctx context.Context) error {
 	d, condition := w.driver, w.options.Precondition
 	recent, fresh := d.reads.Take(w.name)
@@ -122,9 +122,9 @@ func (w *writing) parameters() (azsecrets.SetSecretParameters, error) {
 	return p, nil
 }
 
-// expiry returns when the credential is due for rotation, for Key Vault to
-// remind of, or else what the configuration sets. It does not keep anybody from
-// reading it.
+// expiry returns the date on which the credential is due for rotation, of which
+// Key Vault then reminds, or else the date that the configuration sets. An
+// expired secret can still be read.
 func (w *writing) expiry() *time.Time {
 	if !w.name.IsKeyring() {
 		if due, ok := w.envelope.Metadata().DueAt(); ok && due.Year() <= 9999 {

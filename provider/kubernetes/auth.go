@@ -23,7 +23,7 @@ import (
 // maxFile is far more than any kubeconfig or certificate, in bytes.
 const maxFile = 1 << 20
 
-// access is how the API server is reached, and with which identity.
+// access says how to reach the API server, and with which identity.
 type access struct {
 	source     string // of all of it, in words
 	server     *url.URL
@@ -46,7 +46,7 @@ func (a *access) identity() string {
 	return a.server.Scheme + "://" + host + ":" + port + a.server.Path
 }
 
-// explain says what a failure without an answer of the server means.
+// explain explains a failure without an answer of the server.
 func (a *access) explain(err error) *nebula.Error {
 	s := httpx.Server{Host: a.server.Host, Address: a.source, Authorities: "certificate-authority of " + a.source}
 	if a.proxy != nil {
@@ -60,7 +60,8 @@ type credential interface {
 	// authorization returns what a request shows.
 	authorization(ctx context.Context) (shown, error)
 
-	// replace returns something else than was refused, or errNoOther.
+	// replace returns another token or certificate than the refused one, or
+	// errNoOther.
 	replace(ctx context.Context, refused shown) (shown, error)
 }
 
@@ -70,12 +71,12 @@ type shown struct {
 	certificate *tls.Certificate // of new connections; nil for none
 }
 
-// errNoOther says that what was refused is all that is at hand.
+// errNoOther says that nothing else is at hand.
 var errNoOther = errors.New("there is no other token or certificate")
 
-// access finds the cluster: kubeconfig_path, which is KUBECONFIG unless it is
-// set, then the pod's service account, if one is mounted, then ~/.kube/config.
-// Its errors give no contents of files.
+// access finds the cluster: kubeconfig_path, or else KUBECONFIG, then the pod's
+// service account, if one is mounted, then ~/.kube/config. Its errors show no
+// contents of files.
 func (c Config) access() (*access, error) {
 	if c.KubeconfigPath != "" {
 		return c.fromKubeconfig(filepath.SplitList(c.KubeconfigPath))
@@ -118,7 +119,8 @@ func (c Config) fromPod() (*access, error) {
 		credential: tokenFile{path: filepath.Join(c.ServiceAccount, "token")}}, nil
 }
 
-// fixed is a header that stays: that of a token or a password, or none.
+// fixed is a header that does not change: that of a token or a password, or
+// none.
 type fixed struct{ header string }
 
 func (f fixed) authorization(context.Context) (shown, error)  { return shown{header: f.header}, nil }
@@ -143,7 +145,7 @@ func (f tokenFile) authorization(context.Context) (shown, error) {
 	return shown{header: bearer(token)}, err
 }
 
-// replace is for a token that was exchanged between reading it and its use.
+// replace is for a token that was exchanged between the read and its use.
 func (f tokenFile) replace(ctx context.Context, refused shown) (shown, error) {
 	other, err := f.authorization(ctx)
 	if err == nil && other.header == refused.header {
@@ -152,9 +154,9 @@ func (f tokenFile) replace(ctx context.Context, refused shown) (shown, error) {
 	return other, err
 }
 
-// certificateFiles are those of a user's certificate, or the same in the
-// kubeconfig itself. Files may be exchanged before the certificate expires, so
-// they are read for each connection, and when the server refuses the client.
+// certificateFiles are the files of a user's certificate, or the same data in
+// the kubeconfig itself. Files may be exchanged before the certificate expires,
+// so they are read for each connection, and when the server refuses the client.
 type certificateFiles struct {
 	credential // of the header
 	user       user

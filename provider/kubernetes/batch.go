@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// batchSize is how many Secrets are read in a call. Each is 11 characters of
-// the URL, of which proxies take 8 KiB.
+// batchSize is how many Secrets are read in a call. Each takes 11 characters of
+// the URL, and proxies accept 8 KiB.
 const batchSize = 500
 
 // maxBatchAnswer is small enough to come in the time of an attempt, in bytes:
@@ -49,7 +49,7 @@ func (d *driver) RetrieveBatch(ctx context.Context, names []nebula.Name) ([]nebu
 func compareNames(a, b nebula.Name) int { return strings.Compare(a.String(), b.String()) }
 
 // readChunk reads Secrets by their labels, in halves if all of them are too
-// much for an answer. The error is of a call for many.
+// much for an answer. It returns the error of a call for many.
 func (d *driver) readChunk(ctx context.Context, chunk []nebula.Name) (map[nebula.Name]nebula.BatchResult, error) {
 	if len(chunk) == 1 {
 		return d.readEach(ctx, chunk), nil

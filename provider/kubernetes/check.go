@@ -15,15 +15,15 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// verbs are those that a store uses on secrets. All but watch are needed.
+// verbs are the verbs that a store uses on secrets. All but watch are needed.
 var verbs = []string{"get", "list", "create", "patch", "delete", verbWatch}
 
 const verbWatch = "watch"
 
 // Check implements [nebula.Checker]. It asks the server for its version, the
-// user that it takes the client for, what that user may do, and whether the
-// namespace takes Secrets, and checks the marks of all credentials. It makes
-// nine calls and those of a list, and changes nothing.
+// client's user, what that user may do, and whether the namespace accepts
+// Secrets. It also checks the marks of all credentials. It makes nine calls and
+// those of a list, and changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
 	if !x.server(ctx) {
@@ -78,7 +78,7 @@ func (x *examination) server(ctx context.Context) bool {
 	return true
 }
 
-// printable cuts what a server says to what can be shown.
+// printable cuts a text of the server to a length that can be shown.
 func printable(s string) string {
 	const maxShown = 120
 	s = strings.Map(func(r rune) rune {
@@ -112,8 +112,8 @@ func (x *examination) review(ctx context.Context, group, plural, kind string, sp
 	return nil
 }
 
-// identity reports the user that the server takes the client for. Servers
-// before 1.28 do not answer that, which is no fault.
+// identity reports which user the client is for the server. Servers before 1.28
+// cannot answer that, which is not an error.
 func (x *examination) identity(ctx context.Context) {
 	var status struct {
 		UserInfo struct {
@@ -167,7 +167,7 @@ func (x *examination) permissions(ctx context.Context) bool {
 }
 
 // namespace has the server try to make a Secret, without making it: RBAC grants
-// rights in namespaces that are not there.
+// rights in namespaces that do not exist.
 func (x *examination) namespace(ctx context.Context) {
 	const check = "namespace"
 	ctx, cancel := context.WithTimeout(ctx, x.config.Timeout)

@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// marks looks for credentials whose labels and annotations others have taken
-// away or changed, and counts what somebody else keeps under the prefix.
+// marks looks for credentials whose labels and annotations others have removed
+// or changed, and counts the Secrets of others under the prefix.
 func (x *examination) marks(ctx context.Context) {
 	const check = "marks"
 	c := markCount{pages: x.List(nebula.Filter{}).(*pages)}
@@ -34,7 +34,7 @@ func (x *examination) marks(ctx context.Context) {
 	x.Add(check, nebula.SeverityOK, fmt.Sprintf("%d credentials%s", c.credentials, others), "")
 }
 
-// markCount is what the Secrets of a store look like.
+// markCount counts the Secrets of a store by their marks.
 type markCount struct {
 	pages *pages
 

@@ -16,10 +16,10 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Config says where the records are and how to get at them. Begin with
+// Config says where the records are and how to reach them. Begin with
 // [DefaultConfig].
 type Config struct {
-	// Namespace of the Secrets. It is not made.
+	// Namespace of the Secrets. It must exist.
 	Namespace string `toml:"namespace"`
 
 	// KubeconfigPath is a kubeconfig file, or several as in KUBECONFIG. If
@@ -45,8 +45,8 @@ type Config struct {
 
 	Retry provider.RetryPolicy `toml:"retry"`
 
-	// ServiceHost is host and port of the API server as pods see it; "" if
-	// this is no pod.
+	// ServiceHost is host and port of the API server as pods see it. It is ""
+	// outside a pod.
 	ServiceHost string
 
 	// ServiceAccount is the directory with token and ca.crt of a pod.
@@ -86,7 +86,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
-// Limits of names, in characters. Those of Kubernetes.
+// Kubernetes' limits of names, in characters.
 const (
 	maxName       = 253 // of a Secret, and of the part of a key before the slash
 	maxNamespace  = 63
@@ -94,14 +94,14 @@ const (
 	maxKeyName    = 63 // the part of a key after the slash
 )
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It
 // reads the kubeconfig and the files that it names, and asks no server.
 func (c Config) Validate() error {
 	_, err := c.resolve()
 	return err
 }
 
-// resolve validates, and returns how the server is reached.
+// resolve validates, and returns how to reach the server.
 func (c Config) resolve() (*access, error) {
 	var problems []string
 	note := func(setting, reason string) {

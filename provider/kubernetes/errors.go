@@ -38,7 +38,7 @@ type cause struct {
 	Field  string `json:"field"`
 }
 
-// Error gives code and reason, and none of the server's words.
+// Error returns code and reason, and none of the server's words.
 func (e *StatusError) Error() string {
 	if e.Reason == "" {
 		return fmt.Sprintf("the server answered with status %d", e.Code)
@@ -46,8 +46,8 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("the server answered with status %d, %s", e.Code, e.Reason)
 }
 
-// parseStatus reads what the server said with a failure. A body that is no
-// Status leaves the code alone.
+// parseStatus reads the server's answer to a failed request. If the body is not
+// a Status, only the code is known.
 func parseStatus(code int, body []byte, r request) *StatusError {
 	e := &StatusError{Code: code, verb: r.verb, resource: r.resource}
 	var status struct {
@@ -71,7 +71,7 @@ func parseStatus(code int, body []byte, r request) *StatusError {
 	return e
 }
 
-// redact drops the server's words if they tell what it was shown.
+// redact drops the server's words if they repeat a secret that it was shown.
 func (e *StatusError) redact(authorization string) {
 	if _, secret, _ := strings.Cut(authorization, " "); secret != "" && strings.Contains(e.message, secret) {
 		e.message = ""
@@ -116,7 +116,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	return e
 }
 
-// explainAnswer is for what the server said.
+// explainAnswer explains the server's answer.
 func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 	switch {
 	case s.admission():
@@ -170,8 +170,8 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 	namespace := d.names.namespace
 	switch {
 	case strings.Contains(s.message, `User "system:anonymous"`):
-		// The server accepts nothing of what was presented: a certificate of
-		// another authority counts as none.
+		// The server accepts none of the credentials: a certificate of another
+		// authority counts as none.
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know the caller: to it this is system:anonymous",
 			Hint: "look at the user in " + d.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
@@ -209,7 +209,7 @@ func ruleFor(resource string, verbs ...string) string {
 	return fmt.Sprintf(`{apiGroups: [""], resources: [%q], verbs: ["%s"]}`, resource, strings.Join(verbs, `", "`))
 }
 
-// explainInvalid is for what the server does not take as an object.
+// explainInvalid explains why the server rejects an object.
 func explainInvalid(s *StatusError) *nebula.Error {
 	for _, c := range s.causes {
 		switch {
@@ -227,15 +227,16 @@ func (s *StatusError) hasCause(reason string) bool {
 	return slices.ContainsFunc(s.causes, func(c cause) bool { return c.Reason == reason })
 }
 
-// refusal returns the refusal of the API itself that err is. What admission
-// control says with the same code means something else.
+// refusal returns err as a refusal of the API itself. Admission control uses
+// the same codes with another meaning.
 func refusal(err error) (s *StatusError, ok bool) {
 	ok = errors.As(err, &s) && !s.admission()
 	return s, ok
 }
 
 // orUnknown is for a condition that does not hold. If an earlier attempt lost its
-// answer, that one may have been carried out, and another writer came after it.
+// answer, it may have been carried out, and another writer may have come after
+// it.
 func orUnknown(ctx context.Context, err error) error {
 	var conflict *nebula.Error
 	if !provider.IsRepeat(ctx) || !errors.As(err, &conflict) {
@@ -255,7 +256,7 @@ func isMissing(err error) bool {
 }
 
 // isAbsent reports that there is no such credential: no Secret, or one that is
-// going.
+// being deleted.
 func isAbsent(err error) bool { return isMissing(err) || errors.Is(err, nebula.ErrNotFound) }
 
 func hasStatus(err error, code int) bool {
@@ -269,14 +270,14 @@ func isTaken(err error) bool {
 	return ok && s.Code == http.StatusConflict && s.Reason == "AlreadyExists"
 }
 
-// isRaced reports that what was written over, or deleted, was no longer that.
+// isRaced reports that the Secret to be written over or deleted has changed.
 func isRaced(err error) bool {
 	s, ok := refusal(err)
 	return ok && s.Code == http.StatusConflict && s.Reason != "AlreadyExists"
 }
 
-// isUnfit reports that a test of a patch failed, or that what would come of it
-// is no Secret that the server takes.
+// isUnfit reports that a test of a patch failed, or that the server would not
+// accept the resulting Secret.
 func isUnfit(err error) bool { return hasStatus(err, http.StatusUnprocessableEntity) }
 
 // isTooLarge reports that an answer was cut off.
@@ -286,7 +287,7 @@ func isTooLarge(err error) bool {
 }
 
 // expiredAt reports that the snapshot of a list has expired, and where the list
-// goes on in a newer one; "" is its beginning.
+// goes on in a newer one. "" is the beginning.
 func expiredAt(err error) (next string, expired bool) {
 	if s, ok := refusal(err); ok && s.Code == http.StatusGone {
 		return s.next, true

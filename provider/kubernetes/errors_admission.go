@@ -8,9 +8,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// admission reports whether admission control refused the request: a policy or
-// a webhook of the cluster. It may do so with any code and reason, a 404 too, so
-// that only the message tells.
+// admission reports whether admission control refused the request: a policy or a
+// webhook of the cluster. It may do so with any code and reason, even 404, so
+// only the message shows it.
 func (s *StatusError) admission() bool {
 	return strings.HasPrefix(s.message, "admission webhook ") && strings.Contains(s.message, " denied the request") ||
 		strings.Contains(s.message, " is forbidden: ValidatingAdmissionPolicy ")
@@ -23,7 +23,8 @@ func refusesDryRuns(err error) bool {
 	return ok && strings.Contains(s.message, " does not support dry run")
 }
 
-// explainAdmission shows what the policy says: nobody else knows.
+// explainAdmission shows the policy's message, since only the policy knows the
+// reason.
 func (d *driver) explainAdmission(s *StatusError) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrPermissionDenied, Hint: admissionHint(s.message),
 		Message: fmt.Sprintf("admission control of the cluster refuses to %s %s in namespace %s%s", s.verb, s.resource, d.names.namespace, s.words())}
@@ -36,7 +37,7 @@ func (d *driver) explainAdmission(s *StatusError) *nebula.Error {
 	return e
 }
 
-// admissionHint names the settings by which a Secret gets what policies ask for.
+// admissionHint names the settings that give a Secret what policies demand.
 func admissionHint(message string) string {
 	message = strings.ToLower(message)
 	var settings []string

@@ -18,7 +18,7 @@ func (d *driver) errTerminating() *nebula.Error {
 		Hint:    "wait until it is gone and make it again, or look at namespace"}
 }
 
-// errStranger is for a Secret of other software or people.
+// errStranger is the error for a Secret of other software or people.
 func (d *driver) errStranger(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is not a nebula record, and is left alone", secret, d.names.namespace),
@@ -26,29 +26,29 @@ func (d *driver) errStranger(secret string) *nebula.Error {
 			"; what it holds is taken over with: nebula import kubernetes:" + secret}
 }
 
-// errLost is for a record of ours of which nobody knows the id.
+// errLost is the error for a record of ours whose id is not known.
 func (d *driver) errLost(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s has lost the annotation %s, and the id with it", secret, d.names.namespace, idAnnotation),
 		Hint:    "anyone who knows the id can repair it with a put or tag of that id; else: kubectl -n " + d.names.namespace + " annotate secret " + secret + " " + idAnnotation + "=ID"}
 }
 
-// errForeignSecret is for a Secret that is marked as another credential's, or
-// another store's.
+// errForeignSecret is the error for a Secret that is marked as another
+// credential's, or another store's.
 func (d *driver) errForeignSecret(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is not this credential's, and is left alone", secret, d.names.namespace),
 		Hint:    "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret}
 }
 
-// errImmutable is no conflict: another attempt does not help.
+// errImmutable is not a conflict, because another attempt does not help.
 func (d *driver) errImmutable(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is immutable", secret, d.names.namespace),
 		Hint:    "delete the credential, then store it anew"}
 }
 
-// errFinalizing may pass by itself, and is no conflict: nobody wrote.
+// errFinalizing may pass by itself. It is not a conflict, because nobody wrote.
 func (d *driver) errFinalizing(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, d.names.namespace),

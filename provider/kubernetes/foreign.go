@@ -9,7 +9,7 @@ import (
 )
 
 // ForeignNames implements [provider.ForeignReader]. It makes no call: a list of
-// Secrets takes a right of its own, and holds their values.
+// Secrets needs a right of its own, and contains their values.
 func (d *driver) ForeignNames(_ context.Context, secret string) ([]string, error) {
 	if len(secret) > maxName || !isObjectName(secret) {
 		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: "that is not the name of a Secret", Hint: "kubectl -n " + d.names.namespace + " get secrets"}
@@ -26,7 +26,7 @@ func (d *driver) Foreign(ctx context.Context, secret string) (provider.Foreign, 
 	return provider.Foreign{Keys: s.Data}, err
 }
 
-// isObjectName reports whether a text is a name as RFC 1123 has those of hosts.
+// isObjectName reports whether a text is a name of a host by RFC 1123.
 func isObjectName(text string) bool {
 	matched, err := regexp.MatchString(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`, text)
 	return err == nil && matched

@@ -7,8 +7,8 @@ import (
 )
 
 // Identity implements [nebula.Identifier]: the uid of the keyring's Secret, which
-// the server chose when it was made. That of the namespace would need a
-// permission that nothing else does. It makes one call.
+// the server chose when it was made. The namespace's uid would need a permission
+// that nothing else needs. It makes one call.
 func (d *driver) Identity(ctx context.Context) (string, error) {
 	s, err := d.read(ctx, d.names.secret(nebula.KeyringName()), acceptMetadata, kindMetadata)
 	if isMissing(err) {

@@ -89,8 +89,8 @@ type merged struct {
 	contexts map[string]userContext
 }
 
-// fromKubeconfig uses a context of the files. Of several, those that are
-// missing are passed over, as kubectl does.
+// fromKubeconfig uses a context of the files. If there are several, it skips
+// missing ones, as kubectl does.
 func (c Config) fromKubeconfig(paths []string) (*access, error) {
 	m := merged{clusters: make(map[string]cluster), users: make(map[string]user), contexts: make(map[string]userContext)}
 	read := 0
@@ -119,14 +119,14 @@ func (c Config) fromKubeconfig(paths []string) (*access, error) {
 	return a, nil
 }
 
-// add reads a file. The errors of the parser may show its contents, and are
-// kept back.
+// add reads a file. The parser's errors may show its contents, so add does not
+// return them.
 func (m *merged) add(path string) error {
 	data, err := readFile(path)
 	if err != nil {
 		return err
 	}
-	// Not yaml.Unmarshal, which makes "83" of a token that is 0123 without quotes.
+	// Not yaml.Unmarshal, which turns a token 0123 without quotes into "83".
 	text, err := yaml.YAMLToJSON(data)
 	if err != nil {
 		return notKubeconfig(err)
@@ -210,7 +210,7 @@ func (m *merged) access(name string) (*access, error) {
 	return a, nil
 }
 
-// access says how the server is reached.
+// access returns how to reach the server.
 func (c cluster) access() (*access, error) {
 	if c.InsecureSkipTLSVerify {
 		return nil, errors.New("has insecure-skip-tls-verify, which is refused: name its authority in certificate-authority")

@@ -10,9 +10,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// identify chooses the client's identity. If several are given, a certificate
-// is presented in any case, and of the others the first of: token file, token,
-// password, plugin.
+// identify chooses the client's identity. If there are several, it always
+// presents a certificate, and the first of the others in this order: token
+// file, token, password, plugin.
 func (u user) identify(a *access, c cluster) error {
 	if u.AuthProvider != nil {
 		return errors.New("has an auth-provider, which Kubernetes no longer has: use a credential plugin (exec)")

@@ -20,17 +20,17 @@ const (
 	// minPage fits an answer whatever the annotations of its Secrets are.
 	minPage = 8
 
-	// maxSelected bounds the tags that the server selects by: they are part of
-	// a URL. The rest is compared here.
+	// maxSelected limits the number of tags by which the server selects,
+	// because they are part of a URL. The others are compared here.
 	maxSelected = 20
 )
 
-// List implements [provider.Driver]. A page is a call, for metadata. What is
-// asked for is compared here.
+// List implements [provider.Driver]. A page is a call, for metadata. The filter
+// is compared here.
 //
-// Others may remove the marks of a Secret, but cannot change its name. So all
-// Secrets of the namespace are checked by name. If the server can select by
-// tags, it selects those that are labelled as ours; they come after those
+// Others may remove the marks of a Secret, but cannot change its name. So List
+// checks all Secrets of the namespace by name. If the server can select by
+// tags, it does so among those that are labelled as ours. They come after those
 // without the label, of which there should be none.
 func (d *driver) List(filter nebula.Filter) provider.Pages {
 	g := &pages{d: d, filter: filter, limit: pageSize, selectors: []string{""}, listed: make(map[nebula.ID]bool)}
@@ -49,8 +49,8 @@ type pages struct {
 	next      string // where the server goes on
 	last      string // the greatest name that was listed: lists are in their order
 
-	// listed are the credentials that came without our label. If one gets it
-	// meanwhile, it comes again.
+	// listed are the credentials that came without our label. If one gets the
+	// label meanwhile, it comes again.
 	listed map[nebula.ID]bool
 
 	page  []objectMeta // nil: to be fetched
@@ -92,7 +92,7 @@ func (g *pages) Next(ctx context.Context) ([]nebula.Entry, error) {
 
 func (g *pages) more() bool { return len(g.selectors) > 0 }
 
-// once leaves out what came without our label before.
+// once leaves out credentials that came before without our label.
 func (g *pages) once(entries []nebula.Entry) []nebula.Entry {
 	if len(g.listed) > 0 {
 		entries = slices.DeleteFunc(entries, func(e nebula.Entry) bool { return g.listed[e.ID] })
@@ -119,8 +119,8 @@ func (g *pages) advance() {
 func (g *pages) fetch(ctx context.Context) error {
 	l, err := g.d.listPage(ctx, g.selectors[0], g.limit, g.next)
 	if next, expired := expiredAt(err); expired && g.next != "" {
-		// The server says where it goes on. If it does not, the list begins
-		// again, and what was listed is passed over.
+		// The server says where the list goes on. If it does not, the list
+		// begins again and skips what was listed.
 		g.next = next
 		l, err = g.d.listPage(ctx, g.selectors[0], g.limit, g.next)
 	}
@@ -142,8 +142,8 @@ func (g *pages) fetch(ctx context.Context) error {
 	return nil
 }
 
-// look returns the entries that the page is enough for, and the Secrets that
-// have to be read.
+// look returns the entries for which the page has enough data, and the Secrets
+// that must be read.
 func (g *pages) look() (entries []nebula.Entry, unsure []objectMeta) {
 	for _, m := range g.page {
 		if m.Name <= g.last || !m.stays() {

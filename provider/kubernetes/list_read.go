@@ -11,8 +11,7 @@ import (
 // maxReads limits the calls under way if each is for one Secret.
 const maxReads = 16
 
-// readEach reads the Secrets whose metadata does not tell enough, some at a
-// time.
+// readEach reads the Secrets whose metadata is not enough, some at a time.
 func (g *pages) readEach(ctx context.Context, unsure []objectMeta) ([]nebula.Entry, error) {
 	found := make([]*nebula.Entry, len(unsure))
 	group, ctx := errgroup.WithContext(ctx)
@@ -35,8 +34,8 @@ func (g *pages) readEach(ctx context.Context, unsure []objectMeta) ([]nebula.Ent
 	return entries, nil
 }
 
-// readOne returns the entry of a Secret, or nil if it is none of ours, or not one
-// that is asked for. If that cannot be known, it is listed with the reason.
+// readOne returns the entry of a Secret, or nil if it is not ours or does not
+// match the filter. If that cannot be found out, it is listed with the reason.
 func (g *pages) readOne(ctx context.Context, m objectMeta) (*nebula.Entry, error) {
 	marked := m.Annotations[idAnnotation] != "" || m.Labels[storeLabel] != ""
 	name, ours := g.d.names.parse(m)
@@ -68,7 +67,7 @@ func (g *pages) readOne(ctx context.Context, m objectMeta) (*nebula.Entry, error
 	return nil, err
 }
 
-// readLost is readOne for a Secret whose id cannot be told. It is listed by the
+// readLost is readOne for a Secret whose id is not known. It is listed by the
 // name of the Secret.
 func (g *pages) readLost(ctx context.Context, m objectMeta, marked bool) (*nebula.Entry, error) {
 	lost := &nebula.Entry{ID: nebula.ID(m.Name), Version: m.version(), Err: g.d.errLost(m.Name)}
@@ -88,7 +87,7 @@ func (g *pages) readLost(ctx context.Context, m objectMeta, marked bool) (*nebul
 	return lost, nil
 }
 
-// located returns what an error means, nil for nil.
+// located explains an error. It returns nil for nil.
 func (d *driver) located(name nebula.Name, err error) error {
 	if err == nil {
 		return nil
@@ -96,8 +95,8 @@ func (d *driver) located(name nebula.Name, err error) error {
 	return d.Explain(name, err)
 }
 
-// isOfRecord reports whether a failure is about one Secret rather than the way
-// to the server.
+// isOfRecord reports whether a failure concerns one Secret, and not the way to
+// the server.
 func isOfRecord(kind nebula.Kind) bool {
 	switch kind {
 	case nebula.ErrCorrupted, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge, nebula.ErrPermissionDenied:

@@ -22,21 +22,22 @@ func (n names) secret(name nebula.Name) string {
 }
 
 // store returns the value of the label that all Secrets of the prefix have. The
-// prefix itself may be longer than a label, and end with what none ends with.
+// prefix itself may be longer than a label, and may end with a character that a
+// label cannot end with.
 func (n names) store() string {
 	sum := sha256.Sum256([]byte(n.prefix))
 	return hex.EncodeToString(sum[:8])
 }
 
 // keyOf returns the value of the label by which a few credentials are selected.
-// Others may have the same: it is short, and what comes is compared.
+// It is short, so others may have the same value, and the answer is compared.
 func keyOf(name nebula.Name) string {
 	sum := sha256.Sum256([]byte(name.String()))
 	return hex.EncodeToString(sum[:4])
 }
 
-// parse returns the name of the credential that the annotation of a Secret says
-// it is, and false for the keyring and for what is not ours.
+// parse returns the name of the credential in the annotation of a Secret, and
+// false for the keyring and for Secrets that are not ours.
 func (n names) parse(m objectMeta) (nebula.Name, bool) {
 	id, err := nebula.ParseID(m.Annotations[idAnnotation])
 	if err != nil {
@@ -52,17 +53,17 @@ func (n names) holds(m objectMeta, name nebula.Name) bool {
 	return name != (nebula.Name{}) && m.Annotations[idAnnotation] == name.String() && m.Name == n.secret(name)
 }
 
-// unmarked reports whether the annotation with the id is not there, and nothing
-// else says that the Secret is another store's: somebody may have taken the mark
-// of ours away.
+// unmarked reports whether the annotation with the id is missing, and nothing
+// else says that the Secret is another store's: somebody may have removed our
+// mark.
 func (n names) unmarked(m objectMeta) bool {
 	_, marked := m.Annotations[idAnnotation]
 	store, labelled := m.Labels[storeLabel]
 	return !marked && (!labelled || store == n.store())
 }
 
-// decode returns the name of the credential that a Secret's name belongs to,
-// and false if there is none or the Secret's name does not tell.
+// decode returns the name of the credential to which a Secret's name belongs,
+// and false if there is none or the Secret's name does not show it.
 func (n names) decode(object string) (nebula.Name, bool) {
 	written, found := strings.CutPrefix(object, n.prefix)
 	name, decoded := dnsname.Decode(written)
@@ -70,7 +71,7 @@ func (n names) decode(object string) (nebula.Name, bool) {
 }
 
 // isHashed reports whether a Secret's name belongs to a credential but does not
-// tell to which.
+// show to which.
 func (n names) isHashed(object string) bool {
 	written, found := strings.CutPrefix(object, n.prefix)
 	return found && dnsname.IsHashed(written)

@@ -17,21 +17,22 @@ import (
 )
 
 const (
-	// watchTime is how long the server is to keep a watch. One that began after
-	// a revision of the future, as after a restore of etcd, would be silent for
-	// ever.
+	// watchTime is how long the server is to keep a watch. If a watch began
+	// after a revision of the future, as happens after a restore of etcd, it
+	// would be silent for ever.
 	watchTime = 5 * time.Minute
 
 	// watchGrace is how much longer the client waits for the end.
 	watchGrace = 15 * time.Second
 
-	// maxWatchedKeys is of how many credentials the labels are named in the URL.
-	// With more, the changes of the whole store are told.
+	// maxWatchedKeys is the greatest number of credentials whose labels are
+	// named in the URL. With more, the server reports the changes of the whole
+	// store.
 	maxWatchedKeys = 100
 )
 
 // Notify implements [nebula.Notifier], by watches of the metadata of our Secrets.
-// One that has lost our labels is not told of.
+// Changes of a Secret that has lost our labels are not reported.
 func (d *driver) Notify(ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
 	f := &follower{d: d, changed: changed, wanted: make(map[string]nebula.Name, len(names)), selector: d.watchSelector(names)}
 	for _, name := range names {
@@ -42,8 +43,8 @@ func (d *driver) Notify(ctx context.Context, names []nebula.Name, changed func(.
 		if err != nil {
 			return err
 		}
-		// A server that goes back, or has forgotten what came since, has more to
-		// tell than its watch does.
+		// If the server has gone back, or has forgotten what came since, its
+		// watch does not show all changes.
 		if !f.follows(revision) {
 			f.revision, f.missed = revision, names
 		}
@@ -125,7 +126,7 @@ func (f *follower) run(ctx context.Context) error {
 	return err
 }
 
-// event is what a watch tells.
+// event is an event of a watch.
 type event struct {
 	Type   string          `json:"type"`
 	Object json.RawMessage `json:"object"`

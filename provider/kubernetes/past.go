@@ -7,23 +7,24 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// A write whose answer was lost may have been carried out, and others may have
-// written since. So the annotation of a record names those that came before it:
-// if the lost one is among them, it was carried out. A writer that asks for a
-// version knows them from what it read before; any other one names none.
+// If the answer to a write was lost, it may have been carried out, and others
+// may have written since. So the annotation of a record names the records
+// before it: if the lost one is among them, it was carried out. A writer with a
+// condition on the version knows them from its read. Any other writer names
+// none.
 
 const (
-	// maxPast is how many records are named that came before.
+	// maxPast is the number of earlier records that are named.
 	maxPast = 16
 
-	// pastLength is how much of a digest names a record, in hex digits.
+	// pastLength is the number of hex digits of a digest that name a record.
 	pastLength = 16
 
-	// maxKnown bounds the credentials that a process remembers reading.
+	// maxKnown limits the number of credentials that a process remembers.
 	maxKnown = 1000
 )
 
-// known is what a process knows of a credential at a version.
+// known is what a process knows about a credential at a version.
 type known struct {
 	version nebula.Version
 	past    []string // the record of that version first
@@ -38,7 +39,7 @@ func (m objectMeta) past() []string {
 	return append([]string{l.SHA256[:pastLength]}, l.Before...)
 }
 
-// note remembers what was read or written.
+// note remembers a state that was read or written.
 func (d *driver) note(name nebula.Name, m objectMeta) {
 	if past := m.past(); past != nil {
 		d.known.Note(name, known{m.version(), past[:min(len(past), maxPast)]})
@@ -46,8 +47,8 @@ func (d *driver) note(name nebula.Name, m objectMeta) {
 }
 
 // before returns the records before the one that is to be written, as far as
-// they are known. A write that asks for no version does not know what it writes
-// over.
+// they are known. A write without a condition on the version does not know what
+// it writes over.
 func (d *driver) before(name nebula.Name, options nebula.StoreOptions) []string {
 	v, asked := options.Precondition.Version()
 	if !asked {
@@ -62,7 +63,7 @@ func (d *driver) before(name nebula.Name, options nebula.StoreOptions) []string 
 	return nil
 }
 
-// outcome is what became of a write whose answer was lost.
+// outcome is the outcome of a write whose answer was lost.
 type outcome int
 
 const (
@@ -72,7 +73,7 @@ const (
 	undone      // not carried out
 )
 
-// outcome compares with what is stored now.
+// outcome compares a write with the present state.
 func (w writing) outcome(there objectMeta) outcome {
 	past, before := there.past(), w.object.Metadata.past()
 	switch i := slices.Index(past, before[0]); {
@@ -86,8 +87,9 @@ func (w writing) outcome(there objectMeta) outcome {
 	return unknown
 }
 
-// overwrittenVersion is for a record that is no longer there: its resource
-// version was lost with the answer. It is the version of nothing else.
+// overwrittenVersion is the version of a record that is no longer there and
+// whose resource version was lost with the answer. Nothing else has this
+// version.
 func (w writing) overwrittenVersion() objectMeta {
 	return objectMeta{ResourceVersion: "overwritten-" + w.object.Metadata.past()[0]}
 }

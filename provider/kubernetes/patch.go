@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// operation is one of a JSON patch, RFC 6902.
+// operation is an operation of a JSON patch, RFC 6902.
 type operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
 	Value any    `json:"value"`
 }
 
-// operations returns those that write the record into its Secret, if that is
-// marked as the credential's. What others put on it stays.
+// operations returns the operations that write the record into its Secret, if
+// that is marked as the credential's. Labels and annotations of others stay.
 func (w writing) operations() []operation {
 	m := w.object.Metadata
 	list := []operation{
@@ -34,7 +34,8 @@ func (w writing) operations() []operation {
 	}
 	slices.Sort(w.stale)
 	for _, key := range w.stale {
-		// What is not there cannot be removed: it may have been, by others.
+		// A patch cannot remove what is not there, and others may have removed
+		// it.
 		path := "/metadata/labels/" + pointer(key)
 		list = append(list, operation{"add", path, ""}, operation{"remove", path, nil})
 	}
@@ -42,7 +43,7 @@ func (w writing) operations() []operation {
 }
 
 // operationsOn returns the operations that write the record into its Secret as
-// it was seen. They need nothing to be there, and put back all that is ours.
+// it was seen. They do not require our marks, and put all of them back.
 func (w writing) operationsOn(seen objectMeta) []operation {
 	labels, annotations := maps.Clone(seen.Labels), maps.Clone(seen.Annotations)
 	if labels == nil {
@@ -65,8 +66,7 @@ func (w writing) operationsOn(seen objectMeta) []operation {
 	}
 }
 
-// left returns the labels of tags, among those that are there, that the record
-// does not have.
+// left returns the existing labels of tags that the record does not have.
 func (w writing) left(there objectMeta) []string {
 	var left []string
 	for _, key := range sorted(there.Labels) {
@@ -77,8 +77,9 @@ func (w writing) left(there objectMeta) []string {
 	return left
 }
 
-// unchanged is on condition of the version that was seen. It is not a test: the
-// server compares that one itself, and says that it differs.
+// unchanged is the condition that the version is the one that was seen. It is
+// not a test of the patch: the server itself compares the version, and says
+// that it differs.
 func unchanged(seen objectMeta) operation {
 	return operation{"replace", "/metadata/resourceVersion", seen.ResourceVersion}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// pluginLimit is how long a plugin may take: it may open a browser.
+	// pluginLimit is how long a plugin may take. It may open a browser.
 	pluginLimit = time.Minute
 
 	// maxPluginOutput is far more than any token and certificate, in bytes.
@@ -44,8 +44,8 @@ type execConfig struct {
 	InteractiveMode    string `json:"interactiveMode"`
 }
 
-// execCredential is what goes to a plugin, in KUBERNETES_EXEC_INFO, and what it
-// prints.
+// execCredential is the input of a plugin, in KUBERNETES_EXEC_INFO, and its
+// output.
 type execCredential struct {
 	APIVersion string      `json:"apiVersion"`
 	Kind       string      `json:"kind"`
@@ -93,7 +93,7 @@ type plugin struct {
 	closed  bool
 }
 
-// issued is what a plugin gave.
+// issued is the output of a plugin.
 type issued struct {
 	shown
 	expires time.Time // zero: not before it is refused
@@ -146,8 +146,8 @@ func (p *plugin) authorization(ctx context.Context) (shown, error) {
 
 func (p *plugin) whenRenewed(renewed func()) { p.renewed = renewed }
 
-// certificate gives the plugin's certificate to a TLS handshake that asks for
-// one. An empty one is none.
+// certificate returns the plugin's certificate to a TLS handshake that asks for
+// one. An empty certificate means none.
 func (p *plugin) certificate(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	i, err := p.get(request.Context())
 	if err != nil || i.certificate == nil {
@@ -156,7 +156,7 @@ func (p *plugin) certificate(request *tls.CertificateRequestInfo) (*tls.Certific
 	return i.certificate, nil
 }
 
-// replace runs the plugin again, unless it has run since what was refused. It
+// replace runs the plugin again, unless it has run since the refused output. It
 // may print the same once more.
 func (p *plugin) replace(ctx context.Context, refused shown) (shown, error) {
 	p.mu.Lock()
@@ -181,9 +181,9 @@ func sameCertificate(a, b *tls.Certificate) bool {
 	return bytes.Equal(a.Certificate[0], b.Certificate[0])
 }
 
-// get returns what is at hand, or runs the plugin. Of many that ask at once,
-// one runs it, and what it prints is for all of them: it does not end with the
-// context of the one that came first, but with the provider.
+// get returns the output at hand, or runs the plugin. If many ask at once, one
+// of them runs it, and all get the output. So the plugin does not end with the
+// context of the first, but with the provider.
 func (p *plugin) get(ctx context.Context) (*issued, error) {
 	if i := p.held(); i != nil {
 		return i, nil
@@ -219,7 +219,8 @@ func (p *plugin) get(ctx context.Context) (*issued, error) {
 	}
 }
 
-// begin reports whether the plugin may be run: the provider is open.
+// begin reports whether the plugin may be run, that is, whether the provider is
+// open.
 func (p *plugin) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -238,7 +239,7 @@ func (p *plugin) close() {
 	p.running.Wait()
 }
 
-// held returns what the plugin gave last, unless it has expired.
+// held returns the last output of the plugin, unless it has expired.
 func (p *plugin) held() *issued {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -42,8 +42,8 @@ func (p *plugin) run(ctx context.Context) (*issued, error) {
 
 func (p *plugin) named() string { return "the credential plugin " + strconv.Quote(p.config.Command) }
 
-// failed says why there is no output. What the plugin had to say, it said on
-// standard error.
+// failed says why there is no output. The plugin's own message went to standard
+// error.
 func (p *plugin) failed(ctx context.Context, err error) error {
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Err: err, Message: p.named() + " failed"}
 	var exited *exec.ExitError
@@ -67,7 +67,7 @@ func (p *plugin) failed(ctx context.Context, err error) error {
 	return e
 }
 
-// parse reads what the plugin printed, and says what is wrong with it.
+// parse reads the plugin's output, and says what is wrong with it.
 func (p *plugin) parse(output []byte) (i *issued, problem string) {
 	var printed execCredential
 	switch {
@@ -102,8 +102,8 @@ func (p *plugin) parse(output []byte) (i *issued, problem string) {
 	return i, ""
 }
 
-// capped keeps what is written to it, up to a limit. The buffer is not embedded:
-// its ReadFrom would be used in the place of Write.
+// capped keeps what is written to it, up to a limit. The buffer is not embedded,
+// because then its ReadFrom would be used instead of Write.
 type capped struct {
 	kept     []byte
 	exceeded func(cause error)

@@ -21,8 +21,9 @@ func New(config Config, options ...provider.Option) (nebula.Provider, error) {
 	return provider.New(d, config.policy(), o), nil
 }
 
-// policy says how the driver is called. Connecting has its own limit of time: a
-// credential plugin may ask a person. Of a batch, each call has one.
+// policy says how the driver is called. Connecting has its own time limit,
+// since a credential plugin may ask a person. In a batch, each call has its own
+// time limit.
 func (c Config) policy() provider.Policy {
 	return provider.Policy{Retry: c.Retry, Timeout: c.Timeout, MaxConcurrency: 128,
 		Unbounded: []string{provider.OpConnect, provider.OpRetrieveBatch}}
@@ -128,7 +129,7 @@ func (d *driver) identified(ctx context.Context, call func(authorization string)
 	return a, httpx.WithRetryAfter(err, a, d.clock.Now())
 }
 
-// change is call, for a request that changes what is stored under a name.
+// change is call for a request that changes the content of a name.
 func (d *driver) change(ctx context.Context, name nebula.Name, r request) (*httpx.Answer, error) {
 	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (*httpx.Answer, error) { return d.call(ctx, r) })
 }

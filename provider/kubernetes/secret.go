@@ -20,7 +20,8 @@ const (
 	maxRecord = 1 << 20
 )
 
-// objectMeta is what every object of Kubernetes has, as far as it matters here.
+// objectMeta is the metadata of every object of Kubernetes, as far as it
+// matters here.
 type objectMeta struct {
 	Name              string            `json:"name,omitempty"`
 	UID               string            `json:"uid,omitempty"`
@@ -30,7 +31,7 @@ type objectMeta struct {
 	Annotations       map[string]string `json:"annotations,omitempty"`
 }
 
-// secret is an object of kind Secret, or what is asked of one: its metadata.
+// secret is an object of kind Secret, whole or its metadata alone.
 type secret struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"`
@@ -76,7 +77,7 @@ func (s secret) isRecord(name nebula.Name) bool {
 }
 
 // read returns a Secret, whole or its metadata alone. A failure leaves nothing
-// unclear: also on the way to a change, this call changes nothing.
+// unclear: even before a change, this call changes nothing.
 func (d *driver) read(ctx context.Context, object, accept, kind string) (secret, error) {
 	a, err := d.call(ctx, request{method: http.MethodGet, path: d.secrets() + "/" + object, accept: accept, verb: "get", resource: "secrets"})
 	if err != nil {
@@ -87,10 +88,10 @@ func (d *driver) read(ctx context.Context, object, accept, kind string) (secret,
 	return decodeSecret(a, kind, object)
 }
 
-// readOwned is read, for a Secret that has to be the credential's. Whose it is
-// the annotation tells. If somebody took that away, what is there in the
-// credential's place is the credential's if it is a record: then the answer is
-// the whole Secret.
+// readOwned is read for a Secret that must be the credential's. The annotation
+// says whose it is. If somebody removed that, the Secret in the credential's
+// place is the credential's if it is a record. Then the answer is the whole
+// Secret.
 func (d *driver) readOwned(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
 	object := d.names.secret(name)
 	s, err := d.read(ctx, object, accept, kind)
@@ -103,8 +104,8 @@ func (d *driver) readOwned(ctx context.Context, name nebula.Name, accept, kind s
 	return s, d.owned(s, name)
 }
 
-// owned returns why a Secret is not the credential's. One that is not marked has
-// to be whole.
+// owned returns why a Secret is not the credential's. A Secret without a mark
+// must be whole.
 func (d *driver) owned(s secret, name nebula.Name) error {
 	switch {
 	case d.names.holds(s.Metadata, name), d.names.unmarked(s.Metadata) && s.isRecord(name):
@@ -115,7 +116,7 @@ func (d *driver) owned(s secret, name nebula.Name) error {
 	return d.errForeignSecret(s.Metadata.Name)
 }
 
-// readOurs is readOwned, for a Secret that stays.
+// readOurs is readOwned for a Secret that is not being deleted.
 func (d *driver) readOurs(ctx context.Context, name nebula.Name, accept, kind string) (secret, error) {
 	s, err := d.readOwned(ctx, name, accept, kind)
 	if err == nil && !s.Metadata.stays() {

@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// maxRounds bounds how often others may come between two calls of an operation.
+// maxRounds limits how often others may come between two calls of an operation.
 const maxRounds = 100
 
 // writing is a record on its way into a Secret.
@@ -16,8 +16,8 @@ type writing struct {
 	name   nebula.Name
 	object secret
 
-	// stale are the labels of tags that the record before had and this one has
-	// not, as far as they are known.
+	// stale are the labels of tags that the earlier record had and this one
+	// does not have, as far as they are known.
 	stale []string
 
 	version nebula.Version // that is written over; "" for any
@@ -54,7 +54,7 @@ func (d *driver) Store(ctx context.Context, name nebula.Name, envelope *nebula.E
 	return m.version(), nil
 }
 
-// writeAnyway writes whatever is there, unless the earlier attempt did it.
+// writeAnyway writes over any state, unless the earlier attempt did it.
 func (d *driver) writeAnyway(ctx context.Context, w writing) (objectMeta, error) {
 	var m objectMeta
 	var err error
@@ -132,7 +132,7 @@ func (d *driver) writeOver(ctx context.Context, w writing) (objectMeta, error) {
 	return objectMeta{}, orUnknown(ctx, provider.NotCurrent(w.version, err))
 }
 
-// create makes the Secret, on condition that there is none of that name.
+// create makes the Secret, if there is none of that name.
 func (d *driver) create(ctx context.Context, w writing) (objectMeta, error) {
 	a, err := d.change(ctx, w.name, request{method: http.MethodPost, path: d.secrets(), query: managed(), accept: acceptMetadata,
 		body: w.object, verb: "create", resource: "secrets"})
@@ -168,8 +168,8 @@ func (d *driver) send(ctx context.Context, w writing, operations []operation) (o
 	return s.Metadata, err
 }
 
-// clean takes labels away that a patch has left, if nobody wrote since. Lists
-// compare all tags, and do not need it.
+// clean removes labels that a patch has left, if nobody wrote since. Lists
+// compare all tags, and do not need this.
 func (d *driver) clean(ctx context.Context, w writing, m objectMeta, stale []string) (objectMeta, error) {
 	operations := []operation{unchanged(m)}
 	for _, label := range stale {
@@ -182,8 +182,8 @@ func (d *driver) clean(ctx context.Context, w writing, m objectMeta, stale []str
 	return cleaned, err
 }
 
-// unfit finds out why a patch was refused. If somebody took marks of ours away,
-// they are put back.
+// unfit finds out why a patch was refused. If somebody removed our marks, it
+// puts them back.
 func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMeta, error) {
 	s, err := d.readOwned(ctx, w.name, acceptJSON, kindSecret)
 	m := s.Metadata
@@ -209,8 +209,8 @@ func (d *driver) unfit(ctx context.Context, w writing, refusal error) (objectMet
 func managed() map[string][]string { return map[string][]string{"fieldManager": {fieldManager}} }
 
 // Delete implements [provider.Driver]: for good. It makes two calls: the first
-// reads whose the Secret is, the second deletes it on condition that it has not
-// changed since. So a request that arrives late removes nothing that was
+// reads whose the Secret is, and the second deletes it on condition that it has
+// not changed since. So a request that arrives late removes nothing that was
 // written later.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
 	var existed bool

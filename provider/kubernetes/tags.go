@@ -26,7 +26,7 @@ const (
 // annotations, in bytes.
 const maxAnnotations = 256 << 10
 
-// listed is what the annotation for lists holds, as JSON.
+// listed is the content of the annotation for lists, as JSON.
 type listed struct {
 	CreatedAt    time.Time         `json:"created_at,omitzero"`
 	LastModified time.Time         `json:"last_modified,omitzero"`
@@ -46,8 +46,8 @@ func digest(record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// project returns the Secret of a record, and names those before it. It fails if a limit of Kubernetes
-// is in the way. The keyring has nothing that lists need.
+// project returns the Secret of a record, which names the records before it. It fails if that
+// exceeds a limit of Kubernetes. The keyring has nothing that lists need.
 func (d *driver) project(name nebula.Name, envelope *nebula.Envelope, before []string) (secret, error) {
 	l := listed{SHA256: digest(envelope.Bytes()), Before: before}
 	labels := maps.Clone(d.config.DefaultLabels)
@@ -87,8 +87,8 @@ func (d *driver) project(name nebula.Name, envelope *nebula.Envelope, before []s
 		Data:     map[string][]byte{recordKey: envelope.Bytes()}}, nil
 }
 
-// unproject is the mirror of project, and false if the annotation is not one
-// that project made.
+// unproject is the inverse of project. It returns false if project did not make
+// the annotation.
 func unproject(m objectMeta) (nebula.Metadata, bool) {
 	var l listed
 	if json.Unmarshal([]byte(m.Annotations[metadataAnnotation]), &l) != nil || l.CreatedAt.IsZero() {
@@ -101,7 +101,7 @@ func unproject(m objectMeta) (nebula.Metadata, bool) {
 }
 
 // tagLabel is the key of a tag's label. The server's rule for the part after
-// the slash lets nothing through that could be another tag.
+// the slash ensures that it cannot be another tag.
 func tagLabel(key string) string { return tagDomain + "/" + key }
 
 // fitsLabel reports whether the server can select by the tag.

@@ -13,14 +13,14 @@ import (
 )
 
 // Limits of answers, in bytes. A Secret has 1 MiB of data in base64 and 256 KiB
-// of annotations, each byte of which may be escaped. A page of a list that is
-// larger is asked for again in smaller ones.
+// of annotations, each byte of which may be escaped. If a page of a list is
+// larger, it is asked for again in smaller pages.
 const (
 	maxAnswer     = 8 << 20
 	maxListAnswer = 16 << 20
 )
 
-// What is asked for: the whole object, or its metadata alone.
+// The forms of an answer: the whole object, or its metadata alone.
 const (
 	acceptJSON         = "application/json"
 	acceptMetadata     = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -30,7 +30,7 @@ const (
 // contentPatch is the type of a JSON patch.
 const contentPatch = "application/json-patch+json"
 
-// fieldManager is what the server notes as the author of a change.
+// fieldManager is the author of a change for the server.
 const fieldManager = "nebula"
 
 // wire speaks the HTTP API.
@@ -54,8 +54,8 @@ func (w *wire) client() *http.Client {
 	return w.http
 }
 
-// renew has all further requests go over new connections: a connection keeps the
-// certificate that it began with, and one that is always in use never ends.
+// renew sends all further requests over new connections: a connection keeps the
+// certificate that it began with, and never ends if it is always in use.
 func (w *wire) renew() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,20 +86,20 @@ type request struct {
 	body    any    // encoded as JSON; nil for none
 	limit   int64  // of the answer; 0 is maxAnswer
 
-	// verb and resource are what RBAC calls it; "" if nothing has to be
-	// granted.
+	// verb and resource are RBAC's names for it. They are "" if it needs no
+	// right.
 	verb, resource string
 }
 
-// do makes the call once. Its errors are *StatusError, or those of the way
-// there. With a StatusError there is an answer.
+// do makes the call once. Its errors are *StatusError, or those of the
+// connection. With a StatusError there is an answer.
 func (w *wire) do(ctx context.Context, r request, authorization string) (*httpx.Answer, error) {
 	a, err := httpx.Call(ctx, w.client(), w.write(r, authorization))
 	return a, w.refused(a, err, r, authorization)
 }
 
-// stream is do, for an answer that goes on until the server or the context ends
-// it. Its time is the context's.
+// stream is do for an answer that goes on until the server or the context ends
+// it. The context limits its time.
 func (w *wire) stream(ctx context.Context, r request, authorization string, read func(io.Reader) error) (*httpx.Answer, error) {
 	client := *w.client()
 	client.Timeout = 0
@@ -137,7 +137,8 @@ func (w *wire) write(r request, authorization string) httpx.Request {
 	return httpx.Request{Method: r.method, URL: &u, Header: header, Body: r.body, MaxAnswer: limit}
 }
 
-// decodeSecret reads an answer that must be of that kind, about that object.
+// decodeSecret reads an answer, which must have that kind and be about that
+// object.
 func decodeSecret(a *httpx.Answer, kind, name string) (secret, error) {
 	var s secret
 	if json.Unmarshal(a.Body, &s) != nil || s.Kind != kind || s.Metadata.Name != name || !isRevision(s.Metadata.ResourceVersion) {
@@ -146,7 +147,7 @@ func decodeSecret(a *httpx.Answer, kind, name string) (secret, error) {
 	return s, nil
 }
 
-// isRevision reports whether a resource version has the form that they have. No
+// isRevision reports whether a text has the form of a resource version. No
 // other text is sent back as one.
 func isRevision(s string) bool {
 	if s == "" || len(s) > 20 || s[0] == '0' {

@@ -23,7 +23,7 @@ type base struct {
 	hidden map[string]bool
 }
 
-// maxLooks is how often a name is looked up before it counts as absent.
+// maxLooks is how often a name is looked up until it counts as absent.
 func (b *base) maxLooks() int {
 	if b.remote {
 		return 4
@@ -31,8 +31,9 @@ func (b *base) maxLooks() int {
 	return 1
 }
 
-// bases holds the base directory from the time it is first needed. It may be
-// missing at first, and may be replaced by another, from a backup for example.
+// bases holds the base directory from the time it is first needed. The
+// directory may be missing at first, and another may replace it, from a backup
+// for example.
 type bases struct {
 	configured string                 // may lead through symbolic links
 	path       atomic.Pointer[string] // configured, resolved
@@ -70,7 +71,7 @@ func (b *bases) checkedLately() *base {
 	return b.current.Load()
 }
 
-// forWriting returns the directory, made if it may be.
+// forWriting returns the directory. It makes it if that is allowed.
 func (b *bases) forWriting(create bool) (*base, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,8 +162,8 @@ func usable(path string, stat atomicfile.Stat) error {
 	return nil
 }
 
-// restrict returns command, which takes others' access away, or names the option
-// of the mount that does so if the file system at path sets no modes.
+// restrict returns command, which removes others' access. If the file system at
+// path sets no modes, it names the mount option that does.
 func restrict(path, command string) string { return restrictOn(atomicfile.FixedModes(path), command) }
 
 func restrictOn(fileSystem, command string) string {

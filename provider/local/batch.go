@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// StoreBatch stores the records in groups, as few as there can be.
+// StoreBatch stores the records in as few groups as possible.
 func (d *driver) StoreBatch(ctx context.Context, items []nebula.BatchItem) ([]nebula.BatchOutcome, error) {
 	all, allowed := make([]pending, len(items)), make([]*pending, 0, len(items))
 	for i, item := range items {
@@ -42,16 +42,17 @@ type pending struct {
 	done  chan struct{} // closed when the outcome is there
 }
 
-// maxHeld is how many records are put in place while the lock is held: other
-// writers wait for a millisecond or two, as long as for a few stores.
+// maxHeld is how many records are put in place while the lock is held. Other
+// writers then wait for a millisecond or two, as long as for a few stores.
 const maxHeld = 50
 
 // storeGroup writes the records to temporary files, flushes them together, renames
 // them and flushes the directory once. Each is put in place under the lock, after
 // its checks.
 //
-// A directory can be taken away at any time, and a temporary file too, by hand or
-// on a network file system: then once more, in a directory that is there.
+// Anyone can remove the directory or a temporary file at any time, by hand or on
+// a network file system. Then storeGroup tries once more, in a directory that is
+// there.
 func (d *driver) storeGroup(group []*pending) {
 	const attempts = 3
 	for range attempts {
@@ -112,7 +113,7 @@ func (p *pending) isStaged() bool { return p.staged != nil }
 // the others.
 func (d *driver) putInPlace(b *base, turn []*pending) {
 	for _, p := range turn {
-		// The old records are freed, and files removed, when nobody waits.
+		// Free the old records, and remove files, when nobody waits.
 		defer b.Hold(d.naming.file(p.Name)).Release()
 	}
 	defer discard(turn)

@@ -10,13 +10,13 @@ import (
 )
 
 // cache keeps the metadata that filtered lists read, as long as the files do
-// not change: reading all files takes ten times as long as one lstat each.
+// not change. Reading all files takes ten times as long as one lstat each.
 type cache struct {
 	mu      sync.Mutex
 	entries map[nebula.ID]cached
 }
 
-// maxCached bounds the memory to about 50 MiB, with a few tags each.
+// maxCached limits the memory to about 50 MiB, if each has a few tags.
 const maxCached = 1 << 17
 
 type cached struct {
@@ -42,8 +42,8 @@ func (c *cache) put(id nebula.ID, entry cached) {
 		c.entries = make(map[nebula.ID]cached)
 	}
 	if len(c.entries) >= maxCached {
-		// Any other makes room. The oldest would be the wrong choice: lists
-		// repeat, so it is the next to be asked for.
+		// Remove any other entry. The oldest would be the wrong choice: lists
+		// repeat, so it is the next to be needed.
 		for other := range c.entries {
 			delete(c.entries, other)
 			break

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Check examines directory, modes, owners, locks, what was left behind and
-// the file system, and changes nothing.
+// Check examines the directory, modes, owners, locks, files that were left, and
+// the file system. It changes nothing.
 func (d *driver) Check(ctx context.Context) []nebula.Finding { return d.CheckEarly(ctx) }
 
 // CheckEarly implements [provider.EarlyChecker]: opening refuses a directory

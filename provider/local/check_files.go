@@ -59,7 +59,7 @@ type survey struct {
 }
 
 // maxWriting is how long a temporary file is assumed to have a writer if locks
-// cannot tell.
+// do not show it.
 const maxWriting = time.Hour
 
 func (x *examination) note(s *survey, name string) {
@@ -136,7 +136,7 @@ func isConflict(name string) bool {
 	return found && closed && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// sweeping says how files that were left go away.
+// sweeping says how to remove files that were left.
 func (x *examination) sweeping() string {
 	if x.locks && x.driver.config.EnableLocking {
 		return "nebula list removes them"
@@ -181,7 +181,7 @@ func (t troubles) names() string {
 	return s
 }
 
-// restrict returns the command that takes others' access to them away.
+// restrict returns the command that removes others' access to them.
 func (t troubles) restrict(dir string) string {
 	if t.count > len(t.first) {
 		return atomicfile.RestrictAll(dir)

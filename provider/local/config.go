@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// DefaultFileExtension is what file names end in, after a dot.
+// DefaultFileExtension is the end of file names, after a dot.
 const DefaultFileExtension = "enc.json"
 
 // maxExtension leaves room for an id of any length in a file name of 255 bytes.
@@ -28,7 +28,7 @@ type Config struct {
 	// CreateDir makes the directory, and those above it, on the first write.
 	CreateDir bool `toml:"create_dir"`
 
-	// FileExtension is what file names end in, without the first dot.
+	// FileExtension is the end of file names, without the first dot.
 	FileExtension string `toml:"file_extension"`
 
 	// EnableLocking keeps processes from writing at once. Without it
@@ -70,10 +70,9 @@ func dataHome(getenv func(string) string) string {
 	return filepath.Join(home, ".local", "share")
 }
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig.
-// It looks at the directory and changes nothing. A directory that may be read
-// and not written is valid: Store and Delete will fail with
-// ErrPermissionDenied.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It
+// looks at the directory and changes nothing. A directory that may be read and
+// not written is valid: Store and Delete will fail with ErrPermissionDenied.
 func (c Config) Validate() error {
 	var problems, hints []string
 	note := func(setting, reason, hint string) {
@@ -107,7 +106,7 @@ func (c Config) invalidPath() (reason, hint string) {
 	info, err := os.Stat(c.BasePath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		// Elsewhere than on Windows that is an error of its own.
+		// On other systems than Windows that is a separate error.
 		if above, info, err := nearest(c.BasePath); err == nil && !info.IsDir() {
 			return path + " lies below " + above + ", which is not a directory but " + atomicfile.TypeName(info.Mode()), ""
 		}
@@ -115,7 +114,7 @@ func (c Config) invalidPath() (reason, hint string) {
 			return path + " does not exist, and create_dir is false", atomicfile.MakeDir(c.BasePath)
 		}
 	case errors.Is(err, fs.ErrPermission), atomicfile.IsTransient(err):
-		// It may be set right. Connect says what is in the way, as such.
+		// The setting may be right. Connect reports the obstacle.
 	case err != nil:
 		return path + ": " + atomicfile.Reason(err), ""
 	case !info.IsDir():
@@ -124,8 +123,7 @@ func (c Config) invalidPath() (reason, hint string) {
 	return "", ""
 }
 
-// nearest returns the path, or the nearest one above it at which something
-// stands.
+// nearest returns the path, or the nearest one above it that exists.
 func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
@@ -137,8 +135,8 @@ func nearest(path string) (string, fs.FileInfo, error) {
 	}
 }
 
-// invalidExtension refuses characters that some platform cannot have in a name,
-// so that a directory can be moved to any other.
+// invalidExtension refuses characters that some platform does not allow in a
+// name, so that a directory can be moved to any other platform.
 func invalidExtension(ext string) string {
 	quoted := strconv.Quote(ext)
 	switch {

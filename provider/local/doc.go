@@ -3,38 +3,39 @@
 //
 // The record of a credential is the file <id>.<extension>, by default
 // .enc.json, of mode 0600. The store's keyring is .keyring.<extension>. The
-// directory is made on the first write, of mode 0700; reading commands make
-// nothing. Two more kinds of names stand in it: .lock, which is never removed,
-// and .tmp-…, what a writer is about to put in place.
+// directory is made on the first write, with mode 0700. Reading commands make
+// nothing. It has two more kinds of names: .lock, which is never removed, and
+// .tmp-…, a file that a writer is about to put in place.
 //
 // # What is promised
 //
 // A reader sees a record whole: the old one or the new one. When Store or
-// Delete returns without an error, the change is on the disk. When they fail,
-// or the process or the machine dies meanwhile, the old record stands, or the
-// new one: never a part, never neither.
+// Delete returns without an error, the change is on the disk. If they fail, or
+// the process or the machine dies meanwhile, the old record or the new one is
+// there, whole.
 //
-// Writers of all processes exclude one another for the check of precondition
-// and keyring and the rename that follows, and for nothing else. Readers take
-// no lock. Versions are the first 16 bytes of the SHA-256 of the record, in
-// hexadecimal: two equal records have the same version. Deletion is final.
+// Writers of all processes exclude one another while they check precondition
+// and keyring and rename, and only then. Readers take no lock. Versions are the
+// first 16 bytes of the SHA-256 of the record, in hexadecimal: two equal
+// records have the same version. Deletion is final.
 //
-// The directory may be moved away or replaced while it is in use, also by a
-// symbolic link on its path that leads elsewhere then. Store, Delete
-// and List go to the directory that the path leads to when they begin; Retrieve
-// and Exists to one that it led to within the last millisecond.
+// The directory may be moved away or replaced while it is in use, also if a
+// symbolic link on its path is changed. Store, Delete and List use the
+// directory to which the path leads when they begin. Retrieve and Exists use
+// one to which it led within the last millisecond.
 //
 // # What is refused
 //
-// A directory that the group or others may write, or that belongs to somebody
-// else, is not used. A symbolic link, a named pipe, a device or a directory in
-// the place of a record is not followed, opened for long, replaced or removed.
-// The path of the directory may lead through symbolic links.
+// If the group or others may write the directory, or it belongs to somebody
+// else, it is not used. If a symbolic link, a named pipe, a device or a
+// directory is in the place of a record, it is not followed, opened for long,
+// replaced or removed. The path of the directory may lead through symbolic
+// links.
 //
 // On a file system that folds case, as those of macOS and Windows commonly do,
 // two ids that differ by case alone would be one file. There the second is
-// refused and the first left alone. It takes reading the names of the
-// directory, at every operation on a record that exists.
+// refused and the first left alone. For that, every operation on an existing
+// record reads the names of the directory.
 //
 // # What a file system may lack
 //
@@ -43,22 +44,23 @@
 // of nebula doctor names such file systems.
 //
 // If files cannot be locked at all, writing fails with ErrNotSupported. With
-// EnableLocking false nothing is locked between processes: then preconditions
-// and changes of the keyring are not supported, and what writers leave behind
-// is not swept. The keyring can be stored on condition that there is none.
+// EnableLocking false nothing is locked between processes. Then preconditions
+// and changes of the keyring are not supported, and files that writers leave
+// are not removed. The keyring can be stored on condition that there is none.
 //
 // If no modes can be set (FAT, SMB), records have the mode that the mount
 // gives. Reading needs no right to write.
 //
 // # On Windows
 //
-// Files, and directories that are made, have from the beginning an access list
-// of the user and the system alone. A directory whose list lets others write
-// is not used. Of a list, the entries that allow are looked at; entries that
-// deny, conditions, and rights on what will be made later are not.
+// Files, and directories that the provider makes, have from the beginning an
+// access list that names the user and the system alone. If the list of a
+// directory lets others write, the directory is not used. The provider looks at
+// the entries of a list that allow. It does not look at entries that deny,
+// conditions, and rights on files to be made later.
 //
-// A file that somebody has open cannot be replaced. A writer waits a
-// second for readers of other processes, and then fails with ErrUnavailable;
-// readers of the same provider are kept apart from writers. While a provider is
-// connected its directory cannot be moved or removed.
+// A file that somebody has open cannot be replaced. A writer waits a second for
+// readers of other processes, and then fails with ErrUnavailable. Readers of
+// the same provider are kept apart from writers. While a provider is connected
+// its directory cannot be moved or removed.
 package local

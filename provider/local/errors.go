@@ -68,7 +68,8 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInternal, Message: path + ": " + atomicfile.Reason(err)}
 }
 
-// errNotLocked says that the file system is to blame, and no mode of a file.
+// errNotLocked says that the file system is the cause, and not the mode of a
+// file.
 func (d *driver) errNotLocked(path string, err error) *nebula.Error {
 	where := "the file system"
 	if b := d.bases.current.Load(); b != nil {
@@ -123,8 +124,8 @@ func errDenied(cause error, path, base string) *nebula.Error {
 	return denied
 }
 
-// isFilesMode reports whether the mode of the file at path decided. That of the
-// directory does if a file is made, renamed or removed.
+// isFilesMode reports whether the mode of the file at path decided. If a file
+// is made, renamed or removed, the directory's mode decides.
 func isFilesMode(cause error, path string) bool {
 	var onPath *fs.PathError
 	if !errors.As(cause, &onPath) || onPath.Op != "open" {
@@ -162,8 +163,8 @@ func errNotFlushed(err error) error {
 		Hint:    "look at the disk, and do it again"}
 }
 
-// pathOf returns the path that a failed call was about. Of a rename it is the
-// target: the temporary file means nothing to anybody.
+// pathOf returns the path of a failed call. For a rename it returns the target,
+// since the temporary file means nothing to anybody.
 func pathOf(err error) string {
 	var p *fs.PathError
 	var l *os.LinkError

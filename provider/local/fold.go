@@ -16,7 +16,7 @@ const (
 )
 
 // foldsCase reports whether names that differ by case alone are the same file.
-// It is found out once, from a file that exists: nothing is made for it.
+// It finds out once, from an existing file, and makes none for it.
 func (b *base) foldsCase(n naming) (bool, error) {
 	switch b.folds.Load() {
 	case foldNo:
@@ -44,8 +44,8 @@ func (b *base) foldsCase(n naming) (bool, error) {
 }
 
 // tryFold looks up an existing name in another case. If both are found and the
-// directory has only one of them, they are one file. Their inodes would not
-// tell: some FUSE programs give each spelling an inode of its own.
+// directory has only one of them, they are one file. Their inodes do not show
+// it: some FUSE programs give each spelling an inode of its own.
 func (b *base) tryFold(name string) (known bool, err error) {
 	swapped, letters := swapCase(name)
 	if !letters {
@@ -83,7 +83,7 @@ func (b *base) tryFold(name string) (known bool, err error) {
 }
 
 // isExactly reports whether the file that was found by name has exactly that
-// name. If case matters it does, and nothing is read.
+// name. If case matters, it has, and nothing is read.
 func (b *base) isExactly(n naming, name string) (bool, error) {
 	twin, err := b.twin(n, name)
 	return twin == "", err

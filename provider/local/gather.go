@@ -10,10 +10,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// gatherer lets what is stored at the same time be stored together, if it is much:
-// up to maxAlone records are stored each by itself. Those that come then wait for
-// each other, and those that come while they are stored are the next group. Nobody
-// waits for others that may not come.
+// gatherer stores records together that many callers store at the same time. Up to
+// maxAlone records are stored one by one. Those that come then wait for each other
+// and form a group, and those that come while it is stored form the next group.
+// Nobody waits for others that may not come.
 type gatherer struct {
 	mu       sync.Mutex
 	alone    int  // how many are
@@ -21,8 +21,8 @@ type gatherer struct {
 	waiting  []*pending
 }
 
-// maxAlone is for how many records it is as fast to store each by itself: file
-// systems make one commit of their journals of what waits for it together.
+// maxAlone is the number of records up to which storing them one by one is as
+// fast: file systems make one journal commit for all that wait for it.
 const maxAlone = 16
 
 // gather stores a record, alone or with others, or gives up when its context ends.
@@ -57,8 +57,9 @@ func (d *driver) storeWaiting() {
 	}
 }
 
-// begin reports whether a record is to be stored alone, until end is called. Else
-// it waits, and first reports whether nobody stores what waits yet.
+// begin reports whether to store a record alone, until end is called. Otherwise
+// the record waits, and first reports whether nobody stores the waiting records
+// yet.
 func (g *gatherer) begin(p *pending) (alone, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -97,9 +98,9 @@ func (g *gatherer) next() []*pending {
 	return group
 }
 
-// A record that is open is either decided, by whoever holds the lock, or given up,
-// by whoever waits for it: nothing is put in place after its caller has gone, where
-// it could come after what the caller does next.
+// An open record is either decided, by the goroutine that holds the lock, or given
+// up, by the goroutine that waits for it. So no record is put in place after its
+// caller has gone, when it could come after the caller's next operation.
 const (
 	isOpen = iota
 	isDecided

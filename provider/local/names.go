@@ -9,8 +9,8 @@ import (
 // Names beside the records. None of them is an id with an extension.
 const lockName = ".lock"
 
-// naming maps names to files and back: <name>.<extension>, the keyring's name
-// being ".keyring". Ids are file names on every platform as they are.
+// naming maps names to files and back: <name>.<extension>. The keyring's name
+// is ".keyring". Ids are valid file names on every platform.
 type naming struct {
 	suffix string // with its dot
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Notify implements [nebula.Notifier], by what the kernel tells of the directory.
-// Of changes that another machine makes on a network file system it tells nothing.
-// With kqueue, every file of the directory would have to be opened.
+// Notify implements [nebula.Notifier], by the kernel's events for the directory.
+// The kernel does not report changes that another machine makes on a network file
+// system. With kqueue, every file of the directory would have to be opened.
 func (d *driver) Notify(ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
 	if runtime.GOOS != "linux" && runtime.GOOS != "windows" {
 		return cannotTell("the system tells of changes only by the file")

@@ -91,7 +91,7 @@ func (d *driver) Open(context.Context) error {
 // give up.
 func (d *driver) Interrupt() { close(d.closing) }
 
-// Close frees what is held.
+// Close closes the directories.
 func (d *driver) Close() error {
 	d.background.Wait()
 	d.lock.Close()
@@ -111,7 +111,8 @@ func (d *driver) Describe() nebula.Description {
 
 func (d *driver) address() string { return *d.bases.path.Load() }
 
-// Retrieve reads the record's file, unless it is the one that was read before.
+// Retrieve reads the record's file, unless it has not changed since it was read
+// before.
 func (d *driver) Retrieve(_ context.Context, name nebula.Name) (nebula.Record, error) {
 	if record, ok := d.kept(name); ok {
 		return record, nil
@@ -131,7 +132,7 @@ func (d *driver) Retrieve(_ context.Context, name nebula.Name) (nebula.Record, e
 	return record, nil
 }
 
-// read also tells whether a later change of the file would show.
+// read also reports whether a later change of the file would show.
 func (d *driver) read(name nebula.Name) (data []byte, stat atomicfile.Stat, keep bool, err error) {
 	file := d.naming.file(name)
 	err = d.look(func(b *base) error {
@@ -173,9 +174,9 @@ func (d *driver) Exists(_ context.Context, name nebula.Name) (bool, error) {
 // look calls read with the directory. If nothing is found and the path leads to
 // another directory by now, it calls read again.
 //
-// On FUSE and network file systems the name of a file that is just being
-// replaced may lead nowhere for a moment, or to the old file, which is gone. So
-// what is not found there is looked for a few times.
+// On FUSE and network file systems the name of a file that is being replaced
+// may for a moment lead nowhere, or to the old file, which is gone. So a file
+// that is not found there is looked for a few times.
 func (d *driver) look(read func(*base) error) error {
 	const pause = 2 * time.Millisecond
 	b, err := d.bases.forReading(false)

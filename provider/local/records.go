@@ -7,16 +7,16 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// records keeps what was read of credentials that are read again and again, sealed as
-// it is: as long as the file has not changed, one lstat stands for opening, reading,
-// closing and decoding it.
+// records keeps records that are read again and again, sealed as they are. As long as
+// the file has not changed, one lstat replaces opening, reading, closing and decoding
+// it.
 type records struct {
 	mu      sync.Mutex
 	entries map[nebula.Name]kept
 	bytes   int // of the records
 }
 
-// Limits of what is kept, in bytes.
+// Limits of the kept records, in bytes.
 const (
 	maxKept       = 4 << 20
 	maxKeptRecord = 64 << 10
@@ -62,7 +62,7 @@ func (r *records) remove(name nebula.Name) {
 	}
 }
 
-// kept returns the record that was read of a file that is still the same.
+// kept returns the record of a file that has not changed since it was read.
 func (d *driver) kept(name nebula.Name) (nebula.Record, bool) {
 	entry, ok := d.records.get(name)
 	if !ok {
@@ -77,8 +77,8 @@ func (d *driver) kept(name nebula.Name) (nebula.Record, bool) {
 }
 
 // keeps reports whether a later change of a file would show in its Stat. Network file
-// systems tell of the changes of others late unless a file is opened; where case is
-// folded, the name of a file may change and nothing else of it.
+// systems report the changes of others late unless a file is opened. On file systems
+// that fold case, the name of a file may change and nothing else.
 func keeps(b *base, stat atomicfile.Stat) bool {
 	return b.folds.Load() == foldNo && !b.remote && stat.Settled(now())
 }

@@ -74,8 +74,8 @@ func (d *driver) mayReplace(b *base, name nebula.Name, envelope *nebula.Envelope
 	return d.checkKey(b, envelope)
 }
 
-// hasFile reports whether there is a file of that name, and refuses anything
-// else that has it.
+// hasFile reports whether there is a file of that name. It refuses anything
+// else that has the name.
 func (d *driver) hasFile(b *base, file string) (bool, error) {
 	stat, err := b.Lstat(file)
 	switch {
@@ -149,7 +149,7 @@ func (d *driver) currentKey(b *base) (id nebula.KeyID, ok bool, err error) {
 	return envelope.KeyID(), true, nil
 }
 
-// errKeyring says that it is the keyring, not the record, that cannot be read.
+// errKeyring says that the keyring, not the record, cannot be read.
 func errKeyring(err error) error {
 	return &nebula.Error{Kind: nebula.KindOf(err), Err: err,
 		Message: "the store's keyring cannot be read, so nothing is written: " + err.Error()}
@@ -186,7 +186,8 @@ func (d *driver) remove(ctx context.Context, b *base, file string, condition neb
 			return false, err
 		}
 	}
-	// Also if there was none: the one that removed it may not have flushed yet.
+	// Flush even if there was none: the process that removed it may not have
+	// flushed yet.
 	if err := b.Flush(); err != nil {
 		return false, errNotFlushed(err)
 	}

@@ -10,7 +10,7 @@ func now() time.Time { return time.Now() }
 
 // sweepOnce removes the files that killed writers left, in the background of the
 // first write. It ends early when the provider is closed, but not before it has
-// read minBatches batches of names, which takes about as long as a write: a
+// read minBatches batches of names, which takes about as long as a write. A
 // command must not wait for a million names, and must leave a small directory
 // clean.
 func (d *driver) sweepOnce(b *base) {

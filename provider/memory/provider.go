@@ -60,7 +60,7 @@ type driver struct {
 	*Backend
 }
 
-// credential is what is stored under a name. It has at least one version.
+// credential has the versions of a name, at least one.
 type credential struct {
 	versions []version // the oldest first, the current one last
 	deleted  bool
@@ -79,7 +79,7 @@ func (d *driver) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, MaxRecordSize: d.config.MaxRecordSize, ComparesKeyring: true}
 }
 
-// live returns what is stored under name and not deleted, or nil.
+// live returns the credential of a name if it is not deleted, else nil.
 func (b *Backend) live(name nebula.Name) *credential {
 	if c := b.credentials[name]; c != nil && !c.deleted {
 		return c

@@ -64,8 +64,8 @@ func (d *driver) Purge(ctx context.Context, name nebula.Name) (bool, error) {
 	return true, err
 }
 
-// History implements [nebula.Historian]. It makes one call. What was stored
-// before a deletion is listed too.
+// History implements [nebula.Historian]. It makes one call. It also lists
+// versions from before a deletion.
 func (d *driver) History(ctx context.Context, name nebula.Name) ([]nebula.VersionInfo, error) {
 	m, err := d.readMetadata(ctx, name)
 	if err == nil && !m.live() {
@@ -90,8 +90,8 @@ func (m secretMetadata) history() []nebula.VersionInfo {
 }
 
 // RetrieveVersion implements [nebula.VersionRetriever]. It makes two calls at
-// the same time: an older version says nothing of whether the credential was
-// deleted.
+// the same time, because an older version does not show whether the credential
+// was deleted.
 func (d *driver) RetrieveVersion(ctx context.Context, name nebula.Name, v nebula.Version) (nebula.Record, error) {
 	number, ok := parseVersion(v)
 	if !ok {

@@ -138,7 +138,7 @@ func (x *examination) engine(ctx context.Context) {
 	x.Add(check, nebula.SeverityOK, "KV version 2 at "+x.d.paths.mount, "")
 }
 
-// lifetimes warns if Vault deletes versions by itself: the keyring, above all.
+// lifetimes warns if Vault deletes versions by itself, above all the keyring.
 func (x *examination) lifetimes(ctx context.Context) {
 	keyring := nebula.KeyringName()
 	if m, err := x.d.readMetadata(ctx, keyring); err == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Config says where the records are and how to get at them. Begin with
+// Config says where the records are and how to reach them. Begin with
 // [DefaultConfig].
 type Config struct {
 	// Address of the server: https, or http to this machine.
@@ -35,12 +35,12 @@ type Config struct {
 	// certificate, set CACert.
 	TLSVerify bool `toml:"tls_verify"`
 
-	// CACert is a file of PEM certificates that are trusted in the place of the
+	// CACert is a file of PEM certificates that are trusted instead of the
 	// system's.
 	CACert string `toml:"ca_cert"`
 
-	// TokenRenewalThreshold: a token is renewed when less of its life is left,
-	// or a third of it.
+	// TokenRenewalThreshold: a token is renewed when less than this, or less
+	// than a third of its life, is left.
 	TokenRenewalThreshold time.Duration `toml:"token_renewal_threshold"`
 
 	Auth  Auth                 `toml:"auth"`
@@ -99,7 +99,8 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	}
 }
 
-// api returns what the provider shares with others that speak with a Vault.
+// api returns the settings that the provider shares with other clients of a
+// Vault.
 func (c Config) api() vaultapi.Config {
 	return vaultapi.Config{Address: c.Address, Namespace: c.Namespace, CACert: c.CACert, Timeout: c.Timeout, Auth: vaultapi.Auth(c.Auth),
 		Transport: c.Transport, Environment: c.environment}
@@ -109,8 +110,8 @@ func (c Config) api() vaultapi.Config {
 // otherwise. A threshold beyond it would never be met.
 const maxTTL = 768 * time.Hour
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It asks
+// no server.
 func (c Config) Validate() error {
 	var problems []string
 	note := func(setting, reason string) {

@@ -11,10 +11,10 @@ import (
 )
 
 // Delete implements [provider.Driver]: Vault's soft deletion of the current
-// version, and of no other. So a deletion that reaches the server late, after
-// its caller gave up, leaves alone what was stored meanwhile; but so does one
-// without a condition beside a write that comes between its two calls. On
-// condition of a version a third call finds that out.
+// version, and of no other. So if a deletion reaches the server late, after its
+// caller gave up, it leaves later versions alone. The same happens if a write
+// comes between the two calls of a deletion without a condition. If there is a
+// condition, a third call finds that out.
 func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.Precondition) (bool, error) {
 	m, err := d.readMetadata(ctx, name)
 	if err != nil && !isMissing(err) {
@@ -40,7 +40,7 @@ func (d *driver) Delete(ctx context.Context, name nebula.Name, condition nebula.
 	return true, d.confirmDeletion(ctx, name, m.CurrentVersion, condition)
 }
 
-// deletedByThen is for the repetition of a deletion whose condition does not hold:
+// deletedByThen is called if the condition of a repeated deletion does not hold:
 // the earlier attempt may have deleted the version before another came.
 func (m secretMetadata) deletedByThen(condition nebula.Precondition, conflict error) (existed bool, err error) {
 	v, _ := condition.Version()
@@ -56,8 +56,8 @@ func (m secretMetadata) deletedByThen(condition nebula.Precondition, conflict er
 	return false, conflict
 }
 
-// deleteVersion deletes that version. A token whose policy has no line for the
-// tree "delete" may still be allowed to delete whatever is the latest.
+// deleteVersion deletes that version. If the token's policy has no line for the
+// tree "delete", it may still allow deleting the latest version.
 func (d *driver) deleteVersion(ctx context.Context, name nebula.Name, number int64) error {
 	err := d.setDeleted(ctx, name, "delete", number)
 	if !vaultapi.HasStatus(err, http.StatusForbidden) || vaultapi.IsInvalidToken(err) {
@@ -70,9 +70,9 @@ func (d *driver) deleteVersion(ctx context.Context, name nebula.Name, number int
 	return other
 }
 
-// confirmDeletion checks that the version that was deleted was the current one
-// until then. If another had come before the deletion, the condition did not
-// hold: the older version is undeleted.
+// confirmDeletion checks that the deleted version was current until then. If
+// another came before the deletion, the condition did not hold, and the older
+// version is undeleted.
 func (d *driver) confirmDeletion(ctx context.Context, name nebula.Name, number int64, condition nebula.Precondition) error {
 	m, err := d.readMetadata(ctx, name)
 	switch {

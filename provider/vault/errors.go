@@ -26,7 +26,7 @@ type ResponseError struct {
 	Errors []string
 }
 
-// Error gives the status alone.
+// Error returns the status alone.
 func (e *ResponseError) Error() string { return fmt.Sprintf("Vault answered with status %d", e.Status) }
 
 type refusal = vaultapi.ResponseError
@@ -43,7 +43,7 @@ func (d *driver) Explain(_ nebula.Name, err error) *nebula.Error {
 	return e
 }
 
-// explainAnswer is for what the server said about secrets and their engine.
+// explainAnswer explains the server's answers about secrets and their engine.
 func (d *driver) explainAnswer(r *refusal) *nebula.Error {
 	switch {
 	case r.Status == http.StatusBadRequest:
@@ -84,7 +84,7 @@ func isConditionRequired(err error) bool {
 	return errors.As(err, &r) && r.Status == http.StatusBadRequest && r.Says("check-and-set parameter required")
 }
 
-// isMissing reports a 404 that says that nothing is there, rather than that
+// isMissing reports whether a 404 says that nothing is there, and not that
 // there is no such mount.
 func isMissing(err error) bool {
 	var r *refusal
@@ -116,8 +116,8 @@ func (d *driver) errMount() *nebula.Error {
 		Hint:    "look at mount_path, or enable one: vault secrets enable -path=" + d.paths.mount + " kv-v2"}
 }
 
-// errUnknown is for a change whose answer was lost, if it can no longer be told
-// from those of others.
+// errUnknown is the error for a change whose answer was lost and that can no
+// longer be told from those of others.
 func errUnknown() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: provider.ErrUnclear,
 		Message: "the answer was lost, and the versions since then are gone: nobody knows whether it was done", Hint: "read it, and try again if need be"}

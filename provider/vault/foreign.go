@@ -13,8 +13,8 @@ import (
 )
 
 // ForeignNames implements [provider.ForeignReader]. It makes a call for each folder,
-// and one for the secret at the path itself. A path that ends in a slash is that of
-// a folder alone.
+// and one for the secret at the path itself. A path that ends in a slash means a
+// folder alone.
 func (d *driver) ForeignNames(ctx context.Context, path string) ([]string, error) {
 	folder := strings.TrimSuffix(path, "/")
 	if folder != "" && !isPath(folder) {
@@ -36,7 +36,7 @@ func (d *driver) ForeignNames(ctx context.Context, path string) ([]string, error
 	return append(names, below...), err
 }
 
-// foreignBelow returns all in a folder, and in those within.
+// foreignBelow returns all secrets in a folder and the folders below it.
 func (d *driver) foreignBelow(ctx context.Context, folder string) ([]string, error) {
 	prefix := ""
 	if folder != "" {

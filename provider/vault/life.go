@@ -13,11 +13,11 @@ import (
 
 // Vault can be set up to delete versions by itself, after delete_version_after of
 // the engine or of the secret. Such a version has a time of deletion from its
-// beginning, which every answer shows, also to a token that may not read the
+// beginning. Every answer shows it, even to a token that may not read the
 // engine's configuration.
 
-// endOf returns when Vault is to delete a version, and false if it is not, or has
-// done so.
+// endOf returns the time when Vault is to delete a version, and false if Vault is
+// not to delete it, or has done so.
 func endOf(deletion string, now time.Time) (time.Time, bool) {
 	at, err := time.Parse(time.RFC3339Nano, deletion)
 	return at.UTC(), err == nil && at.After(now)
@@ -39,11 +39,11 @@ func (d *driver) warnOfEnd(ctx context.Context, name nebula.Name, number int64, 
 	d.options.Warnings.LogAttrs(ctx, slog.LevelWarn, message, slog.String("provider", providerName))
 }
 
-// extendKeyring writes the keyring again, as it is, if Vault is to delete it by
-// itself and more than half of its life is over: the new version lives as long as
-// that one did at first. It is done beside the read, at most once in a process,
-// on condition that nobody writes another keyring meanwhile. If it fails, the
-// next process tries again, and this one warns.
+// extendKeyring writes the keyring again, unchanged, if Vault is to delete it by
+// itself and more than half of its life is over. The new version has the full
+// life. It runs beside the read, at most once in a process, on condition that
+// nobody writes another keyring meanwhile. If it fails, this process warns, and
+// the next one tries again.
 func (d *driver) extendKeyring(ctx context.Context, s secret) {
 	now := d.options.Clock.Now()
 	end, ends := endOf(s.Metadata.DeletionTime, now)
@@ -70,20 +70,20 @@ func (d *driver) keyringEnds(number int64, at time.Time) string {
 		number, at.Format(time.RFC3339))
 }
 
-// keep returns the commands after which a version stays.
+// keep returns the commands that make a version stay.
 func (d *driver) keep(name nebula.Name, number int64) string {
 	return "vault write " + d.paths.mount + "/config delete_version_after=0s, then " + d.undelete(name, number)
 }
 
-// undelete returns the command that undeletes a version, and takes its end away
-// if none is set any more.
+// undelete returns the command that undeletes a version. It also removes the
+// version's end if none is set any more.
 func (d *driver) undelete(name nebula.Name, number int64) string {
 	return fmt.Sprintf("vault kv undelete -mount=%s -versions=%d %s", d.paths.mount, number, strings.TrimPrefix(d.paths.prefix+"/"+name.String(), "/"))
 }
 
-// errKeyringDeleted is the failure of every operation that needs a keyring
-// which was deleted, by Vault itself or by somebody: no new store is made while
-// the credentials of the old one are still there.
+// errKeyringDeleted is the error of every operation that needs the keyring
+// after it was deleted, by Vault itself or by somebody. No new store is made
+// while the credentials of the old one are still there.
 func (d *driver) errKeyringDeleted(number int64, v versionMetadata) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the store's keyring was deleted in Vault: its version %d", number),

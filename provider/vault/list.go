@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// namesPage is the length of a page of names, which cost nothing more.
+	// namesPage is the length of a page of names, which cost no further calls.
 	namesPage = 1000
-	// lookedPage is that of a page if each costs a call, and atOnce how many of
-	// these calls are under way.
+	// lookedPage is the length of a page if each name costs a call, and atOnce
+	// is how many of these calls are under way.
 	lookedPage = 100
 	atOnce     = 16
 )
 
-// List implements [provider.Driver]. One call gives all names. If the filter
-// asks more than a name tells, the metadata of each is read as well, and the
-// value only of those whose metadata does not tell whether they match.
+// List implements [provider.Driver]. One call returns all names. If the filter
+// needs more than the name, List reads the metadata of each as well. It reads
+// the value only if the metadata does not show whether it matches.
 func (d *driver) List(filter nebula.Filter) provider.Pages { return &pages{d: d, filter: filter} }
 
 type pages struct {
@@ -38,12 +38,12 @@ type pages struct {
 	look  bool          // whether the metadata of each is read
 	names []nebula.Name // still to be listed
 
-	// found is what is known of the present page, by its places: a page that
-	// failed goes on from there.
+	// found has the results for the present page, by place. If a page fails, it
+	// goes on from there.
 	found []*candidate
 }
 
-// candidate is what came of looking at one name.
+// candidate is the result of looking at one name.
 type candidate struct {
 	entry nebula.Entry
 	match bool
@@ -110,8 +110,8 @@ func (p *pages) begin(ctx context.Context) error {
 	return nil
 }
 
-// firstKeys asks for the names, and at the same time whether the server knows
-// how to leave out deleted ones. One that does not listed them too.
+// firstKeys asks for the names, and at the same time whether the server can
+// leave out deleted ones. A server that cannot lists them too.
 func (p *pages) firstKeys(ctx context.Context) (keys []string, err error) {
 	group, groupContext := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -126,10 +126,10 @@ func (p *pages) firstKeys(ctx context.Context) (keys []string, err error) {
 	return keys, err
 }
 
-// keys returns the names in the folder, without those whose latest version is
-// deleted if the server knows how to leave them out.
+// keys returns the names in the folder. If the server can, it leaves out those
+// whose latest version is deleted.
 func (d *driver) keys(ctx context.Context, exclude bool) ([]string, error) {
-	// The slash at the end is that of a folder: policies tell it from a secret.
+	// The slash at the end means a folder. Policies tell it from a secret.
 	return d.keysIn(ctx, d.paths.folder("metadata")+"/", exclude)
 }
 
@@ -151,9 +151,9 @@ func (d *driver) keysIn(ctx context.Context, folder string, exclude bool) ([]str
 	return data.Keys, err
 }
 
-// leavesOutDeleted reports whether the server knows exclude_deleted: Vault does
-// from 1.21 on. It asks once, without a token. Servers with other versions, of
-// forks too, are taken not to know it, which costs calls and nothing else.
+// leavesOutDeleted reports whether the server knows exclude_deleted, as Vault
+// does from 1.21 on. It asks once, without a token. It assumes that servers
+// with other versions, and forks, do not know it, which costs only calls.
 func (d *driver) leavesOutDeleted(ctx context.Context) bool {
 	if known := d.excludes.Load(); known != 0 {
 		return known > 0
@@ -237,7 +237,7 @@ func (p *pages) readOne(ctx context.Context, name nebula.Name) (candidate, error
 	case errors.Is(err, nebula.ErrNotARecord):
 		return candidate{}, nil // it has no metadata that could match
 	case err != nil:
-		// Whether it matches cannot be known: it is listed with the reason.
+		// It is not known whether it matches, so list it with the reason.
 		c.match, c.entry.Err = true, err
 		return c, nil
 	}

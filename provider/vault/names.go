@@ -29,8 +29,8 @@ func (p paths) folder(tree string) string {
 // policyPath returns the path of a policy for the secrets in a tree.
 func (p paths) policyPath(tree string) string { return p.folder(tree) + "/*" }
 
-// parseKey returns the credential's id that a key of a list stands for, and
-// false for folders, the keyring, and what others put there.
+// parseKey returns the credential's id for a key of a list, and false for
+// folders, the keyring, and secrets of others.
 func parseKey(key string) (nebula.Name, bool) {
 	id, err := nebula.ParseID(key)
 	if err != nil {

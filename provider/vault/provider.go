@@ -101,7 +101,7 @@ func (d *driver) Describe() nebula.Description {
 	return nebula.Description{Provider: providerName, Address: d.address, MaxRecordSize: maxRecord}
 }
 
-// change makes a call that changes what is stored under a name.
+// change makes a call that changes the content of a name.
 func (d *driver) change(ctx context.Context, name nebula.Name, r vaultapi.Request) (*httpx.Answer, error) {
 	return provider.Change(ctx, &d.changes, name, func(ctx context.Context) (*httpx.Answer, error) { return d.api.Call(ctx, r) })
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// secret is what a read of a secret gives.
+// secret is the answer to a read of a secret.
 type secret struct {
 	Data     map[string]any `json:"data"`
 	Metadata struct {
@@ -44,12 +44,11 @@ func (s secret) record(name nebula.Name) (nebula.Record, error) {
 	return nebula.Record{Envelope: envelope, Version: s.version()}, nil
 }
 
-// recordBegin is how every record begins, of whatever version.
+// recordBegin is the beginning of every record, of any version.
 const recordBegin = `{"version":`
 
 // isForeign reports whether somebody else's secret is in the place of a
-// credential: nothing in it is of ours, neither the mark nor the record. The
-// keyring has no mark.
+// credential: it has neither our mark nor a record. The keyring has no mark.
 func (s secret) isForeign(name nebula.Name, raw string) bool {
 	return !name.IsKeyring() && !isMarked(s.Metadata.CustomMetadata) && !strings.HasPrefix(raw, recordBegin)
 }
@@ -87,7 +86,7 @@ func (d *driver) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 }
 
 // read reads a secret, in the version of that number or, with 0, the current
-// one. Of a version that is deleted its metadata comes beside the error.
+// one. If the version is deleted, its metadata comes with the error.
 func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secret, error) {
 	r := vaultapi.Request{Method: http.MethodGet, Path: d.paths.secret("data", name)}
 	if number != 0 {
@@ -110,15 +109,15 @@ func (d *driver) read(ctx context.Context, name nebula.Name, number int64) (secr
 	return s, err
 }
 
-// noteSchedule remembers that there are live versions with a time of deletion:
-// Vault leaves them out of lists as it does deleted ones.
+// noteSchedule remembers that there are live versions with a time of deletion,
+// because Vault leaves them out of lists, like deleted ones.
 func (d *driver) noteSchedule(deletion string) {
 	if deletion != "" {
 		d.scheduled.Store(true)
 	}
 }
 
-// secretMetadata is what Vault keeps of a secret beside its values.
+// secretMetadata is what Vault keeps about a secret beside its values.
 type secretMetadata struct {
 	CreatedTime    string                     `json:"created_time"` // of the first version
 	CurrentVersion int64                      `json:"current_version"`
@@ -148,7 +147,7 @@ func (d *driver) readMetadata(ctx context.Context, name nebula.Name) (secretMeta
 }
 
 // serverTime returns the time by which the server judges what is deleted. Its
-// header has whole seconds, so that a deletion just now would lie ahead of it.
+// header has whole seconds, so a deletion of this moment would lie ahead of it.
 func (d *driver) serverTime(a *httpx.Answer) time.Time {
 	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
 		return at.Add(time.Second)
@@ -171,7 +170,7 @@ func (m secretMetadata) version(number int64) versionMetadata {
 	return m.Versions[strconv.FormatInt(number, 10)]
 }
 
-// latest returns what is kept of the current version, deleted or not.
+// latest returns the entry of the current version, deleted or not.
 func (m secretMetadata) latest() (versionMetadata, bool) {
 	v, ok := m.Versions[strconv.FormatInt(m.CurrentVersion, 10)]
 	return v, ok

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// written is what Vault says of a version that was written.
+// written is Vault's answer about a version that was written.
 type written struct {
 	Version        int64             `json:"version"`
 	CreatedTime    string            `json:"created_time"`
@@ -55,8 +55,8 @@ func (d *driver) halfStored(name nebula.Name, err error) error {
 	return e
 }
 
-// begun is for the failure of a call after another one that has changed
-// something already: a repetition has to look for that.
+// begun marks the failure of a call after an earlier one that has already
+// changed something. A repetition must look for that.
 func (d *driver) begun(name nebula.Name, err error) *nebula.Error {
 	e := *d.Explain(name, err)
 	e.Err = errors.Join(provider.ErrUnclear, e.Err)

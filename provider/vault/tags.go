@@ -38,8 +38,8 @@ type listed struct {
 	Own          string    `json:"own"` // marks of the keys of the credential's own tags, one after the other
 }
 
-// project returns the custom metadata for a credential. It fails if a limit of
-// Vault is in the way. The keyring has none.
+// project returns the custom metadata for a credential. It fails if that
+// exceeds a limit of Vault. The keyring has none.
 func project(name nebula.Name, m nebula.Metadata) (map[string]string, error) {
 	if name.IsKeyring() {
 		return nil, nil
@@ -77,8 +77,9 @@ func project(name nebula.Name, m nebula.Metadata) (map[string]string, error) {
 	return nil, &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: strings.Join(problems, "; ")}
 }
 
-// unproject is the mirror of project, and false if the custom metadata was not
-// made by it, or changed by others. What others added is passed over.
+// unproject is the inverse of project. It returns false if the custom metadata
+// was not made by project, or changed by others. It ignores keys that others
+// added.
 func unproject(custom map[string]string) (nebula.Metadata, bool) {
 	l, ok := decodeListed(custom)
 	if !ok {
@@ -100,8 +101,8 @@ func unproject(custom map[string]string) (nebula.Metadata, bool) {
 	return m, len(m.Tags)*markLength == len(l.Own)
 }
 
-// merge returns the custom metadata that a secret is to have: what is projected,
-// and what others added to what it has now.
+// merge returns the custom metadata that a secret is to have: the projection,
+// and the keys that others have added.
 func merge(current, projected map[string]string) map[string]string {
 	l, _ := decodeListed(current)
 	own := l.own(current)
@@ -127,8 +128,8 @@ func tooManyKeys(merged, projected map[string]string) error {
 		len(merged), maxCustomKeys, len(merged)-len(projected)), Hint: "remove some of them, or some tags"}
 }
 
-// Of 100,000 keys that others put on secrets of 50 tags, 19 would be taken for
-// one of a tag by a mark of this length.
+// With a mark of this length, 19 of 100,000 keys that others put on secrets of
+// 50 tags would be taken for a tag's.
 const markLength = 3
 
 // markOf returns the mark of a key.
@@ -145,7 +146,7 @@ func marksOf(keys []string) string {
 	return b.String()
 }
 
-// own returns the keys that are of the credential's own tags.
+// own returns the keys of the credential's own tags.
 func (l listed) own(custom map[string]string) map[string]bool {
 	marks := make(map[string]bool, len(l.Own)/markLength)
 	for mark := range slices.Chunk([]byte(l.Own), markLength) {
@@ -160,8 +161,9 @@ func (l listed) own(custom map[string]string) map[string]bool {
 	return own
 }
 
-// encodeText returns a text as it is if Vault takes it, else "=" and its
-// quoted form. What begins with "=" is quoted too, so that no two are alike.
+// encodeText returns a text as it is if Vault allows it, else "=" and its
+// quoted form. It also quotes a text that begins with "=", so that no two
+// results are alike.
 func encodeText(s string) string {
 	if s != "" && s[0] != '=' && isPrintable(s) {
 		return s

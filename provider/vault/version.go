@@ -8,8 +8,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// formatVersion returns Vault's number of a version, and when it was created:
-// after a purge Vault counts from 1 again, and time tells the two apart.
+// formatVersion returns Vault's number of a version, and the time of its
+// creation. After a purge Vault counts from 1 again, and the time tells the two
+// apart.
 func formatVersion(number int64, created string) nebula.Version {
 	text := strconv.FormatInt(number, 10)
 	at, err := time.Parse(time.RFC3339Nano, created)
@@ -19,7 +20,8 @@ func formatVersion(number int64, created string) nebula.Version {
 	return nebula.Version(text + "-" + strconv.FormatInt(at.UnixNano(), 36))
 }
 
-// parseVersion returns Vault's number of a version, and false for what is none.
+// parseVersion returns Vault's number of a version, and false if the text is
+// not one.
 func parseVersion(v nebula.Version) (number int64, ok bool) {
 	text, created, timed := strings.Cut(string(v), "-")
 	if timed {
@@ -36,10 +38,10 @@ func parseNumber(text string) (number int64, ok bool) {
 	return n, err == nil && n > 0 && strconv.FormatInt(n, 10) == text
 }
 
-// The versions that were the current ones a moment ago are remembered: at most
+// The driver remembers versions that were current a moment ago: at most
 // maxRecent of them, each for recentFor. Vault compares by number whether one
-// still is. The memory saves the read that checks that the number is of the
-// same secret, since a change often follows a read.
+// is still current. A change often follows a read, so the memory saves another
+// read, which would check that the number belongs to the same secret.
 const (
 	maxRecent = 1024
 	recentFor = 2 * time.Second

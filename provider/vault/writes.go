@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// sealed is a record to be written. No two are alike, so that one which is there
-// already was written by an earlier attempt.
+// sealed is a record to be written. No two are alike, so if it is there already,
+// an earlier attempt wrote it.
 type sealed struct {
 	name   nebula.Name
 	record string
@@ -30,7 +30,8 @@ func (d *driver) write(ctx context.Context, r sealed, condition nebula.Precondit
 	return d.writeAnyway(ctx, r)
 }
 
-// put writes a version. A cas of -1 asks for nothing, 0 that there is none.
+// put writes a version. A cas of -1 sets no condition, and 0 requires that
+// there is none.
 func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (written, error) {
 	body := struct {
 		Data    map[string]string `json:"data"`
@@ -58,19 +59,20 @@ func (d *driver) put(ctx context.Context, method string, r sealed, cas int64) (w
 	return w, err
 }
 
-// maxRounds bounds how often others may come between a look and a write.
+// maxRounds limits how often others may come between a look and a write.
 const maxRounds = 100
 
-// writeAnyway writes whatever is stored there.
+// writeAnyway writes over any state.
 func (d *driver) writeAnyway(ctx context.Context, r sealed) (written, error) {
 	if provider.IsRepeat(ctx) {
-		// The earlier attempt may have written it: not twice, if that can be told.
+		// The earlier attempt may have written it. Do not write twice, if that can
+		// be found out.
 		if w, found, err := d.find(ctx, r); found || err != nil && !isMissing(err) {
 			return w, err
 		}
 	}
 	w, err := d.put(ctx, http.MethodPost, r, -1)
-	// An engine that asks for a condition gets the one that holds.
+	// If the engine demands a condition, give it the one that holds.
 	for round := 0; isConditionRequired(err) || round > 0 && round < maxRounds && isMismatch(err); round++ {
 		m, failed := d.readMetadata(ctx, r.name)
 		if failed != nil && !isMissing(failed) {
@@ -172,7 +174,7 @@ func (d *driver) wrote(ctx context.Context, r sealed, number int64) (w written, 
 	return written{Version: s.Metadata.Version, CreatedTime: s.Metadata.CreatedTime, CustomMetadata: s.Metadata.CustomMetadata}, true, nil
 }
 
-// maxLooks bounds the versions that are read to find one's own.
+// maxLooks limits the versions that are read to find one's own.
 const maxLooks = 10
 
 // find looks for the version that an earlier attempt without a condition may
@@ -204,14 +206,14 @@ const (
 	attemptedFor = time.Hour
 )
 
-// attempt is the version that a write is, if it was done.
+// attempt is the version that a write has made, if it was done.
 type attempt struct {
 	number int64
 	began  time.Time // by this machine's clock
 }
 
-// slack is how far the clocks may be apart beyond what the date of an answer,
-// in whole seconds, shows.
+// slack is the allowed difference of the clocks, beyond that in the date of an
+// answer, which has whole seconds.
 const slack = 3 * time.Second
 
 // before reports whether a version is surely older than the attempt.
@@ -226,8 +228,8 @@ func (d *driver) noteAttempt(r sealed, number int64, began time.Time) {
 	d.attempted.Note(key, append(slices.Clone(list), attempt{number, began}))
 }
 
-// findAttempt looks for the version that an earlier attempt has written, if it
-// has. If one that it may be is deleted, or no longer kept, nobody can know.
+// findAttempt looks for the version that an earlier attempt may have written.
+// If a possible one is deleted, or no longer kept, nobody can know.
 func (d *driver) findAttempt(ctx context.Context, r sealed) (w written, found bool, err error) {
 	list, _ := d.attempted.Get(attempted{r.name, sha256.Sum256([]byte(r.record))})
 	if len(list) == 0 {
