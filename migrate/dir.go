@@ -13,25 +13,26 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// DefaultExtension is what names of version 1 files end in, after a dot.
+// DefaultExtension is the end of the names of version 1 files, after a dot.
 const DefaultExtension = "cred"
 
-// maxFile is in bytes: a number array has up to 18 for each of the value.
+// maxFile is in bytes. A number array has up to 18 bytes for each byte of the
+// value.
 const maxFile = 200 << 20
 
 // Options goes with [Dir].
 type Options struct {
-	// Extension is what the files' names end in, without the dot before it;
-	// empty is DefaultExtension. Other files are not looked at.
+	// Extension is the end of the files' names, without the dot before it. If
+	// it is empty, it is DefaultExtension. Other files are ignored.
 	Extension string
 
 	// DryRun reads and opens everything and stores nothing. It cannot foresee
-	// what only the provider finds out, such as a name that differs from
+	// problems that only the provider finds, such as a name that differs from
 	// another one by case alone.
 	DryRun bool
 
-	// Jobs is how many records are under way at once; 0 is what the store takes,
-	// see [nebula.Store.Jobs].
+	// Jobs is how many records are under way at once. 0 means
+	// [nebula.Store.Jobs].
 	Jobs int
 
 	// Progress is called after each file with the number of those done, and of all
@@ -39,14 +40,14 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// Dir takes over the records in the directory at path, which it only reads.
-// The id of each is its file's name without the extension. An id that is in
-// the store already stays as it is there, so that a run which was stopped can
-// be done again: no credential is ever stored in part, twice, or over another.
+// Dir takes over the records in the directory at path, which it only reads. The
+// id of each is its file's name without the extension. If the store already has
+// an id, that credential stays as it is. So you can repeat a run that was
+// stopped: no credential is ever stored in part, twice, or over another.
 //
-// What cannot be taken over is in Report.Left. An error means that the run
-// ended early; the report then says what was done until then. Errors: ErrUsage
-// where there is no such directory, or it is the store's own; those of
+// Report.Left has the files that cannot be taken over. An error means that the
+// run ended early. The report then says what was done until then. Errors:
+// ErrUsage if there is no such directory, or it is the store's own; those of
 // [nebula.Store.Adopt] that concern the store as a whole, ErrUnauthenticated or
 // ErrUnavailable for example; ErrInterrupted or ErrTimeout with the context.
 func Dir(ctx context.Context, store *nebula.Store, path string, key Key, options Options) (Report, error) {
@@ -99,8 +100,8 @@ func (m *migration) run(ctx context.Context, path string) error {
 	return m.each(ctx, names)
 }
 
-// isTheStores reports whether the directory, which is not to be written to, is
-// where the store writes.
+// isTheStores reports whether the store writes into the directory, which must
+// not be changed.
 func (m *migration) isTheStores() bool {
 	d := m.store.Describe()
 	if d.Provider != "local" {
@@ -135,7 +136,7 @@ func (m *migration) names() ([]string, error) {
 }
 
 // findPresent asks for all ids at once, which spares a call for each that an
-// earlier run took over. A list may be late: Adopt decides.
+// earlier run took over. A list may be late, so Adopt decides.
 func (m *migration) findPresent(ctx context.Context, names []string) error {
 	m.present = make(map[string]bool)
 	for _, name := range names {
@@ -155,8 +156,8 @@ func (m *migration) findPresent(ctx context.Context, names []string) error {
 	return nil
 }
 
-// each takes over the files, several at once. If one fails with what is not about
-// it alone, the run has failed, although it may go on.
+// each takes over the files, several at once. If an error does not concern one
+// file alone, the run has failed, although it may go on.
 func (m *migration) each(ctx context.Context, names []string) (failure error) {
 	done := 0
 	jobs, large := m.options.Jobs, m.options.Jobs
@@ -193,7 +194,7 @@ func (m *migration) one(ctx context.Context, name string) (present bool, err err
 	return m.take(ctx, name, id)
 }
 
-// note reports what became of a file.
+// note reports the outcome for a file.
 func (m *migration) note(name string, present bool, why error) {
 	id := strings.TrimSuffix(name, m.suffix)
 	switch {
@@ -241,8 +242,8 @@ func (m *migration) take(ctx context.Context, file, text string) (present bool, 
 	return false, judge(err)
 }
 
-// whose tells a credential that is there from one of another scope, which this
-// store never shows: the one in the file would seem to be lost.
+// whose tells an existing credential from one of another scope, which this
+// store never shows: otherwise the one in the file would seem to be lost.
 func (m *migration) whose(ctx context.Context, id nebula.ID) (present bool, err error) {
 	found, err := m.store.Exists(ctx, id)
 	if err == nil && !found {
@@ -252,7 +253,7 @@ func (m *migration) whose(ctx context.Context, id nebula.ID) (present bool, err 
 }
 
 // checkSize compares the size of the sealed record with the provider's limit.
-// No key is needed: it is the same under every one.
+// It needs no key, because the size is the same under every key.
 func (m *migration) checkSize(id nebula.ID, record Record) error {
 	name, err := id.Name()
 	if err != nil {

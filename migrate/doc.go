@@ -6,14 +6,14 @@
 // arrays of numbers, in a directory of their own. Neither the id, which is the
 // file's name, nor the metadata is authenticated, and a tag that fits proves
 // little, since that implementation repeats nonces. So a store refuses such
-// records, and this package alone reads them. What it takes over is sealed
-// under the store's data key, which authenticates all of it from then on. The
-// version 1 key opens the old records and is never a key of the store.
+// records, and only this package reads them. It seals the credentials under the
+// store's data key, which authenticates all of each from then on. The version 1
+// key opens the old records and is never a key of the store.
 //
-// [Dir] takes over a directory, which it never writes to. Where it was stopped,
-// running it again does the rest. [Open] reads one record.
+// [Dir] takes over a directory, to which it never writes. If it was stopped,
+// run it again: it does the rest. [Open] reads one record.
 //
-// Times may have up to nine digits of fraction and are kept as they are; a leap
+// Times may have up to nine digits of fraction and are kept as they are. A leap
 // second becomes the second after it. A rotation policy of 0 days is none, as
-// 0 is in [nebula.RotationPolicy].
+// in [nebula.RotationPolicy].
 package migrate

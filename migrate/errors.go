@@ -27,7 +27,7 @@ func isAboutOne(err error) bool {
 	return errors.As(err, &one)
 }
 
-// judge marks those failures to store that the credential itself is at fault for.
+// judge marks failures to store whose cause is the credential itself.
 func judge(err error) error {
 	if err == nil || errors.Is(err, nebula.ErrKeyChanged) {
 		return err
@@ -39,7 +39,7 @@ func judge(err error) error {
 	return err
 }
 
-// about says what a failure is about, after the retries of its own.
+// about says what a failure concerns, after its retries.
 func about(err error) many.About {
 	if isAboutOne(err) {
 		return many.AboutItem

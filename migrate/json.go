@@ -16,8 +16,8 @@ type field struct {
 	read     func()
 }
 
-// fields reads an object of known fields, each once, among unknown ones, whose
-// values are skipped. An array of all of them in their order will do as well.
+// fields reads an object with known fields, each once. It skips the values of
+// unknown fields. It also accepts an array of all known fields in their order.
 func (r reader) fields(known []field) {
 	seen := make([]bool, len(known))
 	read := func(i int) {

@@ -19,7 +19,7 @@ const (
 	SaltSize = 16
 )
 
-// The one derivation of version 1: Argon2id, version 0x13.
+// The only derivation of version 1: Argon2id, version 0x13.
 const (
 	argonMemory = 19456 // KiB
 	argonPasses = 2
@@ -59,7 +59,7 @@ func ParseKey(text []byte) (Key, error) {
 // passes, one lane. The passphrase is UTF-8, may be empty and is taken byte by
 // byte: é in one character and in two are different ones.
 //
-// Errors: ErrInvalidConfig where it is not UTF-8; ErrNotSupported in FIPS mode.
+// Errors: ErrInvalidConfig if it is not UTF-8; ErrNotSupported in FIPS mode.
 func DeriveKey(passphrase []byte, salt [SaltSize]byte) (Key, error) {
 	if fips140.Enforced() {
 		return Key{}, &nebula.Error{Kind: nebula.ErrNotSupported,

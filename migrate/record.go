@@ -12,17 +12,17 @@ import (
 	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
-// Record is what a record of version 1 holds. Its metadata was never
+// Record is the content of a record of version 1. Its metadata was never
 // authenticated, and need not obey the rules of a store: see [Record.Validate].
 type Record struct {
 	Secret   nebula.Secret
 	Metadata nebula.Metadata
 
-	// accessedInYear1 tells the one time that Metadata cannot tell from none.
+	// accessedInYear1 marks the one time that Metadata cannot tell from none.
 	accessedInYear1 bool
 }
 
-// Validate reports why a store does not take the metadata, in an error of kind
+// Validate says why a store does not accept the metadata, in an error of kind
 // ErrInvalidMetadata.
 func (r Record) Validate() error {
 	if r.accessedInYear1 {
@@ -31,15 +31,15 @@ func (r Record) Validate() error {
 	return r.Metadata.Validate()
 }
 
-// Open reads a record of version 1. The secret is the caller's to wipe.
+// Open reads a record of version 1. The caller wipes the secret.
 //
-// What is no sound record is refused, and otherwise this is as tolerant as the
-// writer: white space, order, unknown fields, and times in several forms do
-// not matter. The salt, where there is one, is not used.
+// Open refuses a record that is not sound. Otherwise it is as tolerant as the
+// writer: it accepts white space, any order, unknown fields, and times in
+// several forms. It does not use the salt, if there is one.
 //
 // Errors: ErrCorrupted; ErrUnsupportedVersion for a record of another version;
-// ErrDecryptionFailed where the key is another one or the record was damaged,
-// which version 1 cannot tell apart; ErrUsage for the zero Key.
+// ErrDecryptionFailed if the key is wrong or the record is damaged, which
+// version 1 cannot tell apart; ErrUsage for the zero Key.
 func Open(data []byte, key Key) (Record, error) {
 	if key.secret.Len() != KeySize {
 		return Record{}, &nebula.Error{Kind: nebula.ErrUsage, Message: "the version 1 key is not set"}
@@ -162,7 +162,8 @@ func (s *sealed) open(key Key) ([]byte, error) {
 }
 
 // whyUnreadable tells a record of another version from a damaged one. As in a
-// store, any JSON object will do: the layout of other versions is not known.
+// store, it accepts any JSON object, since the layout of other versions is not
+// known.
 func whyUnreadable(data []byte) error {
 	r := reader{jsonread.New(data)}
 	var version, inner uint64

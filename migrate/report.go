@@ -7,10 +7,10 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Notice says what a user should know who takes records over.
+// Notice is a warning for users who take records over.
 const Notice = "ids and metadata of version 1 records had not been authenticated until now: look them over"
 
-// Report says what became of each file. Its lists are sorted and never nil.
+// Report has the outcome for each file. Its lists are sorted and never nil.
 type Report struct {
 	Migrated []nebula.ID `json:"migrated"` // taken over now; in a dry run, those that would be
 	Present  []nebula.ID `json:"present"`  // in the store already, by this or by any other way

@@ -14,7 +14,7 @@ const (
 )
 
 // parseTime reads a time in the relaxed form of RFC 3339 that the writer's
-// parser takes: white space between the parts, numbers of fewer digits, years
+// parser accepts: white space between the parts, numbers of fewer digits, years
 // of any length after a sign, a space for the T, any number of digits in the
 // fraction, of which nine count, second 60, UTC for Z, an offset without its
 // colon, U+2212 for its minus. The time is in UTC.

@@ -1,5 +1,5 @@
-// Package nebulatest gives tests a store of their own: in memory, with a key, at
-// once, and with the faults that a test wants to see.
+// Package nebulatest gives tests a store of their own. It is in memory, has a
+// key, is ready at once, and has the faults that a test wants to see.
 //
 //	store := nebulatest.NewStore(t)
 //	store.Set("db_password", "secret")
@@ -73,7 +73,7 @@ func (s *Store) open(storeOptions nebula.Options, options ...provider.Option) *n
 	return store
 }
 
-// Set stores a value, as another process would: no fault acts on it.
+// Set stores a value, as another process would. No fault acts on it.
 func (s *Store) Set(id nebula.ID, value string) nebula.Version {
 	s.t.Helper()
 	v, err := s.other.Put(context.Background(), id, nebula.NewSecret([]byte(value)), nebula.PutOptions{})
@@ -91,8 +91,8 @@ func (s *Store) Remove(id nebula.ID) {
 	}
 }
 
-// Value returns what is stored, and fails the test if it cannot be read. No fault
-// acts on it.
+// Value returns the stored value, and fails the test if it cannot be read. No
+// fault acts on it.
 func (s *Store) Value(id nebula.ID) string {
 	s.t.Helper()
 	c, err := s.other.Get(context.Background(), id)
@@ -108,8 +108,9 @@ func (s *Store) Value(id nebula.ID) string {
 // policy.
 func (s *Store) Fail(kind nebula.Kind) { s.FailTimes(kind, "", -1) }
 
-// FailTimes makes the next calls of an operation fail, one of the constants of
-// package provider, "" for any. The store is not asked to repeat them.
+// FailTimes makes the next calls of an operation fail. The operation is one of
+// the constants of package provider, or "" for any. The store does not repeat
+// these calls.
 func (s *Store) FailTimes(kind nebula.Kind, op string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +124,8 @@ func (s *Store) Slow(delay time.Duration) {
 	s.delay = delay
 }
 
-// BeforeWrite calls f once, before the next write or deletion reaches the backend:
-// what another process does in that moment, for example with [Store.Set].
+// BeforeWrite calls f once, before the next write or deletion reaches the backend.
+// In f another process acts at that moment, for example with [Store.Set].
 func (s *Store) BeforeWrite(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,9 +139,9 @@ func (s *Store) Mend() {
 	s.kind, s.left, s.op, s.delay, s.once = "", 0, "", 0, nil
 }
 
-// Calls returns how often an operation was called, one of the constants of package
-// provider. Reads of the keyring count, and what [Store.Set], [Store.Remove] and
-// [Store.Value] do does not.
+// Calls returns how often an operation was called. The operation is one of the
+// constants of package provider. Reads of the keyring count. The calls of
+// [Store.Set], [Store.Remove] and [Store.Value] do not.
 func (s *Store) Calls(op string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +168,7 @@ func (s *Store) intercept(ctx context.Context, call provider.Call, next func(con
 	return next(ctx)
 }
 
-// meet returns what is to happen to a call.
+// meet applies the faults to a call.
 func (s *Store) meet(call provider.Call) (delay time.Duration, before func(), failure error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +187,7 @@ func (s *Store) meet(call provider.Call) (delay time.Duration, before func(), fa
 	return s.delay, before, nil
 }
 
-// key opens the store: a key file that is no file.
+// key opens the store, like a key file without a file.
 type key struct{ secret []byte }
 
 func newKey() key {

@@ -43,7 +43,8 @@ func identityStays(r *rig) {
 	}
 }
 
-// fits checks that the provider says before a write what the write says.
+// fits checks that the provider says before a write whether the write will
+// succeed.
 func (r *rig) fits(e record, err error) {
 	r.Helper()
 	a, ok := nebula.As[nebula.Fitter](r.p)

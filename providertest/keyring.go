@@ -127,7 +127,7 @@ func keyringCompared(r *rig) {
 }
 
 // keyringComparedLive: the key is compared with the keyring that is stored now,
-// also where another handle stored it.
+// also if another handle stored it.
 func keyringComparedLive(r *rig) {
 	if !r.h.ComparesKeyring {
 		r.Skip("the provider does not compare")

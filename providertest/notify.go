@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// notifyWait is how long a change may take to be told.
+// notifyWait is how long the report of a change may take.
 const notifyWait = 10 * time.Second
 
 // hearing is a call of Notify under way.
@@ -38,7 +38,7 @@ func (r *rig) hear(a nebula.Notifier, names ...nebula.Name) *hearing {
 	return h
 }
 
-// hears waits until a name is told.
+// hears waits until a name is reported.
 func (h *hearing) hears(name nebula.Name, what string) {
 	h.r.Helper()
 	timer := time.NewTimer(notifyWait)
@@ -57,7 +57,7 @@ func (h *hearing) hears(name nebula.Name, what string) {
 	}
 }
 
-// forgets drops what was told until it has been quiet for a while.
+// forgets drops reports until there have been none for a while.
 func (h *hearing) forgets() {
 	for {
 		select {
@@ -80,8 +80,8 @@ func (h *hearing) ends() error {
 	}
 }
 
-// notifyTells: Notify tells all names at first, then each that is stored, stored
-// again or deleted, by this provider or by another, and no others.
+// notifyTells: Notify reports all names at first, then each that is stored,
+// stored again or deleted, by this provider or by another, and no others.
 func notifyTells(r *rig) {
 	a := need[nebula.Notifier](r)
 	first, absent, other := r.record("watched"), r.record("absent"), r.record("other")

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// rig is what a rule works with: a test, and a connected provider over a new
+// rig has the parts for a rule: a test, and a connected provider over a new
 // backend. Its calls are counted.
 type rig struct {
 	*testing.T
@@ -254,7 +254,8 @@ func (r *rig) eventually(check func() error) {
 // many returns how many records a rule may store, at most want.
 func (r *rig) many(want int) int { return min(want, r.h.MaxStores) }
 
-// privateTexts returns what no error may show: values and parts of records.
+// privateTexts returns the texts that no error may show: values and parts of
+// records.
 type privateTexts struct {
 	mu    sync.Mutex
 	texts []string

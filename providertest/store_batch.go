@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// item is a record of a batch, stored without a precondition unless one is given.
+// item is a record of a batch, without a precondition unless one is given.
 func (e record) item(condition ...nebula.Precondition) nebula.BatchItem {
 	item := nebula.BatchItem{Name: e.name, Envelope: e.Envelope}
 	if len(condition) > 0 {
@@ -83,8 +83,8 @@ func batchStoreNone(r *rig) {
 	r.stored(r.storeBatch(e.item())[0], e)
 }
 
-// batchStoreConditions: the precondition of each record is checked, and one that
-// does not hold keeps none of the others from being stored.
+// batchStoreConditions: the precondition of each record is checked. If one does
+// not hold, the others are still stored.
 func batchStoreConditions(r *rig) {
 	r.needPreconditions()
 	need[nebula.BatchStorer](r)
@@ -185,8 +185,8 @@ func batchStoreTooLarge(r *rig) {
 	r.absent(large.name)
 }
 
-// batchStoreLargest: a record of any size that Store takes is taken in a batch of
-// its own.
+// batchStoreLargest: a record of any size that Store accepts is accepted in a
+// batch of its own.
 func batchStoreLargest(r *rig) {
 	need[nebula.BatchStorer](r)
 	if r.h.MaxRecordSize == 0 {
@@ -200,7 +200,7 @@ func batchStoreLargest(r *rig) {
 }
 
 // batchStoreContext: a context that ends at any moment leaves the old or the new
-// of each record whole; what is acknowledged is stored.
+// of each record whole. Acknowledged records are stored.
 func batchStoreContext(r *rig) {
 	a := need[nebula.BatchStorer](r)
 	const size = 10
@@ -241,7 +241,7 @@ func batchStoreContext(r *rig) {
 	}
 }
 
-// batchStoreIfAbsent: of several batches at once that store the same names if
+// batchStoreIfAbsent: if several batches at once store the same names if
 // absent, exactly one stores each of them.
 func batchStoreIfAbsent(r *rig) {
 	need[nebula.BatchStorer](r)

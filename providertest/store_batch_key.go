@@ -10,7 +10,7 @@ import (
 )
 
 // batchStoreKey: a provider that compares refuses the records of a batch that are
-// sealed under another key than the keyring's, also where another handle stored
+// sealed under another key than the keyring's, also if another handle stored
 // that, and stores the others.
 func batchStoreKey(r *rig) {
 	need[nebula.BatchStorer](r)
@@ -40,8 +40,8 @@ func batchStoreKey(r *rig) {
 	r.holds(early)
 }
 
-// batchStoreKeyDuring: after a keyring of another key was stored, no record comes
-// in under the old one, also from a batch that was under way.
+// batchStoreKeyDuring: after a keyring of another key was stored, no record is
+// stored under the old one, not even from a batch that was under way.
 func batchStoreKeyDuring(r *rig) {
 	a := need[nebula.BatchStorer](r)
 	if !r.h.ComparesKeyring {

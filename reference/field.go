@@ -12,13 +12,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Select returns what the reference means in the value of its credential: the
-// value, or the field of a JSON value. The result may share the value's memory.
+// Select returns the part of a credential's value that the reference names: the
+// whole value, or the field of a JSON value. The result may share the value's
+// memory.
 //
-// A field that begins with / is a JSON Pointer (RFC 6901). Any other one is the
-// member of that name, else a dotted path: "db.hosts.0". A string gives its
-// characters, a number or a boolean what is written, an object or a list compact
-// JSON. Errors: ErrNotFound if there is no such field; ErrUsage if the value is no
+// A field that begins with / is a JSON Pointer (RFC 6901). Any other field is the
+// member of that name, or else a dotted path: "db.hosts.0". A string gives its
+// characters, a number or a boolean its text, an object or a list compact JSON.
+// Errors: ErrNotFound if there is no such field; ErrUsage if the value is not
 // JSON, or if the field is null or is there twice.
 func (r Reference) Select(value []byte) ([]byte, error) {
 	if r.Field == "" {
@@ -107,7 +108,7 @@ func (r Reference) step(at json.RawMessage, name string) (json.RawMessage, error
 	return found, nil
 }
 
-// text returns what [Text] does.
+// text is [Text].
 func (r Reference) text(at json.RawMessage) ([]byte, error) {
 	text, problem := Text(at)
 	if problem != "" {
@@ -117,7 +118,8 @@ func (r Reference) text(at json.RawMessage) ([]byte, error) {
 }
 
 // Text returns the characters of a JSON string, and other valid JSON in compact
-// form. The problem, a phrase, is one of null, and of half a character.
+// form. For null, and for half a character, it returns a phrase that names the
+// problem.
 func Text(at json.RawMessage) (text []byte, problem string) {
 	at = bytes.TrimSpace(at)
 	switch at[0] {
@@ -142,8 +144,8 @@ func Text(at json.RawMessage) (text []byte, problem string) {
 	return at, ""
 }
 
-// hasHalfCharacter reports an escaped surrogate without its pair, for which
-// encoding/json puts another character, without a word.
+// hasHalfCharacter reports an escaped surrogate without its pair. encoding/json
+// replaces it by another character and does not say so.
 func hasHalfCharacter(quoted []byte) bool {
 	for i := 0; i < len(quoted); i++ {
 		if quoted[i] != '\\' {
@@ -166,8 +168,8 @@ func hasHalfCharacter(quoted []byte) bool {
 	return false
 }
 
-// codeUnit reads the four hexadecimal digits of an escape. That they are there,
-// the parser has checked.
+// codeUnit reads the four hexadecimal digits of an escape. The parser has
+// checked that they are there.
 func codeUnit(digits []byte) rune {
 	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16)
 	return rune(n)

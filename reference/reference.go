@@ -2,11 +2,11 @@
 //
 //	nebula://[STORE/]ID[?version=VERSION][#FIELD]
 //
-// STORE is a name of the configuration, never a provider's; without one the
-// default store is meant. Nothing is percent-decoded. FIELD goes to the end: see
+// STORE is a name of the configuration, never a provider's. Without one it is
+// the default store. Nothing is percent-decoded. FIELD goes to the end: see
 // [Reference.Select].
 //
-// [config.Config.Resolve] reads what references mean.
+// [config.Config.Resolve] reads the values of references.
 //
 // [config.Config.Resolve]: https://pkg.go.dev/github.com/nebula-credential/nebula/config#Config.Resolve
 package reference
@@ -19,7 +19,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Scheme is what every reference begins with.
+// Scheme is the beginning of every reference.
 const Scheme = "nebula://"
 
 // maxField is the greatest length of a field, in bytes.

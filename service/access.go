@@ -29,7 +29,7 @@ func (s *Service) authenticate(c *call) error {
 	return nil
 }
 
-// recheck fails if the token is not valid any more.
+// recheck fails if the token is no longer valid.
 func (s *Service) recheck(c *call) error {
 	if _, err := s.options.Tokens.Again(c.grant, s.options.Now()); err != nil {
 		return s.notAdmitted(c, err)
@@ -37,8 +37,8 @@ func (s *Service) recheck(c *call) error {
 	return nil
 }
 
-// notAdmitted counts a token that is not valid. Why tokens cannot be read is for who
-// runs the service alone.
+// notAdmitted counts a token that is not valid. If tokens cannot be read, only the
+// operator of the service learns why.
 func (s *Service) notAdmitted(c *call, err error) error {
 	if errors.Is(err, nebula.ErrUnauthenticated) {
 		s.metrics.refused.Add(1)
@@ -75,8 +75,8 @@ func traceOf(c *call) string {
 	return c.request
 }
 
-// admit decides whether the token may have done what is asked for. Outside of its
-// prefix everything is answered as if there were nothing.
+// admit decides whether the token allows the request. Outside of its prefix every
+// answer is as if there were nothing.
 func (s *Service) admit(c *call) error {
 	if c.route == nil {
 		return nothingHere()
@@ -105,7 +105,7 @@ func nothingHere() error {
 	return &nebula.Error{Kind: nebula.ErrNotFound, Message: "there is nothing at this path", Hint: "the paths are in /openapi.yaml"}
 }
 
-// errOutside marks what the token does not reach.
+// errOutside marks a credential that the token does not reach.
 var errOutside = errors.New("outside of what the token reaches")
 
 func outside(id nebula.ID) error {
@@ -113,7 +113,7 @@ func outside(id nebula.ID) error {
 }
 
 // wantScope refuses a credential of another scope than the token's as if it were not
-// there. Only its record tells: if there is none, nothing is refused.
+// there. Only its record shows the scope: if there is none, nothing is refused.
 func (s *Service) wantScope(c *call) error {
 	if c.grant.Scope == "" {
 		return nil
@@ -163,7 +163,7 @@ func (s *Service) note(c *call, id string, version nebula.Version, err error) er
 	return s.options.Audit.Write(e)
 }
 
-// shownID returns an id for the audit log, cut if it is none.
+// shownID returns an id for the audit log. It cuts a text that is not an id.
 func shownID(id string) string { return id[:min(len(id), nebula.MaxIDLength)] }
 
 func outcomeOf(err error) string {
@@ -192,7 +192,7 @@ func (s *Service) recovered(c *call, panicked any) error {
 	return &nebula.Error{Kind: nebula.ErrInternal, ID: c.id(), Message: "the service has a defect"}
 }
 
-// addressOf returns where a request comes from, without the port.
+// addressOf returns the address from which a request comes, without the port.
 func addressOf(r *http.Request) string {
 	if onSocket(r) {
 		return "unix"

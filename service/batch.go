@@ -8,12 +8,12 @@ import (
 	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
-// maxBatch is how many credentials are read by one request at most.
+// maxBatch is the greatest number of credentials in one request.
 const maxBatch = 100
 
-// batchGet answers several credentials in their order, a failure in the place of one
-// that cannot be read. It is sent as it is read: no more values are in memory than the
-// store reads at once.
+// batchGet answers several credentials in their order. If one cannot be read, there is
+// a failure in its place. It sends the answer while it reads, so that no more values
+// are in memory than the store reads at once.
 func (s *Service) batchGet(c *call) (answer, error) {
 	if _, err := c.conditions(); err != nil {
 		return answer{}, err
@@ -98,8 +98,9 @@ func (s *Service) readPart(c *call, ids []nebula.ID) []nebula.GetResult {
 	return results
 }
 
-// stillServed returns why no more values are given: a stream may take long, and the
-// token may have been removed, or there is no room for audit lines any more.
+// stillServed returns the reason to send no more values, or nil. A stream may take
+// long: the token may have been removed, or there may be no more room for audit
+// lines.
 func (s *Service) stillServed(c *call) error {
 	if err := s.recheck(c); err != nil {
 		return err

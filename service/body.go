@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
-// limits are of the bodies of requests, in bytes.
+// limits are the limits of the bodies of requests, in bytes.
 type limits struct {
 	record int // of the backend; 0 if it names none
 	value  int // bytes as they are
@@ -34,7 +34,7 @@ func limitsOf(d nebula.Description) limits {
 	return limits{record: d.MaxRecordSize, value: value, json: 2*value + maxTagJSON}
 }
 
-// readBody returns the body, of at most limit bytes. Whoever calls it wipes it.
+// readBody returns the body, of at most limit bytes. The caller wipes it.
 func (c *call) readBody(limit int) ([]byte, error) {
 	r := c.r
 	if r.ContentLength > int64(limit) {
@@ -80,8 +80,8 @@ func unreadBody(err error) error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the body ended early", Err: err}
 }
 
-// mediaType returns the type of the body, without parameters. A body that is encoded
-// once more would be stored as it is.
+// mediaType returns the type of the body, without parameters. It refuses an encoded
+// body, which would be stored as it is.
 func mediaType(r *http.Request, known ...string) (string, error) {
 	refused := &nebula.Error{Kind: errUnsupportedMedia, Message: "the body is taken as " + strings.Join(known, " or "),
 		Hint: "name it in Content-Type, once, and without Content-Encoding"}
@@ -100,8 +100,8 @@ func mediaType(r *http.Request, known ...string) (string, error) {
 	return "", refused
 }
 
-// object reads a JSON object in which only the named members may stand, each once.
-// Members that are not there are not read.
+// object reads a JSON object, which may have only the named members, each once. It
+// does not read missing members.
 func object(r *jsonread.Reader, members map[string]func()) error {
 	var refused error
 	seen := make(map[string]bool, len(members))
@@ -123,7 +123,7 @@ func object(r *jsonread.Reader, members map[string]func()) error {
 	return refused
 }
 
-// wantEnd fails unless all of the body was read and is what was expected.
+// wantEnd fails unless the whole body was read and has the expected form.
 func wantEnd(r *jsonread.Reader, refused error) error {
 	if refused == nil && !r.Done() {
 		refused = usage("the body is not the JSON that is expected here", "its members and their types are in /openapi.yaml")

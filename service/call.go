@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// call is a request on its way.
+// call is a request that is being served.
 type call struct {
 	w       http.ResponseWriter // for headers and streams; else answers are returned
 	r       *http.Request
@@ -23,7 +23,7 @@ type call struct {
 
 	route *route
 	op    *operation
-	name  string // what stands in the path in the place of an id
+	name  string // the part of the path in the place of an id
 
 	grant   token.Grant
 	ctx     context.Context // with the caller
@@ -43,23 +43,23 @@ func newRequestID() string {
 	return hex.EncodeToString(number[:])
 }
 
-// check refuses what the operation does not have.
+// check refuses parts of a request that the operation does not have.
 func (c *call) check() error {
 	if !c.op.body && c.r.ContentLength != 0 {
 		if n, _ := c.r.Body.Read(make([]byte, 1)); n > 0 {
 			return usage("there is no body here", "")
 		}
 	}
-	// An empty value is one that is said to be empty: a body that got lost on its way
-	// does not take the place of a credential.
+	// An empty value must be declared as empty, so that a body that got lost on its
+	// way does not replace a credential.
 	if c.op.body && c.r.ContentLength == 0 && c.r.Header["Content-Length"] == nil {
 		return usage("there is no body", "send Content-Length: 0 with one that is to be empty")
 	}
 	return c.parseQuery()
 }
 
-// parseQuery takes the parameters that the operation knows, each once: what is
-// passed over in silence is not what was meant.
+// parseQuery reads the parameters that the operation knows, each once. It
+// refuses others: a client that sends them expects them to count.
 func (c *call) parseQuery() error {
 	if c.r.URL.RawQuery == "" {
 		return nil
@@ -84,8 +84,8 @@ func usage(message, hint string) error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: message, Hint: hint}
 }
 
-// answer is what a request is answered with. It is made whole before any of it is
-// sent, so that the audit line comes first.
+// answer is the answer to a request. It is made whole before any of it is sent,
+// so that the audit line comes first.
 type answer struct {
 	status      int
 	contentType string
@@ -124,14 +124,14 @@ func (a *answer) write(w http.ResponseWriter, method string) {
 	}
 }
 
-// wipe clears a value that was answered.
+// wipe clears a value that was sent.
 func (a *answer) wipe() {
 	if a.secret {
 		clear(a.body)
 	}
 }
 
-// What most answers have. As the other headers, these are shared.
+// Headers that most answers have. Like the other headers, these are shared.
 var (
 	attachment  = []string{"attachment"}
 	jsonContent = []string{jsonType}

@@ -14,12 +14,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/secretfile"
 )
 
-// lookAgain is how often the files of a certificate are examined, at most.
+// lookAgain is the shortest time between two examinations of a certificate's
+// files.
 const lookAgain = time.Second
 
-// Certificate is a certificate and its key in two files of PEM, which are read again
-// when they change. While the two do not belong together, or cannot be read, those
-// that were read before stay in use.
+// Certificate is a certificate and its key in two PEM files, which are read again
+// when they change. If the two do not belong together, or cannot be read, the ones
+// before stay in use.
 type Certificate struct {
 	cert, key string
 	logger    *slog.Logger
@@ -32,9 +33,9 @@ type Certificate struct {
 }
 
 // LoadCertificate reads the certificate, followed by those above it, and the key,
-// which nobody but its owner and its group may read. Errors: ErrInvalidConfig,
-// ErrPermissionDenied. The logger gets warnings of what cannot be read later; nil:
-// they are dropped.
+// which only its owner and its group may read. Errors: ErrInvalidConfig,
+// ErrPermissionDenied. The logger gets a warning if the files cannot be read
+// later. If it is nil, warnings are dropped.
 func LoadCertificate(cert, key string, logger *slog.Logger) (*Certificate, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -71,7 +72,7 @@ func (c *Certificate) load() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// tlsConfig returns what TLS is served with.
+// tlsConfig returns the configuration with which TLS is served.
 func (c *Certificate) tlsConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c.refresh(time.Now())
@@ -79,8 +80,8 @@ func (c *Certificate) tlsConfig() *tls.Config {
 	}}
 }
 
-// refresh reads the files if they have changed. Only one connection sees to that;
-// the others take what is there.
+// refresh reads the files if they have changed. Only one connection does so. The
+// others use the certificate that is there.
 func (c *Certificate) refresh(now time.Time) {
 	if !c.mu.TryLock() {
 		return
@@ -90,7 +91,8 @@ func (c *Certificate) refresh(now time.Time) {
 		return
 	}
 	c.looked = now
-	// Examined before they are read: a change meanwhile is found the next time.
+	// Examine the files before they are read: the next examination finds a
+	// change meanwhile.
 	found := c.examine()
 	if isSame(found[0], c.read[0]) && isSame(found[1], c.read[1]) {
 		return

@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// get answers a credential, as JSON with all that is known of it, or the bytes of its
-// value alone.
+// get answers a credential, as JSON with its metadata, or as the bytes of its value
+// alone.
 func (s *Service) get(c *call) (answer, error) {
 	raw, err := wantsBytes(c.r.Header["Accept"])
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Service) get(c *call) (answer, error) {
 	}
 	a := answer{status: http.StatusOK, etag: etagOf(credential.Version, raw), secret: true}
 	if raw {
-		// The value itself: it is wiped when it was sent.
+		// The value itself. It is wiped after it was sent.
 		a.contentType, a.attachment, a.body = bytesType, true, credential.Secret.Reveal()
 		return a, nil
 	}
@@ -66,7 +66,8 @@ func (s *Service) exists(c *call) (answer, error) {
 	return answer{status: http.StatusOK}, nil
 }
 
-// delete answers 204 also where there was none: that is what was asked for.
+// delete answers 204 even if there was no credential, since the client wanted
+// it gone.
 func (s *Service) delete(c *call) (answer, error) {
 	if err := s.wantScope(c); err != nil {
 		return answer{}, err
@@ -82,8 +83,8 @@ func (s *Service) delete(c *call) (answer, error) {
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// wantsBytes reads Accept: whether the value alone is wanted rather than JSON, which
-// is answered if nothing is said.
+// wantsBytes reads Accept. It reports whether the client wants the value alone and
+// not JSON, which is the default.
 func wantsBytes(accept []string) (bool, error) {
 	switch strings.Join(accept, ",") { // as most say it
 	case "", jsonType, "*/*":
@@ -98,8 +99,8 @@ func wantsBytes(accept []string) (bool, error) {
 	return asBytes > asJSON, nil
 }
 
-// preference returns the quality that Accept gives to a media type: that of the range
-// that names it most closely.
+// preference returns the quality that Accept gives to a media type: that of the most
+// specific matching range.
 func preference(accept []string, mediaType string) (quality float64) {
 	closest := 0
 	kind, _, _ := strings.Cut(mediaType, "/")

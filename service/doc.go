@@ -8,11 +8,10 @@
 //	…
 //	err = (&service.Server{Handler: s}).Serve(ctx, service.Site{Listener: l})
 //
-// [Listen] is strict about where cleartext goes, and [Server] about how long a client
-// may take. Any other server can serve a [Service], too.
+// [Listen] limits where cleartext goes, and [Server] limits how long a client may
+// take. Any other server can serve a [Service], too.
 //
-// A [Service] has no state that would last: as many as one likes run side by side
-// over one backend. Every request under /v1 needs a token, each one with a valid
-// token is a line of the audit log, and nothing is answered before the line is
-// written.
+// A [Service] has no lasting state: you can run as many as you like over one
+// backend. Every request under /v1 needs a token. Each request with a valid token
+// is a line of the audit log, and it is not answered before the line is written.
 package service

@@ -12,12 +12,12 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// rawMark follows the version in the entity tag of the bytes alone: they and the JSON
-// are two representations, and so have two tags.
+// rawMark follows the version in the entity tag of the bytes alone. The bytes and the
+// JSON are two representations, so they have two tags.
 const rawMark = "-raw"
 
-// etagOf returns the entity tag of a version. What cannot stand in one is escaped;
-// versions of the backends have nothing of that.
+// etagOf returns the entity tag of a version. It escapes characters that a tag
+// cannot have. Versions of the backends do not have them.
 func etagOf(v nebula.Version, raw bool) string {
 	b := append(make([]byte, 0, 64), '"')
 	for i := range len(v) {
@@ -40,7 +40,7 @@ func anyNames(etags []string, v nebula.Version) bool {
 	})
 }
 
-// conditions are what If-Match and If-None-Match say.
+// conditions are the conditions in If-Match and If-None-Match.
 type conditions struct {
 	match     []string // entity tags, or *; nil if there is no such header
 	noneMatch []string
@@ -64,8 +64,8 @@ func (c *call) conditions() (conditions, error) {
 	return found, err
 }
 
-// etags reads a list of entity tags, or a star. Weak ones match nothing where a
-// condition is to be sure, and are left out.
+// etags reads a list of entity tags, or a star. It leaves out weak ones,
+// because they match nothing in a strong comparison.
 func etags(values []string) ([]string, error) {
 	if values == nil {
 		return nil, nil
@@ -97,8 +97,8 @@ func notATag() error {
 	return usage("the entity tag is none", `write the version in quotes: "V"`)
 }
 
-// ofWrite returns what a write or a deletion asks for: that there is none, or a
-// version.
+// ofWrite returns the condition of a write or a deletion: that there is none,
+// or a version.
 func (s *Service) ofWrite(c *call) (ifAbsent bool, ifVersion nebula.Version, err error) {
 	found, err := c.conditions()
 	if err != nil || found.match == nil && found.noneMatch == nil {
@@ -124,7 +124,8 @@ func (s *Service) ofWrite(c *call) (ifAbsent bool, ifVersion nebula.Version, err
 }
 
 // resolve is for conditions that the store does not have, several versions for
-// example. They are held against what is there, which must then stay so.
+// example. It compares them with the current version, which must then not
+// change.
 func (s *Service) resolve(c *call, asked conditions) (ifAbsent bool, ifVersion nebula.Version, err error) {
 	record, err := s.store.GetSealed(c.ctx, c.id())
 	if err != nil && (!errors.Is(err, nebula.ErrNotFound) || errors.Is(err, nebula.ErrNotInitialised)) {
@@ -147,7 +148,7 @@ func versionOf(tag string) (v nebula.Version, ok bool) {
 	return nebula.Version(text), err == nil && text != ""
 }
 
-// ofRead decides whether a version that was read is answered: the status is 0 then,
+// ofRead decides whether to answer a version that was read. The status is then 0,
 // else 304.
 func (c conditions) ofRead(v nebula.Version) (int, error) {
 	if c.match != nil && !anyNames(c.match, v) {
@@ -159,8 +160,8 @@ func (c conditions) ofRead(v nebula.Version) (int, error) {
 	return 0, nil
 }
 
-// failedCondition is the error of a write on a version: that the version is another
-// is what If-Match asked to be told.
+// failedCondition is the error of a write on condition of a version, if the version
+// is another: If-Match asks for exactly this answer.
 func failedCondition(err error, ifVersion nebula.Version) error {
 	if ifVersion == "" || nebula.KindOf(err) != nebula.ErrConflict {
 		return err

@@ -25,20 +25,21 @@ func setHeaders(h http.Header, request string) {
 	h["X-Request-Id"] = []string{request}
 }
 
-// isAmbiguous reports whether a proxy may think that the request ends elsewhere: what
-// then follows is somebody else's. A length beside chunks cannot be seen any more, nor
-// chunks in HTTP/1.0, so the connection ends after all of either, as RFC 9112 has it in
-// section 6.
+// isAmbiguous reports whether a proxy may think that the request ends elsewhere, so
+// that what follows would be somebody else's. A length beside chunks cannot be seen
+// here, nor chunks in HTTP/1.0. So the connection ends after every request with chunks
+// or over HTTP/1.0, as section 6 of RFC 9112 says.
 func isAmbiguous(r *http.Request) bool {
 	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || r.TransferEncoding != nil)
 }
 
-// guard refuses what is not to be looked at further, before the token is read.
+// guard refuses requests that must not be served, before the token is read.
 func (s *Service) guard(c *call) error {
 	if err := checkPath(c.r); err != nil {
 		return err
 	}
-	// Probes call these by the address of the host. They say nothing of credentials.
+	// Probes call these by the address of the host. The answers say nothing about
+	// credentials.
 	if p := c.r.URL.Path; p != "/healthz" && p != "/readyz" && p != "/metrics" {
 		if err := s.checkHost(c.r); err != nil {
 			return err
@@ -71,8 +72,8 @@ func hostsOf(list []string) (map[string]bool, error) {
 	return hosts, nil
 }
 
-// checkHost refuses a name that is not one of ours: a page that has its own name
-// resolve to this address (DNS rebinding) has the browser send that one.
+// checkHost refuses a name that is not ours. If a page makes its own name
+// resolve to this address (DNS rebinding), the browser sends that name.
 func (s *Service) checkHost(r *http.Request) error {
 	host := strings.ToLower(r.Host)
 	if s.hosts[host] || host == "localhost" && onSocket(r) {
@@ -97,8 +98,8 @@ func onSocket(r *http.Request) bool {
 	return ok && address.Network() == "unix"
 }
 
-// checkOrigin refuses what a browser sends for another site. Programs send neither
-// header.
+// checkOrigin refuses requests that a browser sends for another site. Programs
+// send neither header.
 func checkOrigin(r *http.Request) error {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "same-origin" && site != "none" {

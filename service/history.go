@@ -34,7 +34,7 @@ func appendVersion(b []byte, v nebula.VersionInfo) []byte {
 	return append(b, '}')
 }
 
-// restore brings back what was deleted.
+// restore brings back a deleted credential.
 func (s *Service) restore(c *call) (answer, error) {
 	if err := s.prepareChange(c); err != nil {
 		return answer{}, err

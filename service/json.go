@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/canon"
 )
 
-// The JSON is that of the command's -o json. It is appended rather than marshalled:
-// a value must not be left behind in buffers that cannot be wiped.
+// The JSON is that of the command's -o json. It is appended, not marshalled,
+// because a value must not be left behind in buffers that cannot be wiped.
 
 // appendCredential appends a credential. The buffer does not grow after the value is
 // in it.
@@ -101,7 +101,7 @@ func appendText[T string | []byte](b []byte, text T) []byte {
 
 func escaped(c byte) bool { return c < ' ' || c == '"' || c == '\\' || c == 0x7f }
 
-// quotedLength returns the most bytes that a text has in quotes.
+// quotedLength returns the greatest number of bytes that a text has in quotes.
 func quotedLength(text []byte) int {
 	n := len(text) + 2
 	for _, c := range text {

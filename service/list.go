@@ -12,10 +12,10 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// maxItems is how many credentials a page has at most.
+// maxItems is the greatest number of credentials in a page.
 const maxItems = 1000
 
-// asked is what a list is asked for.
+// asked has the parameters of a list.
 type asked struct {
 	filter  nebula.Filter
 	none    bool // nothing can match
@@ -59,7 +59,7 @@ func (s *Service) list(c *call) (answer, error) {
 	return answer{status: http.StatusOK, contentType: jsonType, body: append(b, '}')}, nil
 }
 
-// pageOf returns the page that is asked for, and its last id if there are more.
+// pageOf returns the requested page, and its last id if there are more.
 func pageOf(entries []nebula.Entry, a asked) (page []nebula.Entry, next nebula.ID) {
 	at, found := slices.BinarySearchFunc(entries, a.after, func(e nebula.Entry, id nebula.ID) int {
 		return strings.Compare(string(e.ID), string(id))
@@ -75,7 +75,7 @@ func pageOf(entries []nebula.Entry, a asked) (page []nebula.Entry, next nebula.I
 	return page, next
 }
 
-// asked reads the parameters, and narrows them to what the token covers.
+// asked reads the parameters, and limits them to the token's reach.
 func (c *call) asked() (asked, error) {
 	a := asked{limit: maxItems}
 	prefix := c.query.Get("prefix")
@@ -140,9 +140,9 @@ func (a *asked) addTags(tags []string) error {
 	return nil
 }
 
-// detail completes the entries of a page that the backend lists without metadata: it
-// has to be asked for each. Those that are gone by now, or match no longer, are left
-// out.
+// detail completes the entries of a page that the backend lists without metadata. It
+// asks the backend for each. It leaves out those that are gone by now, or no longer
+// match.
 func (s *Service) detail(c *call, page []nebula.Entry, filter nebula.Filter) ([]nebula.Entry, error) {
 	var ids []nebula.ID
 	for _, e := range page {

@@ -13,22 +13,22 @@ import (
 	"github.com/nebula-credential/nebula/internal/unixsocket"
 )
 
-// Listener is where a service listens.
+// Listener is a place where a service listens.
 type Listener struct {
 	net.Listener
 	certificate *Certificate // nil: cleartext
 }
 
 // Listen listens at unix:PATH, with an absolute path, or at HOST:PORT. The socket has
-// the mode 0600 in a directory that nobody else may enter, which is made; only
-// processes of the same user are served there. With a certificate every address of
-// TCP is served over TLS; without one only this machine itself can be listened to,
-// and there is no option to change that.
+// the mode 0600 in a directory that nobody else may enter, which Listen makes. It
+// serves only processes of the same user. With a certificate every address of TCP is
+// served over TLS. Without one Listen accepts only addresses of this machine itself,
+// and no option changes that.
 //
-// Errors: ErrUsage if the address is none, ErrInvalidConfig if it would need a
+// Errors: ErrUsage if the address is not valid, ErrInvalidConfig if it needs a
 // certificate or the directory is open to others, ErrAlreadyExists if somebody
-// listens there, ErrPermissionDenied, ErrNotSupported for a socket where the system
-// does not tell who connects.
+// listens there, ErrPermissionDenied, ErrNotSupported for a socket if the system
+// does not say who connects.
 func Listen(ctx context.Context, address string, certificate *Certificate) (*Listener, error) {
 	if unixsocket.Inherited() {
 		return nil, &nebula.Error{Kind: nebula.ErrNotSupported, Op: opServe, Message: "the service was started with a socket that another process made, whose mode and users it cannot vouch for",
@@ -56,7 +56,8 @@ func socket() unixsocket.Use {
 }
 
 func listenTCP(ctx context.Context, e endpoint.Endpoint, certificate *Certificate) (*Listener, error) {
-	// The name is looked up once: what is checked is what is listened on.
+	// Look the name up once, so that the checked address is the one to listen
+	// on.
 	address, err := net.ResolveTCPAddr("tcp", e.String())
 	if err != nil {
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: opServe, Message: "there is no address " + e.String() + " to listen at", Err: err}
@@ -107,11 +108,11 @@ func (l *Listener) Reach() string {
 	return "every machine that can reach this one"
 }
 
-// Hosts returns what a request's Host may be there, for [Options]: the address
-// itself, and the names that clients call it, NAME or NAME:PORT. A NAME alone stands
-// for the port that is listened on, and for the one that clients leave out, since
-// what stands before a service may take requests at that. Error: ErrInvalidConfig if
-// there is neither.
+// Hosts returns the allowed values of a request's Host, for [Options]: the address
+// itself, and the names that clients use, NAME or NAME:PORT. A NAME alone stands for
+// the port of the listener, and for the port that clients leave out, since a proxy
+// before the service may accept requests at that one. Error: ErrInvalidConfig if
+// there is neither an address nor a name.
 func (l *Listener) Hosts(names []string) (hosts []string, err error) {
 	address, isTCP := l.Addr().(*net.TCPAddr)
 	if !isTCP {

@@ -9,14 +9,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Bounds of what is kept for those who page through a list.
+// Limits of the lists that are kept for clients that ask for more pages.
 const (
 	keepLists   = 10 * time.Second
 	keepEntries = 100_000 // of all lists together
 )
 
-// listings keeps what a list found for those who ask for its next page: a backend has
-// no page "after this id". A first page is always listed anew.
+// listings keeps the result of a list for clients that ask for its next page, since a
+// backend has no page "after this id". A first page is always listed anew.
 type listings struct {
 	now  func() time.Time
 	room int // entries of all lists together
@@ -97,7 +97,7 @@ func (l *listings) find(key string) ([]nebula.Entry, bool) {
 	return k.entries, true
 }
 
-// keep keeps a list, and drops those that are too old. What has no room is not kept.
+// keep keeps a list, if there is room, and drops those that are too old.
 func (l *listings) keep(key string, entries []nebula.Entry, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// buckets of the histogram, in seconds: a local read takes less than the first, a
-// write that is tried again some seconds.
+// buckets of the histogram, in seconds. A local read takes less than the first,
+// and a write that is tried again takes some seconds.
 var buckets = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 
 // metrics counts requests. Labels are routes, methods and statuses of ours: no id, no
@@ -29,7 +29,7 @@ type metrics struct {
 	times  map[served]*timing
 }
 
-// served is what was asked for; counted also how it ended.
+// served has the labels of a request. counted also has its outcome.
 type (
 	served  struct{ route, method string }
 	counted struct {
@@ -76,7 +76,7 @@ func (m *metrics) add(what served, status int, took time.Duration) {
 	}
 }
 
-// snapshot copies what was counted.
+// snapshot copies the counts.
 func (m *metrics) snapshot() (map[counted]uint64, map[served]timing) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -127,7 +127,7 @@ func (t timing) writeTo(w io.Writer, labels string) {
 	fmt.Fprintf(w, "%s_sum{%s} %g\n%s_count{%s} %d\n", name, labels, t.sum.Seconds(), name, labels, t.count)
 }
 
-// writeMetrics answers what is counted here, and what the provider counts.
+// writeMetrics answers the counts of the service, and those of the provider.
 func (s *Service) writeMetrics(*call) (answer, error) {
 	var b bytes.Buffer
 	s.metrics.writeTo(&b)

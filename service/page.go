@@ -7,13 +7,13 @@ import (
 	"path"
 )
 
-// The page's files. They stay as they are until the page is asked for: nothing
-// is parsed at the start of a program.
+// The page's files. They stay as they are until somebody asks for the page, so
+// nothing is parsed at the start of a program.
 //
 //go:embed page
 var pageFiles embed.FS
 
-// pageIndex is what stands at "/".
+// pageIndex is the file at "/".
 const pageIndex = "page/index.html"
 
 // pagePolicy lets the page load its own files and call its own service, and

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Kinds of what concerns HTTP, or the token, rather than the store.
+// Kinds of errors that concern HTTP or the token, and not the store.
 const (
 	errInvalidToken     nebula.Kind = "invalid_token"      // of ours
 	errNotAllowed       nebula.Kind = "not_allowed"        // to this token
@@ -25,9 +25,9 @@ const (
 	errBusy             nebula.Kind = "busy"                // too many requests at once
 )
 
-// statuses has one status for each kind. 401 and 403 speak of our token alone: a
-// client that gets them would ask for another one, and that mends no login of the
-// service at its backend.
+// statuses has one status for each kind. 401 and 403 are only for our token: a
+// client that gets them would ask for another token, which does not help if the
+// service cannot log in to its backend.
 var statuses = map[nebula.Kind]int{
 	errInvalidToken:     http.StatusUnauthorized,
 	errNotAllowed:       http.StatusForbidden,
@@ -65,8 +65,8 @@ var statuses = map[nebula.Kind]int{
 	nebula.ErrInternal:           http.StatusInternalServerError,
 }
 
-// kindOf returns the kind of an error. That there is no store is a kind of its own:
-// a client that took it for "no such credential" would drop what it has.
+// kindOf returns the kind of an error. "There is no store" has a kind of its own: a
+// client that took it for "no such credential" would drop what it has.
 func kindOf(err error) nebula.Kind {
 	if errors.Is(err, nebula.ErrNotInitialised) {
 		return nebula.ErrNotInitialised
@@ -78,7 +78,8 @@ func kindOf(err error) nebula.Kind {
 	return kind
 }
 
-// problem is an error as RFC 9457 has it, with what our errors have besides.
+// problem is an error in the form of RFC 9457, with the other fields of our
+// errors.
 type problem struct {
 	Type    string      `json:"type"`
 	Title   string      `json:"title"`
@@ -106,7 +107,8 @@ func problemOf(c *call, err error) problem {
 	}
 	switch {
 	case kind == nebula.ErrNotFound && c.route != nil && (p.ID != "" || c.name != ""):
-		// Nothing tells what is outside of a token's reach from what is not there.
+		// An answer must not show whether a credential is outside of the token's
+		// reach or does not exist.
 		p.Detail, p.Hint = c.absence(), ""
 	case p.Detail == "":
 		p.Detail = kind.Error()
@@ -114,7 +116,7 @@ func problemOf(c *call, err error) problem {
 	return p
 }
 
-// absence says what is not there.
+// absence returns the message for a missing credential.
 func (c *call) absence() string {
 	switch {
 	case c.r.URL.RawQuery != "":
@@ -155,8 +157,8 @@ func retryAfter(kind nebula.Kind) string {
 	return "5"
 }
 
-// log tells who runs the service what they have to see to. The client's own mistakes
-// are in the audit log.
+// log reports problems that the operator of the service must solve. The client's own
+// mistakes are in the audit log.
 func (s *Service) log(c *call, p problem, err error) {
 	if p.Status < http.StatusInternalServerError || p.Kind == nebula.ErrInterrupted || p.Kind == nebula.ErrNotSupported {
 		return
@@ -192,8 +194,8 @@ func (r *repeated) tells(text string, now time.Time) bool {
 	return true
 }
 
-// causeOf returns the innermost of our errors. It may say more than whoever asks should
-// know, the path of a file for one, and as all of them holds nothing secret.
+// causeOf returns the innermost of our errors. It may say more than a client should
+// know, the path of a file for example. Like all our errors, it holds nothing secret.
 func causeOf(err error) error {
 	var e *nebula.Error
 	for next := err; errors.As(next, &e); next = e.Err {
@@ -202,7 +204,7 @@ func causeOf(err error) error {
 	return err
 }
 
-// appendFailure appends what became of one credential among several.
+// appendFailure appends the failure of one credential among several.
 func appendFailure(b []byte, c *call, id nebula.ID, err error) []byte {
 	p := problemOf(c, err)
 	if p.ID == "" {

@@ -10,15 +10,15 @@ import (
 	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
-// given is what a PUT stores.
+// given is the content of a PUT.
 type given struct {
 	secret nebula.Secret
 	tags   map[string]string      // nil keeps those that are there
 	policy *nebula.RotationPolicy // nil keeps the one that is there
 }
 
-// put stores a value. Bytes are a value alone, and keep what else there is; JSON
-// replaces what it gives.
+// put stores a value. Bytes set only the value and keep everything else. JSON
+// sets the members that it has.
 func (s *Service) put(c *call) (answer, error) {
 	found, err := s.given(c)
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *Service) given(c *call) (given, error) {
 	return given{secret: nebula.NewSecret(body)}, nil
 }
 
-// parseGiven reads {"value","encoding"?,"tags"?,"interval_days"?}; the encoding is utf8 if
-// it is not given.
+// parseGiven reads {"value","encoding"?,"tags"?,"interval_days"?}. The default encoding is
+// utf8.
 func parseGiven(body []byte) (given, error) {
 	var g given
 	var value []byte
@@ -121,7 +121,7 @@ func parseGiven(body []byte) (given, error) {
 	return given{}, usage(fmt.Sprintf("there is no encoding %.20q", encoding), `it is "utf8" or "base64"`)
 }
 
-// isCanonical refuses the line breaks that the decoder passes over.
+// isCanonical refuses line breaks, which the decoder skips.
 func isCanonical(encoded []byte) bool {
 	for _, c := range encoded {
 		if c == '\n' || c == '\r' {

@@ -10,13 +10,14 @@ import (
 	"github.com/nebula-credential/nebula/api"
 )
 
-// How long it is known whether the backend answers, and how long it may take to say.
+// How long a result counts whether the backend answers, and how long the answer may
+// take.
 const (
 	keepReady   = 30 * time.Second
 	readyWithin = 10 * time.Second
 )
 
-// readiness is what was last found out about the backend.
+// readiness is the last known state of the backend.
 type readiness struct {
 	mu  sync.Mutex
 	at  time.Time
@@ -30,8 +31,8 @@ func fine() answer {
 	return answer{status: http.StatusOK, contentType: "text/plain; charset=utf-8", body: []byte("ok\n")}
 }
 
-// isReady answers whether requests can be served: the backend is asked every 30
-// seconds at most, however many ask. Of what is wrong it tells strangers only the kind.
+// isReady answers whether requests can be served. It asks the backend at most once in
+// 30 seconds, however many clients ask. It tells strangers only the kind of a problem.
 func (s *Service) isReady(c *call) (answer, error) {
 	err := s.options.Audit.Healthy()
 	if err == nil {
@@ -56,7 +57,7 @@ func (r *readiness) look(ctx context.Context, s *Service) error {
 	if !r.at.IsZero() && now.Sub(r.at) < keepReady {
 		return r.err
 	}
-	// Another one that waits is told the same, so it does not end with this request.
+	// Others may wait for the same result, so it does not end with this request.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin)
 	defer cancel()
 	found, err := s.store.HasKeyring(ctx)

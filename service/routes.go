@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// A route is a path, and what can be done there.
+// route is a path with its operations.
 type route struct {
 	pattern    string // as in the contract; {id} stands for the id of a credential
 	open       bool   // needs no token
@@ -24,8 +24,8 @@ type operation struct {
 	handle func(*Service, *call) (answer, error)
 }
 
-// routes are all of the service. There are few, and an id needs no decoding:
-// http.ServeMux would redirect what it finds unclean.
+// routes are all routes of the service. There are few, and an id needs no
+// decoding. http.ServeMux would redirect paths that it considers unclean.
 type routes struct {
 	fixed      map[string]*route
 	credential map[string]*route // by what follows the id
@@ -76,7 +76,7 @@ func (r *routes) add(added route) {
 	r.fixed[added.pattern] = &added
 }
 
-// find returns the route of a path, and the name in it that stands for an id.
+// find returns the route of a path, and the part in it that stands for an id.
 func (r *routes) find(path string) (found *route, name string, ok bool) {
 	rest, ok := strings.CutPrefix(path, credentials+"/")
 	if !ok {

@@ -23,33 +23,33 @@ const (
 	idleTime       = 2 * time.Minute
 )
 
-// How long requests that are being served have to end.
+// How long requests under way have to end.
 const (
 	DefaultDrain = 20 * time.Second
 	lastMoment   = 5 * time.Second // after they were told to
 )
 
-// Server serves HTTP/1.1, and over TLS HTTP/2, within limits: 1024 connections at a
-// listener, 64 KiB of header that take at most 10 seconds to come, a minute for
-// that and the body, two between requests.
+// Server serves HTTP/1.1, and over TLS HTTP/2, within limits: 1,024 connections at
+// a listener, 64 KiB of header, which may take 10 seconds to come, a minute for
+// header and body, and two minutes between requests.
 type Server struct {
 	Handler http.Handler
 
-	// Drain is how long requests that are being served have to end when the server
-	// does; 0 is DefaultDrain. Those that have not are told to, and answer that they
-	// were interrupted.
+	// Drain is how long requests under way have to end when the server ends. 0 means
+	// DefaultDrain. The others are then told to end, and answer that they were
+	// interrupted.
 	Drain time.Duration
 }
 
-// Site is a listener, and what is served there.
+// Site is a listener with its handler.
 type Site struct {
 	*Listener
 	Handler http.Handler // nil: that of the server
 }
 
-// Serve serves until the context ends, or a listener fails, whose error it returns.
-// Then it listens no more, and returns when no request is being served. It is called
-// once.
+// Serve serves until the context ends, or until a listener fails, whose error it
+// returns. Then it listens no more, and returns when no request is under way. It is
+// called once.
 func (s *Server) Serve(ctx context.Context, sites ...Site) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -75,7 +75,8 @@ func (s *Server) Serve(ctx context.Context, sites ...Site) error {
 	return nil
 }
 
-// end lets what is being served finish, then tells it to, then cuts it off.
+// end lets requests under way finish, then tells them to end, then cuts them
+// off.
 func (s *Server) end(server *http.Server, cut func()) {
 	drain := s.Drain
 	if drain == 0 {
@@ -118,7 +119,7 @@ func (s *Server) newServer(requests context.Context, site Site) *http.Server {
 		IdleTimeout:                  idleTime,
 		MaxHeaderBytes:               maxHeader,
 		BaseContext:                  func(net.Listener) context.Context { return requests },
-		// What strangers send by mistake, a line each: it would fill the log.
+		// It would log a line for each mistake of a stranger, and fill the log.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	if site.certificate != nil {
@@ -139,8 +140,8 @@ func MetricsOnly(s *Service) http.Handler {
 	})
 }
 
-// timed limits the time in which an answer is taken: one limit for all of a request
-// would end what takes a backend minutes.
+// timed limits the time in which a client takes an answer. One limit for a whole
+// request would end requests for which a backend needs minutes.
 func timed(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(&timedWriter{w, http.NewResponseController(w)}, r)

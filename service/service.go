@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// DefaultMaxRequests is how many requests are served at once, unless Options say
-// otherwise.
+// DefaultMaxRequests is how many requests are served at once, unless Options set
+// another number.
 const DefaultMaxRequests = 256
 
 // Options goes with [New].
@@ -23,16 +23,16 @@ type Options struct {
 	Audit  *audit.Log  // required
 
 	// Hosts are the names that a request's Host may have, each with its port:
-	// "vault.example.org:8200". The port of the scheme may be left out by clients.
-	// On a Unix socket "localhost" is taken besides.
+	// "vault.example.org:8200". Clients may leave out the port of the scheme. On a
+	// Unix socket "localhost" is allowed too.
 	Hosts []string
 
-	// Metrics is appended to what /metrics answers, in the text format of
-	// Prometheus; nil: nothing is.
+	// Metrics appends to the answer of /metrics, in the text format of
+	// Prometheus. It may be nil.
 	Metrics func(io.Writer)
 
-	// MaxRequests is how many requests with a valid token are served at once; 0 is
-	// DefaultMaxRequests. More are answered with 503.
+	// MaxRequests is how many requests with a valid token are served at once. 0
+	// means DefaultMaxRequests. Further requests are answered with 503.
 	MaxRequests int
 
 	Version string           // of the program, shown by /v1/store
@@ -56,8 +56,8 @@ type Service struct {
 	strangers repeated // failures of requests whose token is not known
 }
 
-// New returns a service over a store, which stays the caller's to close. Error:
-// ErrInvalidConfig if something that is required is missing, or a host has no port.
+// New returns a service over a store, which the caller closes. Error:
+// ErrInvalidConfig if something required is missing, or a host has no port.
 func New(store *nebula.Store, options Options) (*Service, error) {
 	if store == nil || options.Tokens == nil || options.Audit == nil {
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Op: "serve", Message: "a service needs a store, a file of tokens and an audit log"}
@@ -89,8 +89,8 @@ func New(store *nebula.Store, options Options) (*Service, error) {
 	return s, nil
 }
 
-// Close has further requests answered with 503, and drops the names that were kept
-// for lists. Requests that are being served end as they would have.
+// Close makes the service answer further requests with 503, and drops the names
+// that were kept for lists. It does not change requests under way.
 func (s *Service) Close() error {
 	s.closed.Store(true)
 	s.lists.drop()
@@ -116,9 +116,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.metrics.add(servedOf(c.route, r.Method), a.status, time.Since(began))
 }
 
-// serve returns the answer to a request. Everything that an attacker could have a
-// browser send is refused before the token is read; nothing that concerns
-// credentials is done before the token is known.
+// serve returns the answer to a request. It refuses everything that an attacker
+// could make a browser send before it reads the token, and does nothing with
+// credentials before it knows the token.
 func (s *Service) serve(c *call) answer {
 	if err := s.guard(c); err != nil {
 		return s.refuse(c, err)
@@ -150,7 +150,7 @@ func (s *Service) serve(c *call) answer {
 	return a
 }
 
-// serveOpen answers what needs no token.
+// serveOpen answers requests that need no token.
 func (s *Service) serveOpen(c *call) answer {
 	op := c.route.operation(c.r.Method)
 	if op == nil {
@@ -167,7 +167,7 @@ func (s *Service) serveOpen(c *call) answer {
 	return a
 }
 
-// perform does what a token is for.
+// perform carries out a request that needs a token.
 func (s *Service) perform(c *call) (a answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {

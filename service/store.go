@@ -8,7 +8,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// description is what /v1/store answers. Where the backend is, nobody needs to know.
+// description is the answer of /v1/store. It does not say where the backend is,
+// because no client needs that.
 type description struct {
 	Provider  string             `json:"provider"`
 	Version   string             `json:"version,omitempty"` // of the service

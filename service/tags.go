@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
-// tag sets and removes tags. One that is both set and removed is removed.
+// tag sets and removes tags. A tag that is both set and removed is removed.
 func (s *Service) tag(c *call) (answer, error) {
 	set, remove, err := changedTags(c)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 )
 
 // AnsibleVault reads a file that ansible-vault encrypted. If it holds variables, a
-// mapping in YAML, it takes these, as [JSON] does; any other file is one secret, and
-// so is each with whole.
+// mapping in YAML, it returns these, as [JSON] does. Any other file is one secret,
+// and with whole every file is.
 func AnsibleVault(ctx context.Context, file string, fields, whole bool, p Programs) (Found, error) {
 	var found Found
 	if _, err := readSource(file); err != nil {

@@ -26,8 +26,9 @@ type BackendOptions struct {
 	rounds bool // the backend rounds numbers
 }
 
-// Backend reads what others keep at a place of a backend. What cannot be read has an
-// Err. An error means that the backend keeps failing, or that there is nothing.
+// Backend reads the secrets of others at a place of a backend. A secret that cannot
+// be read has an Err. A returned error means that the backend keeps failing, or that
+// there is nothing.
 func Backend(ctx context.Context, r provider.ForeignReader, place string, o BackendOptions) (Found, error) {
 	var found Found
 	names, err := r.ForeignNames(ctx, place)
@@ -62,7 +63,7 @@ func Backend(ctx context.Context, r provider.ForeignReader, place string, o Back
 	return found, nil
 }
 
-// fromForeign makes secrets of one of a backend.
+// fromForeign makes secrets from one of a backend.
 func fromForeign(name string, f provider.Foreign, o BackendOptions) (secrets []Secret) {
 	switch {
 	case f.Keys != nil:
@@ -91,7 +92,7 @@ func isObject(value []byte) bool {
 	return json.Unmarshal(value, &members) == nil && members != nil
 }
 
-// fromKeys takes the keys of a map of bytes, each as it is, or the map as one
+// fromKeys returns the keys of a map of bytes, each as it is, or the map as one
 // object.
 func fromKeys(name string, keys map[string][]byte, fields bool) []Secret {
 	var secrets []Secret

@@ -1,8 +1,8 @@
-// Package takeover stores secrets that stand elsewhere in clear, or under another
-// program's key: a file of variables, a JSON object. Nothing in the source is
-// changed.
+// Package takeover stores secrets that are kept elsewhere: in clear, such as a
+// file of variables or a JSON object, under another program's key, or in a
+// backend beside the records. It changes nothing in the source.
 //
-// A source is read to a list of [Secret]. [NewPlan] gives each an id, and says
-// where that does not work; [Plan.Compare] looks at what the store has;
+// Reading a source returns a list of [Secret]. [NewPlan] gives each an id, and
+// says if a name does not work. [Plan.Compare] looks at what the store has.
 // [Plan.Run] stores what is missing.
 package takeover

@@ -14,9 +14,9 @@ import (
 	"github.com/nebula-credential/nebula/reference"
 )
 
-// Dotenv reads a file of variables. It takes what the common readers agree on, or
-// what the one that dialect names makes of it; other lines are an error that
-// numbers them.
+// Dotenv reads a file of variables. It accepts lines on which the common readers
+// agree, or it reads them as the reader named by dialect does. Other lines are an
+// error that gives their numbers.
 func Dotenv(text []byte, dialect string) ([]Secret, error) {
 	variables, err := dotenv.Read(text, dialect)
 	if err != nil {
@@ -29,13 +29,14 @@ func Dotenv(text []byte, dialect string) ([]Secret, error) {
 	return secrets, nil
 }
 
-// JSON reads an object. Strings give their characters, numbers and booleans what is
-// written, {"base64":"…"} the bytes. With nested, objects and lists within it give
-// their members, under names joined by /; else they are an error, as null and
-// members that are there twice always are.
+// JSON reads an object. Strings give their characters, numbers and booleans their
+// text, {"base64":"…"} the bytes. With nested, objects and lists within it give
+// their members, under names joined by /. Otherwise they are an error. null and
+// duplicate members are always an error.
 func JSON(text []byte, nested bool) ([]Secret, error) { return readObject(text, nested, true) }
 
-// members is JSON for what others wrote, who mean nothing by {"base64":…}.
+// members is JSON for files of others, in which {"base64":…} has no special
+// meaning.
 func members(text []byte, nested bool) ([]Secret, error) { return readObject(text, nested, false) }
 
 func readObject(text []byte, nested, exported bool) ([]Secret, error) {
@@ -66,7 +67,7 @@ type jsonReader struct {
 	hint     string
 }
 
-// members takes those of an object or a list.
+// members reads the members of an object or a list.
 func (r *jsonReader) members(path string, at json.RawMessage) error {
 	d := json.NewDecoder(bytes.NewReader(at))
 	open, err := d.Token()
@@ -132,7 +133,8 @@ func (r *jsonReader) refuse(path, problem string) {
 	r.problems = append(r.problems, fmt.Sprintf("%q %s", path, problem))
 }
 
-// fromBase64 decodes how an export in clear writes what is no UTF-8.
+// fromBase64 decodes the form in which an export in clear writes a value that
+// is not UTF-8.
 func fromBase64(at json.RawMessage) ([]byte, bool) {
 	var members map[string]json.RawMessage
 	if at[0] != '{' || json.Unmarshal(at, &members) != nil || len(members) != 1 {

@@ -10,12 +10,12 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Naming makes ids of the names of a source.
+// Naming makes ids from the names of a source.
 type Naming struct {
 	Prefix   string // before each name
 	FoldCase bool   // names in lower case
 
-	// Map has the ids of single names, to be used as they are; with an empty id a
+	// Map has the ids of single names, to be used as they are. With an empty id a
 	// secret is left out.
 	Map map[string]string
 }
@@ -29,8 +29,8 @@ func ParseMap(text []byte) (map[string]string, error) {
 	return m, nil
 }
 
-// id returns the id for a name, or "" for one that is left out. What the grammar of
-// ids does not take becomes _.
+// id returns the id for a name, or "" for one that is left out. Characters that the
+// grammar of ids does not allow become _.
 func (n Naming) id(name string) (nebula.ID, error) {
 	if id, found := n.Map[name]; found {
 		if id == "" {
@@ -57,9 +57,9 @@ func plainName(name string, first bool) string {
 	return b.String()
 }
 
-// NewPlan gives each secret its id. The items are in the order of the secrets;
-// those whose names do not work have an Err: an id that is none, or one that two
-// names would have. So have those that cannot be read.
+// NewPlan gives each secret its id. The items are in the order of the secrets.
+// If a name does not work, because it makes no valid id or one that another name
+// makes, the item has an Err. It also has one if the secret cannot be read.
 func NewPlan(secrets []Secret, n Naming) *Plan {
 	p := &Plan{Items: make([]Item, len(secrets))}
 	first := make(map[nebula.ID]int)

@@ -14,8 +14,8 @@ import (
 )
 
 // Pass reads a directory of pass, the password manager: the first line of each
-// password, or with whole all of it. One after the other is opened, since the agent
-// of GPG may ask for each key. progress is called after each; it may be nil.
+// password, or with whole all of it. It opens one after the other, since the agent
+// of GPG may ask for each key. progress is called after each. It may be nil.
 func Pass(ctx context.Context, dir string, whole bool, p Programs, progress func(done, total int)) (Found, error) {
 	var found Found
 	dir, err := filepath.Abs(dir)
@@ -58,8 +58,8 @@ func Pass(ctx context.Context, dir string, whole bool, p Programs, progress func
 	return found, nil
 }
 
-// passNames returns the names of the passwords in a directory, sorted, and apart
-// from them links to directories, which are not followed.
+// passNames returns the names of the passwords in a directory, sorted. It
+// returns links to directories separately, and does not follow them.
 func passNames(dir string) (names, links []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// Plan says what becomes of each secret of a source.
+// Plan says what happens to each secret of a source.
 type Plan struct {
 	Items     []Item
 	Unmatched []string // names of the map that the source does not have
@@ -23,7 +23,7 @@ type Item struct {
 	State State
 	Err   error // of a failed one
 
-	// Misnamed says that Err is about the name: it makes no id, or one that another
+	// Misnamed says that Err concerns the name: it makes no id, or one that another
 	// name makes.
 	Misnamed bool
 
@@ -31,10 +31,10 @@ type Item struct {
 	previous *nebula.Credential // that is there, and differs
 }
 
-// State is what becomes of a secret.
+// State is what happens to a secret.
 type State uint8
 
-// The states. Before Compare all that have an id are New.
+// The states. Before Compare all items with an id are New.
 const (
 	New      State = iota // not in the store
 	Same                  // there, with this value
@@ -63,8 +63,8 @@ func (p *Plan) Wipe() {
 }
 
 // Compare looks at what the store has under the ids. A store that is not
-// initialised has nothing. What cannot be read fails. An error means that the
-// backend keeps failing.
+// initialised has nothing. If a credential cannot be read, its item fails. A
+// returned error means that the backend keeps failing.
 func (p *Plan) Compare(ctx context.Context, store *nebula.Store) error {
 	const atOnce = 100
 	for from := 0; from < len(p.Items); from += atOnce {
@@ -110,8 +110,8 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// Run stores what is new, each only if there is still none, and notes what became
-// of it. An error means that the run ended early; what it did not begin is New, or
+// Run stores new secrets, each only if there is still none, and notes the outcome.
+// An error means that the run ended early. Items that it did not begin are New or
 // Differs.
 func (p *Plan) Run(ctx context.Context, store *nebula.Store, o Options) error {
 	var todo []*Item
@@ -154,7 +154,7 @@ func (p *Plan) Run(ctx context.Context, store *nebula.Store, o Options) error {
 	return nil
 }
 
-// judge says what a failure is about.
+// judge says what a failure concerns.
 func judge(err error) many.About {
 	switch nebula.KindOf(err) {
 	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated, nebula.ErrInterrupted:

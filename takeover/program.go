@@ -16,8 +16,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/process"
 )
 
-// Programs says how the programs that open a source are run: without a shell, and
-// without what opens a store of ours.
+// Programs says how to run the programs that open a source: without a shell, and
+// without the variables that open a store.
 type Programs struct {
 	Environ []string
 	Stdin   io.Reader // a terminal, at which they ask; nil for none
@@ -54,8 +54,8 @@ func (p Programs) run(ctx context.Context, program string, args []string, variab
 	return nil, err
 }
 
-// boundedBuffer takes as much as a program may print. The buffer is not embedded:
-// its ReadFrom would be used, which knows no bound.
+// boundedBuffer accepts as much as a program may print. The buffer is not
+// embedded, because then its ReadFrom would be used, which has no limit.
 type boundedBuffer struct {
 	buffer bytes.Buffer
 	full   bool // there was more
@@ -91,7 +91,7 @@ func sourceError(path string, err error) error {
 	return &nebula.Error{Kind: kind, Op: "import", Message: path + ": " + err.Error(), Err: err}
 }
 
-// argument is a path that no program takes for a flag.
+// argument returns a path that no program takes for a flag.
 func argument(path string) string {
 	if strings.HasPrefix(path, "-") {
 		return "." + string(filepath.Separator) + path

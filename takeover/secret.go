@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Secret is one of a source.
+// Secret is a secret of a source.
 type Secret struct {
 	Name  string // in the source
 	Value []byte
@@ -17,7 +17,7 @@ type Secret struct {
 	number bool // the source has it as a number
 }
 
-// Found is what a source holds.
+// Found is the content of a source.
 type Found struct {
 	Secrets []Secret
 	Notes   []string // what to know of the source, such as what was left out
@@ -30,7 +30,7 @@ func (f *Found) note(n int, format string) {
 	}
 }
 
-// unread is a secret that cannot be read, and why.
+// unread returns a secret that cannot be read, with the reason.
 func unread(name string, err error) Secret {
 	e := &nebula.Error{Kind: nebula.KindOf(err), Op: "import", Message: err.Error(), Err: err}
 	var told *nebula.Error
@@ -41,7 +41,7 @@ func unread(name string, err error) Secret {
 	return Secret{Name: name, Err: e}
 }
 
-// under puts the name of what they are members of before the names of secrets.
+// under puts the name of the parent before the names of secrets.
 func under(name string, members []Secret) []Secret {
 	for i := range members {
 		members[i].Name = name + "/" + members[i].Name

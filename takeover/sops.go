@@ -9,9 +9,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Sops reads a file that sops encrypted. Of YAML, JSON, .env and .ini files it takes
-// the members, as [JSON] does; any other file is one secret, and so is each with
-// whole.
+// Sops reads a file that sops encrypted. From YAML, JSON, .env and .ini files it
+// reads the members, as [JSON] does. Any other file is one secret, and with whole
+// every file is.
 func Sops(ctx context.Context, file string, fields, whole bool, p Programs) (Found, error) {
 	var found Found
 	text, err := readSource(file)
@@ -56,7 +56,7 @@ func Sops(ctx context.Context, file string, fields, whole bool, p Programs) (Fou
 }
 
 // isStream reports whether a file of YAML has more than one document: a line of
-// three hyphens or dots begins another one, wherever it stands.
+// three hyphens or dots begins another one, anywhere.
 func isStream(text []byte) bool {
 	begun := false
 	for line := range bytes.Lines(text) {

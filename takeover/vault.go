@@ -7,16 +7,15 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Vault is [Backend] for Vault, which keeps numbers in 53 bits: it rounded those
-// that need more when they were written, and writes others in another way. A secret
-// with numbers has a Note.
+// Vault is [Backend] for Vault, which keeps numbers in 53 bits. When numbers were
+// written that need more bits, it rounded them, and it writes others in another
+// form. A secret with numbers has a Note.
 func Vault(ctx context.Context, r provider.ForeignReader, place string, o BackendOptions) (Found, error) {
 	o.rounds = true
 	return Backend(ctx, r, place, o)
 }
 
-// noteNumbers notes which of the secrets that were made of a value are numbers, or
-// hold some.
+// noteNumbers notes which of a value's secrets are numbers, or contain some.
 func noteNumbers(secrets []Secret, value []byte) {
 	const rounds = "Vault keeps numbers in 53 bits, and may have changed "
 	for i, s := range secrets {

@@ -46,7 +46,7 @@ func parseYAML(text []byte) (yamlValue, bool) {
 	return v, errors.Is(d.Decode(&another), io.EOF)
 }
 
-// members takes those of a mapping.
+// members reads the members of a mapping.
 func (v yamlValue) members(nested bool) ([]Secret, error) {
 	r := jsonReader{nested: nested, seen: make(map[string]bool)}
 	for _, name := range slices.Sorted(maps.Keys(v.mapping)) {
@@ -55,7 +55,7 @@ func (v yamlValue) members(nested bool) ([]Secret, error) {
 	return r.result()
 }
 
-// yaml takes a value, and with nested those within it.
+// yaml reads a value, and with nested the values within it.
 func (r *jsonReader) yaml(path string, v yamlValue) {
 	switch {
 	case v.scalar && strings.HasPrefix(v.text, "$ANSIBLE_VAULT;"):

@@ -34,13 +34,13 @@ type place struct {
 }
 
 // OpenBackup reads an export of size bytes to its end and checks its form, its
-// end and its hash. The hash finds what was cut off or damaged by chance. It does
-// not find what somebody changed on purpose, and computed anew: records are
-// authenticated when they are opened, one by one, and nothing tells that one was
-// left out or is an older one.
+// end and its hash. The hash finds accidental damage and a cut. It does not find
+// a change by somebody who computed the hash anew: records are authenticated when
+// they are opened, one by one, and nothing shows that one was left out or is
+// older.
 //
-// Errors: ErrUsage if it is no export; ErrCorrupted; ErrUnsupportedVersion if it
-// is of a newer form; those of the file.
+// Errors: ErrUsage if it is not an export; ErrCorrupted; ErrUnsupportedVersion
+// if it has a newer form; those of the file.
 func OpenBackup(file io.ReaderAt, size int64) (*Backup, error) {
 	s := &scanner{in: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 64<<10), sum: sha256.New()}
 	b := &Backup{file: file}
@@ -53,10 +53,10 @@ func OpenBackup(file io.ReaderAt, size int64) (*Backup, error) {
 	return b, nil
 }
 
-// Header returns what the export says of itself.
+// Header returns the export's first line.
 func (b *Backup) Header() Header { return b.header }
 
-// Keyring returns the keyring's record, which nobody has opened yet.
+// Keyring returns the keyring's record, which has not been opened yet.
 func (b *Backup) Keyring() *nebula.Envelope { return b.keyring }
 
 // Len returns the number of records.
@@ -142,7 +142,7 @@ func (s *scanner) scan() error {
 // text returns the line without its end.
 func (s *scanner) text() []byte { return s.line[:len(s.line)-1] }
 
-// cutOff tells an export that ends too early from what never was one.
+// cutOff tells an export that ends too early from a file that never was one.
 func (s *scanner) cutOff() error {
 	if s.number == 0 && len(s.line) > 0 && !bytes.HasPrefix(s.line, []byte(firstBytes)) && !strings.HasPrefix(firstBytes, string(s.line)) {
 		return notAnExport()

@@ -8,8 +8,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// same reports whether two records hold the same: the same bytes, or the same
-// value and metadata under another seal. When it was last read does not count.
+// same reports whether two records are the same: the same bytes, or the same
+// value and metadata under another seal. The time of the last read does not
+// count.
 func (p *Plan) same(ctx context.Context, id nebula.ID, here, there nebula.Record) (bool, error) {
 	if bytes.Equal(here.Envelope.Bytes(), there.Envelope.Bytes()) {
 		return true, nil
@@ -35,8 +36,7 @@ func sameMetadata(a, b nebula.Metadata) bool {
 		a.CreatedBy == b.CreatedBy && a.Scope == b.Scope && a.RotationPolicy == b.RotationPolicy && maps.Equal(a.Tags, b.Tags)
 }
 
-// isUnreadable reports whether err is about a record, rather than about the way to
-// it.
+// isUnreadable reports whether err concerns a record, and not the way to it.
 func isUnreadable(err error) bool {
 	switch nebula.KindOf(err) {
 	case nebula.ErrCorrupted, nebula.ErrWrongKey, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge, nebula.ErrRolledBack:

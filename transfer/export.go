@@ -15,11 +15,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// Output takes an export.
+// Output receives an export.
 type Output interface {
 	io.Writer
 
-	// Reset drops what was written: the export begins anew.
+	// Reset drops what was written, because the export begins anew.
 	Reset() error
 }
 
@@ -43,24 +43,23 @@ type ExportReport struct {
 	Records int
 	Bytes   int64
 
-	// Unreadable are records whose form is damaged or of another version. Those of
-	// which [nebula.UnparsedRecord] returns the bytes are in the export as they are.
+	// Unreadable has records whose form is damaged or of another version. If
+	// [nebula.UnparsedRecord] returns the bytes of one, the export has it as it is.
 	Unreadable []nebula.Entry
 }
 
-// maxRestarts is how often an export begins anew because the data key was
+// maxRestarts limits how often an export begins anew because the data key was
 // replaced meanwhile.
 const maxRestarts = 3
 
 // Export writes the keyring and the current records of a store, sealed as they
-// are: see docs/format.md. No key is needed, and nothing is decrypted. Memory
-// grows with the ids, not with the records.
+// are: see docs/format.md. It needs no key and decrypts nothing. Memory grows
+// with the ids, not with the records.
 //
-// Errors: ErrNotFound for an id that is not there, or if there is no store;
-// ErrConflict if the data key was replaced while the records were read, three
-// times again; ErrUntrustedKey of [nebula.Store.SealedKeyring]; those of reading, except for records that are unreadable by
-// themselves; those of the output, as they come. After an error what was written
-// is of no use.
+// Errors: ErrNotFound for an id that is not there, or if there is no store; ErrConflict if the data
+// key was replaced while the records were read, and in three more tries; ErrUntrustedKey of
+// [nebula.Store.SealedKeyring]; those of reading, except for single records that are unreadable;
+// those of the output, as they come. After an error the output is useless.
 func Export(ctx context.Context, store *nebula.Store, out Output, options ExportOptions) (ExportReport, error) {
 	if options.Now == nil {
 		options.Now = time.Now
@@ -123,8 +122,9 @@ func (x *exporting) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// ids returns what to export in the order of the file. What had to be read to
-// match the filter and cannot be is taken along: it might match.
+// ids returns the ids to export in the order of the file. If a record had to be
+// read to match the filter and cannot be read, it is exported too, because it
+// might match.
 func (x *exporting) ids(ctx context.Context) ([]nebula.ID, error) {
 	ids := slices.Clone(x.options.IDs)
 	if len(ids) == 0 {
@@ -176,8 +176,8 @@ func (x *exporting) records(ctx context.Context, w *writer, ids []nebula.ID) err
 	return nil
 }
 
-// read reads a group. It fails for whatever is not about one record alone: an export
-// with holes is no backup.
+// read reads a group. It fails for every error that does not concern one record
+// alone, because an export with holes is not a backup.
 func (x *exporting) read(ctx context.Context, ids []nebula.ID) ([]nebula.BatchResult, error) {
 	results := x.store.GetSealedMany(ctx, ids)
 	for _, r := range results {
@@ -190,7 +190,7 @@ func (x *exporting) read(ctx context.Context, ids []nebula.ID) ([]nebula.BatchRe
 	return results, ctx.Err()
 }
 
-// write writes a record, or what is there in its place.
+// write writes a record, or the unreadable bytes in its place.
 func (x *exporting) write(w *writer, id nebula.ID, r nebula.BatchResult) error {
 	if r.Err == nil {
 		return w.record(id, r.Record.Envelope.Bytes())

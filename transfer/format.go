@@ -24,8 +24,8 @@ const (
 	firstBytes    = `{"nebula_export":`
 )
 
-// maxLine bounds what is read as one line: more than twice of what the largest
-// record of any provider takes.
+// maxLine is the greatest length of a line: more than twice the largest record
+// of any provider.
 const maxLine = 64 << 20
 
 // Header says where an export comes from. Nothing in it is authenticated.
@@ -99,7 +99,7 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
 }
 
-// lineKind is what a line after the first two is.
+// lineKind is the kind of a line after the first two.
 type lineKind int
 
 const (
@@ -155,7 +155,7 @@ type parsed struct {
 	sum     string
 }
 
-// parseLine appends a record to dst, of which the result keeps the memory.
+// parseLine appends a record to dst. The result keeps the memory of dst.
 func parseLine(dst, line []byte) (p parsed) {
 	r := canon.NewReader(line)
 	if r.Accept(`{"records":`) {

@@ -16,11 +16,11 @@ import (
 type ImportOptions struct {
 	// Source opens the backup as a store, with the keys that may open it: see
 	// [Backup.Provider]. It is called for records of another data key, and for a dry
-	// run into a store that is not initialised; then it may not be nil. Trusted is
-	// the data key that the store must have, if that is known.
+	// run into a store that is not initialised. In these cases it may not be nil.
+	// trusted is the data key that the store must have, if that is known.
 	Source func(ctx context.Context, trusted *nebula.KeyID) (*nebula.Store, error)
 
-	// TrustedKey is what the caller knows the data key of the export to be.
+	// TrustedKey is the data key that, as the caller knows, the export has.
 	TrustedKey *nebula.KeyID
 
 	IDs []nebula.ID // what to import; none: everything
@@ -37,7 +37,7 @@ type ImportOptions struct {
 	Progress func(done, total int)
 }
 
-// ImportReport says what became of each credential of a backup. The lists are
+// ImportReport has the outcome for each credential of a backup. The lists are
 // sorted.
 type ImportReport struct {
 	Initialised bool        // the store received the keyring
@@ -54,15 +54,16 @@ type ImportReport struct {
 // are, each only if it opens under its id. For a store of another data key they are
 // opened with Source and sealed anew, if Reseal is set.
 //
-// Credentials that are there are not replaced, so that an import which was stopped
-// can be done again, unless Overwrite is set: then each is replaced on condition
-// that it is still the one that was compared.
+// Import does not replace credentials that are there, so you can repeat an import
+// that was stopped. With Overwrite it replaces each, on condition that it has not
+// changed since it was compared.
 //
-// What concerns one credential is in Failed. An error means that the run did not
-// begin, or ended early. Errors: ErrWrongKey for a store of another data key;
-// those of InitSealed, ErrUntrustedKey and ErrRolledBack among them, and of the
-// keyring of Source; ErrUnavailable and the like if the backend keeps failing;
-// ErrInterrupted and ErrTimeout with the context, after what was under way.
+// Errors that concern one credential are in Failed. A returned error means that
+// the run did not begin, or ended early. Errors: ErrWrongKey for a store of
+// another data key; those of InitSealed, ErrUntrustedKey and ErrRolledBack among
+// them, and of the keyring of Source; ErrUnavailable and the like if the backend
+// keeps failing; ErrInterrupted and ErrTimeout with the context, after what was
+// under way.
 func Import(ctx context.Context, store *nebula.Store, b *Backup, options ImportOptions) (ImportReport, error) {
 	m := &importing{store: store, backup: b, options: options}
 	if err := m.choose(); err != nil {
@@ -91,7 +92,7 @@ type importing struct {
 	absent bool // there is no store yet, and in a dry run will be none
 }
 
-// choose finds what to import.
+// choose finds the credentials to import.
 func (m *importing) choose() error {
 	if len(m.options.IDs) == 0 {
 		m.ids = slices.AppendSeq(make([]nebula.ID, 0, m.backup.Len()), m.backup.IDs())
@@ -110,7 +111,8 @@ func (m *importing) choose() error {
 	return notThere("import", absent, "in the export")
 }
 
-// prepare opens the keyrings, and stores that of the backup if there is none.
+// prepare opens the keyrings. If the store has none, it stores that of the
+// backup.
 func (m *importing) prepare(ctx context.Context) error {
 	o := m.options
 	id, err := m.store.InitSealed(ctx, m.backup.keyring, nebula.InitSealedOptions{
@@ -157,7 +159,7 @@ func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err 
 	}
 	err = m.source.Unlock(ctx)
 	if errors.Is(err, nebula.ErrUntrustedKey) && trusted == nil {
-		// The hint of the store is about the key of a store, which this is not.
+		// The store's hint would be about a store, and this is a backup.
 		return &nebula.Error{Kind: nebula.ErrUntrustedKey, Op: "import", Err: err,
 			Message: "the export is opened by a slot that anyone could have made, for a data key of theirs; nothing was stored",
 			Hint:    "ask the owner of the exported store for the id of its key; they see it with: nebula key list. Then give it with --key-id"}
@@ -166,7 +168,7 @@ func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err 
 }
 
 // list finds out which of the credentials are in the store, so that the others need
-// not be asked for. Lists may be late: a write is made on condition all the same.
+// not be asked for. A list may be late, so every write has a condition.
 func (m *importing) list(ctx context.Context) error {
 	if m.store.Describe().NoPreconditions {
 		return nil
@@ -236,7 +238,7 @@ func (r *ImportReport) sort() {
 	slices.SortFunc(r.Failed, func(a, b nebula.Entry) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// one imports one credential, again if another writer came between.
+// one imports one credential, and tries again if another writer came between.
 func (m *importing) one(ctx context.Context, id nebula.ID) (what outcome, err error) {
 	const attempts = 3
 	for attempt := range attempts {
@@ -304,9 +306,9 @@ func (m *importing) open(ctx context.Context, id nebula.ID, e *nebula.Envelope) 
 	return m.store.OpenSealed(ctx, id, e)
 }
 
-// isSame reports whether a credential that is there has the same value and metadata
-// as the one that arrives, but for when it was last read. One that does not open is
-// another.
+// isSame reports whether the existing credential has the same value and metadata as
+// the one that arrives, except for the time of the last read. If it does not open,
+// it is different.
 func (m *importing) isSame(ctx context.Context, there, e *nebula.Envelope, arriving nebula.Credential) bool {
 	if bytes.Equal(there.Bytes(), e.Bytes()) {
 		return true

@@ -8,17 +8,17 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// mover deletes the sources of a move. The first deletion is made alone, and the
-// destination read again after it: if the copy went with the source, both are one
-// store, behind two addresses of which neither the names nor the backend tell.
+// mover deletes the sources of a move. It makes the first deletion alone, and
+// then reads the destination again. If the copy went with the source, both are
+// one store, behind two addresses, and neither the names nor the backend show it.
 type mover struct {
 	mu      sync.Mutex
 	apart   bool  // the first deletion left the copy where it is
 	refused error // why nothing more is deleted
 }
 
-// remove deletes a credential at the source, on condition that it is still what
-// was copied.
+// remove deletes a credential at the source, on condition that it has not
+// changed since it was copied.
 func (m *mover) remove(ctx context.Context, p *Plan, id nebula.ID, source, there nebula.Record) error {
 	m.mu.Lock()
 	switch {
@@ -39,7 +39,7 @@ func (m *mover) remove(ctx context.Context, p *Plan, id nebula.ID, source, there
 	return m.refused
 }
 
-// Leaving returns the ids of those that a run which moves takes away from the source.
+// Leaving returns the ids of the credentials that a move removes from the source.
 func (p *Plan) Leaving() []nebula.ID {
 	var ids []nebula.ID
 	for _, item := range p.Items {
@@ -64,8 +64,8 @@ func (p *Plan) deleteSource(ctx context.Context, id nebula.ID, source nebula.Rec
 		Message: "it was copied, and could not be deleted at the source: " + messageOf(err), Hint: "run it again, which deletes it"}
 }
 
-// lookAgain reads the destination after the first deletion. If the copy is gone it
-// is put back.
+// lookAgain reads the destination after the first deletion. If the copy is gone,
+// it puts it back.
 func (p *Plan) lookAgain(ctx context.Context, id nebula.ID, there nebula.Record) error {
 	_, err := p.to.GetSealed(ctx, id)
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// State is what a plan says of a credential.
+// State is what a plan says about a credential.
 type State uint8
 
 // The states. A copy writes those that are New, and with Overwrite those that
@@ -39,7 +39,7 @@ type Item struct {
 	State State
 }
 
-// Keyring is the keyring that a destination without one receives.
+// Keyring is the keyring that a destination receives if it has none.
 type Keyring struct {
 	KeyID    nebula.KeyID
 	Slots    []nebula.Slot // that it will have
@@ -47,7 +47,7 @@ type Keyring struct {
 	Rotating bool // a rotation of the source was begun, and is to be ended at both
 }
 
-// Plan is what a copy would do. Making one changes nothing.
+// Plan says what a copy would do. Making one changes nothing.
 type Plan struct {
 	Items   []Item   // by id
 	Keyring *Keyring // nil if the destination has a keyring
@@ -64,29 +64,28 @@ type Plan struct {
 }
 
 const (
-	// maxKept bounds the records that a plan keeps, so that a small copy reads
-	// each once and a large one needs no more memory, in bytes.
+	// maxKept limits the records that a plan keeps, in bytes, so that a small
+	// copy reads each once and a large one does not need more memory.
 	maxKept = 2 << 20
 
 	// maxNamed is how many ids are asked for at the destination one by one. For
 	// more, it is listed.
 	maxNamed = 100
 
-	// maxGroup is how many credentials are read in one call, where the backend can,
-	// and maxGroupBytes how much they may be together.
+	// maxGroup is how many credentials are read in one call, if the backend can do
+	// that, and maxGroupBytes is their greatest size together.
 	maxGroup      = 20
 	maxGroupBytes = 4 << 20
 )
 
-// NewPlan looks at each credential at the source, and at what the destination has
-// of it.
+// NewPlan looks at each credential at the source and at the destination.
 //
 // Errors: ErrUsage if both are one store; ErrWrongKey if the destination has
 // another data key, without Reseal; ErrNotFound that wraps
 // [nebula.ErrNotInitialised] if the source has no keyring, or with Reseal the
 // destination; ErrUntrustedKey and the like if one of them is not to be trusted;
-// that of a backend that keeps failing. What is wrong with one credential is in
-// its Item.
+// that of a backend that keeps failing. The Item of a credential has its own
+// errors.
 func NewPlan(ctx context.Context, from, to *nebula.Store, options Options) (*Plan, error) {
 	p := &Plan{from: from, to: to, options: options, kept: make(map[nebula.ID]nebula.Record), seen: make(map[nebula.ID]nebula.Version)}
 	for _, step := range []func(context.Context) error{p.checkStores, p.list, p.listDestination, p.look} {
@@ -155,8 +154,8 @@ func (p *Plan) listDestination(ctx context.Context) error {
 	return nil
 }
 
-// isNoKeyring reports what a list of a store says that has nothing, and no
-// keyring.
+// isNoKeyring reports the error with which a list ends if the store has
+// nothing, and no keyring.
 func isNoKeyring(err error) bool {
 	return errors.Is(err, nebula.ErrNotInitialised) || nebula.KindOf(err) == nebula.ErrCorrupted
 }
@@ -206,8 +205,8 @@ func upTo(n int) iter.Seq2[int, error] {
 	}
 }
 
-// lookAt looks at a group of credentials. Its error is one of those that tell of
-// the backend; each is in its item too.
+// lookAt looks at a group of credentials. It returns an error that concerns the
+// backend. Each error is in its item, too.
 func (p *Plan) lookAt(ctx context.Context, group []int) (struct{}, error) {
 	var items []*Item
 	for _, i := range group {
@@ -235,8 +234,8 @@ func (p *Plan) lookAt(ctx context.Context, group []int) (struct{}, error) {
 	return struct{}{}, ctx.Err()
 }
 
-// compare finds out what the destination has of the credentials that could be read,
-// and whether it can hold them.
+// compare finds out which of the readable credentials the destination has, and
+// whether it can hold them.
 func (p *Plan) compare(ctx context.Context, items []*Item, here map[nebula.ID]nebula.Record) {
 	var asked []*Item
 	for _, item := range items {

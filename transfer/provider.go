@@ -7,9 +7,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Provider returns the backup as a provider that can only be read. Opened as a
-// store, with the keys of the one that was exported, it opens the records as that
-// store does; what it needs to trust is [nebula.Options].TrustedKey.
+// Provider returns the backup as a provider that can only be read. If you open it
+// as a store, with the keys of the exported store, it opens the records as that
+// store does. [nebula.Options].TrustedKey says which data key to trust.
 func (b *Backup) Provider() nebula.Provider { return (*backupProvider)(b) }
 
 type backupProvider Backup

@@ -13,15 +13,15 @@ type RenameOptions struct {
 	Keep      bool // the old one: a copy under another id
 }
 
-// Rename gives a credential another id, in one store: it is sealed anew, since the
-// id is authenticated, with its metadata, and read back; then the old one is
-// deleted, on condition that it is still what was copied. It returns the version
-// of the new one. A rename that was interrupted goes on: if the new id holds the
-// old one's value and metadata already, only the old one is deleted.
+// Rename gives a credential another id, in one store. It seals it anew, since the
+// id is authenticated, with its metadata, and reads it back. Then it deletes the
+// old one, on condition that it has not changed meanwhile. It returns the version
+// of the new one. If a Rename was interrupted, call it again: if the new id
+// already holds the old one's value and metadata, it only deletes the old one.
 //
-// Errors: ErrUsage if both ids are one; ErrNotFound if there is none of the old id;
-// ErrAlreadyExists if the new one is taken; ErrConflict if another writer came
-// between, which the message tells; those of [nebula.Store.Get] and Put.
+// Errors: ErrUsage if both ids are the same; ErrNotFound if there is no credential
+// with the old id; ErrAlreadyExists if the new id is taken; ErrConflict if another
+// writer came between, as the message says; those of [nebula.Store.Get] and Put.
 func Rename(ctx context.Context, s *nebula.Store, from, to nebula.ID, o RenameOptions) (nebula.Version, error) {
 	if from == to {
 		return "", &nebula.Error{Kind: nebula.ErrUsage, Op: "rename", ID: from, Message: "the old and the new id are the same"}
@@ -79,8 +79,8 @@ func store(ctx context.Context, s *nebula.Store, c nebula.Credential, to nebula.
 	}
 	moved := c
 	moved.ID = to
-	// Of the value's history the guard knows nothing under this id. It is the newest
-	// of the old id, and was asked for.
+	// The guard does not know the value's history under this id. The value is the
+	// newest of the old id, and the user asked for it.
 	_, err := s.Adopt(ctx, moved, nebula.AdoptOptions{Precondition: condition, Older: true})
 	if errors.Is(err, nebula.ErrAlreadyExists) {
 		return "", taken(s, to)

@@ -4,8 +4,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Report tells what a copy did. Every credential of the plan is in one of the
-// lists, each by id.
+// Report says what a copy did. Every credential of the plan is in one of the
+// lists, which are sorted by id.
 type Report struct {
 	Copied   []nebula.ID // written and read back; with Move, deleted at the source
 	Same     []nebula.ID // there already; with Move, deleted at the source
@@ -26,7 +26,7 @@ func newReport() Report {
 	return Report{Copied: []nebula.ID{}, Same: []nebula.ID{}, Differs: []nebula.ID{}, Failed: []Failure{}}
 }
 
-// outcome is what became of a credential.
+// outcome is the outcome for a credential.
 type outcome uint8
 
 const (

@@ -20,12 +20,12 @@ type run struct {
 	bytes    int64
 }
 
-// Run does what the plan says. What became of each credential is in the report.
-// The error is why the copy ended early, and nil if it went to its end, however
-// many credentials failed: that of the context, that of a backend which kept
-// failing, or that of a store.
+// Run carries out the plan. The report has the outcome for each credential. The
+// error says why the copy ended early: it is that of the context, of a backend
+// that kept failing, or of a store. It is nil if the copy went to its end,
+// however many credentials failed.
 //
-// If ctx is cancelled, what is under way is finished.
+// If ctx is cancelled, Run finishes the credentials under way.
 func (p *Plan) Run(ctx context.Context) (Report, error) {
 	jobs, atSource := p.options.Jobs, p.options.Jobs
 	if jobs == 0 {
@@ -104,8 +104,8 @@ func (r *run) note(i int, o outcome, err error) {
 	}
 }
 
-// carryKeyring gives a destination without one the source's keyring. If another
-// process did so meanwhile, that is as good.
+// carryKeyring gives the source's keyring to a destination without one. If
+// another process did so meanwhile, that is as good.
 func (r *run) carryKeyring(ctx context.Context) error {
 	if r.Keyring == nil {
 		return nil
@@ -178,12 +178,12 @@ func (r *run) condition(item Item) nebula.Precondition {
 	case item.State == New:
 		return nebula.IfAbsent()
 	}
-	// If what is there cannot be read, its version is not known.
+	// If the existing credential cannot be read, its version is not known.
 	return nebula.IfVersion(r.seen[item.ID])
 }
 
-// afterConflict looks at what another writer put at the destination since the
-// plan, or a list did not show.
+// afterConflict looks at the destination's credential, which another writer has
+// stored since the plan, or which a list did not show.
 func (r *run) afterConflict(ctx context.Context, item Item, record nebula.Record, conflict error) (outcome, error) {
 	there, err := r.to.GetSealed(ctx, item.ID)
 	switch kind := nebula.KindOf(err); {

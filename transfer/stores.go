@@ -9,22 +9,22 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// errStores marks failures that are about the stores, not a credential, and the
-// others those that are about the keyring of one of them.
+// errStores marks failures that concern the stores, not a credential. The
+// others mark those that concern the keyring of one store.
 var (
 	errStores      = errors.New("about the stores")
 	errSource      = errors.New("about the source")
 	errDestination = errors.New("about the destination")
 )
 
-// AtSource reports whether the failure of a copy is about the source's keyring.
+// AtSource reports whether the failure of a copy concerns the source's keyring.
 func AtSource(err error) bool { return errors.Is(err, errSource) }
 
-// AtDestination reports whether the failure of a copy is about the keyring of the
-// destination.
+// AtDestination reports whether the failure of a copy concerns the destination's
+// keyring.
 func AtDestination(err error) bool { return errors.Is(err, errDestination) }
 
-// at says which store an error is about.
+// at says which store an error concerns.
 func at(side, err error) error {
 	var e *nebula.Error
 	if !errors.As(err, &e) {
@@ -39,8 +39,8 @@ func isAboutStores(err error) bool {
 	return errors.Is(err, errStores) || errors.Is(err, nebula.ErrNotInitialised)
 }
 
-// checkStores makes sure that there are two stores, that both are to be trusted,
-// and that the records of the one can stand in the other.
+// checkStores makes sure that there are two stores, that both are trusted, and
+// that the destination can hold the records of the source.
 func (p *Plan) checkStores(ctx context.Context) error {
 	if err := p.checkApart(ctx); err != nil {
 		return err
@@ -61,8 +61,8 @@ func (p *Plan) checkStores(ctx context.Context) error {
 	return p.checkKey(ctx)
 }
 
-// trusted returns the keyring of a store once it was opened and held against the
-// pin.
+// trusted returns the keyring of a store after it was opened and compared with
+// the pin.
 func trusted(ctx context.Context, s *nebula.Store) (nebula.KeyInfo, error) {
 	info, err := s.Keys(ctx)
 	if err == nil && !info.Authentic {
@@ -71,7 +71,7 @@ func trusted(ctx context.Context, s *nebula.Store) (nebula.KeyInfo, error) {
 	return info, err
 }
 
-// checkKey compares the data keys of two stores that have one each.
+// checkKey compares the data keys of two stores.
 func (p *Plan) checkKey(ctx context.Context) error {
 	there, err := trusted(ctx, p.to)
 	if err != nil || p.options.Reseal || there.ID == p.source.ID {
@@ -130,8 +130,8 @@ func (p *Plan) giveKeyring(ctx context.Context, dryRun bool) error {
 	return at(errDestination, err)
 }
 
-// checkApart fails if both are one store: by their addresses, or by what the
-// backend says when it is asked.
+// checkApart fails if both are one store, by their addresses or by the answer
+// of the backend.
 func (p *Plan) checkApart(ctx context.Context) error {
 	here, there := p.from.Describe(), p.to.Describe()
 	if here.Provider != there.Provider {
@@ -151,8 +151,8 @@ func (p *Plan) checkApart(ctx context.Context) error {
 	return err
 }
 
-// identity asks a store what it is. If it may not be asked, nothing is concluded:
-// a move looks again after its first deletion.
+// identity asks a store for its identity. If it may not ask, it concludes
+// nothing: a move looks again after its first deletion.
 func identity(ctx context.Context, s *nebula.Store) (string, error) {
 	text, err := s.Identity(ctx)
 	switch nebula.KindOf(err) {

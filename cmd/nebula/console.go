@@ -143,15 +143,15 @@ func (c *console) obeyAll(s os.Signal, more <-chan os.Signal) bool {
 func (got answer) take() ([]byte, error) {
 	switch {
 	case errors.Is(got.err, errLongLine):
-		return nil, usage(got.err.Error(), "a long value is read from a file or a pipe")
+		return nil, &nebula.Error{Kind: nebula.ErrUsage, Message: got.err.Error(), Hint: "read it from a file or a pipe", Err: got.err}
 	case got.err != nil:
 		return nil, &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was entered", Err: got.err}
 	}
 	return got.line, nil
 }
 
-// errLongLine says that the terminal may have cut what was entered.
-var errLongLine = errors.New("the line is longer than a terminal takes, and was not used")
+// errLongLine says that the terminal may have cut the line.
+var errLongLine = fmt.Errorf("a line at the terminal has at most %d bytes; this one is longer, and was not used", maxLine-1)
 
 // readLine reads a line, a byte at a time: what comes after is for another
 // question.
@@ -171,7 +171,7 @@ func readLine(r io.Reader) answer {
 		}
 	}
 	clear(line)
-	// A terminal drops what is beyond, without a word.
+	// A terminal drops the rest of a longer line and reports no error.
 	return answer{err: errLongLine}
 }
 

@@ -20,7 +20,7 @@ func openConsole() (*console, error) {
 	return &console{in: in, out: out}, nil
 }
 
-// maxLine is beyond what anybody types.
+// maxLine is the length at which a line may have been cut. Nobody types as much.
 const maxLine = 8191
 
 // settings are what a console did before it was asked to hide.

@@ -205,8 +205,11 @@ func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description)
 		return value, tooLarge(err)
 	case a.stdinIsTerminal:
 		value, err := a.askTwice(ctx, "Value of "+string(o.id)+" (hidden, one line): ")
-		if errors.Is(err, config.ErrNoTerminal) {
+		switch {
+		case errors.Is(err, config.ErrNoTerminal):
 			return nil, usage("there is no terminal to ask for the value at", valueHint)
+		case errors.Is(err, errLongLine):
+			return nil, usage(errLongLine.Error(), "pipe the value, or name a file: nebula put "+string(o.id)+" --file FILE")
 		}
 		return value, err
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -179,19 +180,37 @@ func TestSeveralLinesAtThePrompt(t *testing.T) {
 	p.leave(3)
 }
 
-// The terminal cuts what is longer than its line, without a word.
+// A terminal keeps the beginning of a line that is too long, and reports no
+// error. A value of that length may have been cut.
 func TestLongLineAtThePrompt(t *testing.T) {
 	env := home(t)
+	for _, length := range []int{maxLine, maxLine + 1, 2 * maxLine} {
+		p := sit(t, env, nil, "put", "token")
+		p.await("one line")
+		p.awaitHidden()
+		p.enter(strings.Repeat("x", length/2))
+		time.Sleep(50 * time.Millisecond)
+		p.enter(strings.Repeat("x", length-length/2) + "\n")
+		p.await(fmt.Sprintf("at most %d bytes", maxLine-1))
+		p.await("nebula put token --file")
+		p.leave(2)
+		sit(t, env, nil, "get", "token").leave(3)
+	}
+}
+
+// The longest line that a terminal keeps whole is a value.
+func TestLongestLineAtThePrompt(t *testing.T) {
+	env := home(t)
+	value := strings.Repeat("x", maxLine-1)
 	p := sit(t, env, nil, "put", "token")
-	p.await("one line")
-	p.awaitHidden()
-	p.enter(strings.Repeat("x", 3000))
-	time.Sleep(50 * time.Millisecond)
-	p.enter(strings.Repeat("x", 3000) + "\n")
-	p.await("longer than a terminal takes")
-	p.leave(2)
-	p = sit(t, env, nil, "get", "token")
-	p.leave(3)
+	p.answer("Value of token", value+"\n")
+	p.answer("The same again", value+"\n")
+	p.leave(0)
+	var out bytes.Buffer
+	sit(t, env, func(c *exec.Cmd) { c.Stdout = &out }, "get", "token").leave(0)
+	if out.String() != value {
+		t.Errorf("%d bytes were stored, want %d", out.Len(), len(value))
+	}
 }
 
 func TestEmptyValueAtThePrompt(t *testing.T) {

@@ -13,5 +13,6 @@ const (
 	getWaiting      = 0x4004667f // FIONREAD, bytes
 )
 
-// maxLine is what the terminal takes of one line: MAX_CANON and its newline.
+// maxLine is the length at which a line may have been cut: a terminal keeps at
+// most so many bytes of one, and drops the rest.
 const maxLine = 1023

@@ -11,5 +11,6 @@ const (
 	getWaiting      = unix.TIOCINQ // bytes
 )
 
-// maxLine is what the terminal takes of one line: MAX_CANON and its newline.
+// maxLine is the length at which a line may have been cut: a terminal keeps at
+// most so many bytes of one, and drops the rest.
 const maxLine = 4095

@@ -18,7 +18,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// WithTracer has a provider make its spans with tracer.
+// WithTracer makes a provider make its spans with tracer.
 func WithTracer(tracer trace.Tracer) provider.Option { return provider.WithInterceptors(Spans(tracer)) }
 
 // Spans returns the interceptor that makes the spans.

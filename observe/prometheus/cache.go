@@ -6,9 +6,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// NewCache returns a collector of what the cache of a store does. Name tells
-// several stores apart. Alert if nebula_cache_last_known_total grows: credentials
-// are then returned that the backend could not be asked for.
+// NewCache returns a collector of what the cache of a store does. name tells
+// several stores apart. Alert if nebula_cache_last_known_total grows: then the
+// store returns credentials for which it could not ask the backend.
 func NewCache(name string, s *nebula.Store) prometheus.Collector {
 	c := &cache{store: s}
 	for i, is := range []struct{ name, help string }{

@@ -22,8 +22,8 @@ type Collector struct {
 	latency, failures, retries *prometheus.Desc
 }
 
-// NewCollector returns a collector of what is counted for the provider of that
-// name. Those of several providers can be registered together.
+// NewCollector returns a collector of the counts of the provider of that name.
+// The collectors of several providers can be registered together.
 func NewCollector(provider string, metrics *provider.StorageMetrics) *Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("nebula_storage_"+name, help, labels, prometheus.Labels{"provider": provider})
@@ -58,8 +58,8 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 }
 
 // NewWatchAge returns a collector of the seconds since a watcher last knew that all
-// it watches is as it was yielded; infinite, if it never did. Name tells several
-// watchers apart. Alert if it exceeds a few times the interval.
+// its credentials are as they were yielded. The value is infinite if it never knew.
+// name tells several watchers apart. Alert if it exceeds a few times the interval.
 func NewWatchAge(name string, w *nebula.Watcher) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "nebula_watch_age_seconds",

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// Entry is a request with a valid token. What is empty is left out, and what is
-// longer than 256 bytes is cut.
+// Entry is a request with a valid token. Empty fields are left out, and fields
+// longer than 256 bytes are cut.
 type Entry struct {
 	Time    time.Time
 	Request string     // its id
@@ -23,8 +23,8 @@ type Entry struct {
 	Address string // of the caller
 }
 
-// maxText is the limit of a text in a line, in bytes. It is more than any name or
-// id has, but whoever sends a request can write anything in the place of an id.
+// maxText is the limit of a text in a line, in bytes. No name or id is that long,
+// but a client can send anything in the place of an id.
 const maxText = 256
 
 func (e *Entry) append(b []byte) []byte {
@@ -49,9 +49,9 @@ func appendMember(b []byte, name, value string) []byte {
 	return append(appendText(b, value), '"')
 }
 
-// appendText appends what stands between the quotes of a JSON string. Only
-// characters that can be seen stand for themselves: others could end the line, or
-// change what a terminal shows of it.
+// appendText appends the part between the quotes of a JSON string. Only visible
+// characters stand for themselves: others could end the line, or change what a
+// terminal shows.
 func appendText(b []byte, s string) []byte {
 	end := len(b) + maxText
 	for i, r := range s {
@@ -77,13 +77,14 @@ func appendText(b []byte, s string) []byte {
 	return b
 }
 
-// gap is the line that says how many are missing before it.
+// gap is the line that says how many lines are missing before it.
 func gap(t time.Time, lost int) []byte {
 	b := appendTime([]byte("\n{\"time\":\""), t)
 	return fmt.Appendf(b, `,"outcome":"audit_failed","lost":%d}`+"\n", lost)
 }
 
-// refused is the line of an address from which requests without a valid token came.
+// refused is the line for an address from which requests without a valid token
+// came.
 func refused(t, since time.Time, address string, count int) []byte {
 	b := appendTime([]byte("\n{\"time\":\""), t)
 	b = appendMember(appendMember(b, "outcome", "unauthenticated"), "address", address)

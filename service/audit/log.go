@@ -14,7 +14,7 @@ const Stderr = "-"
 
 // Options change how a [Log] writes.
 type Options struct {
-	// Sync has each Write return only when its line is on the disk. One flush
+	// Sync makes each Write return only when its line is on the disk. One flush
 	// serves all lines that wait for it.
 	Sync bool
 }
@@ -25,7 +25,7 @@ type Log struct {
 	options  Options
 	refusals refusals
 
-	// failure is why the last line could not be written, nil if it was.
+	// failure is the reason why the last line could not be written, or nil.
 	failure atomic.Pointer[nebula.Error]
 
 	mu     sync.Mutex // held while a line is written
@@ -35,9 +35,9 @@ type Log struct {
 	lost   int        // lines that could not be written since the last one that was
 }
 
-// Open opens the log at a path, or makes it, of mode 0600, with the directories
-// above it. "-" is standard error, which cannot be flushed. A file that is a link,
-// or that others may write, is refused with ErrInvalidConfig.
+// Open opens the log at a path, or makes it, with mode 0600, and the directories
+// above it. "-" is standard error, which cannot be flushed. If the file is a link,
+// or others may write it, Open fails with ErrInvalidConfig.
 func Open(path string, options Options) (*Log, error) {
 	if path == Stderr && options.Sync {
 		return nil, &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "an audit log on standard error cannot be flushed to the disk", Hint: "name a file, or turn the flushing off"}
@@ -82,8 +82,8 @@ func (l *Log) write(e *Entry) (*output, error) {
 	return out, err
 }
 
-// put writes a line, which has a newline at both ends, and remembers if that
-// failed. If lines are to be flushed, the caller gives the output back.
+// put writes a line, which has a newline at both ends, and remembers a failure.
+// If lines are to be flushed, the caller returns the output.
 func (l *Log) put(line []byte) (*output, error) {
 	if l.out == nil {
 		return nil, errClosed()
@@ -100,8 +100,9 @@ func (l *Log) put(line []byte) (*output, error) {
 	return l.out, nil
 }
 
-// look opens the file anew if something else stands in its place, or nothing:
-// lines would be written where nobody finds them. It looks once a second.
+// look opens the file anew if the path leads to another file or to none:
+// otherwise lines would be written where nobody finds them. It looks once a
+// second.
 func (l *Log) look() error {
 	const pause = time.Second
 	if l.out.isStream || time.Since(l.looked) < pause {
@@ -125,9 +126,9 @@ func (l *Log) replace() error {
 	return nil
 }
 
-// Healthy returns nil, or the error with which the next Write would fail. It tries
-// again what failed before: so a request is refused before anything was done for
-// it, and the first one that finds room again is served.
+// Healthy returns nil, or the error with which the next Write would fail. After a
+// failure it tries again. So a request is refused before anything is done for it,
+// and the first request after there is room again is served.
 func (l *Log) Healthy() error {
 	if l.failure.Load() == nil {
 		return nil
@@ -138,7 +139,7 @@ func (l *Log) Healthy() error {
 }
 
 // recover goes on after a failure. After a failed flush the kernel may have
-// forgotten what it could not write, so the file is opened anew.
+// dropped what it could not write, so recover opens the file anew.
 func (l *Log) recover() error {
 	if l.failure.Load() == nil {
 		return nil
@@ -167,8 +168,8 @@ func (l *Log) recover() error {
 	return nil
 }
 
-// fail remembers why the log cannot be written. The cause names the path: it is not
-// for those who send requests.
+// fail remembers why the log cannot be written. The cause names the path, so
+// clients do not get it.
 func (l *Log) fail(err error) error {
 	if nebula.KindOf(err) == nebula.ErrInternal {
 		err = unusable(l.path, atomicfile.Reason(err), err)
@@ -197,7 +198,7 @@ func (l *Log) Reopen() error {
 	return l.replace()
 }
 
-// Close writes what was counted and closes the file.
+// Close writes the counts and closes the file.
 func (l *Log) Close() error {
 	l.refusals.stop()
 	err := l.writeRefusals()

@@ -59,7 +59,7 @@ func openAppend(path string) (*os.File, error) {
 	return f, notFollowed(path, err)
 }
 
-// notFollowed says what stands in the place of the file.
+// notFollowed says what is in the place of the file.
 func notFollowed(path string, err error) error {
 	if err == nil {
 		return nil
@@ -70,7 +70,7 @@ func notFollowed(path string, err error) error {
 	return err
 }
 
-// examine refuses a file that is not ours alone to write, or that has another name:
+// examine refuses a file that others may write, or that has another name: otherwise
 // lines would go where somebody else wants them.
 func (o *output) examine(path string) error {
 	info, err := o.file.Stat()
@@ -96,8 +96,8 @@ func (o *output) examine(path string) error {
 	return nil
 }
 
-// isTorn reports whether a file ends within a line. Where another process writes
-// one just now, that shows for a moment.
+// isTorn reports whether a file ends within a line. While another process writes
+// a line, that may be so for a moment.
 func isTorn(f *os.File) (torn bool, err error) {
 	const tries, pause = 10, time.Millisecond
 	for range tries {
@@ -125,8 +125,8 @@ func unusable(path, reason string, err error) error {
 
 var errCut = errors.New("only a part of the line was written, for want of room perhaps")
 
-// write writes a line, which begins with the end of the one before it. That is left
-// out if it has one.
+// write writes a line. The line begins with a newline that ends the one before it,
+// which is left out if that one has its end.
 func (o *output) write(line []byte) error {
 	if !o.torn {
 		line = line[1:]
@@ -141,7 +141,8 @@ func (o *output) write(line []byte) error {
 	return err
 }
 
-// flush returns when what was written before the call is on the disk.
+// flush returns when everything that was written before the call is on the
+// disk.
 func (o *output) flush() error { return o.flusher.Flush(o.flushNow) }
 
 func (o *output) close() error {

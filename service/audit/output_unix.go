@@ -13,7 +13,7 @@ import (
 const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
 // writeOnce is one write(2). An os.File would write the rest of a short write later,
-// after the line of another process perhaps.
+// perhaps after the line of another process.
 func (o *output) writeOnce(p []byte) (int, error) {
 	if o.isStream {
 		return o.file.Write(p)

@@ -9,7 +9,8 @@ import (
 )
 
 // refusals count the requests without a valid token, by address. They are written
-// once a minute: whoever sends many neither fills the disk nor slows others.
+// once a minute, so a client that sends many neither fills the disk nor slows
+// others.
 type refusals struct {
 	mu     sync.Mutex
 	counts map[string]int
@@ -24,8 +25,8 @@ const (
 	others        = "others" // of the addresses beyond
 )
 
-// Refused counts a request without a valid token from an address, of which the
-// port is left out.
+// Refused counts a request without a valid token from an address. It ignores
+// the port.
 func (l *Log) Refused(address string) {
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		address = host
@@ -65,7 +66,7 @@ func (r *refusals) take() (map[string]int, time.Time) {
 	return counts, r.since
 }
 
-// stop has nothing counted any more.
+// stop ends the counting.
 func (r *refusals) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,8 +76,8 @@ func (r *refusals) stop() {
 	}
 }
 
-// writeRefusals writes what was counted. What cannot be written is kept for the
-// next minute.
+// writeRefusals writes the counts. It keeps counts that cannot be written for
+// the next minute.
 func (l *Log) writeRefusals() error {
 	counts, since := l.refusals.take()
 	for _, address := range slices.Sorted(maps.Keys(counts)) {

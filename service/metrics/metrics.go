@@ -1,6 +1,6 @@
-// Package metrics writes what providers and stores count in the text format of
-// Prometheus, under the names that package observe/prometheus gives. It needs
-// nothing of Prometheus: the libraries for that cost every start of a program.
+// Package metrics writes the counts of providers and stores in the text format
+// of Prometheus, under the names of package observe/prometheus. It does not use
+// the libraries of Prometheus, because they slow every start of a program.
 package metrics
 
 import (
@@ -12,9 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// WriteProvider writes the metrics of the provider of that name. Whoever writes
-// metrics of several providers writes each family once: only one can be written to
-// an answer.
+// WriteProvider writes the metrics of the provider of that name. An answer may
+// have each family once, so write only one provider to it.
 func WriteProvider(w io.Writer, name string, m *provider.StorageMetrics) {
 	operations := m.Operations()
 	label := "provider=" + strconv.Quote(name)
@@ -39,7 +38,7 @@ func WriteProvider(w io.Writer, name string, m *provider.StorageMetrics) {
 	fmt.Fprintf(w, "%s{%s} %d\n", retries, label, m.RetryCount())
 }
 
-// WriteCache writes what the cache of the store of that name does.
+// WriteCache writes the counts of the cache of the store of that name.
 func WriteCache(w io.Writer, name string, s *nebula.Store) {
 	c := s.CacheStats()
 	for _, m := range []struct {
@@ -57,7 +56,7 @@ func WriteCache(w io.Writer, name string, s *nebula.Store) {
 	}
 }
 
-// Head writes what stands before the samples of a metric: its help, which is one
+// Head writes the lines before the samples of a metric: its help, which is one
 // line, and its kind.
 func Head(w io.Writer, name, kind, help string) {
 	fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)

@@ -43,22 +43,21 @@ func NewFile(path string) *File {
 	return f
 }
 
-// AllowGroupRead lets the group read the file, which is mounted for it, in a container
-// for example. It is called before all others.
+// AllowGroupRead allows the group to read the file, for example if it is mounted for a
+// group in a container. Call it before all other methods.
 func (f *File) AllowGroupRead() { f.lines.GroupReads = true }
 
 // Path returns the file's path.
 func (f *File) Path() string { return f.lines.Path() }
 
-// Check returns what a token stands for. A token that is not known, is not one, or
-// has expired is ErrUnauthenticated, and nothing tells which. It is ErrUnavailable
-// if the file cannot be relied on: it is not there, or damaged, or others than its
-// owner have access to it. The cause then says what is wrong, with the path, and is
-// not for whoever sent the token.
+// Check returns the grant of a token. If the token is unknown, malformed or
+// expired, the error is ErrUnauthenticated, and does not show which. If the file
+// cannot be relied on, because it is missing or damaged, or others than its owner
+// have access to it, the error is ErrUnavailable. The cause then says what is
+// wrong, with the path. Do not show it to the client.
 //
-// The file is examined each time, so that a change holds for the next call. Nothing
-// is compared with the token but its hash, and no lock is held if the file has not
-// changed.
+// Check examines the file each time, so a change holds for the next call. It
+// compares only the token's hash, and takes no lock if the file has not changed.
 func (f *File) Check(secret []byte, now time.Time) (Grant, error) {
 	if !isWellFormed(secret) {
 		return Grant{}, unauthenticated()
@@ -66,8 +65,8 @@ func (f *File) Check(secret []byte, now time.Time) (Grant, error) {
 	return f.find(sha256.Sum256(secret), now)
 }
 
-// Again is [File.Check] for a grant that Check returned, when time has passed: the
-// token may have expired, or was removed.
+// Again is [File.Check] for a grant that Check returned some time ago: the token
+// may have expired or been removed since.
 func (f *File) Again(g Grant, now time.Time) (Grant, error) { return f.find(g.hash, now) }
 
 func (f *File) find(hash [sha256.Size]byte, now time.Time) (Grant, error) {
@@ -82,7 +81,8 @@ func (f *File) find(hash [sha256.Size]byte, now time.Time) (Grant, error) {
 	return g, nil
 }
 
-// Ready returns nil, or why no token can be checked, and what to do about it.
+// Ready returns nil, or an error that says why no token can be checked, and
+// what to do about it.
 func (f *File) Ready() error {
 	_, err := f.current()
 	return err
@@ -117,10 +117,10 @@ func (f *File) current() (*grants, error) {
 	return g, nil
 }
 
-// Add makes a token and returns it: it is shown once, and cannot be had again. The
-// times are cut to whole seconds; Created is now if it is zero. Errors:
-// ErrAlreadyExists if there is one of that name, ErrUsage and ErrInvalidMetadata for
-// a grant that is not valid.
+// Add makes a token and returns it. This is the only time that the token is shown.
+// The times are cut to whole seconds. If Created is zero, it is now. Errors:
+// ErrAlreadyExists if there is a token of that name, ErrUsage and ErrInvalidMetadata
+// for a grant that is not valid.
 func (f *File) Add(ctx context.Context, g Grant) (nebula.Secret, error) {
 	if g.Created.IsZero() {
 		g.Created = time.Now()
@@ -170,8 +170,8 @@ func (f *File) Remove(ctx context.Context, name string) error {
 	return err
 }
 
-// List returns the tokens, sorted by name, also those that have expired. A file that
-// is not there has none.
+// List returns the tokens, sorted by name, also expired ones. A missing file has
+// none.
 func (f *File) List(ctx context.Context) ([]Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -29,8 +29,8 @@ func Verbs() []Verb { return []Verb{List, Read, Write, Delete, Admin} }
 // MaxName is the greatest number of characters in a token's name.
 const MaxName = 128
 
-// Grant is what a token stands for. Nobody changes the Allow of one that a [File]
-// returned.
+// Grant has the rights of a token. Do not change the Allow of a Grant that a
+// [File] returned.
 type Grant struct {
 	Name    string // becomes the author of what is written; see [nebula.Metadata]
 	Allow   []Verb
@@ -84,7 +84,7 @@ func (g Grant) check() error {
 		return refuse(fmt.Sprintf("%q is not the beginning of an id", cut(g.Prefix)),
 			"an id has 1 to 128 characters of A-Z a-z 0-9 _ - and does not begin with -")
 	}
-	// What stands in a record has to be what records take.
+	// The name and the scope must be valid in a record.
 	epoch := time.Unix(0, 0)
 	return nebula.Metadata{CreatedAt: epoch, LastModified: epoch, CreatedBy: g.Name, Scope: g.Scope}.Validate()
 }

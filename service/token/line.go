@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// version is that of the lines. A line of another one is refused.
+// version is the version of the lines. A line of another version is refused.
 const version = 1
 
 // line is a token in the file.
@@ -44,7 +44,7 @@ func (l line) key() (string, error) {
 
 func isWholeUTC(t time.Time) bool { return t.Location() == time.UTC && t.Nanosecond() == 0 }
 
-// hash returns the SHA-256 of the token; key has checked it.
+// hash returns the SHA-256 of the token, which key has checked.
 func (l line) hash() (sum [sha256.Size]byte) {
 	_, _ = hex.Decode(sum[:], []byte(l.SHA256))
 	return sum

@@ -5,10 +5,10 @@ import (
 	"hash/crc32"
 )
 
-// Pattern is a regular expression that finds tokens in text. What it finds is a
-// token only if the checksum is right: the last six characters are the IEEE CRC-32
-// of the 43 before them, in base 62, padded with "0" on the left. The digits of
-// base 62 are 0-9, A-Z and a-z, in this order.
+// Pattern is a regular expression that finds tokens in text. A match is a token
+// only if the checksum is right: the last six characters are the IEEE CRC-32 of
+// the 43 before them, in base 62, padded with "0" on the left. The digits of base
+// 62 are 0-9, A-Z and a-z, in this order.
 const Pattern = `\bnbt_[0-9A-Za-z]{49}\b`
 
 const (
@@ -27,7 +27,8 @@ func newSecret() []byte {
 	for len(secret) < len(prefix)+random {
 		_, _ = rand.Read(pool[:]) // never fails
 		for _, b := range pool {
-			// Of the bytes from 248 on some characters would get more than others.
+			// With the bytes from 248 on, some characters would be more frequent
+			// than others.
 			if b < 248 && len(secret) < len(prefix)+random {
 				secret = append(secret, digits[b%62])
 			}

@@ -20,13 +20,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/unixsocket"
 )
 
-// callTimeout is how long an agent may take to answer. One that takes longer was
-// stopped.
+// callTimeout is how long an agent may take to answer. If it takes longer, it
+// was stopped.
 const callTimeout = 2 * time.Second
 
 // Client lets the agent at a socket keep the data keys of stores. It implements
-// [nebula.DataKeys]. If there is no agent, it does nothing; if the agent is not
-// to be trusted or does not answer, it warns once.
+// [nebula.DataKeys]. If there is no agent, it does nothing. If the agent cannot
+// be trusted or does not answer, it warns once.
 type Client struct {
 	path   string
 	logger *slog.Logger
@@ -65,7 +65,7 @@ func (c *Client) Keep(ctx context.Context, address string, key nebula.KeptKey) {
 	c.try(ctx, request{Op: opAdd, Address: address, Key: key.Secret[:], Pinned: key.Pinned})
 }
 
-// try is call for what must not fail.
+// try is call for methods that must not fail.
 func (c *Client) try(ctx context.Context, q request) (response, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,14 +96,14 @@ func explain(err error) (reason, hint string) {
 	return err.Error(), hint
 }
 
-// List returns what the agent keeps. Errors: ErrNotFound if there is none,
-// ErrInvalidConfig if it is not to be trusted, ErrUnavailable.
+// List describes the agent's keys. Errors: ErrNotFound if there is no agent,
+// ErrInvalidConfig if it cannot be trusted, ErrUnavailable.
 func (c *Client) List(ctx context.Context) ([]Entry, error) {
 	r, err := c.call(ctx, request{Op: opList})
 	return r.Keys, c.describe(err)
 }
 
-// Lock has the agent forget all keys, and returns how many there were. Errors
+// Lock makes the agent forget all keys, and returns how many there were. Errors
 // are those of List.
 func (c *Client) Lock(ctx context.Context) (forgotten int, err error) {
 	r, err := c.call(ctx, request{Op: opLock})

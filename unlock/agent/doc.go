@@ -1,6 +1,7 @@
-// Package agent keeps opened data keys in a process of the user, so that a
-// passphrase is asked for, or a service called, once and not for each command.
-// It keeps nothing else: no credentials, no records, no key that opens a slot.
+// Package agent keeps opened data keys in a process of the user. So a person is
+// asked for a passphrase, or a service is called, once and not for each
+// command. It keeps nothing else: no credentials, no records, no key that opens
+// a slot.
 //
 // The socket is the boundary: every process of the same user may ask for the
 // keys. There is no agent on Windows.
@@ -11,8 +12,8 @@ import "time"
 // DefaultTTL is how long a key is kept by default.
 const DefaultTTL = 15 * time.Minute
 
-// MaxSocketPath is the length of a socket's path in bytes that every supported
-// system takes.
+// MaxSocketPath is the greatest length of a socket's path, in bytes, that every
+// supported system accepts.
 const MaxSocketPath = 103
 
 // Entry describes a key that an agent keeps.

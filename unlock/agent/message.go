@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A message is its length in four bytes, the first the highest, and JSON. A
-// connection begins with hello; then each request has one response, in order.
+// A message is its length in four bytes, big-endian, and JSON. A connection
+// begins with hello. Then each request has one response, in order.
 const (
 	protocolVersion = 1
 	maxMessage      = 64 << 10 // bytes of JSON

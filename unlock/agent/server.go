@@ -42,7 +42,7 @@ func Listen(ctx context.Context, path string, ttl time.Duration) (*Agent, error)
 	return &Agent{socket: s, keys: newTable(ttl, clock())}, nil
 }
 
-// checkStart refuses what cannot work.
+// checkStart refuses arguments that cannot work.
 func checkStart() error {
 	if unixsocket.Inherited() {
 		return &nebula.Error{Kind: nebula.ErrNotSupported, Op: opName,

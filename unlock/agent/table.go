@@ -17,14 +17,14 @@ const (
 	perEntry    = 160               // bytes beside the address
 )
 
-// instant is a moment by both clocks: the monotonic one may stop while the
+// instant is a moment by both clocks. The monotonic one may stop while the
 // machine sleeps, and the wall clock may be set.
 type instant struct {
 	running time.Duration // since the process began
 	wall    time.Time
 }
 
-// clock returns a function that tells the time from now on.
+// clock returns a function that returns the time from now on.
 func clock() func() instant {
 	begun := time.Now()
 	return func() instant {
@@ -88,7 +88,7 @@ func (t *table) add(address string, secret []byte, pinned bool, ttl time.Duratio
 	t.keys[address] = k
 }
 
-// entrySize is not less than the bytes of an entry as it is sent.
+// entrySize returns at least the bytes of an entry as it is sent.
 func entrySize(address string) int {
 	text, _ := json.Marshal(address) // a string always can be
 	return len(text) + perEntry

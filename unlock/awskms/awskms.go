@@ -1,6 +1,6 @@
-// Package awskms opens stores with keys of AWS KMS. A slot holds its secret as KMS
-// has encrypted it; KMS decrypts it for those whom its policy allows to. Anyone who
-// runs KMS sees the secret.
+// Package awskms opens stores with keys of AWS KMS. A slot holds its secret,
+// encrypted by KMS. KMS decrypts it for anyone whom its policy allows. Anyone who
+// runs KMS can see the secret.
 package awskms
 
 import (
@@ -16,9 +16,10 @@ import (
 	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
-// New returns the key, or the error of [Config.Validate]. KMS is asked when it is
-// first needed, and once for each slot. The key also implements [nebula.Checker]:
-// it examines the keys that are named, with two calls each, and changes nothing.
+// New returns the key, or the error of [Config.Validate]. It asks KMS when that
+// is first needed, and once for each slot. The key also implements
+// [nebula.Checker]: it examines the configured keys, with two calls each, and
+// changes nothing.
 func New(c Config) (nebula.Renewer, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -52,11 +53,11 @@ func (k *key) String() string {
 // Opens reports true for SlotAWSKMS.
 func (k *key) Opens(kind string) bool { return kind == nebula.SlotAWSKMS }
 
-// Secret has KMS decrypt the slot's secret, under the key that is configured, if
-// the slot is for that one. Errors: ErrUnauthenticated without credentials;
-// ErrWrongKey if the slot is for another key; ErrPermissionDenied if KMS refuses,
-// or the key is disabled or to be deleted; ErrUnavailable, ErrTimeout;
-// ErrCorrupted if the slot is damaged.
+// Secret has KMS decrypt the slot's secret with the configured key, if the slot
+// is for that key. Errors: ErrUnauthenticated without credentials; ErrWrongKey if
+// the slot is for another key; ErrPermissionDenied if KMS refuses, or the key is
+// disabled or to be deleted; ErrUnavailable, ErrTimeout; ErrCorrupted if the slot
+// is damaged.
 func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	data, err := slotdata.ParseAWSKMS(slot.Data)
 	if err != nil {
@@ -81,11 +82,11 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return nil, err
 }
 
-// maxMisses bounds how many slots in a row KMS is asked about for an alias: which
-// of them is for its key shows only then.
+// maxMisses limits for how many slots in a row KMS is asked about an alias. Only
+// the answer shows which slot is for its key.
 const maxMisses = 2
 
-// decrypt opens a slot with one of the keys that are configured.
+// decrypt opens a slot with one of the configured keys.
 func (k *key) decrypt(ctx context.Context, key named, slotID string, data slotdata.AWSKMS) ([]byte, error) {
 	about := request{key: key, slotID: slotID, arn: data.ARN}
 	if key.isAlias && k.misses == maxMisses {
@@ -107,14 +108,14 @@ func (k *key) decrypt(ctx context.Context, key named, slotID string, data slotda
 	return out.Plaintext, err
 }
 
-// NewSlot returns a slot for the configured key. KMS is asked twice: it decrypts
-// what it has encrypted, if it is allowed to.
+// NewSlot returns a slot for the configured key. It asks KMS twice: KMS encrypts
+// the secret, and decrypts it, if that is allowed.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	return k.newSlot(ctx, parseNamed(k.config.Key), id, salt, "")
 }
 
-// Renew returns the slot with another secret, encrypted by the key that it is for.
-// Errors: ErrNotSupported if that key is not configured.
+// Renew returns the slot with another secret, encrypted by the slot's key. Errors:
+// ErrNotSupported if that key is not configured.
 func (k *key) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebula.Slot, []byte, error) {
 	data, err := slotdata.ParseAWSKMS(slot.Data)
 	if err != nil {
@@ -157,8 +158,8 @@ func (k *key) newSlot(ctx context.Context, key named, id string, salt [16]byte, 
 	return slot, secret, nil
 }
 
-// verify fails if what KMS has encrypted cannot be kept, or does not come back. If
-// these credentials may not decrypt, others may.
+// verify fails if the ciphertext of KMS cannot be kept, or does not decrypt to the
+// secret. If these credentials may not decrypt, others may.
 func (k *key) verify(ctx context.Context, key named, id string, data slotdata.AWSKMS, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotAWSKMS, id, data.Bytes()); err != nil {
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS answers what no slot can hold: " + err.Error(), Err: err}
@@ -184,7 +185,7 @@ func (k *key) tell(why error) {
 	}
 }
 
-// shown returns what KMS says that it used, for a message.
+// shown returns the key that KMS says it used, for a message.
 func shown(arn string) string {
 	if _, err := slotdata.ParseKeyARN(arn); err != nil {
 		return "what is no key"

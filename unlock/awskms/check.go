@@ -12,8 +12,9 @@ import (
 
 const check = "aws-kms"
 
-// Check examines login, server and clock, and of each key that is named its state,
-// and whether it may encrypt. That it may decrypt shows when a slot is opened.
+// Check examines login, server and clock. For each configured key it examines the
+// state, and whether it may encrypt. Whether it may decrypt shows when a slot is
+// opened.
 func (k *key) Check(ctx context.Context) []nebula.Finding {
 	var x examination
 	login, err := k.client.connect(ctx)

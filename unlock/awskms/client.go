@@ -16,8 +16,8 @@ import (
 // callTimeout is the limit of one call, and of each step of a login.
 const callTimeout = 5 * time.Second
 
-// client speaks to KMS. A call that fails and may succeed later is repeated as
-// calls of providers are.
+// client calls KMS. A call that fails and may succeed later is repeated like
+// the calls of providers.
 type client struct {
 	config Config
 	clock  provider.Clock
@@ -93,7 +93,7 @@ func (c *client) encrypt(ctx context.Context, key named, slotID string, secret [
 	return out, err
 }
 
-// decrypt decrypts what a slot has. The ARN is the slot's.
+// decrypt decrypts the ciphertext of a slot. The ARN is the slot's.
 func (c *client) decrypt(ctx context.Context, key named, slotID, arn string, blob []byte) (out decryptOut, err error) {
 	in := decryptIn{KeyID: key.text, Blob: blob, Context: map[string]string{contextKey: slotID}, Algorithm: symmetric}
 	_, err = c.call(ctx, request{key: key, operation: "Decrypt", slotID: slotID, arn: arn}, in, &out)
@@ -140,7 +140,7 @@ func (c *client) call(ctx context.Context, r request, in, out any) (header http.
 	return header, err
 }
 
-// region returns the region that a key is asked for in: what stands in a slot does
+// region returns the region in which to ask for a key. The content of a slot does
 // not choose it.
 func (c *client) region(login *awsapi.Login, key named) string {
 	return cmp.Or(key.arn.Region, c.config.Region, login.Region)
@@ -175,7 +175,7 @@ func (c *client) connect(ctx context.Context) (*awsapi.Login, error) {
 // maxAnswer is the limit of an answer, in bytes.
 const maxAnswer = 64 << 10
 
-// regionOfAll returns a region if every key names its own, so that none has to be
+// regionOfAll returns a region if every key names its own, so that none must be
 // looked for.
 func (c Config) regionOfAll() string {
 	region := ""

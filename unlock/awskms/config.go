@@ -18,7 +18,7 @@ import (
 // environment, web identity, profile, container, instance.
 //
 // A key is named by its ARN, by the ARN of an alias, by alias/NAME, or by its id.
-// A slot is tried only if it is for a key that is named here; what stands in the
+// A slot is tried only if it is for a key that is named here. The content of the
 // slot chooses neither region nor server.
 type Config struct {
 	// Key opens the store, and new slots are for it.
@@ -28,7 +28,7 @@ type Config struct {
 	Also []string `toml:"also"`
 
 	// Region of keys that are not named by an ARN. "" is that of AWS_REGION,
-	// AWS_DEFAULT_REGION, the profile, or the instance that this runs on.
+	// AWS_DEFAULT_REGION, the profile, or the instance on which this runs.
 	Region string `toml:"region"`
 
 	// EndpointURL of another server than the region's: https, or http to this
@@ -36,7 +36,8 @@ type Config struct {
 	// or the region's own.
 	EndpointURL string `toml:"endpoint_url"`
 
-	// Tell shows a person what they should know of a new slot. nil: it is dropped.
+	// Tell shows a person what they should know about a new slot. If it is nil,
+	// the text is dropped.
 	Tell func(text string)
 
 	Transport http.RoundTripper // to KMS alone; nil: one with our limits
@@ -44,11 +45,11 @@ type Config struct {
 }
 
 // DefaultConfig returns the configuration for the region of AWS_REGION, else of
-// AWS_DEFAULT_REGION, else for one that is looked for when KMS is asked.
+// AWS_DEFAULT_REGION, else for one that is found when KMS is asked.
 func DefaultConfig() Config { return DefaultConfigIn(os.Getenv) }
 
 // DefaultConfigIn is [DefaultConfig] in another environment than the process's.
-// The SDK still reads the settings that are left open from the process's own.
+// The SDK still reads missing settings from the process's own.
 func DefaultConfigIn(getenv func(variable string) string) Config {
 	c := Config{Region: getenv("AWS_REGION")}
 	if c.Region == "" {
@@ -57,8 +58,8 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server. A Config without keys is valid, and opens nothing.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It asks
+// no server. A Config without keys is valid, and opens nothing.
 func (c Config) Validate() error {
 	var problems []string
 	note := func(setting, reason string) { problems = append(problems, setting+" "+reason) }
@@ -106,15 +107,15 @@ func (c Config) keys() []string {
 	return append([]string{c.Key}, c.Also...)
 }
 
-// MayOpen reports whether a slot may be for one of the keys. With an alias that
-// is so for every slot of this kind. Nothing is asked.
+// MayOpen reports whether a slot may be for one of the keys. With an alias
+// every slot of this kind may be. It asks nothing.
 func (c Config) MayOpen(slot nebula.Slot) bool {
 	data, err := slotdata.ParseAWSKMS(slot.Data)
 	return err == nil && len(c.candidates(data.ARN)) > 0
 }
 
-// candidates returns the named keys that may be the one of an ARN, those that are
-// it for sure first.
+// candidates returns the named keys that may be the one of an ARN. Those that
+// certainly are come first.
 func (c Config) candidates(text string) []named {
 	arn, err := slotdata.ParseKeyARN(text)
 	if err != nil {
@@ -154,7 +155,7 @@ func parseNamed(text string) named {
 }
 
 // mayBe reports whether the key may be that of an ARN. Keys of several regions
-// that share their material have ids that begin with mrk-, and the same one.
+// that share their material have the same id, which begins with mrk-.
 func (n named) mayBe(arn slotdata.KeyARN) bool {
 	agree := func(mine, its string) bool { return mine == "" || mine == its }
 	return agree(n.arn.ID, arn.ID) && agree(n.arn.Partition, arn.Partition) && agree(n.arn.Account, arn.Account) &&
@@ -163,7 +164,7 @@ func (n named) mayBe(arn slotdata.KeyARN) bool {
 
 func isMultiRegion(arn slotdata.KeyARN) bool { return strings.HasPrefix(arn.ID, "mrk-") }
 
-// sameKey reports whether two ARNs are of one key, or of such keys of two regions.
+// sameKey reports whether two ARNs name one key, or such keys in two regions.
 func sameKey(a, b string) bool {
 	if a == b {
 		return true

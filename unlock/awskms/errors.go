@@ -18,7 +18,7 @@ type request struct {
 	slotID, arn string // of the slot that is opened; "" for others
 }
 
-// subject names the key that a call is about.
+// subject names the key of a call.
 func (r request) subject() string {
 	if r.arn != "" {
 		return r.arn
@@ -26,8 +26,8 @@ func (r request) subject() string {
 	return r.key.text
 }
 
-// explain is for what KMS said, by the code; nil for what is not KMS's own. After a
-// key that is refused other keys are tried, hence the kinds.
+// explain explains an error of KMS, by the code. It returns nil for errors that are
+// not KMS's own. The kinds are such that after a refused key other keys are tried.
 func (r request) explain(c awsapi.Call) *nebula.Error {
 	code := c.API.ErrorCode()
 	if awsapi.IsDenied(code) {
@@ -63,7 +63,8 @@ func (r request) explain(c awsapi.Call) *nebula.Error {
 	return nil
 }
 
-// explainDenied names action, key, and what else it may be that KMS does not tell.
+// explainDenied names action and key, and other possible causes, which KMS does
+// not tell apart.
 func (r request) explainDenied(c awsapi.Call) *nebula.Error {
 	action := awsapi.DeniedAction(c.API.ErrorMessage())
 	if action == "" {
@@ -81,12 +82,13 @@ func (r request) explainDenied(c awsapi.Call) *nebula.Error {
 	return e
 }
 
-// movedHint is for an alias that does not name the slot's key, perhaps any more.
+// movedHint is for an alias that does not name the slot's key, or no longer
+// does.
 func (r request) movedHint() string {
 	return "where " + r.key.text + " has moved to another key, name the slot's: key = \"" + r.arn + "\" in [key.aws_kms]"
 }
 
-// wrongKey is for a slot of another key.
+// wrongKey is the error for a slot of another key.
 func (r request) wrongKey(why string) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrWrongKey, Message: "the KMS key " + r.key.text + " does not open the slot " + r.slotID + ": " + why}
 	if r.key.isAlias && r.arn != "" {

@@ -1,6 +1,6 @@
 // Package azurekey opens stores with keys of Azure Key Vault. A slot holds its
-// secret as the key wrapped it; Key Vault unwraps it for those whom it allows to.
-// Anyone who may do that sees the secret.
+// secret, wrapped by the key. Key Vault unwraps it for anyone whom it allows.
+// Anyone who may do that can see the secret.
 package azurekey
 
 import (
@@ -16,9 +16,9 @@ import (
 	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
-// New returns the key, or the error of [Config.Validate]. Key Vault is asked when
-// it is first needed, and once for each slot. The key also implements
-// [nebula.Checker]: it examines the keys that are named, with two calls each, and
+// New returns the key, or the error of [Config.Validate]. It asks Key Vault when
+// that is first needed, and once for each slot. The key also implements
+// [nebula.Checker]: it examines the configured keys, with two calls each, and
 // changes nothing.
 func New(c Config) (nebula.Renewer, error) {
 	if err := c.Validate(); err != nil {
@@ -83,8 +83,9 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return secret, nil
 }
 
-// NewSlot returns a slot for the configured key, under its current version. Key
-// Vault is asked twice: it unwraps what it has wrapped, if it may.
+// NewSlot returns a slot for the configured key, under its current version. It
+// asks Key Vault twice: Key Vault wraps the secret, and unwraps it, if that is
+// allowed.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	named, err := parseURL(k.config.URL)
 	if err != nil {
@@ -93,8 +94,8 @@ func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slo
 	return k.newSlot(ctx, named, id, salt)
 }
 
-// Renew returns the slot with another secret, under the current version of the key
-// that it is for. Errors: ErrNotSupported if that key is not configured.
+// Renew returns the slot with another secret, under the current version of the
+// slot's key. Errors: ErrNotSupported if that key is not configured.
 func (k *key) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebula.Slot, []byte, error) {
 	data, err := slotdata.ParseAzureKey(slot.Data)
 	if err != nil {
@@ -121,8 +122,8 @@ func (k *key) newSlot(ctx context.Context, named vaultKey, id string, salt [16]b
 	return slot, secret, nil
 }
 
-// verify fails if what Key Vault has wrapped cannot be kept, or does not come
-// back. If this identity may not unwrap, others may.
+// verify fails if the wrapped secret cannot be kept, or does not unwrap to the
+// secret. If this identity may not unwrap, others may.
 func (k *key) verify(ctx context.Context, named vaultKey, id string, data slotdata.AzureKey, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotAzureKey, id, data.Bytes()); err != nil {
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Key Vault answers what no slot can hold: " + err.Error(), Err: err}

@@ -18,11 +18,11 @@ import (
 
 const check = "azure-key"
 
-// soon is how long before its expiry a key is warned of.
+// soon is how long before the expiry of a key the check warns.
 const soon = 30 * 24 * time.Hour
 
-// Check examines login, vault and clock, and of each key that is named its state,
-// and whether it wraps. That it unwraps shows when a slot is opened.
+// Check examines login, vault and clock. For each configured key it examines the
+// state, and whether it wraps. Whether it unwraps shows when a slot is opened.
 func (k *key) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{client: k.client}
 	for _, text := range k.config.urls() {
@@ -65,7 +65,7 @@ func (x *examination) key(ctx context.Context, k vaultKey) {
 	x.wraps(ctx, k)
 }
 
-// identity tells of what all keys share, once.
+// identity reports what all keys share, once.
 func (x *examination) identity(began time.Time, response *http.Response) {
 	if x.who {
 		return
@@ -77,7 +77,7 @@ func (x *examination) identity(began time.Time, response *http.Response) {
 	}
 }
 
-// state tells of the current version, and reports whether it is of any use.
+// state describes the current version, and reports whether it can be used.
 func (x *examination) state(k vaultKey, bundle azkeys.KeyBundle, now time.Time) bool {
 	r := request{key: k}
 	a := azkeys.KeyAttributes{}
@@ -112,7 +112,7 @@ func (x *examination) state(k vaultKey, bundle azkeys.KeyBundle, now time.Time) 
 	return true
 }
 
-// does reports whether a key has an operation. One that does not say has all.
+// does reports whether a key has an operation. A key that names none has all.
 func does(bundle azkeys.KeyBundle, op azkeys.KeyOperation) bool {
 	if bundle.Key.KeyOps == nil {
 		return true
@@ -120,7 +120,7 @@ func does(bundle azkeys.KeyBundle, op azkeys.KeyOperation) bool {
 	return slices.ContainsFunc(bundle.Key.KeyOps, func(has *azkeys.KeyOperation) bool { return has != nil && *has == op })
 }
 
-// wraps tries to wrap what nobody keeps.
+// wraps tries to wrap a value that nobody keeps.
 func (x *examination) wraps(ctx context.Context, k vaultKey) {
 	_, err := x.client.wrap(ctx, k, slots.NewSecret())
 	switch {

@@ -20,8 +20,8 @@ const callTimeout = 5 * time.Second
 // setting has the addresses, in messages.
 const setting = "url and also of [key.azure_key]"
 
-// client speaks to vaults. A call that fails and may succeed later is repeated as
-// calls of providers are.
+// client calls vaults. A call that fails and may succeed later is repeated like
+// the calls of providers.
 type client struct {
 	config Config
 	clock  provider.Clock
@@ -30,7 +30,7 @@ type client struct {
 	vaults map[string]*vault // by host
 }
 
-// vault is one that has a key, and the SDK's client for it.
+// vault is a vault with a key, and the SDK's client for it.
 type vault struct {
 	*azureapi.Vault
 	keys *azkeys.Client
@@ -44,7 +44,7 @@ func newClient(c Config) *client {
 	return &client{config: c, clock: clock, vaults: make(map[string]*vault)}
 }
 
-// vault returns the vault of a key. Nothing is asked.
+// vault returns the vault of a key. It asks nothing.
 func (c *client) vault(k vaultKey) (*vault, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,8 +100,8 @@ func (c *client) wrap(ctx context.Context, k vaultKey, secret []byte) (data slot
 	return data, err
 }
 
-// unwrap has the version that wrapped a slot's secret unwrap it. The version is all
-// that is taken from the slot, beside what was wrapped.
+// unwrap has the version that wrapped a slot's secret unwrap it. It takes only the
+// version and the wrapped secret from the slot.
 func (c *client) unwrap(ctx context.Context, k vaultKey, slotID string, data slotdata.AzureKey) (secret []byte, err error) {
 	r := request{key: k, use: unwraps, version: data.URL.Version, slotID: slotID}
 	err = c.call(ctx, r, func(ctx context.Context, keys *azkeys.Client) error {

@@ -19,10 +19,10 @@ import (
 //
 // A key is named by its address without a version,
 // https://VAULT.vault.azure.net/keys/NAME, in any case. A slot is tried only if
-// it is for a key that is named here: what stands in the slot chooses nothing but
-// the version.
+// it is for a key that is named here. The content of the slot chooses only the
+// version.
 type Config struct {
-	// URL of the key that opens the store, and that new slots are for.
+	// URL of the key that opens the store. New slots are for this key.
 	URL string `toml:"url"`
 
 	// Also are more keys that open the store.
@@ -30,7 +30,8 @@ type Config struct {
 
 	Credential Credential `toml:"credential"`
 
-	// Tell shows a person what they should know of a new slot. nil: it is dropped.
+	// Tell shows a person what they should know about a new slot. If it is nil,
+	// the text is dropped.
 	Tell func(text string)
 
 	Transport http.RoundTripper // nil: one with our limits
@@ -43,16 +44,17 @@ type Credential struct {
 	// of "az login" or "azd auth login") or workload_identity.
 	Type string `toml:"type"`
 
-	// ClientID of a service principal or a workload identity; of a user
-	// assigned managed identity, "" is for the one assigned by the system.
+	// ClientID of a service principal, a workload identity or a user assigned
+	// managed identity. For a managed identity, "" is the one assigned by the
+	// system.
 	ClientID string `toml:"client_id"`
 
-	// TenantID of a service principal or a workload identity. Developer tools
-	// ask in the tenant of the vault if it is "".
+	// TenantID of a service principal or a workload identity. If it is "",
+	// developer tools ask in the tenant of the vault.
 	TenantID string `toml:"tenant_id"`
 
 	// ClientSecretFile holds the secret of a service principal and is read for
-	// each token. "" is the secret of AZURE_CLIENT_SECRET.
+	// each token. "" means the secret of AZURE_CLIENT_SECRET.
 	ClientSecretFile string `toml:"client_secret_file"`
 
 	// ClientSecret is used if ClientSecretFile is "": by default that of
@@ -73,8 +75,8 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return Config{Credential: Credential(azureapi.DefaultCredential(getenv))}
 }
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server. A Config without keys is valid, and opens nothing.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It asks
+// no server. A Config without keys is valid, and opens nothing.
 func (c Config) Validate() error {
 	var problems []string
 	note := func(setting, reason string) {
@@ -125,7 +127,7 @@ func IsBeside(url string, store nebula.Description) bool {
 	return err == nil && store.Provider == "azure" && strings.HasPrefix(store.Address+"/", k.vaultURL()+"/")
 }
 
-// MayOpen reports whether a slot is for one of the keys. Nothing is asked.
+// MayOpen reports whether a slot is for one of the keys. It asks nothing.
 func (c Config) MayOpen(slot nebula.Slot) bool {
 	data, err := slotdata.ParseAzureKey(slot.Data)
 	if err != nil {
@@ -135,7 +137,7 @@ func (c Config) MayOpen(slot nebula.Slot) bool {
 	return named
 }
 
-// named returns the key of the configuration that is the one of a slot.
+// named returns the configured key that is the one of a slot.
 func (c Config) named(slot slotdata.AzureURL) (vaultKey, bool) {
 	for _, text := range c.urls() {
 		if k, err := parseURL(text); err == nil && k.host == slot.Host && strings.EqualFold(k.name, slot.Name) {
@@ -156,7 +158,7 @@ func (k vaultKey) vaultURL() string { return "https://" + k.host }
 // String returns the address.
 func (k vaultKey) String() string { return k.vaultURL() + "/keys/" + k.name }
 
-// vault returns the name of the vault, as the commands of az take it.
+// vault returns the name of the vault, as the commands of az expect it.
 func (k vaultKey) vault() string {
 	name, _, _ := strings.Cut(k.host, ".")
 	return name

@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
-// use is what a key is asked for.
+// use is what a key is used for.
 type use struct {
 	operation string // as an access policy and the key itself have it
 	action    string // of a role, below Microsoft.KeyVault/vaults/
@@ -41,8 +41,8 @@ var (
 	errDenied     = errors.New("the identity may not")
 )
 
-// versionOf returns the version that an id is of, if it is one of the key's. The
-// SDK's own parser panics on other ids.
+// versionOf returns the version in an id, if it belongs to the key. The SDK's
+// own parser panics on other ids.
 func versionOf(id *azkeys.ID, k vaultKey) (slotdata.AzureURL, error) {
 	if id == nil {
 		return slotdata.AzureURL{}, errForeign
@@ -54,7 +54,7 @@ func versionOf(id *azkeys.ID, k vaultKey) (slotdata.AzureURL, error) {
 	return u, nil
 }
 
-// explain tells what a failed call means, and which key it was about.
+// explain explains a failed call, and names its key.
 func (r request) explain(v *vault, err error) *nebula.Error {
 	e := *v.Explain(err, func(answered *azcore.ResponseError) *nebula.Error {
 		switch answered.StatusCode {
@@ -73,8 +73,8 @@ func (r request) explain(v *vault, err error) *nebula.Error {
 	return &e
 }
 
-// explainBad: Key Vault does not tell a damaged value from one that another key
-// wrapped, nor from one that is too long.
+// explainBad explains a bad value. Key Vault does not tell a damaged value from
+// one that another key wrapped, or from one that is too long.
 func (r request) explainBad() *nebula.Error {
 	if r.use != unwraps {
 		return nil
@@ -83,8 +83,8 @@ func (r request) explainBad() *nebula.Error {
 	return e.(*nebula.Error)
 }
 
-// explainForbidden tells what the key is not for, or not now, from what the
-// identity may not do.
+// explainForbidden tells a use that the key does not allow, or not now, from
+// one that the identity lacks the right for.
 func (r request) explainForbidden(v *vault, answered *azcore.ResponseError) *nebula.Error {
 	switch azureapi.InnerCode(answered) {
 	case "KeyDisabled":
@@ -122,7 +122,7 @@ func (r request) notForThis() *nebula.Error {
 }
 
 // explainMissing is for a key that is not there, or deleted. A version cannot be
-// deleted alone: where it is gone, the key was purged and made anew.
+// deleted alone: if it is gone, the key was purged and made anew.
 func (r request) explainMissing(answered *azcore.ResponseError) *nebula.Error {
 	if answered.ErrorCode != "KeyNotFound" {
 		return nil
@@ -131,7 +131,7 @@ func (r request) explainMissing(answered *azcore.ResponseError) *nebula.Error {
 		Hint: "look at " + setting + "; a key that was deleted is recovered with: az keyvault key recover --vault-name " + r.key.vault() + " --name " + r.key.name}
 }
 
-// subject names the key that a call is about.
+// subject names the key of a call.
 func (r request) subject() string {
 	text := "the Azure key " + r.key.String()
 	if r.version != "" {

@@ -27,14 +27,14 @@ type store interface {
 
 var errAbsent = errors.New("the keychain has no such item")
 
-// New returns the key. The keychain is asked when it is first needed, and once
+// New returns the key. It asks the keychain when that is first needed, and once
 // for each slot.
 func New() nebula.Key { return newKey(systemStore()) }
 
 func newKey(s store) *key { return &key{store: s, secrets: make(map[string][]byte)} }
 
-// Remove removes the secret of a slot from the keychain, and reports whether there
-// was one. It is for slots that were removed.
+// Remove removes the secret of a removed slot from the keychain, and reports
+// whether there was one.
 func Remove(ctx context.Context, slotID string) (existed bool, err error) {
 	err = systemStore().remove(ctx, slotID)
 	if errors.Is(err, errAbsent) {
@@ -56,10 +56,10 @@ func (k *key) String() string { return "the keychain" }
 // Opens reports true for SlotKeychain.
 func (k *key) Opens(kind string) bool { return kind == nebula.SlotKeychain }
 
-// Secret returns what the keychain holds for the slot. Errors: ErrUnauthenticated
-// if that is nothing; ErrUnavailable if there is no keychain, or nobody unlocks
-// it; ErrInvalidConfig if it has several items for the slot; ErrCorrupted if what
-// it holds is no secret.
+// Secret returns the slot's secret from the keychain. Errors: ErrUnauthenticated
+// if there is none; ErrUnavailable if there is no keychain, or nobody unlocks it;
+// ErrInvalidConfig if it has several items for the slot; ErrCorrupted if the item
+// is not a secret.
 func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	if err := slotdata.CheckKeychain(slot.Data, slot.ID); err != nil {
 		return nil, &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the slot " + slot.ID + " is damaged: " + err.Error(), Err: err}
@@ -86,8 +86,8 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return secret, nil
 }
 
-// NewSlot stores a new secret in the keychain, and reads it back. The secret stays
-// there if the slot is not written afterwards; it opens nothing then.
+// NewSlot stores a new secret in the keychain, and reads it back. If the slot is
+// not written afterwards, the secret stays there and opens nothing.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	slot := nebula.Slot{ID: id, Kind: nebula.SlotKeychain, Salt: salt, Data: slotdata.Keychain(id)}
 	secret := slots.NewSecret()

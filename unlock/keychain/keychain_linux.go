@@ -28,7 +28,7 @@ const (
 
 func systemStore() store { return secretService{} }
 
-// secretService is the keychain of a Linux session, whichever program it is.
+// secretService is the keychain of a Linux session. Any program may provide it.
 type secretService struct{}
 
 // attributes are those of a slot's item. No other program has the last one.
@@ -83,7 +83,7 @@ func (secretService) set(ctx context.Context, account, secret string) error {
 		}
 		value := secretValue{Session: s.path, Parameters: []byte{}, Value: []byte(secret), ContentType: "text/plain"}
 		var item, prompt dbus.ObjectPath
-		// It does not replace: items of other programs may have our attributes too.
+		// Do not replace: items of other programs may have our attributes too.
 		err = s.call(collection, collectionInterface+".CreateItem", properties, value, false).Store(&item, &prompt)
 		if err != nil {
 			return s.failed("it does not take the secret", err)
@@ -155,8 +155,8 @@ func (s *session) begin() error {
 	return nil
 }
 
-// sessionBus returns the address of the session's bus. The client library is not
-// asked: it would start dbus-launch from PATH if there is none.
+// sessionBus returns the address of the session's bus. The client library would
+// start dbus-launch from PATH if there is none, so this does not use it.
 func sessionBus() (string, error) {
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address == "" {
@@ -218,7 +218,7 @@ func (s *session) label(item dbus.ObjectPath) string {
 	return quote(text, maxLabel)
 }
 
-// collection returns where new items go: the default collection, opened.
+// collection returns the collection for new items: the default one, opened.
 func (s *session) collection() (dbus.ObjectPath, error) {
 	var path dbus.ObjectPath
 	if err := s.call(servicePath, serviceInterface+".ReadAlias", "default").Store(&path); err != nil {
@@ -240,7 +240,7 @@ func (s *session) unlock(path dbus.ObjectPath) error {
 	return s.prompt(prompt)
 }
 
-// prompt lets the service ask the user, if it has to, and waits for the answer.
+// prompt lets the service ask the user, if it must, and waits for the answer.
 func (s *session) prompt(prompt dbus.ObjectPath) error {
 	if prompt == noObject {
 		return nil
@@ -270,7 +270,7 @@ func (s *session) prompt(prompt dbus.ObjectPath) error {
 	}
 }
 
-// failed tells why a call failed. What others say is quoted.
+// failed says why a call failed. It quotes the text of others.
 func (s *session) failed(what string, err error) error {
 	if s.ctx.Err() != nil {
 		return s.ctx.Err()

@@ -26,7 +26,7 @@ func (system) get(ctx context.Context, account string) (text string, err error) 
 }
 
 func (s system) set(ctx context.Context, account, secret string) error {
-	// It would replace one without a word.
+	// The library would replace an item and not say so.
 	_, err := s.get(ctx, account)
 	if err == nil {
 		return &nebula.Error{Kind: nebula.ErrAlreadyExists, Message: "the keychain has an item for the slot " + account}
@@ -41,7 +41,7 @@ func (system) remove(ctx context.Context, account string) error {
 	return within(ctx, func() error { return keyring.Delete(service, account) })
 }
 
-// within waits for a call no longer than the context holds. The keychain may ask
+// within waits for a call, at most until the context ends. The keychain may ask
 // the user.
 func within(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)

@@ -22,8 +22,8 @@ import (
 
 const maxIdentityFile = 64 << 10 // bytes
 
-// identities are those of the files, in the order in which they are tried: first
-// those that ask nobody, last those of programs.
+// identities are the identities of the files, in the order in which they are
+// tried: first those that ask nobody, last those of programs.
 type identities struct {
 	native []identity // of age
 	ssh    []identity
@@ -37,7 +37,7 @@ type identity struct {
 	recipient string
 }
 
-// locked is an encrypted file. That of an SSH key says whose it is.
+// locked is an encrypted file. If it holds an SSH key, it says whose it is.
 type locked struct {
 	file      string
 	text      []byte
@@ -93,7 +93,7 @@ func (k *key) load() error {
 	return nil
 }
 
-// read adds what a file holds.
+// read adds the identities of a file.
 func (ids *identities) read(path string, text []byte) error {
 	trimmed := bytes.TrimSpace(text)
 	switch {
@@ -117,8 +117,8 @@ func (ids *identities) read(path string, text []byte) error {
 	return nil
 }
 
-// readLine adds an identity, or says why it cannot. Nothing of a line is shown: it
-// may be secret all the same.
+// readLine adds an identity, or says why it cannot. It shows nothing of the line,
+// which may be secret even if it is wrong.
 func (ids *identities) readLine(path, line string) string {
 	switch {
 	case line == "" || line[0] == '#':
@@ -205,7 +205,7 @@ func sshIdentity(raw any) (age.Identity, error) {
 }
 
 // publicOf returns the public part of an encrypted SSH key. Files of older formats
-// do not hold it; then FILE.pub does.
+// do not hold it. Then FILE.pub does.
 func publicOf(path string, missing *ssh.PassphraseMissingError) (string, error) {
 	if missing.PublicKey != nil {
 		return Normalise(publicText(missing.PublicKey))

@@ -26,8 +26,8 @@ type opening struct {
 	failed  error // of the first identity that could not be used
 }
 
-// open tries one identity after the other. Given all of them, age stops at the
-// first plugin that is missing.
+// open tries one identity after the other. If age got all of them, it would
+// stop at the first missing plugin.
 func (o *opening) open(ids *identities) ([]byte, error) {
 	if ids.none() {
 		return nil, &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "no age identity is configured"}
@@ -60,8 +60,8 @@ func (o *opening) note(err error) {
 	}
 }
 
-// observed records the error of an identity. Age does not distinguish it from
-// errors of the file.
+// observed records the error of an identity. age does not tell it from errors
+// of the file.
 type observed struct {
 	age.Identity
 	err error
@@ -73,8 +73,8 @@ func (i *observed) Unwrap(stanzas []*age.Stanza) (fileKey []byte, err error) {
 	return fileKey, i.err
 }
 
-// decrypt returns the slot secret; nothing if the slot is not for the identity.
-// failure is that of the identity, err what is wrong with the slot.
+// decrypt returns the slot's secret, or nothing if the slot is not for the
+// identity. failure is the error of the identity, and err that of the slot.
 func (o *opening) decrypt(id age.Identity) (secret []byte, failure, err error) {
 	with := &observed{Identity: id}
 	r, err := age.Decrypt(bytes.NewReader(o.data.File), with)
@@ -94,7 +94,7 @@ func (o *opening) decrypt(id age.Identity) (secret []byte, failure, err error) {
 	return secret, nil, nil
 }
 
-// try tries an identity of age or SSH. If that fails, the slot is damaged.
+// try tries an identity of age or SSH. If it fails, the slot is damaged.
 func (o *opening) try(id identity) ([]byte, error) {
 	secret, failure, err := o.decrypt(id.Identity)
 	if failure != nil {

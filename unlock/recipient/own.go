@@ -2,8 +2,8 @@ package recipient
 
 import "slices"
 
-// Own returns the recipients that the identities are for, as far as the files
-// tell without a passphrase or a plugin, and whether they tell all.
+// Own returns the recipients of the identities, as far as the files show them
+// without a passphrase or a plugin, and whether these are all.
 func Own(options Options) (recipients []string, complete bool, err error) {
 	if err := refuseFIPS(); err != nil {
 		return nil, false, err

@@ -19,9 +19,9 @@ import (
 
 const maxList = 1 << 20 // bytes, of a file with recipients
 
-// Normalise returns a recipient without the white space around it and without
-// the comment after it, if it is one. No error shows it: it may be an identity,
-// which is secret. No plugin is started.
+// Normalise checks a recipient and returns it without the white space around it
+// and the comment after it. No error shows the text, since it may be an
+// identity, which is secret. No plugin is started.
 func Normalise(line string) (string, error) {
 	fields := strings.Fields(line)
 	if len(fields) == 0 {
@@ -128,8 +128,8 @@ func notRecipient(reason, hint string) error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "that is not a recipient: " + reason, Hint: hint}
 }
 
-// ReadList returns the recipients in a file: one a line; empty lines, and those
-// that begin with #, are passed over.
+// ReadList returns the recipients in a file, one in each line. It skips empty
+// lines and those that begin with #.
 func ReadList(r io.Reader) ([]string, error) {
 	var recipients []string
 	limited := &io.LimitedReader{R: r, N: maxList + 1}
@@ -164,7 +164,7 @@ func inLine(n int, err error) error {
 	return &located
 }
 
-// maxQuoted is how much is shown of what others chose, in bytes.
+// maxQuoted is how much is shown of a text of others, in bytes.
 const maxQuoted = 120
 
 // quote shows text of others, control characters escaped.

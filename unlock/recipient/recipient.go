@@ -18,31 +18,32 @@ import (
 // Options configure a key. Renewing slots in a rotation needs none of them: give
 // every store such a key, so that anyone can rotate.
 type Options struct {
-	// Recipient is the one that new slots are for, as [Normalise] returns it.
+	// Recipient is the recipient of new slots, as [Normalise] returns it.
 	Recipient string
 
-	// Identities are files with age identities or with one SSH private key. No
-	// one but their owner may read or write them.
+	// Identities are files with age identities or with one SSH private key.
+	// Only their owner may read or write them.
 	Identities []string
 
 	// AllowGroupRead accepts identity files of modes 0640 and 0440.
 	AllowGroupRead bool
 
 	// Plugins are the names of the plugins that may be started to seal to a
-	// recipient: "yubikey" for the program age-plugin-yubikey. A slot alone starts
-	// none. To open, plugins are started that an identity file names.
+	// recipient: "yubikey" for the program age-plugin-yubikey. A slot alone never
+	// starts a plugin. To open a slot, only plugins are started that an identity
+	// file names.
 	Plugins []string
 
-	// Passphrase asks for the passphrase of an encrypted identity file, and is
-	// told which try it is, from 1. If it is nil, nobody can be asked.
+	// Passphrase asks for the passphrase of an encrypted identity file. It gets
+	// the number of the try, from 1. If it is nil, nobody can be asked.
 	Passphrase func(ctx context.Context, file string, try int) ([]byte, error)
 
 	// Ask asks the user a plugin's question; secret says whether the answer is
 	// secret. If Ask is nil, nobody can be asked. Prompt is the plugin's text.
 	Ask func(ctx context.Context, prompt string, secret bool) (string, error)
 
-	// Tell shows a message of a plugin. Nil: it is dropped. Text is the
-	// plugin's.
+	// Tell shows a message of a plugin. If it is nil, the message is dropped.
+	// The text is the plugin's.
 	Tell func(text string)
 }
 
@@ -90,10 +91,10 @@ func (k *key) Asks(slot nebula.Slot) bool {
 	return k.held.ask(data.Recipient)
 }
 
-// Secret opens the slot with the first identity that it is for. Errors:
-// ErrUnauthenticated without identities, or if what protects one is not at hand;
-// ErrWrongKey if none of them fits; ErrCorrupted if the slot is damaged;
-// ErrUnavailable if a plugin fails; ErrNotSupported in FIPS mode.
+// Secret opens the slot with the first identity that fits. Errors:
+// ErrUnauthenticated without identities, or if the passphrase or the plugin of
+// one is not at hand; ErrWrongKey if none of them fits; ErrCorrupted if the slot
+// is damaged; ErrUnavailable if a plugin fails; ErrNotSupported in FIPS mode.
 func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	if err := refuseFIPS(); err != nil {
 		return nil, err
@@ -118,8 +119,8 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return secret, err
 }
 
-// NewSlot returns a slot for the recipient. If an identity at hand is for it and
-// asks nobody, that has opened the slot.
+// NewSlot returns a slot for the recipient. If an identity at hand fits and asks
+// nobody, NewSlot has opened the slot with it.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	slot, secret, err := k.newSlot(ctx, k.options.Recipient, id, salt)
 	if err == nil {
@@ -133,7 +134,7 @@ func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slo
 }
 
 // openOwn opens a new slot if it is for an identity at hand that asks nobody.
-// Files that cannot be read are no reason to make no slot for somebody else.
+// If files cannot be read, a slot for somebody else is made anyway.
 func (k *key) openOwn(ctx context.Context, slot nebula.Slot, secret []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -156,9 +157,9 @@ func (k *key) openOwn(ctx context.Context, slot nebula.Slot, secret []byte) erro
 	return err
 }
 
-// Renew returns the slot with another secret, for the recipient that it is for.
-// It fails with ErrNotSupported if that needs a plugin that is not named or not
-// there, and in FIPS mode.
+// Renew returns the slot with another secret, for the same recipient. It fails
+// with ErrNotSupported if that needs a plugin that is not named or not there,
+// and in FIPS mode.
 func (k *key) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebula.Slot, []byte, error) {
 	data, err := slotdata.ParseRecipient(slot.Data)
 	if err != nil {
@@ -189,7 +190,7 @@ func (k *key) newSlot(ctx context.Context, recipient, id string, salt [16]byte) 
 func (o *Options) mayStart(plugin string) bool { return slices.Contains(o.Plugins, plugin) }
 
 // refuseFIPS fails in FIPS mode. It comes before any call into age, which does not
-// work there, and in part does not return.
+// work there, and sometimes does not return.
 func refuseFIPS() error {
 	if !fips140.Enforced() {
 		return nil

@@ -77,8 +77,8 @@ func (o *opening) tryPlugin(id pluginIdentity) ([]byte, error) {
 	return secret, inSlot
 }
 
-// startPlugin runs what starts a plugin. The program cannot be stopped: if the
-// context ends first, it is left behind.
+// startPlugin calls a function that starts a plugin. The program cannot be
+// stopped: if the context ends first, it is left behind.
 func startPlugin(ctx context.Context, name string, run func() error) error {
 	if strings.Contains(os.Getenv("AGEDEBUG"), "plugin") {
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "AGEDEBUG is set, with which age prints the keys that it exchanges with plugins",
@@ -106,7 +106,7 @@ func explainPlugin(name string, err error) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err, Message: "the plugin " + quote(name) + " failed: " + quote(err.Error())}
 }
 
-// ui passes on messages and questions of a plugin. Age needs one that is not nil.
+// ui passes on messages and questions of a plugin. age needs one that is not nil.
 func (o *Options) ui(ctx context.Context) *plugin.ClientUI {
 	nobody := errors.New("nobody can be asked")
 	tell := func(name, text string) error {

@@ -71,8 +71,8 @@ func (x *examination) keys(ctx context.Context) {
 	}
 }
 
-// permissions tells what the token may do with a key. It has to decrypt; what
-// only key add and key rotate need is no fault.
+// permissions says what the token may do with a key. It must be allowed to
+// decrypt. Rights that only key add and key rotate need may be missing.
 func (x *examination) permissions(name string, granted map[string][]string) {
 	decrypt, encrypt, read := x.engine.path("decrypt", name), x.engine.path("encrypt", name), x.engine.path("keys", name)
 	if !may(granted[decrypt], "update") {

@@ -13,9 +13,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/vaultapi"
 )
 
-// Config says which keys open a store, where they are, and how to get at them.
+// Config says which keys open a store, where they are, and how to reach them.
 // Begin with [DefaultConfig]. A slot is tried only if it is for a key that is
-// named here; what stands in the slot chooses neither server nor path.
+// named here. The content of the slot chooses neither server nor path.
 type Config struct {
 	// Key opens the store, and new slots are for it: its name, without the path of
 	// the engine.
@@ -33,13 +33,14 @@ type Config struct {
 	// Namespace of Vault Enterprise; "" for none.
 	Namespace string `toml:"namespace"`
 
-	// CACert is a file of PEM certificates that are trusted in the place of the
+	// CACert is a file of PEM certificates that are trusted instead of the
 	// system's.
 	CACert string `toml:"ca_cert"`
 
 	Auth Auth `toml:"auth"`
 
-	// Tell shows a person what they should know of a new slot. nil: it is dropped.
+	// Tell shows a person what they should know about a new slot. If it is nil,
+	// the text is dropped.
 	Tell func(text string)
 
 	Transport http.RoundTripper // nil: one with our limits
@@ -83,9 +84,9 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return Config{MountPath: "transit", Address: api.Address, Namespace: api.Namespace, Auth: Auth(api.Auth), environment: api.Environment}
 }
 
-// Validate reports all that is wrong, in one error of kind ErrInvalidConfig. It
-// asks no server. A Config without keys is valid whatever else it says, such as
-// what VAULT_ADDR says for other programs, and opens nothing.
+// Validate reports all problems, in one error of kind ErrInvalidConfig. It asks
+// no server. A Config without keys is valid and opens nothing, whatever its
+// other settings are: VAULT_ADDR may be meant for other programs.
 func (c Config) Validate() error {
 	if c.Key == "" && len(c.Also) == 0 {
 		return nil
@@ -114,12 +115,12 @@ func (c Config) Validate() error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: strings.Join(problems, "; ")}
 }
 
-// section stands before the names of settings in messages, to tell them from
+// section is put before the names of settings in messages, to tell them from
 // those of the provider.
 const section = "vault_transit."
 
-// wrongName says what is wrong with the name of a key, or "". Vault takes no
-// others.
+// wrongName says what is wrong with the name of a key, or returns "". Vault
+// accepts no other names.
 func wrongName(name string) string {
 	switch {
 	case strings.Contains(name, "/"):
@@ -138,14 +139,14 @@ func CheckKey(text string) error {
 	return nil
 }
 
-// MayOpen reports whether a slot is for one of the keys. Nothing is asked.
+// MayOpen reports whether a slot is for one of the keys. It asks nothing.
 func (c Config) MayOpen(slot nebula.Slot) bool {
 	data, err := slotdata.ParseVaultTransit(slot.Data)
 	return err == nil && c.has(data)
 }
 
-// has compares what a slot names with the configuration. The slot is never
-// followed.
+// has compares the key in a slot with the configuration. It never follows the
+// slot.
 func (c Config) has(data slotdata.VaultTransit) bool {
 	return data.Mount == c.mount() && slices.Contains(c.keys(), data.Name)
 }
@@ -161,7 +162,7 @@ func (c Config) keys() []string {
 }
 
 // IsAt reports whether the engine is in the Vault that also holds a store, by
-// what the store's provider says of itself.
+// the description of the store's provider.
 func (c Config) IsAt(store nebula.Description) bool {
 	return store.Provider == "vault" && strings.HasPrefix(store.Address+"/", c.serverWithout()+"/")
 }

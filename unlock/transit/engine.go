@@ -13,13 +13,13 @@ import (
 )
 
 // engine makes the calls of one login. It sends no associated data and no
-// context: a secret opens nothing but the slot that it was made with.
+// context: a secret opens only the slot with which it was made.
 type engine struct {
 	client *vaultapi.Client
 	mount  string
 }
 
-// keyState is what Vault tells of a key.
+// keyState is what Vault says about a key.
 type keyState struct {
 	Type                 string `json:"type"`
 	Derived              bool   `json:"derived"`
@@ -34,7 +34,7 @@ func (e *engine) open(ctx context.Context) error {
 	return e.repeat(ctx, "", e.client.Open)
 }
 
-// usable reads a key, and fails if it is none for slots.
+// usable reads a key, and fails if it cannot be used for slots.
 func (e *engine) usable(ctx context.Context, name string) (keyState, error) {
 	state, err := call[keyState](ctx, e, name, vaultapi.Request{Method: http.MethodGet, Path: e.path("keys", name)})
 	if err != nil {
@@ -93,7 +93,8 @@ func call[T any](ctx context.Context, e *engine, name string, r vaultapi.Request
 	return data, err
 }
 
-// repeat makes a call as often as its failures may pass, and explains the last.
+// repeat repeats a call while its failures may pass, and explains the last
+// failure.
 func (e *engine) repeat(ctx context.Context, name string, call func(context.Context) error) error {
 	return provider.Repeat(ctx, provider.DefaultRetryPolicy(), provider.SystemClock{}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -17,15 +17,15 @@ var (
 	errTooOld = errors.New("the version is not to be used any more")
 )
 
-// explain returns what the failure of a call about a key means.
+// explain explains the failure of a call about a key.
 func (e *engine) explain(name string, err error) *nebula.Error {
 	explained := *e.client.Explain(err, func(r *vaultapi.ResponseError) *nebula.Error { return e.explainAnswer(name, r) })
 	explained.Message += " (" + e.describe(name) + ")"
 	return &explained
 }
 
-// explainAnswer is for what Vault says of keys and ciphertexts. Its status is the
-// same for most of it.
+// explainAnswer explains Vault's answers about keys and ciphertexts. Most of them
+// have the same status.
 func (e *engine) explainAnswer(name string, r *vaultapi.ResponseError) *nebula.Error {
 	says := func(texts ...string) bool {
 		for _, text := range texts {
@@ -60,8 +60,8 @@ func (e *engine) tooOld(name, ciphertext string, cause error) *nebula.Error {
 			e.path("keys", name), version)}
 }
 
-// lost returns the error for a slot whose key is not there any more: of a kind
-// after which other keys are tried. A new key of that name would not help.
+// lost returns the error for a slot whose key is gone. It has a kind after
+// which other keys are tried. A new key of that name would not help.
 func lost(err error) error {
 	var e *nebula.Error
 	if !errors.Is(err, errNoKey) || !errors.As(err, &e) {

@@ -17,13 +17,13 @@ import (
 	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
-// timeout of one attempt at a call. An attempt whose failure may pass is
-// repeated, as a provider's are.
+// timeout of one attempt at a call. If the failure of an attempt may pass, it
+// is repeated, like a provider's.
 const timeout = 5 * time.Second
 
-// New returns the key, or the error of [Config.Validate]. Vault is asked when it
-// is first needed, and once for each slot. The key also implements
-// [nebula.Checker]: it examines the server and the keys that are named.
+// New returns the key, or the error of [Config.Validate]. It asks Vault when
+// that is first needed, and once for each slot. The key also implements
+// [nebula.Checker]: it examines the server and the configured keys.
 func New(c Config) (nebula.Renewer, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ func (k *key) Opens(kind string) bool { return kind == nebula.SlotVaultTransit }
 // Secret has Vault decrypt the slot's secret, if the slot is for one of the
 // configured keys. Errors: ErrUnauthenticated if it is not, or Vault knows no
 // token of ours; ErrPermissionDenied if the token may not decrypt, or the key or
-// its version is not to be used any more; ErrCorrupted if the slot is damaged;
-// ErrUnavailable and ErrTimeout if Vault does not answer, is sealed, or answers no
-// more for now; ErrInvalidConfig.
+// its version may no longer be used; ErrCorrupted if the slot is damaged;
+// ErrUnavailable and ErrTimeout if Vault does not answer, is sealed, or refuses
+// calls for now; ErrInvalidConfig.
 func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	data, err := k.own(slot, nebula.ErrUnauthenticated)
 	if err != nil {
@@ -88,9 +88,9 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	return secret, lost(err)
 }
 
-// NewSlot returns a slot for the configured key. It reads the key first: Vault
-// makes one of a mistyped name if the token may create one. It decrypts what was
-// encrypted if the token may.
+// NewSlot returns a slot for the configured key. It reads the key first, because
+// Vault makes a key for a mistyped name if the token may create one. If the
+// token may decrypt, it decrypts the ciphertext to try it.
 func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slot, []byte, error) {
 	slot, secret, err := k.newSlot(ctx, k.config.Key, id, salt)
 	if err == nil {
@@ -99,8 +99,8 @@ func (k *key) NewSlot(ctx context.Context, id string, salt [16]byte) (nebula.Slo
 	return slot, secret, err
 }
 
-// Renew returns the slot with another secret, encrypted by the key that it is for.
-// Errors: ErrNotSupported if that key is not configured, or not fit for slots.
+// Renew returns the slot with another secret, encrypted by the slot's key. Errors:
+// ErrNotSupported if that key is not configured, or not fit for slots.
 func (k *key) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebula.Slot, []byte, error) {
 	data, err := k.own(slot, nebula.ErrNotSupported)
 	if err != nil {
@@ -110,8 +110,8 @@ func (k *key) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebul
 	return renewed, secret, lost(err)
 }
 
-// own returns what a slot holds, if it is for one of the configured keys, else an
-// error of that kind.
+// own returns the content of a slot, if it is for one of the configured keys,
+// else an error of that kind.
 func (k *key) own(slot nebula.Slot, other nebula.Kind) (slotdata.VaultTransit, error) {
 	data, err := slotdata.ParseVaultTransit(slot.Data)
 	switch {
@@ -144,7 +144,7 @@ func (k *key) newSlot(ctx context.Context, name, id string, salt [16]byte) (nebu
 	return slot, secret, nil
 }
 
-// use lets calls be made in a row, with one login.
+// use makes several calls with one login.
 func (k *key) use(ctx context.Context, calls func(*engine) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -156,8 +156,8 @@ func (k *key) use(ctx context.Context, calls func(*engine) error) error {
 	return calls(e)
 }
 
-// verify fails if what Vault has encrypted cannot be kept, or does not come back.
-// If this token may not decrypt, others may.
+// verify fails if the ciphertext of Vault cannot be kept, or does not decrypt to
+// the secret. If this token may not decrypt, others may.
 func (k *key) verify(ctx context.Context, e *engine, data slotdata.VaultTransit, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotVaultTransit, "", data.Bytes()); err != nil {
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
@@ -184,7 +184,7 @@ func (k *key) tell(text string) {
 	}
 }
 
-// warn tells what the owner of a new slot should know.
+// warn tells the owner of a new slot what they should know.
 func (k *key) warn(ctx context.Context) {
 	if k.config.Namespace == "" {
 		return

@@ -1,5 +1,5 @@
-// Package slots is what every kind of slot needs whose secret something else
-// keeps.
+// Package slots has the shared parts of all kinds of slots whose secret
+// something else keeps.
 package slots
 
 import (
@@ -20,9 +20,9 @@ func NewSecret() []byte {
 	return secret
 }
 
-// Secrets are those that were opened or made, so that what keeps them is asked
-// once. They are known by the slot's id and data: one that was made anew has
-// another secret. The zero Secrets are empty.
+// Secrets are the secrets that were opened or made, so that their keeper is
+// asked once. They are found by the slot's id and data: a slot that was made
+// anew has another secret. The zero Secrets are empty.
 type Secrets struct {
 	mu   sync.Mutex
 	held map[state][]byte
