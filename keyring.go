@@ -145,13 +145,13 @@ func (k *keyring) without(ids []string) ([]slotRecord, error) {
 	rest := slices.DeleteFunc(slices.Clone(k.slots), func(s slotRecord) bool { return slices.Contains(ids, s.ID) })
 	if len(rest) == 0 {
 		return nil, &Error{Kind: ErrUsage, Message: "the last slot cannot be removed: nothing would open the store",
-			Hint: "add another one first: nebula key add"}
+			Hint: "add another one first: nebula key add --passphrase, or nebula key add --key-file FILE"}
 	}
 	return rest, nil
 }
 
 func noSlot(id string) error {
-	return &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(id), Hint: "they are shown by: nebula key list"}
+	return &Error{Kind: ErrNotFound, Message: "the keyring has no slot " + quoteID(id), Hint: "to see them: nebula key list"}
 }
 
 // continues reports whether k is a later state of the same store as before: it

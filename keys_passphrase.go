@@ -107,7 +107,7 @@ func (p *Passphrase) Secret(ctx context.Context, slot Slot) ([]byte, error) {
 	secret, err := seal.DeriveSecret(params, p.normalised)
 	if errors.Is(err, seal.ErrFIPS) {
 		return nil, &Error{Kind: ErrNotSupported, Message: err.Error(), Err: err,
-			Hint: "use a slot that works here; outside FIPS mode one is added with: nebula key add --passphrase --kdf pbkdf2-sha256"}
+			Hint: "use a slot that works here, or add one outside FIPS mode: nebula key add --passphrase --kdf pbkdf2-sha256"}
 	}
 	if err != nil {
 		return nil, err

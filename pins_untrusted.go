@@ -11,7 +11,7 @@ var errUnknownKey = errors.New("neither a pin nor the configuration names the da
 // unknownKey refuses a keyring that anyone could have made. The message leaves the
 // id out: a user would copy it, and trust what the backend shows.
 func (s *Store) unknownKey(ring *keyring) error {
-	by := fmt.Sprintf("the slot %s (%s), which anyone could have made, for a data key of theirs", ring.openedBy.ID, shown(ring.openedBy.Kind))
+	by := fmt.Sprintf("the slot %s (%s), which anyone could have made, for a data key of their own", ring.openedBy.ID, shown(ring.openedBy.Kind))
 	if ring.kept {
 		by = "a data key that was kept by a process which did not know whether it is the store's"
 	}
@@ -72,7 +72,7 @@ func (s *Store) untrusted(want KeyID, ring *keyring, source string) error {
 	}
 	return &Error{Kind: ErrUntrustedKey,
 		Message: fmt.Sprintf("THE DATA KEY OF THIS STORE HAS CHANGED. %s %s the key %v, and the keyring of %s %s now holds %v. "+
-			"Somebody who can write the backend may have replaced it, to read what you store from now on; or the store was made anew. "+
+			"Somebody who can write the backend may have replaced it, to read the values that you store from now on; or the store was made anew. "+
 			"Nothing was read or written", source, names, want, s.description.Provider, s.description.Address, got),
 		Hint: "ask the owner of the store; only if the change was meant, " + how}
 }

@@ -92,11 +92,11 @@ func (o CacheOptions) validate(trackAccess bool) string {
 	case o.MaxAge < 0 || o.MaxAge > maxCacheAge:
 		return fmt.Sprintf("the age of the cache is %v, 0 to %v are allowed", o.MaxAge, maxCacheAge)
 	case o.LastKnown < 0 || o.LastKnown > maxLastKnown:
-		return fmt.Sprintf("what was last known is to be returned for %v, 0 to %v are allowed", o.LastKnown, maxLastKnown)
+		return fmt.Sprintf("last known credentials are to be returned for %v, 0 to %v are allowed", o.LastKnown, maxLastKnown)
 	case o.Entries < 0 || o.Entries > maxCacheEntries:
 		return fmt.Sprintf("the cache is to have %d entries, 1 to %d are allowed", o.Entries, maxCacheEntries)
 	case o.Directory != "" && o.LastKnown == 0:
-		return "the cache has a directory, and nothing on disk would be used, since what was last known is not to be returned"
+		return "the cache has a directory, but nothing on disk would be used, since last known credentials are not to be returned"
 	case trackAccess && (o.MaxAge > 0 || o.LastKnown > 0):
 		return "a cache and the tracking of access exclude each other: every read is then a write"
 	}

@@ -100,7 +100,7 @@ func (s *Store) writeKeyring(ctx context.Context, ring *keyring, e *Envelope, co
 
 func alreadyInitialised(cause error) error {
 	return &Error{Kind: ErrAlreadyExists, Message: "the store is initialised already", Err: cause,
-		Hint: "another key or passphrase is added with: nebula key add"}
+		Hint: "to add another key: nebula key add --passphrase, or nebula key add --key-file FILE"}
 }
 
 func notInitialised(cause error) error {

@@ -58,7 +58,7 @@ func explainRefusal(err, why error) error {
 		return err
 	}
 	refused := *e
-	refused.Message = messageOf(err) + "; what was last known of it is not used: " + messageOf(why)
+	refused.Message = messageOf(err) + "; its last known value is not used: " + messageOf(why)
 	refused.Hint = cmp.Or(hintOf(why), e.Hint)
 	refused.Err = errors.Join(e.Err, why)
 	return &refused

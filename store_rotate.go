@@ -84,7 +84,7 @@ func (s *Store) Rotate(ctx context.Context, options RotateOptions) (RotateResult
 	if !ring.rotating && options.ResumeOnly {
 		if len(options.Drop) > 0 {
 			return RotateResult{}, s.locate(&Error{Kind: ErrUsage, Message: "no rotation was begun, so no slot is dropped by resuming one",
-				Hint: "a slot is removed with: nebula key remove SLOT"}, op, "")
+				Hint: "to remove a slot: nebula key remove SLOT"}, op, "")
 		}
 		return RotateResult{KeyID: KeyID(ring.current.ID())}, nil
 	}

@@ -145,7 +145,7 @@ func arrivedOther(ring *keyring, want KeyID, who string) error {
 
 func arrivedFromAnyone(ring *keyring) error {
 	return &Error{Kind: ErrUntrustedKey, Err: errUnknownKey,
-		Message: fmt.Sprintf("the keyring is opened by the slot %s (%s), which anyone could have made, for a data key of theirs, "+
+		Message: fmt.Sprintf("the keyring is opened by the slot %s (%s), which anyone could have made, for a data key of their own, "+
 			"and nothing here says which one it should be. Nothing was written", ring.openedBy.ID, shown(ring.openedBy.Kind)),
 		Hint: "ask the owner of the store for the id of its key; they see it with: nebula key list. Then set id in [key], or NEBULA_KEY_ID; import also takes it with --key-id"}
 }

@@ -45,7 +45,7 @@ func (l *listener) listen(ctx context.Context, notifier Notifier) {
 		l.heard, l.failures = true, 0
 	}
 	if ctx.Err() == nil {
-		l.watcher.store.options.Logger.Debug("changes are looked for, since the backend does not tell of them", "error", err)
+		l.watcher.store.options.Logger.Debug("the backend does not report changes, so the watch looks for them at intervals", "error", err)
 	}
 }
 

@@ -192,7 +192,7 @@ func (f FirstKey) Explain() string {
 			"back up: the key, apart from the store"
 	case f.Source != "":
 		return "it is opened with " + f.Source + "; without that nothing can be read\n" +
-			"add a second key, which is a way in when the first one is lost: nebula key add"
+			"add a second key, which is a way in if the first one is lost: nebula key add --passphrase"
 	case f.File == "":
 		return "it is opened with your passphrase; without it nothing can be read\n" +
 			"back up: the passphrase, and the store"

@@ -58,7 +58,7 @@ func (k *Keys) configured() (flags []string) {
 func severalKeys(flags []string) error {
 	slices.Sort(flags)
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "several keys are configured, and a store is made with one",
-		Hint: "say which, with one of " + strings.Join(slices.Compact(flags), ", ") + ", --passphrase; the others are added with: nebula key add"}
+		Hint: "say which, with one of " + strings.Join(slices.Compact(flags), ", ") + ", --passphrase: nebula init FLAG. Then add the others: nebula key add FLAG"}
 }
 
 func (k *Keys) firstOfSource() (FirstKey, error) {

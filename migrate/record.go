@@ -156,7 +156,7 @@ func (s *sealed) open(key Key) ([]byte, error) {
 	plaintext, err := aead.Open(nil, nil, append(box, s.tag[:]...), nil)
 	if err != nil {
 		return nil, &nebula.Error{Kind: nebula.ErrDecryptionFailed, Err: err,
-			Message: "the key is another one, or the record was damaged: version 1 cannot tell the two apart"}
+			Message: "the key is wrong, or the record was damaged: version 1 cannot tell the two apart"}
 	}
 	return plaintext, nil
 }
@@ -187,7 +187,7 @@ func whyUnreadable(data []byte) error {
 		refused.Hint = "it needs no migration: open the store that it is of, and copy it"
 		return refused
 	}
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the record is damaged, or none of version 1"}
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the record is damaged, or not of version 1"}
 }
 
 // isVersion2 reports whether data is a whole record as stores write them.

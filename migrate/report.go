@@ -8,7 +8,7 @@ import (
 )
 
 // Notice is a warning for users who take records over.
-const Notice = "ids and metadata of version 1 records had not been authenticated until now: look them over"
+const Notice = "ids and metadata of version 1 records had not been authenticated until now: check them"
 
 // Report has the outcome for each file. Its lists are sorted and never nil.
 type Report struct {

@@ -31,7 +31,7 @@ func NoSuchVersion() *nebula.Error {
 // NotARecord is the error of an operation that finds foreign data in the place
 // of a credential.
 func NotARecord() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is not a nebula record", Err: nebula.ErrNotARecord,
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the value that is stored there is not a nebula record", Err: nebula.ErrNotARecord,
 		Hint: "look what it is: nebula import --help says how to take it over; or move it away before you put a credential there"}
 }
 
@@ -47,7 +47,7 @@ func NotARecordAt(source string) *nebula.Error {
 // that is marked as the credential's: somebody replaced the record. It is not
 // [NotARecord], so that a rotation does not pass over it.
 func LostRecord() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what is stored there is marked as this credential and holds no nebula record",
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the value that is stored there is marked as this credential, and is not a nebula record",
 		Hint: "restore it from a backup, or put the value again with --force"}
 }
 

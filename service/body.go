@@ -69,7 +69,7 @@ func (c *call) readBody(limit int) ([]byte, error) {
 }
 
 func bodyTooLarge(limit int) error {
-	return &nebula.Error{Kind: nebula.ErrTooLarge, Message: fmt.Sprintf("the body has more than the %d bytes that are taken here", limit)}
+	return &nebula.Error{Kind: nebula.ErrTooLarge, Message: fmt.Sprintf("the body has more than %d bytes, which is the limit here", limit)}
 }
 
 func unreadBody(err error) error {
@@ -83,7 +83,7 @@ func unreadBody(err error) error {
 // mediaType returns the type of the body, without parameters. It refuses an encoded
 // body, which would be stored as it is.
 func mediaType(r *http.Request, known ...string) (string, error) {
-	refused := &nebula.Error{Kind: errUnsupportedMedia, Message: "the body is taken as " + strings.Join(known, " or "),
+	refused := &nebula.Error{Kind: errUnsupportedMedia, Message: "the body must be " + strings.Join(known, " or "),
 		Hint: "name it in Content-Type, once, and without Content-Encoding"}
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" || len(r.Header["Content-Type"]) != 1 {
 		return "", refused

@@ -53,7 +53,7 @@ func (c *call) check() error {
 	// An empty value must be declared as empty, so that a body that got lost on its
 	// way does not replace a credential.
 	if c.op.body && c.r.ContentLength == 0 && c.r.Header["Content-Length"] == nil {
-		return usage("there is no body", "send Content-Length: 0 with one that is to be empty")
+		return usage("there is no body", "for an empty one send Content-Length: 0")
 	}
 	return c.parseQuery()
 }
@@ -66,7 +66,7 @@ func (c *call) parseQuery() error {
 	}
 	query, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
-		return usage("the query cannot be read", "escape what is not a letter or a digit, and put & between parameters")
+		return usage("the query cannot be read", "escape characters other than letters and digits, and put & between parameters")
 	}
 	for name, values := range query {
 		if !slices.Contains(c.op.query, name) {

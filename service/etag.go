@@ -94,7 +94,7 @@ func etags(values []string) ([]string, error) {
 }
 
 func notATag() error {
-	return usage("the entity tag is none", `write the version in quotes: "V"`)
+	return usage("that is not an entity tag", `write the version in quotes: "V"`)
 }
 
 // ofWrite returns the condition of a write or a deletion: that there is none,

@@ -80,7 +80,7 @@ func (c *call) asked() (asked, error) {
 	a := asked{limit: maxItems}
 	prefix := c.query.Get("prefix")
 	if !isPrefix(prefix) {
-		return a, usage("the prefix is none of an id", "it has up to 128 characters of A-Z a-z 0-9 _ -")
+		return a, usage("that is not the prefix of an id", "it has up to 128 characters of A-Z a-z 0-9 _ -")
 	}
 	switch own := c.grant.Prefix; {
 	case strings.HasPrefix(prefix, own):
@@ -108,7 +108,7 @@ func (c *call) asked() (asked, error) {
 	if a.paged = c.query.Has("cursor"); a.paged {
 		last, err := base64.RawURLEncoding.DecodeString(c.query.Get("cursor"))
 		if err != nil || len(last) == 0 {
-			return a, usage("the cursor is none that a list gave", "begin again without one")
+			return a, usage("no list gave this cursor", "begin again without one")
 		}
 		a.after = nebula.ID(last) // a place among the ids, of which none has to be there
 	}

@@ -227,5 +227,5 @@ func methodNotAllowed(r *route) error {
 }
 
 func busy() error {
-	return &nebula.Error{Kind: errBusy, Message: "as many requests as may be are being served"}
+	return &nebula.Error{Kind: errBusy, Message: "too many requests are being served"}
 }

@@ -113,7 +113,7 @@ func parseGiven(body []byte) (given, error) {
 		defer clear(decoded)
 		n, err := base64.StdEncoding.Strict().Decode(decoded, value)
 		if err != nil || !isCanonical(value) {
-			return given{}, usage("the value is not base64 as RFC 4648 has it in section 4", "with padding, and without line breaks")
+			return given{}, usage("the value is not base64 of RFC 4648, section 4", "with padding, and without line breaks")
 		}
 		g.secret = nebula.NewSecret(decoded[:n])
 		return g, nil

@@ -152,7 +152,7 @@ func (m *importing) prepare(ctx context.Context) error {
 // openSource opens the backup as a store, with its keyring.
 func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err error) {
 	if m.options.Source == nil {
-		return &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the options say nothing that opens the backup"}
+		return &nebula.Error{Kind: nebula.ErrUsage, Op: "import", Message: "the options name no way to open the backup"}
 	}
 	if m.source, err = m.options.Source(ctx, trusted); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (m *importing) openSource(ctx context.Context, trusted *nebula.KeyID) (err 
 	if errors.Is(err, nebula.ErrUntrustedKey) && trusted == nil {
 		// The store's hint would be about a store, and this is a backup.
 		return &nebula.Error{Kind: nebula.ErrUntrustedKey, Op: "import", Err: err,
-			Message: "the export is opened by a slot that anyone could have made, for a data key of theirs; nothing was stored",
+			Message: "the export is opened by a slot that anyone could have made, for a data key of their own; nothing was stored",
 			Hint:    "ask the owner of the exported store for the id of its key; they see it with: nebula key list. Then give it with --key-id"}
 	}
 	return err

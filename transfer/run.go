@@ -218,7 +218,7 @@ func (r *run) verify(ctx context.Context, item Item, record nebula.Record, o out
 	}
 	if !equal {
 		return &nebula.Error{Kind: nebula.ErrConflict, Op: "copy", Provider: r.to.Describe().Provider, ID: item.ID,
-			Message: "what was read back is not what was " + map[outcome]string{copied: "written", same: "there"}[o] + ": another writer came after it",
+			Message: "the copy that was read back is not the one that was " + map[outcome]string{copied: "written", same: "there"}[o] + ": another writer came after it",
 			Hint:    "run it again"}
 	}
 	if !r.options.Move {

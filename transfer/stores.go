@@ -85,7 +85,7 @@ func (p *Plan) checkKey(ctx context.Context) error {
 		why = ", which was replaced at the source in a rotation"
 	}
 	return &nebula.Error{Kind: nebula.ErrWrongKey, Op: "copy", Provider: p.to.Describe().Provider, Err: errStores,
-		Message: fmt.Sprintf("the source has the data key %v, and the destination another one, %v%s: what is sealed under the one cannot be read there",
+		Message: fmt.Sprintf("the source has the data key %v, and the destination another one, %v%s: the destination cannot read what the source has sealed",
 			p.source.ID, there.ID, why),
 		Hint: "to have each credential sealed anew under the key of the destination: --reseal"}
 }
@@ -109,7 +109,7 @@ func (p *Plan) planKeyring(ctx context.Context) error {
 	for _, id := range p.options.Drop {
 		if !slices.ContainsFunc(p.source.Slots, func(s nebula.Slot) bool { return s.ID == id }) {
 			return &nebula.Error{Kind: nebula.ErrNotFound, Op: "copy", Err: errStores,
-				Message: fmt.Sprintf("the keyring of the source has no slot %.40q", id), Hint: "they are shown by: nebula key list"}
+				Message: fmt.Sprintf("the keyring of the source has no slot %.40q", id), Hint: "to see them: nebula key list"}
 		}
 	}
 	if len(k.Slots) == 0 {

@@ -59,7 +59,7 @@ Windows.`,
 	cmd.AddCommand(
 		plainCommand("status", "Show what the agent keeps: stores, ids of data keys, time left", "  nebula agent status",
 			func(ctx context.Context) error { return a.agentStatus(ctx, o.socket) }),
-		plainCommand("lock", "Have the agent forget all keys at once", "  nebula agent lock",
+		plainCommand("lock", "Make the agent forget all keys at once", "  nebula agent lock",
 			func(ctx context.Context) error { return a.agentLock(ctx, o.socket) }))
 	return cmd
 }
@@ -90,7 +90,7 @@ func (a *app) agent(ctx context.Context, o agentOptions) error {
 	if len(o.argv) > 0 {
 		return a.agentSession(ctx, path, o)
 	}
-	// A terminal that is closed ends it as well.
+	// Closing the terminal ends it as well.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
 	keeper, err := agent.Listen(ctx, path, o.ttl)

@@ -22,8 +22,8 @@ func (a *app) agentSession(ctx context.Context, path string, o agentOptions) err
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	// What a person interrupts at the terminal is the command, which gets the
-	// signal itself, and not the session.
+	// A person at the terminal interrupts the command, which gets the signal
+	// itself, and not the session.
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	keeper, err := agent.Listen(ctx, path, o.ttl)

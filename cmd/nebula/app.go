@@ -18,7 +18,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/process"
 )
 
-// app is what the commands need from outside, so that tests can replace it.
+// app has everything that the commands need from outside, so that tests can
+// replace it.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -41,8 +42,8 @@ type app struct {
 	clock  *deadline // bounds the command that runs
 }
 
-// run runs the command of this process and returns its exit code. Soften undoes
-// what was done to the process first thing.
+// run runs the command of this process and returns its exit code. soften undoes
+// the hardening of the process.
 func run(soften func()) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -122,8 +123,8 @@ func (a *app) options() config.OpenOptions {
 		OneShot: !a.global.long, Logger: slog.New(warnings{a})}
 }
 
-// commandTimeout is how long a passphrase command may take: what --timeout says,
-// or the default.
+// commandTimeout is how long a passphrase command may take: as long as --timeout
+// says, or the default.
 func (a *app) commandTimeout() time.Duration {
 	if a.global.limitIsOn && a.global.limit == 0 {
 		return -1

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// oneID is the rule of the commands on one credential.
+// oneID checks the arguments of commands on one credential.
 func oneID(cmd *cobra.Command, args []string) error {
 	return count(cmd, args, len(args) == 1, "one id")
 }
@@ -38,7 +38,7 @@ func commandName(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
-// parseID suggests an id for text that is none.
+// parseID parses an id. If the text is not one, it suggests one.
 func parseID(arg string) (nebula.ID, error) {
 	id, err := nebula.ParseID(arg)
 	var e *nebula.Error

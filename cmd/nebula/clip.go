@@ -48,12 +48,12 @@ func (o *clipOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// clipboard returns what puts a value on the clipboard, if there is one.
+// clipboard returns the clipboard, if there is one.
 func (a *app) clipboard(o clipOptions) (func(context.Context, nebula.Credential) error, error) {
 	if o.terminal {
 		terminal, err := a.openConsole()
 		if err != nil {
-			return nil, &nebula.Error{Kind: nebula.ErrNotSupported, Op: "get", Message: "there is no terminal whose clipboard could take the value", Err: err}
+			return nil, &nebula.Error{Kind: nebula.ErrNotSupported, Op: "get", Message: "there is no terminal with a clipboard for the value", Err: err}
 		}
 		return func(_ context.Context, c nebula.Credential) error {
 			defer terminal.close()
@@ -77,7 +77,7 @@ func noClipboard(err error) error {
 	return e
 }
 
-// clipText returns what of a value goes to a clipboard: text.
+// clipText returns the text of a value for a clipboard.
 func clipText(c nebula.Credential) ([]byte, error) {
 	text := config.TrimLine(c.Secret.Reveal())
 	reason := ""
@@ -93,7 +93,7 @@ func clipText(c nebula.Credential) ([]byte, error) {
 }
 
 // toTerminal sends the value in the sequence of xterm that many terminals know. They
-// answer nothing.
+// do not answer.
 func (a *app) toTerminal(terminal *console, c nebula.Credential) error {
 	const most = 74994 // bytes: 100,000 of the sequence are what terminals take
 	text, err := clipText(c)
@@ -101,14 +101,14 @@ func (a *app) toTerminal(terminal *console, c nebula.Credential) error {
 		return err
 	}
 	if len(text) > most {
-		return &nebula.Error{Kind: nebula.ErrTooLarge, Op: "get", ID: c.ID, Message: fmt.Sprintf("the value has %d bytes, and terminals take no more than %d", len(text), most)}
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Op: "get", ID: c.ID, Message: fmt.Sprintf("the value has %d bytes, and terminals accept at most %d", len(text), most)}
 	}
 	sequence := fmt.Appendf(nil, "\x1b]52;c;%s\a", base64.StdEncoding.EncodeToString(text))
 	defer clear(sequence)
 	if _, err := terminal.out.Write(sequence); err != nil {
 		return outputError(err)
 	}
-	a.tell(fmt.Sprintf("the terminal was asked to take %s to its clipboard; whether it did cannot be seen, and it is not cleared", c.ID))
+	a.tell(fmt.Sprintf("%s was sent to the terminal's clipboard; the terminal does not say whether it took it, and it is not cleared", c.ID))
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (a *app) toSession(ctx context.Context, board *clip.Clipboard, after time.D
 	}
 	later, err := a.startClearer()
 	if err != nil {
-		return &nebula.Error{Kind: nebula.ErrInternal, Op: "get", ID: c.ID, Message: "nothing could be started that clears the clipboard, which was left as it is", Err: err}
+		return &nebula.Error{Kind: nebula.ErrInternal, Op: "get", ID: c.ID, Message: "the process that clears the clipboard could not be started, and the clipboard was left as it is", Err: err}
 	}
 	if err := board.Copy(ctx, text); err != nil {
 		later.abandon()

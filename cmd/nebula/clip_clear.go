@@ -19,21 +19,21 @@ import (
 // types it.
 const clearerName = "clear-clipboard"
 
-// clearing is what that process is told, through a pipe.
+// clearing is the order to that process, sent through a pipe.
 type clearing struct {
 	After time.Duration `json:"after"` // from when it is told
 	Mark  clip.Mark     `json:"mark"`  // of what is to be cleared
 }
 
-// clearer is a process that waits to be told what to clear. It ends if this
-// process does before.
+// clearer is a process that waits for the order to clear. It ends if this
+// process ends before.
 type clearer struct {
 	cmd *exec.Cmd
 	to  *os.File
 }
 
-// startClearer starts it before there is something to clear, so that nothing gets
-// to the clipboard that stays there.
+// startClearer starts it before there is something to clear. So if it cannot
+// start, nothing is put on the clipboard.
 func (a *app) startClearer() (*clearer, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -56,13 +56,13 @@ func (a *app) startClearer() (*clearer, error) {
 	return &clearer{cmd, to}, nil
 }
 
-// clear tells the process what to clear, and leaves it alone.
+// clear sends the order to the process, and leaves it alone.
 func (c *clearer) clear(what clearing) error {
 	err := json.NewEncoder(c.to).Encode(what)
 	return errors.Join(err, c.to.Close(), c.cmd.Process.Release())
 }
 
-// abandon has the process end.
+// abandon makes the process end.
 func (c *clearer) abandon() {
 	_ = c.to.Close()
 	_ = c.cmd.Wait()
@@ -78,15 +78,15 @@ func clearClipboardCommand(run func(context.Context) error) *cobra.Command {
 	}
 }
 
-// clearClipboard waits, and clears the clipboard if it still holds the value. A
-// signal that ends the process, such as one at the end of the session, has it clear
-// at once.
+// clearClipboard waits, and clears the clipboard if it still holds the value. At a
+// signal that ends the process, such as one at the end of the session, it clears at
+// once.
 func (a *app) clearClipboard(ctx context.Context) error {
 	var what clearing
 	if err := json.NewDecoder(a.stdin).Decode(&what); err == io.EOF {
 		return nil // nothing was copied
 	} else if err != nil {
-		return usage("what is to be cleared is not told", "this command is started by: nebula get --clip")
+		return usage("nothing says what to clear", "this command is started by: nebula get --clip")
 	}
 	board, err := clip.Find(a.environ)
 	if err != nil {

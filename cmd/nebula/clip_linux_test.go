@@ -319,7 +319,7 @@ func TestClipOfTheTerminal(t *testing.T) {
 	defer out.Close()
 	p := sit(t, env, func(c *exec.Cmd) { c.Stdout = out }, "get", "token", "--osc52")
 	p.await("\x1b]52;c;dmFsdWU=\a")
-	p.await("nebula: the terminal was asked to take token to its clipboard")
+	p.await("nebula: token was sent to the terminal's clipboard")
 	p.await("not cleared")
 	p.leave(0)
 	if text, err := os.ReadFile(out.Name()); err != nil || len(text) > 0 {

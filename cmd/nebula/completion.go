@@ -58,9 +58,9 @@ func (a *app) completing(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// completeIDs lists ids for the shell: only if the user turned it on, and only
-// of the local store, since each TAB would be a line in an audit log. It asks
-// nobody for anything, and lists nothing if it fails.
+// completeIDs lists ids for the shell. It does so only if the user turned it
+// on, and only for the local store: elsewhere each TAB would be a line in an
+// audit log. It never asks a person, and lists nothing if it fails.
 func (a *app) completeIDs(prefix string) []cobra.Completion {
 	const most = time.Second // a person waits
 	ctx, cancel := context.WithTimeout(context.Background(), most)

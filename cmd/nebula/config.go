@@ -23,8 +23,8 @@ tools obey (AWS_REGION, VAULT_ADDR, …) holds for every store.`, `  nebula conf
   nebula config show
   nebula config validate`,
 		plainCommand("path", "Show where the configuration is read from", `  nebula config path`, a.configPath),
-		plainCommand("show", "Show what holds, and where each setting comes from", `  nebula config show`, a.configShow),
-		plainCommand("validate", "Check the whole configuration and report all that is wrong", `  nebula config validate`, a.configValidate))
+		plainCommand("show", "Show the settings in force, and where each comes from", `  nebula config show`, a.configShow),
+		plainCommand("validate", "Check the whole configuration and report all problems", `  nebula config validate`, a.configValidate))
 }
 
 // plainCommand is a command without arguments and flags.
@@ -42,7 +42,7 @@ func plainCommand(name, short, example string, run func(context.Context) error) 
 
 func noText(io.Writer) error { return nil }
 
-// configPath works with a configuration that is wrong, too.
+// configPath also works with a wrong configuration.
 func (a *app) configPath(context.Context) error {
 	c, _ := a.load()
 	if c.Path == "" {
@@ -65,7 +65,7 @@ func (a *app) configShow(context.Context) error {
 	return a.print(out, func(w io.Writer) error { return writeSettings(w, c, settings) })
 }
 
-// writeSettings writes TOML, so that it can be made into a file.
+// writeSettings writes TOML, which can be saved as a file.
 func writeSettings(w io.Writer, c *config.Config, settings []config.Setting) error {
 	state := ""
 	if !c.Found {
@@ -92,7 +92,7 @@ func writeSettings(w io.Writer, c *config.Config, settings []config.Setting) err
 	return nil
 }
 
-// tomlValue writes a value as TOML has it, which is as JSON has it but for maps.
+// tomlValue writes a value in TOML. The form is that of JSON, except for maps.
 func tomlValue(value any) (string, error) {
 	if m, ok := value.(map[string]string); ok {
 		var pairs []string

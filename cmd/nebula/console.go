@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// console is the controlling terminal: that of the person who started the
-// command, wherever its streams lead.
+// console is the controlling terminal of the person who started the command,
+// wherever its streams lead.
 type console struct {
 	in, out *os.File
 
@@ -30,7 +30,7 @@ func (c *console) close() {
 	}
 }
 
-// answer is what a person typed.
+// answer is the line that a person typed.
 type answer struct {
 	line []byte
 	err  error
@@ -42,20 +42,20 @@ func (a *app) askHidden(ctx context.Context, question string) ([]byte, error) {
 	return a.ask(ctx, question, (*console).showAgain)
 }
 
-// askValue is askHidden for a value. What is left of one that was pasted with
-// more lines goes nowhere: the shell would run and show it.
+// askValue is askHidden for a value. If more lines were pasted, it drops them:
+// otherwise the shell would run and show them.
 func (a *app) askValue(ctx context.Context, question string) ([]byte, error) {
 	more := false
 	line, err := a.ask(ctx, question, func(c *console) { more = c.discard(); c.showAgain() })
 	if err == nil && more {
 		clear(line)
-		return nil, usage("more than one line was entered, and nothing was stored", "a value of several lines is read from a file or a pipe:\n"+
+		return nil, usage("more than one line was entered, and nothing was stored", "read a value of several lines from a file or a pipe:\n"+
 			"  nebula put tls_key --file key.pem")
 	}
 	return line, err
 }
 
-// askTwice is askValue, again for what nobody could see.
+// askTwice is askValue. It asks twice, since the value does not show.
 func (a *app) askTwice(ctx context.Context, question string) ([]byte, error) {
 	first, err := a.askValue(ctx, question)
 	if err != nil || len(first) == 0 {
@@ -82,7 +82,7 @@ func (a *app) ask(ctx context.Context, question string, after func(*console)) ([
 		c.close()
 		return nil, config.ErrNoTerminal
 	}
-	// The newline that was typed does not show either.
+	// The typed newline does not show either.
 	return a.await(ctx, c, question, func() { after(c); fmt.Fprintln(c.out) })
 }
 
@@ -96,9 +96,8 @@ func (a *app) askLine(ctx context.Context, question string) (string, error) {
 	return strings.TrimSpace(string(line)), err
 }
 
-// await asks and waits for a line, for the end of the context or for a signal
-// that ends the process. Then it leaves the terminal as it was found, even if
-// it panics.
+// await asks, and waits for a line, for the end of the context or for a signal
+// that ends the process. Then it restores the terminal, even if it panics.
 func (a *app) await(ctx context.Context, c *console, question string, restore func()) ([]byte, error) {
 	defer a.pause()()
 	restore = sync.OnceFunc(restore)
@@ -139,7 +138,7 @@ func (c *console) obeyAll(s os.Signal, more <-chan os.Signal) bool {
 	return false
 }
 
-// take returns what was typed, or why it is not used.
+// take returns the line, or an error that says why it is not used.
 func (got answer) take() ([]byte, error) {
 	switch {
 	case errors.Is(got.err, errLongLine):
@@ -153,7 +152,7 @@ func (got answer) take() ([]byte, error) {
 // errLongLine says that the terminal may have cut the line.
 var errLongLine = fmt.Errorf("a line at the terminal has at most %d bytes; this one is longer, and was not used", maxLine-1)
 
-// readLine reads a line, a byte at a time: what comes after is for another
+// readLine reads a line, a byte at a time, because the rest is for another
 // question.
 func readLine(r io.Reader) answer {
 	line, next := make([]byte, 0, 4096), make([]byte, 1)

@@ -18,11 +18,11 @@ func openConsole() (*console, error) {
 	return &console{in: f, out: f}, nil
 }
 
-// settings are what a terminal did before it was asked to hide.
+// settings are the settings of a terminal before it hid its input.
 type settings = *unix.Termios
 
-// hide has the terminal show nothing of what is typed, until showAgain. It may
-// be called again, after something else has changed the terminal.
+// hide hides the input of the terminal, until showAgain. It may be called
+// again, after something else has changed the terminal.
 func (c *console) hide() error {
 	fd := int(c.in.Fd())
 	now, err := unix.IoctlGetTermios(fd, getTermios)
@@ -50,8 +50,8 @@ func (c *console) showAgain() {
 	}
 }
 
-// promptSignals stop, continue or end a process that asks. One that is ignored,
-// as under nohup, stays so.
+// promptSignals stop, continue or end a process that asks. An ignored signal,
+// as under nohup, stays ignored.
 func promptSignals() []os.Signal {
 	signals := []os.Signal{unix.SIGTSTP, unix.SIGCONT, unix.SIGINT, unix.SIGTERM}
 	for _, s := range []os.Signal{unix.SIGHUP, unix.SIGQUIT} {
@@ -62,23 +62,23 @@ func promptSignals() []os.Signal {
 	return signals
 }
 
-// watchSignals has promptSignals delivered instead of what they do by
-// themselves, until the function that it returns is called.
+// watchSignals delivers promptSignals to the channel instead of their usual
+// effect, until the function that it returns is called.
 func watchSignals(to chan os.Signal) (stop func()) {
 	signal.Notify(to, promptSignals()...)
 	return func() { signal.Stop(to) }
 }
 
-// obey does what a signal asks for and reports whether the question stays open.
-// A process that stops leaves the terminal to the shell as it found it, and
-// hides again when it goes on.
+// obey carries out a signal and reports whether the question stays open. Before
+// the process stops, it restores the terminal for the shell. When the process
+// goes on, it hides again.
 func (c *console) obey(s os.Signal) bool {
 	hidden := c.hiding
 	switch s {
 	case unix.SIGTSTP:
 		c.showAgain()
-		// It stops as SIGTSTP would, which the runtime of Go does not give back
-		// once it was asked for: all threads, in a moment. If nobody could
+		// This stops all threads, in a moment, as SIGTSTP would. Go's runtime
+		// does not restore SIGTSTP after it was asked for it. If nobody could
 		// continue the process, the system does not stop it.
 		_ = unix.Kill(os.Getpid(), unix.SIGTTIN)
 		time.Sleep(20 * time.Millisecond)
@@ -90,8 +90,8 @@ func (c *console) obey(s os.Signal) bool {
 	return !hidden || c.hide() == nil
 }
 
-// discard throws away what was entered and not read, and reports whether there
-// was something. A paste may still be arriving.
+// discard drops input that was not read, and reports whether there was some. A
+// paste may still be arriving.
 func (c *console) discard() bool {
 	fd := int(c.in.Fd())
 	raw := *c.before

@@ -23,10 +23,10 @@ func openConsole() (*console, error) {
 // maxLine is the length at which a line may have been cut. Nobody types as much.
 const maxLine = 8191
 
-// settings are what a console did before it was asked to hide.
+// settings are the settings of a console before it hid its input.
 type settings = uint32
 
-// hide has the console show nothing of what is typed, until showAgain.
+// hide hides the input of the console, until showAgain.
 func (c *console) hide() error {
 	h := windows.Handle(c.in.Fd())
 	if err := windows.GetConsoleMode(h, &c.before); err != nil {
@@ -44,19 +44,19 @@ func (c *console) showAgain() {
 	}
 }
 
-// watchSignals has delivered what ends the question, until the function that it
-// returns is called.
+// watchSignals delivers the signals that end the question, until the function
+// that it returns is called.
 func watchSignals(to chan os.Signal) (stop func()) {
 	signal.Notify(to, os.Interrupt)
 	return func() { signal.Stop(to) }
 }
 
-// obey reports whether the question stays open, which it never does: no process
-// is stopped here.
+// obey reports whether the question stays open. It never does, because no
+// process is stopped here.
 func (c *console) obey(os.Signal) bool { return false }
 
-// discard throws away what was entered and not read. Whether there was
-// something is not told here.
+// discard drops input that was not read. Here it does not report whether there
+// was some.
 func (c *console) discard() bool {
 	_ = windows.FlushConsoleInputBuffer(windows.Handle(c.in.Fd()))
 	return false

@@ -85,13 +85,13 @@ dry run shows what would happen to each credential, and its exit code is 0.`,
 	return cmd
 }
 
-// asksToMove reports whether a person is asked before anything is deleted at the
-// source: credentials that are named are meant.
+// asksToMove reports whether to ask a person before anything is deleted at the
+// source. If credentials are named, they are meant.
 func (o copyOptions) asksToMove() bool {
 	return o.move && !o.selection.byName() && !o.selection.dryRun && !o.yes
 }
 
-// completeStores lists what --from and --to take.
+// completeStores lists the names for --from and --to.
 func (a *app) completeStores(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	c, err := a.load()
 	if err != nil {
@@ -156,7 +156,7 @@ func (a *app) copyBetween(ctx context.Context, from, to *config.Opened, o copyOp
 	return firstError(a.printCopy(report, from, to, o, err), a.endOfCopy(report, o, err))
 }
 
-// ofSide has the commands in a hint work on the store that a failure is about.
+// ofSide makes the commands in a hint work on the store of the failure.
 func (a *app) ofSide(c *config.Config, from, to *config.Opened, err error) error {
 	var e *nebula.Error
 	side := from

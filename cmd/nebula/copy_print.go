@@ -21,7 +21,7 @@ type planJSON struct {
 	Slots     []slotJSON     `json:"slots,omitempty"` // of the keyring that the destination would receive
 }
 
-// printPlan shows what would become of each credential.
+// printPlan shows what would happen to each credential.
 func (a *app) printPlan(plan *transfer.Plan, to *config.Opened, o copyOptions) error {
 	out := planJSON{WouldCopy: []nebula.ID{}, Same: []nebula.ID{}, Differs: []nebula.ID{}, Failed: []entryFailure{}}
 	rows := [][]string{{"ID", "STATE", "SIZE", "REASON"}}
@@ -78,8 +78,8 @@ func (a *app) slotsOf(k *transfer.Keyring) []slotJSON {
 	return slots
 }
 
-// tellKeyring names the slots that a destination without a keyring receives:
-// anyone who can open one of them can open the copies.
+// tellKeyring names the slots that a destination without a keyring receives.
+// Anyone who can open one of them can open the copies.
 func (a *app) tellKeyring(plan *transfer.Plan, to *config.Opened) {
 	if plan.Keyring == nil || len(plan.Items) == 0 {
 		return
@@ -103,7 +103,7 @@ func (a *app) tellKeyring(plan *transfer.Plan, to *config.Opened) {
 	}
 }
 
-// copyJSON is what became of a copy.
+// copyJSON is the outcome of a copy.
 type copyJSON struct {
 	Copied   []nebula.ID    `json:"copied"`
 	Same     []nebula.ID    `json:"same"`
@@ -112,8 +112,8 @@ type copyJSON struct {
 	NotBegun []nebula.ID    `json:"not_begun,omitempty"`
 }
 
-// printCopy says what became of each credential, unless the copy failed before the
-// first.
+// printCopy prints the outcome for each credential, unless the copy failed before
+// the first.
 func (a *app) printCopy(r transfer.Report, from, to *config.Opened, o copyOptions, stopped error) error {
 	if stopped != nil && len(r.Copied)+len(r.Failed) == 0 && len(r.NotBegun) > 0 {
 		return nil
@@ -147,8 +147,9 @@ func (a *app) printCopy(r transfer.Report, from, to *config.Opened, o copyOption
 	return nil
 }
 
-// endOfCopy returns why a copy ended early, or its first failure, or that some
-// credentials differ. It warns of the other failures.
+// endOfCopy returns the error of a copy: the reason why it ended early, or its
+// first failure, or that some credentials differ. It warns of the other
+// failures.
 func (a *app) endOfCopy(r transfer.Report, o copyOptions, stopped error) error {
 	total := len(r.Copied) + len(r.Same) + len(r.Differs) + len(r.Failed) + len(r.NotBegun)
 	if stopped != nil && len(r.Copied)+len(r.Failed) == 0 && nebula.KindOf(stopped) != nebula.ErrInterrupted {

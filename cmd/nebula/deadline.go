@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// deadline is a context that ends after a time, in which the waiting for a
-// person is not counted.
+// deadline is a context that ends after a time. Waiting for a person does not
+// count.
 type deadline struct {
 	context.Context // values, and the signals that end it early
 
@@ -22,7 +22,7 @@ type deadline struct {
 	pauses  int
 }
 
-// newDeadline returns a context that ends after limit; 0 is never.
+// newDeadline returns a context that ends after limit. 0 means never.
 func newDeadline(parent context.Context, limit time.Duration) *deadline {
 	d := &deadline{Context: parent, done: make(chan struct{})}
 	context.AfterFunc(parent, func() { d.end(parent.Err()) })
@@ -40,8 +40,8 @@ func (d *deadline) Err() error {
 	return d.err
 }
 
-// Deadline implements context.Context. It tells what holds if nobody is asked
-// from now on.
+// Deadline implements context.Context. It returns the deadline that holds if
+// nobody is asked from now on.
 func (d *deadline) Deadline() (time.Time, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -35,15 +35,15 @@ func (x *examination) add(check string, severity nebula.Severity, message, fix s
 	x.findings = append(x.findings, nebula.Finding{Check: check, Severity: severity, Message: message, Fix: fix})
 }
 
-// fail notes a problem. A record that is not what it should be is worse than a
-// store that cannot be reached.
+// fail notes a problem. A damaged record is worse than a store that cannot be
+// reached.
 func (x *examination) fail(check string, f failure) {
 	x.add(check, nebula.SeverityError, f.Message, f.Hint)
 	x.note(f.Kind)
 }
 
-// take adds what another part found. A failure that an earlier check met already
-// counts once.
+// take adds the findings of another part. If an earlier check met the same
+// failure, it counts once.
 func (x *examination) take(found []nebula.Finding) {
 	for _, f := range found {
 		if f.Severity == nebula.SeverityError && slices.ContainsFunc(x.findings, func(e nebula.Finding) bool {
@@ -93,8 +93,8 @@ func (a *app) doctor(ctx context.Context) error {
 	return x.err()
 }
 
-// oncePerCheck puts what belongs to one check together, in the place of the
-// first: what is wrong, or else all of it.
+// oncePerCheck joins the findings of one check, in the place of the first: the
+// problems, or else all of them.
 func oncePerCheck(findings []nebula.Finding) []nebula.Finding {
 	rank := map[nebula.Severity]int{nebula.SeverityOK: 0, nebula.SeverityWarning: 1, nebula.SeverityError: 2}
 	var merged []nebula.Finding
@@ -119,7 +119,7 @@ func oncePerCheck(findings []nebula.Finding) []nebula.Finding {
 	return merged
 }
 
-// joinLines adds a line that is not there yet.
+// joinLines adds a line unless it is there already.
 func joinLines(text, line string) string {
 	switch {
 	case text == "" || slices.Contains(strings.Split(text, "\n"), line):
@@ -220,7 +220,7 @@ func (a *app) examineKeyFile(ctx context.Context, x *examination, s *config.Open
 	}
 }
 
-// kindOfFinding tells of what kind a problem is, for the exit code.
+// kindOfFinding returns the kind of a problem, for the exit code.
 func kindOfFinding(f nebula.Finding) nebula.Kind {
 	if f.Kind == "" {
 		return nebula.ErrPermissionDenied

@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// examineSlots tries the key of each slot that is configured here, and warns
-// where the store hangs by one key, or one person.
+// examineSlots tries the key of each slot for which one is configured here, and
+// warns if the store depends on one key, or one person.
 func (a *app) examineSlots(ctx context.Context, x *examination, s *config.Opened, info nebula.KeyInfo) {
 	if !info.Authentic {
 		return // that is said of the keyring
@@ -25,7 +25,7 @@ func (a *app) examineSlots(ctx context.Context, x *examination, s *config.Opened
 		case err == nil:
 			x.add(check, nebula.SeverityOK, slot.ID+" ("+slot.Kind+") opens", "")
 		case kind == nebula.ErrWrongKey || kind == nebula.ErrUnauthenticated:
-			// Somebody else's, for all that is known.
+			// It may be somebody else's.
 		default:
 			f := a.failureOf(err)
 			x.take([]nebula.Finding{{Check: check, Severity: nebula.SeverityError, Kind: f.Kind,
@@ -49,6 +49,6 @@ func warnFewKeys(x *examination, check string, info nebula.KeyInfo) {
 	case len(info.Slots) == 1:
 		x.add(check, nebula.SeverityWarning, "there is only one key; if you lose it, you lose the store", "add a second one and keep it elsewhere: nebula key add --key-file FILE")
 	case label != "":
-		x.add(check, nebula.SeverityWarning, "all keys have the label "+shorten(label)+": there is nobody else", "add the key of another person: nebula key add --label")
+		x.add(check, nebula.SeverityWarning, "all keys have the label "+shorten(label)+": there is nobody else", "add the key of another person: nebula key add --recipient R --label NAME")
 	}
 }

@@ -87,7 +87,8 @@ func (a *app) edit(ctx context.Context, o editOptions) error {
 	})
 }
 
-// read returns the credential, or an empty one of no version to be created.
+// read returns the credential, or an empty one without a version, to be
+// created.
 func (o editOptions) read(ctx context.Context, s *config.Opened) (nebula.Credential, error) {
 	c, err := s.Get(ctx, o.id)
 	switch {
@@ -104,7 +105,7 @@ func (o editOptions) read(ctx context.Context, s *config.Opened) (nebula.Credent
 	return c, nil
 }
 
-// editDir returns the directory in which the text is to be kept in one of its own.
+// editDir returns the directory in which to make a private directory for the text.
 func (a *app) editDir(o editOptions) (string, error) {
 	if dir := process.MemoryDir(a.getenv); dir != "" {
 		return dir, nil
@@ -138,8 +139,8 @@ func (a *app) editor() ([]string, error) {
 }
 
 // quiet returns the flags with which vim, neovim and nano write no copies of the
-// text: they would be where the configuration says. nano can only be told to read
-// none.
+// text. The editor's configuration would decide where such copies are. nano can
+// only be told not to read its configuration.
 func quiet(path string) []string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -154,7 +155,7 @@ func quiet(path string) []string {
 	return nil
 }
 
-// editText lets the editor change the text, and returns what it became.
+// editText lets the editor change the text, and returns the new text.
 func (a *app) editText(files *process.Files, editor []string, id nebula.ID, old []byte) ([]byte, error) {
 	path, err := files.Add(string(id), old)
 	if err != nil {
@@ -186,19 +187,19 @@ func editFailed(id nebula.ID, err error) error {
 	return &nebula.Error{Kind: config.FileKind(err), Op: "edit", ID: id, Message: "the text cannot be kept for the editor: " + atomicfile.Reason(err), Err: err}
 }
 
-// storeEdited stores the text on condition that the credential is still what was
-// read. If it fails, the text is kept.
+// storeEdited stores the text on condition that nobody has changed the
+// credential since it was read. If it fails, it keeps the text.
 func (a *app) storeEdited(ctx context.Context, s *config.Opened, o editOptions, old nebula.Credential, text []byte, files *process.Files) error {
 	switch {
 	case bytes.Equal(text, old.Secret.Reveal()):
 		a.done(string(o.id) + " is as it was")
 		return nil
 	case len(text) == 0:
-		return &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the text is empty, and nothing was stored", Hint: "an empty value is stored with: nebula put --allow-empty"}
+		return &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the text is empty, and nothing was stored", Hint: "to store an empty value: nebula put --allow-empty"}
 	case !utf8.Valid(text):
 		return a.keep(files, &nebula.Error{Kind: nebula.ErrUsage, Op: "edit", ID: o.id, Message: "the text is not UTF-8 any more, and was not stored"})
 	}
-	// What was interrupted at the terminal was the editor.
+	// An interrupt at the terminal was meant for the editor.
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	work := newDeadline(ctx, a.global.limit)

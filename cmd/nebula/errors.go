@@ -40,12 +40,12 @@ func exitCode(kind nebula.Kind) int {
 	return 1
 }
 
-// errSilent ends a command with a code and without a word.
+// errSilent ends a command with an exit code and without a message.
 type errSilent int
 
 func (e errSilent) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// failure is how an error is shown.
+// failure is the form in which an error is shown.
 type failure struct {
 	Code     int         `json:"code"`
 	Kind     nebula.Kind `json:"kind"`
@@ -82,8 +82,8 @@ func (a *app) failureOf(err error) failure {
 	return f
 }
 
-// forStore has the commands and the settings in a hint be those of the store that
-// was chosen: what mends one store may harm another.
+// forStore makes the commands and the settings in a hint those of the chosen
+// store, because a command that mends one store may harm another.
 func (a *app) forStore(hint string) string {
 	name := a.global.store
 	if name == "" || name == config.DefaultStore {
@@ -102,7 +102,7 @@ func (a *app) forStore(hint string) string {
 }
 
 // settingsOf names the section of a store in a hint. The variables that replace
-// settings of [key] speak of the default store alone.
+// settings of [key] are for the default store alone.
 func settingsOf(store, hint string) string {
 	if !strings.Contains(hint, "[key]") {
 		return hint
@@ -113,8 +113,8 @@ func settingsOf(store, hint string) string {
 	return strings.ReplaceAll(hint, "[key]", "[stores."+store+".key]")
 }
 
-// report tells what went wrong, as the last line of standard error, and
-// returns the exit code.
+// report prints the error, as the last line of standard error, and returns the
+// exit code.
 func (a *app) report(err error, args []string) int {
 	var silent errSilent
 	switch {
@@ -132,7 +132,7 @@ func (a *app) report(err error, args []string) int {
 	return f.Code
 }
 
-// String gives operation, credential, provider and message, and the hint on a
+// String returns operation, credential, provider and message, and the hint on a
 // line of its own.
 func (f failure) String() string {
 	var b strings.Builder
@@ -171,8 +171,8 @@ func wantsJSON(args []string) bool {
 	return false
 }
 
-// flagError tells what is wrong with a flag. An unknown one is named without
-// what follows it: that may be a value that somebody meant to store.
+// flagError says what is wrong with a flag. It names an unknown one without the
+// text after it, which may be a value that somebody meant to store.
 func flagError(cmd *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {

@@ -12,7 +12,7 @@ import (
 func existsCommand(run func(context.Context, nebula.ID) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   "exists ID",
-		Short: "Tell by the exit code whether there is a credential",
+		Short: "Say by the exit code whether there is a credential",
 		Long: `Print nothing. The exit code is 0 if there is such a credential, readable or
 not, and 3 if there is none.`,
 		Example: `  nebula exists github_token && echo yes

@@ -86,7 +86,7 @@ func (a *app) export(ctx context.Context, o exportOptions) error {
 	if !errors.Is(err, nebula.ErrUntrustedKey) {
 		return err
 	}
-	// Whether a rotation replaced the data key shows in the keyring, once it is open.
+	// The opened keyring shows whether a rotation replaced the data key.
 	return a.withStore(ctx, func(s *config.Opened) error { return a.exportSealed(ctx, s, o) })
 }
 
@@ -131,8 +131,8 @@ func (a *app) exportTo(ctx context.Context, s *config.Opened, o exportOptions, o
 	})
 }
 
-// throughSpool writes to a temporary file first: nobody reads part of an export
-// from standard output, or one that had to begin anew.
+// throughSpool writes to a temporary file first, so that nobody reads part of
+// an export from standard output, or one that had to begin anew.
 func (a *app) throughSpool(write func(transfer.Output) error) error {
 	spooled, err := newSpool()
 	if err != nil {
@@ -157,7 +157,8 @@ type exportJSON struct {
 	Unreadable []entryFailure `json:"unreadable"`
 }
 
-// printExport says what was written, and fails if something could not be read.
+// printExport prints what was written, and fails if something could not be
+// read.
 func (a *app) printExport(r transfer.ExportReport, o exportOptions) error {
 	failed := a.failures(r.Unreadable)
 	var err error

@@ -40,9 +40,9 @@ func plainFormats() []string {
 
 func (o *plainOptions) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&o.plain, "plain", false, "write the values in clear, for other programs; import --help tells how they come back")
+	flags.BoolVar(&o.plain, "plain", false, "write the values in clear, for other programs; import --help says how to take them back")
 	flags.StringVar(&o.format, "format", formatJSON, "with --plain, `F`: "+strings.Join(plainFormats(), ", "))
-	flags.StringVar(&o.target, "for", "", "with --format dotenv, who is to read it, `T`: "+strings.Join(dotenv.Readers(), ", ")+"; else what nine of them read alike is written")
+	flags.StringVar(&o.target, "for", "", "with --format dotenv, the reader `T`: "+strings.Join(dotenv.Readers(), ", ")+"; by default, a form that nine of them read alike")
 	flags.StringVar(&o.name, "name", "nebula", "with --format kubernetes, the `NAME` of the Secret")
 	flags.BoolVar(&o.trim, "trim", false, "with --plain, cut one newline at the end of each value, as run does")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "with --plain, show the values on a terminal")
@@ -52,7 +52,7 @@ func (o *plainOptions) flags(cmd *cobra.Command) {
 
 func (o *plainOptions) wanted() bool { return o.plain }
 
-// check refuses flags that have no meaning together.
+// check refuses flags that make no sense together.
 func (o *plainOptions) check(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
 	for _, flag := range []string{"format", "for", "name", "trim", "yes"} {
@@ -177,7 +177,8 @@ func (o *plainOptions) cut(value []byte) []byte {
 	return value
 }
 
-// ofBackend reports whether the first failure is one that others will have too.
+// ofBackend reports whether the first failure concerns the backend, so that
+// others will fail too.
 func (f *failures) ofBackend() bool {
 	switch nebula.KindOf(f.first) {
 	case nebula.ErrUnavailable, nebula.ErrTimeout, nebula.ErrUnauthenticated, nebula.ErrInterrupted:
@@ -238,7 +239,7 @@ func (a *app) printPlain(n int, misread []dotenv.Misread, o exportOptions) error
 	return nil
 }
 
-// misreadText says once which readers misread what.
+// misreadText says which readers misread which values.
 func misreadText(misread []dotenv.Misread) string {
 	var clauses []string
 	for _, m := range misread {

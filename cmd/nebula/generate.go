@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// maxGenerated is the most characters of a value that --generate makes.
+// maxGenerated is the greatest number of characters that --generate makes.
 const maxGenerated = 4096
 
 const (
@@ -17,8 +17,7 @@ const (
 	symbols = "!#$%&()*+,-./:;<=>?@[]^_{|}~" // no quotes, backslash or space
 )
 
-// alphabetOf returns the characters that an alphabet's name stands for, or those
-// that are given.
+// alphabetOf returns the characters of a named alphabet, or the given ones.
 func alphabetOf(name string) string {
 	switch name {
 	case "", "alnum":
@@ -31,7 +30,7 @@ func alphabetOf(name string) string {
 	return name
 }
 
-// checkGenerate refuses what does not go with --generate.
+// checkGenerate refuses flags that exclude --generate.
 func (o putOptions) checkGenerate(cmd *cobra.Command) error {
 	flags := cmd.Flags()
 	if !flags.Changed("generate") {
@@ -67,7 +66,7 @@ func generate(n int, alphabet string) []byte {
 	value := make([]byte, 0, n)
 	random := make([]byte, 2*n)
 	defer clear(random)
-	// What is left over of 256 would make the first characters more likely.
+	// The bytes beyond this limit would make the first characters more likely.
 	limit := 256 - 256%len(alphabet)
 	for {
 		_, _ = rand.Read(random) // never fails

@@ -48,7 +48,7 @@ asks the terminal to copy it; that clipboard is not cleared.`,
 				return err
 			}
 			if cmd.Flags().Changed("version") && version == "" {
-				return usage("--version is empty", "versions are shown by: nebula history "+args[0])
+				return usage("--version is empty", "to see the versions: nebula history "+args[0])
 			}
 			if cmd.Flags().Changed("field") && o.field == "" {
 				return usage("--field is empty", "")
@@ -117,7 +117,7 @@ func read(ctx context.Context, s *config.Opened, o getOptions) (nebula.Credentia
 	return s.Get(ctx, o.id)
 }
 
-// selectField replaces the value by the field that is asked for.
+// selectField replaces the value by the requested field.
 func (o getOptions) selectField(c *nebula.Credential) error {
 	if o.field == "" {
 		return nil

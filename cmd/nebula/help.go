@@ -10,12 +10,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// helpWidth is the number of columns of the help, in any terminal: a line that
-// the terminal breaks is broken within a word.
+// helpWidth is the number of columns of the help, in any terminal. If the
+// terminal broke a line, it would break it within a word.
 const helpWidth = 80
 
-// help writes what a person reads: what the command is for, how it is called,
-// an example, then the flags.
+// help writes the help for a person: the purpose of the command, its usage, an
+// example, then the flags.
 func help(cmd *cobra.Command, _ []string) {
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "%s\n", strings.TrimSpace(cmd.Long))
@@ -49,7 +49,7 @@ func useLine(cmd *cobra.Command) string {
 	return line
 }
 
-// flagUsages lists flags, each with what it does beside it, in as many lines as
+// flagUsages lists flags. Beside each is its description, in as many lines as
 // it needs.
 func flagUsages(flags *pflag.FlagSet) string {
 	var names, texts []string
@@ -116,8 +116,8 @@ func helpCommands(w io.Writer, parent *cobra.Command, title, group string) {
 	_ = t.Flush()
 }
 
-// plainUsages takes the quotes out of the descriptions of flags, which mark the
-// name of a value in the help and would show in a completion.
+// plainUsages removes the quotes from the descriptions of flags. They mark the
+// name of a value in the help, and would show in a completion.
 func plainUsages(cmd *cobra.Command) {
 	plain := func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") }
 	cmd.Flags().VisitAll(plain)

@@ -31,7 +31,7 @@ func importCommand(run func(context.Context, importOptions) error) *cobra.Comman
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import SOURCE [ID…]",
-		Short: "Store what export wrote, or what stands elsewhere",
+		Short: "Store credentials from an export, or from elsewhere",
 		Long: `Store the credentials of a sealed export, with their tags and times. import
 reads and checks the whole file before it writes anything. It opens each record,
 so it needs a key or passphrase of the exported store. A store that is not
@@ -72,7 +72,7 @@ replaces those that differ.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.overwrite, "overwrite", false, "replace credentials that differ from those of the source")
-	flags.BoolVar(&o.reseal, "reseal", false, "of a store with another data key: open each record and seal it anew")
+	flags.BoolVar(&o.reseal, "reseal", false, "if the store has another data key: open each record and seal it anew")
 	flags.StringVar(&o.keyID, "key-id", "", "the data key `ID` that the file must have; ask its owner")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before an older keyring is accepted")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything and store nothing")
@@ -122,8 +122,8 @@ func (a *app) importFrom(ctx context.Context, o importOptions) error {
 	return a.withStore(ctx, func(s *config.Opened) error { return a.importSealed(ctx, s, backup, o) })
 }
 
-// openBackup reads an export to its end. What comes from standard input, or from
-// another pipe, goes to a temporary file: it is read again later.
+// openBackup reads an export to its end. It copies standard input, or another
+// pipe, to a temporary file, because the export is read again later.
 func (a *app) openBackup(ctx context.Context, source string) (b *transfer.Backup, closeFile func() error, err error) {
 	file, err := a.openSource(ctx, source)
 	if err != nil {
@@ -171,7 +171,8 @@ func (a *app) openSource(ctx context.Context, source string) (backupFile, error)
 	return a.spoolInput(ctx, &lateFile{path: source})
 }
 
-// lateFile is opened when it is read: opening a pipe waits for its writer.
+// lateFile is opened when it is read, because opening a pipe waits for its
+// writer.
 type lateFile struct {
 	path string
 	file *os.File
@@ -247,15 +248,16 @@ func (a *app) importWith(ctx context.Context, s *config.Opened, b *transfer.Back
 	return transfer.Import(ctx, s.Store, b, options)
 }
 
-// tellOrigin says what the file says of itself, to a person alone. It leaves out the
-// key id, which nobody has authenticated yet, and which somebody might copy.
+// tellOrigin tells a person, and no script, what the file says about itself. It
+// leaves out the key id, which is not authenticated yet, and which somebody might
+// copy.
 func (a *app) tellOrigin(b *transfer.Backup) {
 	h := b.Header()
 	a.done(fmt.Sprintf("an export of %s, made %s: %s", h.Address, formatTime(h.CreatedAt), plural(b.Len())))
 }
 
-// acceptOlder asks whether an older keyring than the one that was seen may become
-// the store's.
+// acceptOlder asks whether a keyring that is older than the one that was seen may
+// become the store's.
 func (a *app) acceptOlder(ctx context.Context, older error) error {
 	if !a.stdinIsTerminal {
 		return older

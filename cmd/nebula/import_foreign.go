@@ -18,8 +18,8 @@ import (
 	"github.com/nebula-credential/nebula/takeover"
 )
 
-// foreignOptions are those for what stands elsewhere, in clear or under another
-// program's key.
+// foreignOptions are the options for secrets that are kept elsewhere, in clear
+// or under another program's key.
 type foreignOptions struct {
 	idPrefix string
 	foldCase bool
@@ -35,14 +35,14 @@ type foreignOptions struct {
 
 func (o *foreignOptions) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.idPrefix, "id-prefix", "", "of a foreign source: put `P` before each name")
-	flags.BoolVar(&o.foldCase, "fold-case", false, "of a foreign source: ids in lower case")
+	flags.StringVar(&o.idPrefix, "id-prefix", "", "for a foreign source: put `P` before each name")
+	flags.BoolVar(&o.foldCase, "fold-case", false, "for a foreign source: ids in lower case")
 	flags.StringVar(&o.mapFile, "map", "", `of a foreign source: ids for single names from `+"`file`"+`, in TOML: "name" = "id"; "" leaves one out`)
-	flags.StringArrayVarP(&o.tagText, "tag", "t", nil, "of a foreign source: set a tag, `key=value`; may be repeated")
-	flags.StringVar(&o.dialect, "dialect", "", "of dotenv: by the rules of `T`: "+strings.Join(dotenv.Readers(), ", "))
+	flags.StringArrayVarP(&o.tagText, "tag", "t", nil, "for a foreign source: set a tag, `key=value`; may be repeated")
+	flags.StringVar(&o.dialect, "dialect", "", "for dotenv: read it by the rules of `T`: "+strings.Join(dotenv.Readers(), ", "))
 	flags.BoolVar(&o.fields, "fields", false, "members of objects, and keys of Secrets, become credentials")
-	flags.BoolVar(&o.whole, "whole", false, "of pass: all lines; of sops and ansible-vault: the file as one credential")
-	flags.StringVar(&o.via, "via", "", "of a backend: with the login of the store or provider `P`")
+	flags.BoolVar(&o.whole, "whole", false, "for pass: all lines; for sops and ansible-vault: the file as one credential")
+	flags.StringVar(&o.via, "via", "", "for a backend: use the login of the store or provider `P`")
 	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(dotenv.Readers(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -83,8 +83,8 @@ func (o *foreignOptions) check(cmd *cobra.Command, scheme string) (err error) {
 
 func schemes() []string { return slices.Sorted(maps.Keys(foreignSources())) }
 
-// cutScheme takes a source apart. One without a scheme that is known is a file, as
-// is ./dotenv:x.
+// cutScheme takes a source apart. A source without a known scheme is a file, as is
+// ./dotenv:x.
 func cutScheme(source string) (scheme, rest string) {
 	scheme, rest, _ = strings.Cut(source, ":")
 	if _, foreign := foreignSources()[scheme]; !foreign {
@@ -137,8 +137,8 @@ func (o foreignOptions) naming() (takeover.Naming, error) {
 	return n, err
 }
 
-// takeOver stores what stands in a foreign source. All of it is read, named and
-// compared first.
+// takeOver stores the secrets of a foreign source. It reads, names and compares
+// all of them first.
 func (a *app) takeOver(ctx context.Context, o importOptions, scheme, rest string) error {
 	source := foreignSources()[scheme]
 	if rest == "" && !source.all {

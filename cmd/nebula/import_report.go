@@ -18,7 +18,7 @@ type importJSON struct {
 	NotBegun    int            `json:"not_begun,omitempty"`
 }
 
-// originJSON is what an export says of itself.
+// originJSON is what an export says about itself.
 type originJSON struct {
 	Address   string `json:"address"`
 	CreatedAt string `json:"created_at"`
@@ -54,7 +54,7 @@ func (a *app) failures(entries []nebula.Entry) []entryFailure {
 	return out
 }
 
-// importLine says what became of the credentials.
+// importLine returns the outcome in one line.
 func importLine(r transfer.ImportReport, o importOptions) string {
 	verb := "imported"
 	if o.dryRun {
@@ -76,8 +76,8 @@ func importLine(r transfer.ImportReport, o importOptions) string {
 	return text
 }
 
-// endOfImport warns of all failures but the first, which it returns, or returns
-// why the run ended early.
+// endOfImport returns the reason why the run ended early, or the first failure.
+// It warns of the other failures.
 func (a *app) endOfImport(r transfer.ImportReport, stopped error) error {
 	all := summary{failed: a.failures(r.Failed)}
 	for _, e := range r.Failed {

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/takeover"
 )
 
-// foreignSource is a kind of place where secrets stand.
+// foreignSource is a kind of place where secrets are kept.
 type foreignSource struct {
 	takes []string // of the flags that not every source takes
 	all   bool     // the source may be left empty: all that there is
@@ -23,7 +23,7 @@ type foreignSource struct {
 // backend reports whether it is read with the login of a provider.
 func (s foreignSource) backend() bool { return slices.Contains(s.takes, "via") }
 
-// foreignSources are those that there are, by scheme.
+// foreignSources are all foreign sources, by scheme.
 func foreignSources() map[string]foreignSource {
 	backend, program := []string{"via", "fields"}, []string{"fields", "whole"}
 	return map[string]foreignSource{

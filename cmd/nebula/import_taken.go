@@ -56,7 +56,7 @@ func (a *app) outcome(plan *takeover.Plan, o importOptions) (out takeoverJSON, f
 	return out, failed
 }
 
-// printTaken says what became of the secrets, and in a dry run of each.
+// printTaken prints the outcome, and in a dry run that for each secret.
 func (a *app) printTaken(plan *takeover.Plan, o importOptions) error {
 	out, _ := a.outcome(plan, o)
 	for _, item := range plan.Items {
@@ -112,7 +112,7 @@ func takenLine(out takeoverJSON, o importOptions) string {
 	return text
 }
 
-// endOfPlan returns why the run is no success.
+// endOfPlan returns the reason why the run is not a success.
 func (a *app) endOfPlan(plan *takeover.Plan, o importOptions, stopped error) error {
 	if err := plan.NameError(); o.dryRun && err != nil {
 		return err

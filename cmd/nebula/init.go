@@ -57,7 +57,8 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 		return err
 	}
 	defer s.Close()
-	// Before a key file is made, or a person is asked for a passphrase.
+	// Check this before a key file is made, or a person is asked for a
+	// passphrase.
 	if err := wantNew(ctx, s); err != nil {
 		return err
 	}
@@ -88,8 +89,8 @@ func (a *app) init(ctx context.Context, choice keyChoice) error {
 	return a.print(initJSON{d.Provider, d.Address, id.String(), key.File, key.Made}, func(io.Writer) error { return nil })
 }
 
-// describeFirst gives the first slot of a new store its label, and says with what
-// it is opened from now on.
+// describeFirst gives the first slot of a new store its label, and says which
+// setting opens it from now on.
 func (a *app) describeFirst(ctx context.Context, s *config.Opened, key config.FirstKey, label string) error {
 	if label == "" && key.Setting == "" {
 		return nil
@@ -114,21 +115,21 @@ func (a *app) tellInit(s *config.Opened, key config.FirstKey, id nebula.KeyID) {
 	}
 }
 
-// tellKeyID says how others are told which key the store has: a slot for them is
-// one that anyone could have made.
+// tellKeyID says how to tell others which key the store has: anyone could have
+// made a slot for them.
 func (a *app) tellKeyID(id nebula.KeyID) {
-	a.tell(a.forStore("others, and containers, are told which key the store has: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
+	a.tell(a.forStore("tell others, and containers, which key the store has: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
 }
 
-// tellLeft says that a new key file stays after a failure. Whether the keyring
-// holds it is not known for sure, so it is not removed.
+// tellLeft says that a new key file stays after a failure. It is not removed,
+// because the keyring may hold it.
 func (a *app) tellLeft(key config.FirstKey) {
 	if key.Made {
 		a.tell("the key file " + key.File + " was made before this failed, and may open nothing")
 	}
 }
 
-// during names the operation of which a look at the keyring was a part.
+// during names the operation to which a look at the keyring belonged.
 func during(op string, err error) error {
 	var e *nebula.Error
 	if !errors.As(err, &e) {
@@ -168,10 +169,10 @@ func wantNew(ctx context.Context, s *config.Opened) error {
 		return during("init", err)
 	}
 	return &nebula.Error{Kind: nebula.ErrAlreadyExists, Op: "init", Provider: s.Describe().Provider,
-		Message: "the store is initialised already", Hint: "another key or passphrase is added with: nebula key add"}
+		Message: "the store is initialised already", Hint: "to add another key: nebula key add --passphrase, or nebula key add --key-file FILE"}
 }
 
-// firstKey returns the key for a new store where none is named, or the passphrase.
+// firstKey returns the key for a new store if none is named, or the passphrase.
 func (a *app) firstKey(s *config.Opened, choice keyChoice) newKey {
 	return func(ctx context.Context) (config.FirstKey, error) {
 		var key config.FirstKey

@@ -139,7 +139,8 @@ func (a *app) readTemplate(ctx context.Context, path string) ([]byte, error) {
 	return text, nil
 }
 
-// execute reads what the template names and puts it in. The stores are closed then.
+// execute reads the credentials that the template names and puts them in. Then it
+// closes the stores.
 func (a *app) execute(ctx context.Context, t *template.Template) ([]byte, error) {
 	c, err := a.load()
 	if err != nil {
@@ -163,7 +164,7 @@ func (a *app) execute(ctx context.Context, t *template.Template) ([]byte, error)
 	return t.Execute(results)
 }
 
-// templateError tells all that is wrong with a template, each with its place.
+// templateError reports all problems of a template, each with its place.
 func (a *app) templateError(path string, err error) error {
 	var first *template.Problem
 	if !errors.As(err, &first) {

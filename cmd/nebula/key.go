@@ -5,7 +5,7 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	return group("key", "Show and change what opens the store", `A store has a data key, under which its credentials are sealed, and slots: each
+	return group("key", "Show and change the keys that open the store", `A store has a data key, under which its credentials are sealed, and slots: each
 holds the data key, wrapped by a passphrase, a key file, or something else that
 keeps a secret.`, `  nebula key list
   nebula key add --passphrase
@@ -15,7 +15,7 @@ keeps a secret.`, `  nebula key list
 		keyRotateCommand(a.keyRotate), keyTrustCommand(a.keyTrust), keyDestroyCommand(a.keyDestroy))
 }
 
-// holds marks a command that does nothing but hold others.
+// holds marks a command that only holds others.
 const holds = "holds"
 
 // group is a command that only holds others.

@@ -61,7 +61,7 @@ type addedJSON struct {
 
 func (a *app) keyAdd(ctx context.Context, choice keyChoice) error {
 	return a.withStore(ctx, func(s *config.Opened) error {
-		// Before a key file is made that would open nothing.
+		// Check this before a key file is made that would open nothing.
 		if err := s.Unlock(ctx); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (a *app) addKey(ctx context.Context, s *config.Opened, prepare newKey, labe
 	return addedJSON{Slot: slotOf(slot), KeyFile: key.File, Made: key.Made}, nil
 }
 
-// tellAdded says what the owner of the new key needs beside it.
+// tellAdded says what else the owner of the new key needs.
 func (a *app) tellAdded(ctx context.Context, s *config.Opened, slots []slotJSON) error {
 	info, err := s.Store.Keys(ctx)
 	if err != nil {
@@ -128,8 +128,8 @@ func (a *app) tellAdded(ctx context.Context, s *config.Opened, slots []slotJSON)
 	return nil
 }
 
-// tellSetting says with what the new slot is opened from now on, unless what is
-// configured here does that.
+// tellSetting says which setting opens the new slot from now on, unless a
+// configured key opens it.
 func (a *app) tellSetting(keys *config.Keys, key config.FirstKey, slot nebula.Slot) {
 	if key.Setting == "" || key.File == "" && keys.OpensHere(slot) {
 		return
@@ -137,8 +137,8 @@ func (a *app) tellSetting(keys *config.Keys, key config.FirstKey, slot nebula.Sl
 	a.tell("slot " + slot.ID + " is opened with: " + keys.SettingOf(key, slot))
 }
 
-// tellFiles says how a key file that nothing names is given beside the others: a
-// rotation needs all of them.
+// tellFiles says how to name a key file beside the others if nothing names it
+// yet: a rotation needs all of them.
 func (a *app) tellFiles(keys *config.Keys, added string) {
 	files, _ := keys.Files()
 	if added == "" || slices.Contains(files, added) {

@@ -49,7 +49,7 @@ func (a *app) keyDestroy(ctx context.Context, o destroyOptions) error {
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
 		if !o.yes {
-			question := fmt.Sprintf("Destroy the retired data key %v of %s? What is sealed under it, old versions and backups, is lost.",
+			question := fmt.Sprintf("Destroy the retired data key %v of %s? Old versions and backups that are sealed under it are lost.",
 				o.id, s.Keys.Place())
 			if len(o.leave) > 0 {
 				question += "\n" + leaveQuestion(o.leave, "it is destroyed")

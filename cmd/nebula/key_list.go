@@ -66,8 +66,8 @@ func (a *app) keyList(ctx context.Context, verify bool) error {
 	})
 }
 
-// describeSlot tells what is known of a slot, and tries its key if that is
-// wanted and the configuration has it.
+// describeSlot describes a slot. If that is wanted and the configuration has
+// its key, it tries the key.
 func (a *app) describeSlot(ctx context.Context, s *config.Opened, info nebula.KeyInfo, slot nebula.Slot, verify bool) slotJSON {
 	note, noted := info.Notes[slot.ID]
 	out := slotOf(slot).noted(note, noted)
@@ -86,7 +86,8 @@ func (a *app) describeSlot(ctx context.Context, s *config.Opened, info nebula.Ke
 	return out
 }
 
-// tellUnopened says that a keyring is only what the backend shows, and why.
+// tellUnopened says that a keyring is described as the backend shows it, and
+// why.
 func (a *app) tellUnopened(info nebula.KeyInfo) {
 	if info.Authentic {
 		return

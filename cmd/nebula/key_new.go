@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
 
-// keyChoice says with what keys slots are made, one each.
+// keyChoice says for which keys to make slots, one each.
 type keyChoice struct {
 	files          []string // paths of key files, made when they are missing
 	passphrase     bool
@@ -41,11 +41,12 @@ func (k keyChoice) isEmpty() bool {
 	return named == 0 && !k.passphrase && !k.keychain
 }
 
-// keyFlags adds the flags of a keyChoice and returns what checks them.
+// keyFlags adds the flags of a keyChoice and returns a function that checks
+// them.
 func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
 	var k keyChoice
 	flags := cmd.Flags()
-	flags.StringArrayVar(&k.files, "key-file", nil, "open it with the key in `file`, which is made when it is missing")
+	flags.StringArrayVar(&k.files, "key-file", nil, "open it with the key in `file`, which is made if it is missing")
 	flags.BoolVar(&k.passphrase, "passphrase", false, "open it with a passphrase")
 	flags.StringArrayVar(&k.recipients, "recipient", nil, "open it with the age identity of recipient `R`: age1…, or the line of an SSH public key")
 	flags.StringArrayVar(&k.recipientLists, "recipients-file", nil, "--recipient for each line of `file`")
@@ -57,7 +58,7 @@ func keyFlags(cmd *cobra.Command) func() (keyChoice, error) {
 	}
 	flags.StringArrayVar(&k.plugins, "plugin", nil, "`name` of an age plugin that may be started for --recipient")
 	flags.StringVar(&k.label, "label", "", "`text` that says whose key it is; sealed, and shown by key list")
-	flags.BoolVar(&k.allowWeak, "allow-weak", false, "take a passphrase of fewer than 12 characters")
+	flags.BoolVar(&k.allowWeak, "allow-weak", false, "allow a passphrase of fewer than 12 characters")
 	flags.StringVar(&k.kdf, "kdf", "", "`name` of the function that makes a key of the passphrase: argon2id, the default, or pbkdf2-sha256 for FIPS mode")
 	_ = cmd.RegisterFlagCompletionFunc("kdf",
 		cobra.FixedCompletions([]string{nebula.SlotArgon2id, nebula.SlotPBKDF2}, cobra.ShellCompDirectiveNoFileComp))
@@ -96,7 +97,7 @@ func (k *keyChoice) check() error {
 	return k.readRecipients()
 }
 
-// readRecipients puts all recipients into recipients, in the form that age has.
+// readRecipients puts all recipients into recipients, in age's form.
 func (k *keyChoice) readRecipients() error {
 	for i, text := range k.recipients {
 		normal, err := recipient.Normalise(text)
@@ -132,15 +133,15 @@ func serviceFlags() (list string) {
 	return list
 }
 
-// keyForPath refuses a key in the place of a file's path, and repeats none of
-// it.
+// keyForPath refuses a key that was given instead of a file's path, and repeats
+// none of it.
 func keyForPath(flag string) error {
 	return usage(flag+" takes the path of a file, and this looks like a key itself",
 		"nothing was made; a path that only looks so is written as ./NAME")
 }
 
-// newKey makes a key when it is its turn: a file is not made, and a person not
-// asked, before the slot that comes first is there.
+// newKey makes a key when it is its turn. No file is made, and no person is
+// asked, before the slots before it are there.
 type newKey func(context.Context) (config.FirstKey, error)
 
 // newKeys returns the keys that were named, one for each slot.

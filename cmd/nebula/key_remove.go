@@ -67,8 +67,8 @@ func (a *app) keyRemove(ctx context.Context, o removeOptions) error {
 	})
 }
 
-// forgetInKeychain removes what the keychain here holds for a slot that is gone.
-// It may be the keychain of another machine that holds it.
+// forgetInKeychain removes the secret of a removed slot from the keychain here.
+// The keychain of another machine may hold it instead.
 func (a *app) forgetInKeychain(ctx context.Context, info nebula.KeyInfo, slotID string) {
 	isIt := func(s nebula.Slot) bool { return s.ID == slotID && s.Kind == nebula.SlotKeychain }
 	if !slices.ContainsFunc(info.Slots, isIt) {

@@ -71,7 +71,8 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 			return during("rotate", err)
 		}
 		if !info.Rotating && !o.resume && !o.yes {
-			// Passphrases first: one that is typed at the question would show.
+			// Ask for passphrases first: one that is typed at the question
+			// would show.
 			if err := s.UnlockSlots(ctx, o.drop); err != nil {
 				return err
 			}
@@ -101,14 +102,13 @@ func (a *app) keyRotate(ctx context.Context, o rotateOptions) error {
 	})
 }
 
-// tellNewID says what has to be distributed after a rotation: anyone who left,
-// and knows the old key, can make a keyring that names it and that a client
-// accepts.
+// tellNewID says what to distribute after a rotation. Anyone who left and knows
+// the old key can make a keyring that a client with the old id accepts.
 func (a *app) tellNewID(id nebula.KeyID) {
 	a.tell(a.forStore("if the id of the data key is configured, change it to: id = \"" + id.String() + "\" in [key], or NEBULA_KEY_ID=" + id.String()))
 }
 
-// resumable says how a rotation that was begun goes on.
+// resumable says how to go on with a rotation.
 func resumable(err error, result nebula.RotateResult) error {
 	begun := result.KeyID != nebula.KeyID{}
 	kind := nebula.KindOf(err)
@@ -134,7 +134,7 @@ func leaveQuestion(names []string, then string) string {
 	for i, name := range names {
 		quoted[i] = shorten(name)
 	}
-	return fmt.Sprintf("Leave %s as they are? What is sealed under the old data key is lost once %s.", strings.Join(quoted, ", "), then)
+	return fmt.Sprintf("Leave %s as they are? Anything under the old data key is lost once %s.", strings.Join(quoted, ", "), then)
 }
 
 // rotateQuestion says who will hold the new key.

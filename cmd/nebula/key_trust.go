@@ -20,7 +20,7 @@ func keyTrustCommand(run func(context.Context, trustOptions) error) *cobra.Comma
 	var o trustOptions
 	cmd := &cobra.Command{
 		Use:   "trust ID | --forget",
-		Short: "Accept the store's data key, though another one is remembered",
+		Short: "Accept the store's data key, even if another one is remembered",
 		Long: `Accept the data key that the store has now, although another one, or a later
 state of its keyring, is remembered. Use it after you restored a backup or made
 the store anew. The id is the one that the message shows. Ask the owner of the
@@ -32,7 +32,7 @@ store: anyone who can write the backend could have put another key there.
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&o.forget, "forget", false, "drop what is remembered of the store")
+	flags.BoolVar(&o.forget, "forget", false, "forget the store's data key")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if o.forget {

@@ -156,7 +156,8 @@ func (a *app) entryOf(e nebula.Entry) entryJSON {
 	return out
 }
 
-// row is an entry as a line; what cannot be read is explained on standard error.
+// row is an entry as a line. If a record cannot be read, standard error explains
+// why.
 func (a *app) row(e nebula.Entry, o listOptions) []string {
 	if e.Err != nil {
 		f := a.failureOf(e.Err)
@@ -191,11 +192,11 @@ func tagText(tags map[string]string) string {
 	return strings.Join(pairs, " ")
 }
 
-// unreadable returns an error if some records could not be read, of the kind
-// that says most.
+// unreadable returns an error if some records could not be read. It has the
+// most telling kind.
 func unreadable(entries []nebula.Entry) error { return unreadableOf("list", entries, len(entries)) }
 
-// unreadableOf says of how many records an operation could not read some.
+// unreadableOf says how many of the records an operation could not read.
 func unreadableOf(op string, entries []nebula.Entry, total int) error {
 	var kind nebula.Kind
 	n := 0

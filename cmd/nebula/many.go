@@ -20,9 +20,9 @@ type verb struct {
 	do func(ctx context.Context, store *config.Opened, id nebula.ID) (existed bool, err error)
 }
 
-// overMany runs a verb over credentials, some at once, and says what became of
-// them, in JSON or in a line, unless it is about no store at all. It returns the
-// first failure.
+// overMany runs a verb over credentials, some at once, and prints the outcome,
+// in JSON or in a line, unless there is no store at all. It returns the first
+// failure.
 func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.ID, v verb) error {
 	results, stopped := a.doMany(ctx, store, ids, v)
 	s := a.summarise(ids, results)
@@ -40,9 +40,9 @@ func (a *app) overMany(ctx context.Context, store *config.Opened, ids []nebula.I
 	return firstError(a.endOf(v, store.Describe().Provider, s, stopped), err)
 }
 
-// doMany returns what became of each, nil of those that were not begun, and why
-// there are any. A signal lets what is under way finish; the end of the command's
-// time does not.
+// doMany returns the outcome for each, nil for those that were not begun, and the
+// reason why some were not. After a signal it finishes those under way. At the
+// end of the command's time it does not.
 func (a *app) doMany(ctx context.Context, store *config.Opened, ids []nebula.ID, v verb) (results []*result, stopped error) {
 	shown := &progress{}
 	if len(ids) > 1 {
@@ -68,14 +68,14 @@ func (a *app) doMany(ctx context.Context, store *config.Opened, ids []nebula.ID,
 	return results, nil
 }
 
-// result is what became of a credential.
+// result is the outcome for a credential.
 type result struct {
 	existed bool
 	err     error
 }
 
-// judge says of a failure, which comes after the retries of its own, whether the
-// rest would fail too.
+// judge says whether the rest would fail too. The failure comes after its
+// retries.
 func judge(err error) many.About {
 	if errors.Is(err, nebula.ErrNotInitialised) {
 		return many.AboutRun

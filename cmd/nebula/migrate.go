@@ -61,7 +61,7 @@ its salt.`,
 	flags.StringVar(&o.keyFile, "v1-key-file", "", "the old key in `file`: 64 hexadecimal digits, or 32 bytes")
 	flags.StringVar(&o.passphraseFile, "v1-passphrase-file", "", "the old passphrase in `file`")
 	flags.StringVar(&o.salt, "v1-salt", "", "its salt, 32 hexadecimal `digits`")
-	flags.StringVar(&o.extension, "extension", migrate.DefaultExtension, "what the files' names end in")
+	flags.StringVar(&o.extension, "extension", migrate.DefaultExtension, "the `ending` of the files' names")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "read everything and store nothing")
 	return cmd
 }

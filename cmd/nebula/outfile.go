@@ -11,9 +11,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// writeFile makes a file of mode 0600, or replaces one, with what fill writes. The
-// path leads to the old file or to the whole new one, also after a crash; if fill
-// fails, nothing is left.
+// writeFile makes a file with mode 0600, or replaces one. fill writes its content.
+// The path leads to the old file or to the whole new one, also after a crash. If
+// fill fails, nothing is left.
 func writeFile(path string, fill func(atomicfile.Filling) error) error {
 	path = atomicfile.Resolve(path)
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
@@ -36,8 +36,8 @@ func writeFile(path string, fill func(atomicfile.Filling) error) error {
 	return outFileError(path, err)
 }
 
-// sweepLeft removes temporary files that killed processes left behind. That it
-// cannot is no failure.
+// sweepLeft removes temporary files that killed processes left behind. If it
+// cannot, that is not an error.
 func sweepLeft(dir *atomicfile.Dir) {
 	names, err := dir.Names()
 	if err != nil {
@@ -79,8 +79,8 @@ func newSpool() (spool, error) {
 	if err != nil {
 		return spool{}, spoolError(err)
 	}
-	// Where that is possible it loses its name at once, so that nothing is left of
-	// it even if the process is killed.
+	// Remove its name at once, if that is possible, so that nothing is left of it
+	// even if the process is killed.
 	_ = os.Remove(f.Name())
 	return spool{f}, nil
 }

@@ -20,7 +20,8 @@ const (
 	outputJSON = "json"
 )
 
-// print writes data: JSON of value if that is asked for, else what text writes.
+// print writes data: value as JSON if -o json is set, and else the output of
+// text.
 func (a *app) print(value any, text func(io.Writer) error) error {
 	if a.global.output == outputJSON {
 		return outputError(writeJSON(a.stdout, value))
@@ -40,7 +41,8 @@ func outputError(err error) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "standard output cannot be written: " + atomicfile.Reason(err), Err: err}
 }
 
-// writeJSON writes one line. What a terminal would obey is written as \u….
+// writeJSON writes one line. Characters that a terminal would obey are written
+// as \u….
 func writeJSON(w io.Writer, value any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -54,8 +56,8 @@ func writeJSON(w io.Writer, value any) error {
 	return err
 }
 
-// escapeJSON returns JSON that means the same and holds nothing hostile. Such
-// characters can occur only in its strings.
+// escapeJSON returns JSON that means the same and has no hostile characters.
+// These can occur only in strings.
 func escapeJSON(text []byte) []byte {
 	if !bytes.ContainsFunc(text, isHostile) {
 		return text
@@ -169,12 +171,12 @@ func (a *app) tell(text string) {
 	}
 }
 
-// warn is tell for what should be mended.
+// warn is tell for problems that should be mended.
 func (a *app) warn(text string) {
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(yellow, "nebula: warning:"), escapeLines(text))
 }
 
-// done tells a person, and no script, that a command did what it should.
+// done tells a person, and no script, that a command succeeded.
 func (a *app) done(text string) {
 	if a.stderrIsTerminal && a.global.output == outputText {
 		a.tell(text)
@@ -187,8 +189,8 @@ const (
 	yellow = "33"
 )
 
-// paint colours text for standard error, if that is a terminal and colour is
-// wanted.
+// paint colours text for standard error, if that is a terminal and the user
+// wants colour.
 func (a *app) paint(colour, text string) string { return a.colour(a.stderrIsTerminal, colour, text) }
 
 func (a *app) colour(isTerminal bool, colour, text string) string {

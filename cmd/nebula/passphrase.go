@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// newPassphrase returns what gets a passphrase for a new slot: from the
-// variables for that, or from a person, who types it twice.
+// newPassphrase returns a function that gets a passphrase for a new slot: from
+// its variables, or from a person, who types it twice.
 func (a *app) newPassphrase(s *config.Opened) func(context.Context) ([]byte, error) {
 	if source := s.Keys.NewPassphraseSource(); source != nil {
 		return source
@@ -67,7 +67,7 @@ func (a *app) generated(ctx context.Context) ([]byte, error) {
 	return nil, &nebula.Error{Kind: nebula.ErrInterrupted, Message: "nothing was changed"}
 }
 
-// absolute makes a path independent of the directory that the command is in.
+// absolute makes a path independent of the current directory.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/process"
 )
 
-// Exit codes of what starts programs, as shells have them.
+// Exit codes of commands that start programs, as shells have them.
 const (
 	codeNotExecutable = 126
 	codeNotFound      = 127
@@ -49,15 +49,15 @@ func notStarted(name string, err error) error {
 	case missing, errors.Is(err, exec.ErrNotFound):
 		return &codedError{usage("there is no program "+shorten(name), ""), codeNotFound}
 	case process.IsTooLong(err):
-		return &nebula.Error{Kind: nebula.ErrTooLarge, Err: err, Message: "the environment and the arguments are together more than the system takes",
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Err: err, Message: "the environment and the arguments are together larger than the system allows",
 			Hint: "give large values as files: --as-file NAME=REF"}
 	}
 	return &codedError{usage(shorten(name)+" cannot be run: "+atomicfile.Reason(err), ""), codeNotExecutable}
 }
 
-// attend runs a command on the streams of this process and returns its exit code
-// as an error, nil for 0. It passes signals on, but not what a person interrupts at
-// the terminal: that reaches the command by itself.
+// attend runs a command on the streams of this process and returns its exit code as
+// an error, or nil for 0. It passes signals on, except an interrupt at the
+// terminal, which reaches the command by itself.
 func (a *app) attend(cmd *exec.Cmd, signals <-chan os.Signal) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
 	if err := cmd.Start(); err != nil {

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// progressDelay is how long a command may take before it shows how far it is.
+	// progressDelay is how long a command runs before it shows how far it is.
 	progressDelay = 500 * time.Millisecond
-	// progressInterval is how often it does where it may not draw.
+	// progressInterval is the time between two lines if it may not draw.
 	progressInterval = 10 * time.Second
-	// drawInterval is how often it does where it may.
+	// drawInterval is the time between two drawings if it may.
 	drawInterval = 200 * time.Millisecond
 )
 
-// progress shows how far a long command is: on a terminal a bar, elsewhere a line
-// now and then. The zero progress shows nothing.
+// progress shows how far a long command is: on a terminal with a bar, elsewhere
+// with a line at intervals. The zero progress shows nothing.
 type progress struct {
 	app   *app
 	what  string // "deleting"
@@ -72,7 +72,7 @@ func (a *app) bar(what string, total int) *progressbar.ProgressBar {
 	return bar
 }
 
-// watch shows now and then how far it is, and says after a signal why the command
+// watch shows at intervals how far the command is, and says after a signal why it
 // still runs.
 func (p *progress) watch(each time.Duration) {
 	tick := time.NewTicker(each)
@@ -121,8 +121,8 @@ func (p *progress) setOf(done, total int) {
 	p.set(done)
 }
 
-// is shows all that somebody else counted. An error that is another one than
-// before is one more failure.
+// is shows counts that somebody else made. If the error differs from the one
+// before, it is one more failure.
 func (p *progress) is(done, total int, bytes int64, last error) {
 	if p.last != last { // which only this goroutine sets
 		p.note(last)
@@ -133,7 +133,7 @@ func (p *progress) is(done, total int, bytes int64, last error) {
 	p.setOf(done, total)
 }
 
-// note keeps a failure, the last of which is shown. No error is none.
+// note keeps a failure. The last one is shown. nil is not a failure.
 func (p *progress) note(err error) {
 	if err == nil {
 		return
@@ -162,8 +162,8 @@ func (p *progress) draw() {
 	}
 }
 
-// show writes a line where no bar is drawn, and draws one that has only its movement
-// to show.
+// show writes a line if no bar is drawn. If the total is not known, it moves the
+// bar.
 func (p *progress) show() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -174,7 +174,7 @@ func (p *progress) show() {
 	}
 }
 
-// String gives "deleting: 120 of 200, 12 a second, 7s left".
+// String returns "deleting: 120 of 200, 12 a second, 7s left".
 func (p *progress) String() string {
 	text := fmt.Sprintf("%s: %d", p.what, p.done)
 	if p.total > 0 {
@@ -198,7 +198,8 @@ func (p *progress) String() string {
 	return text
 }
 
-// rate says how many there are in a time, from what each of them takes.
+// rate returns how many are done in a unit of time, from the time that each
+// takes.
 func rate(each time.Duration) string {
 	of, name := time.Second, "second"
 	switch {
@@ -237,9 +238,9 @@ func (p *progress) end() {
 	p.app, p.bar = nil, nil
 }
 
-// countDown says what a rotation waits for and how it is ended early. On a
-// terminal the time that is left follows, each second, until the function that
-// it returns is called.
+// countDown says what a rotation waits for and how to end it early. On a
+// terminal it shows the remaining time each second, until the function that it
+// returns is called.
 func (a *app) countDown(wait time.Duration, reason string) (stop func()) {
 	a.tell(fmt.Sprintf("waiting %s for %s;\ninterrupted, it goes on with: nebula key rotate --resume", wait.Round(time.Second), reason))
 	if !a.stderrIsTerminal || a.global.output == outputJSON {

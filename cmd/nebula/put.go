@@ -17,13 +17,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// valueHint is for those who give the value as an argument, where other
+// valueHint is for anyone who gives the value as an argument, where other
 // processes and the shell's history would see it.
 const valueHint = "a value comes from standard input, a file or a hidden prompt:\n" +
 	"  pass show github | nebula put github_token --trim\n" +
 	"  nebula put github_token --file token.txt"
 
-// maxValue bounds what is read if the provider names no limit.
+// maxValue is the greatest value that is read if the provider names no limit.
 const maxValue = 16 << 20
 
 type putOptions struct {
@@ -98,15 +98,16 @@ reads no input then, and shows the value nowhere.`,
 	flags.StringVar(&version, "if-version", "", "exit code 7 unless the current version is `V`")
 	flags.StringVar(&days, "rotation-days", "", "to be replaced every `N` days; 0 is never")
 	flags.IntVar(&o.generate, "generate", 0, "store a random value of `N` characters, 1 to 4096")
-	flags.StringVar(&o.alphabet, "alphabet", "", "of what --generate takes them: alnum, the default, hex, symbols (alnum and punctuation), or at least 2 ASCII characters, such as 0123456789")
+	flags.StringVar(&o.alphabet, "alphabet", "", "the characters for --generate: alnum, the default, hex, symbols (alnum and punctuation), or at least 2 ASCII characters, such as 0123456789")
 	flags.BoolVar(&o.trim, "trim", false, "cut one newline at the end")
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "store an empty value")
 	flags.BoolVar(&o.put.Force, "force", false, "replace a record that cannot be read; its tags are lost")
 	return cmd
 }
 
-// unnamed leaves out the id that was refused: it may be the value, given as an
-// argument by mistake. What can only be a path of names is told apart.
+// unnamed leaves out the refused id, since it may be the value, given as an
+// argument by mistake. It treats a text that can only be a path of names
+// differently.
 func unnamed(err error, arg string) error {
 	var e *nebula.Error
 	reason := "see nebula put --help"
@@ -184,7 +185,7 @@ func (a *app) printVersion(id nebula.ID, v nebula.Version) error {
 	return a.print(versionJSON{id, v}, func(io.Writer) error { return nil })
 }
 
-// readValue reads the value from where the options say.
+// readValue reads the value from the place that the options name.
 func (a *app) readValue(ctx context.Context, o putOptions, d nebula.Description) ([]byte, error) {
 	limit := maxValue
 	if d.MaxRecordSize > 0 {
@@ -245,8 +246,8 @@ func unreadableFile(path string, err error) error {
 
 var errTooMuch = errors.New("more than can be stored")
 
-// within returns what read does, or the end of the context if that comes first:
-// a pipe, and the opening of one, may wait for ever.
+// within returns the result of read, or the error of the context if that ends
+// first: reading a pipe, and opening one, may wait for ever.
 func within(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		value []byte
@@ -265,8 +266,8 @@ func within(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// readLimited reads until the end or the limit. It leaves no copies of what it
-// read behind.
+// readLimited reads until the end or the limit. It leaves no copies of the data
+// behind.
 func readLimited(r io.Reader, limit int) ([]byte, error) {
 	value := make([]byte, 0, 4096)
 	for {

@@ -26,8 +26,8 @@ func restoreOne(ctx context.Context, s *config.Opened, id nebula.ID) (existed bo
 	return ifThere(s.Restore(ctx, id))
 }
 
-// ifThere reports whether there was something to do a verb to, if err is of one
-// that fails otherwise.
+// ifThere reports whether there was a credential for the verb. err is the error
+// of a verb that fails if there is none.
 func ifThere(err error) (existed bool, _ error) {
 	if errors.Is(err, nebula.ErrNotFound) && !errors.Is(err, nebula.ErrNotInitialised) {
 		return false, nil

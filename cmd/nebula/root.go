@@ -24,13 +24,13 @@ type globalFlags struct {
 
 const (
 	defaultTimeout = 30 * time.Second
-	// slowTimeout is for what can take a backend minutes: to free a name after
-	// a deletion, for example.
+	// slowTimeout is for operations that can take a backend minutes, such as
+	// freeing a name after a deletion.
 	slowTimeout = 10 * time.Minute
 )
 
-// slow marks the commands that get slowTimeout, always, or no limit at all; or that
-// with --verify alone, which opens every record.
+// slow marks the commands that always get slowTimeout or no limit, or get it only
+// with --verify, which opens every record.
 const (
 	slow         = "slow"
 	unlimited    = "unlimited"
@@ -178,7 +178,7 @@ func (a *app) setLimit(cmd *cobra.Command, kind nebula.Kind, named string) error
 	return nil
 }
 
-// allowSlowStore gives a put more time if storing after a deletion has to wait
+// allowSlowStore gives a put more time if a store after a deletion must wait
 // for the backend.
 func (a *app) allowSlowStore(d nebula.Description) {
 	if d.SlowStore && !a.global.limitIsOn {
@@ -203,7 +203,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return usage(shorten(args[0])+" is not a command of "+cmd.CommandPath(), hint)
 }
 
-// otherNames are what commands are called elsewhere.
+// otherNames are the names of commands in other programs.
 func otherNames() map[string]string {
 	return map[string]string{
 		"show": "get", "cat": "get", "read": "get", "view": "get", "fetch": "get",
@@ -215,7 +215,7 @@ func otherNames() map[string]string {
 	}
 }
 
-// shorten shows an argument that may be anything.
+// shorten shortens an argument, which may be anything, for a message.
 func shorten(arg string) string {
 	const most = 20
 	if runes := []rune(arg); len(runes) > most {

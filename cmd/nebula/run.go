@@ -65,7 +65,7 @@ plain values; nothing in it is expanded.`,
 	flags.StringArrayVar(&o.envFiles, "env-file", nil, "set the variables of a dotenv `file`, values and references nebula://…; may be repeated")
 	flags.StringVar(&o.dialect, "dialect", "", "read dotenv files by the rules of `T`, where readers differ: "+strings.Join(dotenv.Readers(), ", "))
 	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(dotenv.Readers(), cobra.ShellCompDirectiveNoFileComp))
-	flags.StringArrayVar(&o.prefixes, "prefix", nil, "set a variable for each id that begins with `P`: what follows P, in upper case, - as _; may be repeated")
+	flags.StringArrayVar(&o.prefixes, "prefix", nil, "set a variable for each id that begins with `P`: the rest of the id, in upper case, - as _; may be repeated")
 	flags.StringArrayVar(&o.resolve, "resolve", nil, "replace the caller's variable `NAME`, which holds a reference nebula://…; may be repeated")
 	flags.BoolVar(&o.resolveEnv, "resolve-env", false, "replace every variable of the caller that holds a reference nebula://…")
 	flags.BoolVar(&o.pristine, "pristine", false, "pass nothing else of the caller's environment than PATH, HOME, TERM and the like")
@@ -73,7 +73,7 @@ plain values; nothing in it is expanded.`,
 	return cmd
 }
 
-// variable is what a variable of the command is to hold.
+// variable is the intended content of a variable of the command.
 type variable struct {
 	name   string
 	ref    reference.Reference
@@ -103,7 +103,7 @@ func (a *app) runProgram(ctx context.Context, o runOptions) error {
 }
 
 // readVariables returns all variables with their values, or an error that names
-// all that have none. The stores are closed then.
+// all that have none. Then it closes the stores.
 func (a *app) readVariables(ctx context.Context, o runOptions) ([]variable, error) {
 	c, err := a.load()
 	if err != nil {
@@ -142,7 +142,7 @@ func (a *app) resolveVariables(ctx context.Context, r *config.Resolver, o runOpt
 	return variables, failed.err("run", fmt.Sprintf("%d of %d variables cannot be set, and nothing was started", len(failed.lines), len(variables)))
 }
 
-// failures collects what is wrong with several things, to be told at once.
+// failures collects the problems of several things, to report them at once.
 type failures struct {
 	first error
 	lines []string

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/process"
 )
 
-// start becomes the program, where the system can do that and nothing has to be
-// removed afterwards. Else it runs the program and ends as it does.
+// start becomes the program, if the system can do that and nothing must be
+// removed afterwards. Otherwise it runs the program and ends as it does.
 func (a *app) start(path string, o runOptions, variables []variable) error {
 	files, err := writeFiles(variables)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/reference"
 )
 
-// collectVariables returns what the flags ask for, each name once: the last one
-// counts.
+// collectVariables returns the variables of the flags. If a name occurs several
+// times, the last one counts.
 func (a *app) collectVariables(ctx context.Context, r *config.Resolver, o runOptions) ([]variable, error) {
 	all, err := a.variablesOfCaller(o)
 	if err != nil {
@@ -89,8 +89,8 @@ func (a *app) parseVariable(flag, arg string) (variable, error) {
 	return variable{name: name, ref: parsed}, nil
 }
 
-// parseReference reads a reference of a flag. Without a store in it, it is to the
-// store that the global flag or the configuration names.
+// parseReference reads a reference of a flag. If it names no store, it means the
+// one that the global flag or the configuration names.
 func (a *app) parseReference(text string) (reference.Reference, error) {
 	r, err := reference.ParseShort(text)
 	if r.Store == "" {
@@ -99,7 +99,7 @@ func (a *app) parseReference(text string) (reference.Reference, error) {
 	return r, err
 }
 
-// about puts what an error is about before its message.
+// about puts the subject of an error before its message.
 func about(what string, err error) error {
 	told := &nebula.Error{Kind: nebula.KindOf(err), Message: what + ": " + err.Error(), Err: err}
 	if e, ok := err.(*nebula.Error); ok {
@@ -195,8 +195,8 @@ func (a *app) variablesOfCaller(o runOptions) ([]variable, error) {
 // maxEnvFile is how large a dotenv file may be, in bytes.
 const maxEnvFile = 16 << 20
 
-// variablesOfFile returns those of a dotenv file. Values that begin as references do
-// are references.
+// variablesOfFile returns the variables of a dotenv file. Values that begin like
+// references are references.
 func (a *app) variablesOfFile(ctx context.Context, path, dialect string) ([]variable, error) {
 	if config.LooksLikeKey(path) {
 		return nil, keyForPath("--env-file")
@@ -236,7 +236,7 @@ func (a *app) variablesOfFile(ctx context.Context, path, dialect string) ([]vari
 // (MAX_ARG_STRLEN, 32 pages of 4 KiB). The error of the kernel names no variable.
 const maxEntry = 131_072
 
-// finish cuts the last newline, unless exactly the value is asked for.
+// finish cuts the last newline, unless --exact is set.
 func (v *variable) finish(exact bool) error {
 	if v.asFile {
 		return nil
@@ -248,7 +248,7 @@ func (v *variable) finish(exact bool) error {
 	return v.check()
 }
 
-// check refuses what no environment takes.
+// check refuses values that an environment cannot hold.
 func (v *variable) check() error {
 	hint := ""
 	if v.file == "" {
@@ -280,7 +280,7 @@ func (o runOptions) environment(caller []string, set []variable) []string {
 	return environ
 }
 
-// isBasic reports what --pristine leaves.
+// isBasic reports the variables that --pristine keeps.
 func isBasic(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
 	return strings.HasPrefix(name, "LC_") || sameVariable(name, "SystemRoot") ||

@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// selection says which credentials a command takes away: those that are named,
-// or those that a filter finds.
+// selection says which credentials a command works on: those that are named, or
+// those that a filter finds.
 type selection struct {
 	ids    []nebula.ID
 	all    bool
@@ -25,8 +25,8 @@ type selection struct {
 // byName reports whether the credentials are named.
 func (s selection) byName() bool { return len(s.ids) > 0 }
 
-// nameFlags adds the flags of a selection of named credentials and returns what
-// reads them.
+// nameFlags adds the flags of a selection of named credentials and returns a
+// function that reads them.
 func nameFlags(cmd *cobra.Command) func(args []string) (selection, error) {
 	var s selection
 	cmd.Flags().BoolVar(&s.dryRun, "dry-run", false, "only show the ids")
@@ -36,8 +36,8 @@ func nameFlags(cmd *cobra.Command) func(args []string) (selection, error) {
 	}
 }
 
-// selectionFlags adds the flags of a selection and returns what reads them. With
-// asks there is one that spares the question.
+// selectionFlags adds the flags of a selection and returns a function that reads
+// them. With asks there is a flag that spares the question.
 func selectionFlags(cmd *cobra.Command, verb string, asks bool) func(args []string) (selection, error) {
 	var s selection
 	var tags []string
@@ -73,8 +73,8 @@ func selectionFlags(cmd *cobra.Command, verb string, asks bool) func(args []stri
 	}
 }
 
-// resolve returns the ids that are meant. Those of records that had to be read
-// to match a tag and cannot be are left alone, which is an error in the end.
+// resolve returns the selected ids. If a record had to be read to match a tag
+// and cannot be read, it is left alone, which is an error in the end.
 func (a *app) resolve(ctx context.Context, store *config.Opened, s selection) (ids []nebula.ID, skipped, err error) {
 	if s.byName() {
 		return s.ids, nil, nil
@@ -113,7 +113,7 @@ func (a *app) printIDs(name string, ids []nebula.ID) error {
 	})
 }
 
-// question names what is at stake, as far as it fits.
+// question names the credentials, as far as they fit.
 func question(verb string, ids []nebula.ID, place string) string {
 	return fmt.Sprintf("%s %s from %s (%s)?", strings.ToUpper(verb[:1])+verb[1:], plural(len(ids)), place, joinIDs(ids))
 }

@@ -48,7 +48,7 @@ Each flag is a setting of [serve], too.`,
 	return cmd
 }
 
-// overrideServe sets what flags say.
+// overrideServe applies the flags.
 func overrideServe(cmd *cobra.Command, s *config.Serve, flags config.Serve) {
 	set := func(name string, f func()) {
 		if cmd.Flags().Changed(name) {
@@ -74,7 +74,7 @@ func overrideServe(cmd *cobra.Command, s *config.Serve, flags config.Serve) {
 	set("metrics-listen", func() { s.MetricsListen = absoluteAddress(flags.MetricsListen) })
 }
 
-// absoluteAddress has the path of a socket begin at the root.
+// absoluteAddress makes the path of a socket absolute.
 func absoluteAddress(address string) string {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok && path != "" {
 		return "unix:" + absolute(path)

@@ -13,10 +13,10 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// renewBefore is how long before its end a certificate should have been renewed.
+// renewBefore is how long before its end a certificate should be renewed.
 const renewBefore = 14 * 24 * time.Hour
 
-// examineServe looks at what nebula serve is configured with, where it is.
+// examineServe looks at the configuration of nebula serve, if there is one.
 func (a *app) examineServe(ctx context.Context, x *examination, s config.Serve) {
 	if _, err := os.Lstat(s.Tokens); !errors.Is(err, fs.ErrNotExist) && s.Tokens != "" {
 		a.examineTokens(ctx, x, s)

@@ -46,7 +46,7 @@ func (a *app) serve(ctx context.Context, override func(*config.Serve)) error {
 	return err
 }
 
-// serveTokens returns the file of tokens, which may be made later.
+// serveTokens returns the file of tokens. The file may be made later.
 func serveTokens(ctx context.Context, s config.Serve) (*token.File, error) {
 	if s.Tokens == "" {
 		return nil, usage("there is no home directory to keep a file of tokens in", "name one with --tokens, or NEBULA_SERVE_TOKENS")
@@ -85,7 +85,7 @@ func (a *app) serveStore(ctx context.Context, c *config.Config, settings config.
 		}
 	}()
 	a.global.where = store.Keys.Where()
-	// What is wrong with the keys, or missing, shows now.
+	// Problems with the keys show now.
 	if err := a.unlockToServe(ctx, store); err != nil {
 		return err
 	}
@@ -116,7 +116,8 @@ func (a *app) serveStore(ctx context.Context, c *config.Config, settings config.
 	return (&service.Server{Handler: handler}).Serve(ctx, sites...)
 }
 
-// unlockToServe opens the keyring. A store in memory is made: there is none before.
+// unlockToServe opens the keyring. It makes a store in memory, since there is none
+// before.
 func (a *app) unlockToServe(ctx context.Context, store *config.Opened) error {
 	err := store.Unlock(ctx)
 	if !isMemory(store) || !errors.Is(err, nebula.ErrNotInitialised) {
@@ -131,7 +132,7 @@ func (a *app) unlockToServe(ctx context.Context, store *config.Opened) error {
 	return err
 }
 
-// places are where the service listens.
+// places are the places where the service listens.
 type places struct {
 	api     []*service.Listener
 	metrics *service.Listener // of the metrics alone; nil: nowhere
@@ -179,7 +180,7 @@ func (p places) hosts(names []string) (hosts []string, err error) {
 	return hosts, nil
 }
 
-// sites says where the service listens, and who can send requests there.
+// sites returns the sites of the service, and says who can send requests there.
 func (a *app) sites(at places, handler *service.Service) (sites []service.Site) {
 	for _, l := range at.api {
 		a.tell("serving at " + l.URL() + ", to " + l.Reach())

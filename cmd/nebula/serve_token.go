@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// serveTokenCommand makes the tokens of serve. They are for whoever has the file:
-// no service needs to run.
+// serveTokenCommand manages the tokens of serve. It works on the file, so no
+// service needs to run.
 func (a *app) serveTokenCommand() *cobra.Command {
 	var path string
 	cmd := group("token", "Make, list and remove the tokens that serve takes", `A token lets a program use what nebula serve serves: some verbs, on all
@@ -82,7 +82,7 @@ there.`,
 				g.Allow = append(g.Allow, verb)
 			}
 			if len(allow) == 0 {
-				return usage("a token needs to be told what it may do", "--allow takes list, read, write, delete, admin")
+				return usage("nothing says what the token may do", "--allow takes list, read, write, delete, admin")
 			}
 			var err error
 			if g.Expires, err = parseExpiry(expires, g.Created); err != nil {
@@ -131,7 +131,7 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 	case err != nil:
 		return t, usage("--expires must be a time such as 2027-01-31T12:00:00Z, a date such as 2027-01-31 (UTC), or a time from now such as 12h or 90d", "")
 	case text != "" && !t.After(now):
-		return t, usage("--expires is a time that is over", "")
+		return t, usage("--expires is in the past", "")
 	}
 	return t, nil
 }

@@ -37,8 +37,8 @@ func slotOf(s nebula.Slot) slotJSON {
 	return slotJSON{ID: s.ID, Kind: s.Kind, Memory: s.Memory, Passes: s.Passes, Lanes: s.Lanes, For: slotFor(s)}
 }
 
-// slotFor tells what keeps the secret of a slot, as the backend shows it. It was
-// found to be in form when the keyring was read.
+// slotFor says what keeps the secret of a slot, as the backend shows it. Its
+// form was checked when the keyring was read.
 func slotFor(s nebula.Slot) string {
 	switch s.Kind {
 	case nebula.SlotRecipient:
@@ -59,7 +59,7 @@ func slotFor(s nebula.Slot) string {
 	return ""
 }
 
-// noted adds what the keyring says of a slot to people.
+// noted adds the keyring's note of a slot.
 func (s slotJSON) noted(note nebula.SlotNote, found bool) slotJSON {
 	if found {
 		s.Label, s.AddedAt = note.Label, formatTime(note.AddedAt)
@@ -67,8 +67,8 @@ func (s slotJSON) noted(note nebula.SlotNote, found bool) slotJSON {
 	return s
 }
 
-// How much of a recipient and of a service's key is shown in a table: keys differ at
-// the end of their names.
+// How much of a recipient and of a service's key a table shows. Keys differ at the
+// end of their names.
 const (
 	maxFor    = 48
 	maxKeyFor = 128
@@ -94,7 +94,7 @@ func (s slotJSON) detail() string {
 	return shortened(s.For, maxKeyFor)
 }
 
-// state tells what is known of the slot here.
+// state says what is known about the slot here.
 func (s slotJSON) state() string {
 	switch {
 	case s.Error != nil:
@@ -130,7 +130,7 @@ func (a *app) writeSlots(w io.Writer, slots []slotJSON) error {
 	return a.table(w, rows)
 }
 
-// tellRoom says how much of the keyring's room is left, where that may end soon.
+// tellRoom says how much of the keyring's room is left, if that may end soon.
 func (a *app) tellRoom(s *config.Opened, size int) {
 	const largest = 5400 // bytes of a slot as stored: one of a post-quantum recipient
 	limit := s.Describe().MaxRecordSize

@@ -65,7 +65,7 @@ func (s summary) shape(v verb) (json.RawMessage, error) {
 	return append(append(done[:len(done)-1], ','), rest[1:]...), err
 }
 
-// String gives one line.
+// String returns one line.
 func (s summary) String(v verb) string {
 	if len(s.absent)+len(s.failed)+len(s.notBegun) == 0 {
 		return v.participle + " " + plural(len(s.done))
@@ -83,8 +83,8 @@ func (s summary) String(v verb) string {
 	return text
 }
 
-// endOf warns of all failures but the first, which it returns, or says why the
-// run ended early.
+// endOf returns the reason why the run ended early, or the first failure. It
+// warns of the other failures.
 func (a *app) endOf(v verb, provider string, s summary, stopped error) error {
 	a.warnOf(s, stopped == nil)
 	left := len(s.notBegun) + len(s.errs)

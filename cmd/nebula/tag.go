@@ -85,7 +85,7 @@ func (a *app) tagSelected(ctx context.Context, s *config.Opened, o tagOptions) e
 	if o.selected.dryRun {
 		return firstError(a.printIDs("would_tag", ids), skipped)
 	}
-	// One question for the passphrase, before some run at once.
+	// Ask for the passphrase once, before some run at once.
 	if err := s.Unlock(ctx); err != nil {
 		return err
 	}

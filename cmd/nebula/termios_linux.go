@@ -2,7 +2,7 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// The calls that read and set what a terminal does.
+// The calls that read and set the settings of a terminal.
 const (
 	getTermios = unix.TCGETS
 	setTermios = unix.TCSETS

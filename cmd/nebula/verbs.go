@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// verbCommand completes a command that does a verb to the credentials that are
-// named, or with selecting flags to those that they find.
+// verbCommand completes a command that applies a verb to the named credentials,
+// or with selecting flags to those that these find.
 func verbCommand(run func(context.Context, selection, verb) error, v verb, selects bool, cmd *cobra.Command) *cobra.Command {
 	cmd.Annotations = map[string]string{slow: "always"}
 	var selected func(args []string) (selection, error)
@@ -28,8 +28,8 @@ func verbCommand(run func(context.Context, selection, verb) error, v verb, selec
 	return cmd
 }
 
-// overSelection does a verb to what is selected. It asks before, unless the
-// credentials are named and the verb takes nothing away for good.
+// overSelection applies a verb to the selection. It asks first, unless the
+// credentials are named and the verb removes nothing for good.
 func (a *app) overSelection(ctx context.Context, s selection, v verb) error {
 	asks := (v.asks || !s.byName()) && !s.dryRun && !s.yes
 	if asks && !a.stdinIsTerminal {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What the linker sets of a release: see .goreleaser.yaml.
+// The linker sets these for a release: see .goreleaser.yaml.
 var (
 	release    string // v1.2.3
 	commit     string
@@ -27,7 +27,7 @@ type versionInfo struct {
 	Platform string `json:"platform"`
 }
 
-// version tells what this program was built from.
+// version describes the source of this program.
 func version() versionInfo {
 	v := versionInfo{Version: release, Commit: commit, Time: commitTime, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -51,7 +51,7 @@ func version() versionInfo {
 	return v
 }
 
-// String gives one line.
+// String returns one line.
 func (v versionInfo) String() string {
 	text := "nebula " + v.Version
 	if len(v.Commit) >= 12 {

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// warnings shows a person what the library warns of.
+// warnings shows a person the library's warnings.
 type warnings struct{ a *app }
 
 // Enabled implements slog.Handler.

@@ -61,7 +61,7 @@ While the command runs, watch starts no other.`,
 			return run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().DurationVar(&o.interval, "interval", time.Minute, "the `time` between two looks, at backends that do not tell of changes")
+	cmd.Flags().DurationVar(&o.interval, "interval", time.Minute, "the `time` between two looks, at backends that do not report changes")
 	cmd.Flags().DurationVar(&o.debounce, "debounce", 500*time.Millisecond, "wait for this `time` after a change, for others")
 	return cmd
 }
@@ -75,7 +75,7 @@ func (a *app) watch(ctx context.Context, o watchOptions) error {
 		}
 	}
 	return a.withStore(ctx, func(s *config.Opened) error {
-		// What is wrong with the keys, or missing, shows now.
+		// Problems with the keys show now.
 		if err := s.Unlock(ctx); err != nil {
 			return err
 		}
@@ -86,8 +86,8 @@ func (a *app) watch(ctx context.Context, o watchOptions) error {
 	})
 }
 
-// tellChanges sends the ids of what changes after the first look, and closes the
-// channel at the end.
+// tellChanges sends the ids of credentials that change after the first look, and
+// closes the channel at the end.
 func (a *app) tellChanges(ctx context.Context, w *nebula.Watcher, changed chan<- nebula.ID) {
 	defer close(changed)
 	seen := make(map[nebula.ID]bool)
@@ -122,7 +122,7 @@ func (a *app) runAtChanges(ctx context.Context, o watchOptions, path string, cha
 		cmd := exec.CommandContext(ctx, path)
 		cmd.Args = o.argv
 		cmd.Env = append(process.ChildEnvironment(a.environ), "NEBULA_CHANGED="+joinNames(ids))
-		// Asked to end, and given time, when the watch is.
+		// When the watch ends, ask the command to end, and give it time.
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = 10 * time.Second
 		var ended errSilent

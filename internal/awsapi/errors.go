@@ -66,7 +66,7 @@ func (s Service) Explain(err error, now time.Time, known func(Call) *nebula.Erro
 	switch {
 	case answered && response.HTTPStatusCode() >= 300 && response.HTTPStatusCode() < 400:
 		e = &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", response.HTTPStatusCode()),
+			Message: fmt.Sprintf("the server redirects requests (status %d), and redirects are not followed", response.HTTPStatusCode()),
 			Hint:    "set endpoint_url to where " + s.Name + " itself answers"}
 	case answered && errors.As(err, &api):
 		e = s.explainCode(Call{operation(err), api, response.HTTPStatusCode()}, known)
@@ -190,7 +190,7 @@ func (s Service) explainUnavailable(c Call) *nebula.Error {
 	case c.Status == http.StatusForbidden:
 		e.Kind, e.Hint = nebula.ErrPermissionDenied, "check any proxy or gateway before the endpoint"
 	case c.Status == http.StatusRequestEntityTooLarge:
-		e.Kind, e.Message = nebula.ErrTooLarge, "the request is larger than the server takes"
+		e.Kind, e.Message = nebula.ErrTooLarge, "the request is larger than the server allows"
 	default:
 		e.Kind = nebula.ErrInternal
 	}
@@ -207,5 +207,5 @@ func (s Service) isCutOff(err error) bool {
 
 // Foreign is the error where something else answers.
 func (s Service) Foreign() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not AWS " + s.Name, Hint: "look at endpoint_url and AWS_ENDPOINT_URL"}
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server that answers is not AWS " + s.Name, Hint: "look at endpoint_url and AWS_ENDPOINT_URL"}
 }

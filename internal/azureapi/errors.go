@@ -58,12 +58,12 @@ func (v *Vault) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the vault does not accept the token (status 401" + codeSuffix(r) + ")",
 			Hint: v.auth.identityHint()}
 	case code == http.StatusRequestEntityTooLarge:
-		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than Key Vault takes"}
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than Key Vault allows"}
 	case code == http.StatusNotFound:
 		return v.ForeignAnswer()
 	case code >= 300 && code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", code),
+			Message: fmt.Sprintf("the server redirects requests (status %d), and redirects are not followed", code),
 			Hint:    "look at " + v.setting + ", and any proxy or gateway before " + v.host}
 	}
 	e := explainStatus(r.StatusCode, "Key Vault")
@@ -92,7 +92,7 @@ func explainStatus(code int, server string) *nebula.Error {
 
 // ForeignAnswer is for an answer that is not one of Key Vault's.
 func (v *Vault) ForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not Azure Key Vault",
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server that answers is not Azure Key Vault",
 		Hint: "look at " + v.setting + ", and any proxy or gateway before it"}
 }
 

@@ -48,7 +48,7 @@ func (a *authenticator) explain(l *loginError) *nebula.Error {
 		return &nebula.Error{Kind: nebula.ErrTimeout, Message: a.cloud.login + " gave no token in time"}
 	case l.status >= 300 && l.status < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("%s sends requests elsewhere (status %d), which is not followed", a.cloud.login, l.status)}
+			Message: fmt.Sprintf("%s redirects requests (status %d), and redirects are not followed", a.cloud.login, l.status)}
 	}
 	return a.explainPrincipal(l)
 }

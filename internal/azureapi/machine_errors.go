@@ -21,10 +21,10 @@ func (a *authenticator) explainMachine(l *loginError) *nebula.Error {
 	key, isArc := strings.CutPrefix(l.challenge, "Basic realm=")
 	switch {
 	case l.failure != nil || l.ended != nil:
-		e.Message = "this machine has no managed identity: nothing gives tokens here"
+		e.Message = "this machine has no managed identity: no token service answers"
 	case l.status == http.StatusGone, l.status == http.StatusNotFound && l.host == metadataHost:
 		e.Kind = nebula.ErrUnavailable
-		e.Message = fmt.Sprintf("the managed identity of this machine is being set up, or what gives tokens is being updated (status %d)", l.status)
+		e.Message = fmt.Sprintf("the managed identity of this machine is being set up, or its token service is being updated (status %d)", l.status)
 		e.Hint = "try again in a minute or two"
 	case l.status == http.StatusUnauthorized && isArc:
 		e.Message = fmt.Sprintf("the agent of Azure Arc asks for the key in %.200q, which cannot be used: %s", key, arcKeyProblem(key))
@@ -38,7 +38,7 @@ func (a *authenticator) explainMachine(l *loginError) *nebula.Error {
 	case l.status == http.StatusBadRequest:
 		e.Message = "no managed identity of the system is assigned to this machine"
 	default:
-		e.Message = fmt.Sprintf("this machine has no managed identity: what should give tokens answered with status %d", l.status)
+		e.Message = fmt.Sprintf("this machine has no managed identity: its token service answered with status %d", l.status)
 	}
 	return e
 }

@@ -106,7 +106,7 @@ func (f *file) by(r reader) func() int {
 		case s.does != assigns:
 			f.refuse("%s by %s", s.does, r.name)
 		case s.name == "" || strings.ContainsFunc(s.name, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
-			f.refuse("what %s takes for the name is none", r.name)
+			f.refuse("%s reads a name that is not valid", r.name)
 		case !f.holdsNUL(s):
 			f.take(s, r.again)
 		}

@@ -46,7 +46,7 @@ func Write(vars []Variable, target string) (text string, misread []Misread, err 
 		b.WriteString(line)
 	}
 	if len(bad) > 0 {
-		return "", nil, bad.err("no form of dotenv carries what these hold", notWritten(target))
+		return "", nil, bad.err("dotenv has no form for the values of these", notWritten(target))
 	}
 	for _, r := range targets {
 		if names, _ := r.misreads(b.String(), vars); len(names) > 0 {
@@ -136,7 +136,7 @@ func notWritten(target string) string {
 	if target == "" {
 		return "name the reader with --for, or choose --format json; --trim cuts a newline at the end"
 	}
-	return "if it is for a newline at the end: --trim; else choose --format json, or leave them out"
+	return "if the cause is a newline at the end: --trim; else choose --format json, or leave them out"
 }
 
 // misreads returns the names of the variables that the reader does not read from

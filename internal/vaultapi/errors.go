@@ -125,10 +125,10 @@ func (c *Client) explainAnswer(r *ResponseError, own func(*ResponseError) *nebul
 	case r.IsDenied():
 		return Denied(r.Path, r.Capability(), r.Path)
 	case r.Status == http.StatusRequestEntityTooLarge:
-		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server allows"}
 	case r.Status >= 300 && r.Status < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", r.Status),
+			Message: fmt.Sprintf("the server redirects requests (status %d), and redirects are not followed", r.Status),
 			Hint:    "set " + c.setting("address") + " to where Vault itself answers"}
 	}
 	return c.explainUnavailable(r)

@@ -93,7 +93,7 @@ func hasForm(body []byte) bool {
 // Foreign names the address whose answer is not Vault's.
 func (c *Client) Foreign(a *httpx.Answer) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrInvalidConfig,
-		Message: fmt.Sprintf("what answers at %s is not Vault (status %d, content type %.40q)", c.address, a.Status, a.Header.Get("Content-Type")),
+		Message: fmt.Sprintf("the server at %s is not Vault (status %d, content type %.40q)", c.address, a.Status, a.Header.Get("Content-Type")),
 		Hint:    "look at " + c.setting("address") + ": it is the server's, without a path such as /ui or /v1"}
 	if c.address.Scheme == "http" && bytes.Contains(a.Body, []byte("HTTPS")) {
 		e.Message = fmt.Sprintf("the server at %s speaks https", c.address)

@@ -132,7 +132,7 @@ func wrongTags(tags map[string]string) []string {
 			note(fmt.Sprintf("has a value of %d characters, %d are allowed", n, maxTagValue))
 		}
 		if encodeKey(key) != key || encodeText(value) != value {
-			note("holds what AWS does not take: letters, digits, blanks within and +-=._:/@ are allowed, no key may begin with aws: or =, no value with =")
+			note("holds characters that AWS does not allow: letters, digits, blanks within and +-=._:/@ are allowed, no key may begin with aws: or =, no value with =")
 		}
 		if key == reservedKey {
 			note("is Nebula's own")

@@ -44,7 +44,7 @@ func (x *examination) contents(ctx context.Context) {
 		}
 	}
 	if stripped != nil {
-		x.Add(check, nebula.SeverityWarning, "others took the tags of nebula away from "+some(stripped), "nebula restore "+stripped[0])
+		x.Add(check, nebula.SeverityWarning, "others removed the tags of nebula from "+some(stripped), "nebula restore "+stripped[0])
 	}
 	if unreadable != nil {
 		x.Add(check, nebula.SeverityWarning, "without tags of nebula, and cannot be read: "+some(unreadable), "look at them: nebula get "+unreadable[0])

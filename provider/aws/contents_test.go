@@ -31,7 +31,7 @@ func TestCheckNamesContents(t *testing.T) {
 	for _, f := range p.Check(t.Context()) {
 		fmt.Fprintln(&said, f.Severity, f.Message, f.Fix)
 	}
-	for _, want := range []string{"warning others took the tags of nebula away from stripped nebula restore stripped\n",
+	for _, want := range []string{"warning others removed the tags of nebula from stripped nebula restore stripped\n",
 		"warning without tags of nebula, and cannot be read: denied ", "warning of others, below our prefix: theirs "} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("%q is not among\n%s", want, said.String())

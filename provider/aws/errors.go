@@ -62,7 +62,7 @@ func (d *driver) explainCode(c call) *nebula.Error {
 			Message: "the state of the secret does not allow this (" + code + "): it may be managed by another service, have replicas, or just have changed",
 			Hint:    "look at it: aws secretsmanager describe-secret --secret-id " + d.config.SecretPrefix + c.name.String()}
 	case codeInvalidParameter, "ValidationException", "ValidationError", "InvalidParameterValue", "SerializationException":
-		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "AWS does not take this request (" + code + ")",
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "AWS rejects this request (" + code + ")",
 			Hint: "look at secret_prefix, kms_key_id and default_tags"}
 	case "NotFoundException":
 		return secretsManager().Foreign()

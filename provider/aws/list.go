@@ -147,6 +147,6 @@ func (g *pages) recognise(ctx context.Context, doubtful []listing) []nebula.Entr
 // errDoubtful says why a secret that may be a credential cannot be listed as one.
 func (d *driver) errDoubtful(l listing, err error) error {
 	said := *d.Explain(l.name, err)
-	said.Message = "its tags were changed or taken away by others, and the record cannot be read: " + said.Message
+	said.Message = "others changed or removed its tags, and the record cannot be read: " + said.Message
 	return &said
 }

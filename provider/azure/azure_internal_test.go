@@ -86,7 +86,7 @@ func TestExplainAnswers(t *testing.T) {
 		{"GET", x + "/", 429, "Throttled", "", nebula.ErrUnavailable, "429"},
 		{"GET", x + "/", 500, "InternalServerError", "", nebula.ErrUnavailable, "500"},
 		{"GET", x + "/", 503, "ServiceUnavailable", "", nebula.ErrUnavailable, "503"},
-		{"GET", x + "/", 307, "", "", nebula.ErrInvalidConfig, "elsewhere"},
+		{"GET", x + "/", 307, "", "", nebula.ErrInvalidConfig, "redirects"},
 	} {
 		name, _ := nebula.ID("x").Name()
 		got := d.Explain(name, answered(c.method, c.path, c.status, c.code, c.inner))

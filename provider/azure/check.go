@@ -26,7 +26,7 @@ import (
 func (d *driver) Check(ctx context.Context) []nebula.Finding {
 	x := &examination{driver: d}
 	for _, variable := range d.config.unread {
-		x.Add("environment", nebula.SeverityWarning, variable+" is set, and is not read", "what it would choose is set by credential.type and the settings beside it, and by vault_url")
+		x.Add("environment", nebula.SeverityWarning, variable+" is set, and is not read", "set credential.type, the settings beside it, and vault_url instead")
 	}
 	if !x.identity(ctx) {
 		return x.Findings
@@ -158,13 +158,13 @@ func (x *examination) contents(ctx context.Context, items []*azsecrets.SecretPro
 		}
 	}
 	if c.protected {
-		x.Add("purge protection", nebula.SeverityOK, "on: what is deleted stays until its time of retention is over, and cannot be purged", "")
+		x.Add("purge protection", nebula.SeverityOK, "on: deleted secrets stay until their time of retention is over, and cannot be purged", "")
 	}
 	if c.foreign != nil && x.driver.names.prefix != "" {
 		x.Add("foreign secrets", nebula.SeverityWarning, "of others, under our prefix: "+some(c.foreign), "move them away, or set another secret_prefix")
 	}
 	if c.stripped != nil {
-		x.Add("tags", nebula.SeverityWarning, "others took the tags of nebula away from "+some(c.stripped), "store the credentials again: nebula put")
+		x.Add("tags", nebula.SeverityWarning, "others removed the tags of nebula from "+some(c.stripped), "store the credentials again: nebula put")
 	}
 	if c.disabled != nil {
 		x.Add("disabled secrets", nebula.SeverityWarning, "cannot be read: "+some(c.disabled),

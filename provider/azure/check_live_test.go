@@ -81,7 +81,7 @@ func TestLiveCheckFindings(t *testing.T) {
 	r.SetPurgeProtection(true)
 	_, all := r.findings(t)
 	for _, want := range []string{"warning foreign secrets: of others, under our prefix: nebula-credentials-theirs →",
-		"warning tags: others took the tags of nebula away from nebula-credentials-stripped → store the credentials again",
+		"warning tags: others removed the tags of nebula from nebula-credentials-stripped → store the credentials again",
 		"warning disabled secrets: cannot be read: nebula-credentials-off →", "ok purge protection: on"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not among\n%s", want, all)

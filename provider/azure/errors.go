@@ -114,7 +114,7 @@ func (d *driver) setAttributes(secret string) string {
 
 // errUncertain is the error for a record whose tags others took away.
 func errUncertain() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "others took the tags of the secret away, and the record that it holds is not sealed under the current key of this store: it may be another store's",
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "others removed the tags of the secret, and the record that it holds is not sealed under the current key of this store: it may be another store's",
 		Hint: "if it is yours, store it again first: nebula put"}
 }
 
@@ -128,7 +128,7 @@ func (d *driver) errUntold(err error) error {
 
 // errIDLost is the error for a record whose id was only in a tag.
 func errIDLost() error {
-	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "it is a record, and others took the tag nebula- away, which held its id: the secret's name holds a hash",
+	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "it is a record, and others removed the tag nebula-, which held its id: the secret's name holds a hash",
 		Hint: "store the credential again under its id, if you know it: nebula put"}
 }
 

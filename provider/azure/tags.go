@@ -190,7 +190,7 @@ func errTooManyTags(needed, reserved int, foreign []string) *nebula.Error {
 			quoted[i] = strconv.Quote(key)
 		}
 		e.Message += fmt.Sprintf(" and %d that others put there (%s)", len(foreign), strings.Join(quoted, ", "))
-		e.Hint = "take tags away from the credential, or those of others from the secret"
+		e.Hint = "remove tags from the credential, or those of others from the secret"
 	}
 	e.Message += fmt.Sprintf("; Key Vault keeps %d", maxTags)
 	return e

@@ -28,7 +28,7 @@ func (x *examination) marks(ctx context.Context) {
 	}
 	if len(c.bare) > 0 {
 		x.Add(check, nebula.SeverityWarning, fmt.Sprintf("%d of %d credentials have lost labels or annotations of ours: %s%s", len(c.bare), c.credentials, someOf(c.bare), others),
-			"the next write of each puts them back; find out who takes them away: kubectl get secret NAME -o yaml --show-managed-fields")
+			"the next write of each puts them back; find out who removes them: kubectl get secret NAME -o yaml --show-managed-fields")
 		return
 	}
 	x.Add(check, nebula.SeverityOK, fmt.Sprintf("%d credentials%s", c.credentials, others), "")

@@ -133,12 +133,12 @@ func (d *driver) explainAnswer(s *StatusError) *nebula.Error {
 	case s.Code == http.StatusConflict:
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
 	case s.Code == http.StatusRequestEntityTooLarge:
-		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server takes"}
+		return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the request is larger than the server allows"}
 	case s.Code == http.StatusUnprocessableEntity && s.isStatus:
 		return explainInvalid(s)
 	case s.Code >= 300 && s.Code < 400:
 		return &nebula.Error{Kind: nebula.ErrInvalidConfig,
-			Message: fmt.Sprintf("the server sends requests elsewhere (status %d), which is not followed", s.Code),
+			Message: fmt.Sprintf("the server redirects requests (status %d), and redirects are not followed", s.Code),
 			Hint:    "name the API server itself in " + d.access.source}
 	case s.Code == http.StatusNotFound, s.Code == http.StatusMethodNotAllowed:
 		return errForeignAnswer()
@@ -173,7 +173,7 @@ func (d *driver) explainForbidden(s *StatusError) *nebula.Error {
 		// The server accepts none of the credentials: a certificate of another
 		// authority counts as none.
 		return &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "the API server does not know the caller: to it this is system:anonymous",
-			Hint: "look at the user in " + d.access.source + ": the server takes no password, and no certificate of an authority that is not its own"}
+			Hint: "look at the user in " + d.access.source + ": the server accepts no password, and no certificate of an authority that is not its own"}
 	case s.hasCause("NamespaceTerminating"):
 		return d.errTerminating()
 	case strings.Contains(s.message, "exceeded quota"):
@@ -214,13 +214,13 @@ func explainInvalid(s *StatusError) *nebula.Error {
 	for _, c := range s.causes {
 		switch {
 		case strings.HasPrefix(c.Field, "metadata.annotations"), strings.HasPrefix(c.Field, "metadata.labels"):
-			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server does not take these tags, or the default labels or annotations" + s.words(),
+			return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "the API server rejects these tags, or the default labels or annotations" + s.words(),
 				Hint: "all annotations together, those of others too, have 256 KiB at most"}
 		case strings.HasPrefix(c.Field, "data"):
-			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the API server takes"}
+			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the API server allows"}
 		}
 	}
-	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server does not take the Secret (status 422)" + s.words()}
+	return &nebula.Error{Kind: nebula.ErrInternal, Message: "the API server rejects the Secret (status 422)" + s.words()}
 }
 
 func (s *StatusError) hasCause(reason string) bool {

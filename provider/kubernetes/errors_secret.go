@@ -23,7 +23,7 @@ func (d *driver) errStranger(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted,
 		Message: fmt.Sprintf("the Secret %s in namespace %s is not a nebula record, and is left alone", secret, d.names.namespace),
 		Hint: "look whose it is: kubectl -n " + d.names.namespace + " describe secret " + secret +
-			"; what it holds is taken over with: nebula import kubernetes:" + secret}
+			"; to take its values over: nebula import kubernetes:" + secret}
 }
 
 // errLost is the error for a record of ours whose id is not known.
@@ -51,11 +51,11 @@ func (d *driver) errImmutable(secret string) *nebula.Error {
 // errFinalizing may pass by itself. It is not a conflict, because nobody wrote.
 func (d *driver) errFinalizing(secret string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable,
-		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: what is written to it would go with it", secret, d.names.namespace),
+		Message: fmt.Sprintf("the Secret %s in namespace %s is deleted and waits for a finalizer: a write to it would be lost with it", secret, d.names.namespace),
 		Hint:    "look which: kubectl -n " + d.names.namespace + " get secret " + secret + " -o jsonpath={.metadata.finalizers}"}
 }
 
 func errForeignAnswer() *nebula.Error {
-	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "what answers is not the API server of a Kubernetes cluster",
+	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server that answers is not the API server of a Kubernetes cluster",
 		Hint: "look at the server of the cluster in the kubeconfig"}
 }

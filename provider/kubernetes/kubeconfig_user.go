@@ -18,7 +18,7 @@ func (u user) identify(a *access, c cluster) error {
 		return errors.New("has an auth-provider, which Kubernetes no longer has: use a credential plugin (exec)")
 	}
 	if u.As == "" && (u.AsUID != "" || len(u.AsGroups) > 0 || len(u.AsUserExtra) > 0) {
-		return errors.New("has as-uid, as-groups or as-user-extra without as: it would not be acted as anybody")
+		return errors.New("has as-uid, as-groups or as-user-extra without as: they name nobody to act as")
 	}
 	u.actAs(a)
 	token := strings.TrimSpace(u.Token)

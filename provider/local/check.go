@@ -107,7 +107,7 @@ func (x *examination) lock() {
 			fix = "" // it would not help
 		}
 		x.add(check, nebula.SeverityWarning, "enable_locking is false: only one process at a time may write, preconditions and "+
-			"changes of the keyring are not supported, and what killed writers leave is not swept", fix)
+			"changes of the keyring are not supported, and files that killed writers leave are not removed", fix)
 	case err != nil:
 		x.failed(check, err)
 	case known:

@@ -41,9 +41,9 @@ func (x *examination) files(ctx context.Context) {
 		"keep them, and back them up, until every credential can be read with the store's own; "+
 			"let no tool synchronise the directory from several machines")
 	x.report("conflict copies", s.conflicts, nebula.SeverityWarning,
-		"look like what a tool that synchronises makes when two machines wrote; one may hold the newer value",
+		"look like the copies of a tool that synchronises, made when two machines wrote; one may hold the newer value",
 		"compare each with its original before you remove one; let no tool synchronise the directory from several machines")
-	x.report("other files", s.stray, nebula.SeverityWarning, "are none of the store's: not listed, not read, not removed",
+	x.report("other files", s.stray, nebula.SeverityWarning, "do not belong to the store: not listed, not read, not removed",
 		"find out where they come from, and move them away; a record has the name ID."+x.driver.config.FileExtension)
 	if s.sound > 0 && s.special.count+s.foreign.count+s.wide.count+s.linked.count == 0 {
 		x.add(check, nebula.SeverityOK, "all have the right owner and mode", "")

@@ -53,7 +53,7 @@ func (d *driver) explain(name nebula.Name, err error) *nebula.Error {
 		return d.errNotLocked(path, err)
 	case atomicfile.IsFull(err):
 		return &nebula.Error{Kind: nebula.ErrUnavailable,
-			Message: path + ": no space left on the device; what was stored before stands",
+			Message: path + ": no space left on the device; the records that were stored before are still there",
 			Hint:    "make room on the file system of " + d.address()}
 	case atomicfile.IsReadOnly(err):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: path + ": the file system is read-only",

@@ -18,7 +18,7 @@ import (
 // system. With kqueue, every file of the directory would have to be opened.
 func (d *driver) Notify(ctx context.Context, names []nebula.Name, changed func(...nebula.Name)) error {
 	if runtime.GOOS != "linux" && runtime.GOOS != "windows" {
-		return cannotTell("the system tells of changes only by the file")
+		return cannotTell("the system reports changes only for single files")
 	}
 	base, err := d.bases.forReading(true)
 	if err != nil {
@@ -65,5 +65,5 @@ func (d *driver) Notify(ctx context.Context, names []nebula.Name, changed func(.
 }
 
 func cannotTell(why string) error {
-	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: fmt.Sprintf("the directory tells of no changes: %s", why)}
+	return &nebula.Error{Kind: nebula.ErrNotSupported, Message: fmt.Sprintf("the directory does not report changes: %s", why)}
 }

@@ -46,7 +46,7 @@ func TestLiveRateLimit(t *testing.T) {
 	}
 }
 
-// What is larger than the server takes is refused by its own limit, too.
+// What is larger than the server allows is refused by its own limit, too.
 func TestLiveTooLarge(t *testing.T) {
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))

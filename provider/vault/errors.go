@@ -57,7 +57,7 @@ func (d *driver) explainAnswer(r *refusal) *nebula.Error {
 	case r.Status == http.StatusInternalServerError:
 		// The two that do not pass.
 		if r.Says("JSON string value exceeds") || r.Says("value being too large") || r.Says("exceeds maximum") {
-			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the server takes",
+			return &nebula.Error{Kind: nebula.ErrTooLarge, Message: "the record is larger than the server allows",
 				Hint: "store less, or have the server's limits raised"}
 		}
 	}
@@ -67,7 +67,7 @@ func (d *driver) explainAnswer(r *refusal) *nebula.Error {
 func explainBadRequest(r *refusal) *nebula.Error {
 	switch {
 	case r.Says("custom_metadata validation failed"):
-		return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "Vault does not take these tags"}
+		return &nebula.Error{Kind: nebula.ErrInvalidMetadata, Message: "Vault rejects these tags"}
 	case isMismatch(r):
 		return &nebula.Error{Kind: nebula.ErrConflict, Message: "another version was written meanwhile"}
 	}

@@ -68,7 +68,7 @@ func (g Grant) check() error {
 	case n > MaxName:
 		return refuse(fmt.Sprintf("the name of the token has %d characters, %d are allowed", n, MaxName), "")
 	case len(g.Allow) == 0:
-		return refuse("a token that may do nothing", "give it verbs: list, read, write, delete, admin")
+		return refuse("the token has no rights", "give it verbs: list, read, write, delete, admin")
 	}
 	for _, v := range g.Allow {
 		if _, err := ParseVerb(string(v)); err != nil {

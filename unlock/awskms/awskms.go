@@ -103,7 +103,7 @@ func (k *key) decrypt(ctx context.Context, key named, slotID string, data slotda
 		k.misses = 0
 	}
 	if err == nil && len(out.Plaintext) != slots.SecretSize {
-		err = damaged(slotID, fmt.Errorf("what KMS decrypts has not %d bytes", slots.SecretSize))
+		err = damaged(slotID, fmt.Errorf("the secret that KMS decrypts does not have %d bytes", slots.SecretSize))
 	}
 	return out.Plaintext, err
 }
@@ -162,7 +162,7 @@ func (k *key) newSlot(ctx context.Context, key named, id string, salt [16]byte, 
 // secret. If these credentials may not decrypt, others may.
 func (k *key) verify(ctx context.Context, key named, id string, data slotdata.AWSKMS, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotAWSKMS, id, data.Bytes()); err != nil {
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS answers what no slot can hold: " + err.Error(), Err: err}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS gave an answer that no slot can hold: " + err.Error(), Err: err}
 	}
 	out, err := k.client.decrypt(ctx, key, id, data.ARN, data.Blob)
 	switch {
@@ -172,7 +172,7 @@ func (k *key) verify(ctx context.Context, key named, id string, data slotdata.AW
 	case err != nil:
 		return err
 	case !sameKey(out.KeyID, data.ARN) || !bytes.Equal(out.Plaintext, secret):
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS did not decrypt what it has just encrypted"}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS did not decrypt what it encrypted a moment ago"}
 	}
 	return nil
 }
@@ -193,4 +193,4 @@ func shown(arn string) string {
 	return arn
 }
 
-func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--aws-kms", cause) }
+func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--aws-kms KEY", cause) }

@@ -40,7 +40,7 @@ func (r request) explain(c awsapi.Call) *nebula.Error {
 	case "IncorrectKeyException":
 		return r.wrongKey("it is for another key than " + r.key.text)
 	case "InvalidCiphertextException":
-		e := slots.Damaged(r.slotID, "--aws-kms", fmt.Errorf("KMS cannot decrypt it under %s", r.subject()))
+		e := slots.Damaged(r.slotID, "--aws-kms KEY", fmt.Errorf("KMS cannot decrypt it under %s", r.subject()))
 		return e.(*nebula.Error)
 	case "DisabledException":
 		return refused("the KMS key "+r.subject()+" is disabled", "enable it: aws kms enable-key --key-id "+r.subject())
@@ -53,7 +53,7 @@ func (r request) explain(c awsapi.Call) *nebula.Error {
 	case "InvalidKeyUsageException":
 		return r.notSymmetric()
 	case "InvalidArnException", "ValidationException":
-		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "KMS does not take this request for the key " + strconv.Quote(r.key.text) + " (" + code + ")",
+		return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "KMS rejects this request for the key " + strconv.Quote(r.key.text) + " (" + code + ")",
 			Hint: "look at key, also and region of [key.aws_kms]"}
 	case "KeyUnavailableException", "DependencyTimeoutException", "KMSInternalException":
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "KMS cannot use the key " + r.subject() + " at the moment (" + code + ")"}

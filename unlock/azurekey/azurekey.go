@@ -74,7 +74,7 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	secret, err := k.client.unwrap(ctx, named, slot.ID, data)
 	if err == nil && len(secret) != slots.SecretSize {
 		clear(secret)
-		err = damaged(slot.ID, fmt.Errorf("what Key Vault unwraps has not %d bytes", slots.SecretSize))
+		err = damaged(slot.ID, fmt.Errorf("the secret that Key Vault unwraps does not have %d bytes", slots.SecretSize))
 	}
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (k *key) newSlot(ctx context.Context, named vaultKey, id string, salt [16]b
 // secret. If this identity may not unwrap, others may.
 func (k *key) verify(ctx context.Context, named vaultKey, id string, data slotdata.AzureKey, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotAzureKey, id, data.Bytes()); err != nil {
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Key Vault answers what no slot can hold: " + err.Error(), Err: err}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Key Vault gave an answer that no slot can hold: " + err.Error(), Err: err}
 	}
 	back, err := k.client.unwrap(ctx, named, id, data)
 	defer clear(back)
@@ -135,7 +135,7 @@ func (k *key) verify(ctx context.Context, named vaultKey, id string, data slotda
 		k.tell(err)
 		return nil
 	case nebula.KindOf(err) == nebula.ErrCorrupted, err == nil && !bytes.Equal(back, secret):
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Key Vault did not unwrap what it has just wrapped"}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Key Vault did not unwrap what it wrapped a moment ago"}
 	}
 	return err
 }
@@ -148,4 +148,4 @@ func (k *key) tell(why error) {
 	}
 }
 
-func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--azure-key", cause) }
+func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--azure-key URL", cause) }

@@ -109,7 +109,7 @@ func TestRefusals(t *testing.T) {
 		"throttled":    {inject(azureserver.Throttled()), nebula.ErrUnavailable, []string{"429"}, false},
 		"broken":       {inject(azureserver.Unavailable(500)), nebula.ErrUnavailable, []string{"500"}, false},
 		"cut":          {inject(azureserver.Fault{CutBefore: true}), nebula.ErrUnavailable, nil, false},
-		"elsewhere":    {inject(azureserver.Fault{Status: 307, Location: "https://evil.example/"}), nebula.ErrInvalidConfig, []string{"elsewhere", "[key.azure_key]"}, false},
+		"elsewhere":    {inject(azureserver.Fault{Status: 307, Location: "https://evil.example/"}), nebula.ErrInvalidConfig, []string{"redirects", "[key.azure_key]"}, false},
 		"another":      {inject(azureserver.Fault{Status: 404, Code: "NotFound"}), nebula.ErrInvalidConfig, []string{"not Azure Key Vault", "[key.azure_key]"}, false},
 		"token": {func(w *world) {
 			w.SetChallenge(`Bearer authorization="https://evil.example/x", resource="https://vault.azure.net"`)

@@ -79,7 +79,7 @@ func (r request) explainBad() *nebula.Error {
 	if r.use != unwraps {
 		return nil
 	}
-	e := slots.Damaged(r.slotID, "--azure-key", errors.New("Key Vault cannot unwrap it with "+r.subject()))
+	e := slots.Damaged(r.slotID, "--azure-key URL", errors.New("Key Vault cannot unwrap it with "+r.subject()))
 	return e.(*nebula.Error)
 }
 

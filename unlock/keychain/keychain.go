@@ -79,8 +79,8 @@ func (k *key) Secret(ctx context.Context, slot nebula.Slot) ([]byte, error) {
 	secret, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(secret) != slots.SecretSize {
 		clear(secret)
-		return nil, &nebula.Error{Kind: nebula.ErrCorrupted, Message: "what the keychain holds for the slot " + slot.ID + " is not its secret",
-			Hint: "open the store with another key, remove the slot and add it anew: nebula key remove, nebula key add --keychain"}
+		return nil, &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the keychain's item for the slot " + slot.ID + " is not its secret",
+			Hint: "open the store with another key, remove the slot and add it anew: nebula key remove " + slot.ID + ", nebula key add --keychain"}
 	}
 	k.secrets[slot.ID] = secret
 	return secret, nil

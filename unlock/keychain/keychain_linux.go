@@ -146,7 +146,7 @@ func (s *session) begin() error {
 		err = s.conn.Hello()
 	}
 	if err != nil {
-		return s.failed("the session's bus lets nobody in", err)
+		return s.failed("the session's bus refuses the login", err)
 	}
 	var ignored dbus.Variant
 	if err := s.call(servicePath, serviceInterface+".OpenSession", "plain", dbus.MakeVariant("")).Store(&ignored, &s.path); err != nil {

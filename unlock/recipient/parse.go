@@ -113,7 +113,7 @@ func parseNative(text string) (age.Recipient, error) {
 		r, err = age.ParseX25519Recipient(text)
 	case strings.HasPrefix(text, "ssh-"):
 		if r, err = agessh.ParseRecipient(text); err != nil {
-			return nil, notRecipient("SSH keys have to be ssh-ed25519, or ssh-rsa of 2048 bits or more", "")
+			return nil, notRecipient("an SSH key must be ssh-ed25519, or ssh-rsa of 2048 bits or more", "")
 		}
 	default:
 		return nil, notRecipient("it is neither age1… nor the public key of an SSH key", "")

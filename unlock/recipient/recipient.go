@@ -199,4 +199,4 @@ func refuseFIPS() error {
 		Hint: "use a slot that works here: a key file, a key of a cloud, or a passphrase with pbkdf2-sha256"}
 }
 
-func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--recipient", cause) }
+func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--recipient R", cause) }

@@ -14,7 +14,7 @@ import (
 // Among the causes of errors.
 var (
 	errNoKey  = errors.New("there is no such key")
-	errTooOld = errors.New("the version is not to be used any more")
+	errTooOld = errors.New("the version may no longer be used")
 )
 
 // explain explains the failure of a call about a key.
@@ -46,7 +46,7 @@ func (e *engine) explainAnswer(name string, r *vaultapi.ResponseError) *nebula.E
 	case says("disallowed by policy (too old)"):
 		return &nebula.Error{Kind: nebula.ErrPermissionDenied, Err: errTooOld}
 	case says("message authentication failed", "invalid ciphertext", "failed to RSA decrypt"):
-		return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "this is nothing that the key encrypted, unless the key was deleted and made anew"}
+		return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the key did not encrypt this, unless the key was deleted and made anew"}
 	}
 	return nil
 }
@@ -69,6 +69,6 @@ func lost(err error) error {
 	}
 	changed := *e
 	changed.Kind = nebula.ErrPermissionDenied
-	changed.Hint = "look at " + section + "mount_path and address; if the key was deleted, restore it from a backup, or open the store with another key and take the slot out: nebula key remove"
+	changed.Hint = "look at " + section + "mount_path and address; if the key was deleted, restore it from a backup, or open the store with another key and remove the slot: nebula key remove SLOT"
 	return &changed
 }

@@ -161,7 +161,7 @@ func (k *key) use(ctx context.Context, calls func(*engine) error) error {
 func (k *key) verify(ctx context.Context, e *engine, data slotdata.VaultTransit, secret []byte) error {
 	if err := slotdata.Check(nebula.SlotVaultTransit, "", data.Bytes()); err != nil {
 		return &nebula.Error{Kind: nebula.ErrUnavailable, Err: err,
-			Message: "Vault answers what no slot can hold: " + err.Error() + " (" + e.describe(data.Name) + ")"}
+			Message: "Vault gave an answer that no slot can hold: " + err.Error() + " (" + e.describe(data.Name) + ")"}
 	}
 	opened, err := e.decrypt(ctx, data.Name, data.Ciphertext)
 	defer clear(opened)
@@ -173,7 +173,7 @@ func (k *key) verify(ctx context.Context, e *engine, data slotdata.VaultTransit,
 	case err != nil:
 		return err
 	case !bytes.Equal(opened, secret):
-		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Vault did not decrypt what it has just encrypted (" + e.describe(data.Name) + ")"}
+		return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "Vault did not decrypt what it encrypted a moment ago (" + e.describe(data.Name) + ")"}
 	}
 	return nil
 }

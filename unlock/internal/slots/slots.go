@@ -55,5 +55,5 @@ func (s *Secrets) Keep(slot nebula.Slot, secret []byte) {
 // Damaged is the error for a slot that was changed. The flag is that of key add.
 func Damaged(slotID, flag string, cause error) error {
 	return &nebula.Error{Kind: nebula.ErrCorrupted, Message: "the slot " + slotID + " is damaged: " + cause.Error(), Err: cause,
-		Hint: "open the store with another key, remove the slot and add it anew: nebula key remove, nebula key add " + flag}
+		Hint: "open the store with another key, remove the slot and add it anew: nebula key remove " + slotID + ", nebula key add " + flag}
 }
