@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// granted is what the owner and the access list of a file give to others.
+// granted has the rights that the owner and the access list of a file give to
+// others.
 type granted struct {
 	foreign string // whose it is, if neither ours nor the system's
 	all     string // what others may do
@@ -17,18 +18,17 @@ type granted struct {
 const (
 	readRights = windows.FILE_READ_DATA | windows.GENERIC_READ | windows.GENERIC_ALL
 
-	// To delete a file, or one in the directory, or to change the list itself,
-	// leads to changing the contents.
+	// Anyone who can delete a file, or one in the directory, or change the list
+	// itself, can change the contents.
 	writeRights = windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA | deleteChild | windows.DELETE |
 		windows.WRITE_DAC | windows.WRITE_OWNER | windows.GENERIC_WRITE | windows.GENERIC_ALL
 
 	deleteChild = 0x40 // FILE_DELETE_CHILD
 )
 
-// access examines an open file or directory. Only entries that allow are
-// looked at: what another entry denies again counts as allowed. Rights on
-// what will be made in a directory do not count either, since our files
-// inherit nothing.
+// access examines an open file or directory. It looks only at entries that
+// allow: a right that another entry denies counts as allowed. Rights on files
+// to be made in a directory do not count, since our files inherit nothing.
 func access(h windows.Handle) (granted, error) {
 	const parts = windows.OWNER_SECURITY_INFORMATION | windows.DACL_SECURITY_INFORMATION
 	sd, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, parts)
@@ -93,8 +93,8 @@ func sidOf(entry *windows.ACCESS_ALLOWED_ACE) *windows.SID {
 	return (*windows.SID)(unsafe.Pointer(&entry.SidStart))
 }
 
-// allows reports the entries that give rights on the file itself. One with a
-// condition counts as if that always held; it has the same layout.
+// allows reports the entries that give rights on the file itself. An entry with
+// a condition has the same layout, and counts as if the condition always held.
 func allows(header windows.ACE_HEADER) bool {
 	const allowedCallback = 9 // ACCESS_ALLOWED_CALLBACK_ACE_TYPE
 	switch header.AceType {
@@ -143,9 +143,9 @@ func currentUser() (*windows.SID, error) {
 	return user.User.Sid, nil
 }
 
-// ownerOnly returns what makes a new file or directory ours and the system's
-// alone: an access list that nothing is inherited into. What is made in a
-// directory inherits the same.
+// ownerOnly returns the attributes that give a new file or directory to us and
+// the system alone: an access list that inherits nothing. Files that are made
+// in the directory inherit the same list.
 func ownerOnly(directory bool) (*windows.SecurityAttributes, error) {
 	user, err := currentUser()
 	if err != nil {

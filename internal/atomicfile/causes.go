@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Reason is what a failed system call says, without the path, for messages
-// that name the path themselves.
+// Reason returns the message of a failed system call without the path, for
+// messages that name the path themselves.
 func Reason(err error) string {
 	var onPath *fs.PathError
 	var onLink *os.LinkError

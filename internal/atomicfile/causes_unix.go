@@ -16,8 +16,8 @@ func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(er
 // IsReadOnly reports whether the file system is read-only.
 func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
 
-// IsGone reports whether a file, or the directory that it was in, is not there
-// any more. NFS has an error of its own for what another machine removed.
+// IsGone reports whether a file, or its directory, is no longer there. NFS has
+// an error of its own for files that another machine removed.
 func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESTALE) }
 
 // setsNoModes reports whether a failed chmod of an own, new file means that its

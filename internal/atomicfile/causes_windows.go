@@ -16,8 +16,7 @@ func IsFull(err error) bool {
 // IsReadOnly reports whether the file system is read-only.
 func IsReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
 
-// IsGone reports whether a file, or the directory that it was in, is not there
-// any more.
+// IsGone reports whether a file, or its directory, is no longer there.
 func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // IsTransient reports whether the device failed, or a limit of this machine
@@ -28,8 +27,8 @@ func IsTransient(err error) bool {
 		errors.Is(err, errSwept)
 }
 
-// isBusy reports what a file gives that somebody has open, or that is just
-// being deleted or replaced. A missing right gives the same.
+// isBusy reports the errors for a file that somebody has open, or that is being
+// deleted or replaced. A missing right gives the same errors.
 func isBusy(err error) bool {
 	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)
 }

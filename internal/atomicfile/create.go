@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 )
 
-// Create makes a new file of mode 0600 that holds data, and the directories
-// above it that are missing, of mode 0700. It returns when all of it is on the
-// disk. Nobody ever sees part of the file, not even after a crash. If there is
-// one of that name already the error is os.ErrExist.
+// Create makes a new file with mode 0600 that holds data, and missing
+// directories above it with mode 0700. It returns when everything is on the
+// disk. Nobody ever sees part of the file, not even after a crash. If the name
+// exists, the error is os.ErrExist.
 func Create(path string, data []byte) error {
 	parent, name := filepath.Split(filepath.Clean(path))
 	if parent == "" {

@@ -35,8 +35,8 @@ func Denial(path string, err error) (fact, fix string) {
 	return fact, Restrict(target)
 }
 
-// OtherOwner says whom a file belongs to if that is somebody else, root for one,
-// whose modes only they can change.
+// OtherOwner says to whom a file belongs if that is somebody else, such as root.
+// Only they can change its mode.
 func OtherOwner(path string) string {
 	stat, err := StatPath(path)
 	if me := os.Geteuid(); err != nil || me == 0 || int64(stat.Owner) == int64(me) {

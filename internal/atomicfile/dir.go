@@ -35,9 +35,9 @@ func tempName() string {
 	return tempPrefix + hex.EncodeToString(b[:])
 }
 
-// Dir is one directory, held open, so that it stays the same one even if its
-// path leads elsewhere later. All methods may be called by several goroutines
-// at once, and none after Close. Names are single elements of a path.
+// Dir is one directory, held open, so that it stays the same even if its path
+// leads elsewhere later. Several goroutines may call its methods at once, and
+// none after Close. Names are single elements of a path.
 type Dir struct {
 	path string
 	handle
@@ -48,7 +48,7 @@ type Dir struct {
 func (d *Dir) Path() string { return d.path }
 
 // Staged is a temporary file, complete and on the disk, locked against
-// sweeping. Exactly one of Commit and Discard is to be called.
+// sweeping. Call exactly one of Commit and Discard.
 type Staged struct {
 	dir     *Dir
 	name    string
@@ -147,9 +147,9 @@ func writeAll(write func([]byte) (int, error), data []byte) error {
 	return nil
 }
 
-// Commit renames the file to name and replaces what has that name. The change
-// is atomic, and durable only after [Dir.Flush]. After an error the temporary
-// file is gone and the old file is still there.
+// Commit renames the file to name and replaces the file of that name. The
+// change is atomic, and durable only after [Dir.Flush]. After an error the
+// temporary file is gone and the old file is still there.
 func (s *Staged) Commit(name string) error {
 	err := s.rename(name)
 	if err != nil {
@@ -161,8 +161,8 @@ func (s *Staged) Commit(name string) error {
 	return nil
 }
 
-// CommitNew is [Staged.Commit] for a name that nothing may have yet. If
-// something has it the error is os.ErrExist.
+// CommitNew is [Staged.Commit] for a name that must be free. If it is taken,
+// the error is os.ErrExist.
 func (s *Staged) CommitNew(name string) error {
 	err := s.renameNew(name)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handle is a directory's descriptor. It is a bare one, since an os.File costs
-// a read of a small file as much again.
+// handle is a directory's descriptor. It is a bare one, because an os.File
+// doubles the cost of reading a small file.
 type handle struct{ fd int }
 
 // Open opens the directory at path, whose symbolic links are followed.
@@ -31,17 +31,18 @@ func (d *Dir) Stat() (Stat, error) {
 	return statOf(d.path, func(st *unix.Stat_t) error { return fstat(d.fd, st) })
 }
 
-// StatPath examines what is at path, following symbolic links.
+// StatPath examines the file at path, following symbolic links.
 func StatPath(path string) (Stat, error) {
 	return statOf(path, func(st *unix.Stat_t) error { return unix.Stat(path, st) })
 }
 
-// LstatPath examines what is at path. It follows no link in the last place.
+// LstatPath examines the file at path. It does not follow a link in the last
+// place.
 func LstatPath(path string) (Stat, error) {
 	return statOf(path, func(st *unix.Stat_t) error { return unix.Lstat(path, st) })
 }
 
-// Lstat examines the file of that name and follows no link.
+// Lstat examines the file of that name and does not follow a link.
 func (d *Dir) Lstat(name string) (Stat, error) {
 	var st unix.Stat_t
 	for {
@@ -122,7 +123,7 @@ func readSize(read func([]byte) (int, error), size int64) ([]byte, error) {
 	return data, nil
 }
 
-// Remove takes the name away. It is durable only after Flush.
+// Remove removes the name. The change is durable only after Flush.
 func (d *Dir) Remove(name string) error {
 	_, err := retry(func() (int, error) { return 0, unix.Unlinkat(d.fd, name, 0) })
 	if err != nil {
@@ -199,8 +200,8 @@ func retry[T any](call func() (T, error)) (T, error) {
 	}
 }
 
-// MayWrite reports whether the modes and the mount let us make and rename files
-// in the directory.
+// MayWrite reports whether the modes and the mount allow us to make and rename
+// files in the directory.
 func MayWrite(path string) error {
 	err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	if err == unix.EACCES || err == unix.EROFS {

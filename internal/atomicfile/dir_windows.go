@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// handle is an os.Root: it opens what it is given without following a link out
-// of the directory, and shares files so that they can be deleted while read.
+// handle is an os.Root: it opens names without following a link out of the
+// directory, and shares files so that they can be deleted while somebody reads
+// them.
 type handle struct {
 	root *os.Root
 
@@ -21,8 +22,8 @@ type handle struct {
 	readers sync.RWMutex
 }
 
-// busyLimit is for how long a reader tries: a file that is just being replaced
-// is refused for a moment.
+// busyLimit is how long a reader tries: a file that is being replaced is
+// refused for a moment.
 const busyLimit = 50 * time.Millisecond
 
 // Open opens the directory at path.
@@ -49,7 +50,7 @@ func (d *Dir) Stat() (Stat, error) {
 	return statFile(f)
 }
 
-// StatPath examines what is at path, following symbolic links.
+// StatPath examines the file at path, following symbolic links.
 func StatPath(path string) (Stat, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -59,7 +60,8 @@ func StatPath(path string) (Stat, error) {
 	return statFile(f)
 }
 
-// LstatPath examines what is at path. It follows no link in the last place.
+// LstatPath examines the file at path. It does not follow a link in the last
+// place.
 func LstatPath(path string) (Stat, error) {
 	d, err := Open(filepath.Dir(path))
 	if err != nil {
@@ -69,7 +71,7 @@ func LstatPath(path string) (Stat, error) {
 	return d.Lstat(filepath.Base(path))
 }
 
-// Lstat examines the file of that name and follows no link.
+// Lstat examines the file of that name and does not follow a link.
 func (d *Dir) Lstat(name string) (Stat, error) {
 	var stat Stat
 	err := persist(busyLimit, func() error {
@@ -115,8 +117,7 @@ func (d *Dir) read(name string, limit int64) ([]byte, Stat, error) {
 	return data, stat, err
 }
 
-// open opens the file under name. It is nil where something else than a
-// regular file stands there.
+// open opens the file under name. It returns nil if that is not a regular file.
 func (d *Dir) open(name string) (*os.File, Stat, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
@@ -173,7 +174,7 @@ func (d *Dir) locate(op, name string, err error) error {
 	return &os.PathError{Op: op, Path: d.join(name), Err: err}
 }
 
-// Remove takes the name away.
+// Remove removes the name.
 func (d *Dir) Remove(name string) error {
 	err := persist(busyLimit, func() error { return d.root.Remove(name) })
 	return d.locate("remove", name, err)
@@ -191,5 +192,5 @@ func (d *Dir) Names() (*Names, error) {
 	return &Names{file: f}, nil
 }
 
-// MayWrite is not known on Windows before it is tried.
+// MayWrite cannot know on Windows before somebody tries.
 func MayWrite(string) error { return nil }

@@ -1,7 +1,7 @@
 // Package atomicfile writes files in one directory so that they appear whole
 // and stay.
 //
-// Two things are told apart:
+// It provides two things:
 //
 //   - Atomicity: nobody ever sees part of a file. It comes from writing a
 //     temporary file in the same directory and renaming it over the target. A
@@ -19,20 +19,19 @@
 // second flush of the same descriptor would succeed. So there is no second one:
 // the temporary file is removed and the failure reported.
 //
-// A temporary file is locked by its writer for as long as the writer lives.
-// Files that can be locked were left behind: [Dir.Sweep] removes only those.
+// A writer locks its temporary file for as long as it lives. If a temporary
+// file can be locked, it was left behind: [Dir.Sweep] removes only those.
 //
 // File systems may lack locks, modes, links, or a rename that replaces nothing.
-// What then happens is said at [ErrNoLocks], [Dir.StageAll] and
-// [Staged.CommitNew].
+// [ErrNoLocks], [Dir.StageAll] and [Staged.CommitNew] say what happens then.
 //
 // On unix everything goes through the descriptor of the directory, and no
 // symbolic link inside it is followed. os.Root would follow links that stay
 // inside the root.
 //
-// On Windows there is no flushing of directories; the rename is written
-// through instead. New files and directories have from the beginning an access
-// list of the user and the system only, and inherit nothing. A file that
-// somebody has open cannot be replaced: readers through the same Dir are kept
-// apart from writers, and for others a writer tries again for a second.
+// Windows does not flush directories. The rename is written through instead.
+// New files and directories have from the beginning an access list that names
+// the user and the system only, and inherit nothing. A file that somebody has
+// open cannot be replaced. Readers through the same Dir are kept apart from
+// writers, and for others a writer tries again for a second.
 package atomicfile

@@ -10,12 +10,13 @@ import (
 // fileSystem is the file system of a directory, to be flushed as a whole.
 type fileSystem struct{ fd int }
 
-// openFileSystem returns false if a flush of the file system would not tell what
-// could not be written. Before Linux 5.8 it never does. An overlay does not pass
-// on what the file system below it reports, and a server may keep it to itself.
+// openFileSystem returns false if a flush of the file system would not report
+// what could not be written. Before Linux 5.8 it never does. An overlay does not
+// pass on the errors of the file system below it, and a server may not report
+// them.
 //
-// The descriptor is a new one: the flush reports what has failed since it was
-// opened, and not what failed long ago in a file of somebody else.
+// The descriptor is a new one, so the flush reports failures since it was
+// opened, and not old ones in somebody else's file.
 func (d *Dir) openFileSystem() (fileSystem, bool) {
 	var st unix.Statfs_t
 	if !reportsErrors() || unix.Fstatfs(d.fd, &st) != nil {

@@ -2,8 +2,8 @@
 
 package atomicfile
 
-// fileSystem is nothing here: macOS has no call that flushes a file system and
-// waits for it, and on Windows only an administrator may.
+// fileSystem is empty here: macOS has no call that flushes a file system and
+// waits for it, and on Windows only an administrator may do so.
 type fileSystem struct{}
 
 func (d *Dir) openFileSystem() (fileSystem, bool) { return fileSystem{}, false }

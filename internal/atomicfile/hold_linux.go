@@ -16,7 +16,7 @@ func (d *Dir) Hold(name string) Held {
 	return Held{fd}
 }
 
-// Release is to be called once.
+// Release must be called once.
 func (h Held) Release() {
 	if h.fd >= 0 {
 		_ = unix.Close(h.fd)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Lock is a mutual exclusion of goroutines and processes. Between processes it
-// is the lock of a file, which is never removed. That lock belongs to the
-// descriptor, which goroutines share, so a channel excludes those.
+// Lock excludes other goroutines and processes. Between processes it is the
+// lock of a file, which is never removed. That lock belongs to the descriptor,
+// which goroutines share, so a channel excludes goroutines.
 //
 // The zero value is not usable, see [NewLock].
 type Lock struct {
@@ -42,7 +42,7 @@ var ErrNoLocks = errors.New("the file system does not lock files")
 // errLocked says that somebody else has the lock.
 var errLocked = errors.New("locked")
 
-// errReplaced says that another file stands in the place of the lock's.
+// errReplaced says that the lock's file was replaced by another.
 var errReplaced = errors.New("the lock file was replaced")
 
 // Lock waits for the lock in d, for as long as ctx and stop allow: it returns

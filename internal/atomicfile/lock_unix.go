@@ -26,7 +26,7 @@ func openLock(d *Dir, name string) (*lockFile, error) {
 		err = &NotRegularError{fileMode(uint32(st.Mode))}
 	}
 	if err == nil && st.Mode&0o777 != 0o600 && int(st.Uid) == os.Geteuid() {
-		// It holds nothing: any mode will do if none can be set.
+		// The file is empty, so any mode will do if none can be set.
 		if err = unix.Fchmod(fd, 0o600); setsNoModes(err) {
 			err = nil
 		}
@@ -65,9 +65,10 @@ func tryFlock(fd, how int) error {
 }
 
 // ProbeLock finds out whether files in the directory can be locked, and leaves
-// nothing behind. It tries the first of names that exists; that somebody else
-// holds its lock is good news too. If none exists it tries the directory
-// itself, which says nothing on a network file system: then known is false.
+// nothing behind. It tries the first of names that exists. If somebody else
+// holds its lock, files can be locked, too. If none exists, it tries the
+// directory itself, which proves nothing on a network file system: then known
+// is false.
 func (d *Dir) ProbeLock(names ...string) (known bool, err error) {
 	for _, name := range names {
 		err := d.probe(name, unix.O_RDWR, unix.LOCK_EX)

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// granted is not needed: Stat has owner and mode.
+// granted is empty, because Stat has owner and mode.
 //
 //lint:ignore U1000 it is used on Windows
 type granted struct{}
@@ -49,7 +49,7 @@ func (s Stat) Writable() string { return describe(s.Mode.Perm(), 0o022) }
 // returns "".
 func (s Stat) ForeignOwner() string { return foreign(s.Owner) }
 
-// Restrict returns the command that takes others' access to files away.
+// Restrict returns the command that removes others' access to files.
 func Restrict(paths ...string) string {
 	command := "chmod 600"
 	for _, path := range paths {
@@ -58,14 +58,13 @@ func Restrict(paths ...string) string {
 	return command
 }
 
-// RestrictAll returns the command that takes others' access to the files of a
-// directory away, also to those that a pattern of the shell passes over.
+// RestrictAll returns the command that removes others' access to the files of a
+// directory, also to those that a pattern of the shell skips.
 func RestrictAll(dir string) string {
 	return "find " + Quote(dir) + " -maxdepth 1 -type f -exec chmod 600 {} +"
 }
 
-// RestrictDir returns the command that takes others' access to a directory
-// away.
+// RestrictDir returns the command that removes others' access to a directory.
 func RestrictDir(path string) string { return "chmod 700 " + Quote(path) }
 
 // MakeDir returns the command that makes a directory for the user alone.
@@ -118,7 +117,7 @@ func describe(mode, mask os.FileMode) string {
 	return ""
 }
 
-// access puts the rights of others or of the group in words. Those who may write
+// access describes the rights of others or of the group. Those who may write
 // come first, then others.
 func access(mode os.FileMode) string {
 	const read, write = 0o4, 0o2

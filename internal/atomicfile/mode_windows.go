@@ -34,22 +34,22 @@ func WritableFile(f *os.File) (string, error) {
 	return g.write, nil
 }
 
-// TooWide says what the access list lets others do than the owner, the system
-// and its administrators, or returns "". Of what is not a file or directory,
-// and of what [Dir.Lstat] could not open, nothing is known.
+// TooWide says what the access list allows to others than the owner, the system
+// and its administrators, or returns "". If it is not a file or directory, or
+// [Dir.Lstat] could not open it, nothing is known.
 func (s Stat) TooWide() string { return s.granted.all }
 
 // TooWideForGroup is TooWide: there is no group.
 func (s Stat) TooWideForGroup() string { return s.granted.all }
 
-// Writable says who of those others may write, or returns "".
+// Writable says which of those others may write, or returns "".
 func (s Stat) Writable() string { return s.granted.write }
 
 // ForeignOwner says whose the file is if it is neither ours nor the system's
 // or its administrators', else "".
 func (s Stat) ForeignOwner() string { return s.granted.foreign }
 
-// Restrict returns the command that takes others' access to files away.
+// Restrict returns the command that removes others' access to files.
 func Restrict(paths ...string) string {
 	var commands []string
 	for _, path := range paths {
@@ -58,12 +58,11 @@ func Restrict(paths ...string) string {
 	return strings.Join(commands, " & ")
 }
 
-// RestrictAll returns the command that takes others' access to the files of a
-// directory away.
+// RestrictAll returns the command that removes others' access to the files of a
+// directory.
 func RestrictAll(dir string) string { return Restrict(dir + `\*`) }
 
-// RestrictDir returns the command that takes others' access to a directory
-// away.
+// RestrictDir returns the command that removes others' access to a directory.
 func RestrictDir(path string) string {
 	return `icacls ` + Quote(path) + ` /inheritance:r /grant:r "%USERNAME%:(OI)(CI)F" "*S-1-5-18:(OI)(CI)F"`
 }

@@ -2,5 +2,5 @@
 
 package atomicfile
 
-// FixedModes is not found out on this platform.
+// FixedModes returns "" on this platform, where nothing finds it out.
 func FixedModes(string) string { return "" }

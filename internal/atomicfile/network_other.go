@@ -2,5 +2,5 @@
 
 package atomicfile
 
-// NetworkFileSystem is not found out on this platform.
+// NetworkFileSystem returns "" on this platform, where nothing finds it out.
 func (d *Dir) NetworkFileSystem() string { return "" }

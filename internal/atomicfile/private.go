@@ -36,8 +36,8 @@ func OpenPrivate(path string, group bool) (*os.File, error) {
 	return f, nil
 }
 
-// CheckPrivate returns a [WideError] if others may read or write an open file. One
-// that is mounted for a group cannot be changed: then that has to be allowed.
+// CheckPrivate returns a [WideError] if others may read or write an open file. The
+// user cannot change a file that is mounted for a group, and must allow it.
 func CheckPrivate(path string, f *os.File, group bool) error {
 	problem, err := TooWideFile(f, group)
 	if err != nil || problem == "" {
@@ -50,8 +50,8 @@ func CheckPrivate(path string, f *os.File, group bool) error {
 	return wide
 }
 
-// Explain returns why a file cannot be used, without its path, and the command
-// that changes that, or "".
+// Explain says why a file cannot be used, without its path, and returns the
+// command that changes that, or "".
 func Explain(path string, err error) (reason, fix string) {
 	if wide := new(WideError); errors.As(err, &wide) {
 		return wide.Problem, wide.Fix

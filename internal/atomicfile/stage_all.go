@@ -45,17 +45,17 @@ func (d *Dir) StageAll(data [][]byte) ([]*Staged, []error) {
 	return staged, errs
 }
 
-// maxStaged bounds the memory that open files take in the kernel.
+// maxStaged limits the memory that open files take in the kernel.
 const maxStaged = 1000
 
 // maxFlushes is how many files are flushed at the same time. File systems make
-// one commit of their journals of what waits for it together.
+// one journal commit for all that wait for it.
 const maxFlushes = 16
 
-// flushLater returns what flushes the file system of the directory, to be called
-// when n files are written, and reports whether they are on the disk. If they are
-// not, it is no failure yet: each of them can be flushed by itself, and what then
-// fails is known to be about that file. Release is called at the end.
+// flushLater returns a function that flushes the file system of the directory.
+// Call it when n files are written. It reports whether they are on the disk. If
+// they are not, that is not a failure yet: each file can be flushed by itself,
+// and a failure then concerns that file. Call release at the end.
 func (d *Dir) flushLater(n int) (flushAll func() bool, release func()) {
 	if n > maxFlushes {
 		if fs, ok := d.openFileSystem(); ok {

@@ -2,7 +2,7 @@ package atomicfile
 
 import "os"
 
-// StageFunc is [Dir.Stage] for any amount of data, which fill writes piece by
+// StageFunc is [Dir.Stage] for any amount of data. fill writes it piece by
 // piece. If fill fails, no file is left.
 func (d *Dir) StageFunc(fill func(Filling) error) (*Staged, error) {
 	s, err := d.newStaged(false)

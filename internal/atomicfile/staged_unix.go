@@ -77,8 +77,8 @@ func (s *Staged) rename(name string) error {
 	return s.linkError(name, err)
 }
 
-// renameNew prefers the one step that leaves nothing behind, whenever the
-// process dies. Without it, two names stand for a moment.
+// renameNew prefers the single step that leaves nothing behind, whenever the
+// process dies. Without it, there are two names for a moment.
 func (s *Staged) renameNew(name string) error {
 	fd := s.dir.fd
 	err := renameNoReplace(fd, s.name, name)
@@ -105,8 +105,8 @@ const reservedSuffix = ".reserved"
 // and takes it. Nobody sees the name before the file is whole.
 //
 // A reservation is never taken over: its owner may only be slow, and would then
-// replace the file that was made meanwhile. One that a killed process left has
-// to be removed by hand, as the error says.
+// replace the file that was made meanwhile. If a killed process left one,
+// somebody must remove it by hand, as the error says.
 func (s *Staged) renameReserved(name string) error {
 	reservation := name + reservedSuffix
 	const tries, pause = 100, 10 * time.Millisecond

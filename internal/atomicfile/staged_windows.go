@@ -72,9 +72,9 @@ func (s *Staged) renameNew(name string) error {
 	return s.move(name, windows.MOVEFILE_WRITE_THROUGH)
 }
 
-// move renames the file, which is closed for that. A target that is open
-// cannot be replaced, however it was opened: our own readers are kept out, and
-// those of other processes waited for, or a virus scanner.
+// move closes the file and renames it. An open target cannot be replaced,
+// however it was opened. So our own readers are kept out, and move waits for
+// readers of other processes, such as a virus scanner.
 func (s *Staged) move(name string, flags uint32) error {
 	s.file.close()
 	s.file.f = nil
@@ -111,9 +111,9 @@ func isOpen(path *uint16) bool {
 	return err == windows.ERROR_SHARING_VIOLATION
 }
 
-// persist repeats a call that is refused because somebody has the file open
-// for a moment, or is just replacing it. The pauses are short and random, to
-// find the gap between readers that never rest.
+// persist repeats a call that is refused because somebody has the file open for
+// a moment, or is replacing it. The pauses are short and random, to find the
+// gap between readers that never rest.
 func persist(limit time.Duration, call func() error) error {
 	const maxPause = 2 * time.Millisecond
 	for end := time.Now().Add(limit); ; {
@@ -131,8 +131,8 @@ func (d *Dir) Sweep(name string) bool {
 	return d.IsStale(name) && d.root.Remove(name) == nil
 }
 
-// IsStale reports whether Sweep would remove name. A file closed just before
-// its rename is not locked any more, so only those count that are old.
+// IsStale reports whether Sweep would remove name. A file that is closed for
+// its rename is no longer locked, so only old files count.
 func (d *Dir) IsStale(name string) bool {
 	const age = time.Minute
 	info, err := d.root.Lstat(name)

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Stat is what the file system says of a file. If two values are equal the file
-// is the same and unchanged, except for changes within one tick of the clock.
+// Stat is what the file system says about a file. If two values are equal, the
+// file is the same and unchanged, except for changes within one tick of the
+// clock.
 type Stat struct {
 	Mode  os.FileMode // type and permissions
 	Size  int64
@@ -25,14 +26,15 @@ type Stat struct {
 type FileID struct{ Device, Inode uint64 }
 
 // Settled reports whether a later change would show in the times. A file that
-// changed just now could change again within the same tick of the clock.
+// has changed a moment ago could change again within the same tick of the
+// clock.
 func (s Stat) Settled(now time.Time) bool {
 	const ticks = 2 * time.Second // FAT counts in these
 	limit := now.Add(-ticks).UnixNano()
 	return s.Mtime < limit && s.Ctime < limit
 }
 
-// TypeName puts the type of a file in words.
+// TypeName describes the type of a file.
 func TypeName(mode os.FileMode) string {
 	switch {
 	case mode.IsRegular():

@@ -20,17 +20,18 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// Endpoint is where a service is called.
+// Endpoint is the place at which a service is called.
 type Endpoint struct {
 	Service Service
 	Region  string // as requests are signed
 	URL     *url.URL
 }
 
-// Call calls an operation of a service that speaks JSON 1.1: in is sent as JSON,
-// and out is read from it. It is for services of which a few operations are
-// needed: the SDK's package of one builds the tables of all of them at each
-// start. Its errors are such as the SDK's are. The header is that of the answer.
+// Call calls an operation of a service that speaks JSON 1.1. It sends in as
+// JSON, and reads out from JSON. Use it for services of which a few operations
+// are needed: the SDK's package of a service builds the tables of all operations
+// at each start. Its errors have the form of the SDK's. It returns the header of
+// the answer.
 func (l *Login) Call(ctx context.Context, e Endpoint, name string, in, out any) (http.Header, error) {
 	client, address := *l.HTTP, *e.URL
 	address.Path += "/"

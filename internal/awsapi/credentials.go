@@ -22,9 +22,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// source gets credentials, and marks its failures: they come with the calls of
-// Secrets Manager too, whenever credentials have to be renewed, and are no failures
-// of it.
+// source gets credentials, and marks its failures. When credentials must be
+// renewed, such failures come with the calls of Secrets Manager, and are not its
+// failures.
 type source struct{ aws.CredentialsProvider }
 
 // Retrieve implements aws.CredentialsProvider.
@@ -89,7 +89,8 @@ func explainSource(e *sourceError) *nebula.Error {
 	return errNoCredentials()
 }
 
-// explainProcess is for credential_process. What it printed is not shown.
+// explainProcess is for credential_process. It does not show the output of the
+// program.
 func explainProcess(err *processcreds.ProviderError) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Hint: "run it by itself to see what it says: aws configure get credential_process" + profileOption()}
 	var exit *exec.ExitError
@@ -167,7 +168,7 @@ func errMFA() *nebula.Error {
 		Hint: "get a session first, with aws sts get-session-token, and name its profile in AWS_PROFILE"}
 }
 
-// explainStep is for the other services that credentials come from.
+// explainStep is for the other services that give credentials.
 func explainStep(o *smithy.OperationError, err error) *nebula.Error {
 	step := o.ServiceID + " " + o.OperationName + ofProfile()
 	var api smithy.APIError
@@ -206,15 +207,15 @@ func explainContainer(err error) *nebula.Error {
 		Hint: "look at the role of the task or pod, and at AWS_CONTAINER_CREDENTIALS_FULL_URI"}
 }
 
-// unreachable is for a step whose server gave no answer. What it would have done
-// changes nothing, so that no outcome is unclear.
+// unreachable is for a step whose server gave no answer. The step would have
+// changed nothing, so no outcome is unclear.
 func unreachable(host, what string, err error) *nebula.Error {
 	e := httpx.Server{Host: strings.TrimSpace(host + " " + what), Address: "region and HTTPS_PROXY", Authorities: "AWS_CA_BUNDLE"}.Explain(err)
 	e.Err = nil
 	return e
 }
 
-// explainSettings is for what AWS's own files and variables hold.
+// explainSettings is for the content of AWS's own files and variables.
 func explainSettings(err error) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrInvalidConfig, Err: err, Message: "the settings of AWS's own tools cannot be used",
 		Hint: "look at AWS_PROFILE and the other AWS_ variables, ~/.aws/config and ~/.aws/credentials"}
@@ -241,8 +242,8 @@ func explainSettings(err error) *nebula.Error {
 	return e
 }
 
-// halfKeys names what is missing if the environment has half a pair of keys, which
-// the SDK passes over.
+// halfKeys names the missing half if the environment has half a pair of keys,
+// which the SDK ignores.
 func halfKeys() string {
 	id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
 	switch {

@@ -43,9 +43,9 @@ func (s Service) ParseEndpoint(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// Endpoint returns where a service is asked in a region: at address, else as the
-// variables and files of AWS's tools say, else at the region's own. It is for
-// services that the SDK is not asked for, and decides as the SDK does.
+// Endpoint returns the endpoint of a service in a region: address, else the one
+// that the variables and files of AWS's tools name, else the region's own. It is
+// for services that are called without the SDK, and decides as the SDK does.
 func (l *Login) Endpoint(ctx context.Context, s Service, region, address string) (*url.URL, error) {
 	if address == "" {
 		address = l.configured(ctx, s)
@@ -96,7 +96,8 @@ func (l *Login) regional(ctx context.Context, s Service, region string) string {
 	return "https://" + host + "." + region + "." + domain
 }
 
-// ask returns what the first source of the SDK's settings says that knows it.
+// ask returns the value from the first source of the SDK's settings that knows
+// it.
 func ask[S, V any](l *Login, what func(S) (V, bool, error)) (value V, found bool) {
 	for _, source := range l.SDK.ConfigSources {
 		if s, ok := source.(S); ok {

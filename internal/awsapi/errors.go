@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// CodeDenied is how IAM refuses, in most services.
+// CodeDenied is the code with which IAM refuses, in most services.
 const CodeDenied = "AccessDeniedException"
 
 // HasCode reports whether AWS answered with that code. Most have no type of
@@ -36,7 +36,7 @@ func IsDenied(code string) bool {
 	return false
 }
 
-// Call is one that AWS refused.
+// Call is a call that AWS refused.
 type Call struct {
 	Operation string // "" if none was begun
 	API       smithy.APIError
@@ -46,8 +46,8 @@ type Call struct {
 // Says reports whether AWS's message holds a text.
 func (c Call) Says(text string) bool { return strings.Contains(c.API.ErrorMessage(), text) }
 
-// Explain returns what an error of the SDK, of [Login.Call] or of a login means.
-// known explains the codes of the service, and returns nil for others.
+// Explain explains an error of the SDK, of [Login.Call] or of a login. known
+// explains the codes of the service, and returns nil for others.
 func (s Service) Explain(err error, now time.Time, known func(Call) *nebula.Error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
@@ -103,7 +103,7 @@ func operation(err error) string {
 	return ""
 }
 
-// explainCode is for what AWS said, by the code.
+// explainCode explains AWS's answer, by the code.
 func (s Service) explainCode(c Call, known func(Call) *nebula.Error) *nebula.Error {
 	if e := known(c); e != nil {
 		return e
@@ -149,7 +149,7 @@ func errClock() *nebula.Error {
 		Hint:    "set the clock"}
 }
 
-// maxSkew is how far AWS lets the time of a request be off.
+// maxSkew is the greatest error of the time of a request that AWS accepts.
 const maxSkew = 5 * time.Minute
 
 // CheckClock examines the clock, from the server's time and ours.
@@ -197,15 +197,15 @@ func (s Service) explainUnavailable(c Call) *nebula.Error {
 	return e
 }
 
-// isCutOff reports a failure of the connection in the midst of an answer, rather
-// than an answer that cannot be read.
+// isCutOff reports a failure of the connection in the middle of an answer, as
+// opposed to an answer that cannot be read.
 func (s Service) isCutOff(err error) bool {
 	var network net.Error
 	e := s.server().Explain(err)
 	return e.Kind != nebula.ErrUnavailable || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// Foreign is the error where something else answers.
+// Foreign is the error if another server answers.
 func (s Service) Foreign() *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrInvalidConfig, Message: "the server that answers is not AWS " + s.Name, Hint: "look at endpoint_url and AWS_ENDPOINT_URL"}
 }

@@ -1,5 +1,6 @@
-// Package awsapi is what every client of AWS needs: a login, rules for HTTP and
-// endpoints, and what the errors of AWS and of its logins mean.
+// Package awsapi has the parts that every client of AWS needs: a login, rules
+// for HTTP and endpoints, and the meaning of the errors of AWS and of its
+// logins.
 package awsapi
 
 import (
@@ -41,12 +42,13 @@ type Login struct {
 	HTTP     *http.Client    // with our limits
 
 	// SDK is for clients of the SDK: with the credentials, our HTTP, and no log.
-	// What is cached is renewed when it expires, by one of all that wait for it.
+	// Cached credentials are renewed when they expire. If many wait for that,
+	// one of them renews.
 	SDK aws.Config
 }
 
-// Connect finds region and credentials. It makes calls only if a method of
-// getting credentials needs them.
+// Connect finds region and credentials. It makes calls only if the credentials
+// need them.
 func Connect(ctx context.Context, o Options) (*Login, error) {
 	sdk, err := loadConfig(ctx, o)
 	if err != nil {
@@ -103,7 +105,7 @@ func httpClient(sdk aws.Config, o Options) *http.Client {
 	return httpx.NewClient(limits)
 }
 
-// wire is the client as the SDK takes it.
+// wire is the client in the form that the SDK expects.
 type wire struct{ *http.Client }
 
 // Do sends a request whose body has no WriteTo. The SDK closes the body when the
@@ -123,9 +125,9 @@ func (w wire) Do(r *http.Request) (*http.Response, error) {
 // without a call.
 func (l *Login) Account() string { return accountOf(l.Identity) }
 
-// accountOf tells it from the access key. The ids of access keys hold it since
-// 2019, when their fifth character became Q or one after it: 40 bits from bit 1 on
-// of what is base32 there.
+// accountOf reads it from the access key. The ids of access keys have contained it
+// since 2019, when their fifth character became Q or a later one: it is 40 bits,
+// from bit 1 on, of the base32 part.
 func accountOf(c aws.Credentials) string {
 	if c.AccountID != "" {
 		return c.AccountID

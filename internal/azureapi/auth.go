@@ -27,9 +27,9 @@ const (
 	refreshPause = 30 * time.Second
 )
 
-// authenticator knows the token, and how to get another one. The SDK's own
-// cache is left out: it waits without regard to contexts, asks for a challenge
-// first, and gives a token that was refused again.
+// authenticator knows the token, and how to get another one. It does not use
+// the SDK's own cache, which ignores contexts while it waits, asks for a
+// challenge first, and returns a refused token again.
 type authenticator struct {
 	config  Credential
 	setting string // with the vault's address, in messages
@@ -67,8 +67,9 @@ type token struct {
 	refresh, expires time.Time
 }
 
-// bearer returns a token that is not the refused one. Of many that ask at once,
-// one gets it. Near its end it is replaced, and used on while that fails.
+// bearer returns a token that is not the refused one. If many ask at once, one
+// of them gets it. Near its end the token is replaced. While that fails, it
+// stays in use.
 func (a *authenticator) bearer(ctx context.Context, refused string) (string, error) {
 	now := a.clock.Now()
 	current := a.held()

@@ -34,8 +34,8 @@ func parseChallenge(header string) (c challenge, ok bool) {
 	return c, c.login != "" && isGUID(c.tenant) && c.resource != ""
 }
 
-// answer returns another token for a vault that refused one, if what it asks
-// for is what we have to give.
+// answer returns another token for a vault that refused one, if the vault asks
+// for a token that we may give.
 func (a *authenticator) answer(ctx context.Context, refused, header string) (string, error) {
 	c, ok := parseChallenge(header)
 	switch {

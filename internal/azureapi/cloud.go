@@ -7,7 +7,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// cloud is one of Azure's: where its vaults are, and who gives tokens for them.
+// cloud is one of Azure's clouds: it has the suffix of its vaults, and the
+// server that gives tokens for them.
 type cloud struct {
 	suffix   string // of the host of a vault
 	login    string // host that gives tokens
@@ -23,8 +24,8 @@ func clouds() []cloud {
 	}
 }
 
-// CheckURL reports why an address is not that of a vault: tokens go to its host,
-// so it has to be one of Azure's.
+// CheckURL says why an address is not that of a vault. Tokens go to its host, so
+// it must be one of Azure's.
 func CheckURL(text string) error {
 	_, _, err := parseURL(text)
 	return err

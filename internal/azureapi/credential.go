@@ -14,8 +14,8 @@ const (
 	WorkloadIdentity = "workload_identity"
 )
 
-// Credential is the identity that tokens are requested for: the Credential of
-// package azure, which says what the fields are.
+// Credential is the identity for which tokens are requested. It is the
+// Credential of package azure, which documents the fields.
 type Credential struct {
 	Type               string
 	ClientID           string
@@ -51,7 +51,7 @@ func Unread(getenv func(variable string) string) (set []string) {
 	return set
 }
 
-// Validate tells note what is wrong, each with its setting.
+// Validate calls note for each problem, with its setting.
 func (c Credential) Validate(note func(setting, reason string)) {
 	optional := func(setting, id string) {
 		if id != "" && !isGUID(id) {

@@ -38,7 +38,7 @@ func (a *authenticator) ofMachine(ctx context.Context, asked policy.TokenRequest
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
-	// Claims are not sent to these endpoints. With them the SDK passes by its
+	// Claims are not sent to these endpoints. With them the SDK bypasses its
 	// cache, which the whole process shares.
 	asked.Claims = "{}"
 	return credential.GetToken(ctx, asked)
@@ -49,8 +49,8 @@ func (a *authenticator) ofPrincipal(ctx context.Context, asked policy.TokenReque
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
-	// The login's host is one of our list: asking it whether it is one of
-	// Microsoft's costs a call and tells nothing.
+	// The login's host is on our list. Asking it whether it is Microsoft's
+	// would cost a call and prove nothing.
 	credential, err := azidentity.NewClientSecretCredential(a.config.TenantID, a.config.ClientID, secret,
 		&azidentity.ClientSecretCredentialOptions{ClientOptions: a.options(), DisableInstanceDiscovery: true})
 	if err != nil {
@@ -97,7 +97,7 @@ func (a *authenticator) readFile(setting, variable, path string) (string, error)
 	return "", &hinted
 }
 
-// ofTools asks az, and azd if that gives none.
+// ofTools asks az, and azd if az gives no token.
 func (a *authenticator) ofTools(ctx context.Context, asked policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if asked.TenantID = a.config.TenantID; asked.TenantID == "" {
 		asked.TenantID = a.vaultTenant()

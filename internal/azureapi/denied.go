@@ -9,13 +9,13 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The inner codes of a vault that takes no requests from this machine.
+// The inner codes of a vault that accepts no requests from this machine.
 const (
 	byFirewall   = "ForbiddenByFirewall"
 	byConnection = "ForbiddenByConnection"
 )
 
-// Right is what a call takes.
+// Right is the right that a call needs.
 type Right struct {
 	Object     string // "secret" or "key"
 	Action     string // of a role, below Microsoft.KeyVault/vaults/: secrets/getSecret/action
@@ -24,14 +24,14 @@ type Right struct {
 	Scope      string // that it is needed for, below the vault: /keys/team; "" for all of it
 }
 
-// IsShutOut reports that the vault does not take requests from this machine.
+// IsShutOut reports that the vault does not accept requests from this machine.
 func IsShutOut(err error) bool {
 	inner := InnerCode(err)
 	return inner == byFirewall || inner == byConnection
 }
 
-// Denied tells what an identity may not do that was refused with status 403.
-// Where the vault does not say whether by its roles or by its access policy, the
+// Denied says which right an identity lacks that was refused with status 403. If
+// the vault does not say whether its roles or its access policy refused, the
 // message names both.
 func (v *Vault) Denied(refused *azcore.ResponseError, need Right) *nebula.Error {
 	denied := func(message, hint string) *nebula.Error {

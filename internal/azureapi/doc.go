@@ -1,4 +1,5 @@
-// Package azureapi is what all users of Azure Key Vault have in common: the
-// identity and its token, the way of a request to a vault, and what the errors
-// of the login and of a vault mean, whatever the object is that was asked for.
+// Package azureapi has the shared parts of all users of Azure Key Vault: the
+// identity and its token, the way of a request to a vault, and the meaning of
+// the errors of the login and of a vault that do not depend on the requested
+// object.
 package azureapi

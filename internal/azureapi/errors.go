@@ -16,9 +16,9 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Explain tells what a failed call means. Of what the vault answered, object
-// explains what depends on the object that was asked for, and returns nil for
-// the rest. An error that is explained already stays.
+// Explain explains a failed call. object explains the vault's answers that
+// depend on the requested object, and returns nil for the others. An error that
+// is already explained stays as it is.
 func (v *Vault) Explain(err error, object func(*azcore.ResponseError) *nebula.Error) *nebula.Error {
 	var login *loginError
 	var answered *azcore.ResponseError
@@ -49,7 +49,8 @@ func (v *Vault) Explain(err error, object func(*azcore.ResponseError) *nebula.Er
 	return e
 }
 
-// explainAnswer is for what the vault said, whatever was asked for.
+// explainAnswer explains answers of the vault that do not depend on the
+// request.
 func (v *Vault) explainAnswer(r *azcore.ResponseError) *nebula.Error {
 	switch code := r.StatusCode; {
 	case code == http.StatusBadRequest:
@@ -108,7 +109,7 @@ func HasStatus(err error, status int) bool {
 }
 
 // InnerCode returns error.innererror.code, which the SDK leaves in the body,
-// and "" if there is none. The outer code is no more than the status in words.
+// and "" if there is none. The outer code is only the status in words.
 func InnerCode(err error) string {
 	var r *azcore.ResponseError
 	if !errors.As(err, &r) || r.RawResponse == nil {

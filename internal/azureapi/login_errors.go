@@ -84,7 +84,7 @@ func loginCodes(body []byte) []int {
 	return answer.Codes
 }
 
-// identityHint says where to look if the identity is what is wrong.
+// identityHint says where to look if the identity is wrong.
 func (a *authenticator) identityHint() string {
 	switch a.config.Type {
 	case ServicePrincipal:
@@ -107,7 +107,7 @@ func (a *authenticator) errForeignChallenge() *nebula.Error {
 		Hint:    "look at " + a.setting + ", and any proxy or gateway before the vault"}
 }
 
-// errOtherTenant is given the id of a tenant that was found to be a GUID.
+// errOtherTenant gets the id of a tenant, which has been checked to be a GUID.
 func (a *authenticator) errOtherTenant(vault string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrUnauthenticated,
 		Message: "the vault is of the tenant " + vault + ", the identity of " + a.config.TenantID,

@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// loginTransport notes what came of the requests for a token: the SDK's errors
-// do not tell why nothing answered, nor always what was answered.
+// loginTransport notes the outcome of requests for a token: the SDK's errors do
+// not say why nothing answered, and do not always contain the answer.
 type loginTransport struct {
 	inner http.RoundTripper
 	reach time.Duration // to connect in; 0 for no limit of its own
@@ -22,7 +22,7 @@ type loginTransport struct {
 	outcome outcome
 }
 
-// outcome is that of a request.
+// outcome is the outcome of a request.
 type outcome struct {
 	status    int // 0 if no answer came
 	host      string
@@ -50,7 +50,7 @@ func (t *loginTransport) last() outcome {
 func (t *loginTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	connecting := func() {}
 	if t.reach > 0 {
-		// What is cancelled is freed with the request's own context.
+		// The request's own context frees the cancelled one.
 		ctx, cancel := context.WithCancelCause(r.Context())
 		timer := time.AfterFunc(t.reach, func() { cancel(errUnreached) })
 		connecting = func() { timer.Stop() }

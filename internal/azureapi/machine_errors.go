@@ -60,7 +60,7 @@ func arcKeyProblem(path string) string {
 	return "it is not where the agent puts its keys, or was not accepted"
 }
 
-// machineHint says what to use in the place of a managed identity: what the
+// machineHint says what to use instead of a managed identity. The type that the
 // environment was made for comes first.
 func (a *authenticator) machineHint() string {
 	c := a.config

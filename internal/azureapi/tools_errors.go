@@ -11,13 +11,13 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// toolsError is what az and azd failed with.
+// toolsError is the failure of az and azd.
 type toolsError struct{ az, azd error }
 
 func (e *toolsError) Error() string { return "neither az nor azd gave a token" }
 
-// explainTools is for developer tools. What they said is shown, as far as it can
-// be no secret.
+// explainTools is for developer tools. It shows their output, without parts that
+// may be secret.
 func (a *authenticator) explainTools(err error) *nebula.Error {
 	e := &nebula.Error{Kind: nebula.ErrUnauthenticated, Message: "neither az nor azd gave a token", Hint: a.identityHint()}
 	var tools *toolsError
@@ -28,8 +28,8 @@ func (a *authenticator) explainTools(err error) *nebula.Error {
 	return e
 }
 
-// quoted returns what the SDK says a tool said: one line, bounded, without what
-// may be a token or the like.
+// quoted returns the output of a tool from the SDK's error: one line,
+// shortened, without anything that may be a token or the like.
 func quoted(err error) string {
 	text := err.Error()
 	for _, prefix := range []string{"AzureCLICredential: ", "AzureDeveloperCLICredential: "} {
@@ -55,8 +55,8 @@ func quoted(err error) string {
 	return strconv.Quote(text)
 }
 
-// mayBeSecret reports whether a word has a part as long as tokens, keys and
-// secrets of applications are. Ids and the parts of addresses are none.
+// mayBeSecret reports whether a word has a part that is as long as tokens, keys
+// and secrets of applications. Ids and the parts of addresses do not count.
 func mayBeSecret(word string) bool {
 	const minSecret = 32
 	delimiters := `"'(),;:`

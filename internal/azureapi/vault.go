@@ -32,10 +32,10 @@ type Options struct {
 }
 
 // Vault is a vault for one identity. It sends the SDK's requests, with a token.
-// The SDK's own way to one asks without a token first, for a challenge, and that
-// is twice the calls of a process that makes one: the scope of a vault is known,
-// so the token is there before the first call. A challenge comes only if it was
-// refused.
+// The SDK itself would first send a request without a token, to get a challenge,
+// which doubles the calls of a process that makes one. The scope of a vault is
+// known, so the token is there before the first call. A challenge comes only if
+// the token was refused.
 type Vault struct {
 	host    string
 	setting string
@@ -54,13 +54,13 @@ func NewVault(o Options) (*Vault, error) {
 		http: httpx.NewClient(httpx.Options{Transport: o.Transport, MaxBody: maxAnswer, Total: 2 * o.Timeout})}, nil
 }
 
-// URL is the address of the vault, as the SDK takes it.
+// URL is the address of the vault, as the SDK expects it.
 func (v *Vault) URL() string { return "https://" + v.host }
 
 // Host is that of the vault, in lower case.
 func (v *Vault) Host() string { return v.host }
 
-// Name is the vault's, as the commands of az take it.
+// Name is the vault's name, as the commands of az expect it.
 func (v *Vault) Name() string {
 	name, _, _ := strings.Cut(v.host, ".")
 	return name
@@ -132,13 +132,13 @@ func send(request *policy.Request, token string) (*http.Response, error) {
 	return response, nil
 }
 
-// wireError is a failure on the way. What the SDK says of an answer that it
-// cannot read has no type of its own, and is told from these.
+// wireError is a failure of the connection. The SDK's error for an answer that
+// it cannot read has no type of its own. This type tells the two apart.
 type wireError struct{ error }
 
 func (e *wireError) Unwrap() error { return e.error }
 
-// newLogins returns a client for what gives tokens.
+// newLogins returns a client for the servers that give tokens.
 func newLogins(o Options) (*loginTransport, *http.Client) {
 	t := &loginTransport{}
 	inner := o.Transport

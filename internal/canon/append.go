@@ -1,11 +1,11 @@
-// Package canon writes and reads the canonical JSON of records: one encoding
-// for each value, so that a record is valid only if its bytes are exactly what
-// its fields encode to.
+// Package canon writes and reads the canonical JSON of records. Each value has
+// one encoding, so a record is valid only if its bytes are exactly the encoding
+// of its fields.
 //
-// The reader does not parse JSON in general. It follows the one form that is
-// valid and fails at the first byte that differs; encoding/json accepts
-// duplicate and case-variant names, its base64 skips newlines and its times
-// take a comma, each of which would give one record several encodings.
+// The reader does not parse JSON in general. It follows the one valid form and
+// fails at the first byte that differs. encoding/json accepts duplicate and
+// case-variant names, its base64 skips newlines and its times accept a comma.
+// Each of these would give one record several encodings.
 package canon
 
 import (

@@ -15,7 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/process"
 )
 
-// Clipboard is that of the session, by the programs that have access to it.
+// Clipboard is the clipboard of the session. It uses the programs that have
+// access to it.
 type Clipboard struct {
 	// Buffer is the directory in which a file holds the value for as long as the
 	// clipboard does; "" if there is none.
@@ -47,8 +48,8 @@ func Find(environ []string) (*Clipboard, error) {
 	return nil, &Missing{"there is no desktop session: neither WAYLAND_DISPLAY nor DISPLAY is set", ""}
 }
 
-// wayland asks clipboard managers to keep no copy, if wl-copy knows of that: 2.1 does
-// not.
+// wayland asks clipboard managers to keep no copy, if wl-copy can do that. Version
+// 2.1 cannot.
 func (c *Clipboard) wayland() *Clipboard {
 	c.Buffer = "/tmp" // its name is fixed, and the file in a private directory below
 	c.copies = [][]string{{"wl-copy", "--sensitive", "--type", "text/plain"}, {"wl-copy", "--type", "text/plain"}}
@@ -57,8 +58,8 @@ func (c *Clipboard) wayland() *Clipboard {
 	return c
 }
 
-// x11 clears by an empty value that is given away once: the program that offers a
-// value stays until another does.
+// x11 clears by an empty value that is given away once, because the program that
+// offers a value stays until another one does.
 func (c *Clipboard) x11() *Clipboard {
 	c.copies = [][]string{{"xclip", "-selection", "clipboard", "-in"}}
 	c.paste = []string{"xclip", "-selection", "clipboard", "-out"}
@@ -103,7 +104,7 @@ func (c *Clipboard) Copy(ctx context.Context, value []byte) (err error) {
 	return err
 }
 
-// read writes what is on the clipboard. It fails if that is no text.
+// read writes the content of the clipboard. It fails if that is not text.
 func (c *Clipboard) read(ctx context.Context, to io.Writer) error {
 	return c.run(ctx, c.paste, nil, to)
 }
@@ -121,8 +122,9 @@ func (c *Clipboard) clear(ctx context.Context) error {
 	return nil
 }
 
-// run runs a program apart from the terminal. What it leaves in the background has
-// none of the caller's streams, whose readers would wait for its end.
+// run runs a program apart from the terminal. A process that it leaves in the
+// background gets none of the caller's streams, whose readers would wait for its
+// end.
 func (c *Clipboard) run(ctx context.Context, argv []string, input []byte, output io.Writer) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = c.environ

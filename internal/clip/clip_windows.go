@@ -51,7 +51,7 @@ func (c *Clipboard) Copy(ctx context.Context, value []byte) error {
 	})
 }
 
-// read writes the text that is on the clipboard; nothing if there is none.
+// read writes the text on the clipboard, or nothing if there is none.
 func (c *Clipboard) read(ctx context.Context, to io.Writer) error {
 	return withClipboard(ctx, func() error {
 		handle, _, _ := user32("GetClipboardData").Call(formatText)

@@ -35,7 +35,7 @@ func (s Server) proxy() (name, settings string) {
 	return "the proxy " + s.Proxy, s.ProxySetting
 }
 
-// Explain returns what it means that the server gave no answer.
+// Explain explains why the server gave no answer.
 func (s Server) Explain(err error) *nebula.Error {
 	var large *TooLargeError
 	var encoded *EncodedError

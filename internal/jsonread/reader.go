@@ -1,6 +1,6 @@
 // Package jsonread reads JSON strictly, and values into bytes that can be wiped.
-// encoding/json differs: it takes duplicate members, members that differ by case,
-// lone surrogates and invalid UTF-8, and makes strings of values.
+// encoding/json differs: it accepts duplicate members, members that differ by
+// case, lone surrogates and invalid UTF-8, and makes strings of values.
 package jsonread
 
 import "unicode/utf8"
@@ -19,7 +19,7 @@ func New(data []byte) *Reader { return &Reader{data: data} }
 // Failed reports whether there was a failure.
 func (r *Reader) Failed() bool { return r.failed }
 
-// Fail says that what was read is not what is expected.
+// Fail says that the text is not what the caller expects.
 func (r *Reader) Fail() {
 	r.failed = true
 	r.at = len(r.data)
@@ -84,7 +84,7 @@ func (r *Reader) Array(element func(i int)) {
 	}
 }
 
-// Object reads an object; member reads what stands under key. A key may come twice.
+// Object reads an object. member reads the value of key. A key may come twice.
 func (r *Reader) Object(member func(key string)) {
 	r.Expect('{')
 	if r.Accept('}') {
@@ -101,8 +101,8 @@ func (r *Reader) Object(member func(key string)) {
 	}
 }
 
-// Uint reads an integer of at most most. One that is written with a sign, a
-// fraction or an exponent is none, whatever its value.
+// Uint reads an integer of at most most. A number with a sign, a fraction or an
+// exponent is not accepted, whatever its value.
 func (r *Reader) Uint(most uint64) uint64 {
 	n := r.digits(most)
 	if r.at < len(r.data) && (r.data[r.at] == '.' || r.data[r.at]|0x20 == 'e') {
@@ -111,8 +111,8 @@ func (r *Reader) Uint(most uint64) uint64 {
 	return n
 }
 
-// Integer reads an integer as JSON Schema has it: it may have a fraction of zeros, as
-// writers that know no integers give it.
+// Integer reads an integer by the rule of JSON Schema: it may have a fraction of
+// zeros, which writers without integers produce.
 func (r *Reader) Integer(most uint64) uint64 {
 	n := r.digits(most)
 	if r.at < len(r.data) && r.data[r.at] == '.' {

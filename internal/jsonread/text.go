@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// unescape appends what stands for the escape whose backslash was read.
+// unescape appends the characters of an escape whose backslash was read.
 func (r *Reader) unescape(b []byte) []byte {
 	if r.at == len(r.data) {
 		r.Fail()
@@ -73,8 +73,8 @@ func (r *Reader) hex4() rune {
 	return n
 }
 
-// Skip reads a value of any kind and depth. What is skipped need not be sound text:
-// lone surrogates and bytes that are not UTF-8 are passed over.
+// Skip reads a value of any kind and depth. It need not be sound text: lone
+// surrogates and bytes that are not UTF-8 are accepted.
 func (r *Reader) Skip() {
 	var open []byte // brackets
 	for !r.failed {

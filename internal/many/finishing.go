@@ -8,8 +8,8 @@ import (
 )
 
 // unhurried is a context that ends when the time of another one is over, and not
-// when that is cancelled. One of the standard library would tell those who ask,
-// and the contexts made from it, that it was cancelled.
+// when that is cancelled. A context of the standard library would report the
+// cancellation, also to the contexts made from it.
 type unhurried struct {
 	context.Context // for its values
 

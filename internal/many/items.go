@@ -13,9 +13,9 @@ func Of[T any](items []T) iter.Seq2[T, error] {
 	}
 }
 
-// Groups returns items in groups of n, of which the last may be smaller, for work
-// that is cheaper on several at once. Each group is a slice of its own. What came
-// before an error is handed on before it.
+// Groups returns items in groups of n, for work that is cheaper on several at
+// once. The last group may be smaller. Each group is a slice of its own. Items
+// before an error are passed on before it.
 func Groups[T any](items iter.Seq2[T, error], n int) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var group []T

@@ -1,9 +1,9 @@
-// Package many does work on many items, some of them at once, for whatever does
-// one thing to many credentials.
+// Package many does work on many items, some of them at once, for operations on
+// many credentials.
 //
-// It paces nothing: each call that the work makes goes through the policy of its
-// provider, with its retries and limits. So [Options].Jobs is how many items are
-// under way, and the policy how the backend is treated.
+// It does not limit the pace: each call that the work makes goes through the
+// policy of its provider, with its retries and limits. [Options].Jobs says how
+// many items are under way, and the policy says how the backend is treated.
 package many
 
 import (
@@ -23,30 +23,30 @@ type Options struct {
 	// An item that takes long then holds up those after it, Jobs in all.
 	Ordered bool
 
-	// Finish lets what is under way finish if the context is cancelled, as by a
-	// signal. The end of the context's time ends it nevertheless.
+	// Finish lets the work under way finish if the context is cancelled, as by
+	// a signal. The end of the context's time ends it even so.
 	Finish bool
 
-	// Cancel, if it is set, is called as soon as no more is to begin, perhaps more
-	// than once: it cancels the context of items, if taking one may block.
+	// Cancel, if it is set, is called as soon as no more work is to begin, perhaps
+	// more than once. It cancels the context of items, if taking one may block.
 	Cancel context.CancelFunc
 
-	// Judge says what a failure is about. Without it, each is about its item. It
-	// is called by one goroutine at a time.
+	// Judge says what a failure concerns. Without it, each failure concerns its
+	// item. One goroutine at a time calls it.
 	Judge func(error) About
 }
 
-// About is what a failure is about.
+// About is what a failure concerns.
 type About int
 
-// What a failure may be about.
+// The things that a failure may concern.
 const (
 	AboutItem    About = iota // nothing but the item
 	AboutBackend              // what all items need: as many in a row as there are Jobs end the run
 	AboutRun                  // all that is to come: it ends the run
 )
 
-// Result is what became of an item.
+// Result is the outcome for an item.
 type Result[T, R any] struct {
 	Index int // of the item, from 0
 	Item  T
@@ -54,15 +54,16 @@ type Result[T, R any] struct {
 	Err   error
 }
 
-// Do calls work for each item and delivers the results, to one loop and so one
-// after the other. Neither the items nor the results are kept: memory does not
-// grow with their number, and a slow loop slows the work.
+// Do calls work for each item and delivers the results to one loop, one after
+// the other. It keeps neither items nor results: memory does not grow with
+// their number, and a slow loop slows the work.
 //
-// A run that ends early begins nothing more, finishes what is under way and
-// delivers it. Then it yields an error, alone, and as it came: the context's;
-// that of items; or the failure that judged it to be about more than its item.
-// What has no result was not begun. A loop that is left cancels the context of
-// what is under way, unless Finish is set, and waits for it to return.
+// If a run ends early, it begins nothing more, finishes the work under way and
+// delivers it. Then it yields an error, alone, and as it came: the context's,
+// that of items, or the failure that Judge found to concern more than its item.
+// An item without a result was not begun. If the loop is left, the context of
+// the work under way is cancelled, unless Finish is set, and Do waits for the
+// work to return.
 //
 // Items are taken by another goroutine than the one that runs the loop.
 func Do[T, R any](ctx context.Context, items iter.Seq2[T, error], o Options,
@@ -104,7 +105,7 @@ type run[T, R any] struct {
 	stopped error // why no more is begun
 }
 
-// workContext returns the context of what is under way.
+// workContext returns the context of the work under way.
 func (r *run[T, R]) workContext() (context.Context, context.CancelFunc) {
 	if r.options.Finish {
 		return finishing(r.ctx)
@@ -158,7 +159,7 @@ func (r *run[T, R]) stop(why error) {
 	r.end(why)
 }
 
-// end is stop for those who hold the lock.
+// end is stop for a caller that holds the lock.
 func (r *run[T, R]) end(why error) {
 	if r.stopped == nil {
 		r.stopped = why
@@ -168,8 +169,8 @@ func (r *run[T, R]) end(why error) {
 	}
 }
 
-// note draws the consequences of how an item ended. What fails after the end of
-// the context fails because of that.
+// note evaluates the outcome of an item. A failure after the end of the context
+// is due to that.
 func (r *run[T, R]) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

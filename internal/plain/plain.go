@@ -1,4 +1,4 @@
-// Package plain writes credentials in clear, as other programs read them.
+// Package plain writes credentials in clear, in forms that other programs read.
 package plain
 
 import (
@@ -13,14 +13,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Entry is a credential under the name that it is to have.
+// Entry is a credential with its name in the output.
 type Entry struct {
 	Name  string
 	Value []byte
 }
 
-// JSON writes an object of strings, a member a line. What is no UTF-8 becomes
-// {"base64":"…"}.
+// JSON writes an object of strings, with a member in each line. A value that is
+// not UTF-8 becomes {"base64":"…"}.
 func JSON(entries []Entry) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("{")
@@ -57,8 +57,8 @@ func quoted(value any) ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// Shell writes a line for each entry that a POSIX shell takes, whatever bytes the
-// value has. It refuses those that have a NUL, which no variable holds.
+// Shell writes a line for each entry, which a POSIX shell can read, whatever
+// bytes the value has. It refuses values with a NUL, which no variable can hold.
 func Shell(entries []Entry) ([]byte, error) {
 	var b bytes.Buffer
 	var bad []string

@@ -10,6 +10,6 @@ const CanBecome = false
 // Become fails: the system cannot replace a process by another program.
 func Become(string, []string, []string) error { return errors.ErrUnsupported }
 
-// IsTooLong reports that the system takes no arguments and environment of that
-// size.
+// IsTooLong reports that the system does not accept arguments and environment
+// of that size.
 func IsTooLong(error) bool { return false }

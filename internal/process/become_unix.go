@@ -25,6 +25,6 @@ func Become(path string, argv, environ []string) error {
 	}
 }
 
-// IsTooLong reports that the system takes no arguments and environment of that
-// size.
+// IsTooLong reports that the system does not accept arguments and environment
+// of that size.
 func IsTooLong(err error) bool { return errors.Is(err, syscall.E2BIG) }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Detach has the command run in a session of its own, without the terminal, its
+// Detach makes the command run in a session of its own, without the terminal, its
 // signals, the working directory, and the descriptors that this process inherited.
 func Detach(cmd *exec.Cmd) {
 	const most = 256 // descriptors; a shell hands on few

@@ -20,8 +20,8 @@ const (
 // enter. A nil *Files has none.
 type Files struct{ dir string }
 
-// NewFiles makes a directory in parent, and removes those of processes that are
-// gone: they were killed.
+// NewFiles makes a directory in parent, and removes the directories of
+// processes that are gone: they were killed.
 func NewFiles(parent string) (*Files, error) {
 	removeLeftovers(parent)
 	dir := filepath.Join(parent, filesPrefix+strconv.Itoa(os.Getpid())+"-"+rand.Text()[:8])

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MemoryFile returns the path of a file in memory that holds data, which nobody
-// can change. The program that this process becomes inherits it. Its children can
-// open it too, even if they closed their descriptors, as long as it lives. There is
-// no such path in a directory: what resolves it finds nothing.
+// MemoryFile returns the path of a file in memory that holds data, which nobody can
+// change. The program that this process becomes inherits it. Its children can open
+// it too, even if they closed their descriptors, as long as it lives. The path is
+// in no directory: a program that resolves it finds nothing.
 func MemoryFile(name string, data []byte) (path string, err error) {
 	fd, err := newMemoryFile(name)
 	if err != nil {
@@ -34,7 +34,7 @@ func newMemoryFile(name string) (int, error) {
 }
 
 func fill(fd int, data []byte) error {
-	// Its mode is 0777 or 0666, and OpenSSH takes no key that others may read.
+	// Its mode is 0777 or 0666, and OpenSSH refuses a key that others may read.
 	if err := unix.Fchmod(fd, 0o600); err != nil {
 		return err
 	}

@@ -6,5 +6,5 @@ package process
 // disk.
 func MemoryDir(func(string) string) string { return "" }
 
-// InMemory returns false: whether files are on no disk is not told here.
+// InMemory returns false: this system does not say whether files are on a disk.
 func InMemory(string) bool { return false }

@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// Notify tells the supervisor that started the process what it is at, in the form of
-// sd_notify: READY=1 when it serves, STOPPING=1 when it ends. Nobody listens unless
-// the supervisor said where.
+// Notify reports a state to the supervisor that started the process, in the form of
+// sd_notify: READY=1 when it serves, STOPPING=1 when it ends. It does nothing unless
+// the supervisor has named a socket.
 func Notify(state string) {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {

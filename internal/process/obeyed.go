@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// IsObeyed reports variables that loaders, shells and interpreters obey: what is
-// in them can load code into a program, or choose programs that it runs.
+// IsObeyed reports variables that loaders, shells and interpreters obey. Their
+// values can load code into a program, or choose programs that it runs.
 func IsObeyed(variable string) bool {
 	name := strings.ToUpper(variable)
 	return slices.Contains(obeyedNames(), name) ||

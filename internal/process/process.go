@@ -1,3 +1,3 @@
-// Package process keeps the secrets in the memory and in the environment of a
-// process from other processes, and hands on only what a child is to have.
+// Package process protects the secrets in the memory and the environment of a
+// process from other processes, and passes on only what a child needs.
 package process

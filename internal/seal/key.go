@@ -1,7 +1,7 @@
-// Package seal holds the cryptography of the format: sealing under a data key,
+// Package seal has the cryptography of the format: sealing under a data key,
 // wrapping the data key for a slot, deriving a slot's secret from a passphrase,
-// and the text of a key file. What is fed to it, the additional data and the
-// canonical encoding, is put together by package nebula.
+// and the text of a key file. Package nebula makes its input, the additional
+// data and the canonical encoding.
 //
 // docs/format.md specifies all of it byte by byte.
 package seal
@@ -29,7 +29,7 @@ const (
 	CommitmentSize = 32
 )
 
-// Algorithm names the one algorithm of version 2. It is part of the additional
+// Algorithm names the only algorithm of version 2. It is part of the additional
 // data, not of the record.
 const Algorithm = "AES-256-GCM+HKDF-SHA-256"
 
@@ -63,7 +63,7 @@ func GenerateKey() *Key {
 	return NewKey(secret)
 }
 
-// ID identifies the key and discloses nothing of it.
+// ID identifies the key and reveals nothing about it.
 func (k *Key) ID() [KeyIDSize]byte { return k.id }
 
 // Secret returns the key's bytes, to be wrapped for a slot or kept as retired.
@@ -86,7 +86,7 @@ func (k *Key) Seal(name string, plaintext, additional []byte) Sealed {
 	return s
 }
 
-// Open returns the plaintext of what was sealed for name. It fails with
+// Open returns the plaintext that was sealed for name. It fails with
 // ErrCommitment or ErrTag.
 func (k *Key) Open(name string, s Sealed, additional []byte) ([]byte, error) {
 	recordKey, commitment := k.derive(name, s.Salt)
@@ -96,13 +96,13 @@ func (k *Key) Open(name string, s Sealed, additional []byte) ([]byte, error) {
 	return open(recordKey, s.Box, additional)
 }
 
-// Fits reports whether the commitment is of this key.
+// Fits reports whether the commitment is to this key.
 func (k *Key) Fits(name string, s Sealed) bool {
 	_, commitment := k.derive(name, s.Salt)
 	return subtle.ConstantTimeCompare(commitment[:], s.Commitment[:]) == 1
 }
 
-// MACSize is the length of what [Key.MAC] returns.
+// MACSize is the length of the result of [Key.MAC].
 const MACSize = sha256.Size
 
 // MAC authenticates a message under a key derived for one purpose.
@@ -131,8 +131,8 @@ func (k *Key) expand(info, okm []byte) {
 	k.macs.Put(mac)
 }
 
-// newGCM returns AES-256-GCM that draws its nonces itself and puts them first:
-// the one construction that FIPS mode allows, for opening too.
+// newGCM returns AES-256-GCM that draws its nonces itself and puts them first.
+// FIPS mode allows only this construction, even for opening.
 func newGCM(key [KeySize]byte) cipher.AEAD {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {

@@ -13,8 +13,8 @@ const KeyFileSize = len(keyFilePrefix) + 2*KeySize + 1 + 8 + len("\r\n")
 
 const keyFilePrefix = "nebula-key-1:"
 
-// ErrKeyFile says that a text is not a key file. It says nothing of the text,
-// which may hold a key with a slip in it.
+// ErrKeyFile says that a text is not a key file. It shows nothing of the text,
+// which may be a mistyped key.
 var ErrKeyFile = errors.New("not a key file: one line nebula-key-1:, 64 digits 0-9a-f, :, 8 digits of checksum")
 
 // FormatKeyFile returns the text of the key file that holds secret.

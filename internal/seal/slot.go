@@ -26,16 +26,17 @@ const WrappedSize = KeySize + TagSize
 // ErrFIPS says that Argon2id is not available in FIPS mode.
 var ErrFIPS = errors.New("Argon2id is not available in FIPS 140-only mode")
 
-// Params say how a slot's secret comes about. M, T and P are memory in KiB,
-// passes and lanes of Argon2id; T alone the rounds of PBKDF2; zero otherwise.
-// They are comparable, so that a derived secret can be kept by them.
+// Params say how a slot's secret is derived. For Argon2id, M, T and P are
+// memory in KiB, passes and lanes. For PBKDF2, T is the number of rounds.
+// Otherwise they are zero. They are comparable, so that a derived secret can be
+// kept by them.
 type Params struct {
 	Kind    string
 	Salt    [SaltSize]byte
 	M, T, P uint32
 }
 
-// Bounds of the parameters. Those of a record were chosen by whoever wrote it:
+// Bounds of the parameters. The writer of a record chose its parameters, so
 // they are checked before any memory or time is spent.
 const (
 	minMemory = 19 << 10 // KiB
@@ -67,8 +68,8 @@ func (p Params) Check() error {
 	return nil
 }
 
-// DeriveSecret returns the secret that a slot of a passphrase kind is wrapped
-// under. The passphrase is normalised by the caller.
+// DeriveSecret returns the secret under which a slot of a passphrase kind is
+// wrapped. The caller normalises the passphrase.
 func DeriveSecret(p Params, passphrase []byte) ([]byte, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -85,8 +86,8 @@ func DeriveSecret(p Params, passphrase []byte) ([]byte, error) {
 	return nil, fmt.Errorf("a slot of kind %s has no passphrase", p.Kind)
 }
 
-// Slot is what binds a wrapping: the parameters, the slot's id, and the data
-// of kinds that have some (nil if there is none).
+// Slot has the values to which a wrapping is bound: the parameters, the slot's
+// id, and the data of kinds that have some (nil if there is none).
 type Slot struct {
 	Params
 	ID   string

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// MaxKMSBlob is the size of what KMS encrypts to, in bytes.
+// MaxKMSBlob is the greatest size of a ciphertext of KMS, in bytes.
 const MaxKMSBlob = 6144
 
 const maxARN = 512

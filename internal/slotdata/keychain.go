@@ -6,7 +6,7 @@ import "errors"
 // operating system holds, under the slot's id.
 func Keychain(slotID string) []byte { return appendField(nil, slotID) }
 
-// CheckKeychain fails where data is not what Keychain returns.
+// CheckKeychain fails if data is not what Keychain returns.
 func CheckKeychain(data []byte, slotID string) error {
 	fields, err := split(data, 1)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// MaxRecipient is the length of a recipient, in bytes.
+// MaxRecipient is the greatest length of a recipient, in bytes.
 const MaxRecipient = 2048
 
 // ageHeader begins every binary file of age.

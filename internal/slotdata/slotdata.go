@@ -19,7 +19,7 @@ const (
 	KindKeychain     = "keychain"
 )
 
-// MaxSize is the size of a slot's data, in bytes, of any kind.
+// MaxSize is the greatest size of a slot's data of any kind, in bytes.
 const MaxSize = 8192
 
 // Known reports the kinds of this package.
@@ -31,8 +31,8 @@ func Known(kind string) bool {
 	return false
 }
 
-// Check tells what is wrong with the data of a slot of a known kind. Its errors
-// show nothing of the data.
+// Check returns an error if the data of a slot of a known kind is wrong. The
+// error shows nothing of the data.
 func Check(kind, slotID string, data []byte) error {
 	var err error
 	switch kind {

@@ -18,7 +18,7 @@ type round[L any] struct {
 	done    chan struct{}
 	updates []*update[L]
 
-	// What a round of loads has read.
+	// The result of a round of loads.
 	snapshot *Snapshot[L]
 	err      error
 }

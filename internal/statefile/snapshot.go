@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Snapshot is what a file held when it was read.
+// Snapshot is the content of a file when it was read.
 type Snapshot[L any] struct {
 	Lines   map[string]L // by their keys; nobody changes them
 	Missing bool         // there was no file
@@ -22,8 +22,9 @@ type Snapshot[L any] struct {
 	settled bool // a change since would show in the stat
 }
 
-// Current returns what the file holds now. It examines the file each time, and
-// reads it only if it may have changed. All errors are of type [*Error].
+// Current returns the present content of the file. It examines the file each
+// time, and reads it only if it may have changed. All errors are of type
+// [*Error].
 func (f *File[L]) Current() (*Snapshot[L], error) {
 	if last := f.last.Load(); last != nil && last.settled {
 		if stat, err := atomicfile.LstatPath(f.path); err == nil && stat == last.stat {
@@ -33,7 +34,7 @@ func (f *File[L]) Current() (*Snapshot[L], error) {
 	return f.shared()
 }
 
-// shared is load, of which one serves all that wait.
+// shared is load. One load serves all that wait.
 func (f *File[L]) shared() (*Snapshot[L], error) {
 	r := f.loads.join(nil, func(r *round[L]) { r.snapshot, r.err = f.load() })
 	return r.snapshot, r.err

@@ -1,7 +1,7 @@
 // Package statefile keeps a small table in a file of one user: one JSON object
 // per line, sorted. All processes share a lock to change it, and replace the
-// whole file durably. Anyone who can write such a file decides what is trusted,
-// so a file that others may write is refused, and a damaged one is an error.
+// whole file durably. Anyone who can write such a file decides what is trusted.
+// So a file that others may write is refused, and a damaged one is an error.
 package statefile
 
 import (
@@ -23,8 +23,8 @@ import (
 
 const lockTimeout = 10 * time.Second
 
-// MaxSize is the limit of a file in bytes that sets no other one: about a hundred
-// thousand lines with long addresses. A larger file is not written.
+// MaxSize is the default limit of a file in bytes: about a hundred thousand lines
+// with long addresses. A larger file is not written.
 const MaxSize = 128 << 20
 
 // reserve is the part of MaxSize, in bytes, that CheckRoom keeps free: several
@@ -87,7 +87,7 @@ func New[L any](path string, key func(L) (string, error)) *File[L] {
 		Mend: "mend or remove the line; what it says is then learnt anew"}
 }
 
-// LockName returns the name of the lock of a file, which lies beside it.
+// LockName returns the name of a file's lock, which is in the same directory.
 func LockName(file string) string { return "." + file + ".lock" }
 
 // Path returns the file's path.
@@ -104,7 +104,7 @@ func (f *File[L]) Load(key string) (line L, found bool, err error) {
 }
 
 // CheckRoom fails with ErrFull if the key has no line and no line can be added,
-// since there are maxLines or the file is too large.
+// because there are maxLines or the file is too large.
 func (f *File[L]) CheckRoom(key string, maxLines int) error {
 	s, err := f.shared()
 	if err != nil {
@@ -127,7 +127,7 @@ func (f *File[L]) CheckRoom(key string, maxLines int) error {
 	return nil
 }
 
-// Update changes the line of a key to what change returns, or removes it if
+// Update replaces the line of a key by the result of change, or removes it if
 // that is nil. All errors are of type [*Error].
 //
 // The file is written once for all changes that wait for each other, and change may
@@ -207,7 +207,7 @@ func (f *File[L]) apply(lines map[string]L, updates []*update[L]) {
 	}
 }
 
-// lines returns what the file holds, for a change.
+// lines returns the lines of the file, for a change.
 func (f *File[L]) lines(dir *atomicfile.Dir) (map[string]L, error) {
 	data, _, err := f.read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -219,8 +219,8 @@ func (f *File[L]) lines(dir *atomicfile.Dir) (map[string]L, error) {
 	return f.decode(data)
 }
 
-// read returns the content of the file, if only those who may have access to it.
-// The error is fs.ErrNotExist where there is no file.
+// read returns the content of the file, if only those have access to it who may.
+// The error is fs.ErrNotExist if there is no file.
 func (f *File[L]) read(dir *atomicfile.Dir) ([]byte, atomicfile.Stat, error) {
 	data, stat, err := dir.Read(filepath.Base(f.path), f.MaxSize)
 	if err != nil {

@@ -74,8 +74,8 @@ func parseIndent(words []string) (filter, error) {
 	return filter{}, wrong(fmt.Sprintf("the filter indent takes a number of spaces, 0 to %d", maxIndent))
 }
 
-// indent puts n spaces before each line but the first, which stands where the
-// placeholder does. Empty lines stay empty.
+// indent puts n spaces before each line except the first, which is at the place
+// of the placeholder. Empty lines stay empty.
 func indent(n int) filter {
 	spaces := bytes.Repeat([]byte(" "), n)
 	return filter{"indent", func(text []byte) ([]byte, error) {

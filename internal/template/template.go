@@ -42,7 +42,7 @@ type Position struct{ Line, Column int }
 // String returns LINE:COLUMN.
 func (p Position) String() string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 
-// Problem is what is wrong with one placeholder. It shows nothing of a value.
+// Problem is the error of one placeholder. It shows nothing of a value.
 type Problem struct {
 	At  Position
 	Ref string // "" if it is no reference
@@ -146,7 +146,7 @@ func (c *counter) to(offset int) Position {
 	return c.at
 }
 
-// References returns what the placeholders name, in their order.
+// References returns the references of the placeholders, in their order.
 func (t *Template) References() []reference.Reference {
 	refs := make([]reference.Reference, len(t.placeholders))
 	for i, p := range t.placeholders {
@@ -155,15 +155,15 @@ func (t *Template) References() []reference.Reference {
 	return refs
 }
 
-// Result is what a reference means: see [Template.Execute].
+// Result is the value of a reference: see [Template.Execute].
 type Result struct {
 	Value []byte
 	Err   error
 }
 
-// Execute returns the text with a value in the place of each placeholder. There is
-// one result for each of [Template.References]. The error joins a [*Problem] for
-// each that has none, or that its filters do not take.
+// Execute returns the text with a value in place of each placeholder. results has
+// one for each of [Template.References]. The error joins a [*Problem] for each
+// that has no value, or whose filters refuse it.
 func (t *Template) Execute(results []Result) ([]byte, error) {
 	var out bytes.Buffer
 	var problems []error

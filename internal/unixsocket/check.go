@@ -64,7 +64,8 @@ func (d Dialer) checkSocket(path string) error {
 	return d.Use.checkOwn("the socket", path, info, d.UID, "start the "+d.Use.Who+" again, which makes it with the mode 0600")
 }
 
-// checkDirectory refuses one that others than the user may enter or own.
+// checkDirectory refuses a directory that others than the user may enter or
+// own.
 func (u Use) checkDirectory(dir string, uid int) error {
 	info, err := os.Lstat(dir)
 	switch {
@@ -91,7 +92,7 @@ func (u Use) checkOwn(what, path string, info fs.FileInfo, uid int, mend string)
 	return nil
 }
 
-// Failed says why the system does not do something with a path.
+// Failed returns the error of a failed system call on a path.
 func (u Use) Failed(what, path string, cause error) error {
 	kind := nebula.ErrUnavailable
 	if errors.Is(cause, fs.ErrPermission) || atomicfile.IsReadOnly(cause) {

@@ -12,11 +12,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// MaxPath is the length of a socket's path in bytes that every supported system
-// takes.
+// MaxPath is the greatest length of a socket's path, in bytes, that every
+// supported system accepts.
 const MaxPath = 103
 
-// Use says what a socket is for, so that errors can.
+// Use says what a socket is for. Errors show it.
 type Use struct {
 	Op        string // of errors
 	Who       string // listens: agent
@@ -32,7 +32,7 @@ func Inherited() bool {
 	return err == nil && pid == os.Getpid()
 }
 
-// CheckPath refuses a path at which no socket can be.
+// CheckPath refuses a path at which there can be no socket.
 func (u Use) CheckPath(path string) error {
 	message := ""
 	switch {

@@ -4,8 +4,8 @@ package unixsocket
 
 import "net"
 
-// PeerID returns the user at the other end, as it was when they connected; of
-// one that listens, as it was when they began to.
+// PeerID returns the user at the other end, as it was when they connected or,
+// for a listener, when it began to listen.
 func PeerID(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

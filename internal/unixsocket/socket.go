@@ -33,10 +33,10 @@ type Listener struct {
 	once sync.Once
 }
 
-// Listen makes the socket at a path, with the directories above it. One that
-// nobody listens on any more is removed. Errors: ErrAlreadyExists if somebody
-// does, ErrInvalidConfig if the directory is open to others or the path is too
-// long, ErrPermissionDenied if the socket cannot be made.
+// Listen makes the socket at a path, with the directories above it. It removes
+// a socket on which nobody listens any more. Errors: ErrAlreadyExists if
+// somebody listens there, ErrInvalidConfig if the directory is open to others
+// or the path is too long, ErrPermissionDenied if the socket cannot be made.
 func (u Use) Listen(ctx context.Context, path string) (*Listener, error) {
 	if err := u.CheckPath(path); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (u Use) bind(path string) (*Listener, error) {
 	if err != nil {
 		return nil, u.Failed("the socket cannot be made", path, err)
 	}
-	// By the time this one ends, the path may be that of another process.
+	// When this one ends, the path may be that of another process.
 	listener.SetUnlinkOnClose(false)
 	l := &Listener{UnixListener: listener, Peer: PeerID, use: u, path: path}
 	// The directory is closed to others meanwhile.
@@ -112,8 +112,8 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// locked runs f while no other process begins or ends in that directory. The lock
-// is one for all sockets there: those of sessions come and go.
+// locked runs f while no other process begins or ends in that directory. There is
+// one lock for all sockets there, because those of sessions come and go.
 func (u Use) locked(ctx context.Context, path string, f func() error) error {
 	dir, err := atomicfile.Open(filepath.Dir(path))
 	if err != nil {

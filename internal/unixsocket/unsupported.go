@@ -15,7 +15,7 @@ type Listener struct{ net.Listener }
 // Path returns nothing.
 func (*Listener) Path() string { return "" }
 
-// Listen fails with ErrNotSupported: the system does not tell who connects.
+// Listen fails with ErrNotSupported: the system does not say who connects.
 func (u Use) Listen(context.Context, string) (*Listener, error) {
 	return nil, &nebula.Error{Kind: nebula.ErrNotSupported, Op: u.Op, Message: "there are no Unix sockets for the " + u.Who + " on this system",
 		Hint: "name another place with " + u.Elsewhere}

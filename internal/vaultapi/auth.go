@@ -53,7 +53,7 @@ func (a *authenticator) set(l lease) {
 	a.current = l
 }
 
-// extend notes a renewal, unless another token took the place meanwhile.
+// extend notes a renewal, unless another token has replaced this one meanwhile.
 func (a *authenticator) extend(l lease) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,8 +167,8 @@ func (a *authenticator) renew(ctx context.Context, l lease) (lease, error) {
 	return renewed, err
 }
 
-// decodeLease reads the "auth" of an answer. The life is counted from before
-// the call, so that it never seems longer than it is.
+// decodeLease reads the "auth" of an answer. It counts the life from before the
+// call, so that it never seems longer than it is.
 func (a *authenticator) decodeLease(answer *httpx.Answer, began time.Time) (lease, error) {
 	var body struct {
 		Auth struct {
@@ -188,7 +188,7 @@ func (a *authenticator) decodeLease(answer *httpx.Answer, began time.Time) (leas
 	}, nil
 }
 
-// lookUp asks what is left of the life of a token that was given.
+// lookUp asks for the remaining life of a token that was given.
 func (a *authenticator) lookUp(ctx context.Context, l lease) (lease, error) {
 	began := a.client.clock.Now()
 	answer, err := a.client.Do(ctx, Request{Method: http.MethodGet, Path: "auth/token/lookup-self", token: l.token})

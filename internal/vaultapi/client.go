@@ -15,9 +15,10 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Client makes calls to a Vault. Vault's own client is left out: it reads a dozen
-// variables of the environment, sends its token to where a redirect leads, and
-// linking it alone takes a third of a millisecond of each start.
+// Client makes calls to a Vault. It does not use Vault's own client, which reads
+// a dozen variables of the environment and sends its token to the target of a
+// redirect. Linking that client alone takes a third of a millisecond of each
+// start.
 type Client struct {
 	config    Config
 	http      *http.Client

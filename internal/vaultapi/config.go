@@ -22,13 +22,13 @@ const (
 	MethodAppRole = "approle"
 )
 
-// Config says where a Vault is and how to get at it. Begin with
+// Config says where a Vault is and how to reach it. Begin with
 // [DefaultConfigIn].
 type Config struct {
 	Address   string // https, or http to this machine
 	Namespace string // of Vault Enterprise; "" for none
 
-	// CACert is a file of PEM certificates that are trusted in the place of the
+	// CACert is a file of PEM certificates that are trusted instead of the
 	// system's.
 	CACert string
 
@@ -38,12 +38,12 @@ type Config struct {
 
 	Environment Environment
 
-	// Section stands before the names of settings in messages.
+	// Section is put before the names of settings in messages.
 	Section string
 }
 
-// Auth is the identity that requests are made with: the Auth of package vault,
-// which says what the fields are.
+// Auth is the identity with which requests are made. It is the Auth of package
+// vault, which documents the fields.
 type Auth struct {
 	Method       string
 	TokenFile    string
@@ -73,7 +73,7 @@ func DefaultConfigIn(getenv func(variable string) string) Config {
 	return c
 }
 
-// Validate notes all that is wrong, by setting. It asks no server.
+// Validate notes all problems, by setting. It asks no server.
 func (c Config) Validate(note func(setting, reason string)) {
 	if _, err := httpx.ParseAddress(c.Address); err != nil {
 		note("address", err.Error())
@@ -131,8 +131,8 @@ func (c Config) resolve() (address *url.URL, roots *x509.CertPool, err error) {
 	return address, roots, nil
 }
 
-// WrongPath says what is wrong with a path of several segments, or "". A slash
-// at its end is accepted.
+// WrongPath says what is wrong with a path of several segments, or returns "".
+// A slash at its end is accepted.
 func WrongPath(path string) string {
 	path = strings.TrimSuffix(path, "/")
 	if path == "" {

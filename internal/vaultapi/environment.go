@@ -9,14 +9,14 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Environment is what Vault's own tools would read of an environment and this
-// package does not. Anyone whose "vault kv get" works expects it to hold.
+// Environment has the variables that Vault's own tools read and this package
+// does not. Anyone whose "vault kv get" works expects them to count.
 type Environment struct {
 	address string   // VAULT_ADDR
 	unread  []string // the names of those that are set, sorted
 }
 
-// instead says what takes the place of a variable that is not read.
+// instead says what to use instead of a variable that is not read.
 func instead(variable string) string {
 	switch variable {
 	case "VAULT_CACERT", "VAULT_CAPATH", "VAULT_CACERT_BYTES":
@@ -57,7 +57,7 @@ func (e Environment) aboutAuthorities() string {
 	return ""
 }
 
-// CheckEnvironment warns of variables that do not hold here.
+// CheckEnvironment warns of variables that do not count here.
 func (c Config) CheckEnvironment(findings *provider.Findings) {
 	const check = "environment"
 	setting := func(name string) string { return c.Section + name }

@@ -26,7 +26,7 @@ type ResponseError struct {
 	list bool // a list was asked for
 }
 
-// Error gives the status alone.
+// Error returns the status alone.
 func (e *ResponseError) Error() string { return fmt.Sprintf("Vault answered with status %d", e.Status) }
 
 // responseError reads a refusal. A body of another form than Vault's has no words.
@@ -91,8 +91,8 @@ func IsInvalidToken(err error) bool {
 	return errors.As(err, &r) && r.IsDenied() && (r.Says("invalid token") || r.Says("bad token"))
 }
 
-// Explain returns what an error means. Of refusals that are not about the login,
-// own tells what they mean; it may be nil, and return nil.
+// Explain explains an error. own explains refusals that do not concern the
+// login. It may be nil, and may return nil.
 func (c *Client) Explain(err error, own func(*ResponseError) *nebula.Error) *nebula.Error {
 	var e *nebula.Error
 	if errors.As(err, &e) {
@@ -109,7 +109,7 @@ func (c *Client) Explain(err error, own func(*ResponseError) *nebula.Error) *neb
 	return e
 }
 
-// explainAnswer is for what the server said.
+// explainAnswer explains the server's answer.
 func (c *Client) explainAnswer(r *ResponseError, own func(*ResponseError) *nebula.Error) *nebula.Error {
 	if e := c.explainLogin(r); e != nil {
 		return e
@@ -157,8 +157,8 @@ func (c *Client) explainUnavailable(r *ResponseError) *nebula.Error {
 	return e
 }
 
-// explainLogin is for what has to do with the token, and how to get one. It
-// returns nil for anything else.
+// explainLogin explains errors that concern the token, and says how to get one.
+// It returns nil for others.
 func (c *Client) explainLogin(r *ResponseError) *nebula.Error {
 	switch {
 	case r.Status == http.StatusBadRequest && (r.isLogin() || r.Says("invalid role") || r.Says("invalid secret")):
@@ -178,7 +178,7 @@ func (c *Client) explainLogin(r *ResponseError) *nebula.Error {
 }
 
 // Denied is the error of a request to a path for which the token lacks a
-// capability. Line is that path as it stands in a policy.
+// capability. line is that path in the form of a policy.
 func Denied(path, capability, line string) *nebula.Error {
 	return &nebula.Error{Kind: nebula.ErrPermissionDenied,
 		Message: fmt.Sprintf("the token lacks the capability %s on %s", capability, path),

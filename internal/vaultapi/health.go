@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Health is what a server says of itself to anybody.
+// Health is what a server tells anybody about itself.
 type Health struct {
 	Version    string `json:"version"`
 	Enterprise bool   `json:"enterprise"` // since 1.17
@@ -40,9 +40,9 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	return h, nil
 }
 
-// HasNamespaces reports whether a namespace makes a difference to the server.
-// Vault without Enterprise reads and writes the same data whichever is named;
-// OpenBao, whose versions begin with 2, has them.
+// HasNamespaces reports whether the server has namespaces. Vault without
+// Enterprise reads and writes the same data in every namespace. OpenBao, whose
+// versions begin with 2, has them.
 func (h Health) HasNamespaces() bool {
 	return h.Enterprise || strings.Contains(h.Version, "+ent") || !strings.HasPrefix(h.Version, "1.")
 }

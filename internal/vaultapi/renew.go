@@ -56,7 +56,7 @@ func (r *renewer) run(ctx context.Context) {
 	}
 }
 
-// examine finds out what is left of the life of a token that was given.
+// examine finds out the remaining life of a token that was given.
 func (r *renewer) examine(ctx context.Context) bool {
 	for failures := 0; ; failures++ {
 		wait := firstLook
@@ -133,7 +133,8 @@ func (r *renewer) keep(ctx context.Context, l lease) error {
 			r.auth.extend(renewed)
 			return nil
 		case err == nil && r.auth.config.Method == MethodToken:
-			// The end of its greatest life: what is left is not renewed.
+			// It is at the end of its greatest life, and the rest cannot be
+			// renewed.
 			renewed.renewable = false
 			r.auth.extend(renewed)
 			return nil

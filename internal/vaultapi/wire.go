@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// Limits of answers, in bytes. Into the usual one a record of the greatest size
-// fits whose every character is escaped.
+// Limits of answers, in bytes. A record of the greatest size whose every
+// character is escaped fits into the usual one.
 const (
 	usualAnswer = 8 << 20
 	MaxAnswer   = 64 << 20 // that a Request may ask for
@@ -40,8 +40,8 @@ type Request struct {
 }
 
 // Do makes the call once, without a token. Its errors are *ResponseError, one of
-// kind ErrInvalidConfig if something else than Vault answers, or those of the way
-// there.
+// kind ErrInvalidConfig if the server that answers is not Vault, or those of the
+// connection.
 func (c *Client) Do(ctx context.Context, r Request) (*httpx.Answer, error) {
 	u := *c.address
 	u.Path += "/v1/" + r.Path
@@ -69,19 +69,20 @@ func isVaults(r Request, a *httpx.Answer) bool {
 	case http.StatusNoContent:
 		return true
 	case http.StatusOK:
-		// The data of other answers is read, and its form with it.
+		// The data of other answers is read, which checks its form.
 		return !r.Silent || hasForm(a.Body)
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusPreconditionFailed:
 		return hasForm(a.Body)
 	case http.StatusNotFound:
-		// A patch of what is not there is the one refusal without a body.
+		// The refusal of a patch of a missing secret is the only one without a
+		// body.
 		return hasForm(a.Body) || r.Method == http.MethodPatch && len(a.Body) == 0 && a.Header.Get("Content-Type") == "application/json"
 	}
 	return a.Status > 299
 }
 
-// hasForm reports whether a body is an object with one of the two keys of which
-// every answer of Vault has one.
+// hasForm reports whether a body is an object with one of two keys. Every
+// answer of Vault has one of them.
 func hasForm(body []byte) bool {
 	var form struct {
 		Data   json.RawMessage `json:"data"`
@@ -119,7 +120,7 @@ func (c *Client) header(r Request) http.Header {
 	return header
 }
 
-// Decode reads the data of an answer. Other fields are left.
+// Decode reads the data of an answer. It ignores other fields.
 func Decode[T any](c *Client, a *httpx.Answer) (T, error) {
 	var envelope struct {
 		Data *T `json:"data"`
