@@ -148,4 +148,6 @@ func (k *key) tell(why error) {
 	}
 }
 
-func damaged(slotID string, cause error) error { return slots.Damaged(slotID, "--azure-key URL", cause) }
+func damaged(slotID string, cause error) error {
+	return slots.Damaged(slotID, "--azure-key URL", cause)
+}
