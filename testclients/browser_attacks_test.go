@@ -166,7 +166,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 		t.Fatalf("the value is %q", got)
 	}
 	// Whoever leaves sees how things stand, and then decides on that.
-	first.see("Somebody changed it after it was opened here.")
+	first.see("Somebody has changed it since you opened it.")
 	first.click("Cancel")
 	first.wait(`!document.querySelector("dialog") && document.querySelector(".details h2") === document.activeElement`)
 	first.click("Delete …")

@@ -253,7 +253,7 @@ func deletes(b *tab, l *live, keeps bool) {
 	b.click("Purge …")
 	b.fill("Type the id again", "new_on")
 	b.click("Purge for good")
-	b.see("That is another id.")
+	b.see("That is not the id.")
 	if got := len(l.asked("POST", "/v1/credentials/new_one/purge")); got != 0 {
 		b.t.Fatalf("it was purged %d times with another id", got)
 	}

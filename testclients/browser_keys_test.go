@@ -43,7 +43,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.focused("Value")
 	b.write("by keyboard")
 	b.press(kb.Escape)
-	b.see("What was typed is not saved.")
+	b.see("Your changes are not saved.")
 	b.tabTo("Replace")
 	b.press(kb.Enter)
 	b.see("The value is replaced.")

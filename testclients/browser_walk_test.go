@@ -52,7 +52,7 @@ func walk(t *testing.T, parent context.Context, s screen, look func(b *tab, stat
 	b.click("Purge …")
 	b.fill("Type the id again", "db_password")
 	b.click("Purge for good")
-	b.see("That is another id.")
+	b.see("That is not the id.")
 	look(b, "purge")
 	b.click("Cancel")
 	b.click("Cancel")

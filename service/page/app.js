@@ -30,7 +30,7 @@ function tokenDialog(refused) {
 		],
 		submit: async () => {
 			const text = input.value.trim();
-			if (!/^[!-~]+$/.test(text)) throw new api.Problem("That is no token.", { hint: "One begins with nbt_ and holds no spaces." });
+			if (!/^[!-~]+$/.test(text)) throw new api.Problem("That is not a token.", { hint: "A token begins with nbt_ and has no spaces." });
 			api.setToken(text);
 			return api.signIn();
 		},

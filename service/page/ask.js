@@ -15,10 +15,10 @@ export function ask({ title, body, action, danger = false, cancel = "Cancel", cl
 		const ok = h("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
 		const tell = (message, hint) => problems.replaceChildren(problem({ message, hint }));
 		const leave = () => {
-			if (busy) return tell("It is under way.", "It may be done already: wait for the answer.");
+			if (busy) return tell("It is under way.", "It may be done already. Wait for the answer.");
 			if (!changed) return dialog.close();
 			changed = false;
-			tell("What was typed is not saved.", "Leave once more to throw it away.");
+			tell("Your changes are not saved.", "Leave once more to drop them.");
 		};
 		const form = h("form", { oninput: () => { changed = true; } }, heading, ...body, problems,
 			h("footer", {}, cancel ? button(cancel, leave) : "", ok));

@@ -71,7 +71,7 @@ export function createDetails({ store, close, changed, filterBy, create }) {
 		}, { class: "primary" });
 		const place = h("div"), reached = !store.token.scope; // a deleted one does not tell its own
 		return [
-			h("p", {}, "There is no credential of this name, or it is deleted."),
+			h("p", {}, "There is no credential with this id, or it is deleted."),
 			h("div", { class: "actions" }, reached && store.abilities.restore && store.may("write") ? restoring : "", store.may("write") ? button("New credential", () => create(item.id)) : "", reached ? purgeButton(item) : ""), place,
 		];
 	}

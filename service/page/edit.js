@@ -64,7 +64,7 @@ function tagRows(tags) {
 			const [key, value] = [...row.querySelectorAll("input")].map((input) => input.value);
 			if (!key && !value) continue;
 			if (!key) throw new api.Problem(`The tag with the value “${value}” has no key.`);
-			if (read.has(key)) throw new api.Problem(`The tag “${key}” is there twice.`);
+			if (read.has(key)) throw new api.Problem(`The tag “${key}” occurs twice.`);
 			read.set(key, value);
 		}
 		return Object.fromEntries(read);
@@ -100,7 +100,7 @@ function again(item, write) {
 	return (error, run) => {
 		if (error.status !== 412) return [];
 		item.stale = true;
-		Object.assign(error, { message: "Somebody changed it after it was opened here.", hint: error.message });
+		Object.assign(error, { message: "Somebody has changed it since you opened it.", hint: error.message });
 		return [button("Write over it all the same", () => run(async () => write((await api.describe(item.id))?.version)))];
 	};
 }
@@ -108,7 +108,7 @@ function again(item, write) {
 function unconditional(store, item) {
 	if (store.abilities.conditions && item.version) return "";
 	return h("p", { class: "note" }, store.abilities.conditions
-		? "The version that stands there is not known: if somebody changes it meanwhile, this writes over it."
+		? "The current version is not known: if somebody changes it meanwhile, this writes over it."
 		: "This backend cannot compare versions: if somebody changes it meanwhile, this writes over it.");
 }
 
@@ -132,7 +132,7 @@ export function newTags(store, item) {
 	const before = item.metadata?.tags ?? {}, tags = tagRows(before);
 	return ask({
 		title: `Tags of ${item.id}`, action: "Save", className: "wide",
-		body: [h("p", { class: "note" }, "Tags are not secret: whoever runs the backend can read them."), ...tags.nodes],
+		body: [h("p", { class: "note" }, "Tags are not secret: anyone who runs the backend can read them."), ...tags.nodes],
 		submit: () => {
 			const after = tags.read();
 			const set = Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key] !== value));
@@ -156,7 +156,7 @@ export function purging(store, item) {
 		title: `Purge ${item.id}?`, action: "Purge for good", danger: true,
 		body: [h("p", {}, "All its versions are removed. Nobody can bring it back."), field("Type the id again", name, item.id)],
 		submit: async () => {
-			if (name.value !== item.id) throw new api.Problem("That is another id.", { hint: `To purge it, type ${item.id}` });
+			if (name.value !== item.id) throw new api.Problem("That is not the id.", { hint: `To purge it, type ${item.id}` });
 			await api.purge(item.id);
 			return true;
 		},

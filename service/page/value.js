@@ -78,14 +78,14 @@ export function value(heading, id, version) {
 		const text = got.then(({ value }) => new Blob([value], { type: "text/plain" }));
 		const written = navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
 		const [{ encoding }] = await Promise.all([got, written]);
-		announce(`Copied${encoding === "base64" ? " as base64" : ""}. It stays in the clipboard until something else is copied.`);
+		announce(`Copied${encoding === "base64" ? " as base64" : ""}. It stays in the clipboard until you copy something else.`);
 	}
 
 	async function save() {
 		const url = URL.createObjectURL(await api.bytes(id, version));
 		h("a", { href: url, download: id }).click();
 		setTimeout(() => URL.revokeObjectURL(url), 10000);
-		announce("Saved in clear, where this browser puts downloads.");
+		announce("Saved in clear, in this browser's folder for downloads.");
 	}
 
 	return h("section", { class: "value-box" }, h("header", {}, heading, buttons), place);
