@@ -3,7 +3,7 @@
 #
 # An X25519 identity is made without an error, and its recipient holds no key:
 # "age1" and a checksum, 10 characters and not 62. Only encrypting to it fails.
-# Whoever prints the recipient first hands out one that nobody can use.
+# If a program prints the recipient first, nobody can use it.
 #
 # Ends with 0 if age still does so. Needs Go and a module proxy.
 set -eu

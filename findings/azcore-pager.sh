@@ -1,10 +1,10 @@
 #!/bin/sh
 # github.com/Azure/azure-sdk-for-go/sdk/azcore 1.24.0: a pager after an error.
 #
-# runtime.Pager documents a loop over More and NextPage that stops at an error. A
-# caller who waits and reads on after a throttled page finds More false and the same
-# error from every further NextPage, without another request: a loop that only asks
-# More ends as if the list were complete. Reading on takes a new pager that begins at
+# runtime.Pager documents a loop over More and NextPage that stops at an error. If a
+# caller waits after a throttled page and reads on, More is false and every further
+# NextPage returns the same error, without another request: a loop that only asks
+# More ends as if the list were complete. To read on, make a new pager that begins at
 # the page that failed.
 #
 # Ends with 0 if azcore still does so. Needs Go and a module proxy.

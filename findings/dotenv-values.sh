@@ -1,10 +1,10 @@
 #!/bin/sh
-# Three libraries that change the values of .env files without a word:
+# Three libraries that change the values of .env files and do not say so:
 #
 # - github.com/joho/godotenv 1.5.1 and github.com/subosito/gotenv 1.6.0: Marshal writes
 #   a value that is a number as strconv.Atoi reads it: 007 becomes 7, and a plus is lost.
 # - github.com/hashicorp/go-envparse 0.1.0: before a comment, the last byte of a
-#   character beyond ASCII is cut, quoted or not: the value is no UTF-8 any more.
+#   character beyond ASCII is cut, quoted or not: the value is no longer UTF-8.
 #
 # Ends with 0 if they still do so. Needs Go and a module proxy.
 set -eu

@@ -2,9 +2,9 @@
 # github.com/zalando/go-keyring 0.2.8 on Linux without a session's bus.
 #
 # Without DBUS_SESSION_BUS_ADDRESS its client of D-Bus looks for dbus-launch in
-# PATH and runs it. Where there is none, the error is that of the search for a
-# program and none of go-keyring's own, so that "there is no keyring here" cannot
-# be told from a failure.
+# PATH and runs it. If there is none, the error is that of the search for a
+# program and not one of go-keyring's own, so a caller cannot tell "there is no
+# keyring here" from a failure.
 #
 # Ends with 0 if go-keyring still does so. Needs Linux, Go and a module proxy.
 set -eu

@@ -1,9 +1,9 @@
 #!/bin/sh
 # k8s.io/kubectl 0.37.2: create secret --from-env-file and a long line.
 #
-# The file is read by a bufio.Scanner whose error nobody looks at. A line of 64 KiB or
-# more ends the reading without a word: the Secret is created from what stands before
-# it, and what follows is missing.
+# A bufio.Scanner reads the file, and nobody looks at its error. A line of 64 KiB or
+# more ends the reading without an error: the Secret is created from the lines before
+# it, and the lines after it are missing.
 #
 # Ends with 0 if kubectl still does so. Needs Go and a module proxy; minutes at first.
 set -eu

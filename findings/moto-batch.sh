@@ -2,10 +2,9 @@
 # moto 5.2.5 (github.com/getmoto/moto), its Secrets Manager as a stand-in for AWS:
 # BatchGetSecretValue.
 #
-# A version that becomes current because UpdateSecretVersionStage moves AWSCURRENT to
-# it is what GetSecretValue with that stage returns. BatchGetSecretValue goes on to
-# return the one before, with its stage AWSPREVIOUS, where AWS has no other than the
-# current one in a batch.
+# If UpdateSecretVersionStage moves AWSCURRENT to a version, GetSecretValue with that
+# stage returns the version. BatchGetSecretValue goes on to return the one before, with
+# its stage AWSPREVIOUS. AWS returns only the current one in a batch.
 #
 # Ends with 0 if moto still does so. Needs Python 3.10 or later and a package index.
 set -eu

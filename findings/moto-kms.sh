@@ -1,12 +1,12 @@
 #!/bin/sh
 # moto 5.2.5 (github.com/getmoto/moto), its KMS as a stand-in for AWS KMS.
 #
-# Another key than the ciphertext's is AccessDeniedException with an empty message,
-# where AWS documents IncorrectKeyException; a key that is disabled decrypts, where
-# AWS documents DisabledException; a ciphertext of a multi-Region key cannot be
-# decrypted at all; the pairs of an encryption context run into each other; and a
-# key that is made without KeyUsage has none in its description, where AWS documents
-# ENCRYPT_DECRYPT. A client that was tried on it alone has not been tried on these.
+# With another key than the ciphertext's, it answers AccessDeniedException with an empty
+# message; AWS documents IncorrectKeyException. A disabled key decrypts; AWS documents
+# DisabledException. A ciphertext of a multi-Region key cannot be decrypted at all. The
+# pairs of an encryption context run into each other. A key that is made without KeyUsage
+# has none in its description; AWS documents ENCRYPT_DECRYPT. A client that was tried on
+# moto alone has not been tried on these.
 #
 # Ends with 0 if moto still does so. Needs Python 3.10 or later and a package index.
 set -eu

@@ -1,9 +1,9 @@
 #!/bin/sh
 # openapi-python-client 0.29.1 (github.com/openapi-generators/openapi-python-client).
 #
-# An operation with a header whose schema is a const, as If-None-Match: * is, is left
-# out of the client, in a warning and with exit code 0. With a pattern, or an enum of
-# one, it is there.
+# If an operation has a header whose schema is a const, such as If-None-Match: *, the
+# client lacks the operation. There is a warning, and exit code 0. With a pattern, or an
+# enum of one, the operation is there.
 #
 # Ends with 0 if it still does so. Needs Python 3.11 or later and a package index.
 set -eu

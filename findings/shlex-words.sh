@@ -3,7 +3,7 @@
 # splits by "shell-style rules for quoting and commenting".
 #
 # In double quotes a POSIX shell keeps a backslash unless $ ` " \ or the end of a line
-# follows. shlex drops each: "\d" is d. A byte that is no UTF-8, which the name of a
+# follows. shlex drops each: "\d" is d. A byte that is not UTF-8, which the name of a
 # file may have, comes out as U+FFFD, three other bytes. Neither is an error.
 #
 # Ends with 0 if shlex still does so. Needs Go and a module proxy.

@@ -4,7 +4,7 @@
 # Numbers of YAML and JSON are kept as numbers: 0123 becomes 83, 1.10 becomes 1.1,
 # and an integer of 20 digits is rounded. A value in an .ini file is cut at # and ;
 # within quotes too. With --output-type json, all documents of a YAML file but the
-# first are left out. None of these is said, and all end with 0.
+# first are left out. sops reports none of these, and ends with exit code 0.
 #
 # Ends with 0 if sops still does so. Needs Go and a module proxy; building takes
 # minutes.

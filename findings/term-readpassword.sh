@@ -1,9 +1,9 @@
 #!/bin/sh
 # golang.org/x/term 0.48.0 on Linux: a hidden line.
 #
-# ReadPassword asks the terminal for a line, and Linux keeps 4,095 bytes of one. What
-# is pasted beyond is dropped, and no error says so: a longer token at a hidden prompt
-# is stored or sent without its end.
+# ReadPassword asks the terminal for a line, and Linux keeps 4,095 bytes of one. It drops
+# the rest of a longer paste, and no error says so: a longer token at a hidden prompt is
+# stored or sent without its end.
 #
 # Ends with 0 if x/term still does so. Needs Linux, Go and a module proxy.
 set -eu

@@ -2,13 +2,13 @@
 # github.com/hashicorp/vault 1.21.3: the transit engine, with damage and with
 # associated data.
 #
-# A ciphertext of an AES or ChaCha20 key that was damaged is refused with 400, as
-# anything else that the caller got wrong. That of an RSA key is refused with 500:
-# a client that takes 5xx for an outage repeats it, and reports one.
+# A damaged ciphertext of an AES or ChaCha20 key is refused with 400, like any other
+# mistake of the caller. A damaged one of an RSA key is refused with 500: a client that
+# takes 5xx for an outage repeats it, and reports an outage.
 #
-# What was encrypted with associated_data decrypts with the same again. It cannot be
-# rewrapped for a newer version of the key: rewrap has no such parameter, drops it
-# unseen where it is given, and then says that the message authentication failed.
+# A ciphertext that was made with associated_data decrypts with the same again. It cannot
+# be rewrapped for a newer version of the key: rewrap has no such parameter, drops it if
+# it is given, and then says that the message authentication failed.
 #
 # Ends with 0 if transit still does so. Needs Go and a module proxy. Vault's sdk is
 # an older one, since 1.21.3 compiles against no other that is published.

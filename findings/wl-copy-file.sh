@@ -1,9 +1,9 @@
 #!/bin/sh
 # wl-clipboard 2.1.0 (github.com/bugaevc/wl-clipboard, in Debian 12).
 #
-# What wl-copy reads from standard input is in a file, /tmp/wl-copy-buffer-*/stdin,
-# for as long as it offers it: on a disk, where /tmp is on one. TMPDIR is not asked.
-# The file goes with the offer. --sensitive is not known to this version.
+# wl-copy keeps its standard input in a file, /tmp/wl-copy-buffer-*/stdin, for as long
+# as it offers it. If /tmp is on a disk, the file is, too. It ignores TMPDIR. The file
+# ends with the offer. This version does not know --sensitive.
 #
 # Ends with 0 if it still does so. Needs wl-copy and, not as root, sway (Debian:
 # apt-get install wl-clipboard sway).

@@ -1,11 +1,11 @@
 #!/bin/sh
 # sigs.k8s.io/yaml 1.6.0, with which Go programs around Kubernetes read YAML.
 #
-# A field that is a string takes a number or a yes without quotes, strictly read too,
+# A field that is a string accepts a number or a yes without quotes, in strict mode too,
 # and gets another text: password: 0123 is "83", 1.10 is "1.1", and 21 digits are
-# rounded to eight. There is no error. YAMLToJSON and a decoder of JSON, as client-go
-# has it, refuse the number: a reader of kubeconfig files with Unmarshal takes another
-# password than kubectl, which takes none.
+# rounded to eight. There is no error. YAMLToJSON and a decoder of JSON, as in client-go,
+# refuse the number: a reader of kubeconfig files that uses Unmarshal gets another
+# password than kubectl, which refuses it.
 #
 # Ends with 0 if it still does so. Needs Go and a module proxy.
 set -eu
