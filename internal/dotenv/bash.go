@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// nextBash knows one assignment on a line, after export or not. Of what is more
-// than that it only says so. One rule is ours: a line may end in \r\n.
+// nextBash knows one assignment on a line, with or without export. If a line
+// has more, it only says so. One rule is ours: a line may end in \r\n.
 func nextBash(text string) statement {
 	start := prefixLen(text, isBlank)
 	end := endOfLine(text, start)
@@ -33,8 +33,8 @@ func nextBash(text string) statement {
 	return s
 }
 
-// bashOwn are variables that bash does not let a file set, or not to what it
-// says.
+// bashOwn are variables that bash does not let a file set, or sets to another
+// value.
 func bashOwn() []string {
 	return []string{"BASHOPTS", "BASHPID", "BASH_ARGC", "BASH_ARGV", "BASH_ARGV0", "BASH_COMMAND", "BASH_LINENO", "BASH_SUBSHELL",
 		"BASH_VERSINFO", "COMP_WORDBREAKS", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "FUNCNAME", "GROUPS", "HISTCMD",

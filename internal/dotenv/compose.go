@@ -62,7 +62,8 @@ func composeValue(text string, i int) statement {
 	return s
 }
 
-// isSpaceInLine is what compose and godotenv skip beside names and values.
+// isSpaceInLine reports the characters that compose and godotenv skip beside
+// names and values.
 func isSpaceInLine(r rune) bool { return strings.ContainsRune("\t\v\f\r \u0085\u00a0", r) }
 
 // settle returns where the next statement begins for compose and godotenv: after
@@ -76,7 +77,7 @@ func settle(text string, i int) int {
 	return i
 }
 
-// composeQuoted returns what stands between quotes, and its length with them; 0
+// composeQuoted returns the text between quotes, and its length with them, or 0
 // if there is no second one.
 func composeQuoted(text string) (value string, n int) {
 	var b strings.Builder
@@ -97,7 +98,7 @@ func composeQuoted(text string) (value string, n int) {
 	return "", 0
 }
 
-// composeEscapes decodes C's escapes, but for the octal ones.
+// composeEscapes decodes C's escapes, except the octal ones.
 func composeEscapes(text string) (value string, does deed) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

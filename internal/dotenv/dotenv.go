@@ -1,11 +1,11 @@
 // Package dotenv writes and reads files of environment variables.
 //
 // There is no one format: the twelve readers in common use differ about quotes,
-// backslashes, dollars and comments. So each of them is modelled here, in a
-// function that says what it makes of the beginning of a text. [Write] takes
-// the first form of a value that the models of the readers in question read
-// back as it was; [Read] takes what they agree on. The models are held to the
-// readers themselves by the module testreaders.
+// backslashes, dollars and comments. So this package models each of them, in a
+// function that says how it reads the beginning of a text. [Write] uses the
+// first form of a value that the models of the chosen readers read back
+// unchanged. [Read] accepts the lines on which they agree. The module
+// testreaders compares the models with the readers themselves.
 package dotenv
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Variable is one assignment. Values are any bytes, names are
-// [A-Za-z_][A-Za-z0-9_]* if [Write] is to take them.
+// Variable is one assignment. Values are any bytes. [Write] accepts names of
+// the form [A-Za-z_][A-Za-z0-9_]*.
 type Variable struct{ Name, Value string }
 
 // Readers returns the names by which readers are chosen, sorted.
@@ -33,14 +33,14 @@ func Readers() []string {
 type reader struct {
 	name string
 
-	// next says what the reader makes of the beginning of text, which is neither
-	// a blank line nor a comment and ends in a line feed.
+	// next says how the reader reads the beginning of text, which is neither a
+	// blank line nor a comment and ends in a line feed.
 	next func(text string) statement
 
-	// apart marks those that no form of quoting suits as it suits the others.
+	// apart marks readers for which the quoting of the others does not work.
 	apart bool
-	// again is what becomes of a second assignment to a name. Most readers take it
-	// instead of the first.
+	// again says what happens to a second assignment to a name. Most readers use
+	// it instead of the first.
 	again deed
 }
 
@@ -82,7 +82,7 @@ func find(name string) (reader, error) {
 		Hint: "one of " + strings.Join(Readers(), ", ")}
 }
 
-// statement is what a reader makes of the beginning of a text.
+// statement is the beginning of a text as a reader reads it.
 type statement struct {
 	name, value string
 
@@ -90,7 +90,8 @@ type statement struct {
 	end  int // where the next statement begins
 }
 
-// deed is what becomes of a line, in words that can stand before the readers.
+// deed is what a reader does with a line, in words that a message puts before
+// the readers.
 type deed string
 
 const (
@@ -104,7 +105,7 @@ const (
 	unclear deed = "read in a way of its own"
 )
 
-// isName reports the names that every reader takes.
+// isName reports the names that every reader accepts.
 func isName(s string) bool {
 	for i := range len(s) {
 		c := s[i]

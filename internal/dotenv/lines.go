@@ -27,8 +27,9 @@ func nextDocker(text string) statement {
 	return statement{name: name, value: value, end: end}
 }
 
-// nextKubectl reads as docker does, checks names, and never looks at the error
-// of its scanner, so that it takes a line that is too long for the end.
+// nextKubectl reads as docker does and checks names. It never looks at the
+// error of its scanner, so it takes a line that is too long for the end of the
+// file.
 func nextKubectl(text string) statement {
 	line, end := cutLine(text)
 	switch {
@@ -50,7 +51,7 @@ func nextKubectl(text string) statement {
 	return statement{name: name, value: value, end: end}
 }
 
-// trimLine takes away what bufio.ScanLines and both readers do.
+// trimLine removes the characters that bufio.ScanLines and both readers remove.
 func trimLine(line string) string {
 	return strings.TrimLeftFunc(strings.TrimSuffix(line, "\r"), unicode.IsSpace)
 }
@@ -93,7 +94,7 @@ func envparseValue(text string) (value string, ok bool) {
 		case quote == 0 && c == '#':
 			return string(b[:kept]), true
 		case quote == 0 && c == ' ', c >= utf8.RuneSelf:
-			// A comment takes the last byte of a character beyond ASCII too.
+			// A comment also removes the last byte of a character beyond ASCII.
 			if c >= utf8.RuneSelf {
 				kept = len(b)
 			}

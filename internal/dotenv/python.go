@@ -103,8 +103,8 @@ func pythonValue(text string) (value string, n int) {
 	return strings.TrimRightFunc(value, isPythonSpace), n
 }
 
-// pythonQuoted replaces each escape, a backslash and one of from, by what stands
-// at the same place in to. Other backslashes stay.
+// pythonQuoted replaces each escape, a backslash and one of from, by the
+// character at the same place in to. Other backslashes stay.
 func pythonQuoted(text, from, to string) (value string, n int) {
 	n = 1
 	for n < len(text) && text[n] != text[0] {

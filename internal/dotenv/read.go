@@ -9,13 +9,13 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Read returns the variables of a file in its order. A name is there once.
+// Read returns the variables of a file in its order. Each name occurs once.
 //
-// It takes the lines that the nine common readers read alike; a file with others
-// is refused, with the numbers of these lines and what the readers make of each.
-// With the name of a reader as dialect, that reader's rules hold: what it
-// ignores is ignored. Nothing is ever expanded, run or looked up: lines that
-// ask for that are refused either way.
+// It accepts the lines that the nine common readers read alike. If a file has
+// others, Read refuses it, and gives the numbers of these lines and how the
+// readers read each. With the name of a reader as dialect, that reader's rules
+// hold, and Read ignores what it ignores. Nothing is ever expanded, run or
+// looked up: lines that ask for that are refused either way.
 //
 // Lines may be of any length and end in \r\n. A byte order mark, blank lines and
 // those that begin with # are skipped.
@@ -54,7 +54,7 @@ func isSkipped(line string) bool {
 	return line == "" || line[0] == '#' && utf8.ValidString(line) && !strings.Contains(line, "\r")
 }
 
-// file is what is left to read of one, and what was read.
+// file has the rest of a file to read, and the variables that were read.
 type file struct {
 	text  string
 	line  int
@@ -67,13 +67,13 @@ func (f *file) refuse(format string, args ...any) {
 	f.bad = append(f.bad, fmt.Sprintf("line %d: ", f.line)+fmt.Sprintf(format, args...))
 }
 
-// agreed takes a statement that the common readers read alike. It returns where
-// the next one begins, 0 if they differ about that.
+// agreed reads a statement that the common readers read alike. It returns where
+// the next one begins, or 0 if they differ about that.
 func (f *file) agreed() int {
 	asked := common()
 	first := asked[0].next(f.text)
-	// Neither of these misreads what others take: systemd does not know export,
-	// gotenv ends at a line that is too long for it.
+	// Neither of these misreads the lines of others: systemd does not know
+	// export, and gotenv ends at a line that is too long for it.
 	exports := strings.HasPrefix(strings.TrimLeft(f.text, " \t"), "export ")
 	asked = slices.DeleteFunc(asked, func(r reader) bool {
 		return exports && r.name == "systemd" || first.end > longestLine && r.name == "gotenv"
@@ -96,7 +96,7 @@ func (f *file) agreed() int {
 	return first.end
 }
 
-// by takes statements by the rules of one reader.
+// by reads statements by the rules of one reader.
 func (f *file) by(r reader) func() int {
 	return func() int {
 		s := r.next(f.text)
@@ -122,7 +122,7 @@ func (f *file) holdsNUL(s statement) bool {
 	return false
 }
 
-// take notes an assignment. Again says what a second one to the same name does.
+// take notes an assignment. again says what a second one to the same name does.
 func (f *file) take(s statement, again deed) {
 	v := Variable{s.name, s.value}
 	before := f.lines[s.name]
@@ -144,7 +144,7 @@ func (f *file) forget(name string) {
 	f.vars = slices.DeleteFunc(f.vars, func(v Variable) bool { return v.Name == name })
 }
 
-// views tells what each reader makes of the statement, without a part of it.
+// views says how each reader reads the statement, and shows no part of it.
 func (f *file) views() string {
 	var said []string
 	who := make(map[string][]string)
@@ -201,7 +201,7 @@ func (f *file) view(s statement) string {
 // problems are lines of one error.
 type problems []string
 
-// err returns nil if there are none. The first hundred are told.
+// err returns nil if there are none. It shows the first hundred.
 func (p problems) err(about, hint string) error {
 	const most = 100
 	if len(p) == 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Misread says what a reader makes of a file that was not written for it.
+// Misread says how a reader misreads a file that was not written for it.
 type Misread struct {
 	Reader  string
 	Names   []string // that it does not read as they are
@@ -19,10 +19,10 @@ type Misread struct {
 // the first of these forms that is right: as it stands, in single quotes, in
 // double ones with escapes, in double ones with \n for a line feed.
 //
-// Right for the reader that is named or, with "", for the nine that agree on most
-// of what is quoted, all but docker, envparse and kubectl: what those three
-// misread is returned. A value that no form carries is an error that names all
-// such variables and no value.
+// A form is right if the named reader reads it correctly. With "", it is right if
+// nine readers do: all but docker, envparse and kubectl. Write returns what those
+// three misread. If there is no form for a value, the error names all such
+// variables and no value.
 func Write(vars []Variable, target string) (text string, misread []Misread, err error) {
 	targets := common()
 	if target != "" {
@@ -59,7 +59,7 @@ func Write(vars []Variable, target string) (text string, misread []Misread, err 
 	return b.String(), misread, nil
 }
 
-// checkNames refuses names that some reader does not take, and any twice.
+// checkNames refuses names that some reader does not accept, and duplicates.
 func checkNames(vars []Variable) error {
 	seen := make(map[string]bool, len(vars))
 	for _, v := range vars {
@@ -107,7 +107,7 @@ func isPlain(value string) bool {
 	}) == len(value)
 }
 
-// whyNot tells what is known of the reason without telling the value.
+// whyNot says what is known about the reason, and shows nothing of the value.
 func whyNot(v Variable, targets []reader, target string) string {
 	if strings.Contains(v.Value, "\x00") {
 		return "a NUL byte"

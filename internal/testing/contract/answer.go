@@ -13,8 +13,8 @@ import (
 
 const problemType = "application/problem+json"
 
-// Answer returns what the document has against an answer to the request: nil if it
-// is one that is described. The bodies of both are read and can be read again.
+// Answer returns an error if the document does not describe an answer to the
+// request. The bodies of both are read and can be read again.
 func (c *Contract) Answer(r *http.Request, a *http.Response) error {
 	body, err := readBody(&a.Body)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package contract holds what a service takes and answers against the document of
-// package api.
+// Package contract checks the requests and answers of a service against the
+// document of package api.
 package contract
 
 import (
@@ -100,8 +100,8 @@ func (c *Contract) Methods() map[string][]string {
 	return all
 }
 
-// Request returns what the document has against a request: nil if it may be sent as
-// it is. The body is read and can be read again.
+// Request returns an error if the document does not allow a request. The body is
+// read and can be read again.
 func (c *Contract) Request(r *http.Request) error {
 	_, found := c.validator.ValidateHttpRequest(r)
 	if found = slices.DeleteFunc(found, isReserved); len(found) > 0 {

@@ -10,11 +10,11 @@ import (
 
 var load = sync.OnceValues(New)
 
-// Transport returns a transport that holds every request and every answer against
-// the document, and fails the test for what differs:
+// Transport returns a transport that checks every request and every answer
+// against the document, and fails the test if one differs:
 //
 //   - an answer that is not described;
-//   - a success where the document forbids the request.
+//   - a success if the document forbids the request.
 //
 // A test of a stream goes without it: bodies are read whole.
 func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
@@ -49,8 +49,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a, nil
 }
 
-// Exchange fails the test for what the document has against a request with this
-// body and its answer. The body of the answer can be read again.
+// Exchange fails the test if the document does not allow a request with this
+// body, or its answer. The body of the answer can be read again.
 func (c *Contract) Exchange(t testing.TB, r *http.Request, body []byte, a *http.Response) {
 	t.Helper()
 	checked := r.Clone(r.Context())
