@@ -210,7 +210,7 @@ func TestLiveDeletedTagsTakenAway(t *testing.T) {
 	}
 	r.clock.ahead.Add(int64(10 * time.Second)) // until the deletion can be seen
 	_, err = fresh().Purge(ctx, name)
-	wants(t, err, nebula.ErrCorrupted, "others took the tags")
+	wants(t, err, nebula.ErrCorrupted, "others removed the tags")
 	if err := fresh().Restore(ctx, name); err != nil {
 		t.Fatal(err)
 	}
