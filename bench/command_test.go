@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -17,6 +18,8 @@ import (
 var programs string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	credentials = atScale(10_000)
 	var err error
 	if programs, err = os.MkdirTemp("", "nebula-bench-"); err != nil {
 		log.Fatal(err)
