@@ -1,6 +1,7 @@
 package nebula_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -17,11 +18,15 @@ type heldGuard struct {
 	marks  map[string]nebula.Mark
 	full   bool
 	before func() // each update
+	loaded func() // before each look
 
 	loadErr, updateErr error
 }
 
 func (g *heldGuard) Load(address string, id nebula.ID) (nebula.Mark, bool, error) {
+	if g.loaded != nil {
+		g.loaded()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m, found := g.marks[address+" "+string(id)]
@@ -391,6 +396,86 @@ func TestRollbackGuardLooksAtWhatIsThere(t *testing.T) {
 		if string(there.Secret.Reveal()) != c.there || (err == nil) != (c.there != "") {
 			t.Errorf("%s: there is %q, %v", name, there.Secret.Reveal(), err)
 		}
+	}
+}
+
+// What was overtaken cannot be stored again: it is stored, and the caller is told
+// that it has no mark.
+func TestRollbackGuardOfAPutThatStaysUnmarked(t *testing.T) {
+	for name, oldKeyring := range map[string]bool{"the backend is away": false, "the keyring is old, and cannot be read": true} {
+		r, guard := newRemote(), &heldGuard{}
+		_, key := r.initialised(t)
+		options := nebula.Options{Keys: []nebula.Key{key}, RollbackGuard: guard}
+		s, other := r.open(t, options), r.open(t, options)
+		put(t, s, "y", "v", nebula.PutOptions{})
+		stores := 0
+		r.store = func(nebula.Name, nebula.StoreOptions) error {
+			switch stores++; {
+			case stores == 1:
+				r.clock.advance(time.Second)
+				put(t, other, "x", "theirs", nebula.PutOptions{})
+				wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+				if oldKeyring { // as after a machine has slept
+					r.clock.advance(2 * time.Minute)
+					r.keyringAway()
+				}
+			case stores == 3:
+				return away()
+			}
+			return nil
+		}
+		_, err := s.Put(t.Context(), "x", value("ours"), nebula.PutOptions{})
+		wantKind(t, err, nebula.ErrUnavailable)
+		if err == nil || !strings.Contains(err.Error(), "the credential is stored") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The caller of a write goes while another process moves the mark.
+func TestRollbackGuardWhenTheCallerGoes(t *testing.T) {
+	r, guard := newRemote(), &heldGuard{}
+	_, key := r.initialised(t)
+	options := nebula.Options{Keys: []nebula.Key{key}, RollbackGuard: guard}
+	s, other := r.open(t, options), r.open(t, options)
+	ctx, cancel := context.WithCancel(t.Context())
+	guard.before = func() {
+		guard.before = nil
+		put(t, other, "x", "theirs", nebula.PutOptions{})
+		cancel()
+	}
+	_, err := s.Put(ctx, "x", value("ours"), nebula.PutOptions{})
+	wantKind(t, err, nebula.ErrInterrupted)
+	if err == nil || !strings.Contains(err.Error(), "the credential is stored") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The mark that a write finds is under a key that its keyring does not have, and the
+// keyring of today cannot be read.
+func TestRollbackGuardOfAKeyThatCannotBeRead(t *testing.T) {
+	r, guard := newRemote(), &heldGuard{}
+	_, key := r.initialised(t)
+	options := nebula.Options{Keys: []nebula.Key{key}, RollbackGuard: guard}
+	s, other := r.open(t, options), r.open(t, options)
+	put(t, s, "y", "v", nebula.PutOptions{})
+	looks := 0
+	guard.loaded = func() {
+		if looks++; looks < 2 { // the first look is for the time of the write
+			return
+		}
+		guard.loaded = nil
+		if err := nebula.SwitchKey(t.Context(), other, key, true); err != nil {
+			t.Error(err)
+		}
+		put(t, other, "x", "theirs", nebula.PutOptions{})
+		wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+		r.keyringAway()
+	}
+	_, err := s.Put(t.Context(), "x", value("ours"), nebula.PutOptions{IfAbsent: true})
+	wantKind(t, err, nebula.ErrUnavailable)
+	if err == nil || !strings.Contains(err.Error(), "the credential is stored") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -186,3 +186,29 @@ func TestAttempts(t *testing.T) {
 		}
 	}
 }
+
+// leaving is a key whose user goes while it is asked.
+type leaving struct {
+	answers
+	asked  int
+	cancel func()
+}
+
+func (k *leaving) Secret(context.Context, Slot) ([]byte, error) {
+	k.asked++
+	k.cancel()
+	return nil, &Error{Kind: ErrWrongKey}
+}
+
+// When the caller has gone, no slot is opened any more.
+func TestNoSlotIsOpenedForNobody(t *testing.T) {
+	slots := []slotRecord{{Slot: Slot{ID: "aaaaaaaa", Kind: SlotVaultTransit}}, {Slot: Slot{ID: "bbbbbbbb", Kind: SlotVaultTransit}}}
+	ctx, cancel := context.WithCancel(t.Context())
+	key := &leaving{cancel: cancel}
+	if _, _, err := unwrap(ctx, slots, []Key{key, key}); KindOf(err) != ErrWrongKey || key.asked != 1 {
+		t.Errorf("%v; asked %d times", err, key.asked)
+	}
+	if _, _, err := unwrap(ctx, slots, []Key{key}); !errors.Is(err, context.Canceled) || key.asked != 1 {
+		t.Errorf("%v; asked %d times", err, key.asked)
+	}
+}

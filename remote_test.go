@@ -68,6 +68,18 @@ func (r *remote) initialised(t *testing.T) (*nebula.Store, *nebula.KeyFile) {
 	return s, key
 }
 
+func away() error { return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "it is away"} }
+
+// keyringAway makes the keyring unreadable.
+func (r *remote) keyringAway() {
+	r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
+		if name.IsKeyring() {
+			return away()
+		}
+		return nil
+	}
+}
+
 func (r *remote) Describe() nebula.Description { return r.description }
 
 func (r *remote) Store(ctx context.Context, name nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {

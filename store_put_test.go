@@ -18,12 +18,7 @@ func TestPutThatCannotReadTheNewKeyring(t *testing.T) {
 	s, _ := r.initialised(t)
 	put(t, s, "x", "v", nebula.PutOptions{})
 	r.store = func(nebula.Name, nebula.StoreOptions) error {
-		r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
-			if name.IsKeyring() {
-				return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "it is away"}
-			}
-			return nil
-		}
+		r.keyringAway()
 		return &nebula.Error{Kind: nebula.ErrConflict, Err: nebula.ErrKeyChanged}
 	}
 	version, err := s.Put(t.Context(), "x", value("w"), nebula.PutOptions{})
@@ -259,9 +254,12 @@ func TestFirstPutThatIsOvertaken(t *testing.T) {
 				return key, c.firstErr
 			},
 		})
+		if c.listed {
+			r.strangers = []nebula.Entry{{ID: "theirs"}} // which the first list names
+		}
 		r.listed = func(context.Context) error {
 			if c.listed {
-				r.listed = nil
+				r.listed, r.strangers = nil, nil
 				if _, err := other.Init(t.Context(), key); err != nil {
 					t.Error(err)
 				}
@@ -269,7 +267,7 @@ func TestFirstPutThatIsOvertaken(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{})
+		_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{IfAbsent: true}) // which is tried once
 		wantKind(t, err, c.want)
 		if made != c.made {
 			t.Errorf("%s: it says that it made the store: %t", name, made)

@@ -116,3 +116,42 @@ func TestRestoreThatIsOvertaken(t *testing.T) {
 		t.Errorf("there is %q", c.Secret.Reveal())
 	}
 }
+
+// The key of what was deleted has been destroyed since: the record comes back, and
+// cannot be read.
+func TestRestoreUnderADestroyedKey(t *testing.T) {
+	f := newFixture(t)
+	old := keysOf(t, f.Store).ID
+	put(t, f.Store, "x", "v", nebula.PutOptions{})
+	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, f.DestroyKey(t.Context(), old, nebula.DestroyOptions{}), "")
+	wantKind(t, f.Restore(t.Context(), "x"), nebula.ErrWrongKey)
+}
+
+// What is restored by name is the newest from then on, though a newer one was seen.
+// An older copy that is live was not restored by anybody: it is still refused.
+func TestRestoreAndTheRollbackGuard(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		f := newFixture(t)
+		s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
+		put(t, s, "x", "1", nebula.PutOptions{})
+		old := f.record(t, "x")
+		f.clock.advance(time.Hour)
+		put(t, s, "x", "2", nebula.PutOptions{})
+		f.putBack(t, "x", old)
+		if live {
+			wantKind(t, s.Restore(t.Context(), "x"), nebula.ErrConflict)
+			_, err := s.Get(t.Context(), "x")
+			wantKind(t, err, nebula.ErrRolledBack)
+			continue
+		}
+		wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
+		wantKind(t, s.Restore(t.Context(), "x"), "")
+		if c := get(t, s, "x"); string(c.Secret.Reveal()) != "1" {
+			t.Errorf("there is %q", c.Secret.Reveal())
+		}
+	}
+}

@@ -458,9 +458,9 @@ func TestRotationThatAnotherProcessEnds(t *testing.T) {
 	s, key := r.initialised(t)
 	put(t, s, "x", "v", nebula.PutOptions{})
 	other := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
-	passes, ended := 0, uint64(0)
+	pages, ended := 0, uint64(0)
 	r.listed = func(context.Context) error {
-		if passes++; passes == 2 { // the first one sealed the record
+		if pages++; pages == 3 { // pages: the first pass took two, and sealed the record
 			if _, err := other.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true}); err != nil {
 				t.Error(err)
 			}

@@ -326,6 +326,42 @@ func TestSealIsFreshAndWhole(t *testing.T) {
 	}
 }
 
+// The bounds of docs/format.md, each at its limit and one beyond.
+func TestBounds(t *testing.T) {
+	for _, c := range []struct {
+		p    Params
+		good bool
+	}{
+		{Params{Kind: KindArgon2id, M: 19456, T: 2, P: 1}, true},
+		{Params{Kind: KindArgon2id, M: 19455, T: 2, P: 1}, false},
+		{Params{Kind: KindArgon2id, M: 19456, T: 1, P: 1}, false},
+		{Params{Kind: KindArgon2id, M: 19456, T: 2, P: 0}, false},
+		{Params{Kind: KindArgon2id, M: 1048576, T: 4, P: 16}, true}, // as much work as may be
+		{Params{Kind: KindArgon2id, M: 1048576, T: 5, P: 16}, false},
+		{Params{Kind: KindArgon2id, M: 1048577, T: 2, P: 16}, false},
+		{Params{Kind: KindArgon2id, M: 1048576, T: 4, P: 17}, false},
+		{Params{Kind: KindArgon2id, M: 262144, T: 16, P: 1}, true},
+		{Params{Kind: KindArgon2id, M: 262145, T: 16, P: 1}, false},
+		{Params{Kind: KindArgon2id, M: 838861, T: 5, P: 1}, false}, // 4,194,305 KiB × passes
+		{Params{Kind: KindArgon2id, M: 19456, T: 17, P: 1}, false},
+		{Params{Kind: KindPBKDF2, T: 600_000}, true},
+		{Params{Kind: KindPBKDF2, T: 599_999}, false},
+		{Params{Kind: KindPBKDF2, T: 10_000_000}, true},
+		{Params{Kind: KindPBKDF2, T: 10_000_001}, false},
+		{Params{Kind: KindPBKDF2, M: 1, T: 600_000}, false},
+		{Params{Kind: KindPBKDF2, T: 600_000, P: 1}, false},
+		{Params{Kind: KindKeyFile}, true},
+		{Params{Kind: KindKeyFile, M: 1}, false},
+		{Params{Kind: KindKeyFile, T: 1}, false},
+		{Params{Kind: KindKeyFile, P: 1}, false},
+		{Params{Kind: "another", M: 1, T: 1, P: 1}, true}, // not judged
+	} {
+		if err := c.p.Check(); (err == nil) != c.good {
+			t.Errorf("%+v: %v", c.p, err)
+		}
+	}
+}
+
 // Parameters are checked here too, before any memory or time is spent.
 func TestDeriveSecretRefuses(t *testing.T) {
 	for _, p := range []Params{
