@@ -1,0 +1,46 @@
+package vault
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/nebula-credential/nebula"
+)
+
+// TestDeletedByThen: a deletion whose answer was lost, and that finds another version,
+// has deleted its own if that was deleted before the other was written.
+func TestDeletedByThen(t *testing.T) {
+	const (
+		first, deleted, second, later = "2026-01-02T03:04:05.1Z", "2026-01-02T03:04:06.1Z", "2026-01-02T03:04:07.1Z", "2026-01-02T03:04:08.1Z"
+	)
+	conflict := errors.New("another version")
+	versions := func(deletion string) map[string]versionMetadata {
+		return map[string]versionMetadata{"1": {CreatedTime: first, DeletionTime: deletion}, "2": {CreatedTime: second}}
+	}
+	ours := formatVersion(1, first)
+	for what, c := range map[string]struct {
+		condition nebula.Precondition
+		versions  map[string]versionMetadata
+		existed   bool
+		err       error
+	}{
+		"deleted before the other came":     {nebula.IfVersion(ours), versions(deleted), true, nil},
+		"deleted when the other came":       {nebula.IfVersion(ours), versions(second), true, nil},
+		"deleted after the other came":      {nebula.IfVersion(ours), versions(later), false, conflict},
+		"not deleted":                       {nebula.IfVersion(ours), versions(""), false, conflict},
+		"no longer kept":                    {nebula.IfVersion(ours), map[string]versionMetadata{"2": {CreatedTime: second}}, false, errUnknown()},
+		"of a secret that was purged since": {nebula.IfVersion(formatVersion(1, later)), versions(deleted), false, conflict},
+		"the last one":                      {nebula.IfVersion(formatVersion(2, second)), versions(deleted), false, conflict},
+		"a version that there is not yet":   {nebula.IfVersion(formatVersion(3, later)), versions(deleted), false, conflict},
+		"no version of Vault":               {nebula.IfVersion("x"), versions(deleted), false, conflict},
+		"on condition that there was none":  {nebula.IfAbsent(), versions(deleted), false, conflict},
+		"none is kept":                      {nebula.IfVersion(formatVersion(2, second)), map[string]versionMetadata{}, false, errUnknown()},
+	} {
+		m := secretMetadata{CurrentVersion: 2, Versions: c.versions}
+		existed, err := m.deletedByThen(c.condition, conflict)
+		same := err == c.err || c.err != nil && c.err != conflict && err != nil && err.Error() == c.err.Error()
+		if existed != c.existed || !same {
+			t.Errorf("%s: %v, %v; want %v, %v", what, existed, err, c.existed, c.err)
+		}
+	}
+}
