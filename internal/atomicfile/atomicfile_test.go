@@ -178,6 +178,41 @@ func TestStageFunc(t *testing.T) {
 	alone(t, d.Path(), "name")
 }
 
+// Of several that are staged together, few or many, each is whole and apart.
+func TestStageAll(t *testing.T) {
+	for _, n := range []int{0, 1, 2, maxFlushes, maxFlushes + 1, 3 * maxFlushes} {
+		d := open(t)
+		data := make([][]byte, n)
+		for i := range data {
+			data[i] = []byte(strings.Repeat("x", i))
+		}
+		staged, errs := d.StageAll(data)
+		if len(staged) != n || len(errs) != n {
+			t.Fatalf("of %d: %d files, %d errors", n, len(staged), len(errs))
+		}
+		for i, s := range staged {
+			if errs[i] != nil {
+				t.Fatal(errs[i])
+			}
+			if i%2 == 1 {
+				s.Discard()
+			} else if err := s.Commit(strconv.Itoa(i)); err != nil {
+				t.Error(err)
+			}
+		}
+		entries, err := os.ReadDir(d.Path())
+		if err != nil || len(entries) != (n+1)/2 {
+			t.Errorf("of %d: %v, %v", n, entries, err)
+		}
+		for _, e := range entries {
+			i, _ := strconv.Atoi(e.Name())
+			if text, _, err := d.Read(e.Name(), 1000); string(text) != string(data[i]) || err != nil {
+				t.Errorf("of %d, number %d: %q, %v", n, i, text, err)
+			}
+		}
+	}
+}
+
 func TestFailedCommitLeavesNothing(t *testing.T) {
 	d := open(t)
 	if err := os.MkdirAll(filepath.Join(d.Path(), "dir", "full"), 0o700); err != nil {

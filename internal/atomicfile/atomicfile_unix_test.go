@@ -3,6 +3,7 @@
 package atomicfile
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -216,6 +218,69 @@ func TestLeftReservation(t *testing.T) {
 	if err := s.renameReserved("file"); !errors.As(err, &reserved) || reserved.Path != left {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestLockFile: a lock is a file of the owner alone, and nothing else.
+func TestLockFile(t *testing.T) {
+	for what, c := range map[string]struct {
+		make    func(path string) error
+		regular bool
+	}{
+		"none":        {func(string) error { return nil }, true},
+		"too wide":    {func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666)) }, true},
+		"a directory": {func(path string) error { return os.Mkdir(path, 0o700) }, false},
+		"a pipe":      {func(path string) error { return unix.Mkfifo(path, 0o600) }, false},
+		"a link":      {func(path string) error { return os.Symlink("elsewhere", path) }, false},
+	} {
+		d := open(t)
+		path := filepath.Join(d.Path(), ".lock")
+		if err := c.make(path); err != nil {
+			t.Fatal(err)
+		}
+		l := NewLock(".lock")
+		err := l.Lock(t.Context(), nil, d)
+		if err == nil {
+			l.Unlock()
+		}
+		l.Close()
+		var special *NotRegularError
+		switch {
+		case !c.regular && (!errors.As(err, &special) || IsLockError(err)):
+			t.Errorf("%s: %v", what, err)
+		case c.regular && err != nil:
+			t.Errorf("%s: %v", what, err)
+		case c.regular:
+			if stat, err := d.Lstat(".lock"); stat.Mode != 0o600 || err != nil {
+				t.Errorf("%s: it has mode %v, %v", what, stat.Mode, err)
+			}
+		}
+		if left := openBelow(path); len(left) > 0 {
+			t.Errorf("%s: left open: %v", what, left)
+		}
+	}
+}
+
+// TestLockFileReplaced: whoever has the file that was removed does not keep those out
+// who have the one in its place, and notices.
+func TestLockFileReplaced(t *testing.T) {
+	d := open(t)
+	one, two := NewLock(".lock"), NewLock(".lock")
+	defer one.Close()
+	defer two.Close()
+	holds(t, one, d)
+	if err := d.Remove(".lock"); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Lock(t.Context(), nil, d); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := one.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("beside the one that holds the lock: %v", err)
+	}
+	two.Unlock()
+	holds(t, one, d)
 }
 
 // TestProbeLock: it leaves nothing, and says when there is nothing to try.

@@ -76,6 +76,18 @@ func holds(t *testing.T, l *Lock, d *Dir) {
 	l.Unlock()
 }
 
+// TestLockMoves: in another directory it is another file, and holds no longer the one
+// of the first.
+func TestLockMoves(t *testing.T) {
+	l, first, second := NewLock(".lock"), open(t), open(t)
+	defer l.Close()
+	holds(t, l, first)
+	holds(t, l, second)
+	if left := openBelow(filepath.Join(first.Path(), ".lock")); len(left) > 0 {
+		t.Errorf("left open: %v", left)
+	}
+}
+
 // TestLockIsUsedAgain: after it was closed, and in another directory.
 func TestLockIsUsedAgain(t *testing.T) {
 	l := NewLock(".lock")
