@@ -52,7 +52,7 @@ func TestLiveTooLarge(t *testing.T) {
 	c := liveConfig(s, s.Mount(t, 2))
 	c.Retry.MaxRetries = 0
 	name, _ := record(t, "x", "", nil)
-	wants(t, vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1<<20+1)), nebula.ErrTooLarge, "than the server takes")
+	wants(t, vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1<<20+1)), nebula.ErrTooLarge, "than the server allows")
 	if err := vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1_000_000)); err != nil {
 		t.Errorf("a record at our own limit: %v", err)
 	}
