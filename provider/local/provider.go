@@ -28,7 +28,7 @@ type driver struct {
 	bases   bases
 	lock    *atomicfile.Lock
 	cache   cache
-	records records
+	records *records
 	gatherer
 
 	closing    chan struct{} // closed when Close begins: nobody waits any longer
@@ -71,6 +71,7 @@ func newDriver(config Config) (*driver, error) {
 		naming:  naming{suffix: "." + config.FileExtension},
 		lock:    atomicfile.NewLock(lock),
 		closing: make(chan struct{}),
+		records: newRecords(),
 	}
 	d.bases.configured, d.bases.started = filepath.Clean(config.BasePath), time.Now()
 	d.bases.resolve()

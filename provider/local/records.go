@@ -5,22 +5,31 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/provider"
 )
 
 // records keeps records that are read again and again, sealed as they are. As long as
 // the file has not changed, one lstat replaces opening, reading, closing and decoding
-// it.
+// it. It keeps what is read a second time: anyone who reads all of a store, to copy it
+// for example, needs no memory for it, and drives nothing out.
 type records struct {
+	once *provider.Recent[nebula.Name, struct{}] // read, and not kept
+
 	mu      sync.Mutex
 	entries map[nebula.Name]kept
 	bytes   int // of the records
 }
 
-// Limits of the kept records, in bytes.
+// Limits of the kept records.
 const (
-	maxKept       = 4 << 20
-	maxKeptRecord = 64 << 10
+	maxKept       = 4 << 20  // bytes
+	maxKeptRecord = 64 << 10 // bytes
+	maxOnce       = 4096     // names, more than there is room for records of 1 KiB
 )
+
+func newRecords() *records {
+	return &records{once: provider.NewRecent[nebula.Name, struct{}](provider.SystemClock{}, maxOnce, 0)}
+}
 
 type kept struct {
 	stat   atomicfile.Stat
@@ -37,6 +46,10 @@ func (r *records) get(name nebula.Name) (kept, bool) {
 func (r *records) put(name nebula.Name, stat atomicfile.Stat, record nebula.Record) {
 	size := len(record.Envelope.Bytes())
 	if size > maxKeptRecord {
+		return
+	}
+	if _, again := r.once.Take(name); !again {
+		r.once.Note(name, struct{}{})
 		return
 	}
 	r.mu.Lock()

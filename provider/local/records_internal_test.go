@@ -10,23 +10,37 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
+// If all of a store is read, again and again, nothing of it is kept, and what is kept
+// stays.
+func TestReadingEverythingKeepsNothing(t *testing.T) {
+	r := newRecords()
+	hot, record := sealedRecord(t, "hot", 1)
+	for range 2 {
+		r.put(hot, atomicfile.Stat{}, record)
+	}
+	for range 3 {
+		for i := range 2 * maxOnce {
+			name, err := nebula.ID(fmt.Sprint(i)).Name()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.put(name, atomicfile.Stat{}, record)
+		}
+	}
+	if _, ok := r.get(hot); !ok || len(r.entries) != 1 {
+		t.Errorf("%d are kept, the one that was read twice among them: %t", len(r.entries), ok)
+	}
+}
+
 // Whatever is read, no more is kept than has room, and nothing that is large.
 func TestRecordsHaveBounds(t *testing.T) {
-	var r records
-	now := time.Now()
-	sealed := func(id string, size int) (nebula.Name, nebula.Record) {
-		name, err := nebula.ID(id).Name()
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte(strings.Repeat("x", size))), nebula.Metadata{CreatedAt: now, LastModified: now})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return name, nebula.Record{Envelope: e}
-	}
+	r := newRecords()
 	for i := range 500 {
-		name, record := sealed(fmt.Sprintf("id-%d", i%400), 100*i%30_000)
+		name, record := sealedRecord(t, fmt.Sprintf("id-%d", i%400), 100*i%30_000)
+		r.put(name, atomicfile.Stat{}, record)
+		if _, ok := r.get(name); ok && i < 400 {
+			t.Fatalf("%d was kept the first time", i)
+		}
 		r.put(name, atomicfile.Stat{}, record)
 		if got, ok := r.get(name); !ok || got.record.Envelope != record.Envelope {
 			t.Fatalf("%d was not kept", i)
@@ -42,9 +56,25 @@ func TestRecordsHaveBounds(t *testing.T) {
 	if len(r.entries) < 50 {
 		t.Errorf("%d are kept", len(r.entries))
 	}
-	name, record := sealed("large", maxKeptRecord)
-	r.put(name, atomicfile.Stat{}, record)
+	name, record := sealedRecord(t, "large", maxKeptRecord)
+	for range 3 {
+		r.put(name, atomicfile.Stat{}, record)
+	}
 	if _, ok := r.get(name); ok {
 		t.Error("a large one was kept")
 	}
+}
+
+func sealedRecord(t *testing.T, id string, size int) (nebula.Name, nebula.Record) {
+	t.Helper()
+	name, err := nebula.ID(id).Name()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	e, err := nebula.SealRecord([32]byte{1}, name, nebula.NewSecret([]byte(strings.Repeat("x", size))), nebula.Metadata{CreatedAt: now, LastModified: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, nebula.Record{Envelope: e}
 }
