@@ -17,6 +17,12 @@ import (
 // programs is the directory of the programs that are built, once for all benchmarks.
 var programs string
 
+// stores is the directory of all stores, in NEBULA_BENCH_DIR or the system's temporary
+// directory: which file system that is decides the figures. They are removed at the end
+// alone. ext4 passes over inodes that were freed in the last minutes, one by one, for
+// each new file: benchmarks that follow a removal would measure that.
+var stores string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	credentials = atScale(10_000)
@@ -24,8 +30,12 @@ func TestMain(m *testing.M) {
 	if programs, err = os.MkdirTemp("", "nebula-bench-"); err != nil {
 		log.Fatal(err)
 	}
+	if stores, err = os.MkdirTemp(os.Getenv("NEBULA_BENCH_DIR"), "nebula-bench-"); err != nil {
+		log.Fatal(err)
+	}
 	code := m.Run()
 	_ = os.RemoveAll(programs)
+	_ = os.RemoveAll(stores)
 	os.Exit(code)
 }
 

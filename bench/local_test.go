@@ -33,15 +33,13 @@ type store struct {
 
 func (s store) path(id nebula.ID) string { return filepath.Join(s.dir, string(id)+".enc.json") }
 
-// newStore makes a store in a directory of NEBULA_BENCH_DIR, or of the system's
-// temporary directory: which file system that is decides the figures.
+// newStore makes a store in a directory of its own.
 func newStore(b *testing.B) store {
 	b.Helper()
-	dir, err := os.MkdirTemp(os.Getenv("NEBULA_BENCH_DIR"), "nebula-bench-")
+	dir, err := os.MkdirTemp(stores, "")
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { os.RemoveAll(dir) })
 	key := &nebula.KeyFile{Path: filepath.Join(dir, "key")}
 	if err := nebula.CreateKeyFile(key.Path); err != nil {
 		b.Fatal(err)
