@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 func open(t *testing.T) *Dir {
@@ -24,27 +26,11 @@ func open(t *testing.T) *Dir {
 	}
 	t.Cleanup(func() {
 		_ = d.Close()
-		if left := openBelow(d.Path()); len(left) > 0 {
+		if left := openfiles.Below(d.Path()); len(left) > 0 {
 			t.Errorf("left open: %v", left)
 		}
 	})
 	return d
-}
-
-// openBelow returns a directory and the files in it that this process has open. It
-// knows them on Linux only.
-func openBelow(dir string) []string {
-	descriptors, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var found []string
-	for _, d := range descriptors {
-		if path, err := os.Readlink("/proc/self/fd/" + d.Name()); err == nil && strings.HasPrefix(path, dir) {
-			found = append(found, path)
-		}
-	}
-	return found
 }
 
 func TestCreate(t *testing.T) {
@@ -75,7 +61,7 @@ func TestCreate(t *testing.T) {
 		t.Error("made with a name that is too long")
 	}
 	alone(t, filepath.Dir(path), "key")
-	if left := openBelow(dir); len(left) > 0 {
+	if left := openfiles.Below(dir); len(left) > 0 {
 		t.Errorf("left open: %v", left)
 	}
 	t.Chdir(t.TempDir())

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 func TestTooWide(t *testing.T) {
@@ -254,7 +256,7 @@ func TestLockFile(t *testing.T) {
 				t.Errorf("%s: it has mode %v, %v", what, stat.Mode, err)
 			}
 		}
-		if left := openBelow(path); len(left) > 0 {
+		if left := openfiles.Below(path); len(left) > 0 {
 			t.Errorf("%s: left open: %v", what, left)
 		}
 	}
@@ -328,7 +330,7 @@ func TestHold(t *testing.T) {
 	if err := d.Remove("file"); err != nil {
 		t.Error(err)
 	}
-	if runtime.GOOS == "linux" && len(openBelow(filepath.Join(d.Path(), "file"))) != 1 {
+	if runtime.GOOS == "linux" && len(openfiles.Below(filepath.Join(d.Path(), "file"))) != 1 {
 		t.Error("what is held was freed")
 	}
 	held.Release()

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 func TestLock(t *testing.T) {
@@ -83,7 +85,7 @@ func TestLockMoves(t *testing.T) {
 	defer l.Close()
 	holds(t, l, first)
 	holds(t, l, second)
-	if left := openBelow(filepath.Join(first.Path(), ".lock")); len(left) > 0 {
+	if left := openfiles.Below(filepath.Join(first.Path(), ".lock")); len(left) > 0 {
 		t.Errorf("left open: %v", left)
 	}
 }
@@ -94,7 +96,7 @@ func TestLockIsUsedAgain(t *testing.T) {
 	for _, d := range []*Dir{open(t), open(t)} {
 		for range 2 {
 			holds(t, l, d)
-			if runtime.GOOS == "linux" && len(openBelow(filepath.Join(d.Path(), ".lock"))) != 1 {
+			if runtime.GOOS == "linux" && len(openfiles.Below(filepath.Join(d.Path(), ".lock"))) != 1 {
 				t.Error("the file of the lock is not open")
 			}
 			l.Close()

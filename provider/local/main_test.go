@@ -3,10 +3,11 @@ package local_test
 import (
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 // TestMain lets the test binary stand in for other processes, and fails when
@@ -14,7 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	if role := os.Getenv("NEBULA_TEST_ROLE"); role != "" {
 		err := play(role)
-		if left := openBelow(os.Getenv("NEBULA_TEST_DIR")); len(left) > 0 {
+		if left := openfiles.Below(os.Getenv("NEBULA_TEST_DIR")); len(left) > 0 {
 			fmt.Fprintln(os.Stderr, "left open:", left)
 			os.Exit(leftOpen)
 		}
@@ -30,19 +31,3 @@ func TestMain(m *testing.M) {
 // leftOpen is the exit code of a process that has closed its provider and still
 // holds files of its directory.
 const leftOpen = 3
-
-// openBelow returns the files of a directory, and itself, that this process has
-// open. It knows them on Linux only.
-func openBelow(dir string) []string {
-	descriptors, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var found []string
-	for _, d := range descriptors {
-		if path, err := os.Readlink("/proc/self/fd/" + d.Name()); err == nil && strings.HasPrefix(path, dir) {
-			found = append(found, path)
-		}
-	}
-	return found
-}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 	"github.com/nebula-credential/nebula/provider"
 	"github.com/nebula-credential/nebula/provider/local"
 	"github.com/nebula-credential/nebula/providertest"
@@ -142,7 +143,7 @@ func TestReplacedDirectoryIsNoticed(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{s.dir, other.dir} {
-		if left := openBelow(dir); len(left) > 0 {
+		if left := openfiles.Below(dir); len(left) > 0 {
 			t.Errorf("left open: %v", left)
 		}
 	}
