@@ -51,6 +51,9 @@ func (d *driver) remove(ctx context.Context, name nebula.Name, condition nebula.
 
 func (d *driver) schedule(ctx context.Context, name nebula.Name) error {
 	_, err := change(ctx, d, name, d.client().DeleteSecret, d.deletion(name))
+	if err == nil {
+		d.writes.restored.Forget(name) // who restores it does not do so for a write that failed
+	}
 	return err
 }
 
@@ -62,6 +65,7 @@ func (d *driver) deletion(name nebula.Name) *secretsmanager.DeleteSecretInput {
 
 // Restore implements [nebula.Restorer]. It makes two calls.
 func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
+	d.writes.restored.Forget(name) // from now on it is there for all
 	s, err := d.describe(ctx, name)
 	switch {
 	case isMissing(err), err == nil && s.ending():

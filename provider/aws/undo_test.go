@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type gate struct {
 	operation string
 	armed     atomic.Bool
 	open      chan struct{}
+	waiting   atomic.Bool // a call is held back
 	gaveUp    atomic.Bool // a call ended before the gate was opened
 }
 
@@ -27,6 +29,7 @@ func newGate(operation string) *gate {
 
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	if g.armed.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+g.operation) {
+		g.waiting.Store(true)
 		select {
 		case <-g.open:
 		case <-r.Context().Done():
@@ -99,4 +102,80 @@ func TestUndoneAtOnce(t *testing.T) {
 	s.Inject(awsserver.Fault{Operation: "DeleteSecret", Deny: true})
 	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "PutSecretValue", "may be readable now")
+}
+
+// What is deleted again after a write that failed, and what the error says of it.
+func TestUndone(t *testing.T) {
+	deny := func(o *peer, operation string) {
+		o.s.Inject(awsserver.Fault{Operation: operation, Deny: true})
+	}
+	for what, c := range map[string]struct {
+		operation string // what comes, comes before it
+		comes     func(*peer)
+		readable  bool // the error says that it may be
+		live      bool
+	}{
+		"overtaken":         {"PutSecretValue", func(o *peer) { o.store(); deny(o, "PutSecretValue") }, false, true},
+		"deleted by others": {"PutSecretValue", func(o *peer) { o.delete(); deny(o, "PutSecretValue") }, false, false},
+		"purged by others":  {"PutSecretValue", func(o *peer) { o.purge(); deny(o, "PutSecretValue") }, false, false},
+		"not to be seen":    {"PutSecretValue", func(o *peer) { deny(o, "PutSecretValue"); deny(o, "DescribeSecret") }, true, true},
+		"restored unheard": {"RestoreSecret", func(o *peer) {
+			o.s.Inject(awsserver.Fault{Operation: "RestoreSecret", Times: 1, Cut: awsserver.CutAfter})
+		}, false, false},
+		"not to be restored": {"RestoreSecret", func(o *peer) { deny(o, "RestoreSecret") }, false, false},
+		"tags refused":       {"TagResource", func(o *peer) { deny(o, "TagResource") }, false, true},
+	} {
+		for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+			o, p, m := between(t)
+			o.store()
+			o.delete()
+			m.operation, m.do = c.operation, func() { c.comes(o) }
+			_, mine := record(t, "a", "mine", nil)
+			_, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: condition})
+			if err == nil || m.do != nil {
+				t.Errorf("%s, %v: %v", what, condition, err)
+				continue
+			}
+			if said := strings.Contains(err.Error(), "may be readable now"); said != c.readable {
+				t.Errorf("%s, %v: %v", what, condition, err)
+			}
+			o.s.ClearFaults()
+			if found, err := o.p.Exists(t.Context(), o.name); err != nil || found != c.live {
+				t.Errorf("%s, %v: it exists: %v, %v", what, condition, found, err)
+			}
+		}
+	}
+}
+
+// What a write restored that then failed belongs to that write alone: who restores
+// the credential later has it, and a write if there is none leaves it alone.
+func TestRestoredSinceByOthers(t *testing.T) {
+	restores := func(o *peer, p full) error { return p.Restore(o.t.Context(), o.name) }
+	deletes := func(o *peer, p full) error { return remove(o.t.Context(), p, o.name) }
+	for what, since := range map[string]func(*peer, full) error{
+		"deleted again at once": func(o *peer, _ full) error { return restores(o, o.p) },
+		"deleted again later":   func(o *peer, p full) error { return errors.Join(deletes(o, p), restores(o, o.p)) },
+		"deleted by others":     func(o *peer, p full) error { return errors.Join(deletes(o, o.p), restores(o, p)) },
+	} {
+		o, p, _ := between(t)
+		o.store()
+		o.delete()
+		o.s.Inject(awsserver.Fault{Operation: "PutSecretValue", Deny: true})
+		if what != "deleted again at once" {
+			o.s.Inject(awsserver.Fault{Operation: "DeleteSecret", Deny: true})
+		}
+		_, mine := record(t, "a", "mine", nil)
+		_, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		wants(t, err, nebula.ErrPermissionDenied)
+		o.s.ClearFaults()
+		if err := since(o, p); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		_, err = p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		wants(t, err, nebula.ErrAlreadyExists)
+		got, err := p.Retrieve(t.Context(), o.name)
+		if err != nil || string(got.Envelope.Bytes()) != string(o.theirs.Bytes()) {
+			t.Errorf("%s: it was written over: %v", what, err)
+		}
+	}
 }
