@@ -121,7 +121,7 @@ func TestOthersComeBetween(t *testing.T) {
 	anyway, absent := nebula.Precondition{}, nebula.IfAbsent()
 	for what, c := range map[string]struct {
 		begin     func(*peer) // beside a credential that is stored
-		operation string        // what comes between comes before it
+		operation string      // what comes between comes before it
 		comes     func(*peer)
 		condition nebula.Precondition
 		previous  bool

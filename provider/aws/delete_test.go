@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
@@ -59,6 +61,70 @@ func TestLostPurge(t *testing.T) {
 	for _, want := range []bool{true, false} {
 		if existed, err := p.Purge(t.Context(), name); err != nil || existed != want {
 			t.Errorf("existed %v, %v, want %v", existed, err, want)
+		}
+	}
+}
+
+// A deletion that others come before is none of ours: there is nothing, which is a
+// conflict with a condition. What AWS refuses for a moment is tried again.
+func TestOthersDeleteFirst(t *testing.T) {
+	for what, c := range map[string]struct {
+		comes   func(*peer)
+		existed bool
+	}{
+		"deleted": {(*peer).delete, false},
+		"purged":  {(*peer).purge, false},
+		"refused once": {func(o *peer) {
+			o.s.Inject(awsserver.Fault{Operation: "DeleteSecret", Times: 1, Error: &awsserver.Error{Code: "InvalidRequestException", Message: "no"}})
+		}, true},
+	} {
+		for _, conditional := range []bool{false, true} {
+			o, p, m := between(t)
+			version, err := p.Store(t.Context(), o.name, o.theirs, nebula.StoreOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var condition nebula.Precondition
+			if conditional {
+				condition = nebula.IfVersion(version)
+			}
+			m.operation, m.do = "DeleteSecret", func() { c.comes(o) }
+			existed, err := p.Delete(t.Context(), o.name, condition)
+			if existed != c.existed || conditional && !c.existed != errors.Is(err, nebula.ErrConflict) || !conditional && err != nil {
+				t.Errorf("%s, conditional %v: existed %v, %v", what, conditional, existed, err)
+			}
+			if found, err := o.p.Exists(t.Context(), o.name); err != nil || found {
+				t.Errorf("%s: it exists: %v, %v", what, found, err)
+			}
+		}
+	}
+}
+
+// A deleted secret that never had a value is written over like any other, without a
+// version to replace.
+func TestOverASecretWithoutValue(t *testing.T) {
+	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+		o, p, _ := between(t)
+		o.store()
+		id := o.c.SecretPrefix + "a"
+		described, err := directClient(o.c).DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.purge()
+		if _, err := directClient(o.c).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &id, Tags: described.Tags}); err != nil {
+			t.Fatal(err)
+		}
+		o.delete()
+		v, err := p.Store(t.Context(), o.name, o.theirs, nebula.StoreOptions{Precondition: condition})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Retrieve(t.Context(), o.name); err != nil || got.Version != v {
+			t.Errorf("version %q stands, told %q, %v", got.Version, v, err)
+		}
+		if n := o.s.Count("UpdateSecretVersionStage"); n != 0 {
+			t.Errorf("a stage was moved")
 		}
 	}
 }

@@ -78,6 +78,11 @@ func loseAnswers(t *testing.T, operation, what string, cut awsserver.Cut, condit
 	if n := s.Versions("nebula/credentials/lost"); n != before+1 {
 		t.Errorf("%d versions became %d", before, n)
 	}
+	// What was done is not sent again, where a look shows it.
+	once := map[string]string{"absent": "CreateSecret", "anyway": "PutSecretValue", "with previous": "PutSecretValue"}[what]
+	if n := s.Count(once); operation == once && cut == awsserver.CutAfter && n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
 	listed := map[string]bool{}
 	pager := p.List(ctx, nebula.Filter{Tags: map[string]string{"new": "1"}})
 	page, err := pager.NextPage(ctx)
