@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 	"github.com/nebula-credential/nebula/provider"
@@ -142,8 +144,12 @@ func TestLiveOverDeletedStands(t *testing.T) {
 	}
 	var logged bytes.Buffer
 	p := r.all(t, r.principal(), provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
+	began := r.clock.Now()
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "is live again with its old value", "secrets/delete", "nebula delete gone")
+	if waited := r.clock.Now().Sub(began); waited > 20*time.Second {
+		t.Errorf("it tried for %v what is not allowed", waited)
+	}
 	if found, err := p.Exists(t.Context(), name); err != nil || !found {
 		t.Errorf("it exists: %v, %v", found, err)
 	}
@@ -170,11 +176,15 @@ func TestLiveOverDeletedOvertaken(t *testing.T) {
 		}
 		r.Add(latest)
 	})
-	p := r.all(t, c)
+	var logged bytes.Buffer
+	p := r.all(t, c, provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrPermissionDenied)
 	if err != nil && strings.Contains(err.Error(), "again") {
 		t.Errorf("nothing was deleted again: %v", err)
+	}
+	if strings.Contains(logged.String(), "could not be deleted again") {
+		t.Errorf("a warning of what others wrote over: %s", &logged)
 	}
 	if state := r.State(overDeleted); state != "live" {
 		t.Errorf("the secret is %s", state)
@@ -311,6 +321,11 @@ func TestLiveOverDeletedCauses(t *testing.T) {
 	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	if !errors.Is(err, nebula.ErrUnavailable) || !errors.Is(err, provider.ErrUnclear) {
 		t.Errorf("%v", err)
+	}
+	for _, cause := range causes(err) {
+		if _, holdsToken := cause.(*azcore.ResponseError); holdsToken {
+			t.Errorf("the error wraps the request, and so the token: %v", cause)
+		}
 	}
 	r.wantsDeleted(t, p)
 }

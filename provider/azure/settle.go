@@ -51,13 +51,17 @@ func (d *driver) settled(ctx context.Context, call func(context.Context) error) 
 			return err
 		}
 		if d.clock.Now().After(end) {
-			return &nebula.Error{Kind: nebula.ErrConflict, Err: err,
-				Message: "Key Vault was not done with the secret after " + maxWait.String()}
+			return errNotDone(maxWait, err)
 		}
 		if ended := d.clock.Sleep(ctx, pollEvery); ended != nil {
 			return errStillMoving(ended, err)
 		}
 	}
+}
+
+// errNotDone is the error if Key Vault takes longer than we wait.
+func errNotDone(after time.Duration, cause error) error {
+	return &nebula.Error{Kind: nebula.ErrConflict, Message: "Key Vault was not done with the secret after " + after.String(), Err: cause}
 }
 
 // errStillMoving is the error if the context ended first.

@@ -49,9 +49,6 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 			e.Hint = "delete it: nebula delete " + name.String()
 		}
 	}
-	if !errors.Is(&e, cause) {
-		e.Err = errors.Join(e.Err, cause)
-	}
 	return &e
 }
 
@@ -67,8 +64,11 @@ func (d *driver) deleteRecovered(ctx context.Context, name nebula.Name, version 
 			d.asked.Forget(name)
 			return nil
 		}
-		again := isMoving(err) || errors.Is(err, moving{}) || provider.Transient(d.explain(err))
-		if !again || !d.clock.Now().Before(until) {
+		waits, late := isMoving(err) || errors.Is(err, moving{}), !d.clock.Now().Before(until)
+		switch {
+		case waits && late:
+			return errNotDone(maxUndo, err)
+		case late || !waits && !provider.Transient(d.explain(err)):
 			return err
 		}
 		if stopped := d.clock.Sleep(ctx, pollEvery); stopped != nil {
