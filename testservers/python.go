@@ -14,13 +14,14 @@ import (
 	"runtime"
 )
 
-// A Python program is a folder with requirements.txt, which pins all packages by hash. A
-// server also has serve.py. The cache keeps a virtual environment with a copy of serve.py.
+// A Python program is a folder with requirements.txt, which pins all packages by
+// hash, and for a server with serve.py. What is kept is a virtual environment with a
+// copy of serve.py.
 
-// errNoPython says what is needed.
+// errNoPython says what to do about it.
 var errNoPython = errors.New("needs Python 3.11 or later with the modules venv and ensurepip (Debian: apt-get install python3-venv)")
 
-// findPython returns the interpreter that makes environments.
+// findPython is the interpreter that environments are made with.
 func findPython() (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -30,7 +31,7 @@ func findPython() (string, error) {
 	return "", fmt.Errorf("no python3: it %w", errNoPython)
 }
 
-// inEnvironment returns the path of the interpreter within a virtual environment.
+// inEnvironment is where a virtual environment has its interpreter.
 func inEnvironment() string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join("Scripts", "python.exe")
@@ -58,7 +59,7 @@ func pythonKey(ctx context.Context, b binary) (string, error) {
 	return runtime.GOOS + "-" + runtime.GOARCH + "-" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
-// hashFile hashes the lines of a file, whatever line endings a checkout gives it.
+// hashFile takes the lines of a file, however a checkout ends them.
 func hashFile(w io.Writer, file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -69,8 +70,8 @@ func hashFile(w io.Writer, file string) error {
 	return err
 }
 
-// install makes the environment in a folder that does not exist yet, with the pinned
-// packages and nothing else.
+// install makes the environment in an absent folder, with the packages of the
+// pins and nothing else.
 func (c *cache) install(ctx context.Context, b binary, folder string) error {
 	python, err := findPython()
 	if err != nil {

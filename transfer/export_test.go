@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Rewrite writes a backup again from its parts.
+// Rewrite writes what was read of an export again.
 func Rewrite(b *Backup) ([]byte, error) {
 	var out bytes.Buffer
 	w := newWriter(&out)

@@ -50,9 +50,10 @@ func filled(b *testing.B) (*nebula.Store, nebula.Key) {
 	return s, key
 }
 
-// BenchmarkCopyToVault copies 1,000 credentials from files to Vault: it plans, writes each
-// on a condition and reads it back. Eight writers with Vault's own client make the same
-// calls with the same bytes: a write on a condition, the custom metadata, a read.
+// BenchmarkCopyToVault copies 1,000 credentials from files to Vault, planned, each
+// on condition and read back. Beside it eight writers make the same calls with the
+// same bytes, with Vault's own client: a write on condition, the custom metadata,
+// a read.
 func BenchmarkCopyToVault(b *testing.B) {
 	server := livetest.Vault(b)
 	from, key := filled(b)
@@ -75,7 +76,7 @@ func BenchmarkCopyToVault(b *testing.B) {
 		check(b, err)
 		records[i] = string(r.Envelope.Bytes())
 	}
-	// The provider notes custom metadata beside each record, for lists.
+	// What the provider notes beside each, for lists.
 	first := destination("first")
 	_, err := transfer.Copy(ctx, from, first, transfer.Options{IDs: []nebula.ID{"c0000"}})
 	check(b, err)
@@ -98,7 +99,7 @@ func BenchmarkCopyToVault(b *testing.B) {
 					back, err := kv.Get(ctx, path)
 					check(b, err)
 					if back.Data["record"] != records[n] {
-						b.Error("the record that was read back differs")
+						b.Error("another record was read back")
 					}
 				}
 			})

@@ -59,7 +59,7 @@ type noWait struct{ provider.SystemClock }
 
 func (noWait) Sleep(context.Context, time.Duration) error { return nil }
 
-// failing is a driver whose first calls of Exists fail.
+// failing is a driver that does not know at first what exists.
 type failing struct {
 	provider.Driver
 	failures *int
@@ -74,7 +74,8 @@ func (d failing) Exists(context.Context, nebula.Name) (bool, error) {
 	return true, nil
 }
 
-// A call has one span, however often it is tried, and the span counts the retries.
+// There is one span for a call, however often it is tried, and it says how
+// often that was.
 func TestSpanOfRetries(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	tracer := trace.NewTracerProvider(trace.WithSpanProcessor(recorder)).Tracer("test")

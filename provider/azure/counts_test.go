@@ -199,6 +199,7 @@ func TestLiveCalls(t *testing.T) {
 	wire.since()
 	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{})
 	costs("store after a deleted one was written over", err, "PUT "+a)
+	costs("delete after that", removed(ctx, stranger, name), "DELETE "+a)
 }
 
 // store is a store that was just made.

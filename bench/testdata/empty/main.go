@@ -1,4 +1,4 @@
-// Command empty does nothing. It costs what the start of a program costs.
+// Command empty does nothing: what it takes is what a start takes.
 package main
 
 func main() {}
