@@ -26,7 +26,7 @@ func connect(t *testing.T, c aws.Config) (full, error) {
 	return p, p.Connect(t.Context())
 }
 
-// With nothing but AWS's own variables, or its files, it works.
+// AWS's own variables or files are enough to connect.
 func TestNativeSettings(t *testing.T) {
 	s := newServer(t, awsserver.Options{Region: "eu-central-1"})
 	for what, set := range map[string]func(t *testing.T){
@@ -70,7 +70,7 @@ func TestNativeSettings(t *testing.T) {
 	}
 }
 
-// What leads to a server in the clear is refused, wherever it was set.
+// A server without TLS is refused, wherever its address was set.
 func TestEndpointInTheClear(t *testing.T) {
 	environment(t)
 	t.Setenv("AWS_REGION", "us-east-1")
@@ -92,8 +92,8 @@ func TestNoProfile(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig, `no profile "nowhere"`)
 }
 
-// Off AWS, the failure names within about two seconds where credentials were
-// looked for, whatever answers at the address of the instance's metadata.
+// Off AWS, the failure says within about two seconds where the provider looked for
+// credentials, whatever answers at the address of the instance metadata.
 func TestNoCredentials(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -121,7 +121,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// An instance of EC2 gives its region and its credentials.
+// An EC2 instance gives its region and its credentials.
 func TestInstance(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{Region: "ap-south-1"})
@@ -165,7 +165,7 @@ func TestInstance(t *testing.T) {
 	}
 }
 
-// The way to the region's own service is no part of the address: a VPC endpoint
+// The endpoint of the region's own service is not part of the address: a VPC endpoint
 // leads to the same secrets. The account is, if the access key tells it.
 func TestAddress(t *testing.T) {
 	environment(t)
@@ -218,7 +218,7 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// A bundle of authorities that AWS's variable names is trusted.
+// A CA bundle that AWS's variable names is trusted.
 func TestBundle(t *testing.T) {
 	environment(t)
 	var served atomic.Int32
@@ -245,7 +245,7 @@ func TestBundle(t *testing.T) {
 	wants(t, err, nebula.ErrNotFound)
 }
 
-// Each partition of AWS has regions, keys and endpoints of its own.
+// Each partition of AWS has its own regions, keys and endpoints.
 func TestPartitions(t *testing.T) {
 	for region, partition := range map[string]struct{ arn, endpoint string }{
 		"us-east-1":       {"arn:aws:", "https://secretsmanager.us-east-1.amazonaws.com"},

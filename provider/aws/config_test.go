@@ -69,7 +69,7 @@ func TestValidate(t *testing.T) {
 	err := broken.Validate()
 	for _, setting := range []string{"region", "secret_prefix", "timeout", "kms_key_id", "recovery_window_days", "retry"} {
 		if !strings.Contains(err.Error(), setting) {
-			t.Errorf("%v: does not speak of %s", err, setting)
+			t.Errorf("%v: does not mention %s", err, setting)
 		}
 	}
 }

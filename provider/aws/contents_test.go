@@ -11,7 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// Doctor names what has lost its tags, what cannot be told, and what is of others.
+// Doctor names the secrets that lost their tags, those that it cannot judge, and
+// those of others.
 func TestCheckNamesContents(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

@@ -23,7 +23,7 @@ func pages(ctx context.Context, p nebula.Provider, f nebula.Filter) error {
 	}
 }
 
-// calls returns the operations on the wire since the last time.
+// calls returns the operations on the wire since it was last called.
 func calls(s *awsserver.Server) []string {
 	var all []string
 	for _, r := range s.Requests() {
@@ -33,7 +33,8 @@ func calls(s *awsserver.Server) []string {
 	return all
 }
 
-// What each operation costs on the wire: the table of docs/providers/aws.md.
+// These are the calls of each operation on the wire: the table of
+// docs/providers/aws.md.
 func TestCalls(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -98,7 +99,7 @@ func TestCalls(t *testing.T) {
 	costs("if absent", err, "CreateSecret")
 }
 
-// What a put of a process of its own costs: the goals, and the table of
+// These are the calls of a put in a new process: the goals, and the table of
 // docs/providers/aws.md. The keyring is read at the same time as the record.
 func TestCallsOfPut(t *testing.T) {
 	environment(t)

@@ -71,7 +71,7 @@ func identified(t *testing.T, s *awsserver.STS, role, token string) {
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path)
 }
 
-// Each way in which getting credentials fails is told by its step, and what to do.
+// If getting credentials fails, the error names the step that failed and what to do.
 func TestCredentialFailures(t *testing.T) {
 	assume := func(fault *awsserver.Error, deny bool) func(*testing.T, *awsserver.STS) {
 		return func(t *testing.T, s *awsserver.STS) {
@@ -133,13 +133,13 @@ func TestCredentialFailures(t *testing.T) {
 				t.Errorf("Secrets Manager is blamed: %v", err)
 			}
 			if strings.Contains(fmt.Sprintf("%v %+v", err, errors.Unwrap(err)), testSecret) {
-				t.Error("the error tells the secret")
+				t.Error("the error shows the secret")
 			}
 		})
 	}
 }
 
-// So does the endpoint of a container, and an instance of EC2.
+// The same holds for the endpoint of a container and for an EC2 instance.
 func TestMetadataFailures(t *testing.T) {
 	container := func(t *testing.T, m *awsserver.Metadata) {
 		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", m.ContainerURL())
@@ -179,13 +179,13 @@ func TestMetadataFailures(t *testing.T) {
 			_, err = connect(t, config)
 			wants(t, err, c.kind, c.words...)
 			if errors.Is(err, provider.ErrUnclear) {
-				t.Error("it is unclear")
+				t.Error("the outcome is unclear")
 			}
 		})
 	}
 }
 
-// A failure of STS that may pass is repeated with the call, as the policy says.
+// If STS fails in a way that may pass, the call is repeated as the policy says.
 func TestThrottledSTS(t *testing.T) {
 	environment(t)
 	sts, s := newSTS(t), newServer(t, awsserver.Options{})
@@ -201,8 +201,8 @@ func TestThrottledSTS(t *testing.T) {
 	}
 }
 
-// When credentials have to be renewed, a failure of STS is not blamed on Secrets
-// Manager, and leaves no write unclear.
+// If credentials have to be renewed and STS fails, the error does not blame Secrets
+// Manager, and no write is unclear.
 func TestFailuresOfRenewal(t *testing.T) {
 	for _, c := range []struct {
 		fault *awsserver.Error
@@ -231,7 +231,7 @@ func TestFailuresOfRenewal(t *testing.T) {
 	}
 }
 
-// A step that hears nothing ends after one timeout.
+// If a step hears nothing, it ends after one timeout.
 func TestSilentSTS(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -248,8 +248,8 @@ func TestSilentSTS(t *testing.T) {
 	wants(t, err, nebula.ErrTimeout, "STS", `profile "work"`)
 }
 
-// A credential_process has longer than an attempt, runs once for a failure, and
-// what it prints is shown nowhere.
+// A credential_process may take longer than an attempt. It runs once for a failure,
+// and its output is shown nowhere.
 func TestCredentialProcess(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the programs are shell scripts")

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// A deletion whose answer was lost is repeated, and says that it deleted, also
-// on a condition that the repetition finds no longer met.
+// A deletion whose answer was lost is repeated, and reports that it deleted. It does
+// so even if the repetition no longer meets its condition.
 func TestLostDeletions(t *testing.T) {
 	environment(t)
 	for _, cut := range []awsserver.Cut{awsserver.CutBefore, awsserver.CutAfter} {
@@ -34,7 +34,7 @@ func TestLostDeletions(t *testing.T) {
 				t.Errorf("cut %v, conditional %v: existed %v, %v", cut, conditional, existed, err)
 			}
 			if found, err := p.Exists(t.Context(), name); err != nil || found {
-				t.Errorf("it is there: %v, %v", found, err)
+				t.Errorf("it still exists: %v, %v", found, err)
 			}
 			if cut == awsserver.CutAfter && conditional {
 				if _, err := p.Delete(t.Context(), name, condition); !errors.Is(err, nebula.ErrConflict) {
@@ -45,7 +45,7 @@ func TestLostDeletions(t *testing.T) {
 	}
 }
 
-// A purge whose answer was lost reports what it removed; another one finds
+// A purge whose answer was lost reports what it removed. A second purge finds
 // nothing.
 func TestLostPurge(t *testing.T) {
 	environment(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
-// sleepClock is a clock that goes on by what is slept, at once.
+// sleepClock is a clock that moves on at once by what is slept.
 type sleepClock struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -43,8 +43,8 @@ func (c *sleepClock) Sleep(ctx context.Context, d time.Duration) error {
 
 func (c *sleepClock) Random() float64 { return 0.5 }
 
-// A purge takes the time that AWS takes, and so does a store meanwhile. A
-// scheduled deletion is not waited for.
+// A purge takes the time that AWS takes, and so does a store in that time. Nobody
+// waits for a scheduled deletion.
 func TestForcedDeletion(t *testing.T) {
 	environment(t)
 	clock := &sleepClock{now: time.Now()}
@@ -98,7 +98,7 @@ func TestForcedDeletion(t *testing.T) {
 	}
 }
 
-// A purge that AWS never ends is given up, after a minute or at the deadline.
+// If AWS never ends a purge, the provider gives up after a minute or at the deadline.
 func TestEndlessPurge(t *testing.T) {
 	environment(t)
 	clock := &sleepClock{now: time.Now()}
@@ -141,7 +141,7 @@ func TestRecoveryWindow(t *testing.T) {
 	}
 }
 
-// What others put below the prefix is not ours to list, delete or write over.
+// Secrets of others below the prefix are not listed, deleted or overwritten.
 func TestForeignSecrets(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -166,7 +166,7 @@ func TestForeignSecrets(t *testing.T) {
 	wants(t, remove(ctx, p, name), nebula.ErrCorrupted, "not a nebula record")
 	wants(t, purge(ctx, p, name), nebula.ErrCorrupted, "not a nebula record")
 	if strings.Contains(read.Error(), value[:8]) {
-		t.Errorf("the value is told: %v", read)
+		t.Errorf("the value is shown: %v", read)
 	}
 	page, err := p.List(ctx, nebula.Filter{}).NextPage(ctx)
 	if err != nil || len(page) != 0 {
@@ -177,8 +177,8 @@ func TestForeignSecrets(t *testing.T) {
 	}
 }
 
-// The tags of others stay, and what is stored after a crash between value and
-// tags puts ours in order.
+// Tags of others stay. After a crash between value and tags, the next store puts our
+// tags in order.
 func TestTagsOfOthers(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -218,7 +218,7 @@ func TestTagsOfOthers(t *testing.T) {
 	}
 }
 
-// One item of a batch that cannot be read is its own error.
+// If one item of a batch cannot be read, only that item has an error.
 func TestBatchErrors(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -259,7 +259,8 @@ func TestBatchErrors(t *testing.T) {
 	}
 }
 
-// Anyone who may not read in batches reads one by one, and AWS is asked once.
+// If a caller may not read in batches, it reads one by one, and asks AWS for a batch
+// once.
 func TestBatchDenied(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -292,11 +293,11 @@ func TestBatchDenied(t *testing.T) {
 		}
 	}
 	if batches != 1 {
-		t.Errorf("AWS was asked %d times", batches)
+		t.Errorf("AWS was asked for a batch %d times", batches)
 	}
 }
 
-// Doctor names each action that is missing, and all is as it was after it.
+// Doctor names each action that is missing, and leaves everything as it was.
 func TestCheck(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -315,7 +316,7 @@ func TestCheck(t *testing.T) {
 			found = true
 		}
 		if !found {
-			t.Errorf("that %s is missing was not found", action)
+			t.Errorf("doctor did not find that %s is missing", action)
 		}
 		stop()
 	}
@@ -324,7 +325,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// After Close nothing of the provider runs on.
+// After Close nothing of the provider runs.
 func TestCloseEndsAll(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -376,7 +377,7 @@ func (d *deadlines) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.New("no network")
 }
 
-// Doctor waits for a server that does not answer no longer than a read does.
+// Doctor waits for a silent server no longer than a read does.
 func TestCheckEnds(t *testing.T) {
 	environment(t)
 	c := aws.DefaultConfig()

@@ -22,8 +22,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
-// Each code of AWS, as a failure to read: its kind, whether it is repeated,
-// whether a write may have been done, and words of the message.
+// Each code of AWS in a failed read: the kind of the error, whether the read is
+// repeated, whether a write may have been done, and words of the message.
 func TestErrorCodes(t *testing.T) {
 	environment(t)
 	for _, c := range []struct {
@@ -129,7 +129,7 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
-// actionsOf has what each operation takes.
+// actionsOf returns the actions that each operation needs.
 func actionsOf() map[string][]string {
 	return map[string][]string{
 		"retrieve": {"GetSecretValue"}, "exists": {"DescribeSecret"}, "list": {"ListSecrets"},
@@ -141,7 +141,8 @@ func actionsOf() map[string][]string {
 	}
 }
 
-// The policies of docs/providers/aws.md are about all that is taken, and nothing else.
+// The policies of docs/providers/aws.md have every action that the provider needs,
+// and no other.
 func TestPagePolicies(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "providers", "aws.md"))
 	if err != nil {
@@ -150,7 +151,7 @@ func TestPagePolicies(t *testing.T) {
 	allowed := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
 		if !json.Valid([]byte(m[1])) {
-			t.Errorf("no JSON: %s", m[1])
+			t.Errorf("not JSON: %s", m[1])
 		}
 		for _, action := range regexp.MustCompile(`"secretsmanager:(\w+)"`).FindAllStringSubmatch(m[1], -1) {
 			if allowed[action[1]] {
@@ -159,19 +160,19 @@ func TestPagePolicies(t *testing.T) {
 			allowed[action[1]] = true
 		}
 	}
-	taken := map[string]bool{"BatchGetSecretValue": true} // of many at once; without it, one by one
+	taken := map[string]bool{"BatchGetSecretValue": true} // without it, reads go one by one
 	for _, actions := range actionsOf() {
 		for _, action := range actions {
 			taken[action] = true
 		}
 	}
 	if !maps.Equal(allowed, taken) {
-		t.Errorf("the page allows %v, and %v are taken", slices.Sorted(maps.Keys(allowed)), slices.Sorted(maps.Keys(taken)))
+		t.Errorf("the page allows %v, and the provider needs %v", slices.Sorted(maps.Keys(allowed)), slices.Sorted(maps.Keys(taken)))
 	}
 }
 
-// A permission that is missing is named, for each action and each operation
-// that takes it: these are the policies of docs/providers/aws.md.
+// If a permission is missing, the error names it, for each action and each operation
+// that needs it: these are the policies of docs/providers/aws.md.
 func TestPermissions(t *testing.T) {
 	environment(t)
 	for operation, actions := range actionsOf() {
@@ -199,14 +200,14 @@ func TestPermissions(t *testing.T) {
 			}
 			for _, r := range s.Requests() {
 				if !strings.Contains(strings.Join(actions, " "), r.Operation) {
-					t.Errorf("it takes %s, which the list does not have", r.Operation)
+					t.Errorf("it needs %s, which the list does not have", r.Operation)
 				}
 			}
 		})
 	}
 }
 
-// prepared returns an operation that meets what it needs to succeed.
+// prepared returns an operation, with everything in place that it needs to succeed.
 func prepared(t *testing.T, p full, operation string) func() error {
 	t.Helper()
 	ctx := t.Context()

@@ -40,8 +40,8 @@ func isCall(operation string) func(*http.Request) bool {
 	}
 }
 
-// A connection that a router forgot carries requests into the void, and says
-// nothing. It is noticed, and what is tried again gets through on another one.
+// A router that forgot a connection drops its requests without an answer. The
+// provider notices, and repeats the call on another connection.
 func TestDeadConnection(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	c, proxy := faulty(t, s)
@@ -74,12 +74,12 @@ func TestDeadConnection(t *testing.T) {
 	})
 	both.Wait()
 	if n := tunnel.Connections(); n < 2 || n > 3 { // both calls may dial
-		t.Errorf("%d connections were made, want one or two others", n)
+		t.Errorf("%d connections were made, want one or two more", n)
 	}
 }
 
-// A change that was given up arrives after later ones that were acknowledged.
-// The later ones are kept.
+// A change that was given up arrives after later ones that were acknowledged. The
+// later ones stay.
 func TestLateChanges(t *testing.T) {
 	s := newServer(t, awsserver.Options{})
 	c, proxy := faulty(t, s)
@@ -123,14 +123,14 @@ func TestLateChanges(t *testing.T) {
 			}
 			got, err := p.Retrieve(t.Context(), name)
 			if err != nil || got.Version != v || string(got.Envelope.Bytes()) != string(later.Bytes()) {
-				t.Errorf("what was acknowledged is gone: %v", err)
+				t.Errorf("an acknowledged write is gone: %v", err)
 			}
 		})
 	}
 }
 
-// Whatever the network does to the requests, what the callers of several processes
-// see has an order.
+// Whatever the network does to the requests, the histories of callers in several
+// processes have an order.
 func TestHistoriesThroughFaults(t *testing.T) {
 	s := newServer(t, awsserver.Options{Now: time.Now})
 	c, proxy := faulty(t, s)
@@ -139,7 +139,7 @@ func TestHistoriesThroughFaults(t *testing.T) {
 	providers := make([]nebula.Provider, 4)
 	for i := range providers {
 		providers[i] = open(t, c)
-		_, _ = providers[i].Exists(t.Context(), name) // so that the server was heard of
+		_, _ = providers[i].Exists(t.Context(), name) // so that the server has answered once
 	}
 	proxy.Add(faultproxy.Mix(0.15)...)
 	h := histories.Contend(t, name, func(i int) nebula.Provider { return providers[i] }, histories.Load{Callers: len(providers), Rounds: 5, Seed: proxy.Seed()})
@@ -149,7 +149,7 @@ func TestHistoriesThroughFaults(t *testing.T) {
 	}
 }
 
-// What sixteen processes see that write one credential at once has an order.
+// If sixteen processes write one credential at once, their histories have an order.
 func TestHistoriesOfManyWriters(t *testing.T) {
 	environment(t)
 	for _, stay := range []bool{false, true} {

@@ -16,13 +16,13 @@ import (
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
-// others is AWS's own client, for what others keep.
+// others is AWS's own client, for the secrets of others.
 func others(c aws.Config) *secretsmanager.Client {
 	return secretsmanager.New(secretsmanager.Options{Region: c.Region, BaseEndpoint: &c.EndpointURL, Credentials: credentials.NewStaticCredentialsProvider(testKeyID, testSecret, "")})
 }
 
-// foreignSecrets makes what others keep, more than a page of it, and returns what
-// reads it.
+// foreignSecrets makes more than a page of secrets of others, and returns their
+// reader.
 func foreignSecrets(t *testing.T, c aws.Config) provider.ForeignReader {
 	t.Helper()
 	client, ctx := others(c), t.Context()
@@ -71,7 +71,7 @@ func foreignSecrets(t *testing.T, c aws.Config) provider.ForeignReader {
 		}
 	}
 	if got, err := f.Foreign(ctx, c.SecretPrefix+"own"); err != nil || !got.IsRecord() {
-		t.Errorf("a record is not told: %v", err)
+		t.Errorf("a record is not recognised: %v", err)
 	}
 	return f
 }
@@ -82,7 +82,7 @@ func TestSecretsOfOthers(t *testing.T) {
 	environment(t)
 	f := foreignSecrets(t, c)
 
-	// A refusal names the secret, which is none of the store's.
+	// A refusal names the secret, which is not one of the store's.
 	defer s.Inject(awsserver.Fault{Operation: "GetSecretValue", Deny: true})()
 	_, err := f.Foreign(t.Context(), "prod/s001/password")
 	wants(t, err, nebula.ErrPermissionDenied, "secretsmanager:GetSecretValue on arn:aws:secretsmanager:", ":secret:prod/s001/password is not allowed")

@@ -44,7 +44,7 @@ func hostileWithin(t *testing.T, timeout time.Duration, handler http.HandlerFunc
 	return open(t, c), name
 }
 
-// refuses checks a failure: its kind, and that it tells nothing of the keys.
+// refuses checks the kind of a failure, and that the error shows no keys.
 func refuses(t *testing.T, p full, name nebula.Name, kind nebula.Kind) {
 	t.Helper()
 	_, err := p.Retrieve(t.Context(), name)

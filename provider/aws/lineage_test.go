@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// A write that was done and whose answer was lost is a success, however many came
-// after it; one that was not done is a conflict.
+// If a write was done and its answer was lost, it is a success, however many writes
+// came after it. If it was not done, it is a conflict.
 func TestOvertakenTwice(t *testing.T) {
 	environment(t)
 	for _, cut := range []awsserver.Cut{awsserver.CutAfter, awsserver.CutBefore} {
@@ -26,7 +26,7 @@ func TestOvertakenTwice(t *testing.T) {
 			name, first := record(t, "a", "first", nil)
 			condition := nebula.IfAbsent()
 			if absent {
-				_, _ = p.Exists(t.Context(), name) // so that the server was heard of
+				_, _ = p.Exists(t.Context(), name) // so that the server has answered once
 			} else {
 				v, err := p.Store(t.Context(), name, first, nebula.StoreOptions{})
 				if err != nil {
@@ -52,7 +52,7 @@ func TestOvertakenTwice(t *testing.T) {
 			_, mine := record(t, "a", "mine", nil)
 			v, err := p.Store(t.Context(), name, mine, nebula.StoreOptions{Precondition: condition, Previous: first})
 			if between.write != nil {
-				t.Error("nothing came between")
+				t.Error("no write came between")
 			}
 			if cut == awsserver.CutBefore {
 				wants(t, err, map[bool]nebula.Kind{false: nebula.ErrConflict, true: nebula.ErrAlreadyExists}[absent])
@@ -64,7 +64,7 @@ func TestOvertakenTwice(t *testing.T) {
 			}
 			got, err := p.RetrieveVersion(t.Context(), name, v)
 			if err != nil || string(got.Envelope.Bytes()) != string(mine.Bytes()) {
-				t.Errorf("the version told is not the one stored: %v", err)
+				t.Errorf("the reported version is not the one stored: %v", err)
 			}
 		}
 	}
@@ -99,6 +99,6 @@ func TestOvertakenUnknown(t *testing.T) {
 	_, err = p.Store(t.Context(), name, mine, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first})
 	wants(t, err, nebula.ErrUnavailable, "cannot be told")
 	if !provider.Transient(err) {
-		t.Error("it is not one that may be repeated")
+		t.Error("it may not be repeated")
 	}
 }

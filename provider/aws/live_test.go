@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// liveConfig is for moto, in a region and under a prefix of its own.
+// liveConfig is for moto, with its own region and prefix.
 func liveConfig(t *testing.T, s *livetest.AWSServer) aws.Config {
 	t.Helper()
 	environment(t)
@@ -29,7 +29,7 @@ func TestLiveConformance(t *testing.T) {
 	providertest.Run(t, harness(few, func(t *testing.T) aws.Config { return liveConfig(t, s) }))
 }
 
-// What sixteen processes see that write one credential at once has an order.
+// If sixteen processes write one credential at once, their histories have an order.
 func TestLiveHistories(t *testing.T) {
 	c := liveConfig(t, livetest.AWS(t))
 	name, _ := record(t, "contested", "", nil)

@@ -17,8 +17,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Answers that are lost leave it unclear whether the write was done. It is
-// repeated, and ends as one version and as a success.
+// If answers are lost, it is unclear whether the write was done. It is repeated, and
+// ends as one version and as a success.
 func TestLostAnswers(t *testing.T) {
 	environment(t)
 	for _, cut := range []awsserver.Cut{awsserver.CutBefore, awsserver.CutAfter} {
@@ -54,7 +54,7 @@ func loseAnswers(t *testing.T, operation, what string, cut awsserver.Cut, condit
 		}
 		before = 1
 	} else {
-		_, _ = p.Exists(ctx, name) // so that the server was heard of
+		_, _ = p.Exists(ctx, name) // so that the server has answered once
 	}
 	if what == "after a deletion" || what == "absent, after a deletion" {
 		if err := remove(ctx, p, name); err != nil {
@@ -73,7 +73,7 @@ func loseAnswers(t *testing.T, operation, what string, cut awsserver.Cut, condit
 	}
 	got, err := p.Retrieve(ctx, name)
 	if err != nil || got.Version != stored || string(got.Envelope.Bytes()) != string(e.Bytes()) {
-		t.Fatalf("version %q stands, told %q, %v", got.Version, stored, err)
+		t.Fatalf("version %q is current, reported was %q, %v", got.Version, stored, err)
 	}
 	if n := s.Versions("nebula/credentials/lost"); n != before+1 {
 		t.Errorf("%d versions became %d", before, n)
@@ -94,7 +94,7 @@ func loseAnswers(t *testing.T, operation, what string, cut awsserver.Cut, condit
 	}
 }
 
-// A write over a deleted credential that fails for good leaves it deleted.
+// If a write over a deleted credential fails for good, the credential stays deleted.
 func TestFailureAfterRestoring(t *testing.T) {
 	environment(t)
 	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
@@ -122,7 +122,7 @@ func TestFailureAfterRestoring(t *testing.T) {
 	}
 }
 
-// The same if the network ends for a while in the midst of it.
+// The same holds if the network fails for a while in the middle of it.
 func TestOutageAfterRestoring(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -150,7 +150,7 @@ func TestOutageAfterRestoring(t *testing.T) {
 	}
 }
 
-// manualClock is time for the retries of many callers: who sleeps is woken in
+// manualClock is time for the retries of many callers: it wakes those that sleep in
 // order, once all sleep.
 type manualClock struct {
 	mu       sync.Mutex
@@ -187,7 +187,7 @@ func (c *manualClock) Sleep(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// left says that a caller sleeps no more.
+// left says that a caller will not sleep again.
 func (c *manualClock) left() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,7 +195,7 @@ func (c *manualClock) left() {
 	c.advance()
 }
 
-// advance goes on to the first that is to wake, if all sleep.
+// advance wakes the caller whose sleep ends first, if all sleep.
 func (c *manualClock) advance() {
 	if len(c.sleeping) < c.callers || len(c.sleeping) == 0 {
 		return
@@ -207,8 +207,8 @@ func (c *manualClock) advance() {
 	close(first.wake)
 }
 
-// Throttled for 10 seconds under 50 callers: each makes the attempts of the
-// policy and no more, they are spread out, and it recovers.
+// AWS throttles 50 callers for 10 seconds. Each makes the attempts of the policy and
+// no more, they are spread out, and all recover.
 func TestThrottled(t *testing.T) {
 	environment(t)
 	clock := &manualClock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), random: rand.New(rand.NewPCG(1, 2))}
@@ -251,7 +251,7 @@ func TestThrottled(t *testing.T) {
 		}
 	}
 	if len(times) < callers*(attempts-1)/2 {
-		t.Errorf("the repetitions came at %d moments only", len(times))
+		t.Errorf("the repetitions came at only %d moments", len(times))
 	}
 	if last := clock.Now().Sub(begin); last < 2325*time.Millisecond || last > 3875*time.Millisecond {
 		t.Errorf("the last attempt came after %v", last)
@@ -279,8 +279,8 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// overtaking writes over a secret after the answer to a call was lost, and
-// before it is repeated.
+// overtaking writes over a secret after the answer to a call was lost, and before the
+// call is repeated.
 type overtaking struct {
 	http.RoundTripper
 	operation string
@@ -297,8 +297,8 @@ func (o *overtaking) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// A write that was done, and written over by another before the repetition, is
-// no conflict with itself. The tags are those of the last one.
+// If a write was done, and another one replaced it before the repetition, it does not
+// conflict with itself. The tags are those of the last write.
 func TestOvertaken(t *testing.T) {
 	environment(t)
 	for _, given := range []bool{false, true} {
@@ -330,11 +330,11 @@ func TestOvertaken(t *testing.T) {
 			t.Errorf("previous given: %v: %v", given, err)
 		}
 		if between.write != nil {
-			t.Error("nothing came between")
+			t.Error("no write came between")
 		}
 		got, err := p.Retrieve(ctx, name)
 		if err != nil || string(got.Envelope.Bytes()) != string(third.Bytes()) {
-			t.Errorf("not the last write stands: %v", err)
+			t.Errorf("the last write is not current: %v", err)
 		}
 		page, err := p.List(ctx, nebula.Filter{Tags: map[string]string{"by": "third"}}).NextPage(ctx)
 		if err != nil || len(page) != 1 {
@@ -343,8 +343,8 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// What AWS does not allow of a live secret, as with replicas, is told after a
-// few calls.
+// If AWS never allows a call on a live secret, as with replicas, the error comes
+// after a few calls.
 func TestLastingRefusals(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

@@ -25,7 +25,8 @@ const (
 	testSecret = "a-secret-access-key-that-nobody-may-see"
 )
 
-// environment leaves of AWS's variables and files what a test sets.
+// environment clears AWS's variables and files, so that only what a test sets
+// remains.
 func environment(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
@@ -57,9 +58,9 @@ func newServer(t testing.TB, o awsserver.Options) *awsserver.Server {
 	return s
 }
 
-// stepping returns a clock that goes on by 6 ms with every look: AWS dates the
-// first version of a secret 5 ms after the secret, and no call of AWS is as fast
-// as one on this machine.
+// stepping returns a clock that moves on by 6 ms at each look: AWS dates the first
+// version of a secret 5 ms after the secret, and no call of AWS is as fast as one on
+// this machine.
 func stepping() func() time.Time {
 	var mu sync.Mutex
 	var last time.Time
@@ -145,8 +146,8 @@ func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 	}
 }
 
-// held is a provider with the configuration that it was made of, for those that
-// open its backend again.
+// held is a provider with the configuration that made it, for tests that open its
+// backend again.
 type held struct {
 	full
 	config aws.Config
@@ -177,7 +178,7 @@ func harness(maxStores int, configure func(*testing.T) aws.Config) providertest.
 	}
 }
 
-// directClient is the SDK's own, for what is done behind the provider's back.
+// directClient is the SDK's own client, for changes behind the provider's back.
 func directClient(c aws.Config) *secretsmanager.Client {
 	return secretsmanager.New(secretsmanager.Options{Region: c.Region, BaseEndpoint: &c.EndpointURL,
 		Credentials: sdkaws.CredentialsProviderFunc(func(context.Context) (sdkaws.Credentials, error) {
@@ -200,8 +201,8 @@ func corrupt(t *testing.T, c aws.Config, name nebula.Name, raw []byte) {
 	}
 }
 
-// few keeps what a rule writes to one credential below the 100 versions of a day
-// that AWS keeps, with those of writes that lose against others.
+// few keeps the writes of a rule to one credential, with those that lose against
+// others, below the 100 versions a day that AWS keeps.
 const few = 60
 
 func TestConformance(t *testing.T) {
@@ -209,7 +210,7 @@ func TestConformance(t *testing.T) {
 	providertest.Run(t, harness(few, func(t *testing.T) aws.Config { return configFor(newServer(t, awsserver.Options{})) }))
 }
 
-// With no prefix, and default tags.
+// This one has no prefix, and default tags.
 func TestConformanceTags(t *testing.T) {
 	environment(t)
 	h := harness(few, func(t *testing.T) aws.Config {

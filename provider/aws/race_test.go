@@ -18,8 +18,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
-// openStores returns stores over one backend, each with a provider of its own, as
-// several processes would have.
+// openStores returns stores over one backend. Each has its own provider, as several
+// processes would have.
 func openStores(t *testing.T, c aws.Config, n int) []*nebula.Store {
 	t.Helper()
 	key := &nebula.KeyFile{Path: filepath.Join(t.TempDir(), "key")}
@@ -47,8 +47,9 @@ func oursOf(s *awsserver.Server, id string) []string {
 
 // Sixteen processes that write one credential at once all succeed, in at most 200
 // calls and 40 versions, and leave one stage. It makes no difference whether AWS
-// moves a stage to a version that has lost its own. Who meets whom is chance, and a
-// machine that halts some of the writers adds to it: one of ten times has to do.
+// moves a stage to a version that has lost its own. Chance decides which writers
+// meet, and so does a machine that halts some of them: one of ten attempts has to
+// succeed.
 func TestManyWriters(t *testing.T) {
 	environment(t)
 	const maxCalls, maxVersions = 200, 40
@@ -66,7 +67,7 @@ func TestManyWriters(t *testing.T) {
 	}
 }
 
-// writeAtOnce returns how many calls and versions it takes.
+// writeAtOnce returns the number of calls and versions that the writers need.
 func writeAtOnce(t *testing.T, writers int, stay bool) (calls, kept int) {
 	t.Helper()
 	s := newServer(t, awsserver.Options{Now: time.Now})
@@ -131,8 +132,8 @@ func TestManyTagWriters(t *testing.T) {
 	}
 }
 
-// Writers of one process take turns: of those on condition of one version, one
-// wins, and the others leave no version.
+// Writers of one process take turns. If several depend on the same version, one wins,
+// and the others leave no version.
 func TestTurns(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -170,8 +171,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// A process that is killed between the two calls leaves a stage, which the next
-// write takes: twenty times, as often as AWS would allow stages.
+// A process that is killed between the two calls leaves a stage, which the next write
+// reuses: twenty times, as often as AWS would allow stages.
 func TestKilledWrites(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -204,8 +205,8 @@ func TestKilledWrites(t *testing.T) {
 	}
 }
 
-// What earlier releases left, a stage for each write that was killed, is no part
-// of the history, and makes room when AWS takes no more stages.
+// Earlier releases left a stage for each write that was killed. Such a stage is not
+// part of the history, and makes room when AWS takes no more stages.
 func TestStagesOfEarlierReleases(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -237,8 +238,8 @@ func TestStagesOfEarlierReleases(t *testing.T) {
 	}
 }
 
-// A move that is refused for a version that is gone is a conflict, never not
-// found; so is a secret that was purged or deleted meanwhile.
+// If a move is refused because its version is gone, that is a conflict, never not
+// found. The same holds if the secret was purged or deleted meanwhile.
 func TestConflictIsNeverNotFound(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -265,7 +266,7 @@ func TestConflictIsNeverNotFound(t *testing.T) {
 	wants(t, conditional(version), nebula.ErrConflict)
 }
 
-// A write that lost says how long to wait, the longer the more writers there are.
+// A write that lost says how long to wait: the more writers there are, the longer.
 func TestLosersWait(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

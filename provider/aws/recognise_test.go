@@ -16,7 +16,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
-// untag takes all tags of ours away, as tools of others do.
+// untag removes all our tags, as tools of others do.
 func untag(t *testing.T, c aws.Config, id string, keys ...string) {
 	t.Helper()
 	id = c.SecretPrefix + id
@@ -82,8 +82,8 @@ func storeTagged(t *testing.T, p nebula.Provider, id, value, team string, o nebu
 	return name, e, v
 }
 
-// A credential whose tags another tool took away is listed with what its record
-// says, and every write that can see it gives it its tags again.
+// If another tool removed the tags of a credential, the credential is listed with
+// what its record says. Every write that can see this restores its tags.
 func TestLostTagsAreMended(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -145,8 +145,8 @@ func TestLostTagsAreMended(t *testing.T) {
 	}
 }
 
-// It can be deleted and purged too; what is deleted and has no tag cannot be told,
-// and stays.
+// Such a credential can also be deleted and purged. One that is deleted and has no
+// tags cannot be recognised, and stays.
 func TestLostTagsRemoval(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -167,8 +167,8 @@ func TestLostTagsRemoval(t *testing.T) {
 	}
 }
 
-// What cannot be told is listed with the reason: a tag that was changed, over what
-// is no record; and a secret that may not be read.
+// A secret that cannot be recognised is listed with the reason: somebody changed its
+// tag and its value is not a record, or it may not be read.
 func TestDoubtfulSecretsAreListed(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -195,8 +195,8 @@ func TestDoubtfulSecretsAreListed(t *testing.T) {
 	}
 }
 
-// A plain secret of somebody else below the prefix is reported as one, and not
-// as a damaged record.
+// A plain secret of somebody else below the prefix is reported as one, not as a
+// damaged record.
 func TestPlainSecrets(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -215,7 +215,7 @@ func TestPlainSecrets(t *testing.T) {
 		_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
 		wants(t, err, nebula.ErrCorrupted, "not a nebula record")
 		wants(t, purge(t.Context(), p, name), nebula.ErrCorrupted, "not a nebula record")
-		// Deleted by its owner, it is restored by nobody for good.
+		// If its owner deletes it, no call restores it for good.
 		if _, err := directClient(c).DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: &id}); err != nil {
 			t.Fatal(err)
 		}
@@ -229,8 +229,8 @@ func TestPlainSecrets(t *testing.T) {
 	lists(t, p, nebula.Filter{})
 }
 
-// Of two stores of which one's prefix is the beginning of the other's, each keeps
-// to its own.
+// If the prefix of one store begins with the prefix of another, each store sees only
+// its own credentials.
 func TestPrefixOfAnother(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -258,7 +258,7 @@ func TestPrefixOfAnother(t *testing.T) {
 	}
 }
 
-// Tags of earlier releases name no place, and are credentials all the same.
+// Tags of earlier releases do not name the store's place, and still mark credentials.
 func TestTagsOfEarlierReleases(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -292,8 +292,8 @@ func mustName(t *testing.T, id nebula.ID) nebula.Name {
 	return name
 }
 
-// A secret that is tagged as the credential's and holds something else was
-// damaged: a rotation must not pass over it as over a stranger's.
+// If a secret is tagged as the credential's and holds something else, it was damaged:
+// a rotation must not skip it as somebody else's.
 func TestReplacedRecord(t *testing.T) {
 	environment(t)
 	c := configFor(newServer(t, awsserver.Options{}))

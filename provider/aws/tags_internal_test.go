@@ -18,7 +18,7 @@ func someName(t testing.TB) nebula.Name {
 	return name
 }
 
-// Tags come back as they were, and none is like another.
+// Tags come back as they were, and no two are alike.
 func TestProject(t *testing.T) {
 	c := Config{DefaultTags: map[string]string{"team": "platform", "cost": "7"}}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
@@ -41,13 +41,13 @@ func TestProject(t *testing.T) {
 		}
 		for key, value := range projected {
 			if strings.IndexFunc(key+value, func(r rune) bool { return !isTagRune(r) }) >= 0 || strings.HasPrefix(strings.ToLower(key), "aws:") {
-				t.Errorf("AWS does not take %q: %q", key, value)
+				t.Errorf("AWS does not accept %q: %q", key, value)
 			}
 		}
 	}
 }
 
-// Changes touch what is the credential's own and nothing else.
+// Changes touch the credential's own tags and no others.
 func TestTagChanges(t *testing.T) {
 	c := Config{DefaultTags: map[string]string{"team": "platform"}}
 	project := func(tags map[string]string) map[string]string {
@@ -63,18 +63,18 @@ func TestTagChanges(t *testing.T) {
 	wanted := project(map[string]string{"b": "3"})
 	set, unset := tagChanges(before, wanted)
 	if len(unset) != 1 || unset[0] != "a" {
-		t.Errorf("%v go, want a", unset)
+		t.Errorf("%v are removed, want a", unset)
 	}
 	if got := tagMap(set); len(got) != 3 || got["b"] != "3" || got["team"] != "platform" || got[reservedKey] == "" {
 		t.Errorf("%v are set", got)
 	}
 	if set, unset := tagChanges(wanted, wanted); set != nil || unset != nil {
-		t.Errorf("%v, %v change where nothing does", set, unset)
+		t.Errorf("%v, %v change although nothing differs", set, unset)
 	}
 }
 
-// Whatever tags contain, reading them fails only by saying so, and what is read
-// is what would be written.
+// Whatever tags contain, reading them either fails with an error or returns what
+// would be written.
 func FuzzTags(f *testing.F) {
 	seeds := 0
 	for _, text := range []string{"@2026-01-02T03:04:05.000006Z/90/scope/author/abc", "@2026-01-02T03:04:05Z/0///", "", "=41", "=zz", "=20a", "plain", "===", "=e=CC=81"} {

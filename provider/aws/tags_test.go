@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// A step for tags that is throttled is repeated, and the tags are right in the
+// If the step for tags is throttled, it is repeated, and the tags are right in the
 // end: with and without a condition, whether or not the previous record is given.
 func TestThrottledTags(t *testing.T) {
 	environment(t)
@@ -46,8 +46,8 @@ func TestThrottledTags(t *testing.T) {
 	}
 }
 
-// What a write left whose tags were refused, or that was killed before them, the
-// next write sees and mends, in another process too.
+// If a write had its tags refused, or was killed before it wrote them, the next write
+// sees that and mends the tags, in another process too.
 func TestLeftTagsAreMended(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -77,7 +77,7 @@ func TestLeftTagsAreMended(t *testing.T) {
 	lists(t, next, nebula.Filter{Tags: map[string]string{"env": "dev"}})
 }
 
-// A move that is throttled after the version was put is repeated with the same
+// If a move is throttled after the version was put, it is repeated with the same
 // version.
 func TestThrottledMove(t *testing.T) {
 	environment(t)

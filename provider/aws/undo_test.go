@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// gate holds calls of one operation back until it is opened.
+// gate holds back calls of one operation until it is opened.
 type gate struct {
 	http.RoundTripper
 	operation string
@@ -39,8 +39,8 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.RoundTripper.RoundTrip(r)
 }
 
-// What puts things in order after a write that failed holds up nobody whose time is
-// over. Closing waits for it.
+// After a write that failed, the clean-up runs in the background: it delays no caller
+// whose time is over. Close waits for it.
 func TestUndoneBeside(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
@@ -68,7 +68,7 @@ func TestUndoneBeside(t *testing.T) {
 	_, err := p.Store(ctx, name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrInterrupted, "may be readable now", "delete it again")
 	if g.gaveUp.Load() {
-		t.Error("it waited for what puts things in order")
+		t.Error("it waited for the clean-up")
 	}
 	close(g.open)
 	s.ClearFaults()
@@ -80,8 +80,8 @@ func TestUndoneBeside(t *testing.T) {
 	}
 }
 
-// A refused write over a deleted credential says nothing of it if it is deleted
-// again.
+// If a write over a deleted credential is refused and the credential is deleted
+// again, the error does not mention it.
 func TestUndoneAtOnce(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

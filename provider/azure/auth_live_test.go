@@ -25,7 +25,7 @@ import (
 
 const otherTenant = "99999999-8888-7777-6666-555555555555"
 
-// exists makes a call and says how it ended.
+// exists makes a call and returns its error.
 func exists(t *testing.T, p nebula.Provider) error {
 	t.Helper()
 	name, _ := record(t, "x", "", nil)
@@ -33,7 +33,7 @@ func exists(t *testing.T, p nebula.Provider) error {
 	return err
 }
 
-// Fifty callers that meet the end of a token get another one by one call.
+// If fifty callers find that a token ended, one call gets the next one for all.
 func TestLiveTokenOnce(t *testing.T) {
 	r := newRig(t)
 	p := r.open(t, r.principal())
@@ -53,7 +53,7 @@ func TestLiveTokenOnce(t *testing.T) {
 		}
 		group.Wait()
 		if n := r.Server.Count(azureserver.Token); n != 1 {
-			t.Errorf("%d tokens were asked for", n)
+			t.Errorf("%d tokens were requested", n)
 		}
 	}
 	if n := r.Server.Count(azureserver.InstanceDiscovery); n != 0 {
@@ -61,7 +61,8 @@ func TestLiveTokenOnce(t *testing.T) {
 	}
 }
 
-// A token is replaced before its end. While that fails, it is used to its end.
+// A token is replaced before its end. While that fails, the old one is used to its
+// end.
 func TestLiveTokenRefreshed(t *testing.T) {
 	r := newRig(t)
 	var logged bytes.Buffer
@@ -71,7 +72,7 @@ func TestLiveTokenRefreshed(t *testing.T) {
 	tokens := func(want int) {
 		t.Helper()
 		if n := r.Server.Count(azureserver.Token); n != want {
-			t.Errorf("%d tokens were asked for, want %d", n, want)
+			t.Errorf("%d tokens were requested, want %d", n, want)
 		}
 	}
 	works := func() {
@@ -88,7 +89,7 @@ func TestLiveTokenRefreshed(t *testing.T) {
 	remove := r.Server.Inject(azureserver.Fault{Operation: azureserver.Token, Status: 503})
 	r.clock.ahead.Add(int64(56 * time.Minute))
 	works()
-	works() // is not asked for at each call
+	works() // a token is not requested at each call
 	tokens(3)
 	if !strings.Contains(logged.String(), "could not be replaced") {
 		t.Errorf("logged: %s", logged.String())
@@ -102,7 +103,7 @@ func TestLiveTokenRefreshed(t *testing.T) {
 	}
 }
 
-// The file of a secret is read for each token.
+// The file with the secret is read for each token.
 func TestLiveSecretFile(t *testing.T) {
 	r := newRig(t)
 	file := filepath.Join(t.TempDir(), "secret")
@@ -129,7 +130,7 @@ func TestLiveSecretFile(t *testing.T) {
 	wants(t, exists(t, p), nebula.ErrUnauthenticated, "is empty")
 }
 
-// Each refusal of the login is told in words, and none tells the secret.
+// If the login refuses, the error says why, and never shows the secret.
 func TestLiveLoginRefused(t *testing.T) {
 	r := newRig(t)
 	for what, c := range map[string]struct {
@@ -166,7 +167,7 @@ func TestLiveLoginRefused(t *testing.T) {
 			wants(t, err, c.kind, c.text)
 			for _, secret := range []string{"canary-secret", r.Server.ClientSecret()} {
 				if err != nil && strings.Contains(err.Error(), secret) {
-					t.Errorf("the error tells the secret: %v", err)
+					t.Errorf("the error shows the secret: %v", err)
 				}
 			}
 			r.reached(t, "evil.example")
@@ -174,7 +175,7 @@ func TestLiveLoginRefused(t *testing.T) {
 	}
 }
 
-// reached checks that no request came to a host.
+// reached checks that no request reached a host.
 func (r *rig) reached(t *testing.T, host string) {
 	t.Helper()
 	for _, request := range r.Server.Requests() {
@@ -184,11 +185,11 @@ func (r *rig) reached(t *testing.T, host string) {
 	}
 }
 
-// If there is no managed identity, nothing answers at its address: the
-// connection attempt shows that.
+// If there is no managed identity, nothing answers at its address, and the attempt to
+// connect shows that.
 func TestLiveNoManagedIdentity(t *testing.T) {
 	if azureapi.ReachLimit > time.Second {
-		t.Errorf("connecting may take %v: with what comes after, it is to be within 2 s", azureapi.ReachLimit)
+		t.Errorf("connecting may take %v: with what comes after, it must take at most 2 s", azureapi.ReachLimit)
 	}
 	r := newRig(t)
 	r.Server.SetIdentities(false)
@@ -200,8 +201,8 @@ func TestLiveNoManagedIdentity(t *testing.T) {
 	}
 }
 
-// A challenge that names another login, tenant or service gets no token, and
-// neither does the host that it names.
+// A challenge that names another login, tenant or service gets no token, and neither
+// does the host in it.
 func TestLiveForeignChallenge(t *testing.T) {
 	const evil = "login.evil.example"
 	for challenge, text := range map[string]string{
@@ -220,7 +221,7 @@ func TestLiveForeignChallenge(t *testing.T) {
 		r.Server.ForgetRequests()
 		wants(t, exists(t, p), nebula.ErrUnauthenticated, text)
 		if n := r.Server.Count(azureserver.Token); n != 0 {
-			t.Errorf("%s: %d tokens were asked for", challenge, n)
+			t.Errorf("%s: %d tokens were requested", challenge, n)
 		}
 		if calls := r.Requests(); len(calls) != 1 {
 			t.Errorf("%s: %d calls", challenge, len(calls))
@@ -242,12 +243,12 @@ func TestLiveRedirect(t *testing.T) {
 	r.reached(t, "evil.example")
 }
 
-// A vault that does not accept what the login gives is asked twice, no more.
+// If the vault does not accept a token, the provider asks a second time, and no more.
 func TestLiveTokenNotAccepted(t *testing.T) {
 	r := newRig(t)
 	r.Server.Inject(azureserver.Fault{Operation: azureserver.GetSecret, Status: 401})
 	p := r.open(t, r.principal())
-	r.clock.ahead.Add(int64(2 * time.Second)) // else the second token is the first
+	r.clock.ahead.Add(int64(2 * time.Second)) // otherwise the second token equals the first
 	r.Server.ForgetRequests()
 	wants(t, exists(t, p), nebula.ErrUnauthenticated, "401")
 	if calls := r.Requests(); len(calls) != 2 {
@@ -255,11 +256,11 @@ func TestLiveTokenNotAccepted(t *testing.T) {
 	}
 }
 
-// tools puts an az and an azd into the path that run a script each.
+// tools puts an az and an azd into the path; each runs a script.
 func tools(t *testing.T, az, azd string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("the tools of the test are scripts of a shell")
+		t.Skip("the tools of the test are shell scripts")
 	}
 	dir := t.TempDir()
 	for name, script := range map[string]string{"az": az, "azd": azd} {
@@ -270,7 +271,7 @@ func tools(t *testing.T, az, azd string) {
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 }
 
-// azPrints is a script that prints a token as az does, and notes its arguments.
+// azPrints returns a script that prints a token as az does, and logs its arguments.
 func azPrints(t *testing.T, log, token string) string {
 	t.Helper()
 	out, err := json.Marshal(map[string]any{"accessToken": token, "expires_on": time.Now().Add(time.Hour).Unix(),
@@ -290,8 +291,8 @@ func lines(t *testing.T, file string) []string {
 	return strings.Split(strings.TrimSpace(string(data)), "\n")
 }
 
-// az is run once for many calls, and again in the tenant of the vault where
-// its own is another.
+// az runs once for many calls. If its own tenant is not the vault's, it runs again in
+// the vault's tenant.
 func TestLiveDeveloperTools(t *testing.T) {
 	r := newRig(t)
 	config := r.principal()
@@ -320,7 +321,7 @@ func TestLiveDeveloperTools(t *testing.T) {
 		t.Errorf("az was run: %q", ran)
 	}
 
-	// azd, where az is not logged in.
+	// If az is not logged in, azd gets the token.
 	out := fmt.Sprintf("echo '{\"token\":%q,\"expiresOn\":%q}'", good, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	tools(t, "echo 'canary: run az login' >&2; exit 1", out)
 	if err := exists(t, r.open(t, config)); err != nil {
@@ -333,19 +334,19 @@ func TestLiveDeveloperTools(t *testing.T) {
 	wants(t, err, nebula.ErrUnauthenticated, `az said "canary: run az login"`, `azd said "canary"`, "az login")
 }
 
-// roundTripper is a transport made of a function.
+// roundTripper is a function as a transport.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// tokenAnswer is the login's answer with a token.
+// tokenAnswer returns the login's answer with a token.
 func tokenAnswer(r *http.Request, token string) *http.Response {
 	body := fmt.Sprintf(`{"token_type":"Bearer","expires_in":3600,"ext_expires_in":3600,"access_token":%q}`, token)
 	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// form returns the fields of a request for a token, and false for others.
+// form returns the fields of a token request, and false for other requests.
 func form(t *testing.T, r *http.Request) (url.Values, bool) {
 	t.Helper()
 	if !strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
@@ -362,7 +363,7 @@ func form(t *testing.T, r *http.Request) (url.Values, bool) {
 	return values, true
 }
 
-// A workload identity shows the token of its file.
+// A workload identity sends the token in its file.
 func TestLiveWorkloadIdentity(t *testing.T) {
 	r := newRig(t)
 	file := filepath.Join(t.TempDir(), "token")
@@ -420,7 +421,7 @@ func TestClouds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if asked != want {
-			t.Errorf("%s: the token is asked of %q, want %q", vault, asked, want)
+			t.Errorf("%s: the token is requested from %q, want %q", vault, asked, want)
 		}
 	}
 }

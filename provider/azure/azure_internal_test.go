@@ -33,7 +33,7 @@ func testDriver(t *testing.T) *driver {
 	return d
 }
 
-// answered is the SDK's error for an answer of the vault.
+// answered returns the SDK's error for an answer of the vault.
 func answered(method, path string, status int, code, inner string) error {
 	body := fmt.Sprintf(`{"error":{"code":%q,"message":"canary"}}`, code)
 	if inner != "" {
@@ -44,8 +44,8 @@ func answered(method, path string, status int, code, inner string) error {
 		Body: io.NopCloser(strings.NewReader(body)), Request: &http.Request{Method: method, URL: u}})
 }
 
-// Every failure of the vault has a kind and a hint of its own, and shows none
-// of what the vault said.
+// Every failure of the vault has its own kind and hint, and shows nothing that the
+// vault said.
 func TestExplainAnswers(t *testing.T) {
 	d := testDriver(t)
 	const x, deleted = "/secrets/nebula-credentials-x", "/deletedsecrets/nebula-credentials-x"
@@ -96,7 +96,7 @@ func TestExplainAnswers(t *testing.T) {
 			t.Errorf("%s %s %d %s/%s: %v", c.method, c.path, c.status, c.code, c.inner, got)
 		}
 		if unclear := errors.Is(got, provider.ErrUnclear); unclear != (c.status == 500) {
-			t.Errorf("%d: whether it was done is unclear: %v", c.status, unclear)
+			t.Errorf("%d: the outcome is unclear: %v", c.status, unclear)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestMoving(t *testing.T) {
 		}
 	}
 	if isMoving(answered("PUT", "/secrets/x", 404, "SecretNotFound", "")) || isMoving(errors.New("x")) || isMoving(nil) {
-		t.Error("something else passes for a conflict")
+		t.Error("another error counts as a conflict")
 	}
 }
 
@@ -126,7 +126,7 @@ func sealed(t *testing.T, id string, m nebula.Metadata) (nebula.Name, *nebula.En
 	return name, e
 }
 
-// projected are the tags of a secret on which others put none.
+// projected returns the tags of a secret on which others put none.
 func projected(name nebula.Name, e *nebula.Envelope, defaults map[string]string, at time.Time) (map[string]*string, error) {
 	p, err := project(name, e, defaults, at)
 	if err != nil {
@@ -164,8 +164,9 @@ func TestProjection(t *testing.T) {
 	}
 }
 
-// Tags of others are told from the credential's own, by as few reserved tags as
-// without: if there is no room, those are that were known at the last write.
+// Tags of others are told apart from the credential's own with as few reserved tags
+// as possible: if there is no room, only the foreign tags known at the last write are
+// recognised.
 func TestForeignTagsAreTold(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	own := map[string]string{"a": "1", "b": "2", "c": "3"}
@@ -191,7 +192,7 @@ func TestForeignTagsAreTold(t *testing.T) {
 		}
 	}
 	if told[true] < 128 || told[false] == 0 {
-		t.Errorf("tags put there since are told: %v", told)
+		t.Errorf("tags put there since are recognised: %v", told)
 	}
 }
 
@@ -202,7 +203,7 @@ func must(data []byte, err error) []byte {
 	return data
 }
 
-// As many tags as Key Vault keeps, with those of our own.
+// A credential can have as many tags as Key Vault keeps, less our own.
 func TestTagCount(t *testing.T) {
 	tags := make(map[string]string)
 	for i := range 14 {
@@ -222,8 +223,8 @@ func TestTagCount(t *testing.T) {
 	}
 }
 
-// Of versions of one second the current one is the newest, then our own time
-// tells; what is no version is left out.
+// If versions have the same second, the current one is the newest, then our own time
+// decides. Anything that is not a version is left out.
 func TestOrder(t *testing.T) {
 	second := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	version := func(digit string, created time.Time, stored string) *azsecrets.SecretProperties {
@@ -244,8 +245,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// FuzzNames: a name is one that Key Vault takes, no two are alike whatever the
-// case, and only the id whose place it is owns it.
+// FuzzNames: Key Vault takes every name, no two names are alike in any case, and a
+// place belongs to the one id that is stored there.
 func FuzzNames(f *testing.F) {
 	seeds := []string{"github_token", "github-token", "GitHub-Token", "a", "A", "_", "2dx", "credentials-x", "checked", strings.Repeat("X", 128), strings.Repeat("x", 127)}
 	if len(seeds) == 0 {
@@ -266,7 +267,7 @@ func FuzzNames(f *testing.F) {
 		n := names{prefix: strings.ToLower(prefix)}
 		secret := n.secret(one)
 		if len(secret) > maxName || !azureapi.IsName(secret) || secret != strings.ToLower(secret) {
-			t.Fatalf("%q stands at %q", a, secret)
+			t.Fatalf("%q is at %q", a, secret)
 		}
 		if got, ok := n.holds(strings.ToUpper(secret), a); !ok || got != one {
 			t.Fatalf("%q does not own %q", a, secret)
@@ -275,14 +276,14 @@ func FuzzNames(f *testing.F) {
 			t.Fatalf("%q is read as %v, %v", secret, got, place)
 		}
 		if _, version, ok := parseSecretID("https://h/secrets/" + secret + "/0123456789abcdef0123456789abcdef"); !ok || version == "" {
-			t.Fatalf("the id of %q is not read", secret)
+			t.Fatalf("the id in %q is not found", secret)
 		}
 		other, err := nebula.ID(b).Name()
 		if err != nil || a == b {
 			return
 		}
 		if n.secret(other) == secret {
-			t.Fatalf("%q and %q stand at the same place", a, b)
+			t.Fatalf("%q and %q are at the same place", a, b)
 		}
 		if _, ok := n.holds(secret, b); ok {
 			t.Fatalf("%q owns the place of %q", b, a)
@@ -290,7 +291,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// FuzzForeign: nothing that a server sends is more than refused.
+// FuzzForeign: whatever a server sends, the worst outcome is a refusal.
 func FuzzForeign(f *testing.F) {
 	seeds := []string{"", "https://h/secrets/x/0123456789abcdef0123456789abcdef", "https://h/secrets//", "://secrets/", `{"id":"x"}`,
 		`{"error":null}`}

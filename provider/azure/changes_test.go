@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
-// A write whose caller went away is still under way. The next one of that name
-// is sent when it has ended: the newer value is the one that is kept.
+// A write may still be under way when its caller has gone. The next write of that
+// name is sent when it has ended, so the newer value stays.
 func TestLiveChangesKeepTheirOrder(t *testing.T) {
 	r := newRig(t)
 	p := r.open(t, r.principal())
@@ -27,7 +27,7 @@ func TestLiveChangesKeepTheirOrder(t *testing.T) {
 	}
 	got, err := p.Retrieve(t.Context(), name)
 	if err != nil || got.Version != v || string(got.Envelope.Bytes()) != string(second.Bytes()) {
-		t.Errorf("the older value stands over the newer one: %v", err)
+		t.Errorf("the older value replaced the newer one: %v", err)
 	}
 	historian, _ := nebula.As[nebula.Historian](p)
 	if history, err := historian.History(t.Context(), name); err != nil || len(history) != 2 {

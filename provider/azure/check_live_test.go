@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
-// findings are those of severity other than ok, and all in words.
+// findings returns the findings that are not ok, and all of them as text.
 func (r *rig) findings(t *testing.T) (bad []nebula.Finding, all string) {
 	t.Helper()
 	checker, _ := nebula.As[nebula.Checker](r.open(t, r.principal()))
@@ -22,7 +22,7 @@ func (r *rig) findings(t *testing.T) (bad []nebula.Finding, all string) {
 	return bad, words.String()
 }
 
-// Each right that is missing is named, with what to grant: the table of
+// Doctor names each right that is missing, with what to grant: the table of
 // docs/providers/azure.md.
 func TestLiveCheckRights(t *testing.T) {
 	for _, c := range []struct {
@@ -58,7 +58,7 @@ func TestLiveCheckRights(t *testing.T) {
 func TestLiveCheckFindings(t *testing.T) {
 	r := newRig(t)
 	if bad, all := r.findings(t); bad != nil {
-		t.Errorf("nothing is wrong:\n%s", all)
+		t.Errorf("everything is right, but doctor says:\n%s", all)
 	}
 	p := r.open(t, r.principal())
 	name, e := record(t, "off", "v", nil)

@@ -17,7 +17,7 @@ func TestConfigReportsEverything(t *testing.T) {
 		Credential:  azure.Credential{Type: "service_principal", TenantID: "team.onmicrosoft.com"}}
 	p, err := azure.New(c)
 	if p != nil {
-		t.Error("a provider came of it")
+		t.Error("New returned a provider")
 	}
 	wants(t, err, nebula.ErrInvalidConfig, "vault_url must begin with https://", "secret_prefix", "timeout", `tag "a=b" is not valid`, `tag "long" has a value of 258`,
 		"credential.tenant_id", "is not a GUID", "credential.client_id is not set", "credential.client_secret_file", "retry.base_delay_ms", "retry.multiplier")
@@ -70,7 +70,7 @@ func TestConfigOneByOne(t *testing.T) {
 		err := c.Validate()
 		wants(t, err, nebula.ErrInvalidConfig, test.what)
 		if err != nil && strings.Contains(err.Error(), "pw") {
-			t.Errorf("the error tells a password: %v", err)
+			t.Errorf("the error shows a password: %v", err)
 		}
 	}
 	for _, good := range []func(*azure.Config){
@@ -88,8 +88,8 @@ func TestConfigOneByOne(t *testing.T) {
 	}
 }
 
-// The variables of Azure's own tools are read when the defaults are made. The
-// address is the same however it was spelt.
+// DefaultConfig reads the variables of Azure's own tools. The address is the same in
+// every spelling.
 func TestEnvironment(t *testing.T) {
 	for name, value := range map[string]string{"AZURE_KEYVAULT_URL": "HTTPS://Team.Vault.Azure.net:443/", "AZURE_TENANT_ID": someGUID,
 		"AZURE_CLIENT_ID": someGUID, "AZURE_CLIENT_SECRET": "canary", "AZURE_FEDERATED_TOKEN_FILE": "/token"} {

@@ -20,12 +20,12 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// recorder is a transport that notes each request on its way to the server.
+// recorder is a transport that records each request on its way to the server.
 type recorder struct {
 	mu    sync.Mutex
 	calls []string
 	inner http.RoundTripper
-	after func(*http.Request) error // once the answer is here
+	after func(*http.Request) error // when the answer has come
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -42,7 +42,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// since returns the calls made since the last time.
+// since returns the calls since it was last called.
 func (r *recorder) since() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,7 +74,7 @@ func removed(ctx context.Context, p nebula.Provider, name nebula.Name) error {
 	return err
 }
 
-// purged purges, whatever there was.
+// purged purges, and ignores whether anything was there.
 func purged(ctx context.Context, p nebula.Purger, name nebula.Name) error {
 	_, err := p.Purge(ctx, name)
 	return err
@@ -112,7 +112,7 @@ func (r *rig) recorded() (azure.Config, *recorder) {
 	return c, wire
 }
 
-// counted checks what calls were made since the last time.
+// counted checks the calls since it was last called.
 func counted(t *testing.T, wire *recorder) func(what string, err error, want ...string) {
 	return func(what string, err error, want ...string) {
 		t.Helper()
@@ -125,7 +125,8 @@ func counted(t *testing.T, wire *recorder) func(what string, err error, want ...
 	}
 }
 
-// What each operation costs on the wire: the table of docs/providers/azure.md.
+// These are the calls of each operation on the wire: the table of
+// docs/providers/azure.md.
 func TestLiveCalls(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -202,7 +203,7 @@ func TestLiveCalls(t *testing.T) {
 	costs("delete after that", removed(ctx, stranger, name), "DELETE "+a)
 }
 
-// store is a store that was just made.
+// store returns a new store.
 func (r *rig) store(t *testing.T) *nebula.Store {
 	t.Helper()
 	return r.storeOn(t, r.made(t, r.principal()))
@@ -225,7 +226,7 @@ func (r *rig) storeOn(t *testing.T, p nebula.Provider) *nebula.Store {
 	return s
 }
 
-// A put of the store reads once, to keep the metadata, and writes once.
+// A put reads once, to keep the metadata, and writes once.
 func TestLiveCallsOfStore(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -242,8 +243,8 @@ func TestLiveCallsOfStore(t *testing.T) {
 	costs("get", err, "GET "+a+"/")
 }
 
-// A list with all details fetches no value: metadata is in the tags, and
-// versions are left out.
+// A list with all details fetches no value: the metadata is in the tags, and versions
+// are left out.
 func TestLiveListDetails(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -267,7 +268,7 @@ func TestLiveListDetails(t *testing.T) {
 	}
 }
 
-// n credentials are n/25 calls, and pages may be empty.
+// A list of n credentials takes n/25 calls, and pages may be empty.
 func TestLiveListCalls(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -301,8 +302,7 @@ func TestLiveListCalls(t *testing.T) {
 			}
 		}
 	}
-	// The two that are stored where records belong, without tags that say so,
-	// are read.
+	// Two secrets have names of records and no tags that say so: they are read.
 	if ids, calls := list(); len(ids) != 60 || calls != 3+2 {
 		t.Errorf("%d are listed in %d calls, want 60 in 5", len(ids), calls)
 	}
@@ -312,8 +312,8 @@ func TestLiveListCalls(t *testing.T) {
 	}
 }
 
-// An answer that is lost on the way leaves it unclear whether the write was
-// done. It is repeated, and ends as one version and as a success.
+// If an answer is lost on the way, it is unclear whether the write was done. It is
+// repeated, and ends as one version and as a success.
 func TestLiveLostAnswers(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -354,7 +354,7 @@ func TestLiveLostAnswers(t *testing.T) {
 		}
 		after, err := historian.History(ctx, name)
 		if err != nil || len(after) != len(before)+1 || after[0].Version != v || lost != 1 {
-			t.Errorf("%d: %d versions became %d, the last %v, told %q; %d lost; %v", i, len(before), len(after), after[0], v, lost, err)
+			t.Errorf("%d: %d versions became %d, the last %v, reported %q; %d lost; %v", i, len(before), len(after), after[0], v, lost, err)
 		}
 		got, err := p.Retrieve(ctx, name)
 		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
@@ -363,8 +363,8 @@ func TestLiveLostAnswers(t *testing.T) {
 	}
 }
 
-// A write whose answer was lost, and that could not be read back at once, is no
-// conflict with itself.
+// If the answer to a write was lost and the secret could not be read back at once,
+// the write does not conflict with itself.
 func TestLiveLostAnswerAndRead(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -396,7 +396,7 @@ func TestLiveLostAnswerAndRead(t *testing.T) {
 	}
 }
 
-// Answers to deletions, recoveries and purges may be lost as well.
+// Answers to deletions, recoveries and purges may also be lost.
 func TestLiveLostAnswersOfStates(t *testing.T) {
 	r := newRig(t)
 	c, wire := r.recorded()
@@ -435,8 +435,7 @@ func TestLiveLostAnswersOfStates(t *testing.T) {
 	}
 }
 
-// A page that could not be had is had by the next attempt: a list never ends
-// before its end.
+// If a page cannot be fetched, the next attempt fetches it: no list ends early.
 func TestLiveListFailing(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
@@ -475,9 +474,9 @@ func TestLiveListFailing(t *testing.T) {
 	}
 }
 
-// Sixteen processes that write one credential, once each, on condition of what
-// they read, and again after a conflict: nothing that was acknowledged is lost,
-// though Key Vault does not compare, and each writes one version.
+// Sixteen processes write one credential once each, on condition of what they read,
+// and again after a conflict. No acknowledged write is lost, although Key Vault does
+// not compare, and each writes one version.
 func TestLiveSixteenWriters(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()

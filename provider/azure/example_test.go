@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// A provider is made of a configuration. It retries, limits and counts its
-// calls itself.
+// New makes a provider from a configuration. The provider retries, limits and counts
+// its calls itself.
 func Example() {
 	config := azure.DefaultConfig() // AZURE_KEYVAULT_URL, AZURE_CLIENT_ID, …
 	config.VaultURL = "https://my-vault.vault.azure.net"

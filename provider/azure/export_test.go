@@ -2,7 +2,7 @@ package azure
 
 import "github.com/nebula-credential/nebula/internal/azureapi"
 
-// The values of Credential.Type.
+// These are the values of Credential.Type.
 const (
 	TypeManagedIdentity  = azureapi.ManagedIdentity
 	TypeServicePrincipal = azureapi.ServicePrincipal
@@ -10,8 +10,8 @@ const (
 	TypeWorkloadIdentity = azureapi.WorkloadIdentity
 )
 
-// RetryGrace is how long a retry may take to take over what was recovered.
+// RetryGrace is the time that a retry has to take over what was recovered.
 const RetryGrace = retryGrace
 
-// AcceptsTag reports whether Key Vault keeps a tag that a credential may have.
+// AcceptsTag reports whether Key Vault keeps a tag of a credential.
 func AcceptsTag(key, value string) bool { return wrongTag(key, value) == "" }

@@ -18,8 +18,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// throughFaults is a configuration that reaches the server through a proxy, with
-// the transport that providers have.
+// throughFaults returns a configuration that reaches the server through a proxy, with
+// the transport of providers.
 func (r *rig) throughFaults(t *testing.T, http1 bool) (azure.Config, *faultproxy.Proxy) {
 	t.Helper()
 	proxy := faultproxy.Start(t, faultproxy.Options{Dial: r.Server.DialContext, TargetTLS: &tls.Config{RootCAs: r.Server.CAPool()}, HTTP1: http1})
@@ -32,10 +32,10 @@ func (r *rig) throughFaults(t *testing.T, http1 bool) (azure.Config, *faultproxy
 	return c, proxy
 }
 
-// A connection that goes dead without a word carries no retry: an unanswered ping
-// ends it, and the next attempt takes another one, over HTTP/2 too.
+// A connection that goes dead without an error carries no retry: an unanswered ping
+// ends it, and the next attempt takes another connection, over HTTP/2 too.
 func TestLiveDeadConnection(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	r := newRig(t)
 	c, proxy := r.throughFaults(t, false)
 	metrics := new(provider.StorageMetrics)
@@ -74,8 +74,8 @@ func TestLiveDeadConnection(t *testing.T) {
 	proxy.Wants(t, faultproxy.KindSilenceAfter, 1)
 }
 
-// Every change of state ends as documented where connections break and requests
-// are refused, before and after they had their effect.
+// Every change of state ends as documented if connections break and requests are
+// refused, before and after they had their effect.
 func TestLiveStatesWithFaults(t *testing.T) {
 	for range 20 {
 		r := newRig(t)
@@ -92,8 +92,8 @@ func TestLiveStatesWithFaults(t *testing.T) {
 	}
 }
 
-// A change that was given up is still under way. What is asked for next comes
-// after it: what was acknowledged last is what is stored.
+// A change that was given up may still be under way. The next change is sent after
+// it, so the last acknowledged change is what is stored.
 func TestLiveLateChanges(t *testing.T) {
 	for what, c := range map[string]struct {
 		late    azureserver.Operation
@@ -125,7 +125,7 @@ func TestLiveLateChanges(t *testing.T) {
 			if err := c.next(t.Context(), p, name, second); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Close(); err != nil { // waits for what is under way
+			if err := p.Close(); err != nil { // waits for changes under way
 				t.Error(err)
 			}
 			r.clock.ahead.Add(int64(time.Minute))
@@ -137,7 +137,7 @@ func TestLiveLateChanges(t *testing.T) {
 			case err != nil:
 				t.Error(err)
 			case string(got.Envelope.Bytes()) != string(second.Bytes()):
-				t.Error("another value stands than the one that was acknowledged last")
+				t.Error("the stored value is not the one acknowledged last")
 			}
 		})
 	}
@@ -175,11 +175,11 @@ func restores(ctx context.Context, p full, name nebula.Name, _ *nebula.Envelope)
 	return p.Restore(ctx, name)
 }
 
-// Key Vault takes no conditions, so that a request which arrives after all waiting
-// for it may still undo what came since. Nothing is lost by that: a deletion is
-// undone by restore, and a value that was written over is among the versions.
+// Key Vault takes no conditions, so a request that arrives after all waiting for it
+// may still undo later changes. That loses nothing: restore undoes a deletion, and a
+// value that was written over is among the versions.
 func TestLiveTooLateChanges(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	r := newRig(t)
 	c, proxy := r.throughFaults(t, false)
 	c.Retry.MaxRetries = 0
@@ -204,7 +204,7 @@ func TestLiveTooLateChanges(t *testing.T) {
 	}
 	got, err := p.Retrieve(t.Context(), name)
 	if err != nil || string(got.Envelope.Bytes()) != string(second.Bytes()) {
-		t.Errorf("what was acknowledged is not restored: %v", err)
+		t.Errorf("the acknowledged value is not restored: %v", err)
 	}
 	r.clock.ahead.Add(int64(time.Minute))
 	give(http.MethodPut, func(ctx context.Context) error { return stores(ctx, p, name, first) })
@@ -214,6 +214,6 @@ func TestLiveTooLateChanges(t *testing.T) {
 	}
 	proxy.Release()
 	if got, err := p.RetrieveVersion(t.Context(), name, v); err != nil || string(got.Envelope.Bytes()) != string(second.Bytes()) {
-		t.Errorf("what was acknowledged is not among the versions: %v", err)
+		t.Errorf("the acknowledged value is not among the versions: %v", err)
 	}
 }

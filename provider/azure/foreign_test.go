@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// What others keep beside the records, over pages of which some are empty.
+// Others keep secrets beside the records, over pages of which some are empty.
 func TestForeignSecrets(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
@@ -40,13 +40,13 @@ func TestForeignSecrets(t *testing.T) {
 		t.Errorf("%v, %v", got.IsRecord(), err)
 	}
 	if _, err = f.Foreign(ctx, "app-off"); nebula.KindOf(err) == nebula.ErrNotFound || err == nil {
-		t.Errorf("a disabled one: %v", err)
+		t.Errorf("a disabled secret: %v", err)
 	}
 	if _, err = f.Foreign(ctx, "app-none"); nebula.KindOf(err) != nebula.ErrNotFound {
-		t.Errorf("none: %v", err)
+		t.Errorf("a secret that does not exist: %v", err)
 	}
 	if got, err = f.Foreign(ctx, "other"); err != nil || got.Note == "" {
-		t.Errorf("of a certificate: %q, %v", got.Note, err)
+		t.Errorf("the secret of a certificate: %q, %v", got.Note, err)
 	}
 	records := 0
 	all, _ := f.ForeignNames(ctx, "nebula")

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// tagged returns the tags of a secret but for nebula's own.
+// tagged returns the tags of a secret without nebula's own.
 func (r *rig) tagged(t *testing.T, secret string) map[string]string {
 	t.Helper()
 	latest, err := r.Latest(secret)
@@ -22,7 +22,7 @@ func (r *rig) tagged(t *testing.T, secret string) map[string]string {
 	return latest.Tags
 }
 
-// addTags adds tags to a secret and takes others away, as another tool does.
+// addTags adds tags to a secret and removes others, as another tool does.
 func (r *rig) addTags(t *testing.T, secret string, add map[string]string, remove ...string) {
 	t.Helper()
 	latest, err := r.Latest(secret)
@@ -36,8 +36,8 @@ func (r *rig) addTags(t *testing.T, secret string, add map[string]string, remove
 	r.Add(latest)
 }
 
-// Tags that others put on a secret stay through every kind of write. The
-// credential's own and those of the configuration are as they have to be.
+// Tags that others put on a secret stay through every kind of write. The credential's
+// own and the configured ones are as they have to be.
 func TestLiveForeignTags(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -66,7 +66,7 @@ func TestLiveForeignTags(t *testing.T) {
 		maps.Copy(all, own)
 		return all
 	}
-	// Lists show what is the credential's own, also before the next write.
+	// Lists show the credential's own tags, also before the next write.
 	lists := func(want map[string]string) {
 		t.Helper()
 		listed := entries(ctx, t, r.open(t, c), nebula.Filter{})
@@ -84,13 +84,13 @@ func TestLiveForeignTags(t *testing.T) {
 	}
 	has("tag", with(map[string]string{"env": "prod", "team": "x", "new": "1"}))
 	lists(map[string]string{"team": "x", "new": "1"})
-	// A tag that the configuration no longer has goes.
+	// A write removes a tag that the configuration no longer has.
 	name, e := record(t, "a", "v", nil)
 	if _, err := r.open(t, r.principal()).Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	has("a write by another configuration", foreign)
-	// A record that was there before, and one that nobody read.
+	// These are a record that was there before, and one that nobody read.
 	r.clock.ahead.Add(int64(time.Minute))
 	p := r.open(t, r.principal())
 	for range 2 {
@@ -104,7 +104,7 @@ func TestLiveForeignTags(t *testing.T) {
 	}
 }
 
-// Those of the keyring stay as well.
+// Foreign tags of the keyring stay as well.
 func TestLiveForeignTagsOfKeyring(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -124,8 +124,8 @@ func TestLiveForeignTagsOfKeyring(t *testing.T) {
 	}
 }
 
-// If they do not fit beside the credential's, the write is refused before it is
-// sent, and they are named.
+// If foreign tags do not fit beside the credential's, the write is refused before it
+// is sent, and the error names them.
 func TestLiveForeignTagsTooMany(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -155,7 +155,7 @@ func TestLiveForeignTagsTooMany(t *testing.T) {
 	}
 }
 
-// A content type that others set stays; one of the configuration is set.
+// A content type that others set stays. A configured one is set.
 func TestLiveContentType(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()

@@ -12,7 +12,8 @@ import (
 
 const contenders = 8
 
-// What eight processes see that write and read one credential at once has an order.
+// If eight processes write and read one credential at once, their histories have an
+// order.
 func TestLiveHistories(t *testing.T) {
 	r := newRig(t)
 	var providers []nebula.Provider
@@ -22,8 +23,8 @@ func TestLiveHistories(t *testing.T) {
 	contend(t, providers, 1)
 }
 
-// It has one where connections break and requests are refused, too. Answers are not
-// lost here: see "What is not atomic".
+// They also have an order if connections break and requests are refused. Answers are
+// not lost here: see "What is not atomic".
 func TestLiveHistoriesWithFaults(t *testing.T) {
 	r := newRig(t)
 	c, proxy := r.throughFaults(t, true)
@@ -31,7 +32,7 @@ func TestLiveHistoriesWithFaults(t *testing.T) {
 	var providers []nebula.Provider
 	for range contenders {
 		p := r.open(t, c)
-		if _, err := p.Exists(t.Context(), name); err != nil { // so that the server was heard of
+		if _, err := p.Exists(t.Context(), name); err != nil { // so that the server has answered once
 			t.Fatal(err)
 		}
 		providers = append(providers, p)
@@ -44,8 +45,8 @@ func TestLiveHistoriesWithFaults(t *testing.T) {
 }
 
 // contend checks a history of the providers. Key Vault compares nothing when it
-// writes, and shows the old value for a moment where one is stored over a deleted
-// one: each write is without a condition, and none is a deletion.
+// writes, and shows the old value for a moment if one is stored over a deleted
+// credential. So each write is without a condition, and none is a deletion.
 func contend(t *testing.T, providers []nebula.Provider, seed uint64) {
 	t.Helper()
 	name, _ := record(t, "contested", "", nil)
@@ -55,6 +56,6 @@ func contend(t *testing.T, providers []nebula.Provider, seed uint64) {
 	written, read := h.Count(histories.Put, histories.Done), h.Count(histories.Get, histories.Done)
 	t.Logf("%d written, %d read", written, read)
 	if written == 0 || read == 0 {
-		t.Error("nothing was contended for")
+		t.Error("no writes or no reads")
 	}
 }

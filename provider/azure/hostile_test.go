@@ -22,8 +22,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// hostile is a provider whose vault is the handler, and whose login is the
-// server for tests.
+// hostile returns a provider whose vault is the handler, and whose login is the test
+// server.
 func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Name) {
 	t.Helper()
 	r := newRig(t)
@@ -37,7 +37,7 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 	c.Timeout, c.Retry.MaxRetries = time.Second, 0
 	c.Transport = &http.Transport{
 		DisableCompression: true,
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true}, // both servers have authorities of their own
+		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true}, // each server has its own authority
 		DialContext: func(ctx context.Context, network, to string) (net.Conn, error) {
 			if strings.HasSuffix(to, ".vault.azure.net:443") {
 				return new(net.Dialer).DialContext(ctx, network, address)
@@ -49,13 +49,13 @@ func hostile(t *testing.T, handler http.HandlerFunc) (nebula.Provider, nebula.Na
 	return r.open(t, c), name
 }
 
-// refuses checks a failure, and that it tells nothing of the token.
+// refuses checks the kind of a failure, and that the error shows no token.
 func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind) {
 	t.Helper()
 	_, err := p.Retrieve(t.Context(), name)
 	wants(t, err, kind)
 	if err != nil && strings.Contains(err.Error(), "eyJ") { // as every token begins
-		t.Errorf("the error tells the token: %v", err)
+		t.Errorf("the error shows the token: %v", err)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestForeignList(t *testing.T) {
 	}
 }
 
-// A list that goes on elsewhere is not followed: that host gets no token.
+// A list whose next page is on another host is not followed: that host gets no token.
 func TestListElsewhere(t *testing.T) {
 	var seen atomic.Int32
 	for _, link := range []string{"https://evil.vault.azure.net/secrets?x=1", "http://test/secrets", "https://evil.example:443/secrets",
@@ -167,7 +167,7 @@ func TestListElsewhere(t *testing.T) {
 	}
 }
 
-// A list that names the same page as the next one would never end.
+// A list whose next page is the same page would never end.
 func TestListInCircles(t *testing.T) {
 	p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/nebula-credentials-x/") {
@@ -182,7 +182,7 @@ func TestListInCircles(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig)
 }
 
-// What the server says is in no error, nor is the token in what an error wraps.
+// No error shows what the server says, and no wrapped error shows the token.
 func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{200, 204, 400, 401, 403, 404, 405, 409, 413, 429, 500, 501, 502, 503, 504} {
 		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
@@ -201,7 +201,7 @@ func TestEchoingServer(t *testing.T) {
 	}
 }
 
-// causes returns an error and all that it wraps.
+// causes returns an error and every error that it wraps.
 func causes(err error) []error {
 	if err == nil {
 		return nil
@@ -218,8 +218,8 @@ func causes(err error) []error {
 	return all
 }
 
-// Throttling is met by the attempts of the policy; a wish for a pause is
-// obeyed, or the call fails at once if it is too long.
+// A throttled call makes the attempts of the policy. If the server asks for a pause,
+// the provider obeys, or fails at once if the pause is too long.
 func TestLiveThrottled(t *testing.T) {
 	for _, c := range []struct {
 		after    string
@@ -260,7 +260,7 @@ func TestLiveThrottled(t *testing.T) {
 	}
 }
 
-// In the first call of a process a refusal is told at once.
+// In the first call of a process a refusal is reported at once.
 func TestFirstCall(t *testing.T) {
 	r := newRig(t)
 	inner := r.Server.Transport()
@@ -280,7 +280,7 @@ func TestFirstCall(t *testing.T) {
 }
 
 // Connections break under load, before and after the server did its work. Each
-// write that was acknowledged is stored, as one version.
+// acknowledged write is stored, as one version.
 func TestLiveOutage(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
@@ -325,12 +325,12 @@ func TestLiveOutage(t *testing.T) {
 		}
 	}
 	if metrics.RetryCount() < 10 {
-		t.Errorf("%d retries: the outages were not met", metrics.RetryCount())
+		t.Errorf("%d retries: the outages hit no call", metrics.RetryCount())
 	}
 }
 
-// Of two writers with the same condition one is refused, unless they write at
-// the very same time: even then, the record that is stored is whole.
+// If two writers have the same condition, one is refused, unless they write at the
+// very same time. Even then, the stored record is whole.
 func TestLiveTwoWriters(t *testing.T) {
 	r := newRig(t)
 	one, other := r.open(t, r.principal()), r.open(t, r.principal())
@@ -364,7 +364,7 @@ func TestLiveTwoWriters(t *testing.T) {
 	}
 	got, err := one.Retrieve(ctx, name)
 	if err != nil || !won[string(got.Envelope.Bytes())] {
-		t.Errorf("%d won, and another record stands there: %v", len(won), err)
+		t.Errorf("%d won, and another record is there: %v", len(won), err)
 	}
 	_, err = other.Store(ctx, name, first, nebula.StoreOptions{Precondition: nebula.IfVersion(v)})
 	wants(t, err, nebula.ErrConflict)
@@ -398,10 +398,10 @@ func TestLiveCloseEnds(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("%d goroutines were %d", runtime.NumGoroutine(), before)
+	t.Errorf("%d goroutines, before %d", runtime.NumGoroutine(), before)
 }
 
-// A write whose answer does not name a version has not been stored by Key Vault.
+// If the answer to a write names no version, Key Vault has not stored it.
 func TestForeignAnswerToAWrite(t *testing.T) {
 	for _, answer := range []string{`{}`, `{"id":"x"}`, `{"id":"https://v.vault.azure.net/secrets/name"}`, `{"id":"https://v.vault.azure.net/keys/name/0123"}`} {
 		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// busy is a clock by which something happens in the first long sleep.
+// busy is a clock that calls a function in the first long sleep.
 type busy struct {
 	*clock
 	meanwhile *func()
@@ -25,8 +25,8 @@ func (c busy) Sleep(ctx context.Context, d time.Duration) error {
 	return c.clock.Sleep(ctx, d)
 }
 
-// Of two that make a store at once, which Key Vault does not keep from each other,
-// the one that wrote first finds the other's keyring.
+// Key Vault lets two processes make a store at once. The one that wrote first finds
+// the other's keyring.
 func TestLiveTwoKeyrings(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -54,12 +54,12 @@ func TestLiveTwoKeyrings(t *testing.T) {
 	_, err = s.Init(ctx, key)
 	wants(t, err, nebula.ErrAlreadyExists)
 	if value, err := r.Value("nebula-credentials---keyring"); err != nil || value != other.Value {
-		t.Errorf("another keyring stands, %v", err)
+		t.Errorf("another keyring is there, %v", err)
 	}
 }
 
-// A change of the keyring that was overtaken is a conflict; one that could not be
-// read back at once is read back by the next attempt.
+// If another change of the keyring overtook one, that is a conflict. If the keyring
+// could not be read back at once, the next attempt does it.
 func TestLiveKeyringReadBack(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()

@@ -17,8 +17,8 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// clock runs as the system's does, and ahead of it by what was slept: nothing
-// waits. Server and providers share one.
+// clock runs ahead of the system's by the time slept, so that nothing waits. Server
+// and providers share one.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) Now() time.Time  { return time.Now().Add(time.Duration(c.ahead.Load())) }
@@ -32,7 +32,7 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// rig is a server, and the clock by which it lives.
+// rig is a server and its clock.
 type rig struct {
 	*livetest.AzureVault
 	clock *clock
@@ -43,7 +43,7 @@ func newRig(t testing.TB) *rig {
 	return &rig{AzureVault: livetest.NewAzure(t, azureserver.Options{Now: c.Now}), clock: c}
 }
 
-// principal is a configuration for the service principal.
+// principal returns a configuration for the service principal.
 func (r *rig) principal() azure.Config {
 	c := azure.DefaultConfigIn(func(string) string { return "" })
 	c.VaultURL = r.URL()
@@ -53,20 +53,18 @@ func (r *rig) principal() azure.Config {
 	return c
 }
 
-// machine is a configuration for the managed identity of the system, or the
-// user assigned one.
+// machine returns a configuration for the managed identity of the system, or for the
+// user-assigned one.
 func (r *rig) machine(clientID string) azure.Config {
 	c := r.principal()
 	c.Credential = azure.Credential{Type: azure.TypeManagedIdentity, ClientID: clientID}
 	return c
 }
 
-// few is the number of records of a rule where the same rules run elsewhere
-// with more.
+// few is the number of records in a rule if the same rules run elsewhere with more.
 const few = 60
 
-// made creates a provider that lives by the rig's clock, unless the options
-// name another one.
+// made creates a provider with the rig's clock, unless the options name another one.
 func (r *rig) made(t testing.TB, c azure.Config, options ...provider.Option) nebula.Provider {
 	t.Helper()
 	p, err := azure.New(c, append([]provider.Option{provider.WithClock(r.clock)}, options...)...)
@@ -76,7 +74,7 @@ func (r *rig) made(t testing.TB, c azure.Config, options ...provider.Option) neb
 	return p
 }
 
-// full are the methods that every provider has.
+// full has the methods of every provider.
 type full interface {
 	nebula.Wrapper
 	nebula.Connector
@@ -142,13 +140,13 @@ func TestLiveConformancePrincipal(t *testing.T) {
 	providertest.Run(t, liveHarness(r, 0, r.principal()))
 }
 
-// The endpoint of virtual machines: the identity of the system.
+// This uses the endpoint of virtual machines, with the identity of the system.
 func TestLiveConformanceMachine(t *testing.T) {
 	r := newRig(t)
 	providertest.Run(t, liveHarness(r, few, r.machine("")))
 }
 
-// The endpoint of App Service: a user assigned identity.
+// This uses the endpoint of App Service, with a user-assigned identity.
 func TestLiveConformanceAppService(t *testing.T) {
 	r := newRig(t)
 	t.Setenv("IDENTITY_ENDPOINT", r.Server.IdentityEndpoint())

@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// connects makes a provider and logs in.
+// connects makes a provider, logs in, and returns the error.
 func (r *rig) connects(t *testing.T, c azure.Config) error {
 	t.Helper()
 	p := r.made(t, c).(nebula.Connector)
@@ -22,8 +22,8 @@ func (r *rig) connects(t *testing.T, c azure.Config) error {
 	return p.Connect(t.Context())
 }
 
-// The token file of a workload identity is named if it is missing, empty, or no
-// token, and nothing is asked of the login.
+// If the token file of a workload identity is missing, empty or not a token, the
+// error names it, and the login is not asked.
 func TestLiveFederatedTokenFile(t *testing.T) {
 	r := newRig(t)
 	folder := t.TempDir()
@@ -48,15 +48,16 @@ func TestLiveFederatedTokenFile(t *testing.T) {
 		err := r.connects(t, config)
 		wants(t, err, nebula.ErrUnauthenticated, "credential.federated_token_file", filepath.Base(file), c.text, "or AZURE_FEDERATED_TOKEN_FILE")
 		if err != nil && strings.Contains(err.Error(), "canary") {
-			t.Errorf("the error tells what the file holds: %v", err)
+			t.Errorf("the error shows the content of the file: %v", err)
 		}
 	}
 	if n := r.Server.Count(azureserver.Token); n != 0 {
-		t.Errorf("%d tokens were asked for", n)
+		t.Errorf("%d tokens were requested", n)
 	}
 }
 
-// Of several managed identities one has to be chosen; a single one is taken.
+// If there are several managed identities, one has to be chosen. A single one is
+// used.
 func TestLiveSeveralIdentities(t *testing.T) {
 	r := newRig(t)
 	r.Server.SetIdentities(false, azureserver.UserIdentity, otherTenant)
@@ -71,7 +72,7 @@ func TestLiveSeveralIdentities(t *testing.T) {
 	wants(t, r.connects(t, r.machine(otherTenant)), nebula.ErrUnauthenticated, "is not assigned to this machine", "AZURE_CLIENT_ID")
 }
 
-// The file that Arc's agent asks for is named if it cannot be read.
+// Arc's agent asks for a file. If it cannot be read, the error names it.
 func TestLiveArcKey(t *testing.T) {
 	r := newRig(t)
 	t.Setenv("IDENTITY_ENDPOINT", r.Server.ArcEndpoint())
@@ -82,8 +83,8 @@ func TestLiveArcKey(t *testing.T) {
 	wants(t, r.connects(t, r.machine("")), nebula.ErrUnauthenticated, folder, "not where the agent puts its keys")
 }
 
-// While an identity is set up its endpoint answers with 404, and while it is
-// updated itself with 410: that passes.
+// While an identity is set up, its endpoint answers with 404, and while the endpoint
+// is updated, with 410. Both pass.
 func TestLiveIdentityBeingSetUp(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		r := newRig(t)
@@ -97,7 +98,7 @@ func TestLiveIdentityBeingSetUp(t *testing.T) {
 			t.Errorf("after %d had passed: %v", status, err)
 		}
 	}
-	// App Service has no such state.
+	// App Service does not answer like that.
 	r := newRig(t)
 	t.Setenv("IDENTITY_ENDPOINT", r.Server.IdentityEndpoint())
 	t.Setenv("IDENTITY_HEADER", r.Server.IdentityHeader())
@@ -105,8 +106,8 @@ func TestLiveIdentityBeingSetUp(t *testing.T) {
 	wants(t, r.connects(t, r.machine("")), nebula.ErrUnauthenticated, "status 404")
 }
 
-// A managed identity is the default: if there is none, what the environment was
-// made for is named.
+// A managed identity is the default. If there is none, the error names the kind of
+// login that the environment was made for.
 func TestLiveNoIdentityHints(t *testing.T) {
 	r := newRig(t)
 	r.Server.SetIdentities(false)
@@ -122,8 +123,8 @@ func TestLiveNoIdentityHints(t *testing.T) {
 	wants(t, r.connects(t, c), nebula.ErrUnauthenticated, "AZURE_FEDERATED_TOKEN_FILE is set", "workload_identity")
 }
 
-// What az and azd say is shown on one line, bounded, and without what may be a
-// token, a key or a secret.
+// The output of az and azd is shown on one line, at limited length, and without what
+// may be a token, a key or a secret.
 func TestLiveToolsSaid(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
@@ -141,8 +142,8 @@ func TestLiveToolsSaid(t *testing.T) {
 	wants(t, r.connects(t, c), nebula.ErrUnauthenticated, "executable not found on path")
 }
 
-// A warning says that variables of other tools that would choose an identity
-// are not read.
+// Variables of other tools can choose an identity. Nebula does not read them, and a
+// warning says so.
 func TestLiveUnreadVariables(t *testing.T) {
 	r := newRig(t)
 	base := azure.DefaultConfigIn(func(name string) string {
@@ -163,7 +164,7 @@ func TestLiveUnreadVariables(t *testing.T) {
 	}
 }
 
-// What a policy demands is met by configuration, and a refusal says by which.
+// Configuration meets the demands of a policy, and a refusal names the settings.
 func TestLivePolicyDemands(t *testing.T) {
 	r := newRig(t)
 	name, e := record(t, "a", "v", nil)
@@ -187,7 +188,7 @@ func TestLivePolicyDemands(t *testing.T) {
 	if after := latest.Expires.Sub(began); err != nil || latest.ContentType != "application/json" || after < 89*24*time.Hour || after > 91*24*time.Hour {
 		t.Errorf("%+v, %v", latest, err)
 	}
-	// The keyring, too.
+	// The same holds for the keyring.
 	r = newRig(t)
 	r.SetPolicy(azureserver.Policy{ContentType: true, Expiry: true})
 	c := r.principal()

@@ -21,7 +21,7 @@ import (
 
 const overDeleted = "nebula-credentials-gone"
 
-// gone stores a credential and deletes it, until the deletion can be seen.
+// gone stores a credential, deletes it, and waits until the deletion can be seen.
 func (r *rig) gone(t *testing.T) (nebula.Name, *nebula.Envelope) {
 	t.Helper()
 	p := r.all(t, r.principal())
@@ -37,8 +37,8 @@ func (r *rig) gone(t *testing.T) (nebula.Name, *nebula.Envelope) {
 	return name, next
 }
 
-// wantsDeleted checks that the old value is not stored any more, once the
-// provider is closed: what it does in the background has ended then.
+// wantsDeleted closes the provider, so that its work in the background has ended, and
+// checks that the old value is deleted.
 func (r *rig) wantsDeleted(t *testing.T, p nebula.Connector) {
 	t.Helper()
 	if err := p.Close(); err != nil {
@@ -49,7 +49,7 @@ func (r *rig) wantsDeleted(t *testing.T, p nebula.Connector) {
 	}
 }
 
-// impatient is a clock by which the deadline passes in the n-th sleep.
+// impatient is a clock whose deadline passes in the n-th sleep.
 type impatient struct {
 	*clock
 	left *int
@@ -62,8 +62,8 @@ func (c impatient) Sleep(ctx context.Context, d time.Duration) error {
 	return c.clock.Sleep(ctx, d)
 }
 
-// A write over a deleted credential that does not end in time does not bring the
-// deleted value back.
+// A write over a deleted credential that does not end in time does not bring back the
+// deleted value.
 func TestLiveOverDeletedDeadline(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)
@@ -76,7 +76,7 @@ func TestLiveOverDeletedDeadline(t *testing.T) {
 	r.wantsDeleted(t, p)
 }
 
-// after calls a function once, after the first request that fits.
+// after calls a function once, after the first matching request.
 func after(c *azure.Config, method, suffix string, call func()) {
 	inner, done := c.Transport, false
 	c.Transport = &recorder{inner: inner, after: func(request *http.Request) error {
@@ -104,7 +104,7 @@ func TestLiveOverDeletedRefused(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)
 	refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
-	refusal.After = 1 // the one that finds the name taken
+	refusal.After = 1 // the write that finds the name taken
 	r.Inject(refusal)
 	var logged bytes.Buffer
 	p := r.all(t, r.principal(), provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
@@ -115,11 +115,12 @@ func TestLiveOverDeletedRefused(t *testing.T) {
 	}
 	r.wantsDeleted(t, p)
 	if strings.Contains(logged.String(), "could not be deleted again") {
-		t.Errorf("a warning of what was deleted: %s", &logged)
+		t.Errorf("a warning although it was deleted: %s", &logged)
 	}
 }
 
-// What may not be looked at is not recovered, and the error says why.
+// If the provider may not look at a deleted secret, it does not recover it, and the
+// error says why.
 func TestLiveOverDeletedUnseen(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)
@@ -130,8 +131,7 @@ func TestLiveOverDeletedUnseen(t *testing.T) {
 	r.wantsDeleted(t, p)
 }
 
-// The error says that the old value is still there if it cannot be deleted
-// again.
+// If the old value cannot be deleted again, the error says that it is still there.
 func TestLiveOverDeletedStands(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)
@@ -161,7 +161,7 @@ func TestLiveOverDeletedStands(t *testing.T) {
 	}
 }
 
-// What another writer stored meanwhile is left alone.
+// A value that another writer stored in the meantime stays.
 func TestLiveOverDeletedOvertaken(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)
@@ -191,8 +191,8 @@ func TestLiveOverDeletedOvertaken(t *testing.T) {
 	}
 }
 
-// Throttled after the recovery, the write is repeated: what it recovered counts
-// as deleted, and its tags are not inherited.
+// If a write is throttled after the recovery, it is repeated. The recovered
+// credential counts as deleted, and its tags are not inherited.
 func TestLiveOverDeletedThrottled(t *testing.T) {
 	for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
 		for spared := 1; spared < 4; spared++ {
@@ -205,7 +205,7 @@ func TestLiveOverDeletedThrottled(t *testing.T) {
 			}
 			got, err := p.Retrieve(t.Context(), name)
 			if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
-				t.Errorf("after %d: another record stands there: %v", spared, err)
+				t.Errorf("after %d: another record is there: %v", spared, err)
 			}
 			latest, err := r.Latest(overDeleted)
 			delete(latest.Tags, "nebula-")
@@ -216,8 +216,8 @@ func TestLiveOverDeletedThrottled(t *testing.T) {
 	}
 }
 
-// gated is a clock by which what was recovered is not deleted again before the gate
-// is opened, a write takes it over, or the provider closes.
+// gated is a clock that delays the second deletion of what was recovered until the
+// gate is opened, a write takes it over, or the provider closes.
 type gated struct {
 	*clock
 	gate chan struct{}
@@ -235,8 +235,8 @@ func (c gated) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// What was recovered is not there for readers either if it is deleted again while
-// they read it.
+// Readers do not see a recovered value, even if it is deleted again while they read
+// it.
 func TestLiveReadWhileDeletedAgain(t *testing.T) {
 	for what, read := range map[string]func(nebula.Provider, nebula.Name) bool{
 		"retrieve": func(p nebula.Provider, name nebula.Name) bool {
@@ -258,7 +258,7 @@ func TestLiveReadWhileDeletedAgain(t *testing.T) {
 			if !armed || request.Method != http.MethodGet {
 				return nil
 			}
-			armed = false // before what runs beside reads it
+			armed = false // before the background work reads it
 			close(gate)
 			for !strings.HasSuffix(r.State(overDeleted), "deleted") {
 				time.Sleep(time.Millisecond)
@@ -273,19 +273,19 @@ func TestLiveReadWhileDeletedAgain(t *testing.T) {
 		r.clock.ahead.Add(int64(10 * time.Second)) // until the recovery has ended
 		armed = true
 		if read(p, name) || armed {
-			t.Errorf("%s: what was recovered for a write is there", what)
+			t.Errorf("%s: a value recovered for a write can be read", what)
 		}
 	}
 }
 
-// A store's put that failed for good after the recovery can be made again: it
+// If a put of the store failed for good after the recovery, it can be made again: it
 // finds no credential whose metadata it would keep.
 func TestLivePutOverDeletedThrottled(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
 	c := r.principal()
 	c.Retry.MaxRetries = 1
-	// A retry comes before the deletion that it stops, as in life.
+	// As in practice, a retry comes before the deletion that it stops.
 	s := r.storeOn(t, r.made(t, c, provider.WithClock(gated{r.clock, make(chan struct{})})))
 	if _, err := s.Put(ctx, "gone", nebula.NewSecret([]byte("old")), nebula.PutOptions{Tags: map[string]string{"old": "tag"}}); err != nil {
 		t.Fatal(err)
@@ -309,8 +309,8 @@ func TestLivePutOverDeletedThrottled(t *testing.T) {
 	}
 }
 
-// What another process could tell while it lasts: an error names the kind, and
-// both causes can be found.
+// If the write fails and its outcome is unclear, the error has the kind, and both
+// causes can be found.
 func TestLiveOverDeletedCauses(t *testing.T) {
 	r := newRig(t)
 	name, e := r.gone(t)

@@ -12,15 +12,15 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// all is a connected provider with all that it can do.
+// all returns a connected provider with all its methods.
 func (r *rig) all(t *testing.T, c azure.Config, options ...provider.Option) full {
 	t.Helper()
 	return r.open(t, c, options...).(full)
 }
 
-// Delete, store, delete, restore, purge, store in a row, each right after the
-// one before, with the shortest, the usual and the longest delays that were
-// recorded, and by another process each time: always the documented result.
+// Delete, store, delete, restore, purge and store in a row always have the documented
+// result: each right after the one before, with the shortest, the usual and the
+// longest delays that were recorded, and by another process each time.
 func TestLiveStatesInARow(t *testing.T) {
 	for what, delays := range map[string]azureserver.Delays{
 		"short": {Delete: 2 * time.Second, Recover: 2 * time.Second, RecoverWrite: time.Second, Purge: time.Second},
@@ -58,7 +58,7 @@ func statesInARow(t *testing.T, process func() full) {
 		t.Helper()
 		got, err := process().Retrieve(ctx, name)
 		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
-			t.Fatalf("another record stands there, or none: %v", err)
+			t.Fatalf("another record is there, or none: %v", err)
 		}
 	}
 	gone := func() {
@@ -92,7 +92,7 @@ func statesInARow(t *testing.T, process func() full) {
 	wants(t, process().Restore(ctx, name), nebula.ErrNotFound, "nothing to restore")
 }
 
-// Waiting ends with the deadline, and says what for.
+// Waiting ends with the deadline, and the error says what it waited for.
 func TestLiveWaitingEnds(t *testing.T) {
 	r := newRig(t)
 	r.SetDelays(azureserver.Delays{Delete: time.Hour})
@@ -115,12 +115,12 @@ func TestLiveWaitingEnds(t *testing.T) {
 	}
 }
 
-// ending is a clock by which the deadline passes while one sleeps.
+// ending is a clock whose deadline passes during a sleep.
 type ending struct{ *clock }
 
 func (ending) Sleep(context.Context, time.Duration) error { return context.DeadlineExceeded }
 
-// With purge protection nothing is purged, and nothing is deleted either.
+// With purge protection a purge is refused, and does not delete either.
 func TestLivePurgeProtection(t *testing.T) {
 	r := newRig(t)
 	p := r.all(t, r.principal())
@@ -144,8 +144,8 @@ func TestLivePurgeProtection(t *testing.T) {
 	}
 }
 
-// A disabled secret is there, cannot be read, and says so: it is no want of
-// permission. It can be written over and deleted.
+// A disabled secret exists and cannot be read. The error says that it is disabled,
+// not that a permission is missing. It can be written over and deleted.
 func TestLiveDisabled(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -189,7 +189,8 @@ func TestLiveDisabled(t *testing.T) {
 	}
 }
 
-// What is due for rotation is marked as expiring in Key Vault, and read as ever.
+// Key Vault shows the time at which rotation is due as the secret's expiry, and the
+// credential can be read after it.
 func TestLiveExpiry(t *testing.T) {
 	r := newRig(t)
 	p := r.all(t, r.principal())
@@ -215,7 +216,7 @@ func TestLiveExpiry(t *testing.T) {
 	}
 }
 
-// What others put under our names is left as it is, live or deleted.
+// Secrets of others under our names stay as they are, live or deleted.
 func TestLiveForeign(t *testing.T) {
 	for what, seed := range map[string]azureserver.Seed{
 		"without a tag":     {Name: "nebula-credentials-taken", Value: "theirs"},
@@ -258,7 +259,7 @@ func TestLiveForeign(t *testing.T) {
 	}
 }
 
-// A deleted secret of others is not recovered to be written over.
+// A deleted secret of others is not recovered in order to write over it.
 func TestLiveForeignDeleted(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -288,7 +289,7 @@ func TestLiveForeignDeleted(t *testing.T) {
 	}
 }
 
-// Tags of the configuration are on every secret and are no credential's own.
+// Tags of the configuration are on every secret, and do not belong to a credential.
 func TestLiveDefaultTags(t *testing.T) {
 	r := newRig(t)
 	c := r.principal()
@@ -318,7 +319,7 @@ func TestLiveDefaultTags(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidMetadata, "16 tags would be needed", "Key Vault keeps 15")
 }
 
-// The three that some stores take for one.
+// Some stores take these three ids for one.
 func TestLiveAlike(t *testing.T) {
 	r := newRig(t)
 	p := r.all(t, r.principal())

@@ -42,8 +42,8 @@ func entries(ctx context.Context, t *testing.T, p nebula.Provider, f nebula.Filt
 	}
 }
 
-// A record whose tags another tool took away is recognised by what it is: it is
-// read, listed, and marked again by the next write.
+// If another tool removed the tags of a record, the record is recognised by its
+// content: it is read, listed, and marked again by the next write.
 func TestLiveTagsTakenAway(t *testing.T) {
 	for what, tags := range map[string]map[string]string{
 		"all":      nil,
@@ -87,8 +87,8 @@ func TestLiveTagsTakenAway(t *testing.T) {
 	}
 }
 
-// The id of a long name is in a tag alone. If that is lost, an older version
-// may have it; else the secret is named.
+// Only a tag has the id of a long name. If that is lost, an older version may have
+// it; otherwise the list names the secret.
 func TestLiveLongNameTagsTakenAway(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -107,7 +107,7 @@ func TestLiveLongNameTagsTakenAway(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := p.Purge(ctx, name); err == nil {
-		t.Error("what may be another store's was purged")
+		t.Error("a secret that may be another store's was purged")
 	}
 	other := newRig(t)
 	other.Add(azureserver.Seed{Name: secret, Value: string(e.Bytes())})
@@ -125,7 +125,7 @@ func TestLiveLongNameTagsTakenAway(t *testing.T) {
 	}
 }
 
-// only returns the name of the only secret of the vault that begins as ours do.
+// only returns the name of the vault's only secret whose name begins as ours do.
 func (r *rig) only(t *testing.T) string {
 	t.Helper()
 	for _, request := range r.Requests() {
@@ -137,7 +137,8 @@ func (r *rig) only(t *testing.T) string {
 	return ""
 }
 
-// What cannot be told, because its value cannot be read, is named.
+// If a secret cannot be recognised because its value cannot be read, the list names
+// it.
 func TestLiveUntold(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -156,7 +157,7 @@ func TestLiveUntold(t *testing.T) {
 	wants(t, listed[1].Err, nebula.ErrPermissionDenied, "getSecret/action", "only its value tells")
 }
 
-// A page whose secrets could not be told is served by the next call.
+// If the secrets of a page could not be recognised, the next call serves that page.
 func TestLiveListGoesOn(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -178,7 +179,7 @@ func TestLiveListGoesOn(t *testing.T) {
 	remove()
 	r.Inject(azureserver.Fault{Operation: azureserver.GetSecret, Status: 429, Times: 1})
 	if _, err := pager.NextPage(ctx); nebula.KindOf(err) != nebula.ErrUnavailable {
-		t.Errorf("throttled while it tells what an item is: %v", err)
+		t.Errorf("throttled while it reads an item: %v", err)
 	}
 	if page, err := pager.NextPage(ctx); err != nil || len(page) != 1 || page[0].ID != "a" {
 		t.Errorf("%+v, %v", page, err)
@@ -188,9 +189,9 @@ func TestLiveListGoesOn(t *testing.T) {
 	}
 }
 
-// A deleted record without tags is restored and written over; it is not purged,
-// since nothing tells whose it is. A live one is purged if it is sealed under the
-// key of the keyring.
+// A deleted record without tags can be restored and written over. It is not purged,
+// since nothing says whose it is. A live one is purged if it is sealed under the key
+// of the keyring.
 func TestLiveDeletedTagsTakenAway(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -224,7 +225,7 @@ func TestLiveDeletedTagsTakenAway(t *testing.T) {
 	if existed, err := fresh().Purge(ctx, name); err != nil || !existed {
 		t.Errorf("purged: %v, %v", existed, err)
 	}
-	// Another key: it may be another store's.
+	// A record under another key may be another store's.
 	if _, err := p.Store(ctx, name, others, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +259,7 @@ func (r *rig) deleteBehind(t *testing.T, secret string) {
 	}
 }
 
-// A deleted secret of a stranger is not restored: it is deleted again.
+// A deleted secret of somebody else is not restored: it is deleted again.
 func TestLiveStrangersDeleted(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -279,8 +280,9 @@ func TestLiveStrangersDeleted(t *testing.T) {
 	}
 }
 
-// Two stores in one vault, the prefix of one of which begins with that of the
-// other, leave each other alone: whose a secret is, is decided by prefix and id.
+// Two stores are in one vault, and the prefix of one begins with the prefix of the
+// other. They leave each other alone: prefix and id together decide whose a secret
+// is.
 func TestLivePrefixOfAPrefix(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
@@ -313,7 +315,8 @@ func TestLivePrefixOfAPrefix(t *testing.T) {
 	}
 	lists(r.open(t, inner), ids["nebula-credentials-"])
 	lists(r.open(t, outer), ids["nebula-"])
-	// What the outer store could take for its credentials-x is the inner one's.
+	// The outer store could take a secret for its credentials-x, but it is the inner
+	// store's.
 	p := r.all(t, outer)
 	name, e := record(t, "credentials-x", "taken", nil)
 	_, err := p.Store(ctx, name, e, nebula.StoreOptions{})

@@ -18,8 +18,8 @@ import (
 
 const admissionAPI = "apis/admissionregistration.k8s.io/v1/"
 
-// admit sets up an object of admission control, named after the namespace, for
-// the time of the test.
+// admit sets up an object of admission control for the duration of the test. The
+// namespace gives it its name.
 func admit(t *testing.T, s *livetest.KubernetesServer, plural, namespace string, object map[string]any) {
 	t.Helper()
 	object["metadata"] = map[string]any{"name": namespace}
@@ -39,8 +39,8 @@ func changesOfSecrets() []any {
 	return []any{map[string]any{"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"CREATE", "UPDATE", "DELETE"}, "resources": []any{"secrets"}}}
 }
 
-// awaitRefusal stores until what guards the namespace has taken effect: the
-// server learns of it by a watch.
+// awaitRefusal stores until the guard of the namespace has taken effect: the server
+// learns of it by a watch.
 func awaitRefusal(t *testing.T, c kubernetes.Config) error {
 	t.Helper()
 	p := open(t, c)
@@ -55,8 +55,8 @@ func awaitRefusal(t *testing.T, c kubernetes.Config) error {
 	return nil
 }
 
-// A policy says what it asks for, and the setting that gives it is named. With
-// it, credentials are stored.
+// A policy says what it asks for, and the error names the setting that meets it. With
+// that setting, credentials are stored.
 func TestLivePolicy(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := liveConfig(t, s, s.Namespace(t))
@@ -87,8 +87,8 @@ func TestLivePolicy(t *testing.T) {
 	}
 }
 
-// A webhook refuses with any code that it likes. None of them is taken for an
-// answer of the API's, and each call is made once.
+// A webhook may refuse with any code. None of them is taken for an answer of the API,
+// and each call is made once.
 func TestLiveWebhook(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	ca, err := authority.New("Nebula test webhook")
@@ -163,7 +163,7 @@ func storeAs(t *testing.T, p nebula.Provider, id string, condition nebula.Precon
 	return err
 }
 
-// A Secret that somebody made immutable is not tried again and again.
+// A Secret that somebody made immutable is not tried repeatedly.
 func TestLiveImmutableAtOnce(t *testing.T) {
 	l := newLiveStore(t)
 	if _, err := l.Put(t.Context(), "x", nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// Every identity that a kubeconfig can describe gets in: by a certificate, a
-// token file, a plugin's token or certificate, or acting as another one.
+// Every identity that a kubeconfig can describe gets in: by a certificate, by a token
+// file, by a plugin's token or certificate, or by impersonation.
 func TestLiveIdentities(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	if s.AdminCertificate == "" {
@@ -53,10 +53,10 @@ func TestLiveIdentities(t *testing.T) {
 	wants(t, err, nebula.ErrPermissionDenied, "verb get")
 }
 
-// A token that is taken away in the middle is refused; a pod goes on with the
-// one that takes its place.
+// If a token is revoked during use, it is refused. A pod goes on with the token that
+// replaces it.
 func TestLiveTokenRotation(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)
 	account := applyManifest(t, s, namespace)
@@ -80,7 +80,7 @@ func TestLiveTokenRotation(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	if !refused {
-		t.Error("the token of an account that is gone still works")
+		t.Error("the token of a deleted account still works")
 	}
 	s.API(t, http.MethodPost, accounts, map[string]any{"metadata": map[string]any{"name": account}})
 	exchange(s.Token(t, namespace, account, time.Hour))
@@ -98,7 +98,8 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// plugin is one that prints an ExecCredential: this very binary, see TestMain.
+// plugin returns a plugin that prints an ExecCredential: this very binary, see
+// TestMain.
 func plugin(t *testing.T, status map[string]any) map[string]any {
 	t.Helper()
 	program, err := os.Executable()

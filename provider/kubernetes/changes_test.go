@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// A change whose caller went away is still under way. The next one of that name
-// is sent when it has ended; others are not held up.
+// A change may still be under way when its caller has gone. The next change of that
+// name is sent when it has ended. Other names do not wait.
 func TestChangesKeepTheirOrder(t *testing.T) {
 	var under, sent atomic.Int32
 	p, slow := hostile(t, func(w http.ResponseWriter, r *http.Request) {
@@ -43,12 +43,12 @@ func TestChangesKeepTheirOrder(t *testing.T) {
 		t.Errorf("another name waited: %v", err)
 	}
 	if err := remove(t.Context(), p, slow); err != nil || under.Load() != 0 || sent.Load() != 3 {
-		t.Errorf("the next change went ahead of the one before: %d sent, %v", sent.Load(), err)
+		t.Errorf("the next change overtook the one before: %d sent, %v", sent.Load(), err)
 	}
 }
 
-// A look that failed on the way to a deletion deleted nothing: what is not there
-// was not there before.
+// If a look before a deletion failed, it deleted nothing: a credential that is not
+// there was not there before.
 func TestFailedLookIsNoDeletion(t *testing.T) {
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -14,7 +14,7 @@ import (
 const somewhere = `{"current-context":"c","contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}],` +
 	`"clusters":[{"name":"k","cluster":{"server":"SERVER"}}],"users":[{"name":"u","user":{"token":"TOKEN"}}]}`
 
-// kubeconfig writes one for a server and a token.
+// kubeconfig writes a kubeconfig for a server and a token.
 func kubeconfig(t testing.TB, server, token string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config")
@@ -30,7 +30,7 @@ func TestConfigReportsEverything(t *testing.T) {
 		DefaultAnnotations: map[string]string{"tag.nebula-credential/x": "x", " ": "x"}}
 	p, err := kubernetes.New(c)
 	if p != nil {
-		t.Error("a provider came of it")
+		t.Error("New returned a provider")
 	}
 	wants(t, err, nebula.ErrInvalidConfig, "namespace", "secret_prefix", "timeout", `"nebula-credential/store" is one of those that nebula sets`, `"ok" has a value`,
 		`"a/b/c" is not a key`, `"tag.nebula-credential/x"`, `" " is not a key`, "/does/not/exist", "retry.base_delay_ms")
@@ -79,7 +79,7 @@ func TestConfigOneByOne(t *testing.T) {
 	}
 }
 
-// The backend is the same however its address was spelt.
+// The backend is the same in every spelling of its address.
 func TestIdentity(t *testing.T) {
 	for server, want := range map[string]string{
 		"https://K.Example.com":           "https://k.example.com:443/namespaces/team/secrets/nebula-cred-",
@@ -101,7 +101,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// in is the environment of these variables, for a pod with that directory.
+// in returns the configuration of a pod with these variables and that directory.
 func in(serviceAccount string, environ ...string) kubernetes.Config {
 	c := kubernetes.DefaultConfigIn(func(name string) string {
 		for _, variable := range environ {
@@ -115,7 +115,7 @@ func in(serviceAccount string, environ ...string) kubernetes.Config {
 	return c
 }
 
-// host returns that of the configuration's cluster, or what is wrong.
+// host returns the host of the configuration's cluster, or the error.
 func host(c kubernetes.Config) string {
 	p, err := kubernetes.New(c)
 	if err != nil {
@@ -125,8 +125,8 @@ func host(c kubernetes.Config) string {
 	return address
 }
 
-// The cluster is that of the path, of KUBECONFIG, of the pod, of the home
-// directory, in this order.
+// The cluster comes from the path, KUBECONFIG, the pod or the home directory, in this
+// order.
 func TestDetection(t *testing.T) {
 	home, pod := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
@@ -168,7 +168,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// If there is no cluster, the error says what was tried.
+// If there is no cluster, the error says what the provider tried.
 func TestNoCluster(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -199,7 +199,7 @@ func TestNoCluster(t *testing.T) {
 	}
 }
 
-// Nothing is read or asked before it is needed, and an operation says so.
+// Before Connect nothing is read or asked, and an operation says so.
 func TestBeforeConnect(t *testing.T) {
 	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
 	c.KubeconfigPath = kubeconfig(t, "https://k.example.com", "x")

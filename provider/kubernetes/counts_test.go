@@ -23,7 +23,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// transport reaches the server, without limits of ours.
+// transport reaches the server, without our limits.
 func transport(t testing.TB, s *livetest.KubernetesServer) *http.Transport {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -44,7 +44,8 @@ func liveOpen(t *testing.T) (nebula.Provider, *recorder, kubernetes.Config) {
 
 func secretsOf(c kubernetes.Config) string { return "/api/v1/namespaces/" + c.Namespace + "/secrets" }
 
-// What each operation costs on the wire: the table of docs/providers/kubernetes.md.
+// These are the calls of each operation on the wire: the table of
+// docs/providers/kubernetes.md.
 func TestLiveCalls(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	ctx := t.Context()
@@ -100,8 +101,8 @@ func TestLiveCalls(t *testing.T) {
 	costs("delete nothing", remove(ctx, p, name), "GET "+one)
 }
 
-// Values stay on the server unless they are asked for: not with Exists, not
-// with what a write answers, not with a deletion.
+// Values stay on the server unless a caller asks for them: Exists, answers to writes
+// and deletions carry none.
 func TestLiveNoValues(t *testing.T) {
 	p, wire, _ := liveOpen(t)
 	ctx := t.Context()
@@ -124,8 +125,9 @@ func TestLiveNoValues(t *testing.T) {
 	small("delete", remove(ctx, p, name))
 }
 
-// 5,000 credentials are ten pages, or fewer with a tag that the server selects
-// by, and one for those whose labels others took away; the memory is that of a page, and no value crosses the wire.
+// 5,000 credentials take ten pages. With a tag that the server selects by they take
+// fewer, and one more for those whose labels others removed. The memory is that of a
+// page, and no value crosses the wire.
 func TestLiveListMany(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	ctx := t.Context()
@@ -149,10 +151,11 @@ func TestLiveListMany(t *testing.T) {
 		t.Errorf("%d bytes for each entry, of a value of %d", each, value)
 	}
 	t.Logf("%d entries by a tag: %d pages, %d bytes each, where a record has more than %d", many/2, many/2/500, bytes/(many/2), value)
-	// A tag that is no label is compared here: all of them are looked at.
+	// A tag that cannot be a label is compared here, so the provider looks at all
+	// credentials.
 	entries, err = list(ctx, p, nebula.Filter{Tags: map[string]string{"no label!": "7"}})
 	if err != nil || len(entries) != many/10 {
-		t.Errorf("%d entries of the tag that is no label, %v", len(entries), err)
+		t.Errorf("%d entries of the tag that is not a label, %v", len(entries), err)
 	}
 	calls(many / 500)
 
@@ -215,8 +218,9 @@ func fill(t *testing.T, p nebula.Provider, many, value int) {
 	}
 }
 
-// The server forgets its snapshot in the middle: with a token to go on with, as
-// it does, and without one. What was there all the time is listed once.
+// The server forgets its snapshot in the middle: with a token to continue, as a real
+// server sends, and without one. A credential that was there all the time is listed
+// once.
 func TestLiveListExpired(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	ctx := t.Context()
@@ -228,7 +232,7 @@ func TestLiveListExpired(t *testing.T) {
 	} {
 		seen := make(map[nebula.ID]int)
 		expired := 0
-		var forgotten int64 // the newest state of which no list can be gone on with
+		var forgotten int64 // the newest state from which no list can continue
 		wire.set(func(r *http.Request) (*http.Response, error) {
 			token := r.URL.Query().Get("continue")
 			if r.URL.Path != secretsOf(c) || token == "" {
@@ -259,7 +263,7 @@ func TestLiveListExpired(t *testing.T) {
 			for _, e := range page {
 				seen[e.ID]++
 			}
-			// The state is another one each time.
+			// The state changes each time.
 			name, e := record(t, fmt.Sprintf("A%d-%d", added, len(what)), "v", nil)
 			if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
 				t.Fatal(err)
@@ -278,8 +282,8 @@ func TestLiveListExpired(t *testing.T) {
 	}
 }
 
-// newestState makes of a token to go on with the one that the server gives with
-// a 410: for the same place in the newest state. It returns that of the token.
+// newestState turns a continue token into the one that the server gives with a 410:
+// for the same place in the newest state. It also returns the revision of the token.
 func newestState(t *testing.T, token string) (newest string, revision int64) {
 	t.Helper()
 	data, err := base64.RawURLEncoding.DecodeString(token)
@@ -302,13 +306,13 @@ func newestState(t *testing.T, token string) (newest string, revision int64) {
 	return base64.RawURLEncoding.EncodeToString(data), revision
 }
 
-// An answer that is lost on the way leaves it unclear whether the write was
-// done. It is repeated, and ends as a success, and as one write.
+// If an answer is lost on the way, it is unclear whether the write was done. It is
+// repeated, and ends as one write and as a success.
 func TestLiveLostAnswers(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	ctx := t.Context()
 	name, e := record(t, "lost", "first", nil)
-	v, err := p.Store(ctx, name, e, nebula.StoreOptions{}) // so that the server was heard of
+	v, err := p.Store(ctx, name, e, nebula.StoreOptions{}) // so that the server has answered once
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +343,7 @@ func TestLiveLostAnswers(t *testing.T) {
 				return nil
 			}
 			lost++
-			// What is stored after each attempt, as another one sees it.
+			// This is what another process sees after each attempt.
 			if other, err := liveOther(t, c, name); err == nil {
 				written = append(written, other)
 			}
@@ -350,17 +354,17 @@ func TestLiveLostAnswers(t *testing.T) {
 		wire.set(nil, nil)
 		want := 2
 		if what == "anyway" {
-			want = 1 // what is there tells that it was done
+			want = 1 // the stored record shows that it was done
 		}
 		if err != nil || lost != want {
 			t.Fatalf("%s: %v, %d answers were lost", what, err, lost)
 		}
 		got, err := p.Retrieve(ctx, name)
 		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) || got.Version != v {
-			t.Errorf("%s: version %q, told %q, %v", what, got.Version, v, err)
+			t.Errorf("%s: version %q, reported %q, %v", what, got.Version, v, err)
 		}
 		if what == "new" && len(written) == 1 {
-			written = append(written, v) // the first attempt only asked
+			written = append(written, v) // the first attempt only looked
 		}
 		for _, w := range written {
 			if w != v {
@@ -370,15 +374,16 @@ func TestLiveLostAnswers(t *testing.T) {
 	}
 }
 
-// liveOther reads past the transport that loses answers.
+// liveOther reads without the transport that loses answers.
 func liveOther(t *testing.T, c kubernetes.Config, name nebula.Name) (nebula.Version, error) {
 	c.Transport = nil
 	r, err := open(t, c).Retrieve(t.Context(), name)
 	return r.Version, err
 }
 
-// 429 with Retry-After, and 503: each attempt of the policy is one request, the
-// server's wish is obeyed, and one beyond the longest delay ends it.
+// 429 with Retry-After, and 503: each attempt of the policy is one request. The
+// provider obeys the server's pause, and gives up if the pause is longer than the
+// longest delay.
 func TestLiveThrottled(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	wire := &recorder{inner: transport(t, s)}
@@ -424,7 +429,7 @@ func TestLiveThrottled(t *testing.T) {
 			}
 			var status *kubernetes.StatusError
 			if !errors.As(err, &status) || status.Code != test.status {
-				t.Errorf("the server's answer is not reachable: %v", err)
+				t.Errorf("the server's answer cannot be found in the error: %v", err)
 			}
 		}
 	}
@@ -443,8 +448,8 @@ func (c *stillClock) Sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// Many are read in a call for 500; those that do not fit an answer in several,
-// and one whose label is gone is found all the same.
+// One call for 500 reads many. If they do not fit one answer, several calls do it. A
+// credential that lost its label is found, too.
 func TestLiveBatch(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	ctx := t.Context()

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// A provider is made of a configuration; options observe it.
+// New makes a provider from a configuration, and options observe it.
 func Example() {
 	config := kubernetes.DefaultConfig() // KUBECONFIG, the pod's service account, or ~/.kube/config
 	config.Namespace = "nebula"

@@ -7,5 +7,5 @@ func SecretName(c Config, name nebula.Name) string {
 	return names{namespace: c.Namespace, prefix: c.SecretPrefix}.secret(name)
 }
 
-// MaxRecord is the limit of a record, in bytes.
+// MaxRecord is the most bytes that a record may have.
 const MaxRecord = maxRecord

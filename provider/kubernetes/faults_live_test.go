@@ -35,7 +35,8 @@ func faulty(t *testing.T, s *livetest.KubernetesServer) (kubernetes.Config, *fau
 	return c, proxy
 }
 
-// kubeconfigFor writes one for a server, with more about cluster and user.
+// kubeconfigFor writes a kubeconfig for a server, with more fields of cluster and
+// user.
 func kubeconfigFor(t testing.TB, server string, ca []byte, cluster, user map[string]any) string {
 	t.Helper()
 	cluster["server"], cluster["certificate-authority-data"] = server, ca
@@ -53,8 +54,8 @@ func kubeconfigFor(t testing.TB, server string, ca []byte, cluster, user map[str
 	return path
 }
 
-// A change that was given up arrives after later ones that were acknowledged.
-// It does nothing then.
+// A change that was given up arrives after later ones that were acknowledged. It then
+// does nothing.
 func TestLiveLateChanges(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c, proxy := faulty(t, s)
@@ -67,7 +68,7 @@ func TestLiveLateChanges(t *testing.T) {
 	}
 	for what, test := range map[string]struct {
 		method string
-		change func(ctx context.Context, v nebula.Version) error // of the first one, version v; "" if there is none
+		change func(ctx context.Context, v nebula.Version) error // v is the version of the first record; "" if there is none
 		absent bool                                              // at first
 	}{
 		"delete": {http.MethodDelete, func(ctx context.Context, _ nebula.Version) error { return remove(ctx, p, name) }, false},
@@ -99,7 +100,7 @@ func TestLiveLateChanges(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			wants(t, test.change(ctx, v), nebula.ErrTimeout)
-			// Of the same object, and over what it may have become.
+			// The next store is of the same object, over what it may have become.
 			if _, err := store(t.Context(), later, nebula.Precondition{}); err != nil {
 				t.Fatal(err)
 			}
@@ -108,14 +109,14 @@ func TestLiveLateChanges(t *testing.T) {
 			}
 			got, err := p.Retrieve(t.Context(), name)
 			if err != nil || string(got.Envelope.Bytes()) != string(later.Bytes()) {
-				t.Errorf("what was acknowledged is gone: %v", err)
+				t.Errorf("an acknowledged write is gone: %v", err)
 			}
 		})
 	}
 }
 
-// A connection that a router forgot carries requests into the void, and says
-// nothing. It is noticed, and what is tried again gets through on another one.
+// A router that forgot a connection drops its requests without an answer. The
+// provider notices, and repeats the call on another connection.
 func TestLiveDeadConnection(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	tunnel := faultproxy.StartTunnel(t, hostOf(t, s.Address))
@@ -144,19 +145,19 @@ func TestLiveDeadConnection(t *testing.T) {
 	})
 	both.Wait()
 	if n := tunnel.Connections(); n < 2 || n > 3 { // both calls may dial
-		t.Errorf("%d connections were made, want one or two others", n)
+		t.Errorf("%d connections were made, want one or two more", n)
 	}
 }
 
-// Whatever the network does to the requests, each operation ends as the server
-// has it.
+// Whatever the network does to the requests, the result of each operation is what the
+// server has.
 func TestLiveFaults(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c, proxy := faulty(t, s)
 	c.Retry.BaseDelayMS, c.Retry.MaxDelayMS, c.Retry.MaxRetries = 10, 100, 10
 	p := open(t, c)
 	name, e := record(t, "x", "", nil)
-	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil { // the server was heard of
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil { // the server has answered once
 		t.Fatal(err)
 	}
 	for _, fault := range []faultproxy.Fault{faultproxy.ResetBefore(), faultproxy.ResetAfter(), faultproxy.Cut(),
@@ -176,8 +177,8 @@ func TestLiveFaults(t *testing.T) {
 	}
 }
 
-// storesAndDeletes makes a credential, writes over it, and removes it, each on
-// condition that nobody else did. There must be none.
+// storesAndDeletes makes a credential, replaces it and deletes it, each on condition
+// that nobody else changed it. The credential must not exist before.
 func storesAndDeletes(t *testing.T, p nebula.Provider, value string) {
 	t.Helper()
 	condition := nebula.IfAbsent()
@@ -202,9 +203,9 @@ func storesAndDeletes(t *testing.T, p nebula.Provider, value string) {
 	}
 }
 
-// Several add one to a counter, each on condition of what was read, on a
-// network that loses requests and answers. What is acknowledged is counted, and
-// what is refused is not, unless the error says that nobody knows.
+// Several callers add one to a counter, each on condition of what it read, on a
+// network that loses requests and answers. An acknowledged addition is counted, and a
+// refused one is not, unless the error says that the outcome is unclear.
 func TestLiveCounterOnFaultyNetwork(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c, proxy := faulty(t, s)
@@ -250,14 +251,14 @@ func TestLiveCounterOnFaultyNetwork(t *testing.T) {
 	}
 	n, _ := strconv.Atoi(got.Envelope.Metadata().Tags["n"])
 	if low, high := int(added.Load()), int(added.Load()+unknown.Load()); n < low || n > high {
-		t.Errorf("the counter stands at %d after %d to %d additions", n, low, high)
+		t.Errorf("the counter is %d after %d to %d additions", n, low, high)
 	}
 	t.Logf("%d additions, %d of which nobody knows, %d requests went wrong", added.Load(), unknown.Load(), proxy.Faults())
 }
 
-// One writes whatever is there, and loses answers; others write over what they
+// One writer writes without a condition, and loses answers. Others replace what they
 // have read. Each record is there once: none comes back after another one has
-// taken its place.
+// replaced it.
 func TestLiveWrittenOnce(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c, proxy := faulty(t, s)
@@ -321,8 +322,8 @@ func TestLiveWrittenOnce(t *testing.T) {
 	}
 }
 
-// Sixteen processes write one credential at once, each once: none is lost, what
-// they saw has an order, and a loser costs two calls.
+// Sixteen processes write one credential at once, each once. None is lost, their
+// histories have an order, and each loser needs two calls.
 func TestLiveSixteenWriters(t *testing.T) {
 	c, proxy := faulty(t, livetest.Kubernetes(t))
 	name, _ := record(t, "contested", "", nil)

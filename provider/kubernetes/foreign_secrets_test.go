@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// A Secret of others is read as it is. No list is asked for.
+// A Secret of others is read as it is. No list is requested.
 func TestLiveForeignSecret(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	p, wire, c := liveOpen(t)
@@ -53,6 +53,6 @@ func TestLiveForeignSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := f.Foreign(ctx, "nebula-cred-own"); err != nil || !got.IsRecord() {
-		t.Errorf("a record is not told: %v", err)
+		t.Errorf("a record is not recognised: %v", err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// FuzzKubeconfig: a kubeconfig leads to a server, or is refused. No text of it that
-// is no setting is in the error: it may be a token.
+// FuzzKubeconfig: a kubeconfig leads to a server, or is refused. The error shows none
+// of its text that is not a setting: it may be a token.
 func FuzzKubeconfig(f *testing.F) {
 	const whole = `apiVersion: v1
 kind: Config
@@ -38,8 +38,8 @@ users: [{name: u, user: {token: secret}}]
 	})
 }
 
-// FuzzPlugin: what a credential plugin prints is something to log in with, or is
-// refused without being shown.
+// FuzzPlugin: either the output of a credential plugin is something to log in with,
+// or it is refused and not shown.
 func FuzzPlugin(f *testing.F) {
 	const version = "client.authentication.k8s.io/v1"
 	for _, s := range []string{"", "{}", "null", `{"kind":"ExecCredential","apiVersion":"` + version + `","status":{"token":"x"}}`,
@@ -54,14 +54,14 @@ func FuzzPlugin(f *testing.F) {
 		case problem != "" && (i != nil || !strings.HasPrefix(problem, "printed ")):
 			t.Fatalf("%q: %q", output, problem)
 		case problem == "" && i.header == "" && i.certificate == nil:
-			t.Fatalf("%q is nothing to log in with", output)
+			t.Fatalf("%q cannot log in", output)
 		case problem == "" && strings.ContainsAny(i.header, "\r\n\x00"):
 			t.Fatalf("%q is sent as %q", output, i.header)
 		}
 	})
 }
 
-// FuzzSecret: an answer is the object that was asked for, or the server is not
+// FuzzSecret: either an answer is the requested object, or the server is not
 // Kubernetes.
 func FuzzSecret(f *testing.F) {
 	for _, s := range []string{"", "{}", "null", `{"kind":"Secret","metadata":{"name":"n","resourceVersion":"1"},"data":{"record":"AAAA"}}`,

@@ -48,8 +48,8 @@ func hostileConfig(t testing.TB, address string) kubernetes.Config {
 	return c
 }
 
-// refuses checks a failure of each operation that reads: its kind, and that it
-// tells nothing of the token.
+// refuses checks how each operation that reads fails: its kind, and that the error
+// shows no token.
 func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind) {
 	t.Helper()
 	_, retrieved := p.Retrieve(t.Context(), name)
@@ -142,8 +142,8 @@ func TestHugeServer(t *testing.T) {
 	refuses(t, p, name, nebula.ErrInvalidConfig)
 }
 
-// A page of a list that is too large is asked for in smaller ones, and one that
-// is too large even so is refused.
+// If a page of a list is too large, smaller ones are requested. If even those are too
+// large, the list is refused.
 func TestLargePages(t *testing.T) {
 	var limits []string
 	large := true
@@ -177,8 +177,8 @@ func TestForeignServer(t *testing.T) {
 		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 		t.Run(what, func(t *testing.T) { refuses(t, p, name, nebula.ErrInvalidConfig) })
 	}
-	// Any server has a page that says 404: it does not mean that there is no
-	// such credential.
+	// Any server has a page that says 404. That does not mean that the credential
+	// does not exist.
 	for _, body := range []string{"", "404 page not found", `{"error":"not found"}`, `{"kind":"Status","reason":"NotFound"}`} {
 		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound); fmt.Fprint(w, body) })
 		refuses(t, p, name, nebula.ErrInvalidConfig)
@@ -194,7 +194,7 @@ func TestCircularList(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig)
 }
 
-// A server that repeats what it was shown does not get it into an error.
+// If a server repeats what it was sent, that does not get into an error.
 func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 406, 409, 410, 413, 415, 422, 429, 500, 501, 502, 503, 504} {
 		for _, reason := range []string{"", "Invalid"} {
@@ -214,14 +214,14 @@ func TestEchoingServer(t *testing.T) {
 			}
 			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
 				if strings.Contains(cause.Error(), secretToken) {
-					t.Errorf("%d: a cause tells the token: %v", status, cause)
+					t.Errorf("%d: a cause shows the token: %v", status, cause)
 				}
 			}
 		}
 	}
 }
 
-// What the server says is bounded, whatever it is.
+// The server's words are shown at limited length.
 func TestLongWords(t *testing.T) {
 	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusUnprocessableEntity)
@@ -234,7 +234,7 @@ func TestLongWords(t *testing.T) {
 	}
 }
 
-// What doctor cannot examine is no fault of the store's.
+// If doctor cannot examine something, it does not blame the store.
 func TestDoctorIsRefused(t *testing.T) {
 	const refusal = `{"kind":"Status","reason":%q,"message":"the request is refused"}`
 	for refused, want := range map[string]string{"selfsubjectaccessreviews": "system:basic-user", "secrets": "does not support dry runs"} {
@@ -268,7 +268,7 @@ func TestDoctorIsRefused(t *testing.T) {
 	}
 }
 
-// A certificate of nobody known is refused at once, and not asked for again.
+// A certificate of an unknown authority is refused at once, and not tried again.
 func TestUnknownCertificate(t *testing.T) {
 	var served atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
@@ -285,8 +285,8 @@ func TestUnknownCertificate(t *testing.T) {
 	}
 }
 
-// A proxy that the kubeconfig names and that does not lead to the server is
-// named with its setting, at once.
+// If the proxy of the kubeconfig does not lead to the server, the error names it with
+// its setting, at once.
 func TestProxyOfKubeconfig(t *testing.T) {
 	dead := httptest.NewServer(http.NotFoundHandler())
 	dead.Close()
@@ -310,7 +310,7 @@ func TestProxyOfKubeconfig(t *testing.T) {
 	}
 }
 
-// When a provider is closed, nothing of it is left running.
+// After Close nothing of the provider runs.
 func TestCloseEndsAll(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)

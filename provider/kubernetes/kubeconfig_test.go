@@ -23,7 +23,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// keyPair makes a certificate, its own authority, and its key, both PEM.
+// keyPair makes a certificate that is its own authority, and its key, both in PEM.
 func keyPair(t testing.TB) (certificate, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -70,8 +70,8 @@ func minimal(cluster, user string) string {
 		"clusters:\n- name: k\n  cluster:\n" + indent(cluster) + "\nusers:\n- name: u\n  user:\n" + indent(user) + "\n"
 }
 
-// What a context says is used. That it means the same to client-go is compared
-// in the module bench.
+// The provider uses what a context says. The module bench compares that with
+// client-go.
 func TestKubeconfigRead(t *testing.T) {
 	const server = "server: https://k.example.com:6443\n"
 	certificate, key := keyPair(t)
@@ -85,7 +85,7 @@ func TestKubeconfigRead(t *testing.T) {
 		headers       http.Header
 		proxy         string
 		roots         *x509.CertPool
-		shows         bool // a certificate
+		shows         bool // shows a certificate
 	}{
 		"token":       {config: minimal(server, "token: abc"), authorization: "Bearer abc"},
 		"password":    {config: minimal(server, "username: alice\npassword: \"a:b\""), authorization: "Basic YWxpY2U6YTpi"},
@@ -108,7 +108,7 @@ func TestKubeconfigRead(t *testing.T) {
 			}
 			shown, err := a.credential.authorization(t.Context())
 			if err != nil || shown.header != test.authorization || !reflect.DeepEqual(a.headers, test.headers) {
-				t.Errorf("it shows %q and %v, %v", shown.header, a.headers, err)
+				t.Errorf("it sends %q and %v, %v", shown.header, a.headers, err)
 			}
 			proxy := ""
 			if a.proxy != nil {
@@ -122,7 +122,7 @@ func TestKubeconfigRead(t *testing.T) {
 	}
 }
 
-// clientPair returns the certificate that a server is shown, nil for none.
+// clientPair returns the certificate that the client sends to a server, or nil.
 func clientPair(t *testing.T, c *tls.Config) []byte {
 	t.Helper()
 	pair := new(tls.Certificate)
@@ -140,7 +140,7 @@ func clientPair(t *testing.T, c *tls.Config) []byte {
 	return pair.Certificate[0]
 }
 
-// What is refused says so, with the place, and tells nothing secret.
+// A refusal names the place, and shows no secret.
 func TestKubeconfigRefused(t *testing.T) {
 	certificate, key := keyPair(t)
 	_, otherKey := keyPair(t)
@@ -188,7 +188,7 @@ func TestKubeconfigRefused(t *testing.T) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 			if strings.Contains(fmt.Sprint(err), "canary") {
-				t.Errorf("the error tells what stands in the file: %v", err)
+				t.Errorf("the error shows the content of the file: %v", err)
 			}
 		})
 	}

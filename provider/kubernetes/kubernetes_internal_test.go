@@ -28,8 +28,8 @@ func unconnected(t testing.TB) *driver {
 	return d
 }
 
-// Every failure of the server has a kind and a hint of its own. What the server
-// says is shown if nothing else tells what is wrong, and quoted.
+// Every failure of the server has its own kind and hint. The server's words are
+// shown, in quotes, only if nothing else says what is wrong.
 func TestExplainAnswers(t *testing.T) {
 	d := unconnected(t)
 	status := func(reason, message, details string) string {
@@ -144,8 +144,8 @@ func TestProjection(t *testing.T) {
 	}
 }
 
-// A patch tests before it writes, and names each key by itself if others'
-// labels are to stay.
+// A patch tests before it writes. If labels of others are to stay, it names each key
+// by itself.
 func TestOperations(t *testing.T) {
 	d := unconnected(t)
 	name, _ := nebula.ID("x").Name()
@@ -176,7 +176,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// What became of a write whose answer was lost is told by what is there.
+// If the answer to a write was lost, what is stored shows what became of it.
 func TestOutcome(t *testing.T) {
 	d := unconnected(t)
 	name, _ := nebula.ID("x").Name()
@@ -210,39 +210,39 @@ func TestOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := d.before(name, nebula.StoreOptions{Precondition: nebula.IfVersion("1"), Previous: e}); !slices.Equal(got, []string{digest(e.Bytes())[:16]}) {
-		t.Errorf("before another version than was read are %q", got)
+		t.Errorf("before a version that was not read are %q", got)
 	}
 	rival, err := d.project(name, e, w.object.Metadata.past()[1:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := w.outcome(rival.Metadata); got != undone {
-		t.Errorf("with another one's write over the same there: %v", got)
+		t.Errorf("with a rival's write over the same record: %v", got)
 	}
 	alone, err := d.project(name, e, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := w.outcome(alone.Metadata); got != unknown {
-		t.Errorf("with a write of somebody there who did not read: %v", got)
+		t.Errorf("with a write of somebody who did not read: %v", got)
 	}
 }
 
 func TestRevisions(t *testing.T) {
 	for _, good := range []string{"1", "42", "18446744073709551615"} {
 		if !isRevision(good) {
-			t.Errorf("%q is none", good)
+			t.Errorf("%q is not a revision", good)
 		}
 	}
 	for _, wrong := range []string{"", "0", "01", "-1", "1 ", "1a", "latest", "999999999999999999999", "\x00"} {
 		if isRevision(wrong) {
-			t.Errorf("%q is one", wrong)
+			t.Errorf("%q is a revision", wrong)
 		}
 	}
 }
 
-// FuzzNames: each id has a name that Kubernetes takes, no two have the same,
-// and what is listed under another's name or prefix is not ours.
+// FuzzNames: each id has a name that Kubernetes takes, no two have the same one, and
+// a Secret that is listed under another name or prefix is not ours.
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{"github_token", "github-token", "GitHub-Token", "a", "keyring", "--keyring", ".keyring", strings.Repeat("X", 128)} {
 		f.Add(s, "other", "nebula-cred-")
@@ -274,8 +274,8 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// FuzzAnnotation: any text in the annotation is read without harm, and what is
-// taken for metadata is metadata.
+// FuzzAnnotation: any text in the annotation can be read without harm, and only
+// metadata is taken for metadata.
 func FuzzAnnotation(f *testing.F) {
 	for _, s := range []string{"", "{}", "null", `{"created_at":"2026-01-02T03:04:05Z","last_modified":"2026-01-02T03:04:05Z","tags":{"a":"b"}}`,
 		`{"created_at":"9999-12-31T23:59:59.999999999-14:00"}`, `{"tags":{"":""}}`, strings.Repeat("[", 1000)} {
@@ -290,7 +290,7 @@ func FuzzAnnotation(f *testing.F) {
 	})
 }
 
-// FuzzStatus: whatever a server says with a failure, the error has a kind and
+// FuzzStatus: whatever a server sends with a failure, the error has a kind and
 // repeats nothing but words.
 func FuzzStatus(f *testing.F) {
 	d := unconnected(f)
@@ -323,8 +323,8 @@ func TestLinksNoClientGo(t *testing.T) {
 	}
 }
 
-// A Secret that is marked as the credential's and holds something else was
-// damaged; one without the mark is a stranger's.
+// If a Secret is marked as the credential's and holds something else, it was damaged.
+// If it has no mark, it is somebody else's.
 func TestReplacedRecord(t *testing.T) {
 	name, err := nebula.ID("x").Name()
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// liveConfig is for the server's administrator, in a namespace.
+// liveConfig returns a configuration for the server's administrator, in a namespace.
 func liveConfig(t testing.TB, s *livetest.KubernetesServer, namespace string) kubernetes.Config {
 	t.Helper()
 	return as(t, s, namespace, s.AdminToken)
 }
 
-// as is liveConfig for the user of the token.
+// as is liveConfig for the user with that token.
 func as(t testing.TB, s *livetest.KubernetesServer, namespace, token string) kubernetes.Config {
 	t.Helper()
 	c := kubernetes.DefaultConfigIn(func(string) string { return "" })
@@ -44,7 +44,7 @@ func open(t testing.TB, c kubernetes.Config, options ...provider.Option) nebula.
 	return p
 }
 
-// liveProviders remembers the configurations, for those that open a backend again.
+// liveProviders remembers the configurations, for tests that open a backend again.
 type liveProviders struct {
 	configs map[nebula.Provider]kubernetes.Config
 }
@@ -59,8 +59,7 @@ func (l *liveProviders) open(t *testing.T, c kubernetes.Config, options ...provi
 	return p
 }
 
-// few is the number of records of a rule if the same rules run elsewhere with
-// more.
+// few is the number of records in a rule if the same rules run elsewhere with more.
 const few = 60
 
 // liveHarness runs over stores that differ in their prefix.
@@ -90,7 +89,7 @@ func TestLiveConformanceAdmin(t *testing.T) {
 	providertest.Run(t, liveHarness(t, s, liveConfig(t, s, s.Namespace(t)), 0))
 }
 
-// The rights are those of the documentation, given to a service account.
+// A service account has the rights of the documentation.
 func TestLiveConformanceRole(t *testing.T) {
 	t.Parallel() // with the tests that wait
 	s := livetest.Kubernetes(t)
@@ -100,8 +99,8 @@ func TestLiveConformanceRole(t *testing.T) {
 	providertest.Run(t, liveHarness(t, s, as(t, s, namespace, token), few))
 }
 
-// As a pod: the token is in a file, by the TokenRequest API, and is exchanged
-// all the time.
+// As in a pod, the token is in a file, comes from the TokenRequest API, and is
+// exchanged all the time.
 func TestLiveConformancePod(t *testing.T) {
 	t.Parallel() // with the tests that wait
 	s := livetest.Kubernetes(t)
@@ -118,14 +117,15 @@ func TestLiveConformancePod(t *testing.T) {
 	providertest.Run(t, h)
 }
 
-// podConfig is the configuration that a pod gets, and what exchanges its token.
+// podConfig returns the configuration of a pod, and a function that exchanges its
+// token.
 func podConfig(t *testing.T, s *livetest.KubernetesServer, namespace string) (c kubernetes.Config, exchange func(token string)) {
 	t.Helper()
 	dir := t.TempDir()
 	c = kubernetes.DefaultConfigIn(func(string) string { return "" })
 	c.Namespace, c.ServiceAccount, c.ServiceHost = namespace, dir, hostOf(t, s.Address)
 	write := func(name, text string) {
-		// As kubelet does it: the file is never there in part.
+		// As with kubelet, the file is never there in part.
 		draft := filepath.Join(dir, "..draft")
 		if err := os.WriteFile(draft, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// listed returns the ids that a store lists, with what is wrong with them.
+// listed returns the ids that a store lists, each with its error.
 func listed(t *testing.T, l liveStore, f nebula.Filter) map[nebula.ID]error {
 	t.Helper()
 	found := make(map[nebula.ID]error)
@@ -69,9 +69,9 @@ func metadataOf(t *testing.T, l liveStore, object string) (labels, annotations m
 	return labels, annotations
 }
 
-// Another tool takes labels and annotations of ours away. The credential is
-// recognised by its place, read, listed, named by doctor, deleted, and marked
-// again by its next write, which leaves what others put on it.
+// Another tool removes our labels and annotations. The credential is recognised by
+// its place: it is read, listed, named by doctor and deleted. Its next write marks it
+// again, and leaves what others put on it.
 func TestLiveMarksTakenAway(t *testing.T) {
 	const object = "nebula-cred--54oken"
 	for what, taken := range map[string]map[string]any{
@@ -136,8 +136,8 @@ func TestLiveMarksTakenAway(t *testing.T) {
 	}
 }
 
-// The id of a name that is too long is in an annotation alone. Without it the
-// Secret is named, and anyone who knows the id reads and mends it.
+// Only an annotation has the id of a name that is too long. Without it the list names
+// the Secret, and anyone who knows the id can read and mend it.
 func TestLiveIDLost(t *testing.T) {
 	l := newLiveStore(t)
 	ctx := t.Context()
@@ -155,7 +155,7 @@ func TestLiveIDLost(t *testing.T) {
 		for _, f := range []nebula.Filter{{}, {Tags: map[string]string{"env": "a"}}} {
 			found := listed(t, l, f)
 			if len(f.Tags) > 0 && what == "the id" {
-				continue // its labels say that it has no such tag
+				continue // its labels do not have the tag
 			}
 			wants(t, found[nebula.ID(object)], nebula.ErrCorrupted, object, "has lost the annotation nebula-credential/id")
 			if len(found) != 1 {
@@ -175,8 +175,8 @@ func TestLiveIDLost(t *testing.T) {
 	}
 }
 
-// What somebody else keeps under the prefix is no record: it is not listed, not
-// written, and the hint says how its values become credentials.
+// A Secret of somebody else under the prefix is not a record: it is not listed and
+// not written, and the hint says how its values become credentials.
 func TestLiveStranger(t *testing.T) {
 	l := newLiveStore(t)
 	s, ctx := livetest.Kubernetes(t), t.Context()
@@ -204,9 +204,9 @@ func TestLiveStranger(t *testing.T) {
 	}
 }
 
-// A record of another credential in the place of one is a record, and opens
-// under its own id only: it is listed, named when it is read, and not written
-// over unasked.
+// If the record of another credential is in the place of one, it is a record, and
+// opens only under its own id: it is listed, the error of a read names it, and it is
+// not written over without a request.
 func TestLiveMisplacedRecord(t *testing.T) {
 	l := newLiveStore(t)
 	s, ctx := livetest.Kubernetes(t), t.Context()
@@ -222,11 +222,11 @@ func TestLiveMisplacedRecord(t *testing.T) {
 	_, err = l.Put(ctx, "x", nebula.NewSecret([]byte("v")), nebula.PutOptions{})
 	wants(t, err, nebula.ErrCorrupted)
 	if after := s.API(t, http.MethodGet, path+"/nebula-cred-x", nil); fmt.Sprint(after["data"]) != fmt.Sprint(mine["data"]) {
-		t.Error("it was written over")
+		t.Error("it was replaced")
 	}
 }
 
-// If somebody took a tag's label away, or all labels, they come back.
+// If somebody removed the label of a tag, or all labels, they come back.
 func TestLiveLabelsTakenAway(t *testing.T) {
 	s, l := livetest.Kubernetes(t), newLiveStore(t)
 	ctx := t.Context()
@@ -255,9 +255,8 @@ func TestLiveLabelsTakenAway(t *testing.T) {
 	}
 }
 
-// The prefix of a store may be the beginning of another's. What is whose is
-// told by the id with the prefix, and where marks are gone, by the label that
-// names the store.
+// The prefix of one store may be the beginning of another's. Prefix and id decide
+// whose a Secret is. If its marks are gone, the label that names the store decides.
 func TestLivePrefixOfAPrefix(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := liveConfig(t, s, s.Namespace(t))
@@ -298,7 +297,7 @@ func TestLivePrefixOfAPrefix(t *testing.T) {
 	lists(one, "b-x", "bA", "x")
 	lists(other, "42", longID, "x")
 
-	// One name of a Secret is the place of bA in the one and of 41 in the other.
+	// One name of a Secret is the place of bA in one store and of 41 in the other.
 	name, e := record(t, "41", "v", nil)
 	_, err := other.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrCorrupted, "a-b-41")

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// Anyone who may not watch is told so.
+// If the user may not watch, Notify says so.
 func TestLiveNotifyDenied(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)
@@ -30,13 +30,13 @@ func TestLiveNotifyDenied(t *testing.T) {
 	}
 }
 
-// What the server has forgotten, or gone back behind, is looked at again: all
-// names are told once more.
+// If the server has forgotten the state, or is behind it, the provider looks again:
+// it reports all names once more.
 func TestLiveNotifyBeginsAnew(t *testing.T) {
 	const gone = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}`
 	type expiry struct {
 		fake func(*http.Request) *http.Response
-		told int // names, until the second watch listens
+		told int // names reported until the second watch listens
 	}
 	answers := map[string]expiry{
 		"in the stream": {func(r *http.Request) *http.Response { return answer(r, 200, `{"type":"ERROR","object":`+gone+`}`) }, 2},
@@ -70,7 +70,7 @@ func TestLiveNotifyBeginsAnew(t *testing.T) {
 				}
 			})
 			if told != expired.told || watches.Load() != 2 {
-				t.Errorf("%d names were told in %d watches", told, watches.Load())
+				t.Errorf("%d names were reported in %d watches", told, watches.Load())
 			}
 			wants(t, err, nebula.ErrInterrupted)
 		})

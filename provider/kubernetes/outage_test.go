@@ -15,9 +15,9 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// The API server stops and starts again under load. Attempts are as many as the
-// policy allows; each write that was acknowledged is stored, and those that
-// were made on a condition were made once.
+// The API server stops and starts again under load. Each call makes at most the
+// attempts of the policy. Each acknowledged write is stored, and a write with a
+// condition was done once.
 func TestLiveStopAndStart(t *testing.T) {
 	s := livetest.NewKubernetes(t)
 	wire := &recorder{inner: transport(t, s)}
@@ -44,7 +44,7 @@ func TestLiveStopAndStart(t *testing.T) {
 					t.Errorf("writer %d, write %d: %v", i, j, err)
 					return
 				}
-				// Nobody else writes: a conflict would be one with itself.
+				// Nobody else writes: a conflict would be with the write itself.
 				condition = nebula.IfVersion(v)
 				got, err := p.Retrieve(t.Context(), name)
 				if err != nil || !bytes.Equal(got.Envelope.Bytes(), e.Bytes()) || got.Version != v {
@@ -61,10 +61,11 @@ func TestLiveStopAndStart(t *testing.T) {
 	close(started)
 	group.Wait()
 	if metrics.RetryCount() == 0 {
-		t.Error("nothing was retried: the outage was not met")
+		t.Error("nothing was retried: the outage hit no call")
 	}
 
-	// While it is down each call makes the attempts of the policy, no more.
+	// While the server is down, each call makes the attempts of the policy and no
+	// more.
 	c.Retry.BaseDelayMS, c.Retry.MaxRetries = 10, 5
 	counted := open(t, c)
 	name, _ := record(t, "w0", "", nil)
@@ -79,7 +80,7 @@ func TestLiveStopAndStart(t *testing.T) {
 		t.Errorf("%d attempts, want 6", len(calls))
 	}
 
-	// A process that never heard of the server is told at once.
+	// A process that the server has never answered reports the failure at once.
 	first := open(t, c)
 	_, err = first.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnavailable, "refuses the connection")
@@ -88,9 +89,9 @@ func TestLiveStopAndStart(t *testing.T) {
 	}
 }
 
-// The server really forgets what it had begun to list.
+// The server really forgets the state of a list that has begun.
 func TestLiveCompacted(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.NewKubernetes(t, "--etcd-compaction-interval=1s", "--watch-cache=false")
 	c := liveConfig(t, s, s.Namespace(t))
 	wire := &recorder{inner: transport(t, s)}
@@ -131,7 +132,7 @@ func TestLiveCompacted(t *testing.T) {
 	}
 }
 
-// awaitExpiry writes until a list that is begun now cannot be gone on with.
+// awaitExpiry writes until a list that begins now cannot continue.
 func awaitExpiry(t *testing.T, s *livetest.KubernetesServer, namespace string, p nebula.Provider) {
 	t.Helper()
 	path := "api/v1/namespaces/" + namespace + "/secrets?limit=1"
@@ -147,11 +148,11 @@ func awaitExpiry(t *testing.T, s *livetest.KubernetesServer, namespace string, p
 		status, answer, err := s.Do(s.AdminToken, http.MethodGet, path+"&continue="+url.QueryEscape(begun), nil)
 		if err == nil && status == http.StatusGone {
 			if !strings.Contains(string(answer), `"continue"`) {
-				t.Errorf("the server gives no token to go on with: %s", answer)
+				t.Errorf("the server gives no continue token: %s", answer)
 			}
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatal("nothing expires")
+	t.Fatal("no list expires")
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// The test binary is the plugin of these tests: it prints what the variable
-// says, and notes that it ran.
+// The test binary is the plugin of these tests: it prints what the variable says, and
+// logs that it ran.
 func TestMain(m *testing.M) {
 	if log := os.Getenv("NEBULA_TEST_PLUGIN"); log != "" {
 		pretendPlugin(log)
@@ -41,11 +41,11 @@ func pretendPlugin(log string) {
 	_, _ = fmt.Fprintln(file, os.Getenv("KUBERNETES_EXEC_INFO"))
 	_ = file.Close()
 	if os.Getenv("NEBULA_PASSPHRASE") != "" {
-		os.Exit(7) // nor is what opens the store
+		os.Exit(7) // it must not see what opens the store
 	}
 	var input [1]byte
 	if n, _ := os.Stdin.Read(input[:]); n > 0 {
-		os.Exit(4) // what comes in there is none of its business
+		os.Exit(4) // it must not see the standard input
 	}
 	printed, err := os.ReadFile(os.Getenv("NEBULA_TEST_PRINTED"))
 	if err != nil {
@@ -65,7 +65,7 @@ func pretendPlugin(log string) {
 	os.Exit(0)
 }
 
-// pretended is a plugin of these tests, in a kubeconfig.
+// pretended is a plugin for these tests, in a kubeconfig.
 type pretended struct {
 	t       testing.TB
 	log     string
@@ -84,7 +84,7 @@ func (p *pretended) prints(text string) {
 	}
 }
 
-// gives has it print an ExecCredential.
+// gives makes it print an ExecCredential.
 func (p *pretended) gives(status map[string]any) {
 	p.t.Helper()
 	text, err := json.Marshal(map[string]any{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status})
@@ -94,7 +94,7 @@ func (p *pretended) gives(status map[string]any) {
 	p.prints(string(text))
 }
 
-// ran returns what it was told, one for each time that it ran.
+// ran returns the input of each run.
 func (p *pretended) ran() []string {
 	p.t.Helper()
 	data, err := os.ReadFile(p.log)
@@ -114,7 +114,7 @@ func (p *pretended) config() map[string]any {
 		"env": []any{map[string]any{"name": "NEBULA_TEST_PLUGIN", "value": p.log}, map[string]any{"name": "NEBULA_TEST_PRINTED", "value": p.printed}}}
 }
 
-// against is a configuration for a server that asks the plugin.
+// against returns a configuration for a server, with this plugin.
 func (p *pretended) against(server *httptest.Server, more map[string]any) Config {
 	p.t.Helper()
 	exec := p.config()
@@ -135,7 +135,7 @@ func (p *pretended) against(server *httptest.Server, more map[string]any) Config
 	return c
 }
 
-// authority returns that of a server, in PEM; nil if it has no TLS.
+// authority returns the authority of a server, in PEM; nil if it has no TLS.
 func authority(server *httptest.Server) []byte {
 	if server.TLS == nil {
 		return nil
@@ -177,7 +177,7 @@ func (c *movedClock) move(d time.Duration) {
 func (*movedClock) Random() float64                                  { return 0.5 }
 func (*movedClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
-// opened is a provider whose driver can be looked at.
+// opened is a provider with access to its driver.
 type opened struct {
 	nebula.Provider
 	nebula.Connector
@@ -205,8 +205,9 @@ func connected(t testing.TB, c Config, options ...provider.Option) opened {
 	return p
 }
 
-// A plugin runs once for many, again when what it gave has expired or is
-// refused, and never because others were refused with something older.
+// A plugin runs once for many callers, and again when its token has expired or is
+// refused. It does not run again because other calls were refused with an older
+// token.
 func TestPlugin(t *testing.T) {
 	t.Setenv("NEBULA_PASSPHRASE", "canary")
 	var token atomic.Value
@@ -245,7 +246,7 @@ func TestPlugin(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(plugin.ran()[0]), &told); err != nil || told.Spec.Interactive ||
 		told.Spec.Cluster.Server != server.URL || told.Spec.Cluster.Config["audience"] != "x" {
-		t.Errorf("it was told %s, %v", plugin.ran()[0], err)
+		t.Errorf("its input is %s, %v", plugin.ran()[0], err)
 	}
 	clock.move(2 * time.Hour)
 	plugin.gives(map[string]any{"token": "one"})
@@ -256,7 +257,7 @@ func TestPlugin(t *testing.T) {
 		t.Errorf("after a refusal: %v", err)
 	}
 	asks(nebula.ErrNotFound, 3)
-	token.Store("three") // which the plugin does not know
+	token.Store("three") // the plugin does not know it
 	if _, err := p.Retrieve(t.Context(), name); nebula.KindOf(err) != nebula.ErrUnauthenticated {
 		t.Errorf("refused for good: %v", err)
 	}
@@ -265,7 +266,8 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
-// A plugin's certificate is shown, and another one when it gives another one.
+// The client sends the certificate of the plugin, and the new one when the plugin
+// gives a new one.
 func TestPluginCertificate(t *testing.T) {
 	plugin := pretend(t)
 	certificate, key := keyPair(t)
@@ -289,14 +291,14 @@ func TestPluginCertificate(t *testing.T) {
 		t.Error(err)
 	}
 	if again, err := p.driver.access.credential.replace(t.Context(), first); err != nil || again != second || len(plugin.ran()) != 2 {
-		t.Errorf("what was refused is older than the last run: %d runs, %v", len(plugin.ran()), err)
+		t.Errorf("a refusal of an older certificate: %d runs, %v", len(plugin.ran()), err)
 	}
 	if _, err := p.driver.access.credential.replace(t.Context(), second); !errors.Is(err, errNoOther) {
-		t.Errorf("the same once more: %v", err)
+		t.Errorf("a refusal of the same certificate: %v", err)
 	}
 }
 
-// The error says what is wrong with a plugin, and nothing of what it printed.
+// The error says what is wrong with a plugin, and shows nothing that it printed.
 func TestPluginFails(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
@@ -323,7 +325,7 @@ func TestPluginFails(t *testing.T) {
 			t.Errorf("%.40q: the provider is %v", printed, p.State())
 		}
 	}
-	plugin := pretend(t) // prints nothing: its file is not there
+	plugin := pretend(t) // prints nothing: it has no file
 	p := unopened(t, plugin.against(server, nil))
 	if err := p.Connect(t.Context()); !strings.Contains(fmt.Sprint(err), "ended with code 5") {
 		t.Error(err)
@@ -337,10 +339,10 @@ func TestPluginFails(t *testing.T) {
 	}
 }
 
-// What cannot be run says why.
+// If a plugin cannot be run, the error says why.
 func TestPluginNotExecutable(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // whose files have no such bit
+		return // its files have no such bit
 	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
@@ -361,8 +363,8 @@ func TestPluginNotExecutable(t *testing.T) {
 	}
 }
 
-// The token file of a pod is read for each request. One that is refused is read
-// again, once, for it may have been exchanged meanwhile.
+// The token file of a pod is read for each request. If its token is refused, the file
+// is read again, once, because the token may have been exchanged in the meantime.
 func TestTokenFile(t *testing.T) {
 	var token atomic.Value
 	token.Store("one")
@@ -415,8 +417,8 @@ func TestTokenFile(t *testing.T) {
 	}
 }
 
-// Files of a certificate are read again for each connection, and half of a new
-// pair is not used.
+// Files of a certificate are read again for each connection, and half of a new pair
+// is not used.
 func TestCertificateFiles(t *testing.T) {
 	first, firstKey := keyPair(t)
 	second, secondKey := keyPair(t)
@@ -432,7 +434,7 @@ func TestCertificateFiles(t *testing.T) {
 		t.Helper()
 		pair, _ := tls.X509KeyPair(want, map[bool][]byte{true: firstKey, false: secondKey}[string(want) == string(first)])
 		if got := clientPair(t, a.tls); string(got) != string(pair.Certificate[0]) {
-			t.Error("another certificate is shown")
+			t.Error("another certificate is sent")
 		}
 	}
 	shows(first)
@@ -444,7 +446,7 @@ func TestCertificateFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	shows(second)
-	if runtime.GOOS != "windows" { // where an open file cannot be removed
+	if runtime.GOOS != "windows" { // there an open file cannot be removed
 		if err := os.Remove(filepath.Join(dir, "key")); err != nil {
 			t.Fatal(err)
 		}
@@ -452,8 +454,8 @@ func TestCertificateFiles(t *testing.T) {
 	}
 }
 
-// watched is a server of HTTP/2 that knows one certificate. It keeps a request
-// for the Secret of "slow" until it may go on.
+// watched is a server of HTTP/2 that knows one certificate. It holds a request for
+// the Secret of "slow" until it may go on.
 type watched struct {
 	*httptest.Server
 	known atomic.Value // the certificate, in DER
@@ -482,7 +484,7 @@ func watch(t *testing.T) *watched {
 	return w
 }
 
-// accepts has the server know the certificate of that pair and no other.
+// accepts makes the server know the certificate of that pair and no other.
 func (w *watched) accepts(t *testing.T, certificate, key []byte) {
 	t.Helper()
 	pair, err := tls.X509KeyPair(certificate, key)
@@ -492,9 +494,9 @@ func (w *watched) accepts(t *testing.T, certificate, key []byte) {
 	w.known.Store(string(pair.Certificate[0]))
 }
 
-// A connection that is never idle keeps its certificate as long as it is there.
-// When that is refused, there is another one for the certificate of now, and
-// nobody notices, however many ask at once.
+// A connection that is never idle keeps its certificate. If the server refuses that,
+// a new connection uses the current certificate, and no caller notices, however many
+// call at once.
 func TestCertificateChangesUnderLoad(t *testing.T) {
 	plugin := pretend(t)
 	byPlugin := func(server *httptest.Server) (Config, func(certificate, key []byte)) {
@@ -549,8 +551,8 @@ func TestCertificateChangesUnderLoad(t *testing.T) {
 	}
 }
 
-// A plugin that nobody waits for any more ends with the provider, and runs no
-// more after it.
+// If nobody waits for a plugin any more, it ends with the provider, and does not run
+// again.
 func TestPluginEndsWithTheProvider(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
@@ -567,7 +569,7 @@ func TestPluginEndsWithTheProvider(t *testing.T) {
 	if err := <-connecting; nebula.KindOf(err) != nebula.ErrInterrupted {
 		t.Errorf("connect: %v", err)
 	}
-	if err := p.Close(); err != nil { // which waits for a plugin that would take minutes
+	if err := p.Close(); err != nil { // Close ends the plugin, which would take minutes, and waits for it
 		t.Fatal(err)
 	}
 	if _, err := p.driver.access.credential.authorization(t.Context()); err == nil || len(plugin.ran()) != 1 {

@@ -17,8 +17,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// liveStore is a store with the documented role, in a namespace of its own, and
-// what opens it again as another process would.
+// liveStore is a store with the documented role, in its own namespace, and opens it
+// again as another process would.
 type liveStore struct {
 	*nebula.Store
 	reopen  func() *nebula.Store
@@ -54,8 +54,8 @@ func newLiveStore(t *testing.T) liveStore {
 	return l
 }
 
-// A fresh process reads record and keyring at once, doctor finds nothing
-// missing, and a purge is a deletion.
+// A new process reads record and keyring at once, doctor finds nothing missing, and a
+// purge is a deletion.
 func TestLiveStore(t *testing.T) {
 	l := newLiveStore(t)
 	ctx := t.Context()
@@ -74,7 +74,7 @@ func TestLiveStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if calls, _ := l.wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
-		t.Errorf("a put over what was got: %q, want one call", calls)
+		t.Errorf("a put over what was read: %q, want one call", calls)
 	}
 	checker, _ := nebula.As[nebula.Checker](open(t, l.config))
 	identified := false
@@ -95,8 +95,8 @@ func TestLiveStore(t *testing.T) {
 	}
 }
 
-// What others put on the Secret stays, whatever the writer knew of what is
-// there; of the tags, what is removed goes.
+// Marks of others on the Secret stay, whatever the writer knew of them. A tag that is
+// removed goes.
 func TestLiveLabelsOfOthers(t *testing.T) {
 	l := newLiveStore(t)
 	ctx := t.Context()
@@ -141,8 +141,8 @@ func TestLiveLabelsOfOthers(t *testing.T) {
 	}
 }
 
-// What others put in the place of a credential is neither read as one, nor
-// listed, nor written or deleted.
+// A Secret of others in the place of a credential is not read as one, listed, written
+// or deleted.
 func TestLiveForeign(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	p, _, c := liveOpen(t)
@@ -189,8 +189,8 @@ func TestLiveForeign(t *testing.T) {
 	}
 }
 
-// Between the look and the deletion somebody puts another Secret there: that is
-// not deleted.
+// If somebody puts another Secret there between the look and the deletion, that one
+// is not deleted.
 func TestLiveDeleteRaced(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	p, wire, c := liveOpen(t)
@@ -240,7 +240,8 @@ func TestLiveImmutableAndFinalized(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Deleted, and held back by a finalizer: gone for readers, and not written.
+	// If it is deleted and a finalizer holds it back, it is gone for readers, and not
+	// written.
 	s.API(t, http.MethodPatch, path, map[string]any{"metadata": map[string]any{"finalizers": []any{"example.com/hold"}}})
 	for range 2 {
 		if err := remove(ctx, p, name); err != nil {
@@ -276,8 +277,8 @@ func currentVersion(t *testing.T, p nebula.Provider, name nebula.Name) nebula.Ve
 	return r.Version
 }
 
-// A namespace that goes away keeps its credentials readable as long as they are
-// there, and takes nothing new; one that is not there is named.
+// If a namespace is being deleted, its credentials can be read as long as they are
+// there, and it takes nothing new. If it does not exist, the error names it.
 func TestLiveNamespaces(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	ctx := t.Context()
@@ -326,8 +327,9 @@ func worst(findings []nebula.Finding) (nebula.Kind, string) {
 	return "", ""
 }
 
-// Who has rights in one namespace has none in another, and is told which verb
-// on what and where. The same ids in two namespaces are two credentials.
+// Anyone who has rights in one namespace has none in another. The error says which
+// verb is missing on what and where. The same ids in two namespaces are two
+// credentials.
 func TestLiveIsolation(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	ctx := t.Context()
@@ -384,7 +386,7 @@ func TestLiveMissingVerbs(t *testing.T) {
 		}
 		kind := nebula.ErrPermissionDenied
 		if missing == "watch" {
-			kind = "" // it can do without
+			kind = "" // it works without
 		}
 		if len(wrong) != 1 || wrong[0].Kind != kind || !strings.Contains(wrong[0].Message, "verb "+missing+" on secrets in namespace "+namespace) ||
 			!strings.Contains(wrong[0].Fix, `verbs: ["`+missing+`"]`) {
@@ -393,8 +395,7 @@ func TestLiveMissingVerbs(t *testing.T) {
 	}
 }
 
-// A user with the verbs get and list alone reads everything, and writes
-// nothing.
+// A user who has only the verbs get and list reads everything, and writes nothing.
 func TestLiveReader(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	p, _, c := liveOpen(t)
@@ -427,7 +428,7 @@ func TestLiveReader(t *testing.T) {
 	wants(t, remove(ctx, reader, name), nebula.ErrPermissionDenied, "verb delete")
 }
 
-// Who is nobody is told so.
+// If the user is unknown, the error says so.
 func TestLiveUnauthenticated(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := as(t, s, s.Namespace(t), "wrong-canary")
@@ -436,13 +437,13 @@ func TestLiveUnauthenticated(t *testing.T) {
 	_, err := p.Retrieve(t.Context(), name)
 	wants(t, err, nebula.ErrUnauthenticated, "token or certificate", "context test of the kubeconfig")
 	if strings.Contains(fmt.Sprint(err), "canary") {
-		t.Errorf("the error tells the token: %v", err)
+		t.Errorf("the error shows the token: %v", err)
 	}
 	checker, _ := nebula.As[nebula.Checker](p)
 	if kind, _ := worst(checker.Check(t.Context())); kind != nebula.ErrUnauthenticated {
 		t.Errorf("doctor: %s", kind)
 	}
-	// Who shows something that the server passes over is anonymous to it.
+	// The server ignores a password, so its user is anonymous.
 	c.KubeconfigPath = s.Kubeconfig(t, map[string]any{"username": "alice", "password": "canary"}, "")
 	p = open(t, c)
 	_, err = p.Retrieve(t.Context(), name)
@@ -453,7 +454,7 @@ func TestLiveUnauthenticated(t *testing.T) {
 	}
 }
 
-// Of writers with the same precondition exactly one wins, many times.
+// If writers have the same precondition, exactly one wins, many times.
 func TestLiveTwoWriters(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	c := liveConfig(t, s, s.Namespace(t))
@@ -488,8 +489,7 @@ func TestLiveTwoWriters(t *testing.T) {
 	}
 }
 
-// The limit is the API server's, to the byte, and is checked before anything is
-// sent.
+// The limit is exactly the API server's, and is checked before anything is sent.
 func TestLiveSize(t *testing.T) {
 	p, wire, _ := liveOpen(t)
 	ctx := t.Context()
@@ -521,8 +521,8 @@ func TestLiveSize(t *testing.T) {
 	}
 }
 
-// Annotations that are over the limit are refused before anything is sent; and
-// what the server counts beyond, those of others, is explained.
+// Annotations over the limit are refused before anything is sent. If the annotations
+// of others exceed the limit, the error explains it.
 func TestLiveAnnotations(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	tags := func(n int) map[string]string {
@@ -557,8 +557,8 @@ func TestLiveAnnotations(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidMetadata, "256 KiB")
 }
 
-// What each operation of a store costs that has just been opened, as by a
-// command: the documentation has the same figures.
+// These are the calls of each operation in a new process: the documentation has the
+// same figures.
 func TestLiveStoreCalls(t *testing.T) {
 	l := newLiveStore(t)
 	ctx := t.Context()

@@ -31,9 +31,9 @@ func hostOf(t testing.TB, address string) string {
 	return u.Host
 }
 
-// applyManifest applies what docs/providers/kubernetes.md says to apply, with
-// another name of the namespace, and waits until it takes effect. It returns
-// the name of the service account.
+// applyManifest applies the manifest of docs/providers/kubernetes.md in another
+// namespace, and waits until it takes effect. It returns the name of the service
+// account.
 func applyManifest(t *testing.T, s *livetest.KubernetesServer, namespace string) string {
 	t.Helper()
 	paths := map[string]string{
@@ -81,15 +81,15 @@ func manifest(t testing.TB) string {
 	return block
 }
 
-// recorder is a transport that notes each request on its way to the server, and
-// the bytes of the answers.
+// recorder is a transport that records each request on its way to the server, and the
+// bytes of the answers.
 type recorder struct {
 	mu    sync.Mutex
 	calls []string
 	bytes int64
 	inner http.RoundTripper
 	fault func(*http.Request) (*http.Response, error) // instead of sending; nil, nil sends
-	after func(*http.Request) error                   // once the answer is here
+	after func(*http.Request) error                   // when the answer has come
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -116,7 +116,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// set changes what goes wrong.
+// set changes the faults.
 func (r *recorder) set(fault func(*http.Request) (*http.Response, error), after func(*http.Request) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,7 +136,7 @@ func (c *counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// since returns the calls made since the last time, and the bytes of the answers.
+// since returns the calls since it was last called, and the bytes of the answers.
 func (r *recorder) since() ([]string, int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -150,7 +150,7 @@ func record(t testing.TB, id, value string, tags map[string]string) (nebula.Name
 	return sealed.Record(t, id, value, tags)
 }
 
-// remove deletes whatever there is.
+// remove deletes without a condition.
 func remove(ctx context.Context, p nebula.Provider, name nebula.Name) error {
 	_, err := p.Delete(ctx, name, nebula.Precondition{})
 	return err
@@ -173,7 +173,7 @@ func list(ctx context.Context, p nebula.Provider, f nebula.Filter) ([]nebula.Ent
 	}
 }
 
-// wants checks the kind of an error and that it says all texts.
+// wants checks the kind of an error, and that it says all texts.
 func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 	t.Helper()
 	if !errors.Is(err, kind) {
@@ -182,7 +182,7 @@ func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 	}
 	var e *nebula.Error
 	if !errors.As(err, &e) {
-		t.Errorf("%T is no *nebula.Error", err)
+		t.Errorf("%T is not a *nebula.Error", err)
 		return
 	}
 	for _, text := range texts {

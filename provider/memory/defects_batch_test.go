@@ -28,7 +28,7 @@ func oneByOne(store storeFunc) storeBatchFunc {
 	}
 }
 
-// outcomes makes a defect of StoreBatch from its outcomes.
+// outcomes makes a defect of StoreBatch that changes its outcomes.
 func outcomes(change func([]nebula.BatchOutcome, error) ([]nebula.BatchOutcome, error)) storeBatchFunc {
 	return func(p full, ctx context.Context, items []nebula.BatchItem) ([]nebula.BatchOutcome, error) {
 		return change(p.StoreBatch(ctx, items))

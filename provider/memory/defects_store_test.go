@@ -19,7 +19,7 @@ func renamed(change func(string) string) func(nebula.Name) nebula.Name {
 	}
 }
 
-// unlocked keeps preconditions, and lets others in between check and write.
+// unlocked keeps preconditions, but lets others in between check and write.
 func unlocked(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	if o.Precondition.IsZero() {
 		return p.Store(ctx, n, e, o)

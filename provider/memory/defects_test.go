@@ -13,10 +13,10 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// A suite that passes a broken provider is worth nothing. Each defect breaks
-// one promise of the memory provider and names the rule that has to notice. It
-// stands here, and not beside the suite, because the harness needs the hooks of
-// this package's tests.
+// A suite that passes a broken provider is worth nothing. Each defect breaks one
+// promise of the memory provider and names the rule that has to notice. The defects
+// are here, not in the suite, because the harness needs the hooks of this package's
+// tests.
 type defect struct {
 	rule   string
 	config memory.Config // zero: small
@@ -167,7 +167,7 @@ func (b *broken) Check(ctx context.Context) []nebula.Finding {
 	return b.full.Check(ctx)
 }
 
-// brokenPager changes the pages of another one.
+// brokenPager changes the pages of another pager.
 type brokenPager struct {
 	nebula.Pager
 	next func(nebula.Pager, context.Context) ([]nebula.Entry, error)
@@ -189,8 +189,8 @@ func pages(change func([]nebula.Entry) []nebula.Entry) func(full, context.Contex
 
 const defectVariable = "NEBULA_TEST_DEFECT"
 
-// TestDefectsAreFound runs the rule over each defect in a process of its own,
-// which has to fail.
+// TestDefectsAreFound runs the rule over each defect in its own process, which has to
+// fail.
 func TestDefectsAreFound(t *testing.T) {
 	if os.Getenv(defectVariable) != "" {
 		t.Skip("this is the process of a defect")
@@ -220,7 +220,7 @@ func runDefect(name, rules string) (output string, err error) {
 func TestDefect(t *testing.T) {
 	name := os.Getenv(defectVariable)
 	if name == "" {
-		t.Skip("no defect was asked for")
+		t.Skip("no defect was named")
 	}
 	d, ok := defects()[name]
 	if !ok && name != "none" {
@@ -232,11 +232,10 @@ func TestDefect(t *testing.T) {
 	providertest.Run(t, variant(d))
 }
 
-// small is a configuration whose greatest record is quickly made.
+// small is a configuration whose largest record is quick to make.
 func small() memory.Config { return memory.Config{MaxVersions: 10, MaxRecordSize: 32 << 10} }
 
-// variant is the harness for a memory provider that differs as d says.
-// Describe says what the defect makes of it.
+// Describe returns the description as the defect changes it.
 func (b *broken) Describe() nebula.Description {
 	d := b.full.Describe()
 	if b.defect.describe != nil {
@@ -245,6 +244,7 @@ func (b *broken) Describe() nebula.Description {
 	return d
 }
 
+// variant is the harness for a memory provider that differs as d says.
 func variant(d defect) providertest.Harness {
 	h := harness()
 	h.MaxRecordSize = small().MaxRecordSize

@@ -11,8 +11,8 @@ import (
 
 func example() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
-// A provider keeps sealed records. Applications seal and open them with a
-// store; here a record is sealed by hand.
+// A provider keeps sealed records. Applications seal and open them with a store. Here
+// the example seals a record by hand.
 func Example() {
 	ctx := context.Background()
 	p, err := memory.New(memory.DefaultConfig())

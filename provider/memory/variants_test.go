@@ -17,8 +17,8 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// TestVariants: the allowances of the harness fit backends that need them. The
-// memory provider is made to lack what each variant is named after, and passes.
+// TestVariants: the allowances of the harness fit backends that need them. Each
+// variant makes the memory provider lack what its name says, and it passes.
 func TestVariants(t *testing.T) {
 	t.Run("refuses preconditions", func(t *testing.T) {
 		h := variant(defect{config: small(), store: refusing, storeBatch: refusingBatch, remove: refusingDelete, describe: func(d *nebula.Description) { d.NoPreconditions = true }})
@@ -123,7 +123,7 @@ func fewTags(p full, ctx context.Context, n nebula.Name, e *nebula.Envelope, o n
 	return p.Store(ctx, n, e, o)
 }
 
-// late answers a list with what it was a moment ago.
+// late answers a list with the state of a moment ago.
 type late struct {
 	full
 	mu    sync.Mutex
@@ -153,7 +153,7 @@ func (l *late) Describe() nebula.Description {
 	return d
 }
 
-// remembered returns the entries of the last moment. All fit one page here.
+// remembered returns the entries of a moment ago. All fit one page here.
 func (l *late) remembered(filter string, entries []nebula.Entry) []nebula.Entry {
 	const moment = 30 * time.Millisecond
 	l.mu.Lock()
