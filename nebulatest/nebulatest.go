@@ -19,32 +19,32 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// Store is a store in memory, and its faults. It may be used by several goroutines.
+// Store is a store in memory with faults. Several goroutines may use it.
 type Store struct {
 	*nebula.Store
 	t       testing.TB
 	backend *memory.Backend
 	key     key
-	other   *nebula.Store // another process, on which no fault acts
+	other   *nebula.Store // a store without faults, as in another process
 
 	mu    sync.Mutex
-	kind  nebula.Kind // of the failure; "" for none
-	left  int         // failures that are left; negative for ever
-	op    string      // "" for all
+	kind  nebula.Kind // the kind of the failure; "" for none
+	left  int         // the number of failures to come; negative: no end
+	op    string      // the operation that fails; "" for all
 	delay time.Duration
-	once  func()         // before the next write
-	calls map[string]int // by operation
+	once  func()         // called before the next write
+	calls map[string]int // number of calls by operation
 }
 
-// NewStore returns an initialised store without credentials, which is closed at the
-// end of the test. It makes no files and derives no keys from passphrases.
+// NewStore returns an initialised store without credentials. The end of the test
+// closes it. It makes no files and derives no keys from passphrases.
 func NewStore(t testing.TB) *Store {
 	t.Helper()
 	return NewStoreWith(t, nebula.Options{})
 }
 
-// NewStoreWith is [NewStore] with options, a cache for example. Keys and DataKeys
-// are those of the test.
+// NewStoreWith is [NewStore] with options, for example with a cache. It sets Keys and
+// DataKeys itself.
 func NewStoreWith(t testing.TB, options nebula.Options) *Store {
 	t.Helper()
 	s := &Store{t: t, backend: memory.NewBackend(), key: newKey(), calls: make(map[string]int)}
@@ -73,7 +73,7 @@ func (s *Store) open(storeOptions nebula.Options, options ...provider.Option) *n
 	return store
 }
 
-// Set stores a value, as another process would. No fault acts on it.
+// Set stores a value, as another process would. Faults do not affect it.
 func (s *Store) Set(id nebula.ID, value string) nebula.Version {
 	s.t.Helper()
 	v, err := s.other.Put(context.Background(), id, nebula.NewSecret([]byte(value)), nebula.PutOptions{})
@@ -91,8 +91,8 @@ func (s *Store) Remove(id nebula.ID) {
 	}
 }
 
-// Value returns the stored value, and fails the test if it cannot be read. No
-// fault acts on it.
+// Value returns the stored value, and fails the test if it cannot be read. Faults do
+// not affect it.
 func (s *Store) Value(id nebula.ID) string {
 	s.t.Helper()
 	c, err := s.other.Get(context.Background(), id)
@@ -103,9 +103,8 @@ func (s *Store) Value(id nebula.ID) string {
 	return string(c.Secret.Reveal())
 }
 
-// Fail makes every call of the backend fail with a kind, until [Store.Mend]: with
-// ErrUnavailable as in an outage, with ErrPermissionDenied as after a change of
-// policy.
+// Fail makes every call of the backend fail with a kind, until [Store.Mend].
+// ErrUnavailable is an outage, ErrPermissionDenied a change of policy.
 func (s *Store) Fail(kind nebula.Kind) { s.FailTimes(kind, "", -1) }
 
 // FailTimes makes the next calls of an operation fail. The operation is one of
@@ -117,15 +116,15 @@ func (s *Store) FailTimes(kind nebula.Kind, op string, times int) {
 	s.kind, s.op, s.left = kind, op, times
 }
 
-// Slow makes every call of the backend take that long.
+// Slow delays every call of the backend by that time.
 func (s *Store) Slow(delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.delay = delay
 }
 
-// BeforeWrite calls f once, before the next write or deletion reaches the backend.
-// In f another process acts at that moment, for example with [Store.Set].
+// BeforeWrite calls f once, before the next write or deletion reaches the backend. f
+// can act as another process at that moment, for example with [Store.Set].
 func (s *Store) BeforeWrite(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +186,7 @@ func (s *Store) meet(call provider.Call) (delay time.Duration, before func(), fa
 	return s.delay, before, nil
 }
 
-// key opens the store, like a key file without a file.
+// key opens the store like a key file, but without a file.
 type key struct{ secret []byte }
 
 func newKey() key {

@@ -36,7 +36,7 @@ func TestStore(t *testing.T) {
 		t.Errorf("files were made: %v, %v", files, err)
 	}
 	if _, err := nebulatest.NewStore(t).Get(ctx, "a"); !errors.Is(err, nebula.ErrNotFound) {
-		t.Errorf("two stores share what they hold: %v", err)
+		t.Errorf("two stores share their credentials: %v", err)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Another process comes between a read and a write.
+// Another process writes between a read and a write.
 func TestBeforeWrite(t *testing.T) {
 	store := nebulatest.NewStore(t)
 	ctx := t.Context()

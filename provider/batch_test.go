@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// batchDriver gives these failures, by attempt and name; nil for the others.
+// batchDriver returns these failures, by attempt and name; nil for the others.
 type batchDriver struct {
 	driver
 	attempts [][]string
@@ -27,8 +27,8 @@ func (d *batchDriver) RetrieveBatch(_ context.Context, names []nebula.Name) ([]n
 	return results, nil
 }
 
-// Only names that failed for a while are asked for again, and a failure of some is
-// none of the others.
+// Only names that failed for a while are read again, and the failure of some is no
+// failure of the others.
 func TestBatchRepeatsWhatWasUnavailable(t *testing.T) {
 	unavailable := &nebula.Error{Kind: nebula.ErrUnavailable, Message: "busy"}
 	missing := &nebula.Error{Kind: nebula.ErrNotFound, Message: "none"}

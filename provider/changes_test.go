@@ -22,8 +22,8 @@ func nameOf(t *testing.T, id string) nebula.Name {
 	return name
 }
 
-// A change whose caller went away goes on, the next one of that name begins
-// after it, and one of another name need not wait.
+// A change goes on without its caller, the next one of that name begins after it, and
+// one of another name need not wait.
 func TestChangeAfterOneLeftAlone(t *testing.T) {
 	var c Changes
 	name, other := nameOf(t, "a"), nameOf(t, "b")
@@ -49,7 +49,7 @@ func TestChangeAfterOneLeftAlone(t *testing.T) {
 	impatient, stop := context.WithCancel(t.Context())
 	stop()
 	if _, err := Change(impatient, &c, name, func(context.Context) (int, error) { panic("it began") }); !errors.Is(err, context.Canceled) {
-		t.Errorf("who does not wait got %v", err)
+		t.Errorf("a caller that does not wait got %v", err)
 	}
 	close(release)
 	got, err := Change(t.Context(), &c, name, func(context.Context) (int, error) {
@@ -65,7 +65,7 @@ func TestChangeAfterOneLeftAlone(t *testing.T) {
 	}
 }
 
-// One that does not end by itself is cut off, so that Wait returns.
+// A change that does not end by itself is cut off, so that Wait returns.
 func TestChangeIsCutOff(t *testing.T) {
 	var c Changes
 	ctx, cancel := context.WithCancel(t.Context())
@@ -87,8 +87,8 @@ func TestChangeIsCutOff(t *testing.T) {
 	}
 }
 
-// What is done beside a change holds nobody up whose time is over, and the next
-// change of the name waits for it.
+// Work beside a change delays no caller whose time is over, and the next change of
+// the name waits for it.
 func TestBeside(t *testing.T) {
 	var c Changes
 	name := nameOf(t, "a")
@@ -96,7 +96,7 @@ func TestBeside(t *testing.T) {
 	cancel()
 	release, ended := make(chan struct{}), false
 	if c.Beside(ctx, name, time.Minute, func(context.Context) { <-release; ended = true }) {
-		t.Error("it is said to have ended")
+		t.Error("Beside says that it has ended")
 	}
 	time.AfterFunc(10*time.Millisecond, func() { close(release) })
 	_, err := Change(t.Context(), &c, name, func(context.Context) (bool, error) {
@@ -109,7 +109,7 @@ func TestBeside(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !c.Beside(t.Context(), name, time.Minute, func(context.Context) {}) {
-		t.Error("it is said not to have ended")
+		t.Error("Beside says that it has not ended")
 	}
 	if !c.Beside(t.Context(), name, time.Millisecond, func(ctx context.Context) { <-ctx.Done() }) {
 		t.Error("its limit did not end it")

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// An interceptor sees each call, those of abilities too.
+// An interceptor sees each call, also those of abilities.
 func ExampleWithInterceptors() {
 	ctx := context.Background()
 	p, err := memory.New(memory.DefaultConfig(), provider.WithInterceptors(

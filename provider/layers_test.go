@@ -53,7 +53,7 @@ type full interface {
 	nebula.Checker
 }
 
-// forwarder is a driver that asks another provider.
+// forwarder is a driver that passes its calls to another provider.
 type forwarder struct{ full }
 
 func (o forwarder) Open(ctx context.Context) error { return o.Connect(ctx) }
@@ -119,11 +119,11 @@ func TestObserved(t *testing.T) {
 		}
 	}
 	if strings.Contains(log.String(), "value") {
-		t.Error("the log tells a value")
+		t.Error("the log shows a value")
 	}
 }
 
-// troubled fails to say what exists as often as it is told to.
+// troubled fails as often as it is told to before it says what exists.
 type troubled struct {
 	forwarder
 	failures *int
@@ -136,7 +136,7 @@ func (d troubled) Exists(ctx context.Context, name nebula.Name) (bool, error) {
 	return d.forwarder.Exists(ctx, name)
 }
 
-// waitingClock calls something while somebody waits.
+// waitingClock calls a function while somebody waits.
 type waitingClock struct {
 	fakeClock
 	meanwhile func()
@@ -147,8 +147,8 @@ func (c *waitingClock) Sleep(ctx context.Context, d time.Duration) error {
 	return c.fakeClock.Sleep(ctx, d)
 }
 
-// The order of the layers: a limit of time is for one attempt, and a call that
-// waits to be repeated holds no turn.
+// This is the order of the layers: a time limit is for one attempt, and a call that
+// waits for its repetition holds no turn.
 func TestLayersOrder(t *testing.T) {
 	var given []time.Duration
 	d := &driver{retrieve: func(ctx context.Context) error {
@@ -171,7 +171,7 @@ func TestLayersOrder(t *testing.T) {
 		}
 		others++
 	}
-	if _, err := p.Exists(t.Context(), name(t, "x")); err != nil { // the backend is heard of
+	if _, err := p.Exists(t.Context(), name(t, "x")); err != nil { // the backend has answered once
 		t.Fatal(err)
 	}
 	if _, err := p.Retrieve(t.Context(), name(t, "x")); err != nil {
@@ -225,7 +225,7 @@ func TestTimeouts(t *testing.T) {
 	defer cancel()
 	_ = timeout(early, provider.Call{Op: provider.OpStore}, func(ctx context.Context) error {
 		if deadline, _ := ctx.Deadline(); time.Until(deadline) > time.Second {
-			t.Error("the caller's deadline was put off")
+			t.Error("the caller's deadline was moved")
 		}
 		return nil
 	})
@@ -257,7 +257,7 @@ func TestLimit(t *testing.T) {
 		defer cancel()
 		err := one(ctx, provider.Call{Op: provider.OpStore}, func(context.Context) error { return nil })
 		if !errors.Is(err, nebula.ErrTimeout) {
-			t.Errorf("who waits too long gets %v", err)
+			t.Errorf("a caller that waits too long gets %v", err)
 		}
 		return nil
 	})

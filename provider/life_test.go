@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// opening is a driver whose opening and closing do what the fields say.
+// opening is a driver that opens and closes as the fields say.
 type opening struct {
 	driver
 	open        func(context.Context) error
@@ -35,7 +35,7 @@ func alive(t *testing.T, d provider.Driver) (nebula.Provider, nebula.Connector) 
 	p := provider.New(d, provider.Policy{}, provider.NewOptions())
 	c, ok := nebula.As[nebula.Connector](p)
 	if !ok {
-		t.Fatal("no life")
+		t.Fatal("the provider is not a Connector")
 	}
 	return p, c
 }
@@ -77,7 +77,7 @@ func TestLifeBeforeAndAfter(t *testing.T) {
 	}
 }
 
-// A driver is closed too if it was never opened: it may hold something.
+// A driver is closed even if it was never opened: it may hold something.
 func TestCloseWithoutConnect(t *testing.T) {
 	d := &opening{}
 	_, c := alive(t, d)
@@ -86,7 +86,7 @@ func TestCloseWithoutConnect(t *testing.T) {
 	}
 }
 
-// Close waits for what is under way, and nothing begins any more meanwhile.
+// Close waits for calls under way, and no new call begins in that time.
 func TestCloseWaits(t *testing.T) {
 	inside, leave := make(chan struct{}), make(chan struct{})
 	d := &opening{}
@@ -103,7 +103,7 @@ func TestCloseWaits(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if _, err := p.Exists(t.Context(), n); nebula.KindOf(err) != nebula.ErrClosed {
-		t.Errorf("while Close waits: %v, want that it is closed, at once", err)
+		t.Errorf("while Close waits: %v, want at once that the provider is closed", err)
 	}
 	select {
 	case <-closed:

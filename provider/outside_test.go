@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A provider in another module, made from docs/adding-a-provider.md alone,
-// passes the suite, is retried and measured, and is opened by configuration.
+// A provider in another module is made from docs/adding-a-provider.md alone. It
+// passes the suite, is retried and measured, and opens by configuration.
 func TestProviderOfAnotherModule(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -30,12 +30,12 @@ func TestRecent(t *testing.T) {
 		t.Errorf("it gives %d, %v, want 2", v, ok)
 	}
 	if _, ok := r.Take("a"); ok {
-		t.Error("what was taken is still there")
+		t.Error("an entry that was taken is still there")
 	}
 	r.Note("a", 3)
 	r.Forget("a")
 	if _, ok := r.Get("a"); ok {
-		t.Error("what was forgotten is still there")
+		t.Error("a forgotten entry is still there")
 	}
 }
 
@@ -85,7 +85,8 @@ func TestRecentBound(t *testing.T) {
 	}
 }
 
-// What is noted again takes no more room, and what is forgotten is in neither half.
+// An entry that is noted again takes no more room, and a forgotten one is in neither
+// half.
 func TestRecentHalves(t *testing.T) {
 	const bound = 10
 	r := provider.NewRecent[int, int](&setClock{}, bound, 0)

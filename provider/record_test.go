@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// What somebody else stored is told from a damaged record.
+// ParseRecord tells a value of somebody else from a damaged record.
 func TestParseRecord(t *testing.T) {
 	name, err := nebula.ID("a").Name()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// fakeClock moves when somebody sleeps.
+// fakeClock moves on when somebody sleeps.
 type fakeClock struct {
 	now    time.Time
 	slept  []time.Duration
@@ -198,7 +198,7 @@ func TestRetryObeysDeadline(t *testing.T) {
 	layer, _ := heard(t, provider.DefaultRetryPolicy(), clock)
 	ctx, cancel := context.WithDeadline(t.Context(), clock.now.Add(650*time.Millisecond))
 	defer cancel()
-	// 100, 200, and 400 would be beyond it.
+	// The delays are 100 and 200. Another one of 400 would pass the limit.
 	if made, _, err := attempts(ctx, layer, errBusy, errBusy, errBusy, errBusy); made != 3 || !errors.Is(err, nebula.ErrUnavailable) {
 		t.Errorf("%d attempts, %v, want 3", made, err)
 	}
@@ -219,8 +219,8 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	}
 }
 
-// Before anything was heard of the backend a refusal is told at once, and
-// silence after one attempt.
+// Before the backend has ever answered, a refusal is reported at once, and silence
+// after one attempt.
 func TestFirstCall(t *testing.T) {
 	refused := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
 	unknown := &nebula.Error{Kind: nebula.ErrUnavailable, Err: &net.DNSError{Name: "x", IsNotFound: true}}
@@ -243,8 +243,8 @@ func TestFirstCall(t *testing.T) {
 	}
 }
 
-// TestHeard: a refusal of the backend shows that it is there. A connection that was
-// opened, or examined, does not: that may take no call.
+// TestHeard: if the backend refuses a call, it is there. Opening or examining a
+// connection does not show that: it may take no call.
 func TestHeard(t *testing.T) {
 	silent := &nebula.Error{Kind: nebula.ErrTimeout}
 	for _, kind := range []nebula.Kind{nebula.ErrNotFound, nebula.ErrAlreadyExists, nebula.ErrConflict, nebula.ErrPermissionDenied} {
@@ -265,7 +265,7 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// TestRepeat: a call beside those of a provider is repeated as they are.
+// TestRepeat: a call outside a provider is repeated in the same way as a provider's.
 func TestRepeat(t *testing.T) {
 	clock, made := &fakeClock{random: 0.5}, 0
 	err := provider.Repeat(t.Context(), provider.DefaultRetryPolicy(), clock, func(context.Context) error {

@@ -16,8 +16,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// The suite of package providertest checks that every ability goes through the
-// shell and that none is hidden or invented. Here is what is the shell's own.
+// The suite of package providertest checks that every ability goes through the shell,
+// and that none is hidden or invented. These tests check what is the shell's own.
 
 func name(t *testing.T, id string) nebula.Name {
 	t.Helper()
@@ -42,7 +42,7 @@ func connect(t *testing.T, p nebula.Provider) nebula.Provider {
 	t.Helper()
 	c, ok := nebula.As[nebula.Connector](p)
 	if !ok {
-		t.Fatalf("%T has no life", p)
+		t.Fatalf("%T is not a Connector", p)
 	}
 	if err := c.Connect(t.Context()); err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestCallSaysWhat(t *testing.T) {
 	}
 }
 
-// refusing refuses everything but the connecting.
+// refusing refuses every call except Connect.
 func refusing(refusal error) provider.Option {
 	return provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
 		if c.Op == provider.OpConnect {
@@ -219,7 +219,7 @@ func TestLackingAbilities(t *testing.T) {
 	if _, ok := nebula.As[nebula.Describer](p); !ok {
 		t.Error("the description is hidden")
 	}
-	// Anyone who does not ask gets an error, not a panic.
+	// A caller that does not ask for the ability gets an error, not a panic.
 	n := name(t, "x")
 	_, purge := p.(nebula.Purger).Purge(t.Context(), n)
 	_, history := p.(nebula.Historian).History(t.Context(), n)
@@ -237,7 +237,7 @@ func TestLackingAbilities(t *testing.T) {
 	}
 }
 
-// Explain is asked for foreign errors only, and every error is located.
+// Explain gets only foreign errors, and every error is located.
 func TestErrorsAreLocated(t *testing.T) {
 	foreign, shared := errors.New("foreign"), &nebula.Error{Kind: nebula.ErrConflict, Message: "ours"}
 	failure := error(foreign)
@@ -255,7 +255,8 @@ func TestErrorsAreLocated(t *testing.T) {
 	}
 }
 
-// What an unclear attempt deleted is reported as deleted by its repetition.
+// If an attempt with an unclear outcome deleted something, its repetition reports it
+// as deleted.
 func TestDeletionAfterAnUnclearAttempt(t *testing.T) {
 	attempts := 0
 	d := &driver{remove: func(context.Context) (bool, error) {
@@ -273,7 +274,7 @@ func TestDeletionAfterAnUnclearAttempt(t *testing.T) {
 	}
 }
 
-// flaky is a list of three pages, each of which fails at first.
+// flaky is a list of three pages. Each fails at first.
 type flaky struct {
 	pages, failures int
 	closed          atomic.Int32
@@ -291,8 +292,8 @@ func (f *flaky) Next(context.Context) ([]nebula.Entry, error) {
 	return []nebula.Entry{{ID: nebula.ID(fmt.Sprint("page", f.pages)), Err: errors.New("bad")}}, nil
 }
 
-// A page that failed is asked for again, the end of the list is no failure, and
-// the errors of entries are located.
+// A page that failed is fetched again, the end of the list is not a failure, and the
+// errors of entries are located.
 func TestPagesAreRetried(t *testing.T) {
 	list, metrics := &flaky{}, &provider.StorageMetrics{}
 	p := shelled(t, &driver{pages: list}, provider.Policy{Retry: provider.DefaultRetryPolicy()},
@@ -325,8 +326,8 @@ func TestPagesAreRetried(t *testing.T) {
 	}
 }
 
-// An interceptor that swallows a failure of the last next ends up with what
-// that call gave, never with the page of an earlier one.
+// If an interceptor swallows a failure of its last next, the caller gets what that
+// call gave, never the page of an earlier one.
 func TestSwallowedEndIsNoEnd(t *testing.T) {
 	swallow := provider.WithInterceptors(func(ctx context.Context, _ provider.Call, next func(context.Context) error) error {
 		_ = next(ctx)
@@ -369,7 +370,7 @@ func BenchmarkShell(b *testing.B) {
 	}
 }
 
-// What the shell adds to a call, metrics included, is a few small allocations.
+// The shell adds a few small allocations to a call, with metrics.
 func TestShellAllocations(t *testing.T) {
 	const limit = 4
 	p := shelled(t, &driver{}, provider.Policy{}, provider.WithMetrics(new(provider.StorageMetrics)))

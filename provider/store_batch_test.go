@@ -35,8 +35,8 @@ func batchOf(t *testing.T, n int) []nebula.BatchItem {
 	return items
 }
 
-// TestStoreBatchLocates: the error of each record names it and is explained by
-// the driver, which is not given the records that are too large.
+// TestStoreBatchLocates: the error of each record names it and is explained by the
+// driver. The driver does not get records that are too large.
 func TestStoreBatchLocates(t *testing.T) {
 	d := &batcher{store: func(items []nebula.BatchItem) ([]nebula.BatchOutcome, error) {
 		outcomes := make([]nebula.BatchOutcome, len(items))
@@ -61,15 +61,15 @@ func TestStoreBatchLocates(t *testing.T) {
 		t.Errorf("what was stored: %+v", outcomes)
 	}
 	if err := outcomes[1].Err; !errors.Is(err, nebula.ErrTooLarge) {
-		t.Errorf("the large one: %v", err)
+		t.Errorf("the large record: %v", err)
 	}
 	if err := outcomes[2].Err; err == nil || err.Error() != `store "id2" (test): explained` {
-		t.Errorf("the one that failed: %v", err)
+		t.Errorf("the record that failed: %v", err)
 	}
 }
 
-// TestStoreBatchOfAForgetfulDriver: a record of which nothing is told does not
-// pass for stored.
+// TestStoreBatchOfAForgetfulDriver: a record without an outcome does not count as
+// stored.
 func TestStoreBatchOfAForgetfulDriver(t *testing.T) {
 	d := &batcher{store: func([]nebula.BatchItem) ([]nebula.BatchOutcome, error) { return make([]nebula.BatchOutcome, 1), nil }}
 	outcomes, err := shelled(t, d, provider.Policy{}).(nebula.BatchStorer).StoreBatch(t.Context(), batchOf(t, 2))
@@ -78,8 +78,8 @@ func TestStoreBatchOfAForgetfulDriver(t *testing.T) {
 	}
 }
 
-// TestStoreBatchIsRepeated: a batch that could not be begun is, and a record that
-// failed is not.
+// TestStoreBatchIsRepeated: if a batch could not begin, it is repeated. If a record
+// failed, it is not.
 func TestStoreBatchIsRepeated(t *testing.T) {
 	calls := 0
 	unavailable := &nebula.Error{Kind: nebula.ErrUnavailable, Message: "not now"}
@@ -92,7 +92,7 @@ func TestStoreBatchIsRepeated(t *testing.T) {
 	metrics := new(provider.StorageMetrics)
 	p := shelled(t, d, provider.Policy{Retry: provider.DefaultRetryPolicy()}, provider.WithMetrics(metrics),
 		provider.WithClock(&fakeClock{now: time.Unix(0, 0)}))
-	if _, err := p.Exists(t.Context(), name(t, "x")); err != nil { // only an answer before lets it repeat a failure
+	if _, err := p.Exists(t.Context(), name(t, "x")); err != nil { // a failure is repeated only after an answer
 		t.Fatal(err)
 	}
 	outcomes, err := p.(nebula.BatchStorer).StoreBatch(t.Context(), batchOf(t, 2))

@@ -48,9 +48,9 @@ func (l *ledger) note(v nebula.Version, raw []byte) error {
 	return nil
 }
 
-// concurrentStores: if many write one credential at once, each gets the version
-// of its own record, readers only see whole records, and the last record is one
-// of those that were written.
+// concurrentStores: if many write one credential at once, each gets the version of
+// its own record, readers only see whole records, and the last record is one of those
+// written.
 func concurrentStores(r *rig) {
 	const writers, readers = 8, 4
 	each := max(1, r.many(160)/writers)
@@ -58,7 +58,7 @@ func concurrentStores(r *rig) {
 	sealed := make([][]record, writers)
 	for i := range sealed {
 		for j := range each {
-			// Of different lengths, so that a mixture of two is noticed.
+			// The lengths differ, so that a mixture of two records is noticed.
 			value := bytes.Repeat([]byte{byte('a' + i)}, 1+i*700+j)
 			sealed[i] = append(sealed[i], r.seal("contended", string(value), metadata()))
 		}
@@ -92,12 +92,12 @@ func concurrentStores(r *rig) {
 	r.ok(err, "retrieve the last")
 	r.ok(seen.note(last.Version, last.Envelope.Bytes()), "the last")
 	if !bytes.Equal(acknowledged.records[last.Version], last.Envelope.Bytes()) {
-		r.Errorf("the last record, of version %q, is none of the acknowledged ones", last.Version)
+		r.Errorf("the last record, of version %q, is not an acknowledged one", last.Version)
 	}
 	acknowledged.records[first] = sealed[0][0].Bytes()
 	for version, raw := range seen.records {
 		if !bytes.Equal(raw, acknowledged.records[version]) {
-			r.Errorf("version %q was read as another record than was acknowledged", version)
+			r.Errorf("the record read for version %q is not the acknowledged one", version)
 		}
 	}
 }
@@ -120,8 +120,8 @@ func readWhile(ctx, done context.Context, p nebula.Provider, name nebula.Name, s
 	return nil
 }
 
-// concurrentCounter: many that read a number, add one and write it back on
-// condition of the version lose no addition.
+// concurrentCounter: if many read a number, add one and write it back on condition of
+// the version, no addition is lost.
 func concurrentCounter(r *rig) {
 	r.needAtomic()
 	const writers = 4
@@ -185,7 +185,7 @@ func concurrentIfAbsentDeleted(r *rig) {
 	r.oneWins(func(i int) record { return r.seal("raced", fmt.Sprint("from ", i), metadata()) })
 }
 
-// racers is how many try at once if only one may win.
+// racers is the number of goroutines that compete if only one may win.
 const racers = 16
 
 // oneWins stores 16 records under one name at once, with IfAbsent.

@@ -81,8 +81,8 @@ func contextDuring(r *rig) {
 	}
 }
 
-// errorsLocated: each failure is an Error that names kind, operation, provider
-// and id, and one that is found by errors.Is.
+// errorsLocated: each failure is an Error that names kind, operation, provider and
+// id, and errors.Is finds its kind.
 func errorsLocated(r *rig) {
 	missing := r.named("missing")
 	_, err := r.p.Retrieve(r.ctx, missing)

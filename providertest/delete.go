@@ -57,7 +57,7 @@ func deleteIfVersionMissing(r *rig) {
 	r.absent(e.name)
 }
 
-// deleteIfAbsent: a deletion on condition that there is nothing is refused.
+// deleteIfAbsent: a deletion on condition that there is no credential is refused.
 func deleteIfAbsent(r *rig) {
 	e := r.record("kept")
 	r.store(e)
@@ -66,11 +66,11 @@ func deleteIfAbsent(r *rig) {
 	r.holds(e)
 }
 
-// deleteRefused: a provider that refuses preconditions refuses those of
-// deletions too.
+// deleteRefused: a provider that refuses preconditions also refuses those of
+// deletions.
 func deleteRefused(r *rig) {
 	if r.h.Preconditions != Refused {
-		r.Skip("the provider takes preconditions")
+		r.Skip("the provider accepts preconditions")
 	}
 	e := r.record("kept")
 	version := r.store(e)
@@ -80,12 +80,12 @@ func deleteRefused(r *rig) {
 }
 
 // concurrentDeleteIfVersion: if many replace and delete one version at once, one
-// succeeds, and the backend then holds what that one was told. See also
+// succeeds, and the backend then holds its result. See also
 // [Harness.SharedDeletions].
 func concurrentDeleteIfVersion(r *rig) {
 	r.needAtomic()
 	if r.h.RacyDeletions {
-		r.Skip("the provider's deletions do not compare")
+		r.Skip("the provider's deletions are not atomic")
 	}
 	handles := r.handles()
 	for round := range max(1, r.many(60)/6) {

@@ -68,7 +68,7 @@ func restoreLast(r *rig) {
 	r.holds(second)
 }
 
-// restoreOne: Restore brings back only the credential that was asked for.
+// restoreOne: Restore brings back only the named credential.
 func restoreOne(r *rig) {
 	a := need[nebula.Restorer](r)
 	one, other := r.record("one"), r.record("other")
@@ -82,8 +82,7 @@ func restoreOne(r *rig) {
 	r.wantList(nebula.Filter{}, "one")
 }
 
-// purgeFrees: Purge removes a live or deleted credential, and its name is free at
-// once.
+// purgeFrees: Purge removes a live or deleted credential, and frees its name at once.
 func purgeFrees(r *rig) {
 	a := need[nebula.Purger](r)
 	stays := r.record("stays")
@@ -138,8 +137,7 @@ func purgeVersions(r *rig) {
 	if v, ok := nebula.As[nebula.VersionRetriever](r.p); ok {
 		got, err := v.RetrieveVersion(r.ctx, first.name, v1)
 		if err == nil {
-			// A backend that counts versions may use the number again, for the
-			// new record.
+			// A backend that counts versions may reuse the number for the new record.
 			r.same(got, last)
 		} else {
 			r.fails(err, nebula.ErrNotFound, provider.OpRetrieveVersion, first.name)

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// The test of a provider is one call. This one is of the memory provider.
+// The test of a provider is one call. This one tests the memory provider.
 func ExampleRun() {
 	testConformance := func(t *testing.T) {
 		providertest.Run(t, providertest.Harness{

@@ -4,9 +4,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// identityStays: a backend with a keyring has an identity, which is the same
-// after writes and for another provider over it, and differs from that of another
-// backend.
+// identityStays: a backend with a keyring has an identity. It stays the same after
+// writes and for another provider over it, and differs from that of another backend.
 func identityStays(r *rig) {
 	a := need[nebula.Identifier](r)
 	identity := func(a nebula.Identifier) string {
@@ -15,7 +14,7 @@ func identityStays(r *rig) {
 		r.ok(err, "identity")
 		return text
 	}
-	identity(a) // of a backend that may hold nothing yet
+	identity(a) // the backend may still be empty
 	first, second := keyrings()
 	r.store(first)
 	want := identity(a)
@@ -25,7 +24,7 @@ func identityStays(r *rig) {
 	r.store(r.record("x"))
 	r.store(second)
 	if got := identity(a); got != want {
-		r.Errorf("after writes it is %q, before %q", got, want)
+		r.Errorf("after writes the identity is %q, before %q", got, want)
 	}
 	other := r.fresh()
 	r.connect(other)
@@ -36,15 +35,14 @@ func identityStays(r *rig) {
 	}
 	again, ok := nebula.As[nebula.Identifier](r.reopen())
 	if !ok {
-		r.Fatal("another provider over the backend cannot tell its identity")
+		r.Fatal("another provider over the backend has no Identity")
 	}
 	if got := identity(again); got != want {
 		r.Errorf("another provider says %q, the first one %q", got, want)
 	}
 }
 
-// fits checks that the provider says before a write whether the write will
-// succeed.
+// fits checks that Fits says before a write whether the write will succeed.
 func (r *rig) fits(e record, err error) {
 	r.Helper()
 	a, ok := nebula.As[nebula.Fitter](r.p)
@@ -53,6 +51,6 @@ func (r *rig) fits(e record, err error) {
 	}
 	refused, said := nebula.KindOf(err) == nebula.ErrInvalidMetadata, a.Fits(e.name, e.Envelope)
 	if fits := said == nil; fits == refused {
-		r.Errorf("Fits says %v of %s, and Store %v", said, e.name, err)
+		r.Errorf("Fits says %v for %s, and Store %v", said, e.name, err)
 	}
 }

@@ -36,7 +36,7 @@ func idsZero(r *rig) {
 	r.store(kept)
 	for _, o := range r.operations(r.p, record{nebula.Name{}, kept.Envelope}) {
 		if o.op == provider.OpList || o.op == provider.OpRetrieveBatch || o.op == provider.OpIdentity {
-			continue // they take no name, or several
+			continue // these calls take no name, or several
 		}
 		r.fails(o.call(r.ctx), nebula.ErrUsage, o.op, nebula.Name{})
 	}
@@ -59,7 +59,8 @@ func idsUnusual(r *rig) {
 	r.distinct(ids[:r.many(len(ids))])
 }
 
-// idsOneCharacter: ids of one character work, each that an id can begin with.
+// idsOneCharacter: ids of one character work, for each character that an id can begin
+// with.
 func idsOneCharacter(r *rig) {
 	letters := "abcdefghijklmnopqrstuvwxyz0123456789_"
 	if !r.h.FoldsCase {
@@ -95,7 +96,7 @@ func idsCase(r *rig) {
 // with a conflict, and the first does not change.
 func idsFolded(r *rig) {
 	if !r.h.FoldsCase {
-		r.Skip("the backend tells case apart")
+		r.Skip("the backend does not fold case")
 	}
 	first, twin := r.record("github_token"), r.record("GitHub_Token")
 	version := r.store(first)

@@ -66,8 +66,8 @@ func keyringApart(r *rig) {
 	r.holds(first)
 }
 
-// keyringPreconditions: preconditions hold for the keyring too. Making a store
-// and changing its keys depend on them.
+// keyringPreconditions: preconditions also hold for the keyring. Making a store and
+// changing its keys depend on them.
 func keyringPreconditions(r *rig) {
 	r.needPreconditions()
 	first, second := keyrings()
@@ -94,11 +94,11 @@ func keyringRaced(r *rig) {
 	})
 }
 
-// keyringCompared: a provider that compares refuses a record that is sealed under
-// another key than the keyring's, and changes nothing.
+// keyringCompared: a provider that compares keys refuses a record under another key
+// than the keyring's, and changes nothing.
 func keyringCompared(r *rig) {
 	if !r.h.ComparesKeyring {
-		r.Skip("the provider does not compare")
+		r.Skip("the provider does not compare keys")
 	}
 	first, second := keyrings()
 	foreign := func(id string) record { return r.sealUnder([32]byte{1}, id, "foreign", metadata()) }
@@ -126,11 +126,11 @@ func keyringCompared(r *rig) {
 	r.store(r.record("early"))
 }
 
-// keyringComparedLive: the key is compared with the keyring that is stored now,
-// also if another handle stored it.
+// keyringComparedLive: the key is compared with the keyring that is stored now, even
+// if another handle stored it.
 func keyringComparedLive(r *rig) {
 	if !r.h.ComparesKeyring {
-		r.Skip("the provider does not compare")
+		r.Skip("the provider does not compare keys")
 	}
 	other := r.reopen()
 	e := r.sealUnder([32]byte{1}, "raced", "foreign", metadata())

@@ -24,12 +24,12 @@ func lifecycleUnconnected(r *rig) {
 		r.Errorf("after Connect the state is %v, want connected", got)
 	}
 	if _, err := p.Retrieve(r.ctx, r.named("early")); !errors.Is(err, nebula.ErrNotFound) {
-		r.Errorf("after Connect: %v, want that nothing was stored", err)
+		r.Errorf("after Connect: %v, want that nothing is stored", err)
 	}
 }
 
 // lifecycleClosed: after Close every operation fails with ErrClosed, including
-// Connect and the next page of a list that was begun before.
+// Connect and the next page of a list that began before.
 func lifecycleClosed(r *rig) {
 	c := need[nebula.Connector](r)
 	e := r.record("late")
@@ -71,8 +71,8 @@ func lifecycleCloseTwice(r *rig) {
 	r.fails(unconnected.Connect(r.ctx), nebula.ErrClosed, provider.OpConnect, nebula.Name{})
 }
 
-// lifecycleConnectContext: the context of Connect governs the connecting only,
-// and a cancelled one connects nothing.
+// lifecycleConnectContext: the context of Connect governs only the connecting, and a
+// cancelled one connects nothing.
 func lifecycleConnectContext(r *rig) {
 	need[nebula.Connector](r)
 	p := r.fresh()
@@ -168,7 +168,7 @@ func lifecycleAbilities(r *rig) {
 		delete(declared, a)
 	}
 	for a := range declared {
-		r.Errorf("the provider is no %s, which Harness.Abilities names", a)
+		r.Errorf("the provider is not a %s, which Harness.Abilities names", a)
 	}
 }
 

@@ -68,7 +68,8 @@ func brief(ids []string) string {
 	return fmt.Sprintf("%d: %s", len(ids), text)
 }
 
-// listEmpty: the list of an empty store ends at once, and goes on saying so.
+// listEmpty: the list of an empty store ends at once, and each further call reports
+// the end.
 func listEmpty(r *rig) {
 	for _, filter := range []nebula.Filter{{}, {Prefix: "x"}, {Tags: map[string]string{"a": "b"}}} {
 		pager := r.p.List(r.ctx, filter)
@@ -130,7 +131,7 @@ func listPrefix(r *rig) {
 	}
 }
 
-// listEntries: everything that an entry says beside its id is true.
+// listEntries: everything that an entry says in addition to its id is true.
 func listEntries(r *rig) {
 	e := r.seal("entry", "value", fullMetadata())
 	version := r.store(e)
@@ -171,8 +172,8 @@ func sameEntry(got nebula.Entry, version nebula.Version, want nebula.Metadata) e
 	return nil
 }
 
-// listEntriesHold: a page is valid until the next one, whatever else is called
-// meanwhile.
+// listEntriesHold: a page is valid until the next one, whatever else is called in the
+// meantime.
 func listEntriesHold(r *rig) {
 	all := r.fill("hold", r.many(150))
 	r.eventually(func() error {

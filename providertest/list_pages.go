@@ -148,8 +148,8 @@ func listChanged(r *rig) {
 	}
 }
 
-// listCancelled: a page that a context ended can be asked for again, and the
-// list continues from there.
+// listCancelled: if a context ended a page, the page can be read again, and the list
+// continues from there.
 func listCancelled(r *rig) {
 	all := r.fill("cancel", r.many(250))
 	r.wantList(nebula.Filter{}, idsOf(all)...)
@@ -160,7 +160,7 @@ func listCancelled(r *rig) {
 		r.fails(l.page(cancelled), nebula.ErrInterrupted, provider.OpList, nebula.Name{})
 		for !l.ended {
 			r.ok(l.page(r.ctx), "list after a cancelled page")
-			// At the end there may be nothing left to be cancelled.
+			// At the end there may be nothing left to cancel.
 			if err := l.page(cancelled); err != nil {
 				r.fails(err, nebula.ErrInterrupted, provider.OpList, nebula.Name{})
 			}

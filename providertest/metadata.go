@@ -94,7 +94,7 @@ func metadataTagsRefused(r *rig) {
 		}
 		return
 	}
-	r.Skip("the provider takes every valid tag")
+	r.Skip("the provider accepts every valid tag")
 }
 
 // metadataManyTags: the provider keeps the maximum number of tags, and refuses

@@ -28,7 +28,7 @@ func (r *rig) hear(a nebula.Notifier, names ...nebula.Name) *hearing {
 		h.result <- a.Notify(ctx, names, func(changed ...nebula.Name) {
 			for _, name := range changed {
 				if !slices.Contains(names, name) {
-					r.Errorf("%s was told, which nobody asked for", name)
+					r.Errorf("%s was reported, and was not asked for", name)
 				}
 				h.told <- name
 			}
@@ -50,9 +50,9 @@ func (h *hearing) hears(name nebula.Name, what string) {
 				return
 			}
 		case err := <-h.result:
-			h.r.Fatalf("%s: it ended with %v", what, err)
+			h.r.Fatalf("%s: Notify ended with %v", what, err)
 		case <-timer.C:
-			h.r.Fatalf("%s: nothing was told of %s", what, name)
+			h.r.Fatalf("%s: %s was not reported", what, name)
 		}
 	}
 }
@@ -75,13 +75,13 @@ func (h *hearing) ends() error {
 	case err := <-h.result:
 		return err
 	case <-time.After(notifyWait):
-		h.r.Fatal("it does not end")
+		h.r.Fatal("Notify does not end")
 		return nil
 	}
 }
 
-// notifyTells: Notify reports all names at first, then each that is stored,
-// stored again or deleted, by this provider or by another, and no others.
+// notifyTells: Notify first reports all names, then each that is stored, stored again
+// or deleted, by this provider or by another, and no others.
 func notifyTells(r *rig) {
 	a := need[nebula.Notifier](r)
 	first, absent, other := r.record("watched"), r.record("absent"), r.record("other")
@@ -124,7 +124,7 @@ func notifyEnds(r *rig) {
 	if c, ok := nebula.As[nebula.Connector](r.p); ok {
 		r.ok(c.Close(), "close under a listener")
 		if err := h.ends(); err == nil {
-			r.Error("it ended without a reason")
+			r.Error("Notify ended without a reason")
 		}
 		err := a.Notify(r.ctx, []nebula.Name{e.name}, func(...nebula.Name) {})
 		if !errors.Is(err, nebula.ErrClosed) {

@@ -52,7 +52,7 @@ func callsCounted(r *rig) {
 		r.Errorf("%d failures were counted, want %d", got, failures)
 	}
 	if r.metrics.StoreLatencySum() <= 0 {
-		r.Error("the stores took no time")
+		r.Error("the metrics have no time for the stores")
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// operation is one call that a provider can get.
+// operation is one call that a provider accepts.
 type operation struct {
 	op   string
 	name nebula.Name // zero if the call is not about one credential

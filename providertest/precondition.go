@@ -106,7 +106,7 @@ func preconditionOtherHandle(r *rig) {
 // replaced.
 func preconditionRefused(r *rig) {
 	if r.h.Preconditions != Refused {
-		r.Skip("the provider keeps preconditions")
+		r.Skip("the provider accepts preconditions")
 	}
 	e := r.record("refused")
 	for _, condition := range []nebula.Precondition{nebula.IfAbsent(), nebula.IfVersion("1")} {

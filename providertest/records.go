@@ -39,7 +39,7 @@ func metadata(tags ...string) nebula.Metadata {
 	return m
 }
 
-// record seals a new random value for id. Two records are never the same.
+// record seals a new random value for id. No two records are the same.
 func (r *rig) record(id string, tags ...string) record {
 	r.Helper()
 	return r.seal(id, "the value of "+id, metadata(tags...))
@@ -55,13 +55,13 @@ func (r *rig) sealUnder(key [32]byte, id, value string, m nebula.Metadata) recor
 	name := r.named(id)
 	envelope, err := nebula.SealRecord(key, name, nebula.NewSecret([]byte(value)), m)
 	r.ok(err, "seal "+id)
-	// Short ciphertexts might be part of an error by chance.
+	// A short ciphertext might be in an error by chance.
 	if text := string(envelope.Bytes()); len(value) >= 30 {
 		at := strings.Index(text, `"ciphertext":"`) + len(`"ciphertext":"`)
 		r.private.add(text[at : at+24])
 	}
 	r.private.add(value)
-	r.private.add(base64.StdEncoding.EncodeToString([]byte(value[:min(len(value), 18)]))) // no more is kept
+	r.private.add(base64.StdEncoding.EncodeToString([]byte(value[:min(len(value), 18)]))) // add keeps no more
 	return record{name, envelope}
 }
 
@@ -74,8 +74,8 @@ func (r *rig) sized(id string, size int) record {
 	if size < frame {
 		r.Fatalf("no record has %d bytes, the smallest has %d", size, frame)
 	}
-	// The value grows in steps of 4 characters of base64 for 3 bytes; the length
-	// of the author makes up the rest.
+	// The value grows in steps of 4 characters of base64 for 3 bytes. The length of
+	// the author fills the rest.
 	m.CreatedBy += strings.Repeat("x", (size-frame)%4)
 	value := strings.Repeat("nebula! ", (size-frame)/4*3/8+1)[:(size-frame)/4*3]
 	e := r.seal(id, value, m)

@@ -73,8 +73,8 @@ func (r *rig) reopen() nebula.Provider {
 	return p
 }
 
-// handles returns the providers for concurrent writers: two over one backend if
-// the harness can reopen, else one.
+// handles returns the providers for concurrent writers: two over one backend if the
+// harness can reopen, otherwise one.
 func (r *rig) handles() []nebula.Provider {
 	r.Helper()
 	if r.h.Reopen == nil {
@@ -119,7 +119,7 @@ func (r *rig) needAtomic() {
 	}
 }
 
-// providerName is the provider that errors must name, "" if it is unknown.
+// providerName is the provider that errors must name; "" if it is unknown.
 func (r *rig) providerName() string {
 	if d, ok := nebula.As[nebula.Describer](r.p); ok {
 		return d.Describe().Provider
@@ -143,7 +143,7 @@ func (r *rig) fails(err error, kind nebula.Kind, op string, name nebula.Name) {
 	}
 	var e *nebula.Error
 	if !errors.As(err, &e) {
-		r.Fatalf("%s of %q: %T is no *nebula.Error: %v", op, name, err, err)
+		r.Fatalf("%s of %q: %T is not a *nebula.Error: %v", op, name, err, err)
 	}
 	if !errors.Is(err, kind) || nebula.KindOf(err) != kind {
 		r.Errorf("%s of %q: kind %q, want %q: %v", op, name, e.Kind, kind, err)
@@ -158,7 +158,7 @@ func (r *rig) fails(err error, kind nebula.Kind, op string, name nebula.Name) {
 		r.Errorf("%s of %q: the error's ID is %q", op, name, e.ID)
 	}
 	if text := r.private.in(err); text != "" {
-		r.Errorf("%s of %q: the error tells %q", op, name, text)
+		r.Errorf("%s of %q: the error shows %q", op, name, text)
 	}
 }
 
@@ -204,7 +204,7 @@ func (r *rig) same(got nebula.Record, want record) {
 		r.Fatalf("%s: a record without an envelope", want.name)
 	}
 	if !bytes.Equal(got.Envelope.Bytes(), want.Bytes()) {
-		r.Fatalf("%s: another record than the one stored: %d bytes, want %d", want.name, len(got.Envelope.Bytes()), len(want.Bytes()))
+		r.Fatalf("%s: not the stored record: %d bytes, want %d", want.name, len(got.Envelope.Bytes()), len(want.Bytes()))
 	}
 }
 
@@ -254,8 +254,7 @@ func (r *rig) eventually(check func() error) {
 // many returns how many records a rule may store, at most want.
 func (r *rig) many(want int) int { return min(want, r.h.MaxStores) }
 
-// privateTexts returns the texts that no error may show: values and parts of
-// records.
+// privateTexts has the texts that no error may show: values and parts of records.
 type privateTexts struct {
 	mu    sync.Mutex
 	texts []string

@@ -1,6 +1,6 @@
 package providertest
 
-// rule is one promise of every provider. Its name is that of the function.
+// rule is one promise of every provider. It has the name of its function.
 type rule struct {
 	name  string
 	check func(*rig)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestRulesAreComplete: a function of a rule's shape that nobody calls would
-// look like a check and be none.
+// TestRulesAreComplete: a function that has a rule's shape and is never called would
+// look like a check.
 func TestRulesAreComplete(t *testing.T) {
 	listed := make(map[string]bool)
 	for _, rule := range rules() {
@@ -31,17 +31,17 @@ func TestRulesAreComplete(t *testing.T) {
 		delete(listed, name)
 	}
 	for name := range listed {
-		t.Errorf("%s is listed, and there is no such function", name)
+		t.Errorf("%s is listed, but there is no such function", name)
 	}
-	// Raise it with each new rule: one that is taken away with its line in
-	// rules.go is noticed here.
+	// Raise it with each new rule, so that this test notices if a rule and its line
+	// in rules.go are removed.
 	const known = 120
 	if found < known {
-		t.Errorf("%d rules were found, there were %d", found, known)
+		t.Errorf("%d rules were found, want at least %d", found, known)
 	}
 }
 
-// ruleFunctions returns the comments of the functions of a rule's shape.
+// ruleFunctions returns the comments of the functions that have a rule's shape.
 func ruleFunctions(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := os.ReadDir(".")
@@ -78,7 +78,7 @@ func isRule(f *ast.FuncDecl) bool {
 	return ok && name.Name == "rig"
 }
 
-// TestRuleNames: the name of a subtest is that of its function.
+// TestRuleNames: a subtest has the name of its function.
 func TestRuleNames(t *testing.T) {
 	source, err := os.ReadFile("rules.go")
 	if err != nil {

@@ -61,7 +61,7 @@ func storeLargest(r *rig) {
 func storeTooLarge(r *rig) {
 	limit := r.h.MaxRecordSize
 	if limit == 0 {
-		r.Skip("the provider knows no limit")
+		r.Skip("the provider has no known limit")
 	}
 	for _, size := range []int{limit + 1, limit + limit/3} {
 		e := r.sized("large", size)
@@ -83,8 +83,8 @@ func storeTooLarge(r *rig) {
 	}
 }
 
-// storeReplaces: Store replaces value and metadata, also a larger record by a
-// smaller one, and changes no other credential.
+// storeReplaces: Store replaces value and metadata, also if the new record is
+// smaller, and changes no other credential.
 func storeReplaces(r *rig) {
 	other := r.record("other")
 	r.store(other)
@@ -96,8 +96,8 @@ func storeReplaces(r *rig) {
 	r.holds(other)
 }
 
-// storeVersions: each change makes a new version, and Store and Retrieve return
-// the same one. Without a change it stays.
+// storeVersions: each change makes a new version, and Store and Retrieve return the
+// same one. Without a change the version stays.
 func storeVersions(r *rig) {
 	seen := make(map[nebula.Version]int)
 	for i := range 4 {
@@ -113,10 +113,10 @@ func storeVersions(r *rig) {
 		}
 		seen[version] = i
 	}
-	// A change of the metadata alone makes a new version too.
+	// A change of only the metadata also makes a new version.
 	e := r.seal("versions", "value 3", metadata("tag", "new"))
 	if version := r.store(e); seen[version] != 0 {
-		r.Errorf("a change of the tags has the old version %q", version)
+		r.Errorf("a change of the tags kept version %q", version)
 	}
 }
 

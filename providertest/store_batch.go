@@ -21,7 +21,7 @@ func (e record) item(condition ...nebula.Precondition) nebula.BatchItem {
 	return item
 }
 
-// storeBatch stores a batch that can be begun.
+// storeBatch stores a batch, and fails the test if it cannot begin.
 func (r *rig) storeBatch(items ...nebula.BatchItem) []nebula.BatchOutcome {
 	r.Helper()
 	outcomes, err := need[nebula.BatchStorer](r).StoreBatch(r.ctx, items)
@@ -32,7 +32,7 @@ func (r *rig) storeBatch(items ...nebula.BatchItem) []nebula.BatchOutcome {
 	return outcomes
 }
 
-// stored checks that e is stored with the version that its outcome has.
+// stored checks that e is stored with the version of its outcome.
 func (r *rig) stored(o nebula.BatchOutcome, e record) {
 	r.Helper()
 	r.ok(o.Err, "store "+e.name.String()+" in a batch")
@@ -41,8 +41,8 @@ func (r *rig) stored(o nebula.BatchOutcome, e record) {
 	}
 }
 
-// batchStore: StoreBatch stores new records and replaces others, as many as there
-// may be in a batch, and returns the version of each, in their order.
+// batchStore: StoreBatch stores new records and replaces others, up to the maximum of
+// a batch, and returns their versions in order.
 func batchStore(r *rig) {
 	need[nebula.BatchStorer](r)
 	n := min(r.many(nebula.MaxBatch), nebula.MaxBatch)
@@ -56,7 +56,7 @@ func batchStore(r *rig) {
 		items[i] = records[i].item()
 	}
 	for _, e := range records[:min(n, 20)] {
-		r.store(r.record(e.name.String())) // which is replaced
+		r.store(r.record(e.name.String())) // the batch replaces it
 	}
 	beside := r.record("beside")
 	version := r.store(beside)
@@ -66,7 +66,7 @@ func batchStore(r *rig) {
 	if got := r.holds(beside); got != version {
 		r.Errorf("a credential beside the batch went from version %q to %q", version, got)
 	}
-	for i, o := range r.storeBatch(items[:min(n, 20)]...) { // once more
+	for i, o := range r.storeBatch(items[:min(n, 20)]...) { // store them again
 		r.stored(o, records[i])
 	}
 }
@@ -76,7 +76,7 @@ func batchStoreNone(r *rig) {
 	a := need[nebula.BatchStorer](r)
 	for _, none := range [][]nebula.BatchItem{nil, {}} {
 		if outcomes, err := a.StoreBatch(r.ctx, none); err != nil || len(outcomes) != 0 {
-			r.Errorf("a batch of none: %d outcomes, %v", len(outcomes), err)
+			r.Errorf("an empty batch: %d outcomes, %v", len(outcomes), err)
 		}
 	}
 	e := r.record("alone")
@@ -113,12 +113,12 @@ func batchStoreConditions(r *rig) {
 	r.absent(missing.name)
 }
 
-// batchStoreConditionsRefused: a provider that refuses preconditions refuses them
-// in a batch, too, and stores the other records.
+// batchStoreConditionsRefused: a provider that refuses preconditions also refuses
+// them in a batch, and stores the other records.
 func batchStoreConditionsRefused(r *rig) {
 	need[nebula.BatchStorer](r)
 	if r.h.Preconditions != Refused {
-		r.Skip("the provider has preconditions")
+		r.Skip("the provider accepts preconditions")
 	}
 	asks, plain := r.record("asks"), r.record("plain")
 	outcomes := r.storeBatch(asks.item(nebula.IfAbsent()), plain.item())
@@ -155,7 +155,7 @@ func batchStoreRefused(r *rig) {
 		"too large":    large,
 	} {
 		if what == "too large" && len(large)*size <= nebula.MaxBatchBytes {
-			continue // none that is too large alone
+			continue // these records are not too large for a batch
 		}
 		outcomes, err := a.StoreBatch(r.ctx, items)
 		if outcomes != nil {
@@ -185,8 +185,7 @@ func batchStoreTooLarge(r *rig) {
 	r.absent(large.name)
 }
 
-// batchStoreLargest: a record of any size that Store accepts is accepted in a
-// batch of its own.
+// batchStoreLargest: a batch accepts one record of any size that Store accepts.
 func batchStoreLargest(r *rig) {
 	need[nebula.BatchStorer](r)
 	if r.h.MaxRecordSize == 0 {
@@ -199,8 +198,8 @@ func batchStoreLargest(r *rig) {
 	r.absent(over.name)
 }
 
-// batchStoreContext: a context that ends at any moment leaves the old or the new
-// of each record whole. Acknowledged records are stored.
+// batchStoreContext: if a context ends at any moment, the old or the new version of
+// each record is whole. Acknowledged records are stored.
 func batchStoreContext(r *rig) {
 	a := need[nebula.BatchStorer](r)
 	const size = 10
@@ -217,7 +216,7 @@ func batchStoreContext(r *rig) {
 		ctx, cancel := context.WithTimeout(r.ctx, time.Duration(i)*100*time.Microsecond)
 		outcomes, err := a.StoreBatch(ctx, items)
 		cancel()
-		if err != nil { // none was begun
+		if err != nil { // the batch did not begin
 			r.fails(err, nebula.ErrTimeout, provider.OpStoreBatch, nebula.Name{})
 			outcomes = slices.Repeat([]nebula.BatchOutcome{{Err: err}}, size)
 		}
@@ -233,7 +232,7 @@ func batchStoreContext(r *rig) {
 			r.ok(failed, "retrieve after a batch that was ended")
 			if !bytes.Equal(got.Envelope.Bytes(), olds[j].Bytes()) {
 				if err != nil {
-					r.Errorf("%s: a batch that was not begun changed it", olds[j].name)
+					r.Errorf("%s: a batch that did not begin changed it", olds[j].name)
 				}
 				r.same(got, news[j])
 			}

@@ -9,13 +9,13 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// batchStoreKey: a provider that compares refuses the records of a batch that are
-// sealed under another key than the keyring's, also if another handle stored
-// that, and stores the others.
+// batchStoreKey: a provider that compares keys refuses the records of a batch under
+// another key than the keyring's, even if another handle stored the keyring. It
+// stores the others.
 func batchStoreKey(r *rig) {
 	need[nebula.BatchStorer](r)
 	if !r.h.ComparesKeyring {
-		r.Skip("the provider does not compare")
+		r.Skip("the provider does not compare keys")
 	}
 	other := r.handles()[len(r.handles())-1]
 	foreign := func(id string) record { return r.sealUnder([32]byte{1}, id, "foreign", metadata()) }
@@ -40,12 +40,12 @@ func batchStoreKey(r *rig) {
 	r.holds(early)
 }
 
-// batchStoreKeyDuring: after a keyring of another key was stored, no record is
-// stored under the old one, not even from a batch that was under way.
+// batchStoreKeyDuring: after a keyring with another key is stored, no record is
+// stored under the old key, not even from a batch under way.
 func batchStoreKeyDuring(r *rig) {
 	a := need[nebula.BatchStorer](r)
 	if !r.h.ComparesKeyring {
-		r.Skip("the provider does not compare")
+		r.Skip("the provider does not compare keys")
 	}
 	other := r.handles()[len(r.handles())-1]
 	keyring, _ := keyrings()
@@ -62,7 +62,7 @@ func batchStoreKeyDuring(r *rig) {
 			if _, err := other.Store(r.ctx, keyring.name, keyring.Envelope, nebula.StoreOptions{}); err != nil {
 				return err
 			}
-			there := make(map[string]bool) // when the keyring was
+			there := make(map[string]bool) // whether each record is there after the new keyring is stored
 			for _, item := range items {
 				found, err := other.Exists(r.ctx, item.Name)
 				if err != nil {
@@ -92,7 +92,7 @@ func batchStoreKeyDuring(r *rig) {
 		found, err := r.p.Exists(r.ctx, item.Name)
 		r.ok(err, "exists")
 		if found && !there[item.Name.String()] {
-			r.Errorf("%s came in under the old key after the new keyring", item.Name)
+			r.Errorf("%s was stored under the old key after the new keyring", item.Name)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func historyHolds(name nebula.Name, all []nebula.VersionInfo) error {
 	for i, v := range all {
 		switch {
 		case v.Version == "" || seen[v.Version]:
-			return fmt.Errorf("history of %s: version %q is empty or there twice", name, v.Version)
+			return fmt.Errorf("history of %s: version %q is empty or is listed twice", name, v.Version)
 		case v.Current != (i == 0):
 			return fmt.Errorf("history of %s: Current is %v at place %d", name, v.Current, i)
 		case v.CreatedAt.IsZero():
@@ -34,7 +34,7 @@ func historyHolds(name nebula.Name, all []nebula.VersionInfo) error {
 		case i > 0 && v.CreatedAt.After(all[i-1].CreatedAt):
 			return fmt.Errorf("history of %s: version %q is newer than the one before it", name, v.Version)
 		case i == 0 && v.Deleted:
-			return fmt.Errorf("history of %s: the current version is called deleted", name)
+			return fmt.Errorf("history of %s: the current version is marked as deleted", name)
 		}
 		seen[v.Version] = true
 	}
@@ -108,7 +108,7 @@ func versionRetrieve(r *rig) {
 		r.ok(err, "retrieve version "+string(version))
 		r.same(got, e)
 		if got.Version != version {
-			r.Errorf("version %q came as %q", version, got.Version)
+			r.Errorf("version %q was returned as %q", version, got.Version)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func batchSmall(r *rig) {
 	a := need[nebula.BatchRetriever](r)
 	for _, none := range [][]nebula.Name{nil, {}} {
 		if results, err := a.RetrieveBatch(r.ctx, none); err != nil || len(results) != 0 {
-			r.Errorf("a batch of none: %d results, %v", len(results), err)
+			r.Errorf("an empty batch: %d results, %v", len(results), err)
 		}
 	}
 	e := r.record("gone")
@@ -212,7 +212,7 @@ func (r *rig) findings(a nebula.Checker) {
 	r.Helper()
 	all := a.Check(r.ctx)
 	if len(all) == 0 {
-		r.Error("Check found nothing, not even that all is well")
+		r.Error("Check found nothing, not even that everything is right")
 	}
 	for _, f := range all {
 		switch f.Severity {
@@ -221,7 +221,7 @@ func (r *rig) findings(a nebula.Checker) {
 			r.Errorf("finding %+v of severity %q", f, f.Severity)
 		}
 		if f.Check == "" || f.Message == "" {
-			r.Errorf("a finding without words: %+v", f)
+			r.Errorf("a finding without text: %+v", f)
 		}
 	}
 }
@@ -235,5 +235,5 @@ func checkClosed(r *rig) {
 			return
 		}
 	}
-	r.Error("a closed provider was found to be well")
+	r.Error("Check found no error in a closed provider")
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// together and apart are sizes of a batch whose files are flushed together, and
-// each by itself.
+// together and apart are sizes of a batch: the files of one are flushed together,
+// those of the other one by one.
 const together, apart = 17, 3
 
 func sizeOf(count int) string { return fmt.Sprint("NEBULA_TEST_COUNT=", count) }
 
-// newBatch is a store with the old records of a batch.
+// newBatch returns a store with the old records of a batch.
 func newBatch(t *testing.T, count int) (s store, olds map[string][]byte) {
 	t.Helper()
 	s, olds = newStore(t), make(map[string][]byte)
@@ -31,8 +31,8 @@ func newBatch(t *testing.T, count int) (s store, olds map[string][]byte) {
 }
 
 // survivesBatch checks a store after something happened to a process that stored a
-// batch: each record is the old one or the new, the new one if the process was told
-// so, and the next writer cleans up.
+// batch: each record is the old one or the new one. It is the new one if the process
+// was told so. The next writer cleans up.
 func (s store) survivesBatch(count int, olds map[string][]byte, told, what string) {
 	s.Helper()
 	acknowledged := strings.Fields(told)
@@ -59,9 +59,9 @@ func (s store) survivesBatch(count int, olds map[string][]byte, told, what strin
 	}
 }
 
-// TestBatchKilledAtEveryCall: whatever call of a batch is the last one of a process.
-// Of the large one, whose calls repeat themselves, every fourth of each kind is
-// tried, and every one with NEBULA_TEST_LONG=1.
+// TestBatchKilledAtEveryCall kills a process at each call of a batch. The calls of
+// the large batch repeat themselves, so every fourth of each kind is tried, and every
+// one with NEBULA_TEST_LONG=1.
 func TestBatchKilledAtEveryCall(t *testing.T) {
 	strace(t)
 	for count, step := range map[int]int{apart: 1, together: 4} {
@@ -82,14 +82,14 @@ func TestBatchKilledAtEveryCall(t *testing.T) {
 		}
 		t.Logf("a batch of %d was killed at %d calls", count, hits)
 		if hits < 4*count/step {
-			t.Errorf("a batch of %d was killed at %d calls only: strace does not see them", count, hits)
+			t.Errorf("a batch of %d was killed at only %d calls: strace does not see them", count, hits)
 		}
 	}
 }
 
 // TestBatchFailedCalls: a call that fails leaves the old or the new of each record,
-// and what is acknowledged is stored. Of a batch of which one write fails, the
-// others are stored.
+// and each acknowledged record is stored. If one write of a batch fails, the other
+// records are stored.
 func TestBatchFailedCalls(t *testing.T) {
 	strace(t)
 	hits := 0
@@ -118,7 +118,7 @@ func TestBatchFailedCalls(t *testing.T) {
 	}
 	t.Logf("%d calls failed", hits)
 	if hits < 8*apart {
-		t.Errorf("%d calls failed only: strace does not see them", hits)
+		t.Errorf("only %d calls failed: strace does not see them", hits)
 	}
 	for _, call := range []string{"write", "fsync", "syncfs", "renameat"} {
 		s, olds := newBatch(t, together)
@@ -131,8 +131,8 @@ func TestBatchFailedCalls(t *testing.T) {
 }
 
 // TestBatchOrderOfCalls: all files are on the disk before the first is renamed, and
-// the directory is flushed after the last. If the file system cannot be flushed as
-// a whole, each file is.
+// the directory is flushed after the last. If the file system cannot be flushed as a
+// whole, each file is flushed.
 func TestBatchOrderOfCalls(t *testing.T) {
 	whole := []string{"write temporary", "flush file system", "rename", "flush directory"}
 	each := []string{"write temporary", "flush temporary", "rename", "flush directory"}

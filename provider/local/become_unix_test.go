@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become takes on the umask and the user that the environment names.
+// become changes to the umask and the user in the environment.
 func become(getenv func(string) string) {
 	if umask, err := strconv.ParseInt(getenv("NEBULA_TEST_UMASK"), 8, 0); err == nil {
 		unix.Umask(int(umask))

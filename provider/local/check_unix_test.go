@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 	s.put("wide", "v")
 	for _, f := range s.Check(t.Context()) {
 		if f.Severity != nebula.SeverityOK {
-			t.Errorf("a sound store: %+v", f)
+			t.Errorf("a healthy store: %+v", f)
 		}
 	}
 	if err := os.Link(s.path("linked"), filepath.Join(t.TempDir(), "elsewhere")); err != nil {
@@ -93,7 +93,7 @@ type checker interface {
 	nebula.Checker
 }
 
-// findings checks that the findings of that check say all of words.
+// findings checks that the findings of that check have all of words.
 func findings(t *testing.T, c checker, check string, severity nebula.Severity, words ...string) {
 	t.Helper()
 	text := ""
@@ -112,13 +112,14 @@ func findings(t *testing.T, c checker, check string, severity nebula.Severity, w
 	}
 }
 
-// What is not the store's own is named, and neither listed nor touched.
+// Doctor names files that are not the store's own, and they are neither listed nor
+// touched.
 func TestOtherFilesAreNamed(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
 	for _, f := range s.Check(t.Context()) {
 		if f.Check == "other files" {
-			t.Errorf("in a store of its own files alone: %+v", f)
+			t.Errorf("in a store with only its own files: %+v", f)
 		}
 	}
 	for _, name := range []string{"id.enc.json.bak", "notes.txt", ".DS_Store", ".tmp-" + strings.Repeat("a", 32)} {
@@ -133,8 +134,8 @@ func TestOtherFilesAreNamed(t *testing.T) {
 	}
 }
 
-// TestCopiesOfSynchronisingTools: a copy of the keyring may be the only one that
-// opens some records, so nobody is told to move it away.
+// TestCopiesOfSynchronisingTools: some records may open only with a copy of the
+// keyring, so no hint says to move it away.
 func TestCopiesOfSynchronisingTools(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
@@ -163,7 +164,7 @@ func TestCopiesOfSynchronisingTools(t *testing.T) {
 		findings(t, s.full, "keyring copies", nebula.SeverityWarning, "1 ", "only one that opens", "keep")
 		for _, f := range s.Check(t.Context()) {
 			if strings.Contains(f.Message, name) && strings.Contains(f.Fix, "move") {
-				t.Errorf("somebody is told to move %s away: %+v", name, f)
+				t.Errorf("a hint says to move %s away: %+v", name, f)
 			}
 		}
 		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
@@ -172,7 +173,7 @@ func TestCopiesOfSynchronisingTools(t *testing.T) {
 	}
 }
 
-// otherKeyring returns a keyring of another store.
+// otherKeyring returns the keyring of another store.
 func otherKeyring(t *testing.T) []byte {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "other")
@@ -195,7 +196,7 @@ func otherKeyring(t *testing.T) []byte {
 	return data
 }
 
-// TestCheckOfADirectoryThatCannotBeMade: it says so before the first write does.
+// TestCheckOfADirectoryThatCannotBeMade: doctor says so before the first write.
 func TestCheckOfADirectoryThatCannotBeMade(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "parent")
 	if err := os.Mkdir(parent, 0o700); err != nil {
@@ -233,7 +234,7 @@ func TestCheckWritesNothing(t *testing.T) {
 	}
 }
 
-// state describes a directory and what is in it.
+// state describes a directory and its content.
 func state(t *testing.T, dir string) string {
 	t.Helper()
 	d, err := atomicfile.Open(dir)

@@ -25,7 +25,8 @@ func TestDefaultConfig(t *testing.T) {
 	}
 }
 
-// TestDefaultConfigInAnotherEnvironment: that of the process has no part in it.
+// TestDefaultConfigInAnotherEnvironment: the environment of the process has no
+// effect.
 func TestDefaultConfigInAnotherEnvironment(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	data := t.TempDir()
@@ -74,7 +75,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 		if _, err := local.New(bad); err == nil {
-			t.Errorf("New takes %+v", bad)
+			t.Errorf("New accepts %+v", bad)
 		}
 	}
 	for _, good := range []local.Config{path(absent), path(t.TempDir()), extension("x"), extension("é"),

@@ -20,22 +20,21 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// calls are those by which a store or a deletion can go wrong.
+// calls are the calls of a store or a deletion that can fail.
 var calls = []string{"openat", "fchmod", "flock", "write", "fsync", "renameat", "unlinkat", "newfstatat", "fstat", "close"}
 
-// ending is how a process ended in which strace did something.
+// ending is how a process ended after strace changed one of its calls.
 type ending struct {
 	told, complained string
 	failed           bool
-	hit              bool // there was such a call
+	hit              bool // the process made that call
 }
 
 // unloaded says that the process had not begun: the loader of a program that uses C
-// makes calls, too.
+// also makes calls.
 func (e ending) unloaded() bool { return strings.Contains(e.complained, "loading shared libraries") }
 
-// inject runs role in another process, in which strace does what at the nth of the
-// calls.
+// inject runs role in another process, and strace applies what to its nth call.
 func inject(t *testing.T, role, dir, call, what string, nth int, environment ...string) ending {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
@@ -44,7 +43,7 @@ func inject(t *testing.T, role, dir, call, what string, nth int, environment ...
 		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, what, nth)}, cmd.Args...)
 	var out, complaints bytes.Buffer
 	cmd.Path, cmd.Stdout, cmd.Stderr = strace(t), &out, &complaints
-	failed := cmd.Run() // what it leaves is looked at
+	failed := cmd.Run() // the caller looks at what it leaves
 	if cmd.ProcessState.ExitCode() == leftOpen {
 		t.Errorf("%s with %s of %s %d: %s", role, what, call, nth, &complaints)
 	}
@@ -65,8 +64,8 @@ func strace(t *testing.T) string {
 	return path
 }
 
-// TestKilledAtEveryCall: whatever call is the last one of a process, the old
-// record stands or the new one, and the next writer cleans up.
+// TestKilledAtEveryCall kills a process at each of its calls: either the old record
+// is stored or the new one, and the next writer cleans up.
 func TestKilledAtEveryCall(t *testing.T) {
 	strace(t)
 	for _, role := range []string{"store", "delete"} {
@@ -84,13 +83,13 @@ func TestKilledAtEveryCall(t *testing.T) {
 		}
 		t.Logf("%s was killed at %d calls", role, hits)
 		if hits < 8 {
-			t.Errorf("%s was killed at %d calls only: strace does not see them", role, hits)
+			t.Errorf("%s was killed at only %d calls: strace does not see them", role, hits)
 		}
 	}
 }
 
-// TestKilledWhileMakingTheKeyring: with and without locks, there is none then or
-// a whole one, and the next process goes on from there.
+// TestKilledWhileMakingTheKeyring: with and without locks, either there is no keyring
+// or a whole one, and the next process goes on from there.
 func TestKilledWhileMakingTheKeyring(t *testing.T) {
 	for _, locking := range []bool{true, false} {
 		hits := 0
@@ -112,12 +111,12 @@ func TestKilledWhileMakingTheKeyring(t *testing.T) {
 			}
 		}
 		if hits < 6 {
-			t.Errorf("it was killed at %d calls only", hits)
+			t.Errorf("it was killed at only %d calls", hits)
 		}
 	}
 }
 
-// survives checks a store after something happened to a process that wrote.
+// survives checks a store after something happened to a process that wrote to it.
 func (s store) survives(role string, old []byte, what string) {
 	s.Helper()
 	record, err := s.Retrieve(s.Context(), named("id"))
@@ -138,11 +137,11 @@ func (s store) survives(role string, old []byte, what string) {
 	}
 }
 
-// failing are calls that can fail, or be interrupted, in a store.
+// failing are calls of a store that can fail or be interrupted.
 var failing = []string{"write", "fsync", "renameat", "openat", "unlinkat", "fstat", "newfstatat", "flock"}
 
-// TestFailedCalls: a call that fails leaves the old record, or the new one
-// whole, and no temporary file. What is acknowledged is stored.
+// TestFailedCalls: a call that fails leaves the old record or the whole new one, and
+// no temporary file. Each acknowledged record is stored.
 func TestFailedCalls(t *testing.T) {
 	strace(t)
 	hits := 0
@@ -171,7 +170,7 @@ func TestFailedCalls(t *testing.T) {
 		}
 	}
 	if hits < 8 {
-		t.Errorf("%d calls failed only: strace does not see them", hits)
+		t.Errorf("only %d calls failed: strace does not see them", hits)
 	}
 }
 
@@ -200,8 +199,8 @@ func TestInterruptedCalls(t *testing.T) {
 	}
 }
 
-// TestFailedReads: a call that fails in a read is no damage of the record, and the
-// record is not taken for one that is not there.
+// TestFailedReads: if a call fails in a read, the record counts neither as damaged
+// nor as missing.
 func TestFailedReads(t *testing.T) {
 	strace(t)
 	hits := 0
@@ -220,7 +219,7 @@ func TestFailedReads(t *testing.T) {
 		}
 	}
 	if hits < 4 {
-		t.Errorf("%d calls failed only: strace does not see them", hits)
+		t.Errorf("only %d calls failed: strace does not see them", hits)
 	}
 }
 
@@ -254,11 +253,11 @@ func TestKilledAtRandom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// One more may have been put in place without being acknowledged, and
-		// every earlier one is over.
+		// One more may have been put in place without being acknowledged. Every
+		// earlier one must be gone.
 		for i, version := range acknowledged {
 			if version == string(record.Version) && i != len(acknowledged)-1 {
-				t.Fatalf("the store went back to the %dth of %d acknowledged", i+1, len(acknowledged))
+				t.Fatalf("the store went back to acknowledged record %d of %d", i+1, len(acknowledged))
 			}
 		}
 	}
@@ -268,7 +267,7 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 }
 
-// mounted returns a directory that is the root of a file system of its own.
+// mounted returns the root directory of its own file system.
 func mounted(t *testing.T, fstype, options string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {

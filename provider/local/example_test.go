@@ -18,7 +18,7 @@ func Example() {
 	}
 	defer os.RemoveAll(home)
 
-	// The key never stands beside what it opens.
+	// The key is never beside what it opens.
 	key := &nebula.KeyFile{Path: filepath.Join(home, "keys", "key")}
 	if err := nebula.CreateKeyFile(key.Path); err != nil {
 		log.Fatal(err)

@@ -17,9 +17,9 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// lacking runs role in another process, for which every one of calls fails with
-// errno, as on a file system that does not know them. It returns what the
-// process wrote to stderr and how it ended.
+// lacking runs role in another process. Each of its calls fails with errno, as on a
+// file system that does not know them. It returns what the process wrote to stderr,
+// and how it ended.
 func lacking(t *testing.T, role, dir, calls, errno string, environment ...string) (string, error) {
 	t.Helper()
 	return traced(t, role, dir, []string{"-e", "trace=" + calls, "-e", "inject=" + calls + ":error=" + errno}, environment...)
@@ -37,8 +37,8 @@ func traced(t *testing.T, role, dir string, options []string, environment ...str
 	return said.String(), err
 }
 
-// TestFileSystemWithoutLocks: the error names what is missing, and a store can
-// be made and used as the hint says.
+// TestFileSystemWithoutLocks: the error names what is missing, and a store works if
+// it is configured as the hint says.
 func TestFileSystemWithoutLocks(t *testing.T) {
 	for _, errno := range []string{"ENOSYS", "ENOLCK", "EOPNOTSUPP"} {
 		s := newStore(t)
@@ -62,7 +62,7 @@ func TestFileSystemWithoutLocks(t *testing.T) {
 	}
 }
 
-// TestRefusedLocks: the mode of the directory has nothing to do with it.
+// TestRefusedLocks: the error does not blame the mode of the directory.
 func TestRefusedLocks(t *testing.T) {
 	for _, errno := range []string{"EACCES", "EPERM"} {
 		s := newStore(t)
@@ -102,8 +102,8 @@ func TestFileSystemWithoutLinks(t *testing.T) {
 	}
 }
 
-// TestFileSystemWithLinksOnly: where no rename replaces nothing, the keyring is made
-// by a link, and its temporary name goes at once.
+// TestFileSystemWithLinksOnly: if every rename may replace a file, the keyring is
+// made by a link, and its temporary name is removed at once.
 func TestFileSystemWithLinksOnly(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
@@ -118,12 +118,12 @@ func TestFileSystemWithLinksOnly(t *testing.T) {
 	}
 }
 
-// TestFileSystemWithoutModes: records are ciphertext, and are written where no
+// TestFileSystemWithoutModes: records are ciphertext, so they are written even if no
 // mode can be set.
 func TestFileSystemWithoutModes(t *testing.T) {
 	for _, errno := range []string{"EPERM", "EOPNOTSUPP"} {
 		s := newStore(t)
-		for _, umask := range []string{"000", "200"} { // the directory is made with the first
+		for _, umask := range []string{"000", "200"} { // the first umask makes the directory
 			said, err := lacking(t, "store", s.dir, "fchmod,fchmodat", errno, "NEBULA_TEST_UMASK="+umask)
 			if err != nil {
 				t.Fatalf("%s, umask %s: %v, %q", errno, umask, err, said)
@@ -132,7 +132,7 @@ func TestFileSystemWithoutModes(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// What could not be read afterwards is not acknowledged.
+		// A record that could not be read afterwards is not acknowledged.
 		said, err := lacking(t, "store", s.dir, "fchmod", errno, "NEBULA_TEST_UMASK=777")
 		if err == nil {
 			t.Errorf("a record of mode 0000 was stored: %q", said)
@@ -140,9 +140,9 @@ func TestFileSystemWithoutModes(t *testing.T) {
 	}
 }
 
-// TestHeldBetweenMakingAndLocking: a writer that is stopped for a moment after
-// it made its temporary file, beside a sweeper that does nothing else, makes
-// another one and succeeds.
+// TestHeldBetweenMakingAndLocking: if a writer stops for a moment after it made its
+// temporary file, a busy sweeper removes the file. The writer makes another one and
+// succeeds.
 func TestHeldBetweenMakingAndLocking(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
@@ -184,8 +184,8 @@ func TestHeldBetweenMakingAndLocking(t *testing.T) {
 	}
 }
 
-// TestLocksAreTakenForWriting: NFS gives an exclusive lock only to whoever
-// opened the file for writing.
+// TestLocksAreTakenForWriting: NFS gives an exclusive lock only if the file was
+// opened for writing.
 func TestLocksAreTakenForWriting(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
@@ -210,23 +210,23 @@ func TestLocksAreTakenForWriting(t *testing.T) {
 			locked++
 		}
 		if strings.Contains(line, "openat(") && strings.Contains(line, ".tmp-") && strings.Contains(line, "O_RDONLY") {
-			t.Errorf("opened for reading alone: %s", line)
+			t.Errorf("opened only for reading: %s", line)
 		}
 	}
 	if locked < 3 { // the lock, the new file, the stale one
-		t.Errorf("%d locks were taken only:\n%s", locked, text)
+		t.Errorf("only %d locks were taken:\n%s", locked, text)
 	}
 	if _, err := os.Lstat(stale); err == nil {
 		t.Error("the stale file was not swept")
 	}
 }
 
-// TestCheckWithoutLocks: temporary files of which nobody can tell whether their
-// writers live are named when they are old, and locks are not asked for.
+// TestCheckWithoutLocks: nobody can tell whether the writers of temporary files are
+// alive, so doctor names old ones, and asks for no locks.
 func TestCheckWithoutLocks(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
-	if err := s.Close(); err != nil { // it sweeps beside its first write
+	if err := s.Close(); err != nil { // it sweeps during its first write
 		t.Fatal(err)
 	}
 	old := filepath.Join(s.dir, ".tmp-"+strings.Repeat("a", 32))
@@ -252,8 +252,8 @@ func TestCheckWithoutLocks(t *testing.T) {
 	}
 }
 
-// mountFAT mounts a new FAT by the kernel or, if that has none, an exFAT by
-// FUSE. Neither has links or modes of its own, and both fold case.
+// mountFAT mounts a new FAT file system with the kernel or, if the kernel has none,
+// an exFAT with FUSE. Neither has links or modes of its own, and both fold case.
 func mountFAT(t *testing.T, options string) string {
 	t.Helper()
 	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
@@ -279,8 +279,8 @@ func mountFAT(t *testing.T, options string) string {
 	return filepath.Join(dir, "credentials")
 }
 
-// TestFAT: what such a file system changes is tested everywhere by hooks and by
-// calls that fail, and here on one.
+// TestFAT tests on a real FAT. Hooks and failing calls test everywhere what such a
+// file system changes.
 func TestFAT(t *testing.T) {
 	s := openStore(t, mountFAT(t, "umask=077"))
 	record := s.put("Token", "v")
@@ -322,8 +322,7 @@ func TestFAT(t *testing.T) {
 	}
 }
 
-// TestModesOfTheMount: others may read the files, and the hint is about the
-// mount.
+// TestModesOfTheMount: others may read the files, and the hint is about the mount.
 func TestModesOfTheMount(t *testing.T) {
 	s := openStore(t, mountFAT(t, "umask=022"))
 	s.holds("id", s.put("id", "v"))

@@ -10,8 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// folding is a provider over a directory that is taken for one which folds
-// case.
+// folding is a provider whose directory counts as one that folds case.
 type folding struct {
 	*testing.T
 	full
@@ -19,13 +18,13 @@ type folding struct {
 	naming naming
 }
 
-// full is a provider with its life.
+// full is a provider that can be connected and closed.
 type full interface {
 	nebula.Provider
 	nebula.Connector
 }
 
-// deleted drops what a deletion reports beside its error.
+// deleted drops the report of a deletion and keeps its error.
 func deleted(_ bool, err error) error { return err }
 
 func newFolding(t *testing.T) folding {
@@ -35,7 +34,7 @@ func newFolding(t *testing.T) folding {
 	return f
 }
 
-// newInside returns a provider, connected, and its driver.
+// newInside returns a connected provider and its driver.
 func newInside(t *testing.T) (*driver, folding) {
 	t.Helper()
 	c := DefaultConfig()
@@ -60,8 +59,8 @@ func newInside(t *testing.T) (*driver, folding) {
 	return d, folding{t, p, b, d.naming}
 }
 
-// twin makes another case of a stored id lead to its file: by a hard link that
-// the directory does not show. A file system that folds case needs none.
+// twin makes a stored id in other case lead to its file, by a hard link that the
+// directory does not show. A file system that folds case needs none.
 func (f folding) twin(stored, other nebula.ID) {
 	f.Helper()
 	file := func(id nebula.ID) string { return filepath.Join(f.base.Path(), string(id)+f.naming.suffix) }
@@ -95,8 +94,8 @@ func (f folding) name(id nebula.ID) nebula.Name {
 	return name
 }
 
-// TestTwin: to every operation, a record is there under the very id alone with
-// which it was stored.
+// TestTwin: every operation finds a record only under the exact id with which it was
+// stored.
 func TestTwin(t *testing.T) {
 	f := newFolding(t)
 	stored, err := f.store("Token", "first")
@@ -128,8 +127,8 @@ func TestTwin(t *testing.T) {
 	}
 }
 
-// TestFoldsCase: two spellings that are found are one file if the directory has
-// one of them, whatever inodes they have.
+// TestFoldsCase: if two spellings are found and the directory has only one of them,
+// they are one file, whatever inodes they have.
 func TestFoldsCase(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -177,7 +176,7 @@ func TestStoreRefusesTwin(t *testing.T) {
 	}
 }
 
-// TestNoName: a Name that no id gave is refused, and no file made of it.
+// TestNoName: a Name that no id gave is refused, and no file is made of it.
 func TestNoName(t *testing.T) {
 	f := newFolding(t)
 	e, err := f.store("id", "v")

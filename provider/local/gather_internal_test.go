@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// waits returns a record that waits for others, as gather makes it.
+// waits returns a waiting record, as gather makes it.
 func (f folding) waits(ctx context.Context, id nebula.ID, value string) *pending {
 	f.Helper()
 	m := nebula.Metadata{CreatedAt: now(), LastModified: now()}
@@ -22,8 +22,8 @@ func (f folding) waits(ctx context.Context, id nebula.ID, value string) *pending
 	return &pending{BatchItem: nebula.BatchItem{Name: f.name(id), Envelope: e}, ctx: ctx, done: make(chan struct{})}
 }
 
-// TestTurns: some are stored each by itself, the others wait until nobody does, and
-// one of them stores what waits.
+// TestTurns: some records are stored one by one. The others wait until nobody stores,
+// and then one caller stores them all.
 func TestTurns(t *testing.T) {
 	_, f := newInside(t)
 	var g gatherer
@@ -45,19 +45,19 @@ func TestTurns(t *testing.T) {
 	waiting = append(waiting, begins(false, false))
 	group := g.next()
 	if len(group) != len(waiting) {
-		t.Fatalf("%d of %d are the next group", len(group), len(waiting))
+		t.Fatalf("the next group has %d of %d records", len(group), len(waiting))
 	}
 	for i, p := range waiting {
 		if group[i] != p {
-			t.Errorf("number %d is not the one that came then", i)
+			t.Errorf("number %d is out of order", i)
 		}
 	}
 	begins(false, false)
 	if group := g.next(); len(group) != 1 {
-		t.Errorf("those that came meanwhile are %d", len(group))
+		t.Errorf("the group that came in the meantime has %d", len(group))
 	}
 	if group := g.next(); group != nil {
-		t.Errorf("%d more", len(group))
+		t.Errorf("another group of %d", len(group))
 	}
 	for range maxAlone {
 		begins(true, false)
@@ -65,8 +65,8 @@ func TestTurns(t *testing.T) {
 	begins(false, true)
 }
 
-// TestGroupsHaveABound: a group has no more bytes than a batch may have, and at least
-// one record.
+// TestGroupsHaveABound: a group has at most the bytes of a batch, and at least one
+// record.
 func TestGroupsHaveABound(t *testing.T) {
 	_, f := newInside(t)
 	var g gatherer
@@ -80,11 +80,11 @@ func TestGroupsHaveABound(t *testing.T) {
 	}
 	all := len(g.waiting)
 	if group := g.next(); len(group) != min(all-1, atomicfile.MaxStaged()) {
-		t.Errorf("a group of %d, of %d that are too much", len(group), all)
+		t.Errorf("a group of %d, of %d that are too many", len(group), all)
 	}
 }
 
-// TestEndsOfAGroup: its lock is waited for until all of its callers have gone.
+// TestEndsOfAGroup: a group waits for its lock until all of its callers have gone.
 func TestEndsOfAGroup(t *testing.T) {
 	_, f := newInside(t)
 	one, goOne := context.WithCancel(t.Context())
@@ -95,29 +95,29 @@ func TestEndsOfAGroup(t *testing.T) {
 	goOne()
 	select {
 	case <-ctx.Done():
-		t.Error("one has gone, and the other is not waited for")
+		t.Error("one has gone, and the group does not wait for the other")
 	case <-time.After(20 * time.Millisecond):
 	}
 	goTwo()
 	select {
 	case <-ctx.Done():
 	case <-time.After(10 * time.Second):
-		t.Error("all have gone, and it goes on")
+		t.Error("all have gone, and the group still waits")
 	}
 	batch := f.waits(t.Context(), "one", "v")
 	batch.done = nil
 	if ctx, _ := whileAny([]*pending{batch}); ctx != batch.ctx {
-		t.Error("a batch has one context")
+		t.Error("a batch does not keep its own context")
 	}
 }
 
-// TestDecided: what is decided stays so, and what is given up is never stored.
+// TestDecided: a decision stays, and a record that was given up is never stored.
 func TestDecided(t *testing.T) {
 	_, f := newInside(t)
 	p := f.waits(t.Context(), "id", "v")
 	for range 2 { // the second attempt of a record that was decided
 		if !p.decide() {
-			t.Error("a record that is there is not decided")
+			t.Error("a waiting record is not decided")
 		}
 	}
 	if p.giveUp() {
@@ -129,7 +129,7 @@ func TestDecided(t *testing.T) {
 	}
 }
 
-// TestOneThatWaits: one alone that waits for others is stored, and no turn is lost.
+// TestOneThatWaits: a single waiting record is stored, and no turn is lost.
 func TestOneThatWaits(t *testing.T) {
 	d, f := newInside(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -147,8 +147,8 @@ func TestOneThatWaits(t *testing.T) {
 	}
 }
 
-// TestGivesUpInTime: one that waits gives up when its own context ends, also if others
-// go on waiting. After the decision it waits for the outcome.
+// TestGivesUpInTime: a waiting caller gives up when its own context ends, even if
+// others go on waiting. After the decision it waits for the outcome.
 func TestGivesUpInTime(t *testing.T) {
 	d, f := newInside(t)
 	d.gatherer.grouping = true // somebody else will store
@@ -172,10 +172,10 @@ func TestGivesUpInTime(t *testing.T) {
 			t.Errorf("it gave up: %v", err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it waits for others")
+		t.Fatal("it still waits for others")
 	}
 	if p := d.gatherer.next()[0]; p.decide() {
-		t.Error("what was given up is stored")
+		t.Error("a record that was given up is stored")
 	}
 
 	ctx, cancel = context.WithCancel(t.Context())
@@ -197,7 +197,7 @@ func TestGivesUpInTime(t *testing.T) {
 	}
 }
 
-// endsLater is a context that ends after it was asked some times.
+// endsLater is a context that ends after a number of checks.
 type endsLater struct {
 	context.Context
 	times int
@@ -210,11 +210,11 @@ func (e *endsLater) Err() error {
 	return nil
 }
 
-// TestNothingAfterTheCaller: a record whose caller has gone, or goes while it has its
-// turn, is not put in place. No temporary file is kept or removed twice.
+// TestNothingAfterTheCaller: if the caller of a record has gone, or goes during its
+// turn, the record is not put in place. No temporary file is kept or removed twice.
 func TestNothingAfterTheCaller(t *testing.T) {
 	for what, c := range map[string]struct {
-		asked   int // before the context ends
+		asked   int // checks before the context ends
 		givenUp bool
 		stored  bool
 	}{

@@ -10,11 +10,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// crowd is more writers than are each let store by itself.
+// crowd is more writers than may store one by one.
 const crowd = 64
 
-// TestGathered: what a crowd stores at the same time is stored, each with its own
-// outcome.
+// TestGathered: all that a crowd stores at the same time is stored, each record with
+// its own outcome.
 func TestGathered(t *testing.T) {
 	s := newStore(t)
 	taken := s.put("taken", "v")
@@ -45,8 +45,8 @@ func TestGathered(t *testing.T) {
 	}
 }
 
-// TestGatheredGiveUp: of a crowd that waits for the lock of another process, each
-// writer gives up when its own context ends, and nothing is put in place later.
+// TestGatheredGiveUp: a crowd waits for the lock of another process. Each writer
+// gives up when its own context ends, and nothing is put in place later.
 func TestGatheredGiveUp(t *testing.T) {
 	s := newStore(t)
 	s.put("first", "v")
@@ -77,8 +77,8 @@ func TestGatheredGiveUp(t *testing.T) {
 	}
 }
 
-// TestGatheredClose: a crowd that waits for the lock of another process is sent
-// away when the provider is closed.
+// TestGatheredClose: if a crowd waits for the lock of another process, Close ends the
+// wait.
 func TestGatheredClose(t *testing.T) {
 	s := newStore(t)
 	s.put("first", "v")

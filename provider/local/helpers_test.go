@@ -20,7 +20,7 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// store is a connected provider over a directory of its own.
+// store is a connected provider over its own directory.
 type store struct {
 	*testing.T
 	full
@@ -50,7 +50,7 @@ func newProvider(t *testing.T, dir string, change ...func(*local.Config)) full {
 	return made(t, c)
 }
 
-// full is a provider with the abilities that the local one has.
+// full has the methods of the local provider.
 type full interface {
 	nebula.Provider
 	nebula.Connector
@@ -59,7 +59,7 @@ type full interface {
 	nebula.BatchStorer
 }
 
-// deleted drops what a deletion reports beside its error.
+// deleted drops the report of a deletion and keeps its error.
 func deleted(_ bool, err error) error { return err }
 
 // made returns a provider that is closed at the end of the test.
@@ -94,7 +94,7 @@ func named(id string) nebula.Name {
 	return name
 }
 
-// sealed makes a record. Two of them are never the same.
+// sealed makes a record. No two are the same.
 func sealed(id, value string, tags map[string]string) *nebula.Envelope {
 	return sealedUnder(providertest.DataKey(), id, value, tags)
 }
@@ -126,11 +126,11 @@ func (s store) holds(id string, want []byte) {
 		s.Fatalf("retrieve %s: %v", id, err)
 	}
 	if !bytes.Equal(r.Envelope.Bytes(), want) {
-		s.Fatalf("%s is another record than the one stored", id)
+		s.Fatalf("%s is not the stored record", id)
 	}
 }
 
-// versionOf is the version as the documentation gives it.
+// versionOf returns the version as the documentation defines it.
 func versionOf(envelope *nebula.Envelope) string {
 	sum := sha256.Sum256(envelope.Bytes())
 	return hex.EncodeToString(sum[:16])
@@ -138,7 +138,7 @@ func versionOf(envelope *nebula.Envelope) string {
 
 func (s store) path(id string) string { return filepath.Join(s.dir, id+".enc.json") }
 
-// list returns what a list gives, by id.
+// list returns the entries of a list, by id.
 func (s store) list(filter nebula.Filter) map[nebula.ID]nebula.Entry {
 	s.Helper()
 	entries := make(map[nebula.ID]nebula.Entry)
@@ -168,12 +168,12 @@ func (s store) temps() []string {
 	return found
 }
 
-// fails checks kind and text of an error: each of words is in it.
+// fails checks the kind and text of an error: the text has each of words.
 func fails(t *testing.T, err error, kind nebula.Kind, op string, words ...string) {
 	t.Helper()
 	var e *nebula.Error
 	if !errors.As(err, &e) {
-		t.Fatalf("%v is no *nebula.Error, want kind %s", err, kind)
+		t.Fatalf("%v is not a *nebula.Error, want kind %s", err, kind)
 	}
 	if e.Kind != kind || e.Op != op || e.Provider != "local" {
 		t.Fatalf("kind %q, op %q, provider %q of %v; want %q, %q, local", e.Kind, e.Op, e.Provider, err, kind, op)
@@ -185,7 +185,7 @@ func fails(t *testing.T, err error, kind nebula.Kind, op string, words ...string
 	}
 }
 
-// missing skips a test for want of a tool or a right, unless that is an error.
+// missing skips a test if a tool or a right is missing, unless that is an error.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("NEBULA_REQUIRE_LIVE") == "1" {

@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/histories"
 )
 
-// mixed is how many credentials the role "mix" works on.
+// mixed is the number of credentials in the role "mix".
 const mixed = 24
 
 func mixedID(i int) string { return fmt.Sprint("mixed", i) }
@@ -26,7 +26,7 @@ func mixedFile(dir, process string, i int) string { return filepath.Join(dir, pr
 
 // TestHistoriesOfBatches: several processes store batches and crowds of single
 // records, read and delete, all on the same credentials. One of them is killed and
-// begins again. Of each credential, the history is linearizable.
+// begins again. The history of each credential is linearizable.
 func TestHistoriesOfBatches(t *testing.T) {
 	rounds := "10"
 	if os.Getenv("NEBULA_TEST_LONG") == "1" {
@@ -79,7 +79,7 @@ func TestHistoriesOfBatches(t *testing.T) {
 	}
 	t.Logf("%d records were stored, %d refused", stored, refused)
 	if stored < 10*mixed || refused == 0 {
-		t.Errorf("%d records were stored, %d refused: too few to say anything", stored, refused)
+		t.Errorf("%d records were stored, %d refused: too few for this test", stored, refused)
 	}
 	s.put("last", "v")
 	if left := s.temps(); len(left) != 0 {
@@ -87,8 +87,7 @@ func TestHistoriesOfBatches(t *testing.T) {
 	}
 }
 
-// mix is the role "mix": a crowd that stores single records, and some that store
-// batches.
+// mix is the role "mix": some goroutines store single records, others store batches.
 func mix(ctx context.Context, p full) error {
 	rounds, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
 	if err != nil {
@@ -104,7 +103,7 @@ func mix(ctx context.Context, p full) error {
 		defer f.Close()
 		recorded[i] = histories.NewFile(f)
 	}
-	// So many calls of one credential run at once that a history is decided in a
+	// With this many calls of one credential at once, a history is checked in a
 	// moment, also on a busy machine.
 	const batchers, mixers = 1, 16
 	var all sync.WaitGroup
@@ -139,7 +138,7 @@ type mixer struct {
 	singles []*histories.Provider
 }
 
-// single reads one credential and changes it on condition that it is the same.
+// single reads one credential, and changes it on condition that it is unchanged.
 func (m *mixer) single(ctx context.Context) {
 	i := m.random.IntN(mixed)
 	found, err := m.singles[i].Retrieve(ctx)

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// TestLook: where replacing a file is not atomic to readers, what is not found
-// is looked for again, and elsewhere not.
+// TestLook: if readers may miss a file while it is replaced, a file that is not found
+// is looked up again; otherwise it is not.
 func TestLook(t *testing.T) {
 	gone := &fs.PathError{Op: "open", Path: "/x", Err: fs.ErrNotExist}
 	for _, test := range []struct {
@@ -36,9 +36,9 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestIsGone: NFS has an error of its own for what another machine removed.
+// TestIsGone: NFS has its own error for a file that another machine removed.
 func TestIsGone(t *testing.T) {
 	if !atomicfile.IsGone(fs.ErrNotExist) || atomicfile.IsGone(nil) || atomicfile.IsGone(fs.ErrPermission) {
-		t.Error("IsGone does not know what is gone")
+		t.Error("IsGone does not recognise the error")
 	}
 }

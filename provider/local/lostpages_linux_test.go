@@ -10,11 +10,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// TestLostPages: the device cannot write what the file system took, which only a
-// flush tells. Batches are stored on a file system whose device runs out of blocks
-// behind its back. What was acknowledged is there after the next mount; what is
-// lost was told: by the flush, or by ext4, which gives up its journal when it finds
-// that data is lost, and then renames and flushes nothing any more.
+// TestLostPages: the device cannot write what the file system accepted, and only a
+// flush reports it. Batches are stored on a file system whose device runs out of
+// blocks behind its back. Every acknowledged record is there after the next mount. A
+// lost one was reported: by the flush, or by ext4, which aborts its journal when it
+// finds that data is lost, and then refuses to rename and flush.
 func TestLostPages(t *testing.T) {
 	needDisks(t)
 	images := mounted(t, "tmpfs", "size=28m,mode=700")

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
-// TestMain lets the test binary stand in for other processes, and fails when
-// a test leaves goroutines behind.
+// TestMain lets the test binary play other processes, and fails if a test leaves
+// goroutines behind.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("NEBULA_TEST_ROLE"); role != "" {
 		err := play(role)
@@ -28,6 +28,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// leftOpen is the exit code of a process that has closed its provider and still
-// holds files of its directory.
+// leftOpen is the exit code of a process that closed its provider and still has files
+// of its directory open.
 const leftOpen = 3

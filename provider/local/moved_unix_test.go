@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// TestAnotherDirectory: a deletion and a list go to the directory to which the path
+// TestAnotherDirectory: a deletion and a list use the directory to which the path
 // leads now, even if it led to another one a moment ago.
 func TestAnotherDirectory(t *testing.T) {
 	for what, use := range map[string]func(folding) (found bool, err error){
@@ -44,7 +44,7 @@ func TestAnotherDirectory(t *testing.T) {
 		if _, err := f.store("id", "v"); err != nil {
 			t.Fatal(err)
 		}
-		// Back to the old one, which is taken for checked.
+		// Go back to the old directory, which counts as checked.
 		d.bases.current.Store(f.base)
 		d.bases.checked.Store(int64(time.Hour))
 		if found, err := use(f); !found || err != nil {
@@ -53,7 +53,8 @@ func TestAnotherDirectory(t *testing.T) {
 	}
 }
 
-// TestTemporaryFileTakenAway: what somebody took away before its turn is written again.
+// TestTemporaryFileTakenAway: if somebody removes a temporary file before its turn,
+// it is written again.
 func TestTemporaryFileTakenAway(t *testing.T) {
 	_, f := newInside(t)
 	other := atomicfile.NewLock(lockName)
@@ -80,7 +81,7 @@ func TestTemporaryFileTakenAway(t *testing.T) {
 	}
 	other.Unlock()
 	if err := <-ended; err != nil || taken == 0 {
-		t.Errorf("%d files were taken away: %v", taken, err)
+		t.Errorf("%d files were removed: %v", taken, err)
 	}
 	if found, err := f.Exists(t.Context(), f.name("id")); !found || err != nil {
 		t.Errorf("it is there: %v, %v", found, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// seeds are what the fuzzing of names starts from.
+// seeds are the first inputs when names are fuzzed.
 func seeds() []string {
 	return []string{"id.enc.json", ".keyring.enc.json", ".lock", ".enc.json", "a.b.enc.json", "id.enc.jsonx",
 		"-id.enc.json", "con.enc.json", "GitHub-Token_1.enc.json", "../id.enc.json", "é.enc.json", "id", "\x86", ""}
@@ -23,12 +23,12 @@ func TestSeedsOfNames(t *testing.T) {
 		}
 	}
 	if ids != 2 {
-		t.Errorf("the corpus has %d names of credentials, want 2", ids)
+		t.Errorf("the seeds have %d names of credentials, want 2", ids)
 	}
 }
 
-// FuzzNames: a file is that of one credential or of none, and no credential
-// has the name of something else.
+// FuzzNames: a file belongs to one credential or to none, and no credential has the
+// name of any other file.
 func FuzzNames(f *testing.F) {
 	for _, file := range seeds() {
 		f.Add(file)
@@ -57,8 +57,8 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// TestTwins tries what is done on a file system that folds case on one that
-// need not: finding the twin by the names in the directory.
+// TestTwins tests the work for a file system that folds case on one that may not: it
+// finds the twin by the names in the directory.
 func TestTwins(t *testing.T) {
 	dir := t.TempDir()
 	n := naming{suffix: ".enc.json"}
@@ -87,7 +87,7 @@ func TestTwins(t *testing.T) {
 	}
 }
 
-// TestRestrictOn: nobody is told to chmod where that changes nothing.
+// TestRestrictOn: no hint says chmod on a system where that changes nothing.
 func TestRestrictOn(t *testing.T) {
 	for system, want := range map[string]string{
 		"":     "chmod",

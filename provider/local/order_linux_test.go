@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// TestOrderOfCalls: what is acknowledged outlasts a power cut because of the
-// order in which files and directories are flushed. Nothing that only kills
-// processes would notice if one of these calls were missing.
+// TestOrderOfCalls: acknowledged writes survive a power cut because files and
+// directories are flushed in this order. A test that only kills processes would not
+// notice if one of these calls were missing.
 func TestOrderOfCalls(t *testing.T) {
 	whole := []string{"write temporary", "flush temporary", "rename", "flush directory"}
 	made := append([]string{"mkdir", "flush parent"}, whole...)
 	for _, test := range []struct {
 		name, role, file string
-		absent           bool // the directory
+		absent           bool // no directory yet
 		environment      string
 		want             []string
 	}{
@@ -50,8 +50,8 @@ func TestOrderOfCalls(t *testing.T) {
 	}
 }
 
-// callsOn names the calls of a trace that concern a directory, its parent or
-// the file in it.
+// callsOn returns the calls in a trace that concern a directory, its parent or the
+// file in it.
 func callsOn(dir, file, trace string) []string {
 	const temporary = `\.tmp-[0-9a-f]+`
 	quoted, parent, name := regexp.QuoteMeta(dir), regexp.QuoteMeta(filepath.Dir(dir)), regexp.QuoteMeta(file)

@@ -64,8 +64,8 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 	}
 }
 
-// TestInTheWay: what is no file is refused by every operation, at once, and
-// left alone with what it points to.
+// TestInTheWay: every operation refuses at once what is not a file, and leaves it
+// alone, with the target of a link.
 func TestInTheWay(t *testing.T) {
 	s := newStore(t)
 	s.put("good", "v")
@@ -125,7 +125,7 @@ func (s store) refuses(id string) {
 	}
 }
 
-// listen makes a socket. Its path has a short limit, so it is made elsewhere.
+// listen makes a socket. The length of its path is limited, so it is made elsewhere.
 func listen(t *testing.T, path string) error {
 	short, err := os.MkdirTemp("", "s")
 	if err != nil {
@@ -170,7 +170,7 @@ func TestUnsafeDirectories(t *testing.T) {
 		if got := p.State(); got != nebula.StateConfigured {
 			t.Errorf("the state is %v", got)
 		}
-		// The examination is asked for just then.
+		// Doctor is asked in exactly this state.
 		findings(t, p, "directory", nebula.SeverityError, "may", "write",
 			fmt.Sprintf("mode %04o", wide.Perm()), "chmod 700 '"+dir+"'")
 	}
@@ -217,8 +217,7 @@ func TestBaseBehindALink(t *testing.T) {
 	}
 	openStore(t, real).holds("id", record)
 
-	// The link is made to lead elsewhere, as some tools do to change all files
-	// at once.
+	// The link now leads elsewhere, as some tools do to change all files at once.
 	next := newStore(t)
 	record = next.put("id", "next")
 	if err := os.Symlink(next.dir, link+".new"); err != nil {
@@ -237,8 +236,8 @@ func TestBaseBehindALink(t *testing.T) {
 	}
 }
 
-// asUser runs role as a user whom modes stop, who owns the directory if there
-// is one.
+// asUser runs role as a user without root's rights. If the directory exists, it
+// belongs to that user.
 func asUser(t *testing.T, role, dir string) (string, error) {
 	t.Helper()
 	var environment []string
@@ -251,7 +250,7 @@ func asUser(t *testing.T, role, dir string) (string, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
-		// The directories of tests let only their owner pass.
+		// Only their owner may pass through the directories of tests.
 		for above := filepath.Dir(dir); above != filepath.Clean(os.TempDir()) && above != "/"; above = filepath.Dir(above) {
 			if info, err := os.Stat(above); err == nil && info.Mode().Perm() == 0o700 {
 				_ = os.Chmod(above, 0o711)
@@ -264,8 +263,8 @@ func asUser(t *testing.T, role, dir string) (string, error) {
 	return string(out), err
 }
 
-// TestReadingNeedsNoWriting: a directory without the right to write can be
-// read, and writing says what is missing.
+// TestReadingNeedsNoWriting: a directory without the right to write can be read. A
+// write says what is missing.
 func TestReadingNeedsNoWriting(t *testing.T) {
 	for _, mode := range []os.FileMode{0o500, 0o555} {
 		s := newStore(t)
@@ -299,7 +298,7 @@ func TestDenied(t *testing.T) {
 	if err == nil || !strings.Contains(out, "mode 0000") || !strings.Contains(out, "chmod 600 "+s.path("id")) {
 		t.Errorf("%v: %s", err, out)
 	}
-	// What denies is a directory above it: no mode of its own would help.
+	// A directory above it denies access: no mode of its own would help.
 	parent := filepath.Join(t.TempDir(), "parent")
 	if err := os.Mkdir(parent, 0o700); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func holdLock(t *testing.T, dir string) (unlock func()) {
 	return func() { f.Close() }
 }
 
-// share gives everybody rights on a file or directory.
+// share gives everybody rights to a file or directory.
 func share(t *testing.T, path, rights string) {
 	t.Helper()
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
@@ -45,8 +45,8 @@ func share(t *testing.T, path, rights string) {
 	}
 }
 
-// TestUnsafeDirectories: what everybody may write is refused, and the
-// examination says why, and the command that mends it.
+// TestUnsafeDirectories: a directory that everybody may write is refused. Doctor says
+// why, and names the command that mends it.
 func TestUnsafeDirectories(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")

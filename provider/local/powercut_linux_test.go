@@ -18,13 +18,13 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// TestPowerCuts: writers are at work on a file system of its own when that is
-// shut down without its log being flushed, which stands for a power cut. After
-// it was mounted again every acknowledged store and deletion is there, and what
-// was under way is there whole or not at all.
+// TestPowerCuts: writers work on their own file system, which is then shut down
+// without a flush of its log, as in a power cut. After the next mount every
+// acknowledged store and deletion is there. A change under way is there as a whole or
+// not at all.
 //
-// NEBULA_POWER_CUTS is the number of cuts, 30 by default. What the device itself
-// keeps in a cache and loses is not tried.
+// NEBULA_POWER_CUTS is the number of cuts, 30 by default. The test does not cover
+// what the device itself loses from its cache.
 func TestPowerCuts(t *testing.T) {
 	cuts := 30
 	if asked := os.Getenv("NEBULA_POWER_CUTS"); asked != "" {
@@ -78,19 +78,20 @@ func TestPowerCuts(t *testing.T) {
 	}
 	t.Logf("%d changes were acknowledged", acknowledged)
 	if acknowledged < cuts/2 {
-		t.Errorf("%d changes in %d cuts: too few to say anything", acknowledged, cuts)
+		t.Errorf("%d changes in %d cuts: too few for this test", acknowledged, cuts)
 	}
 }
 
-// cutWriter changes credentials that nobody else changes, until it cannot.
+// cutWriter changes its own credentials until it cannot.
 type cutWriter struct {
 	random       *rand.Rand
 	ids          []string
-	stands       map[string]string // version by id, of what was acknowledged
+	stands       map[string]string // acknowledged version by id
 	acknowledged int
-	first        chan<- struct{} // takes a value when something was acknowledged
+	first        chan<- struct{} // gets a value at the first acknowledged change
 
-	// What was under way, by id: the version that it would have given, "" if none.
+	// These changes are under way, by id: the version that each would have given, or
+	// "".
 	pending map[string]string
 }
 
@@ -118,7 +119,7 @@ func (w *cutWriter) write(t *testing.T, p full) {
 	}
 }
 
-// batch stores as many as are flushed together.
+// batch stores as many records as are flushed together.
 func (w *cutWriter) batch(t *testing.T, p full) (failed error) {
 	items := make([]nebula.BatchItem, together)
 	for i, j := range w.random.Perm(len(w.ids))[:together] {
@@ -133,7 +134,7 @@ func (w *cutWriter) batch(t *testing.T, p full) (failed error) {
 	return failed
 }
 
-// note notes what was acknowledged.
+// note records an acknowledged change.
 func (w *cutWriter) note(id string, err error) {
 	if err != nil {
 		return
@@ -192,7 +193,7 @@ func needDisks(t *testing.T) {
 	}
 }
 
-// newDiskIn is newDisk with an image of some size in a directory.
+// newDiskIn is newDisk with an image of that size in a directory.
 func newDiskIn(t *testing.T, images string, size int64) *disk {
 	t.Helper()
 	d := &disk{T: t, image: filepath.Join(images, "image"), dir: t.TempDir()}
@@ -248,7 +249,7 @@ func (d *disk) open() full {
 	return p
 }
 
-// cut shuts the file system down as it is on the device.
+// cut shuts down the file system as it is on the device.
 func (d *disk) cut() {
 	d.Helper()
 	const shutdown, withoutFlush = 0x8004587d, 2 // _IOR('X', 125, __u32), EXT4_GOING_FLAGS_NOLOGFLUSH

@@ -10,9 +10,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// TestTurnsOfProcesses: two processes replace one record on condition that it
-// is still the one they read. Then the acknowledged stores are one chain: none
-// was lost, none was made on another state than the one that it names.
+// TestTurnsOfProcesses: two processes replace one record on condition that it is
+// still the one they read. Then the acknowledged stores are one chain: none was lost,
+// and each was made on the state that it names.
 func TestTurnsOfProcesses(t *testing.T) {
 	count := "1000"
 	if testing.Short() {
@@ -67,7 +67,7 @@ func TestTurnsOfProcesses(t *testing.T) {
 	}
 }
 
-// both runs two processes that take turns and returns what they tell.
+// both runs two processes that take turns, and returns their output.
 func both(t *testing.T, dir, count string) [][]byte {
 	t.Helper()
 	told := make([][]byte, 2)
@@ -84,7 +84,7 @@ func both(t *testing.T, dir, count string) [][]byte {
 	return told
 }
 
-// TestOneOfManyCreates: of many who store only if absent, one succeeds.
+// TestOneOfManyCreates: if many store only if absent, one succeeds.
 func TestOneOfManyCreates(t *testing.T) {
 	s := newStore(t)
 	var all sync.WaitGroup
@@ -92,7 +92,7 @@ func TestOneOfManyCreates(t *testing.T) {
 	for i := range errs {
 		p := s
 		if i%2 == 1 {
-			p = openStore(t, s.dir) // a lock file of its own, as another process has
+			p = openStore(t, s.dir) // its own lock file, as in another process
 		}
 		all.Go(func() {
 			_, errs[i] = p.Store(t.Context(), named("id"), sealed("id", "v", nil),

@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 	providertest.Run(t, h)
 }
 
-// foldsCase asks the file system of temporary directories.
+// foldsCase reports whether the file system of temporary directories folds case.
 func foldsCase(t *testing.T) bool {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,7 +77,7 @@ func TestReadingMakesNothing(t *testing.T) {
 	}
 }
 
-// keptInPlace skips where a directory that is open cannot be moved or removed.
+// keptInPlace skips a test if an open directory cannot be moved or removed.
 func keptInPlace(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -85,8 +85,8 @@ func keptInPlace(t *testing.T) {
 	}
 }
 
-// TestReplacedDirectory: a store that is taken away and brought back, as from
-// a backup, is used as it is then.
+// TestReplacedDirectory: if a store is moved away and brought back, as from a backup,
+// it is used as it then is.
 func TestReplacedDirectory(t *testing.T) {
 	keptInPlace(t)
 	s := newStore(t)
@@ -108,8 +108,8 @@ func TestReplacedDirectory(t *testing.T) {
 	s.put("id", "again")
 }
 
-// TestReplacedDirectoryIsNoticed: readers do not go on with a directory that
-// was moved away, whether another one took its place or none.
+// TestReplacedDirectoryIsNoticed: readers stop using a directory that was moved away,
+// whether another one took its place or not.
 func TestReplacedDirectoryIsNoticed(t *testing.T) {
 	keptInPlace(t)
 	s, other := newStore(t), newStore(t)
@@ -149,7 +149,7 @@ func TestReplacedDirectoryIsNoticed(t *testing.T) {
 	}
 }
 
-// soon waits, for much longer than it should take, until something holds.
+// soon waits, for much longer than necessary, until something holds.
 func soon(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	const limit, pause = 10 * time.Second, 2 * time.Millisecond
@@ -193,7 +193,8 @@ func TestWithoutLocks(t *testing.T) {
 	}
 }
 
-// TestKeyringIsMadeWithoutLocks: one of many makes it, and it is not replaced.
+// TestKeyringIsMadeWithoutLocks: one of many makes the keyring, and it is not
+// replaced.
 func TestKeyringIsMadeWithoutLocks(t *testing.T) {
 	s := newStore(t, withoutLocks)
 	var all sync.WaitGroup
@@ -222,8 +223,8 @@ func TestKeyringIsMadeWithoutLocks(t *testing.T) {
 	}
 }
 
-// TestDeleteBeforeThereIsADirectory: nothing is there to be deleted, and no condition
-// holds that asks for something.
+// TestDeleteBeforeThereIsADirectory: there is nothing to delete, and no condition on
+// a version holds.
 func TestDeleteBeforeThereIsADirectory(t *testing.T) {
 	s := newStore(t)
 	if existed, err := s.Delete(t.Context(), named("id"), nebula.Precondition{}); existed || err != nil {
@@ -236,7 +237,8 @@ func TestDeleteBeforeThereIsADirectory(t *testing.T) {
 	}
 }
 
-// TestDirectoryIsGone: what is gone with its directory is not there, and no failure.
+// TestDirectoryIsGone: a credential that is gone with its directory does not exist,
+// and that is not a failure.
 func TestDirectoryIsGone(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")
@@ -254,7 +256,7 @@ func TestDirectoryIsGone(t *testing.T) {
 	s.holds("id", s.put("id", "again"))
 }
 
-// TestBaseIsAFile: it is refused, and left alone.
+// TestBaseIsAFile: a file as the base is refused, and left alone.
 func TestBaseIsAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	p := newProvider(t, path)
@@ -359,8 +361,8 @@ func TestTooLarge(t *testing.T) {
 	s.put("id", "smaller again")
 }
 
-// TestCloseWhileInUse: operations end well or say that the provider is closed,
-// also those that wait for a lock.
+// TestCloseWhileInUse: operations either succeed or say that the provider is closed,
+// including those that wait for a lock.
 func TestCloseWhileInUse(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// If all of a store is read, again and again, nothing of it is kept, and what is kept
-// stays.
+// If a whole store is read again and again, none of it is kept, and what was kept
+// before stays.
 func TestReadingEverythingKeepsNothing(t *testing.T) {
 	r := newRecords()
 	hot, record := sealedRecord(t, "hot", 1)
@@ -28,11 +28,12 @@ func TestReadingEverythingKeepsNothing(t *testing.T) {
 		}
 	}
 	if _, ok := r.get(hot); !ok || len(r.entries) != 1 {
-		t.Errorf("%d are kept, the one that was read twice among them: %t", len(r.entries), ok)
+		t.Errorf("%d are kept; the record that was read twice is among them: %t", len(r.entries), ok)
 	}
 }
 
-// Whatever is read, no more is kept than has room, and nothing that is large.
+// Whatever is read, the kept records stay within their bound, and none of them is
+// large.
 func TestRecordsHaveBounds(t *testing.T) {
 	r := newRecords()
 	for i := range 500 {
@@ -61,7 +62,7 @@ func TestRecordsHaveBounds(t *testing.T) {
 		r.put(name, atomicfile.Stat{}, record)
 	}
 	if _, ok := r.get(name); ok {
-		t.Error("a large one was kept")
+		t.Error("a large record was kept")
 	}
 }
 

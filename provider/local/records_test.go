@@ -11,7 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// A record is read twice, and again as soon as anything of its file has changed.
+// A record is kept after two reads, and is read again as soon as anything about its
+// file has changed.
 func TestRecordsAreKept(t *testing.T) {
 	t.Parallel()
 	config := local.DefaultConfig()
@@ -55,11 +56,11 @@ func TestRecordsAreKept(t *testing.T) {
 	put(other, "2") // of the same length
 	after := read()
 	if after == before || bytes.Equal(after.Bytes(), before.Bytes()) {
-		t.Error("what another process wrote was not seen")
+		t.Error("the write of another process was not seen")
 	}
 	settle()
 
-	// In place, of the same length, with the times that it had.
+	// Now it is changed in place, with the same length and times.
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

@@ -16,9 +16,9 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// play is what the test binary does as another process.
+// play runs a role in the test binary as another process.
 func play(role string) error {
-	// Calls are counted by thread where they are made to fail.
+	// If calls are made to fail, they are counted by thread.
 	runtime.LockOSThread()
 	become(os.Getenv)
 	c := config(os.Getenv("NEBULA_TEST_DIR"))
@@ -65,7 +65,7 @@ func play(role string) error {
 	return err
 }
 
-// readOnly reads in every way, is refused to write, and tells how.
+// readOnly reads in every way, fails to write, and prints the errors.
 func readOnly(ctx context.Context, p full) error {
 	if _, err := p.Retrieve(ctx, named("id")); err != nil {
 		return err
@@ -98,7 +98,7 @@ func tell(w io.Writer, findings []nebula.Finding) {
 	}
 }
 
-// storeForever writes until the process is killed, and tells each success.
+// storeForever writes until the process is killed, and prints each success.
 func storeForever(ctx context.Context, p full) error {
 	for i := 0; ; i++ {
 		version, err := p.Store(ctx, named("id"), sealed("id", strconv.Itoa(i), nil), nebula.StoreOptions{})
@@ -109,8 +109,8 @@ func storeForever(ctx context.Context, p full) error {
 	}
 }
 
-// storeBatch stores a batch, of NEBULA_TEST_COUNT records, and tells of which it is
-// told that they are stored.
+// storeBatch stores a batch of NEBULA_TEST_COUNT records, and prints those that are
+// reported as stored.
 func storeBatch(ctx context.Context, p full) error {
 	count, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
 	if err != nil {
@@ -143,8 +143,8 @@ func batchIDs(count int) []string {
 	return ids
 }
 
-// takeTurns stores on condition that nothing changed since it read, and tells
-// from which version to which.
+// takeTurns stores on condition that nothing changed since it read, and prints the
+// version before and the one after.
 func takeTurns(ctx context.Context, p full) error {
 	count, err := strconv.Atoi(os.Getenv("NEBULA_TEST_COUNT"))
 	if err != nil {

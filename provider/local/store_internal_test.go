@@ -9,8 +9,9 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// TestKeyIsRemembered: the key of the keyring is remembered once a change of its file
-// would show, is then compared as before, and forgotten if the file changes.
+// TestKeyIsRemembered: the key of the keyring is remembered as soon as a change of
+// its file would be noticed. It is then compared as before, and forgotten if the file
+// changes.
 func TestKeyIsRemembered(t *testing.T) {
 	t.Parallel()
 	d, f := newInside(t)

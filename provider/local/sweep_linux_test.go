@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestSweepOfMany: all that killed writers left is removed, however many names there are. If
-// the provider is closed it ends early, but not in a small directory.
+// TestSweepOfMany: a sweep removes all that killed writers left, however many names
+// there are. If the provider is closed, it ends early, but not in a small directory.
 func TestSweepOfMany(t *testing.T) {
 	for _, c := range []struct {
 		names  int // of 250 bytes
@@ -50,7 +50,7 @@ func TestSweepOfMany(t *testing.T) {
 	}
 }
 
-// closing returns what says that a provider is closed.
+// closing returns the channel that says whether a provider is closed.
 func closing(closed bool) chan struct{} {
 	c := make(chan struct{})
 	if closed {

@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// A server that answers no more requests is asked as often as the policy says,
-// and not again if it says to come back later than the policy waits.
+// If a server answers no more requests, the call makes the attempts of the policy. If
+// the server asks for a longer wait than the policy allows, the call is not repeated.
 func TestLiveRateLimit(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	wire := &recorder{inner: newTransport(t)}
@@ -30,7 +30,7 @@ func TestLiveRateLimit(t *testing.T) {
 	}
 	s.API(t, http.MethodPost, "sys/quotas/rate-limit/few", map[string]any{"path": "secret", "rate": 1, "interval": "1h"})
 	if _, err := p.Retrieve(t.Context(), name); err != nil {
-		t.Fatalf("the one that is allowed: %v", err)
+		t.Fatalf("the call that is allowed: %v", err)
 	}
 	wire.since()
 	_, err := p.Retrieve(t.Context(), name)
@@ -46,7 +46,7 @@ func TestLiveRateLimit(t *testing.T) {
 	}
 }
 
-// What is larger than the server allows is refused by its own limit, too.
+// The server's own limit also refuses a record that is too large.
 func TestLiveTooLarge(t *testing.T) {
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))
@@ -54,16 +54,16 @@ func TestLiveTooLarge(t *testing.T) {
 	name, _ := record(t, "x", "", nil)
 	wants(t, vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1<<20+1)), nebula.ErrTooLarge, "than the server allows")
 	if err := vault.StoreUnchecked(t.Context(), c, name, strings.Repeat("r", 1_000_000)); err != nil {
-		t.Errorf("a record at our own limit: %v", err)
+		t.Errorf("a record at Nebula's own limit: %v", err)
 	}
 }
 
-// namespaces notes which calls were for a namespace. The server of the tests
-// has none, so it does not get to see that.
+// namespaces records which calls were for a namespace. The test server has none, so
+// the header does not reach it.
 type namespaces struct {
 	inner http.RoundTripper
 	mu    sync.Mutex
-	of    map[string][]string // by method and path
+	of    map[string][]string // namespaces by method and path
 }
 
 func (n *namespaces) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -87,10 +87,10 @@ func (n *namespaces) saw(end string) bool {
 	return false
 }
 
-// Every call is for the namespace, but for the two that only the root one
+// Every call is for the namespace, except the two that only the root namespace
 // answers.
 func TestLiveNamespace(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Vault(t)
 	wire := &namespaces{inner: newTransport(t), of: make(map[string][]string)}
 	c := liveConfig(s, s.Mount(t, 2))
@@ -101,7 +101,7 @@ func TestLiveNamespace(t *testing.T) {
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{rules}, "token_ttl": "3s"})
 	c.Auth = vault.Auth{Method: "approle", MountPath: authMount, RoleID: roleID, SecretID: nebula.NewSecret([]byte(secretID))}
 	p := open(t, c)
-	open(t, given) // is looked up
+	open(t, given) // its token is looked up
 	useAll(t, p)
 	for end := time.Now().Add(30 * time.Second); !wire.saw("/renew-self") || !wire.saw("/lookup-self"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -134,7 +134,7 @@ func TestLiveNamespace(t *testing.T) {
 	}
 }
 
-// useAll uses everything that a provider can do.
+// useAll calls everything that a provider can do.
 func useAll(t *testing.T, p nebula.Provider) {
 	t.Helper()
 	ctx := t.Context()

@@ -16,7 +16,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// count returns how many calls went to a path with that end.
+// count returns how many calls went to a path with that ending.
 func count(calls []string, end string) (n int) {
 	for _, call := range calls {
 		if strings.HasSuffix(call, end) {
@@ -26,8 +26,8 @@ func count(calls []string, end string) (n int) {
 	return n
 }
 
-// hammer lets 50 goroutines ask for a while, each after a pause, and returns
-// the first failure.
+// hammer lets 50 goroutines call for a while, with a pause after each call, and
+// returns the first failure.
 func hammer(t *testing.T, p nebula.Provider, long, pause time.Duration) error {
 	t.Helper()
 	name, _ := record(t, "x", "", nil)
@@ -54,12 +54,11 @@ func hammer(t *testing.T, p nebula.Provider, long, pause time.Duration) error {
 	return first
 }
 
-// Tokens that live for seconds last for a minute of work: one that was given is
-// renewed, and of a role whose tokens end for good after 40 seconds another one
-// is asked for once. A third of the life, 3 seconds, is left for a machine that
-// is slow to renew it.
+// Tokens that live for seconds last for a minute of work. A given token is renewed. A
+// role's token ends for good after 40 seconds, and one login gets the next one. A
+// slow machine has a third of the life, 3 seconds, to renew it.
 func TestLiveTokensLastForAMinute(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	rules := s.Policy(t, policy(mount))
@@ -95,10 +94,11 @@ func TestLiveTokensLastForAMinute(t *testing.T) {
 	group.Wait()
 }
 
-// AppRole tokens that cannot be renewed for long: the role is asked for another
-// one, again and again, and nobody sees a failure. A machine may be 2 seconds late.
+// If AppRole tokens can be renewed only for a short time, the role is asked for
+// another one, again and again, and no caller sees a failure. A machine may be 2
+// seconds late.
 func TestLiveAppRoleLogsInAgain(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	authMount, roleID, secretID := s.AppRole(t, map[string]any{"token_policies": []string{s.Policy(t, policy(mount))},
@@ -111,8 +111,8 @@ func TestLiveAppRoleLogsInAgain(t *testing.T) {
 	if err := hammer(t, p, 21*time.Second, 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	// A caller that finds the token ended logs in as well: not more often than
-	// tokens end.
+	// A caller that finds its token ended also logs in, at most as often as tokens
+	// end.
 	calls := wire.since()
 	if n := count(calls, "/login"); n < 3 || n > 8 {
 		t.Errorf("%d logins in 21 seconds", n)
@@ -130,7 +130,7 @@ func TestLiveAppRoleLogsInAgain(t *testing.T) {
 	}
 }
 
-// Many callers meet a token that was revoked: one login serves them all.
+// If many callers meet a revoked token, one login serves them all.
 func TestLiveOneLoginForAll(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
@@ -169,10 +169,10 @@ func TestLiveOneLoginForAll(t *testing.T) {
 	}
 }
 
-// Of a token with few uses none is spent on anything but the calls asked for;
-// one that never ends is looked up once and left alone.
+// If a token has few uses, only the requested calls use it. If it never ends, it is
+// looked up once and left alone.
 func TestLiveQuietTokens(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
 	name, _ := record(t, "x", "", nil)
@@ -186,7 +186,7 @@ func TestLiveQuietTokens(t *testing.T) {
 		}
 	}
 	if _, err := p.Exists(t.Context(), name); !errors.Is(err, nebula.ErrUnauthenticated) {
-		t.Errorf("a token that is used up: %v", err)
+		t.Errorf("a used-up token: %v", err)
 	}
 	wire := &recorder{inner: newTransport(t)}
 	c = liveConfig(s, mount) // the root token
@@ -198,7 +198,8 @@ func TestLiveQuietTokens(t *testing.T) {
 	}
 }
 
-// A token file that an agent writes anew is read again when its token is refused.
+// If a token is refused, its file is read again, because an agent may have replaced
+// it.
 func TestLiveTokenFile(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
@@ -227,7 +228,7 @@ func TestLiveTokenFile(t *testing.T) {
 	}
 }
 
-// What is refused is named: path and capability, the role, the engine.
+// A refusal names what is missing: path and capability, the role, the engine.
 func TestLiveRefusals(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
@@ -310,7 +311,7 @@ func TestLiveRefusals(t *testing.T) {
 	}
 }
 
-// wants checks an error's kind and what its text says, or does not.
+// wants checks the kind of an error, and that it says all texts.
 func wants(t *testing.T, err error, kind nebula.Kind, texts ...string) {
 	t.Helper()
 	if !errors.Is(err, kind) {

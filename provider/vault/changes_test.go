@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// A change whose caller went away is still under way. The next one of that name
-// is sent when it has ended; others are not held up.
+// A change may still be under way when its caller has gone. The next change of that
+// name is sent when it has ended. Other names do not wait.
 func TestChangesKeepTheirOrder(t *testing.T) {
 	var under, sent atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +44,6 @@ func TestChangesKeepTheirOrder(t *testing.T) {
 		t.Error("another name waited")
 	}
 	if remove(t, p, slow); under.Load() != 0 || sent.Load() != 3 {
-		t.Errorf("the next change went ahead of the one before: %d sent", sent.Load())
+		t.Errorf("the next change overtook the one before: %d sent", sent.Load())
 	}
 }

@@ -15,7 +15,7 @@ func TestConfigReportsEverything(t *testing.T) {
 		Auth: vault.Auth{Method: "approle", MountPath: "approle//"}}
 	p, err := vault.New(c)
 	if p != nil {
-		t.Error("a provider came of it")
+		t.Error("New returned a provider")
 	}
 	wants(t, err, nebula.ErrInvalidConfig, "address must begin with https://", "mount_path", "path_prefix", "namespace", "timeout",
 		"ca_cert", "token_renewal_threshold", "auth.mount_path", "auth.role_id", "auth.secret_id_file", "retry.base_delay_ms", "retry.multiplier")
@@ -41,7 +41,7 @@ func TestConfigOneByOne(t *testing.T) {
 		err := c.Validate()
 		wants(t, err, nebula.ErrInvalidConfig, what)
 		if err != nil && strings.Contains(err.Error(), "pw") {
-			t.Errorf("the error tells a password: %v", err)
+			t.Errorf("the error shows a password: %v", err)
 		}
 	}
 	for _, good := range []func(*vault.Config){
@@ -63,8 +63,8 @@ func TestConfigOneByOne(t *testing.T) {
 	}
 }
 
-// The variables of Vault's own tools are read when the defaults are made, and
-// never later.
+// DefaultConfig reads the variables of Vault's own tools, and nothing reads them
+// later.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("VAULT_ADDR", "https://vault.example.com:8200")
 	t.Setenv("VAULT_NAMESPACE", "org1")
@@ -85,8 +85,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// Without a token there is nothing to connect with, and the error says what to
-// do.
+// Without a token the provider cannot connect, and the error says what to do.
 func TestNoToken(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", "")
 	t.Setenv("HOME", t.TempDir())

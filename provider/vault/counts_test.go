@@ -17,16 +17,16 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// recorder is a transport that notes each request on its way to the server.
+// recorder is a transport that records each request on its way to the server.
 type recorder struct {
 	mu    sync.Mutex
 	calls []string
 	inner http.RoundTripper
 	fault func(*http.Request) error // before or instead of sending
-	after func(*http.Request) error // once the answer is here
+	after func(*http.Request) error // when the answer has come
 }
 
-// newTransport is one whose connections end with the test.
+// newTransport returns a transport whose connections end with the test.
 func newTransport(t *testing.T) *http.Transport {
 	transport := new(http.Transport)
 	t.Cleanup(transport.CloseIdleConnections)
@@ -52,7 +52,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// since returns the calls made since the last time.
+// since returns the calls since it was last called.
 func (r *recorder) since() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,7 +116,8 @@ func liveOpen(t *testing.T) (nebula.Provider, *recorder, vault.Config) {
 	return open(t, c, provider.OneShot()), wire, c
 }
 
-// What each operation costs on the wire: the table of docs/providers/vault.md.
+// These are the calls of each operation on the wire: the table of
+// docs/providers/vault.md.
 func TestLiveCalls(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	ctx := t.Context()
@@ -176,8 +177,8 @@ func TestLiveCalls(t *testing.T) {
 	costs("purge nothing", err, "GET "+metadata+"a")
 }
 
-// After a purge Vault counts from 1 again. A version of before is refused all
-// the same, by who purged and by another process, with and without patching.
+// After a purge Vault counts from 1 again. A version from before the purge is still
+// refused, by the process that purged and by another one, with and without patching.
 func TestLivePurgedVersion(t *testing.T) {
 	s := livetest.Vault(t)
 	for what, capabilities := range map[string]string{"patching": `"patch", `, "not patching": ""} {
@@ -230,14 +231,14 @@ func pages(ctx context.Context, p nebula.Provider, f nebula.Filter) error {
 	}
 }
 
-// An answer that is lost on the way leaves it unclear whether the write was
-// done. It is repeated, and ends as one version and as a success.
+// If an answer is lost on the way, it is unclear whether the write was done. It is
+// repeated, and ends as one version and as a success.
 func TestLiveLostAnswers(t *testing.T) {
 	p, wire, _ := liveOpen(t)
 	ctx := t.Context()
 	historian, _ := nebula.As[nebula.Historian](p)
 	name, first := record(t, "lost", "first", nil)
-	v, err := p.Store(ctx, name, first, nebula.StoreOptions{}) // so that the server was heard of
+	v, err := p.Store(ctx, name, first, nebula.StoreOptions{}) // so that the server has answered once
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func TestLiveLostAnswers(t *testing.T) {
 		}
 		after, err := historian.History(ctx, name)
 		if err != nil || len(after) != len(before)+1 || after[0].Version != v || lost != 2 {
-			t.Errorf("%d: %d versions became %d, the last %v, told %q; %d lost; %v", i, len(before), len(after), after[0], v, lost, err)
+			t.Errorf("%d: %d versions became %d, the last %v, reported %q; %d lost; %v", i, len(before), len(after), after[0], v, lost, err)
 		}
 		got, err := p.Retrieve(ctx, name)
 		if err != nil || string(got.Envelope.Bytes()) != string(e.Bytes()) {
@@ -275,7 +276,7 @@ func TestLiveLostAnswers(t *testing.T) {
 	}
 }
 
-// A list over hundreds, with deleted ones among them, is one call.
+// A list of hundreds, some of them deleted, is one call.
 func TestLiveListMany(t *testing.T) {
 	p, wire, _ := liveOpen(t)
 	ctx := t.Context()

@@ -7,8 +7,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// TestDeletedByThen: a deletion whose answer was lost, and that finds another version,
-// has deleted its own if that was deleted before the other was written.
+// TestDeletedByThen: the answer to a deletion was lost, and its repetition finds
+// another version. It deleted its own version if that was deleted before the other
+// one was written.
 func TestDeletedByThen(t *testing.T) {
 	const (
 		first, deleted, second, later = "2026-01-02T03:04:05.1Z", "2026-01-02T03:04:06.1Z", "2026-01-02T03:04:07.1Z", "2026-01-02T03:04:08.1Z"

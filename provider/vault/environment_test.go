@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// Doctor names the variables of Vault's own tools that do not hold here, and so
-// does the error if a certificate is not accepted.
+// Doctor names the variables of Vault's own tools that have no effect here. So does
+// the error if a certificate is not accepted.
 func TestUnreadEnvironment(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -43,7 +43,7 @@ func TestUnreadEnvironment(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "pw") {
-		t.Errorf("doctor tells a password: %q", text)
+		t.Errorf("doctor shows a password: %q", text)
 	}
 	name, _ := record(t, "x", "", nil)
 	_, err := p.Retrieve(t.Context(), name)

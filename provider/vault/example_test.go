@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// A provider is made of a configuration and of options that observe it.
+// New makes a provider from a configuration and from options that observe it.
 func Example() {
 	config := vault.DefaultConfig() // VAULT_ADDR, VAULT_TOKEN and VAULT_NAMESPACE
 	config.Address = "https://vault.example.com:8200"

@@ -8,7 +8,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// AcceptsTag reports whether a tag is within the limits of Vault.
+// AcceptsTag reports whether a tag is within Vault's limits.
 func AcceptsTag(key, value string) bool {
 	return len(encodeText(key)) <= maxCustomKey && len(encodeText(value)) <= maxCustomValue
 }

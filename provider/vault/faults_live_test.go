@@ -20,8 +20,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// throughFaults returns a provider whose way to the server is a proxy that can go
-// wrong, with HTTP/2.
+// throughFaults returns a provider that reaches the server through a proxy with
+// faults, over HTTP/2.
 func throughFaults(t *testing.T, options ...provider.Option) (nebula.Provider, *faultproxy.Proxy, vault.Config) {
 	t.Helper()
 	s := livetest.Vault(t)
@@ -35,14 +35,14 @@ func throughFaults(t *testing.T, options ...provider.Option) (nebula.Provider, *
 	return open(t, c, append(options, provider.OneShot())...), proxy, c
 }
 
-// vaultSays is a refusal of the server's form.
+// vaultSays is a refusal in the form of Vault's answers.
 func vaultSays(status int, words string) faultproxy.Fault {
 	return faultproxy.Answer(status, "").WithBody("application/json", fmt.Sprintf(`{"errors":[%q]}`, words))
 }
 
-// The second call of a write, for the tags, may be refused for a moment. The
-// write is repeated as a whole, and what is there already is known again: no
-// conflict, one version, and the tags are set.
+// The second call of a write, for the tags, may be refused for a moment. Then the
+// whole write is repeated, and recognises what is already there: there is no
+// conflict, there is one version, and the tags are set.
 func TestLiveThrottledTags(t *testing.T) {
 	for what, fault := range map[string]faultproxy.Fault{
 		"429": vaultSays(429, `rate limit quota exceeded`),
@@ -67,7 +67,7 @@ func TestLiveThrottledTags(t *testing.T) {
 			}
 			history, err := historian.History(t.Context(), name)
 			if err != nil || len(history) != i+1 || history[0].Version != v {
-				t.Errorf("%s, %d: %d versions, the last %v, told %q, %v", what, i, len(history), history, v, err)
+				t.Errorf("%s, %d: %d versions, the last %v, reported %q, %v", what, i, len(history), history, v, err)
 			}
 			if ids := listed(t, p, nebula.Filter{Tags: tags}); !slices.Equal(ids, []nebula.ID{"x"}) {
 				t.Errorf("%s, %d: the list by tag is %q", what, i, ids)
@@ -76,8 +76,8 @@ func TestLiveThrottledTags(t *testing.T) {
 	}
 }
 
-// What others put into the custom metadata of a secret stays, whatever becomes
-// of the tags, and is no tag.
+// Custom metadata that others put on a secret stays, whatever happens to the tags,
+// and is not a tag.
 func TestLiveForeignCustomMetadata(t *testing.T) {
 	p, _, c := liveOpen(t)
 	s, ctx := livetest.Vault(t), t.Context()
@@ -113,7 +113,7 @@ func TestLiveForeignCustomMetadata(t *testing.T) {
 		t.Errorf("the custom metadata is %v, want %v", got, want)
 	}
 	if ids := listed(t, p, nebula.Filter{Tags: map[string]string{"owner": "team a"}}); len(ids) != 0 {
-		t.Errorf("what others added is a tag of %q", ids)
+		t.Errorf("metadata of others is a tag of %q", ids)
 	}
 	if ids := listed(t, p, nebula.Filter{Tags: map[string]string{"env": "prod"}}); len(ids) != 1 {
 		t.Errorf("the list by tag is %q", ids)
@@ -129,7 +129,7 @@ func TestLiveForeignCustomMetadata(t *testing.T) {
 	}
 	store(map[string]string{"env": "test"})
 	if ids := listed(t, p, nebula.Filter{Tags: map[string]string{"env": "test"}}); len(ids) != 1 || custom()["owner"] != "team a" {
-		t.Errorf("the next write did not heal it: %q, %v", ids, custom())
+		t.Errorf("the next write did not mend it: %q, %v", ids, custom())
 	}
 }
 
@@ -162,10 +162,10 @@ func entries(t *testing.T, p nebula.Provider, f nebula.Filter) (all []nebula.Ent
 	}
 }
 
-// A connection that goes dead without a word carries no retry: an unanswered ping
-// ends it, and the next attempt takes another one, over HTTP/2 too.
+// A connection that goes dead without an error carries no retry: an unanswered ping
+// ends it, and the next attempt takes another connection, over HTTP/2 too.
 func TestLiveDeadConnection(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	metrics := new(provider.StorageMetrics)
 	p, proxy, c := throughFaults(t, provider.WithMetrics(metrics))
 	ctx := t.Context()
@@ -204,11 +204,11 @@ func TestLiveDeadConnection(t *testing.T) {
 	proxy.Wants(t, faultproxy.KindSilenceAfter, 1)
 }
 
-// A change that reaches the server after its caller gave up does not undo what
-// was acknowledged since: one on condition fails, and a deletion names its
+// A change that reaches the server after its caller gave up does not undo later
+// acknowledged changes: a write with a condition fails, and a deletion names its
 // version.
 func TestLiveLateChanges(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	for what, change := range map[string]func(context.Context, nebula.Provider, nebula.Name, nebula.Version) error{
 		"delete": func(ctx context.Context, p nebula.Provider, name nebula.Name, _ nebula.Version) error {
 			_, err := p.Delete(ctx, name, nebula.Precondition{})
@@ -245,7 +245,7 @@ func TestLiveLateChanges(t *testing.T) {
 			t.Fatalf("%s: %d requests arrived late", what, n)
 		}
 		if got, err := p.Retrieve(t.Context(), name); err != nil || got.Version != newer {
-			t.Errorf("%s: what was acknowledged is gone: %q, %v, want %q", what, got.Version, err, newer)
+			t.Errorf("%s: an acknowledged write is gone: %q, %v, want %q", what, got.Version, err, newer)
 		}
 	}
 }

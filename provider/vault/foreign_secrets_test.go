@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// What others keep is read with what the documentation says is needed, and with
-// less as far as that goes.
+// Secrets of others can be read with the rights that the documentation lists, and
+// with fewer as far as they allow.
 func TestLiveForeignSecrets(t *testing.T) {
 	s := livetest.Vault(t)
 	mount := s.Mount(t, 2)
@@ -62,12 +62,12 @@ path "%[1]s/metadata/app/*" { capabilities = ["list"] }
 	_, err = all.Foreign(ctx, "apple")
 	wants(t, err, nebula.ErrPermissionDenied, mount+"/data/apple", `"read"`)
 
-	// One secret alone may be read by whoever lists nothing.
+	// A token that may not list can still read one secret.
 	one := reader(`path "%s/data/app/db" { capabilities = ["read"] }`)
 	if names, err := one.ForeignNames(ctx, "app/db"); err != nil || !slices.Equal(names, []string{"app/db"}) {
 		t.Errorf("%q, %v", names, err)
 	}
-	// KV version 1 is named.
+	// The error names KV version 1.
 	c := liveConfig(s, s.Mount(t, 1))
 	s.API(t, http.MethodPost, c.MountPath+"/data/app", map[string]any{"a": "b"})
 	f, _ := nebula.As[provider.ForeignReader](open(t, c, provider.OneShot()))

@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// operations are those of a provider on one credential, and its lists.
+// operations returns the operations of a provider on one credential, and its lists.
 func operations(ctx context.Context, t *testing.T, p nebula.Provider) map[string]func() error {
 	t.Helper()
 	name, e := record(t, "x", "v", nil)
@@ -47,8 +47,8 @@ func operations(ctx context.Context, t *testing.T, p nebula.Provider) map[string
 	}
 }
 
-// What answers in the place of Vault is not taken for it, whatever its status:
-// the address is named, and nothing is tried twice.
+// If something else answers in the place of Vault, it is not taken for Vault,
+// whatever its status: the error names the address, and no call is repeated.
 func TestForeignAnswers(t *testing.T) {
 	const page = "<!DOCTYPE html><html><body>Gateway</body></html>"
 	for what, answer := range map[string]struct {
@@ -87,7 +87,7 @@ func TestForeignAnswers(t *testing.T) {
 				sent.Store(0)
 				err := call()
 				wants(t, err, nebula.ErrInvalidConfig, server.URL+"/ui", "address")
-				if err == nil || sent.Load() > 2 { // the first list asks for the version, too
+				if err == nil || sent.Load() > 2 { // the first list also asks for the version
 					t.Errorf("%s: %v, %d calls", op, err, sent.Load())
 				}
 			}
@@ -95,7 +95,7 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
-// A deletion that something else than Vault confirms is none.
+// If something other than Vault confirms a deletion, nothing was deleted.
 func TestForeignConfirmation(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -121,7 +121,8 @@ func TestForeignConfirmation(t *testing.T) {
 	wants(t, restorer.Restore(t.Context(), deleted), nebula.ErrInvalidConfig, "address")
 }
 
-// A load balancer's word that the server cannot answer for now is taken.
+// If a load balancer says that the server cannot answer for now, the provider
+// believes it.
 func TestGatewayUnavailable(t *testing.T) {
 	for _, status := range []int{429, 502, 503, 504} {
 		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -133,7 +134,7 @@ func TestGatewayUnavailable(t *testing.T) {
 	}
 }
 
-// An address of the wrong scheme is named at once.
+// The error names an address with the wrong scheme at once.
 func TestWrongScheme(t *testing.T) {
 	var served atomic.Int32
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) })

@@ -12,10 +12,10 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Many write one credential through a network that goes wrong in every way: what
-// they saw has an order, and the credential is what the last of them wrote.
+// Many callers write one credential over a network with every kind of fault. Their
+// histories have an order, and the credential is what the last of them wrote.
 func TestLiveHistoryThroughFaults(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	first, proxy, c := throughFaults(t)
 	proxy.Add(faultproxy.Mix(0.15)...)
 	c.Timeout, c.Retry.MaxRetries = 2*time.Second, 8
@@ -36,11 +36,11 @@ func TestLiveHistoryThroughFaults(t *testing.T) {
 	done, unclear := h.Count(histories.Put, histories.Done), h.Count(histories.Put, histories.Unclear)
 	newest := numberOf(versions)
 	if err != nil || newest < done || newest > done+unclear {
-		t.Errorf("%v: the newest version is %d after %d writes and %d of which nobody knows", err, newest, done, unclear)
+		t.Errorf("%v: the newest version is %d after %d writes and %d with an unclear outcome", err, newest, done, unclear)
 	}
 }
 
-// numberOf returns Vault's number of the newest version.
+// numberOf returns Vault's number for the newest version.
 func numberOf(versions []nebula.VersionInfo) int {
 	if len(versions) == 0 {
 		return 0
@@ -50,8 +50,8 @@ func numberOf(versions []nebula.VersionInfo) int {
 	return n
 }
 
-// Sixteen processes write one credential at once, each once: none is lost, what
-// they saw has an order, and a loser costs two calls.
+// Sixteen processes write one credential at once, each once. None is lost, their
+// histories have an order, and each loser needs two calls.
 func TestLiveSixteenWriters(t *testing.T) {
 	first, proxy, c := throughFaults(t)
 	name, _ := record(t, "contested", "", nil)

@@ -50,8 +50,8 @@ func hostileConfig(address string) vault.Config {
 	return c
 }
 
-// refuses checks a failure: its kind, how long it took, and that it tells
-// nothing of the token.
+// refuses checks how a call fails: its kind, how long it took, and that the error
+// shows no token.
 func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind) {
 	t.Helper()
 	began := time.Now()
@@ -61,7 +61,7 @@ func refuses(t *testing.T, p nebula.Provider, name nebula.Name, kind nebula.Kind
 		t.Errorf("it took %v", took)
 	}
 	if err != nil && strings.Contains(err.Error(), secretToken) {
-		t.Errorf("the error tells the token: %v", err)
+		t.Errorf("the error shows the token: %v", err)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestForeignServer(t *testing.T) {
 	}
 }
 
-// What the server says of itself is kept out of the error's text.
+// The error does not show what the server says about itself.
 func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 412, 413, 429, 472, 473, 500, 501, 502, 503, 504} {
 		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
@@ -163,7 +163,7 @@ func TestEchoingServer(t *testing.T) {
 	}
 }
 
-// A certificate that ended is refused at once, and not asked for again.
+// An expired certificate is refused at once, and not tried again.
 func TestExpiredCertificate(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -195,7 +195,7 @@ func TestExpiredCertificate(t *testing.T) {
 	}
 }
 
-// What Vault asks for is obeyed: a wait, or no further attempt.
+// The provider obeys Vault: it waits, or makes no further attempt.
 func TestRetryAfter(t *testing.T) {
 	for after, attempts := range map[string]int32{"1": 2, "3600": 1} {
 		var seen atomic.Int32

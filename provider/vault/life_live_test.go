@@ -16,7 +16,7 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// warnings collects what a provider warns of.
+// warnings collects the warnings of a provider.
 type warnings struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -28,7 +28,7 @@ func (w *warnings) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
-// since returns what was warned of since the last time.
+// since returns the warnings since it was last called.
 func (w *warnings) since() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,13 +40,12 @@ func (w *warnings) option() provider.Option {
 	return provider.WithWarnings(slog.New(slog.NewTextHandler(w, nil)))
 }
 
-// An engine that deletes versions by itself would take the keyring too, and
-// with it the store. Nebula warns of that when the store is made, at each write
-// and in doctor, also with a token that may not read the engine's
-// configuration. Once the keyring is deleted, the error says how to bring it
-// back.
+// An engine that deletes versions by itself would also delete the keyring, and with
+// it the store. Nebula warns of that when the store is made, at each write and in
+// doctor, even with a token that may not read the engine's configuration. After the
+// keyring is deleted, the error says how to bring it back.
 func TestLiveEngineDeletesVersions(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))
 	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "1h"})
@@ -98,7 +97,7 @@ func TestLiveEngineDeletesVersions(t *testing.T) {
 	}
 	says("doctor", found, "warning", "keyring", undelete)
 
-	// What the keyring's end looks like.
+	// This is how the keyring ends.
 	s.API(t, http.MethodDelete, c.MountPath+"/data/"+c.PathPrefix+"/.keyring", nil)
 	_, err := reopen().Get(ctx, "x")
 	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
@@ -113,7 +112,7 @@ func TestLiveEngineDeletesVersions(t *testing.T) {
 	}
 	warned.since()
 	if _, err := store.Put(ctx, "z", nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil || warned.since() != "" {
-		t.Errorf("a put that stays: %v, or it is warned of", err)
+		t.Errorf("a put that stays: %v, or there is a warning", err)
 	}
 	for _, f := range reopen().Check(ctx) {
 		if f.Severity != nebula.SeverityOK {
@@ -122,8 +121,8 @@ func TestLiveEngineDeletesVersions(t *testing.T) {
 	}
 }
 
-// The commands of the warning do what they say: the time of deletion of a
-// version that is there goes.
+// The commands of the warning do what they say: an existing version is no longer
+// deleted later.
 func TestLiveKeepAVersion(t *testing.T) {
 	p, _, c := liveOpen(t)
 	s, ctx := livetest.Vault(t), t.Context()
@@ -140,10 +139,10 @@ func TestLiveKeepAVersion(t *testing.T) {
 	}
 }
 
-// A keyring that Vault is to delete is written again before its time, by whoever
-// reads it in the second half of its life, and the store outlives it.
+// If Vault is to delete a keyring, the first reader in the second half of its life
+// writes it again, and the store outlives it.
 func TestLiveKeyringIsExtended(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))
 	const life = 8 * time.Second
@@ -156,7 +155,7 @@ func TestLiveKeyringIsExtended(t *testing.T) {
 	}
 	versions := func() int {
 		p := open(t, c)
-		defer p.(nebula.Connector).Close() // waits for what is done beside the read
+		defer p.(nebula.Connector).Close() // waits for the background work of the read
 		if _, err := p.Retrieve(ctx, nebula.KeyringName()); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +171,7 @@ func TestLiveKeyringIsExtended(t *testing.T) {
 	time.Sleep(time.Until(begun.Add(life/2 + time.Second)))
 	versions()
 	if n := versions(); n != 2 {
-		t.Errorf("%d versions in the second half of its life, want that it was written again, once", n)
+		t.Errorf("%d versions in the second half of its life, want 2: it is written again once", n)
 	}
 	time.Sleep(time.Until(begun.Add(life + time.Second)))
 	got, err := open(t, c).Retrieve(ctx, nebula.KeyringName())

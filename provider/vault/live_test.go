@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// policy is the one of docs/providers/vault.md, for a mount.
+// policy is the policy of docs/providers/vault.md, for a mount.
 func policy(mount string) string {
 	return fmt.Sprintf(`
 path "%[1]s/data/*" { capabilities = ["create", "read", "update", "patch"] }
@@ -24,8 +24,8 @@ path "%[1]s/undelete/*" { capabilities = ["update"] }
 `, mount)
 }
 
-// liveConfig is for the server, with a folder of its own and no background
-// calls that a test did not ask for.
+// liveConfig returns a configuration for the server, with its own folder and without
+// background calls that a test did not ask for.
 func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
 	c := vault.DefaultConfigIn(func(string) string { return "" })
 	c.Address, c.CACert, c.MountPath = s.Address, s.CAFile, mount
@@ -34,7 +34,7 @@ func liveConfig(s *livetest.VaultServer, mount string) vault.Config {
 	return c
 }
 
-// liveProviders remembers the configurations, for those that open a backend again.
+// liveProviders remembers the configurations, for tests that open a backend again.
 type liveProviders struct {
 	configs map[nebula.Provider]vault.Config
 	make    func(*testing.T) vault.Config
@@ -50,8 +50,7 @@ func (l *liveProviders) open(t *testing.T, c vault.Config, options ...provider.O
 	return p
 }
 
-// few is the number of records of a rule where the same rules run elsewhere
-// with more.
+// few is the number of records in a rule if the same rules run elsewhere with more.
 const few = 60
 
 func liveHarness(s *livetest.VaultServer, maxStores int, configure func(*testing.T) vault.Config) providertest.Harness {
@@ -110,7 +109,7 @@ func TestLiveConformanceAppRole(t *testing.T) {
 	}))
 }
 
-// Everything works as well without the capability patch, and if the engine asks
+// Everything also works without the capability patch, and with an engine that asks
 // for a condition on each write.
 func TestLiveConformanceUnpatched(t *testing.T) {
 	t.Parallel() // with the tests that wait

@@ -15,11 +15,11 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// The server stops for ten seconds and starts again, under load. Every call
-// succeeds or fails with unavailable, within its deadline; each write that was
-// acknowledged is stored, and none is stored twice.
+// The server stops for ten seconds and starts again, under load. Every call succeeds
+// or fails with unavailable, within its deadline. Each acknowledged write is stored,
+// and none is stored twice.
 func TestLiveStopAndStart(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	s.API(t, http.MethodPost, "secret/config", map[string]any{"max_versions": 10_000})
 	c := liveConfig(s, "secret")
@@ -63,7 +63,7 @@ func TestLiveStopAndStart(t *testing.T) {
 	close(up)
 	group.Wait()
 	if metrics.RetryCount() == 0 || failures.Load() == 0 {
-		t.Errorf("%d retries, %d failures: the outage was not met", metrics.RetryCount(), failures.Load())
+		t.Errorf("%d retries, %d failures: the outage hit no call", metrics.RetryCount(), failures.Load())
 	}
 	historian, _ := nebula.As[nebula.Historian](p)
 	retriever, _ := nebula.As[nebula.VersionRetriever](p)
@@ -81,8 +81,8 @@ func TestLiveStopAndStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// No two seals are alike: a record that is stored twice is a write
-			// that was repeated though it had been done.
+			// No two seals are alike: if a record is stored twice, a write was
+			// repeated although it had been done.
 			seal := string(r.Envelope.Bytes())
 			if twin, twice := seals[seal]; twice {
 				t.Errorf("%s: versions %s and %s are of one write", id(i), version.Version, twin)
@@ -91,13 +91,13 @@ func TestLiveStopAndStart(t *testing.T) {
 		}
 		for _, v := range acknowledged[i] {
 			if !stands[v] {
-				t.Errorf("%s: version %s was acknowledged and does not stand", id(i), v)
+				t.Errorf("%s: version %s was acknowledged and is not stored", id(i), v)
 			}
 		}
 	}
 }
 
-// While the server is down each call makes the attempts of the policy, no more.
+// While the server is down, each call makes the attempts of the policy and no more.
 func TestLiveDown(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	wire := &recorder{inner: newTransport(t)}
@@ -117,7 +117,7 @@ func TestLiveDown(t *testing.T) {
 		t.Errorf("%d attempts, want 6", n)
 	}
 
-	// A process that never heard of the server is told at once.
+	// A process that the server has never answered reports the failure at once.
 	first := open(t, c, provider.OneShot())
 	wire.since()
 	began := time.Now()
@@ -128,7 +128,7 @@ func TestLiveDown(t *testing.T) {
 	}
 }
 
-// A sealed server is unavailable, and says how to unseal it.
+// If the server is sealed, the error is unavailable and says how to unseal it.
 func TestLiveSealed(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{TLS: true})
 	c := liveConfig(s, "secret")

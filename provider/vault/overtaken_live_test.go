@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// overtaken loses the answer to the next write of the first provider, after
-// others have written over it as often as asked for.
+// overtaken loses the answer to the first provider's next write, after others have
+// replaced what it wrote as often as requested.
 func overtaken(t *testing.T, wire *recorder, other nebula.Provider, times int) {
 	t.Helper()
 	done := false
@@ -31,8 +31,8 @@ func overtaken(t *testing.T, wire *recorder, other nebula.Provider, times int) {
 	}
 }
 
-// A write whose answer was lost is known again though others have written over
-// it since: it is neither refused nor done twice.
+// If the answer to a write was lost and others have replaced the value since, the
+// write is still recognised: it is neither refused nor done twice.
 func TestLiveOvertakenWrites(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	c.Transport = nil
@@ -40,7 +40,7 @@ func TestLiveOvertakenWrites(t *testing.T) {
 	ctx := t.Context()
 	historian, _ := nebula.As[nebula.Historian](p)
 	warm, e := record(t, "warm", "v", nil)
-	if _, err := p.Store(ctx, warm, e, nebula.StoreOptions{}); err != nil { // so that the server was heard of
+	if _, err := p.Store(ctx, warm, e, nebula.StoreOptions{}); err != nil { // so that the server has answered once
 		t.Fatal(err)
 	}
 	for what, condition := range map[string]nebula.Precondition{"if absent": nebula.IfAbsent(), "unconditional": {}} {
@@ -50,14 +50,14 @@ func TestLiveOvertakenWrites(t *testing.T) {
 		wire.after = nil
 		history, failed := historian.History(ctx, name)
 		if err != nil || failed != nil || len(history) != 3 || history[2].Version != v {
-			t.Errorf("%s: %v, %v, %d versions, told %q", what, err, failed, len(history), v)
+			t.Errorf("%s: %v, %v, %d versions, reported %q", what, err, failed, len(history), v)
 		}
 		purge(t, p, name)
 	}
 }
 
-// If Vault no longer has the version that it would be, the outcome is unknown:
-// that is no conflict, of which a caller concludes that nothing was written.
+// If Vault no longer has the version that the write may have made, the outcome is
+// unknown. That is not a conflict: a caller would conclude that nothing was written.
 func TestLiveUntraceableWrite(t *testing.T) {
 	p, wire, c := liveOpen(t)
 	livetest.Vault(t).API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"max_versions": 1})

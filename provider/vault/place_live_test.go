@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// liveKeyedStore returns a store with a keyring, over a transport that counts.
+// liveKeyedStore returns a store with a keyring, over a transport that counts calls.
 func liveKeyedStore(t *testing.T) (*nebula.Store, *recorder, string, *livetest.VaultServer) {
 	t.Helper()
 	p, wire, c := liveOpen(t)
@@ -46,8 +46,8 @@ func storeList(t *testing.T, store *nebula.Store, o nebula.ListOptions) map[nebu
 	return all
 }
 
-// A list with details reads metadata and no value, also of secrets whose custom
-// metadata is not ours. A filter may read those, and no others.
+// A list with details reads metadata and no value, even for secrets whose custom
+// metadata is not ours. A filter may read the values of those, and no others.
 func TestLiveLongListReadsNoValue(t *testing.T) {
 	store, wire, path, s := liveKeyedStore(t)
 	for _, id := range []nebula.ID{"a", "b", "stripped"} {
@@ -85,9 +85,8 @@ func TestLiveLongListReadsNoValue(t *testing.T) {
 	}
 }
 
-// A record is recognised by its place, whatever became of its custom metadata:
-// it is listed, sealed anew by a rotation, and the next write gives it back what
-// it lost.
+// A record is recognised by its place, whatever happened to its custom metadata: it
+// is listed and a rotation reseals it. The next write restores its custom metadata.
 func TestLiveRecordWithoutItsMark(t *testing.T) {
 	store, _, path, s := liveKeyedStore(t)
 	ctx := t.Context()
@@ -113,8 +112,8 @@ func TestLiveRecordWithoutItsMark(t *testing.T) {
 	}
 }
 
-// Somebody else's secret in the place of a credential is told from a damaged
-// record: there is something to take over, and nothing to mend.
+// Somebody else's secret in the place of a credential is not reported as a damaged
+// record: it can be taken over, and there is nothing to mend.
 func TestLiveStrangersSecret(t *testing.T) {
 	store, _, path, s := liveKeyedStore(t)
 	ctx := t.Context()
@@ -143,12 +142,12 @@ func TestLiveStrangersSecret(t *testing.T) {
 		}
 	}
 	if all := storeList(t, store, nebula.ListOptions{Filter: nebula.Filter{Scope: "s"}}); len(all) != 0 {
-		t.Errorf("a stranger's secret is of a scope: %v", all)
+		t.Errorf("somebody else's secret has a scope: %v", all)
 	}
 }
 
-// A store whose prefix is the beginning of another's sees nothing of it, and
-// takes nothing of it away.
+// If the prefix of one store is the beginning of another's, the store sees none of
+// the other's credentials, and deletes none.
 func TestLivePrefixOfAPrefix(t *testing.T) {
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))

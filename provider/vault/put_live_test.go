@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// What a whole operation of a new process costs, with the keyring: the table of
-// docs/providers/vault.md.
+// These are the calls of a whole operation in a new process, with the keyring: the
+// table of docs/providers/vault.md.
 func TestLiveCallsOfAProcess(t *testing.T) {
 	_, wire, c := liveOpen(t)
 	ctx := t.Context()

@@ -18,9 +18,9 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// liveStore is a store on a real Vault, in several "processes" with one clock.
-// The time that a rotation waits for writers passes at once, when no write is
-// under way: each has ended by then.
+// liveStore is a store on a real Vault, in several "processes" with one clock. A
+// rotation waits for writers, and that time passes at once when no write is under
+// way: each has ended by then.
 type liveStore struct {
 	config vault.Config
 	key    nebula.Key
@@ -30,8 +30,7 @@ type liveStore struct {
 
 func (l *liveStore) now() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
 
-// pass lets the time pass that a rotation waits for, whenever the keyring is
-// read.
+// pass lets the time of a rotation's wait pass each time the keyring is read.
 func (l *liveStore) pass(ctx context.Context, call provider.Call, next func(context.Context) error) error {
 	if call.Op == provider.OpRetrieve && call.Name.IsKeyring() {
 		l.writes.Lock()
@@ -55,7 +54,7 @@ func (l *liveStore) open(t *testing.T, outer ...provider.Interceptor) (*nebula.S
 	return s, p
 }
 
-// rotate is a process that rotates, or goes on with it, and may be stopped.
+// rotate is a process that rotates or continues a rotation, and may be stopped.
 func (l *liveStore) rotate(ctx context.Context, t *testing.T, o nebula.RotateOptions, outer ...provider.Interceptor) (nebula.RotateResult, error) {
 	t.Helper()
 	s, _ := l.open(t, outer...)
@@ -63,10 +62,10 @@ func (l *liveStore) rotate(ctx context.Context, t *testing.T, o nebula.RotateOpt
 	return s.Rotate(ctx, o)
 }
 
-// A rotation on a real Vault, beside writers and readers, that is stopped in
-// its first pass and again while it waits, and is then resumed. Every
-// credential can be read at all times; in the end none is under the old key,
-// and no acknowledged write is lost.
+// A rotation on a real Vault runs beside writers and readers. It is stopped in its
+// first pass and again while it waits, and is then resumed. Every credential can be
+// read at all times. In the end none is under the old key, and no acknowledged write
+// is lost.
 func TestLiveRotate(t *testing.T) {
 	const records = 200
 	server := livetest.Vault(t)
@@ -97,7 +96,7 @@ func TestLiveRotate(t *testing.T) {
 	var beside sync.WaitGroup
 	for w := range 2 {
 		other, _ := l.open(t)
-		beside.Go(func() { // writes ids of its own
+		beside.Go(func() { // it writes its own ids
 			for n := int64(1); ctx.Err() == nil; n++ {
 				i := rand.IntN(records/2)*2 + w
 				l.writes.RLock()
@@ -129,7 +128,8 @@ func TestLiveRotate(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped in its first pass: %v", err)
 	}
-	// It waits once a pass found nothing under the old key: writers rest meanwhile.
+	// It waits after a pass that found nothing under the old key. Writers pause in
+	// that time.
 	var rest sync.Once
 	killed, kill = context.WithCancel(t.Context())
 	_, err = l.rotate(killed, t, nebula.RotateOptions{ResumeOnly: true,

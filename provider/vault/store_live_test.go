@@ -24,8 +24,8 @@ path "%[1]s/undelete/%[2]s/*" { capabilities = ["update"] }
 `, mount, prefix)
 }
 
-// A whole store, under the policy that the documentation gives to paste: what
-// each step costs, and that nothing is missing.
+// This is a whole store, under the policy that the documentation gives to paste: the
+// calls of each step, and that doctor finds nothing missing.
 func TestLiveStore(t *testing.T) {
 	s := livetest.Vault(t)
 	c := liveConfig(s, s.Mount(t, 2))
@@ -66,7 +66,7 @@ func TestLiveStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if calls := wire.since(); len(calls) != 1 || !strings.HasPrefix(calls[0], "PATCH ") {
-		t.Errorf("a put over what was got: %q, want one call", calls)
+		t.Errorf("a put over what was read: %q, want one call", calls)
 	}
 	checker, _ := nebula.As[nebula.Checker](open(t, c, provider.OneShot()))
 	for _, f := range checker.Check(ctx) {
@@ -92,8 +92,8 @@ func TestLiveStore(t *testing.T) {
 	}
 }
 
-// What others set on a secret stays when its tags change, and a version that
-// is to be deleted later exists until then.
+// Settings of others on a secret stay when its tags change. A version that is to be
+// deleted later exists until then.
 func TestLiveSettingsStay(t *testing.T) {
 	p, _, c := liveOpen(t)
 	s, ctx := livetest.Vault(t), t.Context()

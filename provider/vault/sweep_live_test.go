@@ -12,10 +12,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// A rotation finds what is the store's by its place: what lost its custom
-// metadata, and what Vault leaves out of plain lists since it is to delete it
-// later. Then the old key can be destroyed and nothing is lost. A stranger's
-// secret holds nothing up.
+// A rotation finds the store's credentials by their place: those that lost their
+// custom metadata, and those that Vault leaves out of plain lists because it is to
+// delete them later. After that nothing is lost if the old key is destroyed. A secret
+// of somebody else does not stop the rotation.
 func TestLiveRotationByPlace(t *testing.T) {
 	server := livetest.Vault(t)
 	keyFile := filepath.Join(t.TempDir(), "key")
@@ -66,6 +66,6 @@ func TestLiveRotationByPlace(t *testing.T) {
 	}
 	custom, _ := server.API(t, http.MethodGet, path("metadata", "stripped"), nil)["custom_metadata"].(map[string]any)
 	if custom["a"] != "b" || custom["nebula="] == nil {
-		t.Errorf("the rotation did not heal the custom metadata: %v", custom)
+		t.Errorf("the rotation did not mend the custom metadata: %v", custom)
 	}
 }

@@ -29,7 +29,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// Every failure of the server has a kind and a hint of its own.
+// Every failure of the server has its own kind and hint.
 func TestExplainAnswers(t *testing.T) {
 	d, err := newDriver(DefaultConfig(), provider.NewOptions())
 	if err != nil {
@@ -93,19 +93,19 @@ func FuzzNames(f *testing.F) {
 		}
 		path := where.secret("data", key)
 		if path != "secret/data/nebula/credentials/"+a || key.ID() != id || strings.Contains(a, "/") || a == "." || a == ".." {
-			t.Fatalf("%q stands at %q", a, path)
+			t.Fatalf("%q is at %q", a, path)
 		}
 		request, err := http.NewRequest(http.MethodGet, "http://h/v1/"+path, nil)
 		if err != nil || request.URL.Path != "/v1/"+path || request.URL.RequestURI() != "/v1/"+path {
 			t.Fatalf("%q is sent as %q", path, request.URL.RequestURI())
 		}
 		if other, ok := parseKey(b); ok && a != b && where.secret("data", other) == path {
-			t.Fatalf("%q and %q stand at the same place", a, b)
+			t.Fatalf("%q and %q are at the same place", a, b)
 		}
 	})
 }
 
-// FuzzTexts: texts are encoded injectively, as Vault takes them.
+// FuzzTexts: texts are encoded injectively, in a form that Vault accepts.
 func FuzzTexts(f *testing.F) {
 	for _, s := range []string{"", "=", "==", "x", "=x", `="x"`, "ü", "\u2028", "\u00a0", "🔑", `"`, `\`} {
 		f.Add(s)
@@ -152,7 +152,7 @@ func TestProjection(t *testing.T) {
 	}
 }
 
-// What others added stays beside the tags, if Vault has room for all.
+// Metadata of others stays beside the tags, if Vault has room for all.
 func TestMerge(t *testing.T) {
 	name, _ := nebula.ID("x").Name()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -170,11 +170,11 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if m, ok := unproject(got); !ok || !maps.Equal(m.Tags, map[string]string{"kept": "2"}) {
-		t.Errorf("what others added is a tag: %v, %v", m.Tags, ok)
+		t.Errorf("metadata of others is a tag: %v, %v", m.Tags, ok)
 	}
 	delete(got, "kept")
 	if _, ok := unproject(got); ok {
-		t.Error("a tag that others removed is not missed")
+		t.Error("a tag that others removed is not noticed")
 	}
 	for i := range maxCustomKeys - 2 {
 		got[fmt.Sprint("theirs", i)] = "x"
@@ -187,7 +187,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// A version is of an attempt only if it is not older, by the server's clock.
+// A version is an attempt's only if it is not older, by the server's clock.
 func TestAttemptBefore(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	ahead := secretMetadata{now: now.Add(time.Hour)} // the server's clock
@@ -198,6 +198,6 @@ func TestAttemptBefore(t *testing.T) {
 		}
 	}
 	if a.before("", ahead, now) {
-		t.Error("a version that is no longer kept is older")
+		t.Error("a version that is gone counts as older")
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// server is the backend of the example: a store of texts over HTTP, with entity
-// tags to compare by.
+// server is the backend of the example: a store of texts over HTTP, with entity tags
+// for comparison.
 type server struct {
 	*httptest.Server
 	busy  atomic.Int32 // how many of the next requests get 503
