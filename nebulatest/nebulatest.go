@@ -36,8 +36,8 @@ type Store struct {
 	calls map[string]int // number of calls by operation
 }
 
-// NewStore returns an initialised store without credentials. The end of the test
-// closes it. It makes no files and derives no keys from passphrases.
+// NewStore returns an initialised store without credentials. It is closed at the end
+// of the test. It makes no files and derives no keys from passphrases.
 func NewStore(t testing.TB) *Store {
 	t.Helper()
 	return NewStoreWith(t, nebula.Options{})
@@ -104,7 +104,7 @@ func (s *Store) Value(id nebula.ID) string {
 }
 
 // Fail makes every call of the backend fail with a kind, until [Store.Mend].
-// ErrUnavailable is an outage, ErrPermissionDenied a change of policy.
+// ErrUnavailable simulates an outage, ErrPermissionDenied a change of policy.
 func (s *Store) Fail(kind nebula.Kind) { s.FailTimes(kind, "", -1) }
 
 // FailTimes makes the next calls of an operation fail. The operation is one of
@@ -123,8 +123,8 @@ func (s *Store) Slow(delay time.Duration) {
 	s.delay = delay
 }
 
-// BeforeWrite calls f once, before the next write or deletion reaches the backend. f
-// can act as another process at that moment, for example with [Store.Set].
+// BeforeWrite calls f once, before the next write or deletion reaches the backend. In
+// f the test can act as another process, for example with [Store.Set].
 func (s *Store) BeforeWrite(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

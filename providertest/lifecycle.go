@@ -168,7 +168,7 @@ func lifecycleAbilities(r *rig) {
 		delete(declared, a)
 	}
 	for a := range declared {
-		r.Errorf("the provider is not a %s, which Harness.Abilities names", a)
+		r.Errorf("the provider lacks %s, which Harness.Abilities names", a)
 	}
 }
 

@@ -166,7 +166,8 @@ func TestInstance(t *testing.T) {
 }
 
 // The endpoint of the region's own service is not part of the address: a VPC endpoint
-// leads to the same secrets. The account is, if the access key tells it.
+// leads to the same secrets. The account is part of it, if the access key contains
+// it.
 func TestAddress(t *testing.T) {
 	environment(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", accountKeyID)

@@ -248,8 +248,8 @@ func TestSilentSTS(t *testing.T) {
 	wants(t, err, nebula.ErrTimeout, "STS", `profile "work"`)
 }
 
-// A credential_process may take longer than an attempt. It runs once for a failure,
-// and its output is shown nowhere.
+// A credential_process may take longer than an attempt. It runs once, even if it
+// fails, and its output is shown nowhere.
 func TestCredentialProcess(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the programs are shell scripts")

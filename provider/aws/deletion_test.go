@@ -20,7 +20,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/aws"
 )
 
-// sleepClock is a clock that moves on at once by what is slept.
+// sleepClock is a clock that does not wait: a sleep moves it on at once.
 type sleepClock struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -360,7 +360,7 @@ func theirTags() []types.Tag {
 	return []types.Tag{{Key: &key, Value: &value}}
 }
 
-// deadlines notes the latest deadline of the requests.
+// deadlines records the latest deadline of the requests.
 type deadlines struct {
 	http.RoundTripper
 	latest time.Time

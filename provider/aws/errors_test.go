@@ -155,7 +155,7 @@ func TestPagePolicies(t *testing.T) {
 		}
 		for _, action := range regexp.MustCompile(`"secretsmanager:(\w+)"`).FindAllStringSubmatch(m[1], -1) {
 			if allowed[action[1]] {
-				t.Errorf("%s is there twice", action[1])
+				t.Errorf("%s is allowed twice", action[1])
 			}
 			allowed[action[1]] = true
 		}

@@ -50,7 +50,7 @@ func foreignSecrets(t *testing.T, c aws.Config) provider.ForeignReader {
 	}
 	f, ok := nebula.As[provider.ForeignReader](p)
 	if !ok {
-		t.Fatal("it reads none")
+		t.Fatal("the provider is not a ForeignReader")
 	}
 	names, err := f.ForeignNames(ctx, "prod/")
 	slices.Sort(names)

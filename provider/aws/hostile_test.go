@@ -50,7 +50,7 @@ func refuses(t *testing.T, p full, name nebula.Name, kind nebula.Kind) {
 	_, err := p.Retrieve(t.Context(), name)
 	wants(t, err, kind)
 	if err != nil && (strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "Signature=")) {
-		t.Errorf("the error tells the secret: %v", err)
+		t.Errorf("the error shows the secret: %v", err)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestEndlessServer(t *testing.T) {
 	refuses(t, p, name, nebula.ErrTimeout)
 }
 
-// An answer that breaks off may be of a write that was done.
+// If an answer breaks off, the write may have been done.
 func TestBrokenAnswer(t *testing.T) {
 	p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")
@@ -98,7 +98,8 @@ func TestRedirectingServer(t *testing.T) {
 	}
 }
 
-// 300 MiB are not read, plain or unpacked, declared or not, nor as an error.
+// An answer of 300 MiB is not read: plain or packed, with or without a length, or as
+// an error.
 func TestHugeServer(t *testing.T) {
 	const size = 300 << 20
 	chunk := bytes.Repeat([]byte(" "), 1<<20)
@@ -164,7 +165,7 @@ func TestForeignServer(t *testing.T) {
 	}
 }
 
-// What the server says of itself is kept out of the error's text.
+// The error does not show what the server says about itself.
 func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 413, 429, 500, 501, 502, 503, 504} {
 		for _, body := range []string{`{"__type":%q,"message":%q}`, `<b>%s %s</b>`} {
@@ -180,7 +181,8 @@ func TestEchoingServer(t *testing.T) {
 	}
 }
 
-// Another server, that knows no POST, is told from an outage: nothing is repeated.
+// A server without POST is not Secrets Manager. That is no outage, and nothing is
+// repeated.
 func TestOtherServers(t *testing.T) {
 	for _, status := range []int{404, 405, 501} {
 		var seen atomic.Int32
@@ -196,7 +198,8 @@ func TestOtherServers(t *testing.T) {
 	}
 }
 
-// What AWS asks for is obeyed: a wait beyond the policy is no further attempt.
+// The provider obeys AWS: if it asks for a longer wait than the policy allows, there
+// is no further attempt.
 func TestRetryAfter(t *testing.T) {
 	environment(t)
 	for after, attempts := range map[string]int32{"0": 2, "3600": 1} {

@@ -25,7 +25,7 @@ func TestForeignSecrets(t *testing.T) {
 	r.SetPages(1, 0, 2)
 	f, ok := nebula.As[provider.ForeignReader](p)
 	if !ok {
-		t.Fatal("it reads none")
+		t.Fatal("the provider is not a ForeignReader")
 	}
 	names, err := f.ForeignNames(ctx, "APP-")
 	slices.Sort(names)

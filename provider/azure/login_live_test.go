@@ -107,7 +107,7 @@ func TestLiveIdentityBeingSetUp(t *testing.T) {
 }
 
 // A managed identity is the default. If there is none, the error names the kind of
-// login that the environment was made for.
+// login that the environment suggests.
 func TestLiveNoIdentityHints(t *testing.T) {
 	r := newRig(t)
 	r.Server.SetIdentities(false)

@@ -101,8 +101,8 @@ func TestLiveCalls(t *testing.T) {
 	costs("delete nothing", remove(ctx, p, name), "GET "+one)
 }
 
-// Values stay on the server unless a caller asks for them: Exists, answers to writes
-// and deletions carry none.
+// Values stay on the server unless a caller asks for them: the answers to Exists,
+// lists, writes and deletions carry none.
 func TestLiveNoValues(t *testing.T) {
 	p, wire, _ := liveOpen(t)
 	ctx := t.Context()
@@ -494,7 +494,7 @@ func TestLiveBatch(t *testing.T) {
 		map[string]any{"metadata": map[string]any{"labels": map[string]any{"nebula-credential/key": nil}}})
 	read(names[:10])
 	if calls, _ := wire.since(); len(calls) != 2 || !strings.HasSuffix(calls[1], "/nebula-cred--4e00007") {
-		t.Errorf("with a label taken away: %q", calls)
+		t.Errorf("with a label removed: %q", calls)
 	}
 	var large []nebula.Name
 	for i := range 8 {

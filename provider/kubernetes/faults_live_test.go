@@ -172,7 +172,7 @@ func TestLiveFaults(t *testing.T) {
 		}
 		end()
 		if proxy.Count(fault.Kind) == before {
-			t.Errorf("nothing met %s", fault.Kind)
+			t.Errorf("no call met %s", fault.Kind)
 		}
 	}
 }

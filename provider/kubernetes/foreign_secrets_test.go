@@ -24,7 +24,7 @@ func TestLiveForeignSecret(t *testing.T) {
 	ctx := t.Context()
 	f, ok := nebula.As[provider.ForeignReader](p)
 	if !ok {
-		t.Fatal("it reads none")
+		t.Fatal("the provider is not a ForeignReader")
 	}
 	wire.since()
 	names, err := f.ForeignNames(ctx, "app.tls")

@@ -100,7 +100,8 @@ func TestRedirectingServer(t *testing.T) {
 	}
 }
 
-// 300 MiB are not read, plain or unpacked, declared or not, nor as an error.
+// An answer of 300 MiB is not read: plain or packed, with or without a length, or as
+// an error.
 func TestHugeServer(t *testing.T) {
 	const size = 300 << 20
 	chunk := bytes.Repeat([]byte(" "), 1<<20)

@@ -102,8 +102,8 @@ func TestFileSystemWithoutLinks(t *testing.T) {
 	}
 }
 
-// TestFileSystemWithLinksOnly: if every rename may replace a file, the keyring is
-// made by a link, and its temporary name is removed at once.
+// TestFileSystemWithLinksOnly: if there are links but no rename that replaces
+// nothing, a link makes the keyring, and its temporary name is removed at once.
 func TestFileSystemWithLinksOnly(t *testing.T) {
 	s := newStore(t)
 	s.put("id", "v")

@@ -64,8 +64,8 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 	}
 }
 
-// TestInTheWay: every operation refuses at once what is not a file, and leaves it
-// alone, with the target of a link.
+// TestInTheWay: every operation refuses at once anything that is not a file, and does
+// not change it or the target of a link.
 func TestInTheWay(t *testing.T) {
 	s := newStore(t)
 	s.put("good", "v")

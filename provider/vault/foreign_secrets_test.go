@@ -24,7 +24,7 @@ func TestLiveForeignSecrets(t *testing.T) {
 		c.Auth.Token = nebula.NewSecret([]byte(s.Token(t, map[string]any{"policies": []string{s.Policy(t, fmt.Sprintf(rules, mount))}})))
 		f, ok := nebula.As[provider.ForeignReader](open(t, c, provider.OneShot()))
 		if !ok {
-			t.Fatal("it reads none")
+			t.Fatal("the provider is not a ForeignReader")
 		}
 		return f
 	}
