@@ -87,7 +87,7 @@ func TestChangeIsCutOff(t *testing.T) {
 	}
 }
 
-// Work beside a change delays no caller whose time is over, and the next change of
+// Work beside a change delays no caller beyond its deadline, and the next change of
 // the name waits for it.
 func TestBeside(t *testing.T) {
 	var c Changes

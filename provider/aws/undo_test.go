@@ -40,7 +40,7 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // After a write that failed, the clean-up runs in the background: it delays no caller
-// whose time is over. Close waits for it.
+// beyond its deadline. Close waits for it.
 func TestUndoneBeside(t *testing.T) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})

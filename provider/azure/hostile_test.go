@@ -168,7 +168,7 @@ func TestListElsewhere(t *testing.T) {
 	}
 }
 
-// A list whose next page is the same page would never end.
+// A list whose next page is the same page is refused: it would never end.
 func TestListInCircles(t *testing.T) {
 	p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/nebula-credentials-x/") {

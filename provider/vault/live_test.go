@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/providertest"
 )
 
-// policy is the policy of docs/providers/vault.md, for a mount.
+// policy returns the policy of docs/providers/vault.md, for a mount.
 func policy(mount string) string {
 	return fmt.Sprintf(`
 path "%[1]s/data/*" { capabilities = ["create", "read", "update", "patch"] }
