@@ -12,8 +12,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// A backend that shows one old authentic state after the other gets an answer
-// after a few reads, not an endless conversation.
+// If a backend shows one old authentic state after the other, a few reads end the call.
 func TestAlternatingStatesAreReadAFewTimes(t *testing.T) {
 	r := newRemote()
 	admin, key := r.initialised(t)
@@ -45,7 +44,7 @@ func TestAlternatingStatesAreReadAFewTimes(t *testing.T) {
 	}
 }
 
-// A record with as many tags as its size allows costs no more than its size.
+// A record with too many tags is refused, and takes little more memory than its size.
 func TestRecordWithMoreTagsThanThereMayBe(t *testing.T) {
 	name, _ := nebula.ID("x").Name()
 	m := nebula.Metadata{CreatedAt: time.Unix(0, 0), LastModified: time.Unix(0, 0), Tags: map[string]string{"0000000": ""}}
@@ -83,7 +82,7 @@ func TestRecordWithMoreTagsThanThereMayBe(t *testing.T) {
 	wantKind(t, err, nebula.ErrInvalidMetadata)
 }
 
-// What whoever writes the backend chose is quoted and cut where it is shown.
+// Text that anyone who can write the backend chose is quoted and cut before it is shown.
 func TestForeignTextIsQuotedAndCut(t *testing.T) {
 	f := newFixture(t)
 	hostile := "x y\u202e" + strings.Repeat("z", 50)
@@ -96,7 +95,7 @@ func TestForeignTextIsQuotedAndCut(t *testing.T) {
 	_, unknown := f.open(t, nebula.Options{Keys: []nebula.Key{passphrase("a passphrase of no slot")}}).Put(t.Context(), "x", value("v"), nebula.PutOptions{})
 	for _, err := range []error{err, unknown, nebula.IfVersion(nebula.Version(hostile)).Check("1"), nebula.IfAbsent().Check(nebula.Version(hostile))} {
 		if text := fmt.Sprint(err); strings.Contains(text, "\u202e") || !strings.Contains(text, `"x y\u202e`) || strings.Contains(text, strings.Repeat("z", 50)) {
-			t.Errorf("shown as it came: %s", text)
+			t.Errorf("shown without quotes or in full: %s", text)
 		}
 	}
 	odd.slot.Kind = strings.Repeat("k", 65)

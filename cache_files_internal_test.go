@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// FuzzCopy: a copy on disk is read as what was written, or refused.
+// FuzzCopy: a copy on disk reads as it was written, or is refused.
 func FuzzCopy(f *testing.F) {
 	name, err := ID("x").Name()
 	if err != nil {

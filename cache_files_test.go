@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// machine is a machine whose processes use a store that may be away.
+// machine is a machine whose processes use a backend that may be unreachable.
 type machine struct {
 	t     *testing.T
 	base  string // of the records
@@ -102,7 +102,7 @@ func (m *machine) files() (keyring string, records []string) {
 	return keyring, records
 }
 
-// refused wants a failure of the backend that says why the copy does not help.
+// refused wants the backend's failure, with the reason why the copy is not used.
 func (m *machine) refused(s *nebula.Store, id nebula.ID, kind nebula.Kind, text string) {
 	m.t.Helper()
 	c, err := s.Get(m.t.Context(), id)
@@ -127,7 +127,7 @@ func TestStartWithoutBackend(t *testing.T) {
 	if got := s.GetMany(t.Context(), []nebula.ID{"a", "b"}); got[0].Err != nil || !errors.Is(got[1].Err, nebula.ErrUnavailable) {
 		t.Errorf("%+v", got)
 	}
-	// Everything else says that the backend is away.
+	// Everything else reports the outage.
 	if _, err := s.Put(t.Context(), "a", secret("x"), nebula.PutOptions{}); !errors.Is(err, nebula.ErrUnavailable) {
 		t.Errorf("put: %v", err)
 	}
@@ -146,8 +146,8 @@ func TestStartWithoutBackend(t *testing.T) {
 	m.refused(m.start(nil), "a", nebula.ErrUnavailable, "more than 24h0m0s ago")
 }
 
-// TestCacheFilesAreSealedAndPrivate: nobody else may read them, and neither values
-// nor ids stand in them or in their names.
+// TestCacheFilesAreSealedAndPrivate: nobody else may read the files, and neither they
+// nor their names show values or ids.
 func TestCacheFilesAreSealedAndPrivate(t *testing.T) {
 	m := newMachine(t)
 	m.put("some_id", "a secret value")
@@ -166,7 +166,7 @@ func TestCacheFilesAreSealedAndPrivate(t *testing.T) {
 	}
 }
 
-// TestCacheFilesRefused: what was done to a copy is noticed, and said.
+// TestCacheFilesRefused: a copy that was changed is refused, and the error says why.
 func TestCacheFilesRefused(t *testing.T) {
 	edit := func(t *testing.T, path string, change func([]byte) []byte) {
 		t.Helper()
@@ -278,7 +278,8 @@ func TestCacheFilesRefused(t *testing.T) {
 	}
 }
 
-// TestCacheFilesAreDropped: by own changes, and by what the backend says.
+// TestCacheFilesAreDropped: a change by this machine, or an answer of the backend,
+// removes the copy.
 func TestCacheFilesAreDropped(t *testing.T) {
 	for name, change := range map[string]func(context.Context, *nebula.Store) error{
 		"put": func(ctx context.Context, s *nebula.Store) error {
@@ -305,8 +306,8 @@ func TestCacheFilesAreDropped(t *testing.T) {
 	}
 }
 
-// TestKeyringCopyFollows: after a change of the keyring the next read brings the
-// copy on disk up to date, also beside a process that holds the one before.
+// TestKeyringCopyFollows: after a change of the keyring the next read updates the
+// copy on disk, although another process still holds the older keyring.
 func TestKeyringCopyFollows(t *testing.T) {
 	m := newMachine(t)
 	m.put("a", "one")
@@ -328,8 +329,8 @@ func TestKeyringCopyFollows(t *testing.T) {
 	}
 }
 
-// TestBackendThatIsBack: the key that opened the copy of the keyring is not asked for
-// again when the backend is there, until the data key is another one.
+// TestBackendThatIsBack: the key opened the copy of the keyring. When the backend is
+// back, the key is used again only after the data key was replaced.
 func TestBackendThatIsBack(t *testing.T) {
 	m := newMachine(t)
 	m.put("a", "one")
@@ -347,7 +348,7 @@ func TestBackendThatIsBack(t *testing.T) {
 	asked := key.asked.Load()
 	put(t, s, "a", "two", nebula.PutOptions{})
 	if more := key.asked.Load() - asked; more > 0 {
-		t.Errorf("it was asked for %d times more", more)
+		t.Errorf("the key was used %d times more", more)
 	}
 	if _, err := m.start(nil).Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 		t.Fatal(err)
@@ -355,8 +356,8 @@ func TestBackendThatIsBack(t *testing.T) {
 	put(t, rotated, "a", "three", nebula.PutOptions{})
 }
 
-// TestCacheFilesAreWrittenSeldom: a copy that says the same is written again only
-// when its age tells much less.
+// TestCacheFilesAreWrittenSeldom: a copy with the same content is written again only
+// after an eighth of LastKnown.
 func TestCacheFilesAreWrittenSeldom(t *testing.T) {
 	m := newMachine(t)
 	m.put("a", "one")
@@ -375,7 +376,7 @@ func TestCacheFilesAreWrittenSeldom(t *testing.T) {
 	first := stat()
 	m.clock.advance(3 * time.Hour)
 	if !os.SameFile(first, stat()) {
-		t.Error("written again within an eighth of the time")
+		t.Error("written again before an eighth of LastKnown was over")
 	}
 	m.clock.advance(time.Second)
 	if os.SameFile(first, stat()) {
@@ -383,7 +384,7 @@ func TestCacheFilesAreWrittenSeldom(t *testing.T) {
 	}
 }
 
-// TestCacheFilesAreBounded: the oldest copies give way.
+// TestCacheFilesAreBounded: the oldest copies are removed.
 func TestCacheFilesAreBounded(t *testing.T) {
 	m := newMachine(t)
 	bounded := func(o *nebula.Options) { o.Cache.Entries = 4 }
@@ -394,7 +395,7 @@ func TestCacheFilesAreBounded(t *testing.T) {
 		if _, err := s.Get(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Millisecond) // file systems tell times apart so far
+		time.Sleep(2 * time.Millisecond) // so that the files' times differ
 	}
 	if _, records := m.files(); len(records) != 4 {
 		t.Errorf("%d files", len(records))
@@ -412,8 +413,8 @@ func TestCacheFilesAreBounded(t *testing.T) {
 	}
 }
 
-// TestCacheFilesOfRotation: neither keyring nor records of before are used once a
-// process of this machine has seen the rotation.
+// TestCacheFilesOfRotation: after a process of this machine has seen the rotation, the
+// older keyring and records are not used any more.
 func TestCacheFilesOfRotation(t *testing.T) {
 	m := newMachine(t)
 	m.put("a", "one")

@@ -16,11 +16,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/authority"
 )
 
-// claim says who runs blocks of a page, or reads them as what they are: a test, as
-// "package Test", or several with commas. If nobody does, it says why not.
+// claim names the tests that run the blocks of a page or read them: "package Test",
+// with commas between several. If there is no test, it says why.
 type claim struct {
 	page, language string
-	begins         string // of those that begin so; of several claims the longest counts
+	begins         string // how the blocks begin; of several claims the longest counts
 	test           string
 	reason         string
 }
@@ -31,7 +31,7 @@ const (
 	elsewhere = "somebody else's program and account: looked at by hand"
 )
 
-// claims has every block of README, CONTRIBUTING and docs.
+// claims covers every block of README, CONTRIBUTING and docs.
 func claims() []claim {
 	return []claim{
 		{page: "README.md", language: "sh", begins: "go install", test: "cmd/nebula TestReadmeCommand"},
@@ -160,8 +160,8 @@ func blocks(t *testing.T) (all []block) {
 	return all
 }
 
-// Every block is run by a test, or has a reason why not. A reason is not enough for
-// what looks like something that can be run as it stands: console and Go.
+// A test runs every block, or the claim says why not. Console and Go can always be
+// run, so for them a reason is not enough.
 func TestBlocksAreRun(t *testing.T) {
 	all := claims()
 	used := make([]bool, len(all))
@@ -184,13 +184,13 @@ func TestBlocksAreRun(t *testing.T) {
 		case !used[i]:
 			t.Errorf("%s has no block of %s that begins with %q", c.page, c.language, c.begins)
 		case (c.test == "") == (c.reason == ""):
-			t.Errorf("%s, %s: either a test runs it, or there is a reason", c.page, c.language)
+			t.Errorf("%s, %s: a claim needs a test or a reason, and not both", c.page, c.language)
 		case c.reason != "" && slices.Contains([]string{"console", "go"}, c.language):
-			t.Errorf("%s: blocks of %s are run", c.page, c.language)
+			t.Errorf("%s: blocks of %s need a test, not a reason", c.page, c.language)
 		}
 		for _, name := range strings.Split(c.test, ", ") {
 			if dir, test, ok := strings.Cut(name, " "); ok && !hasTest(t, dir, test) {
-				t.Errorf("%s: there is no %s", c.page, name)
+				t.Errorf("%s: there is no test %s", c.page, name)
 			}
 		}
 	}
@@ -214,7 +214,7 @@ func hasTest(t *testing.T, dir, name string) bool {
 	return false
 }
 
-// Every link between the pages leads somewhere: to a file, and to a heading in it.
+// Every link between the pages names an existing file, and a heading in it.
 func TestLinksOfPages(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	headings := make(map[string][]string)
@@ -239,14 +239,14 @@ func TestLinksOfPages(t *testing.T) {
 				path = filepath.ToSlash(filepath.Join(filepath.Dir(page), target))
 			}
 			if _, err := os.Stat(filepath.FromSlash(path)); err != nil {
-				t.Errorf("%s: %s is not there", page, m[1])
+				t.Errorf("%s: there is no %s", page, m[1])
 			} else if known, ok := headings[path]; anchor != "" && ok && !slices.Contains(known, anchor) {
 				t.Errorf("%s: %s has no heading %s", page, path, anchor)
 			}
 		}
 	}
 	if found < 100 {
-		t.Errorf("%d links were found", found)
+		t.Errorf("only %d links were found", found)
 	}
 }
 
@@ -264,8 +264,8 @@ func anchors(t *testing.T, page string) (all []string) {
 	return all
 }
 
-// Every configuration on a page is one: it loads, alone, in a home that has nothing but
-// the files that it names.
+// Every configuration on a page is valid: it loads alone, in a home directory that has
+// only the files that it names.
 func TestConfigurationsOfPages(t *testing.T) {
 	home := t.TempDir()
 	ca, err := authority.New("vault")
@@ -301,6 +301,6 @@ func TestConfigurationsOfPages(t *testing.T) {
 		}
 	}
 	if found < 10 {
-		t.Errorf("%d configurations were found", found)
+		t.Errorf("only %d configurations were found", found)
 	}
 }

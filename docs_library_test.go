@@ -17,8 +17,8 @@ import (
 	"github.com/nebula-credential/nebula/nebulatest"
 )
 
-// Every block of Go in README and docs/library.md stands in code that is compiled and
-// run by tests: here, in the example service, or in an example of the documentation.
+// Every block of Go in README and docs/library.md is in code that tests compile and run:
+// here, in the example service, or in an example of the documentation.
 func TestGoBlocks(t *testing.T) {
 	var code strings.Builder
 	for _, path := range []string{"docs_library_test.go", "examples/orders/main.go", "examples/orders/service.go", "examples/orders/service_test.go"} {
@@ -45,7 +45,7 @@ func TestGoBlocks(t *testing.T) {
 	}
 }
 
-// unindented returns lines without the blanks before them.
+// unindented removes the blanks at the beginning of each line.
 func unindented(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

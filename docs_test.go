@@ -22,8 +22,7 @@ type source struct {
 	set   *token.FileSet
 }
 
-// readSource reads the package in a directory. It has no files where there is
-// none.
+// readSource reads the package in a directory. If there is none, it has no files.
 func readSource(t *testing.T, dir, importPath string) source {
 	t.Helper()
 	s := source{path: importPath, set: token.NewFileSet()}
@@ -69,8 +68,8 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// symbols returns what is declared at the top, with methods and fields as
-// Type.Name.
+// symbols returns the names that are declared at the top level; methods and fields
+// are Type.Name.
 func (s source) symbols() map[string]bool {
 	found := make(map[string]bool)
 	for _, f := range s.files {
@@ -219,23 +218,23 @@ func TestDocLinksResolve(t *testing.T) {
 					if in == "" {
 						in = s.path
 					}
-					// What is no link: a section of a configuration, a placeholder.
+					// Not a link: a section of a configuration, or a placeholder.
 					if name == strings.ToUpper(name) {
 						return
 					}
 					if !symbolsOf(in)[name] {
-						t.Errorf("%v: [%s] of %s is nothing", s.set.Position(group.Pos()), name, in)
+						t.Errorf("%v: [%s] names nothing in %s", s.set.Position(group.Pos()), name, in)
 					}
 				})
 			}
 		}
 	}
 	if found < 100 {
-		t.Errorf("%d links were found", found)
+		t.Errorf("only %d links were found", found)
 	}
 }
 
-// Whoever uses a public package need not look into an internal one.
+// Users of a public package need not look into an internal one.
 func TestPublicSignaturesNameNothingInternal(t *testing.T) {
 	for _, s := range sources(t) {
 		if strings.Contains(s.path, "/internal/") || strings.Contains(s.path, "/cmd/") {
@@ -254,7 +253,7 @@ func TestPublicSignaturesNameNothingInternal(t *testing.T) {
 						return true
 					}
 					if x, ok := selector.X.(*ast.Ident); ok && strings.Contains(imports[x.Name], "/internal/") {
-						t.Errorf("%v: %s.%s", s.set.Position(n.Pos()), x.Name, selector.Sel.Name)
+						t.Errorf("%v: a public signature has the internal type %s.%s", s.set.Position(n.Pos()), x.Name, selector.Sel.Name)
 					}
 					return true
 				})

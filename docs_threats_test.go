@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Every test that docs/reliability.md names is there.
+// Every test that docs/reliability.md names exists.
 func TestTestsOfThreats(t *testing.T) {
 	page, err := os.ReadFile("docs/reliability.md")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// vectorNamed returns one of our own vectors.
+// vectorNamed returns the vector of that kind, class and name.
 func vectorNamed(t testing.TB, kind, class, name string) formatVector {
 	t.Helper()
 	for _, v := range readFormatVectors(t, "testdata/format/vectors.jsonl") {
@@ -26,15 +26,15 @@ func vectorNamed(t testing.TB, kind, class, name string) formatVector {
 	return formatVector{}
 }
 
-// versionDigits are where the two versions stand in a readable record.
+// versionDigits returns the positions of the two versions in a readable record.
 func versionDigits(record []byte) []int {
 	file := bytes.Index(record, []byte(`"version":1`)) + len(`"version":`)
 	return []int{file, bytes.Index(record, []byte(`"version":2`)) + len(`"version":`)}
 }
 
-// checkEveryBit flips each bit of a record. Whatever becomes of it, it never
-// opens, and it is corrupted but where a version became another one. A wrong
-// key is never blamed: the id and the commitment are not changed at once.
+// checkEveryBit flips each bit of a record. The result never opens. It is corrupted,
+// unless the bit made another version. A wrong key is never blamed, because one bit
+// cannot change both the id and the commitment.
 func checkEveryBit(t *testing.T, record []byte, open func([]byte) error) {
 	t.Helper()
 	if err := open(record); err != nil {
@@ -80,8 +80,8 @@ func TestFormatEveryBitOfARecord(t *testing.T) {
 	}
 }
 
-// In a keyring a wrong key is never blamed for one bit either: each bit of the
-// slots is in the hash of their list, which is compared first.
+// For one bit of a keyring, too, a wrong key is never blamed: the hash of the list of
+// slots covers each bit of them, and is compared first.
 func TestFormatEveryBitOfAKeyring(t *testing.T) {
 	for _, c := range []struct{ class, name string }{
 		{"keyring kind", "key file"}, {"keyring unknown", "a kind that is not known, with data"}, {"keyring value", "rotating"},
@@ -97,7 +97,7 @@ func TestFormatEveryBitOfAKeyring(t *testing.T) {
 	}
 }
 
-// Bytes that are changed, cut off or put in never give a record that opens.
+// A record with bytes changed, cut off or inserted never opens.
 func TestFormatEveryByteOfARecord(t *testing.T) {
 	v := vectorNamed(t, "record", "optional", "with last_accessed created_by scope rotation_policy tags")
 	name, ring := Name{v.ID}, ringWith(v.DataKey)
@@ -120,8 +120,8 @@ func TestFormatEveryByteOfARecord(t *testing.T) {
 	}
 }
 
-// What is bound is told apart by another seal's error: an id's record under
-// each other id, with the base64 of every field exchanged with its twin's.
+// One field of a record is replaced by the same field of another record, with the
+// same id and under the same key. The mixture never opens.
 func TestFormatFieldsOfTwinsDoNotMix(t *testing.T) {
 	key := seal.NewKey([seal.KeySize]byte{7})
 	ring, name := &keyring{current: key}, Name{"twin"}
@@ -142,7 +142,7 @@ func TestFormatFieldsOfTwinsDoNotMix(t *testing.T) {
 	}
 }
 
-// unsupportedKind is a passphrase where one kind of slot is not available, as
+// unsupportedKind is a passphrase for which one kind of slot is not available, like
 // Argon2id in FIPS mode.
 type unsupportedKind struct {
 	Key
@@ -156,8 +156,8 @@ func (k unsupportedKind) Secret(ctx context.Context, s Slot) ([]byte, error) {
 	return k.Key.Secret(ctx, s)
 }
 
-// A store to which a slot for FIPS mode was added opens there, although the
-// older slot is refused. Where it is the only one, its refusal is the error.
+// A store with a slot for FIPS mode opens there, although the older slot is refused.
+// If the older slot is the only one, the error is its refusal.
 func TestFormatSlotsThatAreNotSupportedAreSkipped(t *testing.T) {
 	v := vectorNamed(t, "keyring", "keyring kind", "both at hand")
 	e, err := ParseEnvelope(KeyringName(), v.Record)
@@ -193,7 +193,7 @@ func newWrapping(t *testing.T, kind string, key Key) (slotRecord, error) {
 	return slotRecord{slot, seal.NewKEK(slot.seal(), secret).Wrap(slot.seal(), seal.GenerateKey())}, nil
 }
 
-// Hostile parameters are refused before memory or time is spent, and before a
+// Hostile parameters are refused before they cost memory or time, and before a
 // person is asked for a passphrase.
 func TestFormatHostileParameters(t *testing.T) {
 	const most = 1 << 20 // bytes; the least that Argon2id may take is 19 MiB

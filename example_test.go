@@ -64,8 +64,8 @@ func Example() {
 	// ghp_example
 }
 
-// A store on files whose data key is remembered: that somebody replaces it is
-// noticed by the next process, and older records are, too.
+// A store on files whose data key is remembered. The next process notices if somebody
+// replaces the data key, or puts older records back.
 func ExampleNewPinFile() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "nebula-example-")
@@ -135,7 +135,7 @@ func ExampleStore_List() {
 	// db_user
 }
 
-// A value is replaced only if nobody else replaced it since it was read.
+// The value is replaced only if nobody else has replaced it since the read.
 func ExampleStore_Put_ifVersion() {
 	ctx := context.Background()
 	store := exampleStore(ctx)

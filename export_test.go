@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// SwitchKey replaces the data key as a rotation does, without sealing records
-// anew: they are then under a key that is being retired (rotating) or retired.
+// SwitchKey replaces the data key as a rotation does, and seals no record anew. Their
+// key is then retired, or, with rotating, about to be.
 func SwitchKey(ctx context.Context, s *Store, key Key, rotating bool) error {
 	return s.changeKeyring(ctx, func(ring *keyring) error {
 		if !ring.rotating {
@@ -27,8 +27,8 @@ func SwitchKey(ctx context.Context, s *Store, key Key, rotating bool) error {
 	})
 }
 
-// JoinSlots returns the keyring's record with the last slot of another one
-// added to its list, and the plain hash of the list made right.
+// JoinSlots returns the keyring's record with the last slot of another keyring added
+// to the list, and the plain hash of the list corrected.
 func JoinSlots(t *testing.T, keyring, other *Envelope) []byte {
 	t.Helper()
 	edited := *keyring
@@ -45,7 +45,7 @@ func WithKeyID(e *Envelope, id KeyID) *Envelope {
 	return &edited
 }
 
-// PassTime makes the store's waiting for a rotation to settle pass at once.
+// PassTime replaces the store's waiting for a rotation to settle by pass.
 func PassTime(s *Store, pass func(time.Duration)) {
 	s.sleep = func(_ context.Context, d time.Duration) error {
 		pass(d)
@@ -56,10 +56,10 @@ func PassTime(s *Store, pass func(time.Duration)) {
 // KeysForTest returns the keys that the store was opened with.
 func (s *Store) KeysForTest() []Key { return s.options.Keys }
 
-// LimitGuard makes a guard hold fewer marks, by another clock.
+// LimitGuard makes a guard hold fewer marks, and gives it another clock.
 func LimitGuard(f *GuardFile, marks int, now func() time.Time) { f.maxMarks, f.now = marks, now }
 
-// SlotsOf returns the slots that a keyring's record shows.
+// SlotsOf returns the slots in a keyring's record.
 func SlotsOf(e *Envelope) []Slot {
 	var slots []Slot
 	for _, s := range e.slots.slots {
@@ -68,15 +68,15 @@ func SlotsOf(e *Envelope) []Slot {
 	return slots
 }
 
-// OnlySlot returns the keyring's record with one slot of it.
+// OnlySlot returns the keyring's record with only one of its slots.
 func OnlySlot(keyring *Envelope, i int) *Envelope {
 	edited := *keyring
 	edited.slots = newSlotList(keyring.slots.slots[i : i+1])
 	return &edited
 }
 
-// EditSlot returns the keyring's record with one slot changed, and the plain hash
-// of the list made right if it is to be.
+// EditSlot returns the keyring's record with one slot changed. With hashed, the plain
+// hash of the list is corrected.
 func EditSlot(t *testing.T, keyring *Envelope, i int, hashed bool, change func(*Slot)) []byte {
 	t.Helper()
 	slots := slices.Clone(keyring.slots.slots)
@@ -98,7 +98,7 @@ func OpenKeyringForTest(ctx context.Context, e *Envelope, keys []Key) error {
 	return err
 }
 
-// FoundByUpdate stores a value, and returns what was found in its place.
+// FoundByUpdate stores a value, and returns the one that it replaced.
 func FoundByUpdate(ctx context.Context, s *Store, id ID, value Secret) (found Secret, err error) {
 	_, err = s.update(ctx, "store", id, PutOptions{}, func(c *Credential) (Secret, error) {
 		found = c.Secret

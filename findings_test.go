@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Each finding has a row in the table, in the order of the names, and says what it
-// runs, when it ends with 0, and what it needs. The registries are whichever the
-// tools are set up for.
+// Each finding has a row in the table, in the order of the names. It says what it runs,
+// when it ends with 0, and what it needs. It names no registry: the
+// tools' own settings do.
 func TestFindingsSayWhatTheyAre(t *testing.T) {
 	readme, err := os.ReadFile("findings/README.md")
 	if err != nil {

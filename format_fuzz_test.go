@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// addVectors makes the records of a kind the corpus.
+// addVectors adds the records of a kind to the corpus.
 func addVectors(f *testing.F, kind string, least int, add func(formatVector)) {
 	f.Helper()
 	count := 0
@@ -34,8 +34,8 @@ func addVectors(f *testing.F, kind string, least int, add func(formatVector)) {
 	}
 }
 
-// checkParsed checks what holds of all bytes: a record is taken only if it is
-// its own canonical encoding, and refused as one of two kinds.
+// checkParsed checks any bytes: they are accepted only if they are a record's own
+// canonical encoding, and otherwise refused with one of two kinds.
 func checkParsed(t *testing.T, name Name, data []byte) {
 	before := bytes.Clone(data)
 	e, err := ParseEnvelope(name, data)
@@ -74,14 +74,14 @@ func FuzzParseKeyring(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { checkParsed(t, KeyringName(), data) })
 }
 
-// FuzzOpen: under a key, only the very records open that were sealed under it.
-// The fuzzer changes the bytes, and fields of the record by their meaning.
+// FuzzOpen: under a key, only the records that were sealed under it open. The fuzzer
+// changes the bytes, and single fields of the record.
 func FuzzOpen(f *testing.F) {
 	var ring *keyring
 	authentic := make(map[string]bool)
 	addVectors(f, "record", 900, func(v formatVector) {
 		if v.Class == "" {
-			return // of another data key
+			return // it has another data key
 		}
 		if v.Expect == "ok" {
 			ring = ringWith(v.DataKey)
@@ -226,7 +226,7 @@ func TestFormatSealedValueIsCanonical(t *testing.T) {
 	})
 }
 
-// aadInput is what the additional data must tell apart.
+// aadInput is everything that the additional data must distinguish.
 type aadInput struct {
 	name  string
 	keyID byte
@@ -247,9 +247,9 @@ func (in aadInput) equal(other aadInput) bool {
 	return in.name == other.name && in.keyID == other.keyID && in.m.equal(other.m) && in.slots == other.slots
 }
 
-// nearMiss changes an input so that the bytes of its fields, one after the
-// other, stay as alike as can be: bytes move between neighbours, and what is
-// empty or absent looks like the length of something else.
+// nearMiss changes an input, but keeps the bytes of its fields, one after the other,
+// nearly the same: bytes move from one field to the next, and an empty or absent field
+// looks like the length of another one.
 func nearMiss(t *rapid.T, in aadInput) aadInput {
 	in.m = in.m.clone()
 	m := &in.m
@@ -280,7 +280,7 @@ func nearMiss(t *rapid.T, in aadInput) aadInput {
 		m.LastAccessed, m.LastModified = m.LastModified, m.CreatedAt
 	case 6:
 		m.LastAccessed = time.Time{}
-	case 7: // a byte of a key becomes one of its value
+	case 7: // bytes of a tag's key move to its value
 		if len(keys) > 0 {
 			head, tail := cut(keys[0])
 			value := m.Tags[keys[0]]
@@ -301,7 +301,7 @@ func nearMiss(t *rapid.T, in aadInput) aadInput {
 	case 11:
 		delete(m.Tags, "a")
 		m.Tags["\x00"] = ""
-	case 12: // the hash of the slots stands where a tag's value could
+	case 12: // a tag's value is the hash of the slots
 		m.Tags["slots"], in.slots = fmt.Sprintf("%-32s", in.slots), ""
 	case 13:
 		in.slots = strings.Repeat("\x00", 31) + "s"
@@ -328,7 +328,7 @@ func TestFormatAdditionalDataTellsAllApart(t *testing.T) {
 	})
 }
 
-// decodedMember is soleMember by encoding/json.
+// decodedMember is soleMember with encoding/json.
 func decodedMember(object []byte, name string) (value json.RawMessage, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -361,7 +361,7 @@ func FuzzSoleMember(f *testing.F) {
 		got, ok := soleMember(data, "a")
 		want, found := decodedMember(data, "a")
 		if ok != found || ok && !bytes.Equal(got, want) {
-			t.Errorf("%s: %q, %t, not %q, %t", data, got, ok, want, found)
+			t.Errorf("%s: %q, %t, want %q, %t", data, got, ok, want, found)
 		}
 	})
 }

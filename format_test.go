@@ -129,7 +129,7 @@ func TestFormatVectors(t *testing.T) {
 	}
 }
 
-// Every class of failure is there, so that a vector which is lost is missed.
+// There are vectors for every class of failure. If some are lost, this test fails.
 func TestFormatVectorsHaveEveryClass(t *testing.T) {
 	type class struct{ kind, class, expect string }
 	count := make(map[class]int)
@@ -160,7 +160,7 @@ func TestFormatVectorsHaveEveryClass(t *testing.T) {
 	}
 }
 
-// openSealed reads and opens a record as a Store does that holds the keyring.
+// openSealed reads and opens a record like a Store that holds the keyring.
 func openSealed(ring *keyring, name Name, record []byte) (*Envelope, []byte, error) {
 	e, err := ParseEnvelope(name, record)
 	if err != nil {
@@ -228,9 +228,9 @@ func checkRecordVector(t *testing.T, v formatVector) {
 	}
 }
 
-// sealWith seals with the salt and nonce of another seal. The additional data
-// and the encoding are the package's own, the rest is done by hand. It returns
-// nil in FIPS mode, which forbids a given nonce.
+// sealWith seals with the salt and nonce of another seal. It uses the package's own
+// additional data and encoding, and does the rest by hand. In FIPS mode, which forbids
+// a given nonce, it returns nil.
 func sealWith(dataKey []byte, name Name, plaintext []byte, m Metadata, slots *slotList, like seal.Sealed) []byte {
 	if fips140.Enforced() {
 		return nil
@@ -277,7 +277,7 @@ func (m Metadata) equal(n Metadata) bool {
 		len(m.Tags) == len(n.Tags) && (Filter{Tags: m.Tags}).Matches("", n)
 }
 
-// keyText is the text of a key file as a Key.
+// keyText is a Key from the text of a key file.
 type keyText string
 
 func (keyText) Opens(kind string) bool { return kind == SlotKeyFile }
@@ -293,8 +293,8 @@ func (k keyText) NewSlot(ctx context.Context, id string, salt [seal.SaltSize]byt
 	return slot, secret, err
 }
 
-// keptSecret is what the other side gives for the slots of all kinds that it
-// keeps the secret of.
+// keptSecret is the secret that a service returns for every kind of slot whose secret
+// it keeps.
 type keptSecret []byte
 
 func (keptSecret) Opens(kind string) bool { return slotdata.Known(kind) }
@@ -378,6 +378,6 @@ func checkKeyFileVector(t *testing.T, v formatVector) {
 		t.Errorf("key %x, want %x", secret, v.Key)
 	}
 	if err == nil && strings.TrimRight(string(seal.FormatKeyFile(secret)), "\n") != strings.TrimRight(*v.KeyFile, "\r\n") {
-		t.Error("formatted again, the text is another one")
+		t.Error("formatted again, the text differs")
 	}
 }

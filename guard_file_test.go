@@ -21,7 +21,7 @@ func TestGuardFile(t *testing.T) {
 	for id, want := range marks {
 		err := nebula.NewGuardFile(path).Update("local:/a b", id, func(_ nebula.Mark, found bool) (nebula.Mark, bool) {
 			if found {
-				t.Error("a mark that was not made is there")
+				t.Error("there is a mark that nobody made")
 			}
 			return want, true
 		})
@@ -49,8 +49,8 @@ func TestGuardFile(t *testing.T) {
 	}
 }
 
-// A full guard refuses a new credential, and keeps what it has. A mark goes 400
-// days after the deletion of its credential was acknowledged, and no other does.
+// A full guard refuses a new credential, and keeps its marks. It drops a mark only 400
+// days after the deletion of the credential was acknowledged.
 func TestGuardFileThatIsFull(t *testing.T) {
 	g := nebula.NewGuardFile(filepath.Join(t.TempDir(), "guard"))
 	clock := newClock()
@@ -66,7 +66,7 @@ func TestGuardFileThatIsFull(t *testing.T) {
 
 	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 	name, _ := nebula.ID("y").Name()
-	if _, err := f.memory.Delete(t.Context(), name, nebula.Precondition{}); err != nil { // it vanishes
+	if _, err := f.memory.Delete(t.Context(), name, nebula.Precondition{}); err != nil { // without the store
 		t.Fatal(err)
 	}
 	clock.advance(399 * 24 * time.Hour)
@@ -81,7 +81,7 @@ func TestGuardFileThatIsFull(t *testing.T) {
 	}
 }
 
-// FuzzGuardFile: whatever is in the file, it is refused, or works.
+// FuzzGuardFile: the guard refuses any file, or works with it.
 func FuzzGuardFile(f *testing.F) {
 	mark := nebula.Mark{LastModified: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), KeyID: nebula.KeyID{1}}
 	path := filepath.Join(f.TempDir(), "guard")

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// heldGuard remembers in memory.
+// heldGuard is a guard in memory.
 type heldGuard struct {
 	mu     sync.Mutex
 	marks  map[string]nebula.Mark
@@ -60,7 +60,7 @@ func (g *heldGuard) CheckRoom(address string, id nebula.ID) error {
 	return &nebula.Error{Kind: nebula.ErrUsage, Message: "the guard is full"}
 }
 
-// putBack stores an older record, as who runs the backend can.
+// putBack stores an older record, as anyone who runs the backend can.
 func (f *fixture) putBack(t *testing.T, id nebula.ID, r nebula.Record) {
 	t.Helper()
 	name, _ := id.Name()
@@ -96,7 +96,7 @@ func TestRollbackGuard(t *testing.T) {
 	if got := list(t, s, nebula.ListOptions{Verify: true}); fmt.Sprint(got) != "[x: rolled_back]" {
 		t.Errorf("verify lists %v", got)
 	}
-	get(t, f.Store, "x") // nobody remembers
+	get(t, f.Store, "x") // this store has no guard
 	if c, err := s.GetVersion(t.Context(), "x", first); err != nil || string(c.Secret.Reveal()) != "1" {
 		t.Errorf("an old version that is asked for gave %v", err)
 	}
@@ -122,8 +122,8 @@ func TestRollbackGuardSeesOthersWrites(t *testing.T) {
 	wantKind(t, err, nebula.ErrRolledBack)
 }
 
-// After a deletion the clock may stand before the mark: what is put then is
-// later all the same.
+// The clock may go back before a deletion's mark. A later put still gets a later time
+// than the mark.
 func TestRollbackGuardAfterADeletion(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
@@ -150,22 +150,22 @@ func TestRollbackGuardAllowsWhatIsAskedFor(t *testing.T) {
 	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	get(t, s, "x") // sealed anew, of equal age
+	get(t, s, "x") // sealed anew, with the same time
 	tracking := f.open(t, nebula.Options{TrackAccess: true})
 	f.clock.advance(time.Second)
-	get(t, tracking, "x") // written with an access time, of equal age
+	get(t, tracking, "x") // written with an access time, and the same last_modified
 	get(t, s, "x")
 }
 
-// Of two records of one time, which one machine's clock can make, only the one
-// that was seen passes.
+// If two records have the same time, as the clock of one machine can give, only the
+// one that was seen passes.
 func TestRollbackGuardOfEqualTimes(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
 	put(t, f.Store, "x", "1", nebula.PutOptions{})
 	one := f.record(t, "x")
 	wantKind(t, failure(f.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
-	put(t, f.Store, "x", "2", nebula.PutOptions{}) // the clock stands
+	put(t, f.Store, "x", "2", nebula.PutOptions{}) // at the same time
 	get(t, s, "x")
 	f.putBack(t, "x", one)
 	_, err := s.Get(t.Context(), "x")
@@ -185,7 +185,7 @@ func TestRollbackGuardsMarksAreAuthentic(t *testing.T) {
 	wantKind(t, err, nebula.ErrCorrupted)
 }
 
-// The mark is under a key that this process has not seen yet.
+// The mark is under a key that this process has not seen.
 func TestRollbackGuardAfterAnotherProcessRotated(t *testing.T) {
 	f := newFixture(t)
 	guard := &heldGuard{}
@@ -219,7 +219,7 @@ func TestRollbackGuardAfterTheOldKeyIsDestroyed(t *testing.T) {
 	put(t, s, "gone", "2", nebula.PutOptions{})
 }
 
-// Two machines whose clocks differ by a little note accesses.
+// Two machines whose clocks differ a little note accesses.
 func TestRollbackGuardWithAccessesOfTwoClocks(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}, TrackAccess: true})
@@ -241,7 +241,7 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 	f.clock.advance(time.Hour)
 	put(t, s, "x", "2", nebula.PutOptions{})
 	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
-	if _, err := s.Adopt(t.Context(), backup, nebula.AdoptOptions{Precondition: nebula.IfAbsent(), Older: true}); err != nil { // asked for by name
+	if _, err := s.Adopt(t.Context(), backup, nebula.AdoptOptions{Precondition: nebula.IfAbsent(), Older: true}); err != nil { // Older asks for it
 		t.Fatal(err)
 	}
 	if c := get(t, s, "x"); !c.Metadata.LastModified.Equal(backup.Metadata.LastModified) {
@@ -257,9 +257,10 @@ func TestRollbackGuardWithAForcedWriteAndAdoption(t *testing.T) {
 	get(t, s, "x")
 }
 
-// A put that found nothing is overtaken by another process's put and delete. It
-// is acknowledged, so the guard does not refuse it; and what overtook it cannot be
-// put back. When it is stored again, with a later time, more may come between.
+// Another process's put and delete overtake a put that found nothing. The put is
+// acknowledged, so the guard accepts its record, and still refuses the other's record
+// if that is put back. The put is stored once more, with a later time; a rotation may
+// come before that.
 func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 	for _, behind := range []time.Duration{0, 5 * time.Second} {
 		for _, between := range []string{"nothing", "a rotation", "the begin of a rotation"} {
@@ -280,7 +281,7 @@ func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 					theirs = f.record(t, "x")
 					wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 					f.clock.advance(-behind)
-				case 3: // ours again, with a later time: it is sealed anew first, or the key is another one
+				case 3: // ours again, with a later time: by now the record is sealed anew, or the key replaced
 					var err error
 					switch between {
 					case "a rotation":
@@ -296,11 +297,11 @@ func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 			v := put(t, s, "x", "ours", nebula.PutOptions{})
 			written := f.record(t, "x").Envelope.Metadata().LastModified
 			if m := guard.marks["memory: x"]; !m.LastModified.Equal(written) || !m.DeletedAt.IsZero() {
-				t.Errorf("after %s, the mark is %+v, the record of %v", between, m, written)
+				t.Errorf("after %s, the mark is %+v, and the record's time %v", between, m, written)
 			}
 			c := get(t, s, "x")
 			if string(c.Secret.Reveal()) != "ours" || c.Version != v {
-				t.Errorf("%q of version %s, put gave %s", c.Secret.Reveal(), c.Version, v)
+				t.Errorf("%q of version %s, put returned version %s", c.Secret.Reveal(), c.Version, v)
 			}
 			get(t, other, "x")
 			if between == "nothing" {
@@ -312,8 +313,8 @@ func TestRollbackGuardAllowsAPutThatWasOvertaken(t *testing.T) {
 	}
 }
 
-// As before, and a third put comes between, when what was overtaken is stored
-// again, or the backend checks no conditions.
+// As before, and the other process puts a third time before the overtaken value is
+// stored once more, or the backend checks no conditions.
 func TestRollbackGuardOfAPutThatWasOvertakenTwice(t *testing.T) {
 	for _, conditions := range []bool{true, false} {
 		r, guard := newRemote(), &heldGuard{}
@@ -332,7 +333,7 @@ func TestRollbackGuardOfAPutThatWasOvertakenTwice(t *testing.T) {
 				put(t, other, "x", "theirs", nebula.PutOptions{})
 				wantKind(t, failure(other.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
 			case stores == 3 && conditions:
-				put(t, other, "x", "theirs again", nebula.PutOptions{Force: true}) // ours is older than the mark
+				put(t, other, "x", "theirs again", nebula.PutOptions{Force: true}) // Force, because ours is older than the mark
 			}
 			return nil
 		}
@@ -349,9 +350,9 @@ func TestRollbackGuardOfAPutThatWasOvertakenTwice(t *testing.T) {
 	}
 }
 
-// Between a write and its mark, another process moves the mark. What is there then
-// decides: if it is not what was written, the write is acknowledged, and the mark
-// is the other's.
+// Between a write and its mark, another process moves the mark. The guard then looks
+// at the stored record. If it is not the one that was written, the write is
+// acknowledged, and the mark stays the other's.
 func TestRollbackGuardLooksAtWhatIsThere(t *testing.T) {
 	for name, c := range map[string]struct {
 		found func(r *remote, other *nebula.Store) // after the other's put
@@ -399,8 +400,8 @@ func TestRollbackGuardLooksAtWhatIsThere(t *testing.T) {
 	}
 }
 
-// What was overtaken cannot be stored again: it is stored, and the caller is told
-// that it has no mark.
+// A put that was overtaken cannot be stored once more. The error says that the
+// credential is stored.
 func TestRollbackGuardOfAPutThatStaysUnmarked(t *testing.T) {
 	for name, oldKeyring := range map[string]bool{"the backend is away": false, "the keyring is old, and cannot be read": true} {
 		r, guard := newRemote(), &heldGuard{}
@@ -432,7 +433,7 @@ func TestRollbackGuardOfAPutThatStaysUnmarked(t *testing.T) {
 	}
 }
 
-// The caller of a write goes while another process moves the mark.
+// The caller's context ends while another process moves the mark.
 func TestRollbackGuardWhenTheCallerGoes(t *testing.T) {
 	r, guard := newRemote(), &heldGuard{}
 	_, key := r.initialised(t)
@@ -452,7 +453,7 @@ func TestRollbackGuardWhenTheCallerGoes(t *testing.T) {
 }
 
 // The mark that a write finds is under a key that its keyring does not have, and the
-// keyring of today cannot be read.
+// newest keyring cannot be read.
 func TestRollbackGuardOfAKeyThatCannotBeRead(t *testing.T) {
 	r, guard := newRemote(), &heldGuard{}
 	_, key := r.initialised(t)
@@ -479,8 +480,8 @@ func TestRollbackGuardOfAKeyThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// Between a write or a read of a state and its mark, the credential is deleted
-// and put again, with an earlier time. The late mark does not take its place.
+// After a write or a read, and before its mark, somebody deletes the credential and puts
+// it again, with an earlier time. The late mark does not replace the new one.
 func TestRollbackGuardMarksOnlyWhatIsThere(t *testing.T) {
 	for _, use := range []string{"put", "get", "get again"} {
 		f := newFixture(t)
@@ -512,8 +513,8 @@ func TestRollbackGuardMarksOnlyWhatIsThere(t *testing.T) {
 	}
 }
 
-// The mark is of before a rotation that ended, the record of after it, and a
-// second rotation has not come to it yet.
+// The mark is older than a rotation that has ended, and the record newer. A second
+// rotation runs, and has not reached the record.
 func TestRollbackGuardWhileASecondRotationRuns(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
@@ -535,13 +536,13 @@ func TestRollbackGuardWhileASecondRotationRuns(t *testing.T) {
 	for _, r := range []nebula.Record{old, between} {
 		f.unchecked(t, name, r.Envelope)
 		if c, err := s.Get(t.Context(), "x"); err == nil {
-			t.Errorf("a record of before the rotations is %q", c.Secret.Reveal())
+			t.Errorf("a record from before the rotations opens as %q", c.Secret.Reveal())
 		}
 	}
 }
 
-// An old record that is put back while the key is replaced, and sealed anew, is
-// refused even if the key of the mark is destroyed.
+// Somebody puts an old record back, and a rotation seals it anew. It is refused even if
+// the key of the mark is destroyed.
 func TestRollbackGuardIsNotLaundered(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{RollbackGuard: &heldGuard{}})
@@ -558,7 +559,7 @@ func TestRollbackGuardIsNotLaundered(t *testing.T) {
 	_, err := s.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrRolledBack)
 	put(t, f.Store, "x", "3", nebula.PutOptions{})
-	get(t, s, "x") // a later one is learnt
+	get(t, s, "x") // a later one is accepted
 }
 
 func TestRollbackGuardThatIsFull(t *testing.T) {
@@ -574,12 +575,12 @@ func TestRollbackGuardThatIsFull(t *testing.T) {
 	_, err := s.Put(t.Context(), "z", value("1"), nebula.PutOptions{IfAbsent: true})
 	wantKind(t, err, nebula.ErrUsage)
 	if made := f.calls.take(); len(made) > 0 {
-		t.Errorf("it was refused after %v", made)
+		t.Errorf("it was refused after the calls %v", made)
 	}
 }
 
-// A mark is noted as deleted by an acknowledged deletion alone, and lives on if
-// the credential does.
+// Only an acknowledged deletion is noted in a mark. If the credential comes back, the
+// note is removed.
 func TestRollbackGuardNotesDeletions(t *testing.T) {
 	f := newFixture(t)
 	guard := &heldGuard{}
@@ -593,7 +594,7 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 	_, err := s.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrNotFound)
 	if deleted() {
-		t.Error("a credential that vanished counts as deleted")
+		t.Error("a credential that vanished is noted as deleted")
 	}
 	wantKind(t, f.Restore(t.Context(), "x"), "")
 	wantKind(t, failure(s.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
@@ -603,7 +604,7 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 	wantKind(t, f.Restore(t.Context(), "x"), "") // by another machine
 	get(t, s, "x")
 	if deleted() {
-		t.Error("a credential that is there counts as deleted")
+		t.Error("a credential that is there is noted as deleted")
 	}
 	wantKind(t, failure(s.Purge(t.Context(), "x")), "")
 	if !deleted() {
@@ -615,8 +616,8 @@ func TestRollbackGuardNotesDeletions(t *testing.T) {
 	}
 }
 
-// What a guard cannot tell or note is no reason to store, and what is stored all
-// the same is said to be.
+// If the guard cannot be read, nothing is stored. If the mark cannot be written after
+// the store, the error says that the credential is stored.
 func TestRollbackGuardThatFails(t *testing.T) {
 	f := newFixture(t)
 	guard := &heldGuard{}
@@ -633,7 +634,7 @@ func TestRollbackGuardThatFails(t *testing.T) {
 	_, err = s.Adopt(t.Context(), nebula.Credential{ID: "new", Secret: value("1"), Metadata: get(t, f.Store, "x").Metadata}, nebula.AdoptOptions{Older: true})
 	wantKind(t, err, nebula.ErrPermissionDenied)
 	if made := f.calls.take(); fmt.Sprint(made) != "[retrieve x]" {
-		t.Errorf("it was refused after %v", made)
+		t.Errorf("it was refused after the calls %v", made)
 	}
 	guard.loadErr, guard.updateErr = nil, &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "the guard cannot be written"}
 	for id, options := range map[nebula.ID]nebula.PutOptions{"a": {}, "b": {Force: true}} {

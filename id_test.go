@@ -42,7 +42,7 @@ func TestParseID(t *testing.T) {
 func TestKeyringNameIsNoID(t *testing.T) {
 	name := nebula.KeyringName()
 	if !name.IsKeyring() || name.ID() != "" {
-		t.Error("the keyring's name is that of a credential")
+		t.Error("the keyring's name is a credential's name")
 	}
 	if _, err := nebula.ParseID(name.String()); err == nil {
 		t.Error("the keyring's name is a valid id")

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// A program that imports only the core and the local provider gets no cloud
-// SDK, and nothing of the command: what these packages may pull in is listed.
+// A program that imports only the core and the local provider gets no cloud SDK, and
+// nothing of the command. This test lists what these packages may import.
 //
-// The packages of unlock add what opens slots of one kind, and no more.
+// Each package of unlock adds only what opens its kind of slot.
 func TestImportFence(t *testing.T) {
 	core := []string{
 		"github.com/nebula-credential/nebula",
@@ -42,7 +42,7 @@ func TestImportFence(t *testing.T) {
 	}
 }
 
-// A provider can be deleted without touching another one, and the core knows
+// Any provider can be deleted without a change to the others, and the core imports
 // none of them.
 func TestProvidersKnowOnlyTheCore(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", ".", "./provider/...").Output()
@@ -62,7 +62,7 @@ func TestProvidersKnowOnlyTheCore(t *testing.T) {
 	}
 }
 
-// What the tests are made of is no part of the product.
+// The product imports no test code.
 func TestProductKnowsNoTestApparatus(t *testing.T) {
 	const apparatus = "github.com/nebula-credential/nebula/internal/testing"
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", "./...").Output()
@@ -83,7 +83,7 @@ func TestProductKnowsNoTestApparatus(t *testing.T) {
 		}
 	}
 	if !found {
-		t.Errorf("there is nothing in %s", apparatus)
+		t.Errorf("%s has no packages", apparatus)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/seal"
 )
 
-// A keyring with another data key is a later state of the same store only if the
-// slot that opened it is one of before, in all that is its own.
+// A keyring is a later state of the same store only if it still has the earlier data
+// key, or if an earlier slot opened it, with the same id, kind and salt.
 func TestWhatContinuesAStore(t *testing.T) {
 	slot := Slot{ID: "abcdefgh", Kind: SlotKeyFile, Salt: newSalt()}
 	before := &keyring{current: seal.GenerateKey(), slots: []slotRecord{{Slot: slot}}}
@@ -33,17 +33,17 @@ func TestWhatContinuesAStore(t *testing.T) {
 		}
 		after.retired = []*seal.Key{seal.GenerateKey(), before.current}
 		if !after.continues(before) {
-			t.Errorf("%s, and the key of before: it does not continue", name)
+			t.Errorf("%s, with the earlier data key: it does not continue the store", name)
 		}
 	}
 	public := Slot{ID: "abcdefgh", Kind: "recipient", Salt: newSalt()}
 	before.slots = append(before.slots, slotRecord{Slot: public})
 	if (&keyring{current: seal.GenerateKey(), openedBy: public}).continues(before) {
-		t.Error("a slot that anyone can make continues a store")
+		t.Error("a slot that anyone can make is enough to continue a store")
 	}
 }
 
-// A slot is wrapped for only as it was asked for.
+// wrap refuses any slot other than the one that was asked for.
 func TestWrapRefusesAnotherSlot(t *testing.T) {
 	want := Slot{ID: "abcdefgh", Kind: SlotKeyFile, Salt: newSalt()}
 	secret, key := make([]byte, seal.KeySize), seal.GenerateKey()
@@ -69,7 +69,7 @@ func TestWrapRefusesAnotherSlot(t *testing.T) {
 	}
 }
 
-// answers is a key that gives each slot an answer.
+// answers is a key with an answer for each slot.
 type answers struct {
 	Key
 	errs map[string]error // by slot
@@ -80,7 +80,7 @@ func (k answers) Secret(_ context.Context, s Slot) ([]byte, error) {
 	return make([]byte, 32), k.errs[s.ID]
 }
 
-// What is said if no key opens a slot.
+// The error if no key opens a slot.
 func TestWhyNothingOpens(t *testing.T) {
 	slots := []slotRecord{{Slot: Slot{ID: "aaaaaaaa", Kind: SlotVaultTransit}}, {Slot: Slot{ID: "bbbbbbbb", Kind: SlotVaultTransit}}}
 	wrong := &Error{Kind: ErrWrongKey, Hint: "look at its project"}
@@ -104,8 +104,8 @@ func TestWhyNothingOpens(t *testing.T) {
 	}
 }
 
-// A key that cannot be tried here is told beside one that opens nothing, without the
-// hint, which would be lost among the others.
+// If one key opens nothing and another cannot be tried here, the error names both,
+// and leaves out the hint, which would be lost among the others.
 func TestKeyThatCannotBeTriedIsTold(t *testing.T) {
 	slots := []slotRecord{{Slot: Slot{ID: "aaaaaaaa", Kind: SlotVaultTransit}}}
 	for _, c := range []struct {
@@ -129,8 +129,8 @@ func TestKeyThatCannotBeTriedIsTold(t *testing.T) {
 	}
 }
 
-// The largest value that there can be fits the room that is made for it: growing
-// would leave copies of the keys in memory.
+// The largest possible value fits its buffer. A buffer that grows would leave copies of
+// the keys in memory.
 func TestKeyringsValueFitsItsRoom(t *testing.T) {
 	k := &keyring{generation: maxGeneration, rotating: true, switchedAt: time.Unix(0, 1000)}
 	for range maxRetired {
@@ -163,12 +163,12 @@ func TestSleepIsCancelled(t *testing.T) {
 	}
 }
 
-// paced is a failure that says how long to wait.
+// paced is a failure that says how long to wait before the next try.
 type paced struct{ error }
 
 func (paced) After() time.Duration { return time.Hour }
 
-// A race is tried so often, and not longer than the caller waits.
+// A lost race is tried again up to a limit, and only while the caller waits.
 func TestAttempts(t *testing.T) {
 	race := errors.New("a race")
 	a := &attempts{max: 3, maxWait: time.Nanosecond}
@@ -187,7 +187,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// leaving is a key whose user goes while it is asked.
+// leaving is a key whose caller leaves while it is asked.
 type leaving struct {
 	answers
 	asked  int
@@ -200,7 +200,7 @@ func (k *leaving) Secret(context.Context, Slot) ([]byte, error) {
 	return nil, &Error{Kind: ErrWrongKey}
 }
 
-// When the caller has gone, no slot is opened any more.
+// After the caller has left, no further slot is opened.
 func TestNoSlotIsOpenedForNobody(t *testing.T) {
 	slots := []slotRecord{{Slot: Slot{ID: "aaaaaaaa", Kind: SlotVaultTransit}}, {Slot: Slot{ID: "bbbbbbbb", Kind: SlotVaultTransit}}}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -27,7 +27,7 @@ func TestLabels(t *testing.T) {
 	}
 	notes := keysOf(t, f.open(t, nebula.Options{})).Notes
 	if len(notes) != 2 || notes[first].Label != "" || notes[slot.ID].Label != `Zoë's "laptop"` {
-		t.Errorf("the notes are %v", notes)
+		t.Errorf("the notes: %v", notes)
 	}
 	for id, note := range notes {
 		if note.AddedAt.IsZero() || note.AddedAt.After(f.clock.now()) {
@@ -50,7 +50,7 @@ func TestLabels(t *testing.T) {
 		t.Error("notes that were returned have changed")
 	}
 
-	// A rotation keeps notes, and they go with their slot.
+	// A rotation keeps notes. A slot's note is removed with the slot.
 	both := f.open(t, nebula.Options{Keys: []nebula.Key{f.key, second}})
 	if _, err := both.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestLabelsRefused(t *testing.T) {
 	}
 }
 
-// The backend shows neither labels nor, to those without a key, whether there are any.
+// The backend does not show labels. Without a key, nobody learns whether there are any.
 func TestLabelsAreSealed(t *testing.T) {
 	f := newFixture(t)
 	if _, err := f.AddKey(t.Context(), newKeyFile(t), "grandmother"); err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Each slot has a salt of its own, and another one when it is made anew.
+// Each slot has a salt of its own, and a new one when it is made anew.
 func TestSaltsAreFresh(t *testing.T) {
 	f, key := newFixture(t), newServiceKey()
 	seen := map[[16]byte]bool{{}: true}
 	check := func(slot nebula.Slot) {
 		if seen[slot.Salt] {
-			t.Errorf("the salt %x comes again", slot.Salt)
+			t.Errorf("the salt %x is used twice", slot.Salt)
 		}
 		seen[slot.Salt] = true
 	}
@@ -37,7 +37,7 @@ func TestSaltsAreFresh(t *testing.T) {
 	check(keysOf(t, f.Store).Slots[1])
 }
 
-// Why a key makes no slot is what the caller is told.
+// If a key makes no slot, the caller learns why.
 func TestKeyThatMakesNoSlot(t *testing.T) {
 	f := newFixture(t)
 	before := keysOf(t, f.Store)
@@ -48,8 +48,8 @@ func TestKeyThatMakesNoSlot(t *testing.T) {
 	}
 }
 
-// When the record cannot be read, the keyring that is read beside it is not waited
-// for; but nothing of it runs any more after that.
+// If the record cannot be read, the call does not wait for the keyring that it reads at
+// the same time. It cancels that read, and returns after it has ended.
 func TestReadBesideThatIsNotNeeded(t *testing.T) {
 	f := newFixture(t)
 	var ended atomic.Bool
@@ -59,7 +59,7 @@ func TestReadBesideThatIsNotNeeded(t *testing.T) {
 			return next(ctx)
 		case c.Name.IsKeyring():
 			<-ctx.Done()
-			time.Sleep(20 * time.Millisecond) // what is under way takes a moment to end
+			time.Sleep(20 * time.Millisecond) // a read takes a moment to end
 			ended.Store(true)
 			return context.Cause(ctx)
 		}
@@ -82,7 +82,7 @@ func TestReadBesideThatIsNotNeeded(t *testing.T) {
 		select {
 		case err := <-done:
 			if !errors.Is(err, nebula.ErrPermissionDenied) || !ended.Load() {
-				t.Errorf("%s: %v; the other read has ended: %t", name, err, ended.Load())
+				t.Errorf("%s: %v; the read of the keyring has ended: %t", name, err, ended.Load())
 			}
 		case <-time.After(30 * time.Second):
 			t.Fatalf("%s waits for the keyring", name)
@@ -90,10 +90,9 @@ func TestReadBesideThatIsNotNeeded(t *testing.T) {
 	}
 }
 
-// Between reading the keyring and looking at the pin, another process replaces the
-// data key, destroys the old one and moves the pin: the keyring that was read is
-// none of today's, the one that is there is. A keyring that stays is refused
-// after one more look.
+// Between a read of the keyring and a look at the pin, another process replaces the
+// data key, destroys the old one and moves the pin. The keyring is then read again,
+// and fits. If it has not changed, it is refused after that second read.
 func TestPinThatMovesWhileTheKeyringIsRead(t *testing.T) {
 	r, pins := newRemote(), &heldPins{}
 	r.description.ComparesKeyring = true
@@ -135,8 +134,8 @@ func TestPinThatMovesWhileTheKeyringIsRead(t *testing.T) {
 	wantKind(t, r.open(t, options).Unlock(t.Context()), nebula.ErrUntrustedKey)
 }
 
-// A keyring that is put back to the byte has another version. A process that
-// held it writes on condition of that one.
+// If the same keyring is stored again, it has another version. A process that held it
+// writes on condition of the new version.
 func TestKeyringThatIsStoredAgain(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -153,8 +152,8 @@ func TestKeyringThatIsStoredAgain(t *testing.T) {
 	}
 }
 
-// A data key that is kept, and known to be the store's, spares opening a slot. That
-// the keyring is damaged is found all the same.
+// If a kept data key is known to be the store's, no slot is opened. A damaged keyring
+// is still noticed.
 func TestKeptKeyOpensNoSlot(t *testing.T) {
 	f, pins, kept := newFixture(t), &heldPins{}, keptKeys{}
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -162,12 +161,12 @@ func TestKeptKeyOpensNoSlot(t *testing.T) {
 	get(t, f.pinned(t, nebula.Options{Pins: pins, DataKeys: kept}), "x")
 	id := keysOf(t, f.Store).ID
 	key := &heldBack{Key: f.key}
-	get(t, f.pinned(t, nebula.Options{Keys: []nebula.Key{key}, DataKeys: kept}), "x") // vouched for
+	get(t, f.pinned(t, nebula.Options{Keys: []nebula.Key{key}, DataKeys: kept}), "x") // kept by a process with a pin
 	for address, k := range kept {
 		k.Pinned = false
 		kept[address] = k
 	}
-	get(t, f.pinned(t, nebula.Options{Keys: []nebula.Key{key}, DataKeys: kept, TrustedKey: &id}), "x") // named
+	get(t, f.pinned(t, nebula.Options{Keys: []nebula.Key{key}, DataKeys: kept, TrustedKey: &id}), "x") // the configuration names it
 	if key.asked.Load() > 0 {
 		t.Error("a slot was opened")
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// keptKeys keep data keys in memory.
+// keptKeys keeps data keys in memory.
 type keptKeys map[string]nebula.KeptKey
 
 func (k keptKeys) Get(_ context.Context, address string) (nebula.KeptKey, bool) {
@@ -19,11 +19,11 @@ func (k keptKeys) Get(_ context.Context, address string) (nebula.KeptKey, bool) 
 
 func (k keptKeys) Keep(_ context.Context, address string, key nebula.KeptKey) { k[address] = key }
 
-// noKeys are no keys at all, where nil means those of the fixture.
+// noKeys is an empty list of keys; nil would mean the keys of the fixture.
 func noKeys() []nebula.Key { return []nebula.Key{} }
 
-// A data key that is kept opens the store without any other key, and is found
-// out when it is another one than the store's.
+// A kept data key opens the store without any other key. After a rotation it does not
+// open the store any more.
 func TestKeptKey(t *testing.T) {
 	f, kept := newFixture(t), keptKeys{}
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -31,16 +31,16 @@ func TestKeptKey(t *testing.T) {
 	get(t, f.pinned(t, nebula.Options{Pins: pins}), "x")
 	get(t, f.pinned(t, nebula.Options{Pins: pins, DataKeys: kept}), "x")
 	if len(kept) != 1 {
-		t.Fatalf("kept are %d keys", len(kept))
+		t.Fatalf("%d keys are kept", len(kept))
 	}
 	for address, key := range kept {
 		if !strings.HasSuffix(address, ":here") || !key.Pinned || key.Secret == [32]byte{} {
-			t.Errorf("kept for %q, pinned: %v", address, key.Pinned)
+			t.Errorf("kept for %q, pinned %v", address, key.Pinned)
 		}
 	}
 	alone := f.pinned(t, nebula.Options{Keys: noKeys(), DataKeys: kept})
 	for what, err := range everyUse(t, alone) {
-		if what != "rotate" && err != nil { // which needs the key of every slot
+		if what != "rotate" && err != nil { // rotate needs the key of every slot
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -66,8 +66,8 @@ func others(t *testing.T, f *fixture) (ids []string) {
 	return ids
 }
 
-// A key that was kept by a process which knew nothing of the store is refused by
-// another one that knows as little, and stands behind a key that needs a secret.
+// A process that had no pin of the store keeps a data key. Another process without a pin
+// refuses that key. Its own keys that need a secret come first.
 func TestKeptKeyThatIsNotPinned(t *testing.T) {
 	f, kept := newFixture(t), keptKeys{}
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -91,8 +91,8 @@ func TestKeptKeyThatIsNotPinned(t *testing.T) {
 	get(t, f.pinned(t, nebula.Options{Keys: noKeys(), DataKeys: kept, TrustedKey: &id}), "x")
 }
 
-// What is kept does not help a stranger's keyring past the pin, whichever key
-// opens that.
+// A kept data key does not help a stranger's keyring past the pin, whichever key opens
+// that keyring.
 func TestKeptKeyAndStrangersKeyring(t *testing.T) {
 	f, theirs, key := newFixture(t), newEmptyFixture(t), newServiceKey()
 	pins, kept := &heldPins{}, keptKeys{}
@@ -118,7 +118,8 @@ func TestKeptKeyAndStrangersKeyring(t *testing.T) {
 	if !maps.Equal(before, kept) {
 		t.Error("the stranger's key was kept")
 	}
-	// It opens the stranger's own keyring, if somebody was brought to keep it.
+	// The stranger's data key opens the stranger's keyring, if somebody was tricked
+	// into keeping it.
 	stranger := keptKeys{}
 	get(t, theirs.pinned(t, nebula.Options{Keys: []nebula.Key{key}, DataKeys: stranger, TrustedKey: idOf(t, evil)}), "x")
 	_, err := theirs.pinned(t, nebula.Options{Keys: noKeys(), DataKeys: stranger, Pins: pins}).Get(t.Context(), "x")

@@ -100,7 +100,7 @@ func TestKeyFileRefused(t *testing.T) {
 	if err := mkfifo(fifo); err != nil {
 		t.Fatal(err)
 	}
-	// Would wait for a writer if it were opened as a file is.
+	// Opened like a plain file, the FIFO would make the call wait for a writer.
 	if _, err := (&nebula.KeyFile{Path: fifo}).Secret(t.Context(), nebula.Slot{}); !errors.Is(err, nebula.ErrInvalidConfig) {
 		t.Errorf("a FIFO gave %v", err)
 	}
@@ -140,7 +140,7 @@ func TestPassphraseRules(t *testing.T) {
 	}
 }
 
-// The cheapest slot within bounds, so that tests are quick.
+// cheapSlot is the cheapest slot within the bounds, so that tests are quick.
 func cheapSlot() nebula.Slot {
 	if fips140.Enforced() {
 		return nebula.Slot{Kind: nebula.SlotPBKDF2, Passes: 600_000}
@@ -214,8 +214,8 @@ func TestHostileParametersAreRefusedBeforeAnyWork(t *testing.T) {
 	}
 }
 
-// In FIPS mode Argon2id is refused by name, and a new passphrase slot is one
-// that opens there. The suite runs in that mode too, see scripts/test.
+// In FIPS mode the error names Argon2id, and a new passphrase slot is of a kind that
+// opens there. The suite runs in that mode too, see scripts/test.
 func TestFIPSMode(t *testing.T) {
 	slot := nebula.Slot{Kind: nebula.SlotArgon2id, Memory: 19 << 10, Passes: 2, Lanes: 1}
 	_, err := passphrase("correct horse battery").Secret(t.Context(), slot)

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// A passphrase that opens nothing is asked for again, as often as Tries says.
-// The error names where it came from.
+// If a passphrase opens nothing, it is asked for again, in all at most Tries times. The
+// error says where it came from.
 func TestPassphraseTries(t *testing.T) {
 	p, err := memory.New(memory.DefaultConfig())
 	if err != nil {

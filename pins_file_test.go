@@ -71,7 +71,7 @@ func TestPinFileConcurrentUpdates(t *testing.T) {
 	}
 	wg.Wait()
 	if pin, _, _ := f.Load("shared"); pin.Generation != 40 {
-		t.Errorf("%d of 40 updates are there", pin.Generation)
+		t.Errorf("%d of 40 updates were kept", pin.Generation)
 	}
 }
 
@@ -132,7 +132,7 @@ func FuzzPinFile(f *testing.F) {
 			}
 			return
 		}
-		// What can be read can be written and read again.
+		// A file that can be read can be written and read again.
 		want := nebula.Pin{KeyID: nebula.KeyID{7}, Generation: 9}
 		if err := pins.Update("a", setPin(want)); err != nil {
 			t.Fatal(err)

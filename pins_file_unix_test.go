@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Who can write the pins decides which key is trusted.
+// Anyone who can write the pins decides which key is trusted.
 func TestPinFileThatOthersMayWrite(t *testing.T) {
 	dir := t.TempDir()
 	f := pinFile(dir)

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// heldPins remember in memory.
+// heldPins keeps pins in memory.
 type heldPins struct {
 	mu       sync.Mutex
 	pins     map[string]nebula.Pin
@@ -49,8 +49,8 @@ func (p *heldPins) Update(address string, change func(nebula.Pin, bool) (nebula.
 	return nil
 }
 
-// here gives every provider of a test one address, as if an attacker had put
-// one backend in the place of the other.
+// here gives every provider of a test one address, as if an attacker had replaced one
+// backend by another.
 type here struct{ nebula.Provider }
 
 func (h here) Unwrap() nebula.Provider { return h.Provider }
@@ -80,7 +80,7 @@ func (f *fixture) pinned(t *testing.T, options nebula.Options) *nebula.Store {
 	return s
 }
 
-// everyUse tries all that needs the key.
+// everyUse calls everything that needs the key.
 func everyUse(t *testing.T, s *nebula.Store) map[string]error {
 	ctx := t.Context()
 	_, get := s.Get(ctx, "x")
@@ -92,9 +92,8 @@ func everyUse(t *testing.T, s *nebula.Store) map[string]error {
 	return map[string]error{"get": get, "put": put, "put new": fresh, "tag": tag, "add a key": add, "rotate": rotate}
 }
 
-// An attacker who knows the same key file (an administrator of the backend to
-// whom it was given for another store) puts a keyring of theirs in the place
-// of the store's.
+// An attacker who knows the same key file replaces the store's keyring by one of their
+// own: an administrator of the backend, who has the key file for another store.
 func TestReplacedKeyring(t *testing.T) {
 	victim, attacker := newFixture(t), newFixture(t)
 	pins := &heldPins{}
@@ -117,7 +116,7 @@ func TestReplacedKeyring(t *testing.T) {
 		for what, err := range everyUse(t, theirs.pinned(t, options)) {
 			wantKind(t, err, nebula.ErrUntrustedKey)
 			if err == nil {
-				t.Errorf("%s: %s went through", name, what)
+				t.Errorf("%s: %s succeeded", name, what)
 			}
 		}
 	}
@@ -125,11 +124,11 @@ func TestReplacedKeyring(t *testing.T) {
 		t.Errorf("something was written under the attacker's key: %v", ids)
 	}
 	if c := get(t, evil, "x"); string(c.Secret.Reveal()) != "theirs" {
-		t.Error("the attacker's record was written over")
+		t.Error("the attacker's record was replaced")
 	}
 	// Without a pin the store is trusted on first use.
 	if c := get(t, theirs.pinned(t, nebula.Options{Pins: &heldPins{}}), "x"); string(c.Secret.Reveal()) != "theirs" {
-		t.Error("first use")
+		t.Error("without a pin the store is not trusted on first use")
 	}
 	err := everyUse(t, theirs.pinned(t, nebula.Options{Pins: pins}))["get"]
 	theirInfo, _ := evil.Keys(t.Context())
@@ -168,7 +167,7 @@ func TestKeyringBroughtBack(t *testing.T) {
 			}
 		}
 	}
-	// A backup that was restored on purpose is accepted by name.
+	// If a backup was restored on purpose, trust with the key's id accepts it.
 	info, _ := f.Keys(t.Context())
 	fresh := f.pinned(t, nebula.Options{Pins: pins})
 	other := info.ID
@@ -194,9 +193,9 @@ func TestPinFollowsARotation(t *testing.T) {
 	if before.KeyID != old.ID || after.KeyID != result.KeyID || after.Generation <= before.Generation {
 		t.Errorf("the pin went from %+v to %+v", before, after)
 	}
-	// The configuration may still name the key of before.
+	// The configuration may still name the retired key.
 	get(t, f.pinned(t, nebula.Options{TrustedKey: &old.ID}), "x")
-	// Once it is destroyed, the keyring proves nothing for it.
+	// After that key is destroyed, the keyring no longer proves that it follows from it.
 	if err := f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +229,7 @@ func TestPinsThatCannotBeWritten(t *testing.T) {
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings: %s", n, log.String())
 	}
-	// Nothing is missing if the configuration names the key.
+	// If the configuration names the key, nothing is missing, and there is no warning.
 	info, err := s.Keys(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -238,12 +237,12 @@ func TestPinsThatCannotBeWritten(t *testing.T) {
 	log.Reset()
 	s = f.pinned(t, nebula.Options{Pins: &heldPins{readOnly: true}, TrustedKey: &info.ID, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, err := s.Get(t.Context(), "x"); err != nil || log.Len() > 0 {
-		t.Errorf("%v, and told: %s", err, log.String())
+		t.Errorf("%v, and the log says: %s", err, log.String())
 	}
 }
 
-// Pins of several processes that rotate and add keys at once never refuse one
-// another.
+// Several processes rotate and add keys at once. Their pins never refuse each other's
+// keyrings.
 func TestPinsUnderConcurrentChanges(t *testing.T) {
 	f := newFixture(t)
 	pins := &heldPins{}
@@ -284,8 +283,8 @@ func TestParseKeyID(t *testing.T) {
 	}
 }
 
-// The same with a passphrase: whoever knows it, because it opens another store
-// of theirs, can make a keyring that it opens.
+// The same with a passphrase: anyone who knows it, because it opens another store of
+// theirs, can make a keyring that it opens.
 func TestReplacedKeyringOfAPassphrase(t *testing.T) {
 	words := passphrase("correct horse battery")
 	words.KDF = nebula.SlotPBKDF2
@@ -311,9 +310,8 @@ func TestReplacedKeyringOfAPassphrase(t *testing.T) {
 	}
 }
 
-// A slot that was injected, or brought back after it was removed, is noticed
-// though the plain hash of the list is made right: rotation never wraps a key
-// for it.
+// A slot was inserted, or put back after its removal, and the plain hash of the list
+// corrected. The store notices it, and a rotation never wraps a key for that slot.
 func TestEditedListOfSlots(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -345,15 +343,15 @@ func TestEditedListOfSlots(t *testing.T) {
 	}
 }
 
-// While a process runs, another store's keyring that the same key opens is put in
-// the place of its own, or an older copy of its own. Nothing is remembered but
-// what the process has seen.
+// While a process runs, its keyring is replaced by that of another store which the same
+// key opens, or by an older copy of its own. There are no pins: the process knows only
+// what it has seen.
 func TestKeyringReplacedWhileAProcessRuns(t *testing.T) {
 	f, theirs := newFixture(t), newEmptyFixture(t)
 	if _, err := theirs.Init(t.Context(), f.key); err != nil {
 		t.Fatal(err)
 	}
-	for range 9 { // of a later generation, too
+	for range 9 { // so that its generation is later, too
 		if _, err := theirs.AddKey(t.Context(), newKeyFile(t), ""); err != nil {
 			t.Fatal(err)
 		}
@@ -377,8 +375,8 @@ func TestKeyringReplacedWhileAProcessRuns(t *testing.T) {
 	}
 }
 
-// A key id that is configured does not switch off what is remembered: a keyring
-// with a removed slot put back is refused.
+// If a key id is configured, the pin still counts: a keyring with a removed slot put
+// back is refused.
 func TestConfiguredKeyAndPin(t *testing.T) {
 	f, pins := newFixture(t), &heldPins{}
 	info, _ := f.Keys(t.Context())
@@ -401,8 +399,8 @@ func TestConfiguredKeyAndPin(t *testing.T) {
 	get(t, f.pinned(t, options), "x")
 
 	wantKind(t, f.pinned(t, options).RemoveKey(t.Context(), slot.ID), "")
-	// After two rotations the pin names a key that an older keyring does not
-	// hold. The configured one, which it does hold, does not let it pass.
+	// After two rotations the pin names a key that the older keyring does not have. The
+	// older keyring has the configured key, and is refused nevertheless.
 	for range 2 {
 		if _, err := f.pinned(t, options).Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 			t.Fatal(err)
@@ -414,7 +412,7 @@ func TestConfiguredKeyAndPin(t *testing.T) {
 	_, err = f.pinned(t, options).Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrRolledBack)
 
-	// The configuration wins over the pin of another store of long ago.
+	// The configuration wins over an old pin of another store.
 	pins.pins = map[string]nebula.Pin{"memory:here": {KeyID: nebula.KeyID{1}, Generation: 1}}
 	if _, err := f.pinned(t, options).Exists(t.Context(), "x"); err != nil {
 		t.Error(err)
@@ -423,7 +421,7 @@ func TestConfiguredKeyAndPin(t *testing.T) {
 	if pin := pins.pins["memory:here"]; pin.KeyID != info.ID {
 		t.Errorf("the pin is %+v", pin)
 	}
-	// And a stranger's key is refused, whatever the pin says.
+	// A stranger's key is refused, whatever the pin says.
 	stranger := nebula.Options{TrustedKey: &nebula.KeyID{1}, Pins: pins}
 	wantKind(t, f.pinned(t, stranger).Unlock(t.Context()), nebula.ErrUntrustedKey)
 	wantKind(t, f.pinned(t, stranger).Trust(t.Context(), info.ID), nebula.ErrUntrustedKey)

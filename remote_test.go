@@ -12,9 +12,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// remote is what the store may meet on a network: a provider that does not
-// compare the keyring, whose versions count from 1 for every name, whose lists
-// may be late, and into whose calls a test can step.
+// remote behaves like a backend on a network: it does not compare the keyring, it
+// counts versions from 1 for every name, its lists may be late, and a test can step
+// into its calls.
 type remote struct {
 	mu      sync.Mutex
 	records map[nebula.Name]nebula.Record
@@ -27,8 +27,8 @@ type remote struct {
 	storeCtx    func(context.Context)
 	retrieved   func(name nebula.Name, r *nebula.Record) error // after each
 	listed      func(context.Context) error                    // before each page
-	strangers   []nebula.Entry                                 // in lists, beside the records
-	failing     nebula.Kind                                    // of looking at a record, if it is not ""
+	strangers   []nebula.Entry                                 // further entries in its lists
+	failing     nebula.Kind                                    // if not "", looking at a record fails with it
 	filters     []nebula.Filter                                // of the lists so far
 }
 
@@ -70,7 +70,7 @@ func (r *remote) initialised(t *testing.T) (*nebula.Store, *nebula.KeyFile) {
 
 func away() error { return &nebula.Error{Kind: nebula.ErrUnavailable, Message: "it is away"} }
 
-// keyringAway makes the keyring unreadable.
+// keyringAway makes reading the keyring fail.
 func (r *remote) keyringAway() {
 	r.retrieved = func(name nebula.Name, _ *nebula.Record) error {
 		if name.IsKeyring() {
@@ -165,7 +165,7 @@ func (r *remote) List(_ context.Context, filter nebula.Filter) nebula.Pager {
 type remotePager struct {
 	remote  *remote
 	entries []nebula.Entry
-	page    [1]nebula.Entry // which is valid until the next call
+	page    [1]nebula.Entry // valid until the next call
 }
 
 func (p *remotePager) NextPage(ctx context.Context) ([]nebula.Entry, error) {

@@ -21,10 +21,10 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// longTests, in the environment, makes the tests of histories run for minutes.
+// longTests is the variable with which the tests of histories run for minutes.
 const longTests = "NEBULA_TEST_LONG"
 
-// rotations returns how many a test makes.
+// rotations returns how many rotations a test makes.
 func rotations(short, long int) int64 {
 	if os.Getenv(longTests) != "" {
 		return int64(long)
@@ -32,14 +32,14 @@ func rotations(short, long int) int64 {
 	return int64(short)
 }
 
-// history is what clients did to credentials, and when.
+// history records what clients did to credentials, and when.
 type history struct {
 	began time.Time
 	mu    sync.Mutex
 	ops   []porcupine.Operation
 }
 
-// access is one operation. Reading gives the value, "" where there is none.
+// access is one operation. A read returns the value, or "" if there is none.
 type access struct {
 	id    nebula.ID
 	write bool
@@ -118,8 +118,8 @@ func (h *history) use(ctx context.Context, t *testing.T, client int, open func()
 	}
 }
 
-// rotator replaces the data key again and again, and destroys old ones.
-// Interrupted, it is another process.
+// rotator replaces the data key again and again, and destroys old ones. Each call is a
+// new process, and some are interrupted.
 type rotator struct {
 	open func(kill *atomic.Bool) *nebula.Store
 	made sync.Map // ids of data keys whose rotation a call has ended
@@ -160,8 +160,8 @@ func destroyOld(ctx context.Context, s *nebula.Store, kept int) error {
 	}
 	for _, id := range info.Retired[min(kept, len(info.Retired)):] {
 		err := s.DestroyKey(ctx, id, nebula.DestroyOptions{})
-		// Another process may have destroyed it. That a record needs it would be
-		// the fault that is looked for.
+		// Another process may have destroyed it. If a record needed it, that would be the
+		// fault that this test looks for.
 		if err != nil && !errors.Is(err, nebula.ErrNotFound) {
 			return err
 		}
@@ -169,8 +169,8 @@ func destroyOld(ctx context.Context, s *nebula.Store, kept int) error {
 	return nil
 }
 
-// endure runs rotators beside clients until there were enough rotations, and
-// checks what the clients saw.
+// endure runs rotators and clients at the same time until there were enough rotations.
+// Then it checks what the clients saw.
 func endure(t *testing.T, r *rotator, enough int64, open func() *nebula.Store, pace func(func())) {
 	h := &history{began: time.Now()}
 	ctx, stop := context.WithCancel(t.Context())
@@ -189,7 +189,7 @@ func endure(t *testing.T, r *rotator, enough int64, open func() *nebula.Store, p
 	t.Logf("%d rotations, %d interrupted, %d operations of clients", r.done.Load(), r.cut.Load(), len(h.ops))
 }
 
-// wantOneKey ends what was begun, destroys every retired key and reads all.
+// wantOneKey finishes a rotation, destroys every retired key and reads everything.
 func wantOneKey(t *testing.T, s *nebula.Store) {
 	t.Helper()
 	if _, err := s.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
@@ -200,19 +200,19 @@ func wantOneKey(t *testing.T, s *nebula.Store) {
 	}
 	for e, err := range s.List(t.Context(), nebula.ListOptions{Verify: true}) {
 		if err != nil || e.Err != nil {
-			t.Errorf("in the end %q cannot be read: %v, %v", e.ID, err, e.Err)
+			t.Errorf("at the end %q cannot be read: %v, %v", e.ID, err, e.Err)
 		}
 	}
 }
 
-// killing lets no call through once the process is killed, and at times lets the
-// one under way take effect before.
+// killing lets no call through after the process was killed. A call under way may still
+// take effect.
 func killing(kill *atomic.Bool) provider.Interceptor {
 	return func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
 		if c.Op == provider.OpConnect {
 			return next(ctx)
 		}
-		time.Sleep(rand.N(200 * time.Microsecond)) // others come between
+		time.Sleep(rand.N(200 * time.Microsecond)) // others may come in between
 		if kill.Load() {
 			return errKilled
 		}
@@ -224,7 +224,7 @@ func killing(kill *atomic.Bool) provider.Interceptor {
 	}
 }
 
-// killable is the remote backend as a process that may be killed has it.
+// killable is the remote backend for a process that may be killed.
 type killable struct {
 	*remote
 	kill *atomic.Bool
@@ -246,9 +246,9 @@ func (k killable) Retrieve(ctx context.Context, n nebula.Name) (r nebula.Record,
 	return r, err
 }
 
-// Three processes rotate at once and are killed at random, while others write,
-// read and delete, on a backend that compares the keyring. At no time is a
-// record unreadable or stale.
+// Three processes rotate at once and are killed at random, while others write, read
+// and delete. The backend compares the keyring. Every record can be read at all times,
+// and no read is stale.
 func TestRotateHistoriesWhereTheKeyringIsCompared(t *testing.T) {
 	f := newFixture(t)
 	open := func(options ...provider.Option) *nebula.Store {
@@ -262,9 +262,8 @@ func TestRotateHistoriesWhereTheKeyringIsCompared(t *testing.T) {
 	endure(t, r, rotations(150, 1000), func() *nebula.Store { return open() }, func(do func()) { do() })
 }
 
-// The same where the backend does not compare: writers hold a keyring for up
-// to a minute, and lists are late. The minutes pass in steps between the
-// operations of clients.
+// The same, if the backend does not compare: writers hold a keyring for up to a minute,
+// and lists are late. The clock moves in steps between the operations of clients.
 func TestRotateHistoriesWhereTheKeyringIsNotCompared(t *testing.T) {
 	backend := newRemote()
 	backend.description.ListLag = 30 * time.Second
@@ -340,7 +339,7 @@ func TestRotateHistoriesOnFiles(t *testing.T) {
 	t.Logf("%d rotations, %d interrupted, %d operations of clients", r.done.Load(), r.cut.Load(), len(h.ops))
 }
 
-// process runs one rotation as a process, which may be killed.
+// process runs one rotation in a process of its own, which may be killed.
 func (r *rotator) process(t *testing.T, dir string) {
 	rotation := exec.Command(os.Args[0])
 	rotation.Env = append(os.Environ(), rotateIn+"="+dir)

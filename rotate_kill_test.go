@@ -20,7 +20,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// rotateIn, in the environment, makes the test binary a process that rotates
+// rotateIn is the environment variable that makes the test binary a process that rotates
 // the data key of the store in that directory.
 const rotateIn = "NEBULA_TEST_ROTATE_IN"
 
@@ -54,9 +54,9 @@ func openLocal(ctx context.Context, dir string) (*nebula.Store, error) {
 	return nebula.Open(ctx, p, nebula.Options{Keys: []nebula.Key{&nebula.KeyFile{Path: filepath.Join(dir, "key")}}})
 }
 
-// A process that rotates a store of 1,000 files is killed again and again,
-// while others write and read. Every credential can be read at all times; in
-// the end none is under an old key, and no acknowledged write is lost.
+// A process that rotates a store of 1,000 files is killed again and again, while others
+// write and read. Every credential can be read at all times. At the end none is under
+// an old key, and no acknowledged write is lost.
 func TestRotateKilledOnFiles(t *testing.T) {
 	const records, kills = 1000, 8
 	dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestRotateKilledOnFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer other.Close()
-		beside.Go(func() { // writes ids of its own
+		beside.Go(func() { // each writer has ids of its own
 			for n := int64(1); ctx.Err() == nil; n++ {
 				i := rand.IntN(records/2)*2 + w
 				if _, err := other.Put(t.Context(), id(i), nebula.NewSecret([]byte(fmt.Sprint(n))), nebula.PutOptions{}); err != nil {
@@ -148,7 +148,7 @@ func TestRotateKilledOnFiles(t *testing.T) {
 	}
 	info, err := s.Keys(t.Context())
 	if err != nil || info.Rotating {
-		t.Fatalf("in the end the keyring is %+v, %v", info, err)
+		t.Fatalf("at the end the keyring is %+v, %v", info, err)
 	}
 	p, _ := local.New(local.Config{BasePath: filepath.Join(dir, "credentials"), FileExtension: "enc.json", EnableLocking: true})
 	life := p.(nebula.Connector)

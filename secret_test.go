@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// canary stands for a secret that must not show anywhere. Its forms are those
-// in which a printer might show it.
+// canary is a secret that must not be shown anywhere, in none of the forms in which a
+// printer might show it.
 const canary = "canary-7f3a91"
 
 func canaryForms() []string {
@@ -87,7 +87,7 @@ func TestSecretShowsNowhere(t *testing.T) {
 	}
 }
 
-// encode returns what f wrote and the text of its error: both could leak.
+// encode returns what f wrote and the text of its error, because both could leak.
 func encode(f func(*bytes.Buffer) error) string {
 	var b bytes.Buffer
 	if err := f(&b); err != nil {

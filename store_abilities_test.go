@@ -32,8 +32,8 @@ func TestAbilities(t *testing.T) {
 	}
 }
 
-// Whether a Put made the credential is known, also if somebody else made it, or
-// removed it, in between.
+// Put tells whether it made the credential, even if somebody else made or removed it in
+// between.
 func TestPutTellsWhatItMade(t *testing.T) {
 	store := nebulatest.NewStore(t)
 	put := func(options nebula.PutOptions, want bool) {
@@ -44,7 +44,7 @@ func TestPutTellsWhatItMade(t *testing.T) {
 			t.Fatal(err)
 		}
 		if created != want {
-			t.Errorf("created is %v", created)
+			t.Errorf("created: %v", created)
 		}
 	}
 	put(nebula.PutOptions{}, true)

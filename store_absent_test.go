@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// everyReading is what finds nothing in a store that is not there.
+// everyReading calls everything that finds nothing if there is no store.
 func everyReading(t *testing.T, open func() *nebula.Store) map[string]error {
 	t.Helper()
 	ctx := t.Context()
@@ -31,7 +31,7 @@ func everyReading(t *testing.T, open func() *nebula.Store) map[string]error {
 	}
 }
 
-// A store that is not there is not an empty one.
+// A missing store is not an empty store.
 func TestStoreThatIsNotThere(t *testing.T) {
 	known, pins := newFixture(t), &heldPins{}
 	put(t, known.pinned(t, nebula.Options{Pins: pins}), "x", "v", nebula.PutOptions{})
@@ -53,13 +53,13 @@ func TestStoreThatIsNotThere(t *testing.T) {
 		}
 		for use, err := range everyReading(t, func() *nebula.Store { return open(t, of.options) }) {
 			if nebula.KindOf(err) == nebula.ErrNotSupported && of.options.Pins != nil {
-				continue // what gives the providers one address has no abilities
+				continue // the wrapper that gives all providers one address has no abilities
 			}
 			if nebula.KindOf(err) != of.kind || !strings.Contains(fmt.Sprint(err), of.says) {
 				t.Errorf("%s, %s: %v", name, use, err)
 			}
 			if of.kind == nebula.ErrNotFound && !errors.Is(err, nebula.ErrNotInitialised) {
-				t.Errorf("%s, %s: %v does not tell it from a credential that is not there", name, use, err)
+				t.Errorf("%s, %s: %v does not distinguish it from a missing credential", name, use, err)
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func TestStoreThatIsNotThere(t *testing.T) {
 	}
 }
 
-// The keyring is looked for only where nothing is found, and once.
+// The store looks for the keyring only if it finds nothing, and only once.
 func TestLookingForTheStoreCostsOneCall(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -98,8 +98,8 @@ func TestLookingForTheStoreCostsOneCall(t *testing.T) {
 	}
 }
 
-// Nothing is concluded from a keyring that may not be read; but where it cannot
-// be reached, it is open whether there is a store.
+// If the keyring may not be read, that says nothing about the store. If it cannot be
+// reached, nobody knows whether there is a store.
 func TestKeyringThatCannotBeLookedAt(t *testing.T) {
 	for kind, want := range map[nebula.Kind]nebula.Kind{
 		nebula.ErrPermissionDenied: "",
@@ -121,8 +121,8 @@ func TestKeyringThatCannotBeLookedAt(t *testing.T) {
 	}
 }
 
-// While a key id is configured, no store is made: what is missing is a volume
-// that is not mounted, or a prefix that was mistyped.
+// If a key id is configured, no store is made: a volume is probably not mounted, or a
+// prefix mistyped.
 func TestNoStoreIsMadeWhileAKeyIsConfigured(t *testing.T) {
 	f := newEmptyFixture(t)
 	asked := false

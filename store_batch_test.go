@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// Many are written at once if the provider stores them together.
+// If the provider stores many records together, many are written at once.
 func TestJobs(t *testing.T) {
 	f := newFixture(t)
 	alone := struct{ nebula.Provider }{f.memory}
@@ -30,8 +30,8 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-// A rotation has many small records under way, and of large ones no more than
-// MaxConcurrency: else the memory would grow with the size of the records.
+// A rotation works on many small records at once, but on at most MaxConcurrency large
+// ones. Otherwise the memory would grow with the size of the records.
 func TestRotateHoldsFewLargeRecords(t *testing.T) {
 	const concurrency, records = 3, 60
 	for what, c := range map[string]struct{ size, most int }{"small": {100, records}, "large": {100_000, concurrency}} {

@@ -15,12 +15,12 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// backendDown makes the backend of one store fail with a kind, or be silent.
+// backendDown makes the backend of one store fail with a kind, or never answer.
 type backendDown struct{ kind atomic.Value }
 
 func (d *backendDown) set(kind nebula.Kind) { d.kind.Store(kind) }
 
-// silent answers nothing until the caller's deadline.
+// silent never answers: the call lasts until the caller's deadline.
 const silent nebula.Kind = "silent"
 
 func (d *backendDown) intercept(ctx context.Context, call provider.Call, next func(context.Context) error) error {
@@ -88,8 +88,8 @@ func (c *cached) want(t *testing.T, id nebula.ID, value string) nebula.Credentia
 
 func secret(text string) nebula.Secret { return nebula.NewSecret([]byte(text)) }
 
-// TestCacheAge: what another process writes is seen when the age is reached, to the
-// nanosecond, and nothing is asked before.
+// TestCacheAge: a write by another process is seen exactly when the age is reached, to
+// the nanosecond. Before that, the backend is not asked.
 func TestCacheAge(t *testing.T) {
 	clock := newClock()
 	c := newCached(t, clock.now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: 10 * time.Second}})
@@ -111,7 +111,7 @@ func TestCacheAge(t *testing.T) {
 	}
 }
 
-// TestCacheAgeCountsFromBeforeTheRead: a slow answer is not younger for it.
+// TestCacheAgeCountsFromBeforeTheRead: a slow answer is as old as its request.
 func TestCacheAgeCountsFromBeforeTheRead(t *testing.T) {
 	clock := newClock()
 	c := newCached(t, clock.now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: 10 * time.Second}})
@@ -130,7 +130,7 @@ func TestCacheAgeCountsFromBeforeTheRead(t *testing.T) {
 	c.want(t, "a", "new")
 }
 
-// TestCacheOwnChanges: after each change of its own a store reads what it wrote.
+// TestCacheOwnChanges: after each change a store reads what it wrote.
 func TestCacheOwnChanges(t *testing.T) {
 	c := newCached(t, newClock().now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, LastKnown: time.Hour}})
 	ctx := t.Context()
@@ -161,7 +161,7 @@ func TestCacheOwnChanges(t *testing.T) {
 		t.Errorf("after a deletion: %v", err)
 	}
 	c.set(t, "a", "four")
-	c.want(t, "a", "four") // that there is none is not kept
+	c.want(t, "a", "four") // the cache does not keep that there was none
 	if _, err := c.Purge(ctx, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +170,8 @@ func TestCacheOwnChanges(t *testing.T) {
 	}
 }
 
-// TestCacheReadBesideAWrite: a read that began before a write of this process and
-// ends after it leaves nothing behind.
+// TestCacheReadBesideAWrite: if a read begins before a write of this process and ends
+// after it, its result is not kept.
 func TestCacheReadBesideAWrite(t *testing.T) {
 	read, written := make(chan struct{}), make(chan struct{})
 	var once atomic.Bool
@@ -198,8 +198,8 @@ func TestCacheReadBesideAWrite(t *testing.T) {
 	c.want(t, "a", "new")
 }
 
-// TestCacheConditions: a condition is held against the backend, and one that does
-// not hold lets the next read see why.
+// TestCacheConditions: the backend checks conditions, not the cache. After a condition
+// fails, the next read asks the backend, and shows why.
 func TestCacheConditions(t *testing.T) {
 	c := newCached(t, newClock().now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute}})
 	for name, write := range map[string]func(nebula.Credential) error{
@@ -233,7 +233,7 @@ func TestCacheConditions(t *testing.T) {
 	}
 }
 
-// TestCachePassedBy: what asks the backend, whatever is kept.
+// TestCachePassedBy: these calls ask the backend, whatever the cache holds.
 func TestCachePassedBy(t *testing.T) {
 	c := newCached(t, newClock().now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, LastKnown: time.Hour}})
 	ctx := t.Context()
@@ -261,10 +261,10 @@ func TestCachePassedBy(t *testing.T) {
 			t.Errorf("in an outage: %v", err)
 		}
 	}
-	c.want(t, "a", "one") // a write that failed leaves what was last known
+	c.want(t, "a", "one") // a write that failed keeps the last known value
 }
 
-// TestCacheWatch: after a change that was yielded, Get returns no older value.
+// TestCacheWatch: after Watch has yielded a change, Get returns no older value.
 func TestCacheWatch(t *testing.T) {
 	c := newCached(t, time.Now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute}})
 	c.set(t, "a", "one")
@@ -284,11 +284,11 @@ func TestCacheWatch(t *testing.T) {
 		c.set(t, "a", "two")
 	}
 	if len(values) != 0 {
-		t.Errorf("not seen: %q", values)
+		t.Errorf("these values were not yielded: %q", values)
 	}
 }
 
-// TestCacheScope: what is kept for one scope is not there for another.
+// TestCacheScope: a value that is kept for one scope is not returned for another.
 func TestCacheScope(t *testing.T) {
 	c := newCached(t, newClock().now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, LastKnown: time.Hour}})
 	mine := nebula.WithCaller(t.Context(), nebula.Caller{Scope: "mine"})
@@ -310,7 +310,7 @@ func TestCacheScope(t *testing.T) {
 	}
 }
 
-// TestCacheBounded: however much is read, so many entries stay, and so many bytes.
+// TestCacheBounded: the cache keeps a limited number of entries, and of bytes.
 func TestCacheBounded(t *testing.T) {
 	c := newCached(t, newClock().now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, Entries: 10}})
 	for i := range 30 {
@@ -326,7 +326,7 @@ func TestCacheBounded(t *testing.T) {
 	c.want(t, "id0", "value")
 	c.want(t, "id29", "value")
 	if calls := c.calls.take(); len(calls) != 0 {
-		t.Errorf("those used last gave way: %q", calls)
+		t.Errorf("the entries used last were removed: %q", calls)
 	}
 	large := strings.Repeat("x", 4<<20)
 	for i := range 10 {
@@ -339,7 +339,7 @@ func TestCacheBounded(t *testing.T) {
 	}
 }
 
-// TestCacheRotation: a record under a key that was replaced is not returned.
+// TestCacheRotation: a kept record is not returned after its key was replaced.
 func TestCacheRotation(t *testing.T) {
 	c := newCached(t, newClock().now, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute, LastKnown: time.Hour}})
 	c.set(t, "a", "one")
@@ -348,7 +348,7 @@ func TestCacheRotation(t *testing.T) {
 	if _, err := c.other.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c.want(t, "b", "two") // it reads the new keyring
+	c.want(t, "b", "two") // this reads the new keyring
 	c.down.set(nebula.ErrUnavailable)
 	_, err := c.Get(t.Context(), "a")
 	if !errors.Is(err, nebula.ErrUnavailable) || !strings.Contains(err.Error(), "another data key than the current one") {
@@ -357,7 +357,7 @@ func TestCacheRotation(t *testing.T) {
 	c.want(t, "b", "two")
 }
 
-// A rotation of this process gives records other versions: what is kept is read anew.
+// A rotation by this process gives records new versions, so they are read anew.
 func TestCacheOfTheProcessThatRotates(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute}})
@@ -367,7 +367,7 @@ func TestCacheOfTheProcessThatRotates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c, now := get(t, s, "x"), f.record(t, "x").Version; c.Version != now {
-		t.Errorf("the version is %s, and %s is returned", now, c.Version)
+		t.Errorf("the version is %s, and Get returned %s", now, c.Version)
 	}
 }
 
@@ -388,7 +388,7 @@ func TestCacheGetMany(t *testing.T) {
 		t.Error("two results share a secret")
 	}
 	if calls := strings.Join(c.calls.take(), " "); strings.Contains(calls, "retrieve a") {
-		t.Errorf("what is kept was read: %s", calls)
+		t.Errorf("values in the cache were read: %s", calls)
 	}
 	clock.advance(30 * time.Second)
 	c.down.set(nebula.ErrUnavailable)
@@ -398,8 +398,8 @@ func TestCacheGetMany(t *testing.T) {
 	}
 }
 
-// TestLastKnownKinds: only a backend that is unavailable is replaced by what was
-// last known. Whatever else it says holds, and what was kept is dropped.
+// TestLastKnownKinds: last known values are returned only while the backend is
+// unavailable. Any other error is returned, and the value is dropped.
 func TestLastKnownKinds(t *testing.T) {
 	for _, kind := range []nebula.Kind{nebula.ErrPermissionDenied, nebula.ErrUnauthenticated, nebula.ErrCorrupted, nebula.ErrNotFound} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -412,13 +412,13 @@ func TestLastKnownKinds(t *testing.T) {
 			}
 			c.down.set(nebula.ErrUnavailable)
 			if _, err := c.Get(t.Context(), "a"); !errors.Is(err, nebula.ErrUnavailable) {
-				t.Errorf("%v: what was refused is returned in an outage", err)
+				t.Errorf("%v: a value that was refused is returned in an outage", err)
 			}
 		})
 	}
 }
 
-// TestLastKnownAge: a copy is returned for the stated time, marked, and not longer.
+// TestLastKnownAge: a copy is returned, with its mark, for the stated time, not longer.
 func TestLastKnownAge(t *testing.T) {
 	clock := newClock()
 	c := newCached(t, clock.now, nebula.Options{Cache: nebula.CacheOptions{LastKnown: time.Hour}})
@@ -442,8 +442,8 @@ func TestLastKnownAge(t *testing.T) {
 	}
 }
 
-// TestOutage: a minute of an outage under load. With what was last known no read
-// fails, and only the first ones wait for the backend; without it all fail at once.
+// TestOutage: a minute of an outage under load. With last known values no read fails,
+// without them reads do. If the backend answers with an error, no read waits.
 func TestOutage(t *testing.T) {
 	for _, kind := range []nebula.Kind{nebula.ErrUnavailable, nebula.ErrTimeout, silent} {
 		for _, known := range []time.Duration{time.Hour, 0} {
@@ -500,15 +500,15 @@ func testOutage(t *testing.T, kind nebula.Kind, known time.Duration) {
 		t.Errorf("%d reads waited", late)
 	}
 	if known > 0 && (failed > 0 || stale < 1000) {
-		t.Errorf("%d reads failed, %d were answered by what was last known", failed, stale)
+		t.Errorf("%d reads failed, %d were answered with last known values", failed, stale)
 	}
 	if known == 0 && (failed == 0 || stale > 0) {
-		t.Errorf("%d reads failed, %d were answered by what was last known", failed, stale)
+		t.Errorf("%d reads failed, %d were answered with last known values", failed, stale)
 	}
 	c.down.set("")
 	c.set(t, "a", "two")
 	if known > 0 {
-		c.want(t, "a", "one") // which looks whether the backend is back
+		c.want(t, "a", "one") // this looks whether the backend is back
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		c.Get(t.Context(), "a")

@@ -85,7 +85,7 @@ func TestFirstKeyMakesTheKeyringOnTheFirstPut(t *testing.T) {
 	}
 }
 
-// Of many that put at once, one makes the store and says so.
+// Of many processes that put at once, one makes the store and says so.
 func TestFirstPutByOneOfMany(t *testing.T) {
 	f := newEmptyFixture(t)
 	var told atomic.Int64
@@ -104,12 +104,12 @@ func TestFirstPutByOneOfMany(t *testing.T) {
 	}
 	all.Wait()
 	if n := told.Load(); n != 1 {
-		t.Errorf("%d say that they made the store", n)
+		t.Errorf("%d processes say that they made the store", n)
 	}
 }
 
-// A process that looked for the keyring before another one made and pinned the
-// store does not say that the keyring is gone.
+// A process looks for the keyring; then another one makes and pins the store. The first
+// process does not report that the keyring is gone.
 func TestStoreThatIsMadeMeanwhile(t *testing.T) {
 	for _, op := range []string{"put", "get", "init"} {
 		f := newEmptyFixture(t)
@@ -148,7 +148,7 @@ func TestStoreThatIsMadeMeanwhile(t *testing.T) {
 	}
 }
 
-// Records whose keyring is gone are never a new store.
+// Records without a keyring are never taken for a new store.
 func TestRecordsWithoutKeyring(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -169,7 +169,7 @@ func TestRecordsWithoutKeyring(t *testing.T) {
 	_, err = other.Put(t.Context(), "y", nebula.NewSecret(nil), nebula.PutOptions{})
 	wantKind(t, err, nebula.ErrCorrupted)
 	if found, _ := other.memory.Exists(t.Context(), nebula.KeyringName()); found {
-		t.Error("a keyring was made over them")
+		t.Error("a keyring was made beside these records")
 	}
 }
 
@@ -192,10 +192,10 @@ func TestWrongKeyIsNotDamage(t *testing.T) {
 	}
 	for _, s := range []*nebula.Store{stranger, nobody} {
 		if found, err := s.Exists(t.Context(), "x"); !found || err != nil {
-			t.Errorf("existence needs no key: %v", err)
+			t.Errorf("Exists without a key: %v", err)
 		}
 		if ids := list(t, s, nebula.ListOptions{}); fmt.Sprint(ids) != "[x]" {
-			t.Errorf("listing needs no key: %v", ids)
+			t.Errorf("List without a key: %v", ids)
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestPassphraseOpensTheStore(t *testing.T) {
 	if _, err := f.AddKey(t.Context(), words, ""); err != nil {
 		t.Fatal(err)
 	}
-	// The key file is tried first; the person is asked only if it opens nothing.
+	// The key file is tried first. The person is asked only if it opens nothing.
 	asked := 0
 	person := &nebula.Passphrase{Source: func(context.Context) ([]byte, error) {
 		asked++
@@ -324,7 +324,7 @@ func TestCallsOfAFreshProcess(t *testing.T) {
 	}
 }
 
-// The keyring and the record of a fresh process are read at the same time.
+// A fresh process reads the keyring and the record at the same time.
 func TestKeyringIsFetchedBesideTheRecord(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -350,7 +350,7 @@ func TestKeyringIsFetchedBesideTheRecord(t *testing.T) {
 	}
 }
 
-// A writer reads the keyring again when it is older than a minute.
+// A writer reads the keyring again if it is a minute old.
 func TestWritersKeyringIsFresh(t *testing.T) {
 	f := newFixture(t)
 	f.clock.advance(59 * time.Second)
@@ -365,7 +365,7 @@ func TestWritersKeyringIsFresh(t *testing.T) {
 	}
 	put(t, f.Store, "z", "1", nebula.PutOptions{IfAbsent: true})
 	if made := f.calls.take(); slices.Contains(made, "retrieve .keyring") {
-		t.Error("the keyring that was read again was not kept")
+		t.Error("the keyring was read once more, although it was just read")
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// stocked returns a store of n credentials that works on some at once.
+// stocked returns a store of n credentials that works on at most atOnce at a time.
 func (r *remote) stocked(t *testing.T, n, atOnce int) *nebula.Store {
 	t.Helper()
 	s, key := r.initialised(t)
@@ -20,7 +20,7 @@ func (r *remote) stocked(t *testing.T, n, atOnce int) *nebula.Store {
 	return r.open(t, nebula.Options{Keys: []nebula.Key{key}, MaxConcurrency: atOnce})
 }
 
-// Some are read at once, as many as are allowed, and each is listed once.
+// As many credentials are read at once as the limit allows, and each is listed once.
 func TestListReadsSomeAtOnce(t *testing.T) {
 	const n, atOnce = 40, 4
 	for _, options := range []nebula.ListOptions{{Details: true}, {Verify: true}} {
@@ -35,7 +35,7 @@ func TestListReadsSomeAtOnce(t *testing.T) {
 			}
 			mu.Lock()
 			if reading++; reading == atOnce && most < atOnce {
-				close(full) // all of them are waiting for this one
+				close(full) // the others wait for this one
 			}
 			most = max(most, reading)
 			mu.Unlock()
@@ -59,8 +59,8 @@ func TestListReadsSomeAtOnce(t *testing.T) {
 	}
 }
 
-// A backend that keeps failing ends the list; one record that it refuses, or
-// fails to read, does not.
+// If the backend keeps failing, the list ends. If it refuses one record, or fails to
+// read it, the list goes on.
 func TestListEndsWhenTheBackendKeepsFailing(t *testing.T) {
 	const n, atOnce = 100, 4
 	for kind, steadily := range map[nebula.Kind]bool{nebula.ErrUnavailable: true, nebula.ErrUnauthenticated: true,
@@ -90,7 +90,7 @@ func TestListEndsWhenTheBackendKeepsFailing(t *testing.T) {
 			case all && steadily:
 				wantKind(t, end, kind)
 				if listed < atOnce || listed > 3*atOnce {
-					t.Errorf("%s: %d were listed", kind, listed)
+					t.Errorf("%s: %d credentials were listed", kind, listed)
 				}
 			case end != nil || listed != n || failed != map[bool]int{true: n, false: 1}[all]:
 				t.Errorf("%s: %d listed, %d failed, %v", kind, listed, failed, end)
@@ -99,13 +99,12 @@ func TestListEndsWhenTheBackendKeepsFailing(t *testing.T) {
 	}
 }
 
-// Whoever has seen enough leaves no call behind, not even the one for the next
-// page.
+// A caller who leaves the loop leaves no call behind, not even that for the next page.
 func TestListThatIsLeft(t *testing.T) {
 	r := newRemote()
 	s := r.stocked(t, 40, 4)
 	pages, waits := 0, make(chan struct{})
-	under := false // only after the list is it read from here
+	under := false // read here only after the list has ended
 	r.listed = func(ctx context.Context) error {
 		if pages++; pages < 3 {
 			return nil
@@ -124,11 +123,11 @@ func TestListThatIsLeft(t *testing.T) {
 		break
 	}
 	if under {
-		t.Error("the call for a page is under way")
+		t.Error("the call for a page is still under way")
 	}
 }
 
-// A cancelled rotation finishes what is under way, counts it, and goes on later.
+// A cancelled rotation finishes the records under way, counts them, and goes on later.
 func TestRotationFinishesWhatIsUnderWay(t *testing.T) {
 	const n, atOnce = 40, 4
 	r := newRemote()
@@ -149,7 +148,7 @@ func TestRotationFinishesWhatIsUnderWay(t *testing.T) {
 	}
 	result, err := s.Rotate(ctx, nebula.RotateOptions{})
 	wantKind(t, err, nebula.ErrInterrupted)
-	// One of those that were written is the keyring.
+	// One of the writes was the keyring's.
 	if refused > 0 || result.Sealed != written-1 || written < 10 || written > 10+atOnce || len(result.Left) > 0 {
 		t.Errorf("%d written, %d refused, %+v", written, refused, result)
 	}
@@ -160,8 +159,8 @@ func TestRotationFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// A record that cannot be written for a moment does not keep the others from
-// being sealed; a backend that keeps failing ends the pass.
+// If a record cannot be written for a moment, the others are sealed nevertheless. If the
+// backend keeps failing, the pass ends.
 func TestRotationStopsWhenTheBackendKeepsFailing(t *testing.T) {
 	const n, atOnce = 40, 4
 	for _, all := range []bool{false, true} {

@@ -40,11 +40,11 @@ func TestGetMany(t *testing.T) {
 		t.Error("wiping one result wiped another")
 	}
 	if got := s.GetMany(t.Context(), nil); len(got) != 0 || len(f.calls.take()) != 0 {
-		t.Errorf("of none: %v", got)
+		t.Errorf("without ids: %v", got)
 	}
 }
 
-// A result says what Get would.
+// Each result has the error that Get would return.
 func TestGetManyFailsAsGet(t *testing.T) {
 	ids := []nebula.ID{"ours", "theirs", "swapped", "gone"}
 	f := newFixture(t)
@@ -59,7 +59,7 @@ func TestGetManyFailsAsGet(t *testing.T) {
 			t.Errorf("%s: %v, Get says %v", ids[i], r.Err, err)
 		}
 	}
-	// Without a store each says so, and the keyring is looked for once.
+	// If there is no store, each result says so, and the keyring is looked for once.
 	empty := newEmptyFixture(t)
 	for _, r := range empty.GetMany(t.Context(), ids) {
 		if !errors.Is(r.Err, nebula.ErrNotInitialised) {

@@ -9,10 +9,10 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// A list that breaks off ends neither a rotation nor a key: what it did not name may
-// be under that key.
+// If a list breaks off, the rotation does not end, and no key is destroyed: records that
+// the list did not name may be under that key.
 func TestListThatBreaksOff(t *testing.T) {
-	for _, page := range []int{1, 2} { // no record was named before, and one was
+	for _, page := range []int{1, 2} { // the list breaks off before its first record, and after it
 		r := newRemote()
 		r.description.ComparesKeyring = true
 		s, _ := r.initialised(t)
@@ -38,7 +38,7 @@ func TestListThatBreaksOff(t *testing.T) {
 		}
 		for _, f := range r.filters {
 			if !f.WithMetadata {
-				t.Error("a plain list may leave out what is to be deleted later")
+				t.Error("a list without metadata may leave out what will be deleted later")
 			}
 		}
 		page, r.listed = first, breaks
@@ -49,7 +49,7 @@ func TestListThatBreaksOff(t *testing.T) {
 	}
 }
 
-// What a list names may be something of others, or gone, or unreadable.
+// A listed name may belong to others, or its record may be gone or unreadable.
 func TestRotateLooksAtWhatIsListed(t *testing.T) {
 	for kind, want := range map[nebula.Kind]nebula.Kind{
 		nebula.ErrNotARecord: "", nebula.ErrNotFound: "", nebula.ErrPermissionDenied: nebula.ErrPermissionDenied,
@@ -72,13 +72,13 @@ func TestRotateLooksAtWhatIsListed(t *testing.T) {
 		wantKind(t, err, want)
 		left := len(result.Left) == 1 && result.Left[0].ID == "other"
 		if left != (want != "" && want != nebula.ErrUnavailable) {
-			t.Errorf("%s: left are %v", kind, result.Left)
+			t.Errorf("%s: these are left: %v", kind, result.Left)
 		}
 	}
 }
 
-// The records that keep a rotation from its end are named: ten of them, by their
-// ids, and why, if that is not too long.
+// If records keep a rotation from ending, the error names up to ten of them by their
+// ids, and says why, if that is not too long.
 func TestRefusalNamesTheRecords(t *testing.T) {
 	for _, n := range []int{1, 2, 10, 11, 12} {
 		r := newRemote()
@@ -100,7 +100,7 @@ func TestRefusalNamesTheRecords(t *testing.T) {
 			return &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "you may not"}
 		}
 		_, err := s.Rotate(t.Context(), nebula.RotateOptions{})
-		want := nebula.ErrCorrupted // of several kinds
+		want := nebula.ErrCorrupted // the records fail in several ways
 		if n == 1 {
 			want = nebula.ErrPermissionDenied
 		}
@@ -135,11 +135,12 @@ func TestRefusalNamesTheRecords(t *testing.T) {
 	put(t, s, "b", "v", nebula.PutOptions{})
 	r.failing = nebula.ErrPermissionDenied
 	_, err := s.Rotate(t.Context(), nebula.RotateOptions{})
-	wantKind(t, err, nebula.ErrPermissionDenied) // all of them have it
+	wantKind(t, err, nebula.ErrPermissionDenied) // the kind of all of them
 }
 
-// A key is destroyed only as what it was looked for: another process may rotate, or
-// destroy it, meanwhile; and the keyring may be away.
+// Another process may rotate, or destroy the same key, while DestroyKey looks for
+// records under the key, and the keyring may be unreachable. DestroyKey destroys the
+// key that it was asked for, or fails.
 func TestDestroyKeyBesideOthers(t *testing.T) {
 	for name, c := range map[string]struct {
 		between func(t *testing.T, other *nebula.Store, id nebula.KeyID)

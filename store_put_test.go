@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// The backend says that the data key was replaced, and the keyring cannot be read:
-// that is why nothing is stored.
+// The backend says that the data key was replaced, and the keyring cannot be read.
+// Nothing is stored, and the error says that the keyring cannot be read.
 func TestPutThatCannotReadTheNewKeyring(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -28,7 +28,7 @@ func TestPutThatCannotReadTheNewKeyring(t *testing.T) {
 	}
 }
 
-// A condition that the caller asked for is tried once: it does not come to hold.
+// The caller's own condition is tried once: a second try could not succeed.
 func TestConditionThatWasAskedForIsTriedOnce(t *testing.T) {
 	f := newFixture(t)
 	other := f.open(t, nebula.Options{})
@@ -37,7 +37,7 @@ func TestConditionThatWasAskedForIsTriedOnce(t *testing.T) {
 	_, err := f.Put(t.Context(), "x", value("mine"), nebula.PutOptions{IfAbsent: true})
 	wantKind(t, err, nebula.ErrAlreadyExists)
 	if made := f.calls.take(); fmt.Sprint(made) != "[store x]" {
-		t.Errorf("if it is absent: %v", made)
+		t.Errorf("with IfAbsent: %v", made)
 	}
 	current := get(t, f.Store, "x")
 	f.calls.take()
@@ -49,23 +49,23 @@ func TestConditionThatWasAskedForIsTriedOnce(t *testing.T) {
 	})
 	_, err = f.Put(t.Context(), "x", value("mine"), nebula.PutOptions{IfVersion: current.Version})
 	wantKind(t, err, nebula.ErrConflict)
-	if made := f.calls.take(); fmt.Sprint(made) != "[retrieve x retrieve x store x store x]" { // the other's, too
-		t.Errorf("if it is of one version: %v", made)
+	if made := f.calls.take(); fmt.Sprint(made) != "[retrieve x retrieve x store x store x]" { // with the other's calls
+		t.Errorf("with IfVersion: %v", made)
 	}
 }
 
-// What a caller read stays the caller's.
+// A credential that the caller passes in is not wiped.
 func TestPreviousIsNotWiped(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "old", nebula.PutOptions{Tags: map[string]string{"a": "b"}})
 	previous := get(t, f.Store, "x")
 	put(t, f.Store, "x", "new", nebula.PutOptions{Previous: &previous, Tags: map[string]string{"c": "d"}})
 	if string(previous.Secret.Reveal()) != "old" || len(previous.Metadata.Tags) != 1 {
-		t.Errorf("it is now %q, with tags %v", previous.Secret.Reveal(), previous.Metadata.Tags)
+		t.Errorf("the caller's credential is now %q, with tags %v", previous.Secret.Reveal(), previous.Metadata.Tags)
 	}
 }
 
-// What a write read for its own sake is wiped.
+// A value that a write read for itself is wiped.
 func TestWhatAWriteFoundIsWiped(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "old", nebula.PutOptions{})
@@ -75,7 +75,7 @@ func TestWhatAWriteFoundIsWiped(t *testing.T) {
 	}
 }
 
-// A failure that is no race is not tried again: the provider has done that.
+// Only a lost race is tried again here: other failures the provider has tried again.
 func TestFailureIsNoRace(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -91,8 +91,8 @@ func TestFailureIsNoRace(t *testing.T) {
 	}
 }
 
-// Only with Force is written over what is there and cannot be read, and only if it
-// is the record that cannot be read, not the way to it.
+// Only Force replaces a record that cannot be read, and only if the fault is in the
+// record, not on the way to it.
 func TestForceIsForTheRecord(t *testing.T) {
 	unreadable := []nebula.Kind{nebula.ErrCorrupted, nebula.ErrWrongKey, nebula.ErrUnsupportedVersion, nebula.ErrTooLarge, nebula.ErrRolledBack}
 	for _, kind := range append(unreadable, nebula.ErrUnavailable, nebula.ErrPermissionDenied) {
@@ -124,8 +124,8 @@ func TestForceIsForTheRecord(t *testing.T) {
 	}
 }
 
-// A record that opens under no key is written over on condition that it is still
-// there: what another writer mended meanwhile is kept.
+// Force replaces a record that opens under no key only on condition that it has not
+// changed. If another writer has replaced it meanwhile, that writer's tags are kept.
 func TestForceLosesNoWriteThatComesBetween(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "a", "v", nebula.PutOptions{})
@@ -143,7 +143,7 @@ func TestForceLosesNoWriteThatComesBetween(t *testing.T) {
 	}
 }
 
-// A keyring that is damaged is told as that, not as something about the record.
+// If the keyring is damaged, the error says so, and says nothing about the record.
 func TestPutUnderADamagedKeyring(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -172,7 +172,7 @@ func TestPutUnderADamagedKeyring(t *testing.T) {
 	}
 }
 
-// A condition on a version makes no store.
+// A put with a condition on a version makes no store.
 func TestConditionMakesNoStore(t *testing.T) {
 	f := newEmptyFixture(t)
 	asked := false
@@ -189,8 +189,8 @@ func TestConditionMakesNoStore(t *testing.T) {
 	}
 }
 
-// A record that is as large as may be is stored, and one that is larger by a byte is
-// refused before it is sent.
+// A record of the largest size is stored. One byte more, and it is refused before it is
+// sent.
 func TestLargestRecord(t *testing.T) {
 	r := newRemote()
 	s, key := r.initialised(t)
@@ -217,8 +217,7 @@ func TestLargestRecord(t *testing.T) {
 	}
 }
 
-// The first put makes the store, unless another process comes before it, at any
-// time.
+// The first put makes the store, unless another process makes it first, at any moment.
 func TestFirstPutThatIsOvertaken(t *testing.T) {
 	denied := &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "no key file can be made here"}
 	for name, c := range map[string]struct {
@@ -255,7 +254,7 @@ func TestFirstPutThatIsOvertaken(t *testing.T) {
 			},
 		})
 		if c.listed {
-			r.strangers = []nebula.Entry{{ID: "theirs"}} // which the first list names
+			r.strangers = []nebula.Entry{{ID: "theirs"}} // the first list names it
 		}
 		r.listed = func(context.Context) error {
 			if c.listed {
@@ -267,7 +266,7 @@ func TestFirstPutThatIsOvertaken(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{IfAbsent: true}) // which is tried once
+		_, err := s.Put(t.Context(), "x", value("v"), nebula.PutOptions{IfAbsent: true}) // tried once
 		wantKind(t, err, c.want)
 		if made != c.made {
 			t.Errorf("%s: it says that it made the store: %t", name, made)

@@ -17,8 +17,8 @@ import (
 
 func value(s string) nebula.Secret { return nebula.NewSecret([]byte(s)) }
 
-// heldBack is a key that does something before it opens for the first time,
-// and fails where it is told to.
+// heldBack is a key that calls first before it opens for the first time, and that fails
+// with err, if there is one.
 type heldBack struct {
 	nebula.Key
 	once  sync.Once
@@ -38,8 +38,8 @@ func (k *heldBack) Secret(ctx context.Context, s nebula.Slot) ([]byte, error) {
 	return k.Key.Secret(ctx, s)
 }
 
-// While somebody types a passphrase for five minutes, another process replaces
-// the data key. What is then written is under the new one.
+// While somebody types a passphrase for five minutes, another process replaces the data
+// key. The write that follows is under the new key.
 func TestKeyringAgesWhileAPassphraseIsTyped(t *testing.T) {
 	r := newRemote()
 	admin, key := r.initialised(t)
@@ -53,8 +53,8 @@ func TestKeyringAgesWhileAPassphraseIsTyped(t *testing.T) {
 	get(t, admin, "x")
 }
 
-// An answer that is late brings an old keyring: it does not take the place of
-// a newer one, and nothing is sealed with it.
+// A late answer brings an old keyring. It does not replace a newer one, and nothing is
+// sealed with it.
 func TestLateKeyringIsNotHeld(t *testing.T) {
 	r := newRemote()
 	admin, key := r.initialised(t)
@@ -78,7 +78,7 @@ func TestLateKeyringIsNotHeld(t *testing.T) {
 	}
 }
 
-// Some reads after a write still give the keyring of before it.
+// After a write of the keyring, some reads still return the older one.
 func TestReadsOfTheKeyringThatAreLate(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -103,8 +103,8 @@ func TestReadsOfTheKeyringThatAreLate(t *testing.T) {
 	get(t, s, "x")
 }
 
-// A write ends before a rotation may look for the last records under the old
-// key, however often it is tried again further down.
+// A write ends before a rotation may look for the last records under the old key,
+// however often the layers below try it again.
 func TestWritesAreBoundedByTheKeyringsAge(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -117,13 +117,13 @@ func TestWritesAreBoundedByTheKeyringsAge(t *testing.T) {
 		}
 		put(t, s, nebula.ID(fmt.Sprint("x", i)), "v", nebula.PutOptions{IfAbsent: true})
 		if !bounded {
-			t.Errorf("with a keyring of %v, a write is not bounded", age)
+			t.Errorf("with a keyring %v old, a write has no bound", age)
 		}
 	}
 }
 
-// What is said of a rotation on backends that do not compare: writers hold the
-// old key for a while, lists are late, clocks differ.
+// If the backend does not compare the keyring, writers hold the old key for a while,
+// lists are late, and clocks differ. A rotation waits long enough for all of that.
 func TestRotateOnARemoteBackend(t *testing.T) {
 	r := newRemote()
 	r.description.ListLag = 8 * time.Minute
@@ -179,9 +179,9 @@ func TestResumeWithAnotherClock(t *testing.T) {
 	}
 }
 
-// A rotation that is resumed on the same machine waits for what is left of the
-// time. On another one it waits anew, unless the clocks would have to differ by
-// more than an hour for the time not to have passed.
+// If a rotation is resumed on the same machine, it waits for the rest of the time. On
+// another machine it waits the whole time again, unless so much has passed that even
+// clocks that differ by an hour leave no doubt.
 func TestResumeDoesNotWaitAnew(t *testing.T) {
 	pins := &heldPins{}
 	for _, resumed := range []struct {
@@ -209,7 +209,7 @@ func TestResumeDoesNotWaitAnew(t *testing.T) {
 			cancel()
 		}})
 		wantKind(t, err, nebula.ErrInterrupted)
-		r.clock.advance(resumed.after - 2*time.Minute) // which the waiting that was cut short has passed
+		r.clock.advance(resumed.after - 2*time.Minute) // the waiting that was cut short has already moved the clock
 		options.Pins = resumed.pins
 		var waited time.Duration
 		_, err = r.open(t, options).Rotate(t.Context(), nebula.RotateOptions{
@@ -220,8 +220,8 @@ func TestResumeDoesNotWaitAnew(t *testing.T) {
 	}
 }
 
-// The time that a pass takes is part of the waiting; but the last pass begins
-// when all of it is over.
+// The time of the passes counts as waiting, but the last pass begins only when all of
+// the waiting is over.
 func TestRotateWaitsBesideItsPasses(t *testing.T) {
 	for _, test := range []struct {
 		page, waits time.Duration
@@ -243,7 +243,7 @@ func TestRotateWaitsBesideItsPasses(t *testing.T) {
 		var waited time.Duration
 		_, err := s.Rotate(t.Context(), nebula.RotateOptions{Waiting: func(w nebula.RotateWait) { waited += w.Duration }})
 		if err != nil || waited != test.waits || pages != 2*test.passes {
-			t.Errorf("with %v a page it waited %v, %d pages, %v", test.page, waited, pages, err)
+			t.Errorf("with %v for each page, it waited %v and read %d pages: %v", test.page, waited, pages, err)
 		}
 	}
 }
@@ -272,7 +272,7 @@ func TestRotateLosesNoWriteThatComesBetween(t *testing.T) {
 	}
 }
 
-// A mount that is made anew counts its versions from 1 again.
+// A mount that was made again counts its versions from 1.
 func TestKeyringVersionThatComesBack(t *testing.T) {
 	r := newRemote()
 	s, key := r.initialised(t)
@@ -283,8 +283,7 @@ func TestKeyringVersionThatComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.clock.advance(time.Hour)
-	// It is another store, and not taken for the same one because its keyring
-	// is of version 1, too.
+	// It is another store. That its keyring has version 1, too, does not make it the same.
 	_, err := s.Put(t.Context(), "y", value("v"), nebula.PutOptions{})
 	wantKind(t, err, nebula.ErrUntrustedKey)
 	put(t, fresh, "y", "v", nebula.PutOptions{})
@@ -305,7 +304,7 @@ func TestRotateFailsWhereARecordCannotBeWritten(t *testing.T) {
 		pages := 0
 		r.listed = func(ctx context.Context) error {
 			if pages++; pages == 2 {
-				<-ctx.Done() // it is the failure of the record that ends the list
+				<-ctx.Done() // the record's failure ends the list
 				return &nebula.Error{Kind: nebula.ErrInterrupted, Message: "cancelled", Err: ctx.Err()}
 			}
 			return nil
@@ -346,7 +345,7 @@ func TestResumeDropsSlots(t *testing.T) {
 	}
 }
 
-// A rotation that is resumed writes the keyring once: to end it.
+// A resumed rotation writes the keyring once, at its end.
 func TestResumeWritesTheKeyringOnce(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -378,7 +377,7 @@ func TestDestroyWhileRotating(t *testing.T) {
 	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{}), nebula.ErrUsage)
 }
 
-// oddKey makes slots that nobody could read again.
+// oddKey makes slots that nobody could open again.
 type oddKey struct {
 	nebula.Key
 	slot   nebula.Slot
@@ -421,7 +420,7 @@ func TestPreviousIsChecked(t *testing.T) {
 	s, key := r.initialised(t)
 	put(t, s, "x", "v", nebula.PutOptions{Tags: map[string]string{"of": "x"}})
 	put(t, s, "y", "v", nebula.PutOptions{Tags: map[string]string{"of": "y"}})
-	x := get(t, s, "x") // of version 1, as y is
+	x := get(t, s, "x") // version 1, like y
 	_, err := s.Put(t.Context(), "y", value("2"), nebula.PutOptions{Previous: &x})
 	wantKind(t, err, nebula.ErrUsage)
 	_, err = s.Put(t.Context(), "x", value("2"), nebula.PutOptions{Previous: &nebula.Credential{ID: "x"}})
@@ -431,7 +430,7 @@ func TestPreviousIsChecked(t *testing.T) {
 	wantKind(t, err, nebula.ErrConflict)
 }
 
-// A record that does not even parse has no version that is known.
+// A record that does not even parse has no known version.
 func TestForceKeepsTheConditionThatWasAskedFor(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -447,8 +446,8 @@ func TestForceKeepsTheConditionThatWasAskedFor(t *testing.T) {
 	put(t, s, "x", "2", nebula.PutOptions{Force: true, IfVersion: "1"})
 }
 
-// A backend that cannot check preconditions says so of those that are asked
-// for, and is written unconditionally otherwise.
+// If a backend cannot check preconditions, a write with a condition of the caller fails,
+// and any other write is made without one.
 func TestBackendWithoutPreconditions(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -471,7 +470,7 @@ func TestBackendWithoutPreconditions(t *testing.T) {
 	}
 }
 
-// That a key is not supported, Argon2id in FIPS mode, says nothing of the backend.
+// An unsupported key, like Argon2id in FIPS mode, says nothing about the backend.
 func TestKeyThatIsNotSupportedDropsNoCondition(t *testing.T) {
 	r := newRemote()
 	other, key := r.initialised(t)
@@ -502,7 +501,7 @@ func TestScopeOfDeletedCredentials(t *testing.T) {
 	team, other := f.open(t, nebula.Options{Scope: "team"}), f.open(t, nebula.Options{Scope: "other"})
 	put(t, team, "x", "v", nebula.PutOptions{})
 	wantKind(t, failure(team.Delete(t.Context(), "x", nebula.DeleteOptions{})), "")
-	// It cannot be told whose it is: nothing is acknowledged that is not done.
+	// Nobody can tell whose it is, so a purge that was not done is not acknowledged.
 	wantKind(t, failure(team.Purge(t.Context(), "x")), nebula.ErrNotSupported)
 	wantKind(t, other.Restore(t.Context(), "x"), nebula.ErrNotFound)
 	if found, _ := f.Exists(t.Context(), "x"); found {
@@ -513,8 +512,8 @@ func TestScopeOfDeletedCredentials(t *testing.T) {
 	wantKind(t, f.Restore(t.Context(), "x"), nebula.ErrNotFound)
 }
 
-// A process that ended between bringing a record back and sealing it anew: the
-// next call does the rest.
+// A process ended after it brought a record back and before it sealed the record anew.
+// The next call does the rest.
 func TestRestoreIsResumed(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -548,7 +547,7 @@ func TestVerifyAsksForTheKeyOnce(t *testing.T) {
 	}
 }
 
-// Many writers whose keyring has aged read it once.
+// If the keyring has aged, many writers at once read it only once.
 func TestWritersReadAnAgedKeyringOnce(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -611,8 +610,7 @@ func TestTimesThatAreWrittenHaveMicroseconds(t *testing.T) {
 	}
 }
 
-// What was written is not said to have failed because it could not be
-// remembered.
+// If the pin cannot be written after the keyring, the call succeeds with a warning.
 func TestPinsThatFailAfterTheWrite(t *testing.T) {
 	for _, damaged := range []bool{false, true} {
 		f := newFixture(t)
@@ -636,9 +634,8 @@ func TestPinsThatFailAfterTheWrite(t *testing.T) {
 	}
 }
 
-// Between reading a record and opening it, a rotation may end, and its old key
-// be destroyed: the record that was read is none of today's, the one that is
-// there is.
+// Between reading a record and opening it, a rotation may end, and its old key may be
+// destroyed. The record is then read again, and opens under the new key.
 func TestRotationEndsWhileARecordIsRead(t *testing.T) {
 	for _, destroyed := range []bool{false, true} {
 		r := newRemote()
@@ -662,11 +659,11 @@ func TestRotationEndsWhileARecordIsRead(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			get(t, s, "y") // the keyring is read anew
+			get(t, s, "y") // this reads the new keyring
 			return nil
 		}
 		if c, err := s.Get(t.Context(), "x"); err != nil || string(c.Secret.Reveal()) != "v" {
-			t.Errorf("destroyed %t: %v", destroyed, err)
+			t.Errorf("destroyed %t: get: %v", destroyed, err)
 		}
 		once = true
 		for e, err := range s.List(t.Context(), nebula.ListOptions{Verify: true}) {

@@ -9,8 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// A backend that keeps nothing of what is deleted: what is said depends on what is
-// there.
+// If the backend keeps no deleted records, the error depends on what there is.
 func TestRestoreWhereNothingIsKept(t *testing.T) {
 	r := newRemote()
 	s, key := r.initialised(t)
@@ -22,7 +21,7 @@ func TestRestoreWhereNothingIsKept(t *testing.T) {
 	wantKind(t, r.open(t, nebula.Options{Keys: []nebula.Key{key}}).Restore(t.Context(), "none"), nebula.ErrNotFound)
 }
 
-// Over a live credential of another scope, no more is told than that there is none.
+// Over a live credential of another scope, Restore says only that there is none.
 func TestRestoreOverALiveOneOfAnotherScope(t *testing.T) {
 	f := newFixture(t)
 	red, blue := f.open(t, nebula.Options{Scope: "red"}), f.open(t, nebula.Options{Scope: "blue"})
@@ -32,7 +31,7 @@ func TestRestoreOverALiveOneOfAnotherScope(t *testing.T) {
 	get(t, red, "x")
 }
 
-// What is restored takes the place of what was kept in memory.
+// A restored credential replaces the one in the cache.
 func TestRestoreAndTheCache(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(t, nebula.Options{Cache: nebula.CacheOptions{MaxAge: time.Minute}})
@@ -47,7 +46,7 @@ func TestRestoreAndTheCache(t *testing.T) {
 }
 
 // After the backend has brought a record back, each step that makes it readable can
-// fail. What was restored and is not sealed anew is not acknowledged, and the next
+// fail. A restored record that is not sealed anew is not acknowledged, and the next
 // call does the rest.
 func TestRestoreThatFails(t *testing.T) {
 	denied := &nebula.Error{Kind: nebula.ErrPermissionDenied, Message: "you may not"}
@@ -95,8 +94,8 @@ func TestRestoreThatFails(t *testing.T) {
 	}
 }
 
-// Another writer comes before the record is sealed anew: that one is under the key
-// of today.
+// Another writer comes before the record is sealed anew. Its record is under the current
+// key, and stays.
 func TestRestoreThatIsOvertaken(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -117,7 +116,7 @@ func TestRestoreThatIsOvertaken(t *testing.T) {
 	}
 }
 
-// The key of what was deleted has been destroyed since: the record comes back, and
+// The key of the deleted record has been destroyed since. The record comes back, and
 // cannot be read.
 func TestRestoreUnderADestroyedKey(t *testing.T) {
 	f := newFixture(t)
@@ -131,8 +130,8 @@ func TestRestoreUnderADestroyedKey(t *testing.T) {
 	wantKind(t, f.Restore(t.Context(), "x"), nebula.ErrWrongKey)
 }
 
-// What is restored by name is the newest from then on, though a newer one was seen.
-// An older copy that is live was not restored by anybody: it is still refused.
+// A record that was restored by name counts as the newest, although a newer one was
+// seen. If nobody restored the older copy, it is still refused.
 func TestRestoreAndTheRollbackGuard(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		f := newFixture(t)

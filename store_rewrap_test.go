@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The slots are opened before a rotation, which then asks nobody. Those that a
-// service makes anew are left to it.
+// The slots are opened before a rotation, so the rotation asks nobody. Slots that a
+// service makes anew are not opened before.
 func TestUnlockSlots(t *testing.T) {
 	f, service := newFixture(t), newServiceKey()
 	words := passphrase("correct horse battery")
@@ -32,7 +32,7 @@ func TestUnlockSlots(t *testing.T) {
 	s := f.open(t, nebula.Options{Keys: []nebula.Key{f.key, service, person}})
 	service.calls = nil
 	before := keysOf(t, s)
-	wantKind(t, s.UnlockSlots(t.Context(), nil), nebula.ErrUsage) // of the one that is absent
+	wantKind(t, s.UnlockSlots(t.Context(), nil), nebula.ErrUsage) // because of the absent slot
 	wantKind(t, s.UnlockSlots(t.Context(), []string{"nothere2"}), nebula.ErrNotFound)
 	drop := []string{absent.ID}
 	if err := s.UnlockSlots(t.Context(), drop); err != nil || asked != 2 || len(service.calls) > 0 {
@@ -54,7 +54,7 @@ func TestUnlockSlots(t *testing.T) {
 	wantKind(t, closed.UnlockSlots(t.Context(), nil), nebula.ErrWrongKey)
 }
 
-// Two passphrases open two slots: the person is asked for the second one.
+// If two passphrases open two slots, the person is asked for the second one, too.
 func TestRotateWithTwoPassphrases(t *testing.T) {
 	f := newEmptyFixture(t)
 	texts := []string{"correct horse battery", "staple of another"}

@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// A slot for which the backend has no room is refused before anything is written.
+// If the backend has no room for a slot, it is refused before anything is written.
 func TestKeyringWithoutRoom(t *testing.T) {
 	config := memory.DefaultConfig()
 	config.MaxRecordSize = 1500
@@ -34,7 +34,7 @@ func TestKeyringWithoutRoom(t *testing.T) {
 	}
 }
 
-// One slot is tried with the keys at hand, and the others are left alone.
+// TrySlot tries one slot with the keys at hand, and leaves the others alone.
 func TestTrySlot(t *testing.T) {
 	f, other := newFixture(t), newKeyFile(t)
 	added, err := f.AddKey(t.Context(), other, "")

@@ -43,12 +43,12 @@ func TestRotate(t *testing.T) {
 	result, err := f.Rotate(t.Context(), nebula.RotateOptions{Progress: func(n, anew int) {
 		looked = max(looked, n)
 		if anew < sealed {
-			t.Errorf("%d records were sealed anew, and %d before", anew, sealed)
+			t.Errorf("%d records were sealed anew, after a report of %d", anew, sealed)
 		}
 		sealed = anew
 	}})
 	if looked != 50 || sealed != 50 {
-		t.Errorf("told of %d records, %d sealed anew", looked, sealed)
+		t.Errorf("the last report has %d records, %d sealed anew", looked, sealed)
 	}
 	if err != nil || result.Sealed != 50 || len(result.Left) > 0 || result.KeyID == old.ID {
 		t.Fatalf("rotating gave %+v, %v", result, err)
@@ -114,9 +114,9 @@ func TestRotateKeepsEverySlotOrSaysWhich(t *testing.T) {
 
 var errKilled = errors.New("killed")
 
-// The process ends at each call of a rotation in turn: before it, and after it
-// took effect. At all times every credential can be read, by old and by new
-// processes, and the next rotation ends what was begun, with no third key.
+// The process ends at each call of a rotation in turn, before or after the call took
+// effect. Old and new processes can read every credential at all times. The next
+// rotation finishes the first one, with no third key.
 func TestRotateKilledAtEveryStep(t *testing.T) {
 	for _, effect := range []bool{false, true} {
 		for step := 1; ; step++ {
@@ -164,7 +164,7 @@ func TestRotateKilledAtEveryStep(t *testing.T) {
 			}
 			f.wantAllUnder(t, result.KeyID)
 			info, _ := f.Keys(t.Context())
-			// Killed after its last call, the first had ended and this is a second one.
+			// Killed after its last call, the first rotation had ended, and this is a second one.
 			if info.Rotating || len(info.Retired) > 2 || len(info.Retired) == 2 && result.Sealed != 5 {
 				t.Fatalf("killed at call %d (effect %t): %+v", step, effect, info)
 			}
@@ -219,8 +219,8 @@ func TestRotateBesideWriters(t *testing.T) {
 	}
 }
 
-// What cannot be read keeps the rotation from its end, and its key from being
-// destroyed, unless it is left by name.
+// If a record cannot be read, the rotation does not end and its key is not destroyed,
+// unless the caller names the record and leaves it.
 func TestRotateNamesWhatItCannotRead(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "good", "v", nebula.PutOptions{})
@@ -237,7 +237,7 @@ func TestRotateNamesWhatItCannotRead(t *testing.T) {
 		t.Errorf("rotating gave %+v", result)
 	}
 	if info, _ := f.Keys(t.Context()); !info.Rotating {
-		t.Error("the rotation has ended, and a record is left behind")
+		t.Error("the rotation has ended, although a record is left behind")
 	}
 
 	result, err = f.Rotate(t.Context(), nebula.RotateOptions{Leave: []string{"bad"}})
@@ -255,8 +255,8 @@ func TestRotateNamesWhatItCannotRead(t *testing.T) {
 	wantKind(t, f.DestroyKey(t.Context(), old.ID, nebula.DestroyOptions{Leave: []string{"bad"}}), "")
 }
 
-// A record whose key id was edited to the current one, or that came back from a
-// backup, is lost with the retired key: the key stays.
+// A record that came back from a backup, or whose key id was edited to the current one,
+// would be lost with the retired key. So the key stays.
 func TestDestroyKeyLooksAtEveryRecord(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -281,8 +281,8 @@ func TestDestroyKeyLooksAtEveryRecord(t *testing.T) {
 	get(t, f.Store, "x")
 }
 
-// unchecked stores a record that the provider would refuse, as whoever writes the backend
-// can.
+// unchecked stores a record that the provider would refuse, as anyone who can write the
+// backend can.
 func (f *fixture) unchecked(t *testing.T, name nebula.Name, e *nebula.Envelope) {
 	t.Helper()
 	ring, err := f.memory.Retrieve(t.Context(), nebula.KeyringName())
@@ -299,8 +299,7 @@ func (f *fixture) unchecked(t *testing.T, name nebula.Name, e *nebula.Envelope) 
 	}
 }
 
-// Names that a list gives and that are no ids, and records that may not be read,
-// are named too.
+// The error also names listed names that are not ids, and records that may not be read.
 func TestRotateNamesWhatCannotBeTold(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -328,8 +327,8 @@ func TestRotateNamesWhatCannotBeTold(t *testing.T) {
 	}
 }
 
-// A record that was deleted before the rotation, and so was not swept, is
-// sealed anew when it is restored by name.
+// A record that was deleted before the rotation was not sealed anew. Restoring it by
+// name does that.
 func TestRestoreAfterRotation(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
@@ -345,7 +344,7 @@ func TestRestoreAfterRotation(t *testing.T) {
 	f.wantAllUnder(t, result.KeyID)
 }
 
-// What cannot be done is refused before anything is changed.
+// A rotation that cannot be done is refused before anything changes.
 func TestRotateRefuses(t *testing.T) {
 	f := newFixture(t)
 	slot, err := f.AddKey(t.Context(), newKeyFile(t), "")
@@ -366,7 +365,7 @@ func TestRotateRefuses(t *testing.T) {
 	}
 }
 
-// A keyring holds so many retired keys, and no more.
+// A keyring holds at most 64 retired keys.
 func TestRotateWithoutRoomForTheKey(t *testing.T) {
 	f := newFixture(t)
 	const most = 64
@@ -404,8 +403,8 @@ func TestRotateNamesWhatWasEdited(t *testing.T) {
 	}
 }
 
-// The backend says that the key was replaced while a record is sealed anew: the
-// pass is made again.
+// While a record is sealed anew, the backend says that the key was replaced. The pass is
+// made again.
 func TestRotateWhenTheBackendKnowsAnotherKey(t *testing.T) {
 	r := newRemote()
 	s, _ := r.initialised(t)
@@ -424,7 +423,7 @@ func TestRotateWhenTheBackendKnowsAnotherKey(t *testing.T) {
 	}
 }
 
-// What a rotation says that it waits for.
+// A rotation says what it waits for.
 func TestRotateSaysWhatItWaitsFor(t *testing.T) {
 	for _, c := range []struct {
 		compares bool
@@ -450,8 +449,8 @@ func TestRotateSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
-// Another process ends a rotation during its last pass: the keyring is not written
-// once more.
+// Another process ends the rotation during this process's last pass. This process does
+// not write the keyring again.
 func TestRotationThatAnotherProcessEnds(t *testing.T) {
 	r := newRemote()
 	r.description.ComparesKeyring = true
@@ -460,7 +459,7 @@ func TestRotationThatAnotherProcessEnds(t *testing.T) {
 	other := r.open(t, nebula.Options{Keys: []nebula.Key{key}})
 	pages, ended := 0, uint64(0)
 	r.listed = func(context.Context) error {
-		if pages++; pages == 3 { // pages: the first pass took two, and sealed the record
+		if pages++; pages == 3 { // the first pass took two pages, and sealed the record
 			if _, err := other.Rotate(t.Context(), nebula.RotateOptions{ResumeOnly: true}); err != nil {
 				t.Error(err)
 			}
@@ -470,6 +469,6 @@ func TestRotationThatAnotherProcessEnds(t *testing.T) {
 	}
 	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
 	if info := keysOf(t, s); err != nil || info.Rotating || ended == 0 || info.Generation != ended || info.ID != result.KeyID {
-		t.Errorf("%v; the keyring is %+v, and the other left generation %d", err, info, ended)
+		t.Errorf("%v; the keyring is %+v, and the other process left generation %d", err, info, ended)
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// While a rotation runs, records under the old key are read; once it has
-// ended, they are copies of an older state, which only history may show.
+// While a rotation runs, records under the old key are read. After it has ended, they
+// are copies of an older state, and only the history shows them.
 func TestRecordsUnderARetiredKey(t *testing.T) {
 	f := newFixture(t)
 	first := put(t, f.Store, "x", "old", nebula.PutOptions{})
 	reader := f.open(t, nebula.Options{})
-	get(t, reader, "x") // holds the keyring of before
+	get(t, reader, "x") // holds the old keyring
 
 	if err := nebula.SwitchKey(t.Context(), f.Store, f.key, true); err != nil {
 		t.Fatal(err)
@@ -33,15 +33,15 @@ func TestRecordsUnderARetiredKey(t *testing.T) {
 	_, err := f.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrCorrupted)
 	if err == nil || !strings.Contains(err.Error(), "retired key") {
-		t.Errorf("the error does not tell a retired key from damage: %v", err)
+		t.Errorf("the error does not distinguish a retired key from damage: %v", err)
 	}
 	if c, err := f.GetVersion(t.Context(), "x", first); err != nil || string(c.Secret.Reveal()) != "old" {
 		t.Errorf("the history gave %q, %v", c.Secret.Reveal(), err)
 	}
 }
 
-// A writer that holds the keyring of before a rotation writes nothing under
-// the old key: the provider notices, and the value is sealed again.
+// A writer with an old keyring writes nothing under the old key: the provider notices,
+// and the value is sealed again.
 func TestWriterWithAnOldKeyring(t *testing.T) {
 	f := newFixture(t)
 	writer := f.open(t, nebula.Options{})
@@ -58,8 +58,8 @@ func TestWriterWithAnOldKeyring(t *testing.T) {
 	}
 }
 
-// A reader that saw a rotation begin, and nothing since, does not take records
-// under the old key for ever: the key may have been destroyed.
+// A reader that saw only the beginning of a rotation does not accept records under the
+// old key for ever, because the key may have been destroyed.
 func TestReaderDoesNotTrustAnOldKeyringThatRotates(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "old", nebula.PutOptions{})
@@ -69,7 +69,7 @@ func TestReaderDoesNotTrustAnOldKeyringThatRotates(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := f.open(t, nebula.Options{})
-	get(t, reader, "x") // the keyring that it holds says that it rotates
+	get(t, reader, "x") // the keyring that it holds is rotating
 	if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestReaderDoesNotTrustAnOldKeyringThatRotates(t *testing.T) {
 	f.clock.advance(time.Minute)
 	c, err := reader.Get(t.Context(), "x")
 	if err == nil {
-		t.Errorf("a record under a key that was destroyed is %q", c.Secret.Reveal())
+		t.Errorf("a record under a destroyed key opens as %q", c.Secret.Reveal())
 	}
 	wantKind(t, err, nebula.ErrWrongKey)
 }

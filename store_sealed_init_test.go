@@ -39,7 +39,7 @@ func TestInitSealed(t *testing.T) {
 	wantKind(t, err, nebula.ErrAlreadyExists)
 }
 
-// Nothing is written unless a key at hand opens the keyring and it is trusted.
+// Nothing is written unless a key at hand opens the keyring and the keyring is trusted.
 func TestInitSealedRefuses(t *testing.T) {
 	f := newFixture(t)
 	service := newServiceKey()
@@ -85,7 +85,7 @@ func TestInitSealedRefuses(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if err != nil && strings.Contains(err.Error(), theirID.String()) {
-			t.Errorf("%s: the message offers the stranger's id: %v", what, err)
+			t.Errorf("%s: the message shows the stranger's id: %v", what, err)
 		}
 		if made := strings.Join(to.calls.take(), " "); strings.Contains(made, "store") {
 			t.Errorf("%s: %s", what, made)
@@ -93,7 +93,8 @@ func TestInitSealedRefuses(t *testing.T) {
 	}
 }
 
-// Each of these names the data key of a keyring that anyone could have made.
+// Each of these names the data key of a keyring that anyone could have made, and so
+// makes it trusted.
 func TestInitSealedFromASlotThatAnyoneCanMake(t *testing.T) {
 	service := newServiceKey()
 	f := newEmptyFixture(t)
@@ -162,7 +163,7 @@ func TestInitSealedLeavesSlotsBehind(t *testing.T) {
 	wantKind(t, err, nebula.ErrWrongKey)
 }
 
-// A keyring that was lost comes back over the credentials that it opens, and over
+// If a keyring was lost, it can be put back over the credentials that it opens, and over
 // no others.
 func TestInitSealedOverRecords(t *testing.T) {
 	f, stranger := newFixture(t), newFixture(t)

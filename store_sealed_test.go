@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// twin returns a store on another backend, made with the keyring of f.
+// twin returns a store on another backend, with the keyring of f.
 func (f *fixture) twin(t *testing.T, options nebula.Options) *fixture {
 	t.Helper()
 	other := newEmptyFixture(t)
@@ -66,7 +66,7 @@ func TestPutSealed(t *testing.T) {
 	wantKind(t, err, "")
 }
 
-// What does not open under its id is not written.
+// A record that does not open under its id is not written.
 func TestPutSealedRefuses(t *testing.T) {
 	f, stranger := newFixture(t), newFixture(t)
 	put(t, f.Store, "x", "value", nebula.PutOptions{})
@@ -112,7 +112,7 @@ func TestPutSealedRefuses(t *testing.T) {
 	}
 }
 
-// A record from before a rotation would be refused as it is.
+// A record from before a rotation would be refused unchanged, so it is sealed anew.
 func TestPutSealedUnderARetiredKey(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "value", nebula.PutOptions{Tags: map[string]string{"a": "b"}})
@@ -131,11 +131,11 @@ func TestPutSealedUnderARetiredKey(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if !bytes.Equal(sealed(t, to.Store, "x").Envelope.Bytes(), stored.Envelope.Bytes()) {
-		t.Error("what is returned is not what is stored")
+		t.Error("the record that was returned is not the stored one")
 	}
 }
 
-// Another process replaces the data key while a record comes in.
+// Another process replaces the data key while a sealed record is put.
 func TestPutSealedDuringARotation(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.Store, "x", "value", nebula.PutOptions{})
@@ -177,7 +177,7 @@ func TestPutSealedAndAdoptObeyTheRollbackGuard(t *testing.T) {
 	}
 	_, err = to.PutSealed(t.Context(), "x", old, nebula.AdoptOptions{Older: true})
 	wantKind(t, err, "")
-	get(t, to.Store, "x") // the guard takes what was acknowledged
+	get(t, to.Store, "x") // the guard accepts the acknowledged record
 	newer := sealed(t, to.Store, "x").Envelope
 	_, err = to.PutSealed(t.Context(), "x", newer, nebula.AdoptOptions{})
 	wantKind(t, err, "")
@@ -208,7 +208,7 @@ func TestGetSealedAndVerify(t *testing.T) {
 	if !errors.Is(err, nebula.ErrNotInitialised) {
 		t.Error(err)
 	}
-	// A record of another key is shown as it is, and not verified.
+	// A record of another key is returned as it is, and does not verify.
 	stranger := newFixture(t)
 	put(t, stranger.Store, "x", "theirs", nebula.PutOptions{})
 	f.unchecked(t, mustName(t, "x"), sealed(t, stranger.Store, "x").Envelope)

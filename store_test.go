@@ -28,7 +28,7 @@ func newClock() *clock {
 func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
 func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
 
-// calls counts what reaches the provider, and can step in before a call.
+// calls counts what reaches the provider, and a test can step in before a call.
 type calls struct {
 	mu     sync.Mutex
 	made   []string
@@ -46,7 +46,7 @@ func (c *calls) intercept(ctx context.Context, call provider.Call, next func(con
 	return next(ctx)
 }
 
-// take returns the calls since it was last asked, sorted.
+// take returns the calls since the last take, sorted.
 func (c *calls) take() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,8 +73,8 @@ type fixture struct {
 	key      *nebula.KeyFile
 }
 
-// connect returns one more provider over the fixture's backend, as another
-// process would have it.
+// connect returns another provider over the fixture's backend, as another process would
+// have.
 func (f *fixture) connect(t *testing.T, options ...provider.Option) nebula.Provider {
 	t.Helper()
 	config := memory.DefaultConfig()
@@ -142,7 +142,7 @@ func get(t *testing.T, s *nebula.Store, id nebula.ID) nebula.Credential {
 	return c
 }
 
-// failure drops what a call reports beside its error.
+// failure drops the other result of a call, and returns its error.
 func failure(_ bool, err error) error { return err }
 
 func wantKind(t *testing.T, err error, want nebula.Kind) {
@@ -167,7 +167,7 @@ func TestPutAndGet(t *testing.T) {
 	wantKind(t, err, nebula.ErrNotFound)
 	var e *nebula.Error
 	if !errors.As(err, &e) || e.Op != "retrieve" || e.Provider != "memory" || e.ID != "other" {
-		t.Errorf("the error does not say where: %+v", e)
+		t.Errorf("the error lacks the provider, the operation or the id: %+v", e)
 	}
 }
 
@@ -311,7 +311,7 @@ func TestScopes(t *testing.T) {
 	_, err := blue.Get(ctx, "x")
 	wantKind(t, err, nebula.ErrNotFound)
 	if found, err := blue.Exists(ctx, "x"); found || err != nil {
-		t.Errorf("blue sees red's: %v", err)
+		t.Errorf("blue sees red's credential: %v", err)
 	}
 	wantKind(t, failure(blue.Delete(ctx, "x", nebula.DeleteOptions{})), "")
 	wantKind(t, failure(blue.Purge(ctx, "x")), "")
@@ -414,7 +414,7 @@ func TestListVerifyReportsWhatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// swap stores the record of one id under another, as who runs a backend can.
+// swap stores the record of one id under another, as anyone who runs a backend can.
 func swap(t *testing.T, p nebula.Provider, from, to nebula.ID) {
 	t.Helper()
 	source, _ := from.Name()
@@ -457,7 +457,7 @@ func TestTrackAccess(t *testing.T) {
 	if c.Version != get(t, f.Store, "x").Version {
 		t.Error("the version returned is not the one that was written")
 	}
-	// A write between reading and noting wins, and the read still succeeds.
+	// A write between the read and the note of the access wins, and the read succeeds.
 	f.calls.step(func(call provider.Call) {
 		if call.Op == "store" {
 			f.calls.step(nil)
@@ -468,7 +468,7 @@ func TestTrackAccess(t *testing.T) {
 		t.Errorf("the read gave %q", c.Secret.Reveal())
 	}
 	if c := get(t, f.Store, "x"); string(c.Secret.Reveal()) != "theirs" {
-		t.Errorf("noting an access wrote over %q", c.Secret.Reveal())
+		t.Errorf("noting an access replaced the value: there is %q", c.Secret.Reveal())
 	}
 }
 

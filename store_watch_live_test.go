@@ -19,9 +19,9 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// On every backend a change by another process is seen within a second if the
-// backend tells of it, and else within two of the time between two looks; and
-// nothing runs on when the loop has ended and the store is closed.
+// On every backend a change by another process is seen within a second if the backend
+// reports it, otherwise within the time between two looks and two seconds. After the
+// loop has ended and the store is closed, nothing runs any more.
 func TestLiveWatch(t *testing.T) {
 	const told, looked = time.Minute, time.Second // times between two looks
 	backends := map[string]struct {
@@ -70,7 +70,7 @@ func TestLiveWatch(t *testing.T) {
 	}
 }
 
-// checkWatched has changes made and waits for them.
+// checkWatched makes changes and waits until they are seen.
 func checkWatched(t *testing.T, other *nebula.Store, w *nebula.Watcher, within time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,7 +97,7 @@ func checkWatched(t *testing.T, other *nebula.Store, w *nebula.Watcher, within t
 	const start = 10 * time.Second
 	wants(start, "a=1")
 	wants(start, "b=not_found")
-	time.Sleep(time.Second) // until the backend tells of changes
+	time.Sleep(time.Second) // until the backend reports changes
 	put(t, other, "a", "2", nebula.PutOptions{})
 	wants(within, "a=2")
 	put(t, other, "b", "1", nebula.PutOptions{})

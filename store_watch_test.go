@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// mute hides that a provider tells of changes.
+// mute hides that a provider reports changes.
 type mute struct {
 	nebula.Provider
 	nebula.BatchRetriever
@@ -54,7 +54,7 @@ func (l *looks) setFail(err error) {
 	l.fail = err
 }
 
-// watching is a Watcher whose changes are collected, in simulated time.
+// watching is a Watcher that collects its changes, in simulated time.
 type watching struct {
 	*fixture
 	*nebula.Watcher
@@ -95,7 +95,7 @@ func watch(t *testing.T, f *fixture, tells bool, options nebula.WatchOptions, id
 	return w
 }
 
-// wants waits a while, and compares what was seen since the last time.
+// wants waits, and compares the changes since the last time.
 func (w *watching) wants(t *testing.T, wait time.Duration, want ...string) {
 	t.Helper()
 	time.Sleep(wait)
@@ -147,7 +147,7 @@ func TestWatch(t *testing.T) {
 				w.wants(t, time.Hour)
 				put(t, f.Store, "c", "2", nebula.PutOptions{Force: true})
 				w.wants(t, soon, "c=2")
-				// Another data key changes how they are sealed, and nothing else.
+				// Another data key changes how values are sealed, and not the values.
 				if _, err := f.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
 					t.Fatal(err)
 				}
@@ -160,7 +160,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// What an hour costs: the table of docs/library.md.
+// The number of batches in an hour, as the table of docs/library.md says.
 func TestWatchCosts(t *testing.T) {
 	for _, tells := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestWatchCosts(t *testing.T) {
 			w.looks.take()
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			// 1,000 are two batches; every minute, or every ten.
+			// 1,000 ids are two batches: every minute, or every ten minutes.
 			least, most := 100, 150
 			if tells {
 				least, most = 10, 15
@@ -207,7 +207,7 @@ func TestWatchThroughAnOutage(t *testing.T) {
 		w.looks.setFail(nil)
 		w.wants(t, 13*time.Second, "a=2")
 		w.end()
-		// One that cannot be reached from the beginning is told of, once.
+		// If a credential cannot be reached from the beginning, that is reported once.
 		down := watch(t, f, false, nebula.WatchOptions{Interval: 10 * time.Second}, "a")
 		defer down.end()
 		down.looks.setFail(&nebula.Error{Kind: nebula.ErrUnavailable, Message: "down"})
@@ -221,7 +221,8 @@ func TestWatchThroughAnOutage(t *testing.T) {
 	})
 }
 
-// A login that fails all the time makes one look a second.
+// A caller that asks for a refresh all the time, like a login that fails, causes one
+// look a second.
 func TestRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
@@ -250,7 +251,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// Leaving the loop ends all of it.
+// After the loop nothing runs any more. For a closed store the loop says so once.
 func TestWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
@@ -263,7 +264,7 @@ func TestWatchEnds(t *testing.T) {
 			break
 		}
 		for range f.Watch(nebula.WatchOptions{}, "a").Changes(t.Context()) {
-			f.Close() // under a loop: nothing waits for the other
+			f.Close() // inside the loop: neither waits for the other
 			break
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -273,7 +274,7 @@ func TestWatchEnds(t *testing.T) {
 			kinds = append(kinds, nebula.KindOf(c.Err))
 		}
 		if !slices.Equal(kinds, []nebula.Kind{nebula.ErrClosed}) || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			t.Errorf("of a closed store: %v", kinds)
+			t.Errorf("for a closed store: %v", kinds)
 		}
 	})
 }

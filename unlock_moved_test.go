@@ -19,7 +19,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
 
-// keychainKey holds the secret of each slot under its id, as a keychain does.
+// keychainKey holds the secret of each slot under the slot's id, as a keychain does.
 type keychainKey map[string][]byte
 
 func (keychainKey) Opens(kind string) bool { return kind == nebula.SlotKeychain }
@@ -88,7 +88,7 @@ func newKMSKey(t *testing.T) nebula.Key {
 	return key
 }
 
-// No slot is of use in another place, whatever keeps its secret.
+// No slot works in another place, whatever keeps its secret.
 func TestSlotsMoved(t *testing.T) {
 	keys := map[string]nebula.Key{nebula.SlotVaultTransit: newServiceKey(), nebula.SlotKeychain: keychainKey{}, nebula.SlotAzureKey: newAzureKey(t), nebula.SlotAWSKMS: newKMSKey(t)}
 	if !fips140.Enforced() {
@@ -120,7 +120,7 @@ func checkSlotsMoved(t *testing.T, kind string, key nebula.Key) {
 	if kind == otherForm {
 		otherForm = nebula.SlotAzureKey
 	}
-	// What was recomputed is noticed by the keyring's seal, once another slot opens.
+	// If another slot opens, the keyring's seal shows an edit with a recomputed hash.
 	edits := map[string]struct {
 		change func(*nebula.Slot)
 		alone  nebula.Kind // if no other slot opens
@@ -137,7 +137,7 @@ func checkSlotsMoved(t *testing.T, kind string, key nebula.Key) {
 		"a parameter":             {func(s *nebula.Slot) { s.Passes = 1 }, nebula.ErrCorrupted},
 		"a wrapping that is mine": {func(*nebula.Slot) {}, ""},
 	}
-	if kind == nebula.SlotKeychain || kind == nebula.SlotAWSKMS { // the id is part of the data, or of what KMS binds to it
+	if kind == nebula.SlotKeychain || kind == nebula.SlotAWSKMS { // the data, or what KMS binds to it, contains the id
 		for name, as := range map[string]nebula.Kind{"data of the other slot": nebula.ErrCorrupted, "data of another store": nebula.ErrCorrupted, "another id": nebula.ErrCorrupted} {
 			edit := edits[name]
 			edit.alone = as

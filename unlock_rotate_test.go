@@ -13,7 +13,7 @@ func TestRotateWithService(t *testing.T) {
 	denied := refusal(nebula.ErrPermissionDenied)
 	for name, test := range map[string]struct {
 		encrypt, decrypt error
-		keep             bool // whether the slot is as it was, but for what is wrapped
+		keep             bool // whether the slot stays the same, except for the wrapped key
 		want             nebula.Kind
 		calls            string
 	}{
@@ -64,7 +64,7 @@ func TestRotateWithService(t *testing.T) {
 	}
 }
 
-// oddRenewer returns a slot for somebody else.
+// oddRenewer returns a slot with another id.
 type oddRenewer struct{ serviceKey }
 
 func (k oddRenewer) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) (nebula.Slot, []byte, error) {
@@ -83,7 +83,7 @@ func TestRenewerThatWouldSpoilTheKeyring(t *testing.T) {
 	}
 }
 
-// A slot goes, and the key that it gave, in one go.
+// One rotation removes a slot and replaces the data key that it gave.
 func TestRotateRevokes(t *testing.T) {
 	f, leaver := newFixture(t), newServiceKey()
 	slot, err := f.AddKey(t.Context(), leaver, "leaver")

@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/slotdata"
 )
 
-// service keeps the secrets of slots as Vault's transit engine does. Everybody
-// may encrypt for a key of it.
+// service keeps the secrets of slots as Vault's transit engine does. Everybody may
+// encrypt for its keys.
 type service struct {
 	secrets map[string][]byte // by ciphertext
 	calls   []string
@@ -77,13 +77,13 @@ func (k serviceKey) Renew(ctx context.Context, slot nebula.Slot, salt [16]byte) 
 	return k.NewSlot(ctx, slot.ID, salt)
 }
 
-// refusal is what a service says that does not do what it is asked for.
+// refusal is the error of a service that refuses.
 func refusal(kind nebula.Kind) error {
 	return &nebula.Error{Kind: kind, Message: "refused: " + string(kind)}
 }
 
-// A stranger who can write the backend makes a keyring of theirs with a slot for
-// the key that the victim opens the store with: that needs no secret.
+// A stranger who can write the backend makes a keyring with a slot for the victim's key.
+// Making that slot needs no secret.
 func TestStrangersKeyring(t *testing.T) { checkStrangersKeyring(t, newServiceKey()) }
 
 func checkStrangersKeyring(t *testing.T, key nebula.Key) {
@@ -120,17 +120,17 @@ func checkStrangersKeyring(t *testing.T, key nebula.Key) {
 		t.Errorf("something was written under the stranger's key: %v", ids)
 	}
 
-	// The store's own keyring is as unknown to a new client, until it is told.
+	// A new client does not trust the store's own keyring either, until its id is named.
 	fresh := &heldPins{}
 	s := victim.pinned(t, nebula.Options{Keys: keys, Pins: fresh})
 	_, err = s.Get(t.Context(), "x")
 	wantKind(t, err, nebula.ErrUntrustedKey)
 	if !strings.Contains(err.Error(), "nebula key list") || strings.Contains(err.Error(), id.String()) {
-		t.Errorf("the refusal says %v", err)
+		t.Errorf("the refusal lacks the way to trust, or shows the id: %v", err)
 	}
 	info, err := s.Keys(t.Context())
 	if err != nil || info.ID != id || info.Verified || info.Authentic || nebula.KindOf(info.Problem) != nebula.ErrUntrustedKey {
-		t.Errorf("the keyring is described as %+v, %v", info, err)
+		t.Errorf("keys returned %+v, %v", info, err)
 	}
 	err = s.Trust(t.Context(), evilID)
 	wantKind(t, err, nebula.ErrUntrustedKey)
@@ -144,7 +144,8 @@ func checkStrangersKeyring(t *testing.T, key nebula.Key) {
 	}
 }
 
-// One key that needs a secret to make its slot is enough to trust on first use.
+// If one slot is of a key that needs a secret to make it, and that key opens first, the
+// store is trusted on first use.
 func TestSecretSlotBesideOneThatAnyoneCanMake(t *testing.T) {
 	f, key := newFixture(t), newServiceKey()
 	if _, err := f.AddKey(t.Context(), key, ""); err != nil {
@@ -162,7 +163,7 @@ func TestConfiguredKeyThatIsRetired(t *testing.T) {
 	put(t, f.Store, "x", "v", nebula.PutOptions{})
 	strict := f.open(t, nebula.Options{TrustedKey: &old.ID, StrictKey: true})
 	if _, err := strict.Rotate(t.Context(), nebula.RotateOptions{}); err != nil {
-		t.Fatalf("whoever rotates is refused at the end: %v", err)
+		t.Fatalf("the process that rotates is refused at the end: %v", err)
 	}
 	var log strings.Builder
 	s := f.open(t, nebula.Options{TrustedKey: &old.ID, Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -177,11 +178,11 @@ func TestConfiguredKeyThatIsRetired(t *testing.T) {
 	now, _ := f.Keys(t.Context())
 	get(t, f.open(t, nebula.Options{TrustedKey: &now.ID, StrictKey: true, Logger: slog.New(slog.NewTextHandler(&log, nil))}), "x")
 	if log.Len() > 0 {
-		t.Errorf("warnings about the key of today: %s", log.String())
+		t.Errorf("warnings about the current key: %s", log.String())
 	}
 }
 
-// Which of several keys opens, and what is said if none does.
+// Which of several keys opens the store, and which error there is if none does.
 func TestWhichError(t *testing.T) {
 	denied, away := refusal(nebula.ErrPermissionDenied), refusal(nebula.ErrUnavailable)
 	for name, test := range map[string]struct {
@@ -226,7 +227,7 @@ func TestWhichError(t *testing.T) {
 			}}
 			var keys []nebula.Key
 			if test.person {
-				keys = append(keys, person) // comes last, wherever it stands
+				keys = append(keys, person) // asked last, wherever it is in the list
 			}
 			keys = append(keys, key)
 			if test.file {
@@ -239,14 +240,14 @@ func TestWhichError(t *testing.T) {
 			err := f.open(t, nebula.Options{Keys: keys, TrustedKey: &id}).Unlock(t.Context())
 			wantKind(t, err, test.want)
 			if asked != test.asked {
-				t.Errorf("somebody was asked: %t", asked)
+				t.Errorf("a person was asked: %t", asked)
 			}
 		})
 	}
 }
 
-// A process that holds the data key opens no slot of the keyrings that follow,
-// until the data key is replaced.
+// A process that holds the data key opens no slot of later keyrings, until the data key
+// is replaced.
 func TestSlotsAreOpenedOnceForEachDataKey(t *testing.T) {
 	f, key := newEmptyFixture(t), newServiceKey()
 	id, err := f.Init(t.Context(), key)
@@ -282,8 +283,8 @@ func TestSlotsAreOpenedOnceForEachDataKey(t *testing.T) {
 	}
 }
 
-// A key that is configured and refused says more than a default key file that is
-// not there, whichever is tried first.
+// If a configured key is refused and the default key file is missing, the error is about
+// the configured key, whichever is tried first.
 func TestWhichAbsenceIsTold(t *testing.T) {
 	f, key := newFixture(t), newServiceKey()
 	if _, err := f.AddKey(t.Context(), key, ""); err != nil {
