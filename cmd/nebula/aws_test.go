@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// The whole command on moto, with nothing but AWS's own variables.
+// The whole command on moto, configured only by AWS's own variables.
 func TestLiveScriptsAWS(t *testing.T) {
 	runScripts(t, filepath.Join("testdata", "live", "aws"), onAWS(t))
 }

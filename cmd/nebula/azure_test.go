@@ -12,14 +12,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// The whole command on a key vault, by nothing but variables of its
-// environment: testdata/live/azure.
+// The whole command on a key vault, configured only by variables: testdata/live/azure.
 func TestLiveScriptsAzure(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	runScripts(t, filepath.Join("testdata", "live", "azure"), onAzure(t))
 }
 
-// Changes of state take less time than they do in reality, and more than none.
+// State changes take less time than on Azure, but they take time.
 func onAzure(t *testing.T) func(*testscript.Env) {
 	v := livetest.NewAzure(t, azureserver.Options{})
 	v.SetDelays(azureserver.Delays{Delete: 500 * time.Millisecond, Recover: 500 * time.Millisecond,

@@ -13,11 +13,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
-// The whole command with keys of Azure Key Vault, by nothing but variables of its
-// environment. A and B are keys, EC one that wraps nothing.
+// The whole command with keys of Azure Key Vault, configured only by variables. A and B
+// are keys; EC is a key that cannot wrap.
 func TestScriptsAzureKey(t *testing.T) {
 	runScripts(t, filepath.Join("testdata", "azurekey"), func(env *testscript.Env) {
-		server, err := azureserver.New(azureserver.Options{Delays: azureserver.Delays{Delete: time.Nanosecond}}) // of this script alone, which counts its calls
+		server, err := azureserver.New(azureserver.Options{Delays: azureserver.Delays{Delete: time.Nanosecond}}) // each script has its own, and counts its calls
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,8 +54,8 @@ type scriptVault struct {
 	stops  []func()
 }
 
-// azurekey changes the vault, or compares what was asked of it since the last
-// time, without logins:
+// azurekey changes the vault, or compares the calls since the last time, without the
+// logins:
 //
 //	azurekey KEY enable|disable|expire|delete|anew|version
 //	azurekey deny OPERATION
@@ -86,8 +86,8 @@ func scriptAzureKey(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// called returns the operations since the last time, and forgets them. A challenge
-// is not to come.
+// called returns the operations since the last time, and forgets them. A call without a
+// token is named as a challenge.
 func (v *scriptVault) called() (operations []string) {
 	for _, r := range v.Requests() {
 		name := strings.ReplaceAll(string(r.Operation), " ", "-")

@@ -8,10 +8,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// A backup of a store of files becomes a store of each backend, and comes out of it
-// as it went in.
+// A backup of a store of files becomes a store on each backend. An export of that store
+// is the same backup.
 func TestLiveBackups(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	for backend, on := range map[string]func(*testing.T) func(*testscript.Env){
 		"vault": onVault, "kubernetes": onKubernetes, "aws": onAWS, "azure": onAzure,
 	} {

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The cache on disk, before a real Vault that can be taken away: while there is a
-// file named away, connections to it end at once.
+// The cache on disk, with a real Vault that can become unreachable: while a file named
+// away exists, connections to it end at once.
 func TestLiveScriptsCache(t *testing.T) {
 	onVault := onVault(t)
 	runScripts(t, filepath.Join("testdata", "live", "cache"), func(env *testscript.Env) {

@@ -12,15 +12,15 @@ import (
 	"testing"
 )
 
-// A value, a passphrase and a key that show up anywhere but where they belong
-// are a leak: the canaries are looked for in all output, in what children are
-// given and in every file that is left.
+// The canaries are a value, a passphrase and a key. The tests look for them in all
+// output, in what children get, and in every file that is left. They are a leak if they
+// are anywhere but in their place.
 const (
 	canaryValue  = "canary-value-3f9c1e7d5b"
 	canaryPhrase = "canary-phrase-8a2d6f4c0e"
 )
 
-// traces are the forms in which a canary would be found.
+// traces are the forms in which a canary might appear.
 func traces(canary string) [][]byte {
 	return [][]byte{
 		[]byte(canary),
@@ -43,7 +43,7 @@ func (r *canaryRun) run(stdin string, env []string, args ...string) (stdout stri
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	_ = cmd.Run() // many are meant to fail
+	_ = cmd.Run() // many commands must fail
 	r.inspect(strings.Join(args, " ")+": standard error", errs.Bytes(), canaryValue, canaryPhrase)
 	if args[0] != "get" {
 		r.inspect(strings.Join(args, " ")+": standard output", out.Bytes(), canaryValue)
@@ -63,8 +63,7 @@ func (r *canaryRun) inspect(where string, text []byte, canaries ...string) {
 	}
 }
 
-// files looks at every file below the home directory but the ones that the
-// test made.
+// files looks at every file below the home directory, except those that the test made.
 func (r *canaryRun) files(except ...string) {
 	r.t.Helper()
 	seen := 0

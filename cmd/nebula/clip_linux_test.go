@@ -23,8 +23,8 @@ type session struct {
 	env []string
 }
 
-// newX starts a server of X without a screen, which does not begin anew when its last
-// client goes: on a desktop there always is one.
+// newX starts an X server without a screen. It does not reset when its last client ends,
+// because a desktop always has a client.
 func newX(t *testing.T, env []string) *session {
 	t.Helper()
 	needs(t, "Xvfb", "xclip", "strace")
@@ -40,14 +40,14 @@ func newX(t *testing.T, env []string) *session {
 	if err := told.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	number, err := bufio.NewReader(told).ReadString('\n') // the line comes in two parts
+	number, err := bufio.NewReader(told).ReadString('\n') // the line may come in two parts
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &session{t, append(env, "DISPLAY=:"+strings.TrimSpace(number))}
 }
 
-// launch starts a server that ends with the test, or with this process.
+// launch starts a server. It ends with the test, or with this process.
 func launch(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if cmd.SysProcAttr == nil {
@@ -63,8 +63,8 @@ func launch(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// run runs a program of the session and returns all that it wrote. It waits for
-// the end of that, as a shell does which reads what a command writes.
+// run runs a program of the session and returns its output. It waits until nobody can
+// write more, like a shell that reads the output of a command.
 func (s *session) run(input string, argv ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
@@ -74,8 +74,8 @@ func (s *session) run(input string, argv ...string) (string, error) {
 	return string(out), err
 }
 
-// pasted gives up after a second: xclip waits for ever if who offers the value goes
-// after it was asked.
+// pasted gives up after a second: if the owner of the value ends after it was asked,
+// xclip waits for ever.
 func (s *session) pasted() string {
 	out, err := s.run("", "timeout", "1", "xclip", "-selection", "clipboard", "-out")
 	if err != nil {
@@ -98,8 +98,8 @@ func (s *session) awaitPasted(want string, read func() string) {
 	}
 }
 
-// start runs a command of nebula under strace, which ends when no process of it is
-// left.
+// start runs a nebula command under strace. strace ends with the last process of the
+// command.
 func (s *session) start(trace string, args ...string) *exec.Cmd {
 	s.t.Helper()
 	cmd := new(exec.Cmd)
@@ -111,7 +111,7 @@ func (s *session) start(trace string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// The clipboard has the value and then nothing. The caller does not wait for that.
+// The clipboard has the value, and is then cleared. The caller does not wait for that.
 func TestClip(t *testing.T) {
 	s := newX(t, stored(t, "token", "grüße 日本\n\n"))
 	began := time.Now()
@@ -134,8 +134,8 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// The value goes through pipes alone, and the children have nothing that opens the
-// store. In the end no process is left.
+// The value goes only through pipes, and the children have nothing that opens the store.
+// At the end no process is left.
 func TestClipLeavesNothing(t *testing.T) {
 	s := newX(t, append(stored(t, "token", "canary-3f9c"), "NEBULA_NEW_PASSPHRASE=phrase-8a2d"))
 	trace := filepath.Join(t.TempDir(), "trace")
@@ -169,7 +169,7 @@ func TestClipLeavesNothing(t *testing.T) {
 	}
 }
 
-// What somebody copied meanwhile stays.
+// A text that somebody copied meanwhile stays.
 func TestClipLeavesAnother(t *testing.T) {
 	s := newX(t, stored(t, "token", "value"))
 	cmd := s.start(filepath.Join(t.TempDir(), "trace"), "get", "token", "--clip", "--clear-after", "2s")
@@ -187,8 +187,8 @@ func TestClipLeavesAnother(t *testing.T) {
 	}
 }
 
-// The end of the terminal neither ends the clipboard nor keeps it from being
-// cleared; a signal clears it at once.
+// The end of the terminal neither ends the clipboard nor prevents its clearing. A signal
+// clears it at once.
 func TestClipOutlivesTheTerminal(t *testing.T) {
 	s := newX(t, stored(t, "token", "value"))
 	p := sit(t, s.env, nil, "get", "token", "--clip", "--clear-after", "3s")
@@ -225,7 +225,7 @@ func TestClipOutlivesTheTerminal(t *testing.T) {
 	}
 }
 
-// Where the display is not there, nothing is left running.
+// If there is no display, nothing is left running.
 func TestClipFails(t *testing.T) {
 	needs(t, "xclip", "strace")
 	s := &session{t, append(stored(t, "token", "canary"), "DISPLAY=:65000")}
@@ -241,11 +241,11 @@ func TestClipFails(t *testing.T) {
 	}
 }
 
-// A compositor without a screen: a wl-copy that does not know --sensitive is called
-// without, and the file that it keeps goes with the value.
+// A compositor without a screen. If wl-copy does not know --sensitive, it is called
+// without, and the file that it keeps is removed with the value.
 func TestClipWayland(t *testing.T) {
 	needs(t, "sway", "wl-copy")
-	dir, err := os.MkdirTemp("", "wayland") // no path of a socket may have more than 107 bytes
+	dir, err := os.MkdirTemp("", "wayland") // the path of a socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func wlFiles(t *testing.T) int {
 	return len(found)
 }
 
-// A terminal is asked by the sequence OSC 52, wherever the streams lead.
+// The sequence OSC 52 goes to the terminal, whatever standard output is.
 func TestClipOfTheTerminal(t *testing.T) {
 	env := stored(t, "token", "value\n")
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))

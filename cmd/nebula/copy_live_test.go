@@ -28,7 +28,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// journey is a configuration with every backend, each a store to copy to.
+// journey is a configuration with every backend. Each is a store to copy to.
 type journey struct {
 	t   *testing.T
 	env []string
@@ -69,7 +69,7 @@ func newJourney(t *testing.T) *journey {
 	return &journey{t: t, env: env.Vars}
 }
 
-// lookup is os.Getenv for the environment of the command, where the last one counts.
+// lookup is os.Getenv for the command's environment. The last entry of a name counts.
 func (j *journey) lookup(name string) string {
 	for _, entry := range slices.Backward(j.env) {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {
@@ -87,7 +87,7 @@ func (j *journey) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs a command, which has to succeed, and returns what it prints.
+// output runs a command that must succeed, and returns its output.
 func (j *journey) output(cmd *exec.Cmd) []byte {
 	j.t.Helper()
 	var errs bytes.Buffer
@@ -99,7 +99,7 @@ func (j *journey) output(cmd *exec.Cmd) []byte {
 	return out
 }
 
-// at is a command on one of the stores.
+// at returns a command on one of the stores.
 func (j *journey) at(store string, args ...string) *exec.Cmd {
 	if store == "back" || store == "anew" {
 		return j.command(append([]string{"--store", store}, args...)...)
@@ -109,7 +109,7 @@ func (j *journey) at(store string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// list returns the ids that a store lists. One that is not there yet lists none.
+// list returns the ids in a store. If there is no store yet, it returns none.
 func (j *journey) list(store string, args ...string) []string {
 	j.t.Helper()
 	return strings.Fields(string(j.output(j.at(store, append([]string{"list"}, args...)...))))
@@ -151,8 +151,8 @@ func (j *journey) fill(n int) {
 	}
 }
 
-// travel runs a leg, which is killed when the destination has some of the
-// credentials and again when it has more, and then to its end.
+// travel runs a leg. It kills the command when the destination has some of the
+// credentials, and again when it has more, and then lets it finish.
 func (j *journey) travel(l leg) {
 	j.t.Helper()
 	args := append([]string{"copy", "--from", l.from, "--to", l.to, "--all", "-o", "json"}, l.more...)
@@ -188,7 +188,7 @@ func (j *journey) travel(l leg) {
 	j.t.Logf("%s to %s: %.1f s", l.from, l.to, time.Since(began).Seconds())
 }
 
-// check makes sure that all are at the destination, and were written there once.
+// check makes sure that all are at the destination, and that each was written once.
 func (j *journey) check(l leg, moved bool) {
 	j.t.Helper()
 	var ids []string
@@ -201,7 +201,7 @@ func (j *journey) check(l leg, moved bool) {
 	if got, want := len(j.list(l.to, "--tag", "even=true")), (len(ids)+1)/2; got != want {
 		j.t.Errorf("%s finds %d by a tag, of %d", l.to, got, want)
 	}
-	if l.to != "kubernetes" && l.to != "back" && l.to != "anew" { // which keep no versions
+	if l.to != "kubernetes" && l.to != "back" && l.to != "anew" { // these keep no versions
 		for _, id := range ids {
 			var versions []json.RawMessage
 			if err := json.Unmarshal(j.output(j.at(l.to, "history", id, "-o", "json")), &versions); err != nil || len(versions) != 1 {
@@ -214,7 +214,7 @@ func (j *journey) check(l leg, moved bool) {
 	}
 }
 
-// files returns what a directory holds, by name.
+// files returns the files of a directory by name.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -234,7 +234,7 @@ func files(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// contents returns values and metadata of a store of files.
+// contents returns the values and metadata of a store.
 func (j *journey) contents(store string) []byte {
 	var all []byte
 	for _, id := range j.ids {
@@ -244,8 +244,8 @@ func (j *journey) contents(store string) []byte {
 	return all
 }
 
-// Credentials go through every backend and back, by a command that is killed twice
-// on each leg. What arrives is what began the journey, to the byte.
+// Credentials go through every backend and back, with a command that is killed twice on
+// each leg. They arrive as they were, to the byte.
 func TestLiveCopyThroughEveryBackend(t *testing.T) {
 	t.Parallel() // with the tests that wait
 	n := 40
@@ -255,7 +255,7 @@ func TestLiveCopyThroughEveryBackend(t *testing.T) {
 	j := newJourney(t)
 	j.fill(n)
 	want := files(t, j.path("start"))
-	if len(want) != n+1 { // and the keyring
+	if len(want) != n+1 { // with the keyring
 		t.Fatalf("%d files", len(want))
 	}
 	for _, l := range []leg{{"local", "vault", nil}, {"vault", "kubernetes", []string{"--move", "--yes"}}, {"kubernetes", "aws", nil},
@@ -263,14 +263,14 @@ func TestLiveCopyThroughEveryBackend(t *testing.T) {
 		j.travel(l)
 	}
 	if got := files(t, j.path("back")); !maps.Equal(got, want) {
-		t.Errorf("%d files came back, and not as they were", len(got))
+		t.Errorf("%d files came back, and some have changed", len(got))
 	}
-	// Beside it, one that is sealed anew.
+	// Then into a store that seals them anew.
 	j.output(j.at("anew", "init"))
 	before := j.contents("back")
 	j.travel(leg{"azure", "anew", []string{"--reseal"}})
 	if got := j.contents("anew"); !bytes.Equal(got, before) {
-		t.Error("values or metadata are not as they were")
+		t.Error("values or metadata have changed")
 	}
 	for name, record := range files(t, j.path("anew")) {
 		if record == want[name] {
@@ -279,13 +279,13 @@ func TestLiveCopyThroughEveryBackend(t *testing.T) {
 	}
 }
 
-// forward returns an address that leads to another one.
+// forward returns an address that forwards to another one.
 func forward(t *testing.T, to string) string {
 	t.Helper()
 	return forwardUnless(t, to, func() bool { return false })
 }
 
-// forwardUnless is forward, and ends connections at once while away says so.
+// forwardUnless is forward, but ends connections at once while away returns true.
 func forwardUnless(t *testing.T, to string, away func() bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -320,8 +320,8 @@ func forwardUnless(t *testing.T, to string, away func() bool) string {
 	return l.Addr().String()
 }
 
-// One server behind two ports is one store, on each backend that has a port: the
-// command asks the server. Vault's community edition takes no notice of a namespace.
+// One server behind two ports is one store. On each backend that has a port, the command
+// finds that out from the server. Vault's community edition ignores the namespace.
 func TestLiveOneStoreBehindTwoAddresses(t *testing.T) {
 	j := newJourney(t)
 	vault, err := url.Parse(j.lookup("VAULT_ADDR"))

@@ -18,10 +18,10 @@ import (
 	"github.com/creack/pty"
 )
 
-// The commands of docs/agent.md, at a terminal: one prompt, and none after it.
+// The commands of docs/agent.md, at a terminal: they ask once, and not again.
 func TestAgentPage(t *testing.T) {
 	d := newDocument(t, "agent.md")
-	run, err := os.MkdirTemp("", "run") // no path of a socket may have more than 107 bytes
+	run, err := os.MkdirTemp("", "run") // the path of a socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func TestAgentPage(t *testing.T) {
 	}
 }
 
-// answering reads what a command prints on a terminal, to its end, and types an answer
-// whenever it asks.
+// answering reads the output of a command on a terminal to its end, and types the answer
+// whenever the command asks.
 func answering(t *testing.T, terminal *os.File, question, answer string) string {
 	t.Helper()
 	defer terminal.Close()
@@ -81,8 +81,8 @@ func answering(t *testing.T, terminal *os.File, question, answer string) string 
 	}
 }
 
-// background starts the agent, which is ended with the test, and returns when it
-// answers.
+// background starts the agent, and returns when it answers. The agent ends with the
+// test.
 func (d *document) background(command string) {
 	d.t.Helper()
 	cmd := exec.Command("sh", "-c", "exec "+command)
@@ -102,7 +102,7 @@ func (d *document) background(command string) {
 	}
 }
 
-// The unit is one of systemd's, and the other file is a property list.
+// The unit is valid for systemd, and the other file is a property list.
 func TestAgentServices(t *testing.T) {
 	d := newDocument(t, "agent.md")
 	wantUnit(t, d.block("ini", "[Unit]"))

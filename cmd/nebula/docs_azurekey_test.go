@@ -19,13 +19,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// azurePage is a server for a page whose vault is my-vault.
+// azurePage is a server for a page on which the vault is called my-vault.
 type azurePage struct {
 	*azureserver.Vault
 	server *azureserver.Server
 }
 
-// newAzurePage leads the commands of a page to a server of its own.
+// newAzurePage directs the commands of a page to a server of its own.
 func newAzurePage(t *testing.T, d *document) *azurePage {
 	t.Helper()
 	server, err := azureserver.New(azureserver.Options{})
@@ -72,12 +72,12 @@ func (p *azurePage) az(t *testing.T, line string) {
 	case strings.HasPrefix(line, "az keyvault update ") && only("name") == "my-vault" && only("enable-purge-protection") == "true":
 		p.SetPurgeProtection(true)
 	default:
-		t.Fatalf("not known: %s", line)
+		t.Fatalf("unknown command: %s", line)
 	}
 }
 
-// used returns the rights that the operations since the last time took, as a role
-// has them and as an access policy has them, sorted.
+// used returns the rights that the operations since the last time needed: those of a
+// role and those of an access policy, both sorted.
 func (p *azurePage) used() (actions, permissions []string) {
 	a, b := map[string]bool{}, map[string]bool{}
 	for _, r := range p.Requests() {
@@ -87,7 +87,7 @@ func (p *azurePage) used() (actions, permissions []string) {
 	return slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b))
 }
 
-// rights returns what the page has people grant: to open a store, and to keep it.
+// rights returns the rights that the page grants: to open a store, and to manage it.
 func (d *document) rights() (role []string, open, keep []string) {
 	d.t.Helper()
 	var custom struct{ DataActions []string }
@@ -107,15 +107,15 @@ func sortedFields(s string) []string {
 	return fields
 }
 
-// cryptoServiceEncryptionUser is that role of Azure's, as far as it is about data:
-// "Azure built-in roles for Security" of Microsoft.
+// cryptoServiceEncryptionUser has the data actions of that role of Azure, from "Azure
+// built-in roles for Security" by Microsoft.
 func cryptoServiceEncryptionUser() []string {
 	const keys = "Microsoft.KeyVault/vaults/keys/"
 	return []string{keys + "read", keys + "unwrap/action", keys + "wrap/action"}
 }
 
-// The commands of docs/keys/azure-key.md, by those who have the roles that the page
-// gives them, and these allow what is called and nothing else.
+// Everybody runs their commands of docs/keys/azure-key.md with the role that the page
+// gives them. The roles allow exactly the operations that are called.
 func TestAzureKeyPage(t *testing.T) {
 	d := newDocument(t, filepath.Join("keys", "azure-key.md"))
 	p := newAzurePage(t, d)
@@ -171,7 +171,7 @@ func TestAzureKeyPage(t *testing.T) {
 	}
 }
 
-// The settings of the page are the ones that there are.
+// The page has all settings, and no others.
 func TestAzureKeyPageSettings(t *testing.T) {
 	d := newDocument(t, filepath.Join("keys", "azure-key.md"))
 	d.write("ada", "config.toml", d.block("toml", "[key.azure_key]"))
@@ -186,16 +186,16 @@ func TestAzureKeyPageSettings(t *testing.T) {
 		}
 	}
 	if !slices.Equal(unset, []string{"key.azure_key.credential.federated_token_file"}) {
-		t.Errorf("%v are not in the page", unset)
+		t.Errorf("these settings are not on the page: %v", unset)
 	}
 }
 
 const azureManifests = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: app\n  annotations:\n    azure.workload.identity"
 
-// A pod has what docs/containers.md gives it and what the cluster's webhook adds,
-// and opens the store from an empty home.
+// A pod with what docs/containers.md gives it and what the cluster's webhook adds opens
+// the store from an empty home.
 func TestLiveAzureContainersPod(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	d := newDocument(t, "containers.md")
 	p := newAzurePage(t, d)
 	p.AddKey("nebula", azureserver.KeySeed{})
@@ -204,7 +204,7 @@ func TestLiveAzureContainersPod(t *testing.T) {
 	client, _ := annotations["azure.workload.identity/client-id"].(string)
 	p.server.AddFederatedToken("of-the-cluster")
 	d.write("app", "token", "of-the-cluster")
-	// What the webhook of azure-workload-identity adds to a pod with that label.
+	// The webhook of azure-workload-identity adds this to a pod with that label.
 	maps.Copy(d.env, map[string]string{"AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": azureserver.TenantID,
 		"AZURE_FEDERATED_TOKEN_FILE": filepath.Join(d.home("app"), "token"), "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"})
 	container := pod["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)
@@ -237,7 +237,7 @@ func TestLiveAzureContainersPod(t *testing.T) {
 	}
 }
 
-// The real API server takes the manifests, with no field that it does not know.
+// The real API server accepts the manifests, and knows every field.
 func TestLiveAzureContainersPage(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	account, pod := newDocument(t, "containers.md").manifests(azureManifests)

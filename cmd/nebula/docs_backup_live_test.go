@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// The commands of docs/backup.md, each in turn, over a store with one credential.
-// Places in /var are replaced by some of the test.
+// The commands of docs/backup.md, one after the other, on a store with one credential.
+// Directories of the test replace those in /var.
 func TestLiveBackupPage(t *testing.T) {
 	d := newDocument(t, "backup.md")
 	script, err := os.ReadFile(filepath.Join("..", "..", "docs", "reader.py"))
@@ -95,7 +95,7 @@ func TestReaderIsShort(t *testing.T) {
 	}
 }
 
-// The units are what systemd takes, and the line of cron has its seven fields.
+// systemd accepts the units, and the line of cron has its seven fields.
 func TestBackupSchedule(t *testing.T) {
 	d := newDocument(t, "backup.md")
 	if fields := strings.Fields(d.block("crontab", "")); len(fields) != 7 || !regexp.MustCompile(`^[0-9]+ [0-9]+ \* \* \*$`).MatchString(strings.Join(fields[:5], " ")) {
@@ -120,11 +120,11 @@ func TestBackupSchedule(t *testing.T) {
 	}
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		return // the form was looked at
+		return // the form has been checked
 	}
 	out, err := exec.Command(analyze, "verify", "--man=no", filepath.Join(dir, "nebula-backup.service"), filepath.Join(dir, "nebula-backup.timer")).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "nebula-backup") { // of others' units it complains too
+		if strings.Contains(line, "nebula-backup") { // it reports problems in other units, too
 			t.Errorf("%v: %s", err, line)
 		}
 	}

@@ -25,8 +25,8 @@ func (d *document) unmarshal(begins string, v any) {
 	}
 }
 
-// variables returns the environment that the page gives in each place, and the
-// mode that the key file has there.
+// variables returns, for each place, the environment that the page gives and the mode of
+// the key file there.
 func (d *document) variables() map[string]mounted {
 	d.t.Helper()
 	var pod struct {
@@ -64,8 +64,8 @@ type mounted struct {
 	env  map[string]string
 }
 
-// What docs/containers.md says opens the store, with the key file mounted as it
-// says, and does not without what it says.
+// With what docs/containers.md says, and the key file mounted as it says, the store
+// opens. If only the group may read the file, it needs the variable that the page has.
 func TestContainersPage(t *testing.T) {
 	d := newDocument(t, "containers.md")
 	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")
@@ -101,7 +101,7 @@ func TestContainersPage(t *testing.T) {
 	}
 }
 
-// mount has a container with the key file there, and nothing else.
+// mount simulates a container that has only the key file.
 func (d *document) mount(place string, m mounted, line []byte, id string) {
 	d.t.Helper()
 	path := filepath.Join(d.home(place), "mounted")
@@ -122,18 +122,18 @@ func (d *document) mount(place string, m mounted, line []byte, id string) {
 		d.t.Errorf("%s: %v, %q", place, err, text)
 	}
 	if text, err := d.run(place, get); group != "" && (err == nil || !strings.Contains(text, "NEBULA_KEY_ALLOW_GROUP_READ")) {
-		d.t.Errorf("%s: the group may read it unasked: %v, %q", place, err, text)
+		d.t.Errorf("%s: without the variable, the group may read the key file: %v, %q", place, err, text)
 	}
 }
 
-// The real API server takes the manifest, with no field that it does not know.
+// The real API server accepts the manifest, and knows every field.
 func TestLiveContainersPage(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	d := newDocument(t, "containers.md")
 	var pod map[string]any
 	d.unmarshal("apiVersion: v1\nkind: Pod", &pod)
 	namespace := server.Namespace(t)
-	// No controller runs that would make the account called default.
+	// No controller runs that would make the account "default".
 	pod["spec"].(map[string]any)["serviceAccountName"] = server.ServiceAccount(t, namespace)
 	made := server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/pods?dryRun=All&fieldValidation=Strict", pod)
 	volume := made["spec"].(map[string]any)["volumes"].([]any)[0].(map[string]any)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The commands of docs/dotenv.md, and what it says that they write and answer.
+// The commands of docs/dotenv.md, with the output and the files that it shows.
 func TestDotenvPage(t *testing.T) {
 	d := newDocument(t, "dotenv.md")
 	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")

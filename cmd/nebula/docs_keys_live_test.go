@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// sampled returns a text with the same id of a slot, data key and date everywhere.
+// sampled returns a text with the same slot id, data key and date everywhere.
 func sampled(text string) string {
 	for pattern, sample := range map[string]string{
 		`\b[0-9a-f]{32}\b`:         sampleID,
@@ -60,7 +60,7 @@ func TestLiveKeysPage(t *testing.T) {
 	}
 }
 
-// withSlot puts the id of the slot of a kind in the place of a sample.
+// withSlot replaces a sample id by the id of the slot of a kind.
 func (w *walk) withSlot(command, sample, kind string) string {
 	if !strings.Contains(command, sample) {
 		return command
@@ -74,7 +74,7 @@ func (w *walk) withSlot(command, sample, kind string) string {
 	return ""
 }
 
-// The Secret that docs/containers.md has people make is the one that its pod mounts.
+// docs/containers.md says to make the Secret that its pod mounts.
 func TestLiveContainersSecret(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	d := newDocument(t, "containers.md")
@@ -89,7 +89,7 @@ func TestLiveContainersSecret(t *testing.T) {
 		from := words[len(words)-1] // --from-file=key=nebula.key
 		name, file, _ := strings.Cut(strings.TrimPrefix(from, "--from-file="), "=")
 		if strings.Join(words[:4], " ") != "kubectl create secret generic" || name == "" || file != "nebula.key" {
-			t.Fatalf("not known: %s", c[1])
+			t.Fatalf("unknown command: %s", c[1])
 		}
 		server.API(t, http.MethodPost, "api/v1/namespaces/"+namespace+"/secrets", map[string]any{
 			"metadata": map[string]any{"name": words[4]}, "stringData": map[string]string{name: "a key"}})

@@ -21,14 +21,14 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// kmsPage is a server for a page, and the key that the page names.
+// kmsPage is a server for a page, with the key that the page names.
 type kmsPage struct {
 	*awsserver.KMS
 	arn   string
 	stops []func()
 }
 
-// newKMSPage leads the commands of a page to a server of its own.
+// newKMSPage directs the commands of a page to a server of its own.
 func newKMSPage(t *testing.T, d *document) *kmsPage {
 	t.Helper()
 	s, err := awsserver.NewKMS()
@@ -40,7 +40,7 @@ func newKMSPage(t *testing.T, d *document) *kmsPage {
 	return &kmsPage{KMS: s, arn: s.CreateKey(kmsRegion)}
 }
 
-// allow has the server refuse what a policy does not allow.
+// allow makes the server refuse every other action.
 func (p *kmsPage) allow(actions []string) {
 	for _, stop := range p.stops {
 		stop()
@@ -64,7 +64,7 @@ func (p *kmsPage) used() []string {
 }
 
 // iamPolicies returns the actions of the policies of a page: to open a store, and to
-// keep it.
+// manage it.
 func (d *document) iamPolicies() (open, keep []string) {
 	d.t.Helper()
 	var all [][]string
@@ -94,8 +94,8 @@ func (d *document) iamPolicies() (open, keep []string) {
 	return all[0], all[1]
 }
 
-// The commands of docs/keys/aws-kms.md, by those who have the policies that the
-// page gives them, and these allow what is called and nothing else.
+// Everybody runs their commands of docs/keys/aws-kms.md with the policy that the page
+// gives them. The policies allow exactly the actions that are called.
 func TestAWSKMSPage(t *testing.T) {
 	d := newDocument(t, filepath.Join("keys", "aws-kms.md"))
 	p := newKMSPage(t, d)
@@ -119,7 +119,7 @@ func TestAWSKMSPage(t *testing.T) {
 			p.SetAlias(kmsRegion, name, p.arn)
 		}
 		if who == "admin" {
-			continue // the key was made by newKMSPage
+			continue // newKMSPage has made the key
 		}
 		if strings.Contains(command, sampleID) {
 			if text, err := d.run(who, "nebula get db_password"); err == nil || !strings.Contains(text, "anyone could have made") {
@@ -151,7 +151,7 @@ func TestAWSKMSPage(t *testing.T) {
 	}
 }
 
-// The settings of the page are the ones that there are.
+// The page has all settings, and no others.
 func TestAWSKMSPageSettings(t *testing.T) {
 	d := newDocument(t, filepath.Join("keys", "aws-kms.md"))
 	d.write("ada", "config.toml", d.block("toml", "[key.aws_kms]"))
@@ -161,7 +161,7 @@ func TestAWSKMSPageSettings(t *testing.T) {
 	}
 	for _, setting := range c.Settings() {
 		if strings.HasPrefix(setting.Key, "key.aws_kms.") && setting.Source == "default" {
-			t.Errorf("%s is not in the page", setting.Key)
+			t.Errorf("%s is not on the page", setting.Key)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (d *document) manifests(begins string) (account, pod map[string]any) {
 	d.t.Helper()
 	first, second, ok := strings.Cut(d.block("yaml", begins), "---\n")
 	if !ok {
-		d.t.Fatal("there is one manifest only")
+		d.t.Fatal("there is only one manifest")
 	}
 	for text, into := range map[string]*map[string]any{first: &account, second: &pod} {
 		if err := yaml.Unmarshal([]byte(text), into); err != nil {
@@ -183,9 +183,8 @@ func (d *document) manifests(begins string) (account, pod map[string]any) {
 
 const awsManifests = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: app\n  annotations:\n    eks.amazonaws.com"
 
-// A pod has what docs/containers.md gives it and what the cluster adds, and opens the
-// store from an empty home: by the role of its service account, and by EKS Pod
-// Identity.
+// A pod with what docs/containers.md gives it and what the cluster adds opens the store
+// from an empty home: with the role of its service account, and with EKS Pod Identity.
 func TestAWSContainersPod(t *testing.T) {
 	d := newDocument(t, "containers.md")
 	p := newKMSPage(t, d)
@@ -200,7 +199,7 @@ func TestAWSContainersPod(t *testing.T) {
 	if env["NEBULA_KEY_ID"] != sampleID || env["NEBULA_STORAGE_PROVIDER"] != "kubernetes" || !strings.HasPrefix(env["NEBULA_KEY_AWS_KMS_KEY"], "arn:aws:kms:"+kmsRegion+":") {
 		t.Errorf("the page gives %v", env)
 	}
-	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store") // in place of the cluster's
+	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store") // instead of the cluster's
 	d.write("admin", "value", "s3cret")
 	static := "AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=secret-of-the-tests NEBULA_KEY_AWS_KMS_KEY=" + p.arn + " "
 	if text, err := d.run("admin", static+"nebula init && "+static+"nebula put db_password < value"); err != nil {
@@ -233,9 +232,9 @@ func TestAWSContainersPod(t *testing.T) {
 	}))
 	t.Cleanup(agent.Close)
 	for name, added := range map[string]map[string]string{
-		// What the webhook of EKS adds for the annotation.
+		// The webhook of EKS adds this for the annotation.
 		"role of the service account": {"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": "token", "AWS_ENDPOINT_URL_STS": sts.URL()},
-		// What it adds for an association of EKS Pod Identity, at the address of its agent.
+		// It adds this for an association of EKS Pod Identity, with the address of its agent.
 		"pod identity": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.URL + "/v1/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "token"},
 	} {
 		who := strings.ReplaceAll(name, " ", "-")
@@ -260,7 +259,7 @@ func TestAWSContainersPod(t *testing.T) {
 	}
 }
 
-// The real API server takes the manifests, with no field that it does not know.
+// The real API server accepts the manifests, and knows every field.
 func TestLiveAWSContainersPage(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	account, pod := newDocument(t, "containers.md").manifests(awsManifests)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The commands of docs/moving.md, each in turn.
+// The commands of docs/moving.md, one after the other.
 func TestMovingPage(t *testing.T) {
 	d := newDocument(t, "moving.md")
 	text := strings.ReplaceAll(d.block("toml", "[storage.vault]"), "~/.config/nebula/key", "~/key")

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "record docs/terminal.cast again, and draw it")
 
-// pictured are the commands of the picture in README: what it is about, in a minute.
+// pictured are the commands of the picture in README: Nebula in one minute.
 var pictured = []string{
 	`nebula put db_password --generate 32  # into files: nothing to set up`,
 	`nebula put tls_key --file key.pem --tag env=prod`,
@@ -33,8 +33,8 @@ var pictured = []string{
 
 var randomSlot = regexp.MustCompile(`  [a-z2-7]{8} \(key-file\)`)
 
-// alike returns what was printed without what differs each time: the id of a slot, and
-// the progress that a slow machine shows and wipes out.
+// alike returns the output without what differs each time: the id of a slot, and
+// the progress that a slow machine shows and removes.
 func alike(printed string) string {
 	var b strings.Builder
 	for line := range strings.Lines(randomSlot.ReplaceAllString(printed, "  hifwrktf (key-file)")) {
@@ -46,8 +46,8 @@ func alike(printed string) string {
 
 func pictureFile(name string) string { return filepath.Join("..", "..", "docs", name) }
 
-// The picture is a session as it goes today, on a terminal, with a real Vault. To
-// record it anew:
+// The picture shows a session as it runs today, on a terminal, with a real Vault. To
+// record it again:
 //
 //	go test ./cmd/nebula -run Picture -update
 func TestLivePicture(t *testing.T) {
@@ -89,11 +89,11 @@ func TestLivePicture(t *testing.T) {
 	}
 	kept, err := os.ReadFile(pictureFile("terminal.cast"))
 	if err != nil || !bytes.Equal(kept, text.Bytes()) {
-		t.Errorf("%v: the session is another one now; go test ./cmd/nebula -run Picture -update records it\n%s", err, text.Bytes())
+		t.Errorf("%v: the session has changed; go test ./cmd/nebula -run Picture -update records it\n%s", err, text.Bytes())
 	}
 }
 
-// The drawing is that of the recording, and light enough for a page.
+// The drawing is made from the recording, and small enough for a page.
 func TestPictureIsDrawn(t *testing.T) {
 	text, err := os.ReadFile(pictureFile("terminal.cast"))
 	if err != nil {

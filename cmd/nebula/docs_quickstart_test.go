@@ -23,7 +23,7 @@ func newQuickstart(t *testing.T, section string) *walk {
 	return &walk{document: newDocument(t, "quickstart.md").section(section)}
 }
 
-// goCaches is where Go finds modules and what was built, from any home.
+// goCaches says where Go keeps modules and build results, whatever the home.
 func goCaches(t *testing.T) map[string]string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOTOOLCHAIN", "GOFLAGS").Output()
@@ -37,7 +37,7 @@ func goCaches(t *testing.T) map[string]string {
 	return caches
 }
 
-// README's first command, in a clone, in an empty home.
+// README's first command, in a clone, with an empty home.
 func TestReadmeCommand(t *testing.T) {
 	d := newDocument(t, filepath.Join("..", "README.md"))
 	maps.Copy(d.env, goCaches(t))
@@ -55,7 +55,7 @@ func TestReadmeCommand(t *testing.T) {
 
 func TestJSONPage(t *testing.T) {
 	d := newDocument(t, "json.md")
-	// Its first line makes the store, which is said elsewhere.
+	// The first put makes the store and says so, which the page does not show.
 	d.write("", "value", "v")
 	if out, err := d.run("", "nebula put other < value"); err != nil {
 		t.Fatal(out)
@@ -63,7 +63,7 @@ func TestJSONPage(t *testing.T) {
 	(&walk{document: d}).follow(5)
 }
 
-// A new user installs from a clone, and uses what was installed.
+// A new user installs from a clone, and uses the installed command.
 func TestQuickstartFiles(t *testing.T) {
 	d := newDocument(t, "quickstart.md")
 	maps.Copy(d.env, goCaches(t))
@@ -88,9 +88,9 @@ func TestLiveQuickstartAWS(t *testing.T) {
 	s.follow(7)
 }
 
-// The command az is one that has logged in: it prints a token of the vault's tenant.
+// The user has logged in with az: it prints a token of the vault's tenant.
 func TestLiveQuickstartAzure(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel() // it mostly waits
 	s := newQuickstart(t, "Azure Key Vault")
 	p := newAzurePage(t, s.document)
 	p.Allow(secretsOfficer()...)
@@ -121,9 +121,9 @@ func TestLiveQuickstartAzure(t *testing.T) {
 	s.follow(8)
 }
 
-// secretsOfficer is Azure's role Key Vault Secrets Officer, as far as it is about
-// data: all of secrets ("Azure built-in roles for Security" of Microsoft). These are
-// what Nebula calls.
+// secretsOfficer has the data actions that Nebula calls. Azure's role Key Vault Secrets
+// Officer allows all data actions of secrets ("Azure built-in roles for Security" by
+// Microsoft).
 func secretsOfficer() (actions []string) {
 	for _, action := range []string{"getSecret/action", "readMetadata/action", "setSecret/action", "delete", "recover/action", "purge/action"} {
 		actions = append(actions, "Microsoft.KeyVault/vaults/secrets/"+action)
@@ -131,7 +131,7 @@ func secretsOfficer() (actions []string) {
 	return actions
 }
 
-// Ada has what the page has the administrator give her, and nothing else.
+// Ada has only what the page's administrator gives her.
 func TestLiveQuickstartKubernetes(t *testing.T) {
 	server := livetest.NewKubernetes(t)
 	s := newQuickstart(t, "Kubernetes Secrets")
@@ -140,7 +140,7 @@ func TestLiveQuickstartKubernetes(t *testing.T) {
 	s.follow(8)
 }
 
-// kubectl does what a line of Kubernetes' own command does.
+// kubectl does what a line with Kubernetes' own command does.
 func kubectl(t *testing.T, server *livetest.KubernetesServer, line string) {
 	t.Helper()
 	words := strings.Fields(line)
@@ -164,11 +164,11 @@ func kubectl(t *testing.T, server *livetest.KubernetesServer, line string) {
 			"roleRef":  map[string]any{"apiGroup": group, "kind": "Role", "name": flags["role"]},
 			"subjects": []any{map[string]any{"apiGroup": group, "kind": "User", "name": flags["user"]}}})
 	default:
-		t.Fatalf("not known: %s", line)
+		t.Fatalf("unknown command: %s", line)
 	}
 }
 
-// The token may do what the page's administrator allows, and nothing else.
+// The token may do only what the page's administrator allows.
 func TestLiveQuickstartVault(t *testing.T) {
 	server := livetest.NewVault(t, livetest.VaultOptions{TLS: true})
 	s := newQuickstart(t, "HashiCorp Vault")
@@ -184,7 +184,7 @@ func TestLiveQuickstartVault(t *testing.T) {
 		case "vault token create -policy=nebula":
 			s.write("", ".vault-token", server.Token(t, map[string]any{"policies": []string{"nebula"}}))
 		default:
-			t.Fatalf("not known: %s", command)
+			t.Fatalf("unknown command: %s", command)
 		}
 	}
 	s.follow(9)

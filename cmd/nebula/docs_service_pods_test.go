@@ -18,14 +18,14 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// manifest is what a pod has to run.
+// manifest is the part of a container's manifest that the test runs.
 type manifest struct {
 	Args, Command []string
 	Env           []struct{ Name, Value string }
 }
 
-// The arguments and the environment of the manifests serve, with the files where and
-// as Kubernetes mounts them; and the container that fetches with curl does.
+// The service runs with the arguments and the environment of the manifests, and with the
+// files that Kubernetes mounts. The container that fetches a value with curl works.
 func TestServicePods(t *testing.T) {
 	for _, begins := range []string{"apiVersion: v1\nkind: Pod", "apiVersion: apps/v1\nkind: Deployment"} {
 		p := newServicePage(t)
@@ -53,7 +53,7 @@ func TestServicePods(t *testing.T) {
 	}
 }
 
-// containers returns those of a manifest that is a block of the page.
+// containers returns the containers of a manifest on the page.
 func (p *servicePage) containers(begins string) []manifest {
 	p.t.Helper()
 	var object struct {
@@ -71,7 +71,7 @@ func (p *servicePage) containers(begins string) []manifest {
 	return append(object.Spec.InitContainers, object.Spec.Template.Spec.Containers...)
 }
 
-// mounted has the files of a pod be those of the test.
+// mounted replaces the files of a pod by those of the test.
 func (p *servicePage) mounted() *strings.Replacer {
 	dir := p.service.home
 	return strings.NewReplacer("/etc/nebula-tokens", filepath.Join(dir, ".config", "nebula", "tokens"), "/etc/nebula/key", filepath.Join(dir, ".config", "nebula", "key"),
@@ -98,12 +98,12 @@ func (p *servicePage) fetch(s *server, command []string) {
 		p.t.Fatalf("%v: %s", err, out)
 	}
 	if got, err := os.ReadFile(filepath.Join(s.home, "db_password")); err != nil || string(got) != "s3cret" {
-		p.t.Errorf("fetched is %q, %v", got, err)
+		p.t.Errorf("the container fetched %q, %v", got, err)
 	}
 }
 
-// The requests of external-secrets' webhook provider, made from its template as that
-// does, get the bytes of a value.
+// external-secrets' webhook provider makes requests from its template. Made the same
+// way, they return the bytes of a value.
 func TestServiceWebhook(t *testing.T) {
 	p := newServicePage(t)
 	var store struct {
@@ -120,7 +120,7 @@ func TestServiceWebhook(t *testing.T) {
 	p.unmarshal("apiVersion: external-secrets.io/v1\nkind: SecretStore", &store)
 	webhook := store.Spec.Provider.Webhook
 	if webhook.Result.JSONPath != "" {
-		t.Fatalf("the template takes %s, and this test the whole answer", webhook.Result.JSONPath)
+		t.Fatalf("the template takes %s of the answer, and this test all of it", webhook.Result.JSONPath)
 	}
 	dir := p.service.home
 	ca := certificateFiles(t, dir)
@@ -134,9 +134,9 @@ func TestServiceWebhook(t *testing.T) {
 		body         string
 	}{
 		{"db_password", "", 200, value},
-		{"nope", "", 404, ""},         // taken for a deletion
+		{"nope", "", 404, ""},         // the provider takes it for a deletion
 		{"db_password", "1", 501, ""}, // files keep no versions
-		{"..%2Fstore", "", 400, ""},   // the provider escapes what it is given
+		{"..%2Fstore", "", 400, ""},   // the provider escapes the key
 	} {
 		data := map[string]map[string]string{"remoteRef": {"key": c.key, "version": c.version, "property": ""}, "api": {"token": s.token}}
 		request, err := http.NewRequest(http.MethodGet, execute(t, webhook.URL, data), nil)
@@ -167,8 +167,8 @@ func execute(t *testing.T, text string, data any) string {
 	return b.String()
 }
 
-// The Secrets that the manifests mount are those that the commands make, with what
-// the service and curl take.
+// The commands make the Secrets that the manifests mount, with what the service and curl
+// need.
 func TestServiceSecrets(t *testing.T) {
 	p := newServicePage(t)
 	p.text = regexp.MustCompile("(?ms)^```console\nops\\$.*?^```").FindString(p.text)
@@ -191,7 +191,7 @@ func TestServiceSecrets(t *testing.T) {
 	}}
 	w.follow(4)
 	if made["nebula"] != "key tokens " || made["app-api"] != "curl " {
-		t.Errorf("made are %v", made)
+		t.Errorf("these were made: %v", made)
 	}
 	pod := newDocument(t, "service.md").block("yaml", "apiVersion: v1\nkind: Pod")
 	config, err := os.ReadFile(filepath.Join(p.home(""), "curl"))
@@ -209,11 +209,11 @@ func TestServiceSecrets(t *testing.T) {
 	}
 }
 
-// The real API server takes the manifests, with no field that it does not know.
+// The real API server accepts the manifests, and knows every field.
 func TestLiveServiceManifests(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	namespace := server.Namespace(t)
-	account := server.ServiceAccount(t, namespace) // no controller runs that would make the one called default
+	account := server.ServiceAccount(t, namespace) // no controller runs that would make the account "default"
 	p := newDocument(t, "service.md")
 	at := map[string]string{"Pod": "api/v1/namespaces/" + namespace + "/pods", "Service": "api/v1/namespaces/" + namespace + "/services",
 		"Deployment": "apis/apps/v1/namespaces/" + namespace + "/deployments"}
@@ -234,7 +234,7 @@ func TestLiveServiceManifests(t *testing.T) {
 	if len(made) != 3 {
 		t.Fatalf("%d manifests", len(made))
 	}
-	// The service in the pod goes on beside the program, and the port leads to it.
+	// The service in the pod keeps running beside the program, and the port leads to it.
 	first := made["Pod"]["spec"].(map[string]any)["initContainers"].([]any)[0].(map[string]any)
 	port := made["Service"]["spec"].(map[string]any)["ports"].([]any)[0].(map[string]any)
 	if first["restartPolicy"] != "Always" || port["targetPort"] != "api" || port["port"] != float64(443) {

@@ -18,11 +18,10 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/authority"
 )
 
-// servicePage is docs/service.md, and the service that it starts in another
-// terminal.
+// servicePage is docs/service.md, with the service that it starts in another terminal.
 type servicePage struct {
 	*document
-	port    string // in the place of 8443
+	port    string // instead of 8443
 	service *server
 }
 
@@ -50,7 +49,7 @@ func newServicePage(t *testing.T) *servicePage {
 	return p
 }
 
-// freePort returns one that nobody listens on now.
+// freePort returns a port on which nobody listens now.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,8 +61,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// start is what happens in the other terminal: the service that runs there ends, and
-// the next one begins.
+// start does what the page does in the other terminal: it ends the service that runs
+// there, and starts the next one.
 func (p *servicePage) start(who, command string) {
 	p.t.Helper()
 	if who != "service" {
@@ -78,7 +77,7 @@ func (p *servicePage) start(who, command string) {
 
 func (p *servicePage) here(command string) string { return strings.ReplaceAll(command, "8443", p.port) }
 
-// Every command of docs/service.md, in its order, and what it says that they print.
+// Every command of docs/service.md, in order, with the output that it shows.
 func TestServicePage(t *testing.T) {
 	p := newServicePage(t)
 	p.write("", "ca.crt", certificateFiles(t, p.service.home))
@@ -93,8 +92,8 @@ func TestServicePage(t *testing.T) {
 	}
 }
 
-// certificateFiles writes tls.crt and tls.key for 127.0.0.1 and returns what clients
-// have to trust.
+// certificateFiles writes tls.crt and tls.key for 127.0.0.1, and returns the authority
+// that clients must trust.
 func certificateFiles(t *testing.T, dir string) (ca string) {
 	t.Helper()
 	a, err := authority.New("test")
@@ -117,8 +116,8 @@ func certificateFiles(t *testing.T, dir string) (ca string) {
 	return string(a.PEM())
 }
 
-// The environment of the unit serves, tells systemd when, and opens the log at a
-// reload.
+// With the environment of the unit the service runs, tells systemd when it is ready, and
+// opens its log again at a reload.
 func TestServiceUnit(t *testing.T) {
 	p := newServicePage(t)
 	unit := p.block("ini", "[Unit]")
@@ -141,7 +140,7 @@ func TestServiceUnit(t *testing.T) {
 	}
 	s := serveWith(t, dir, p.service.token, env)
 	if got := nextNotice(t, notify); got != "READY=1" {
-		t.Errorf("it tells %q", got)
+		t.Errorf("it notifies %q", got)
 	}
 	s.want(201, "PUT", "/v1/credentials/db", "v")
 	log := filepath.Join(dir, "log", "audit.log")
@@ -149,7 +148,7 @@ func TestServiceUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(unit, "\nExecReload=/bin/kill -HUP $MAINPID\n") || !strings.Contains(unit, "\nType=notify\n") {
-		t.Error("the unit has another type, or another reload")
+		t.Error("the unit's type or its reload command is wrong")
 	}
 	s.signal(syscall.SIGHUP)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -157,12 +156,12 @@ func TestServiceUnit(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the log is not opened again")
+			t.Fatal("the log was not opened again")
 		}
 	}
 	s.stop()
 	if got := nextNotice(t, notify); got != "STOPPING=1" {
-		t.Errorf("it tells %q", got)
+		t.Errorf("it notifies %q", got)
 	}
 }
 
@@ -188,7 +187,7 @@ func keyID(t *testing.T, home string) string {
 	return id
 }
 
-// The rotation names the log of the unit, and has the unit open it again.
+// logrotate's configuration names the log of the unit, and makes the unit open it again.
 func TestServiceRotation(t *testing.T) {
 	p := newDocument(t, "service.md")
 	rotate, unit := p.block("conf", "/var/log"), p.block("ini", "[Unit]")
@@ -197,6 +196,6 @@ func TestServiceRotation(t *testing.T) {
 		t.Errorf("the unit writes another log than %s", path)
 	}
 	if !strings.Contains(rotate, "systemctl reload nebula\n") || !strings.Contains(rotate, "nocreate") {
-		t.Error("the service is not told, or another program makes its log")
+		t.Error("the service is not reloaded, or logrotate makes its log")
 	}
 }

@@ -17,12 +17,12 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// document is a page of the documentation whose commands are run.
+// document is a page of the documentation. The tests run its commands.
 type document struct {
 	t    *testing.T
 	text string
 	root string            // directory with the home of each person
-	env  map[string]string // of everybody
+	env  map[string]string // the same for everybody
 }
 
 func newDocument(t *testing.T, name string) *document {
@@ -34,7 +34,7 @@ func newDocument(t *testing.T, name string) *document {
 	return &document{t: t, text: string(text), root: t.TempDir(), env: make(map[string]string)}
 }
 
-// block returns the first block of a language that begins with a text.
+// block returns the first block of a language with that beginning.
 func (d *document) block(language, begins string) string {
 	d.t.Helper()
 	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(d.text, -1) {
@@ -46,7 +46,7 @@ func (d *document) block(language, begins string) string {
 	return ""
 }
 
-// commands returns the lines of console blocks: who types, and what.
+// commands returns the lines of console blocks: the person, and the command.
 func (d *document) commands() (lines [][2]string) {
 	for _, m := range regexp.MustCompile("(?ms)^ *```console\n(.*?)```").FindAllStringSubmatch(d.text, -1) {
 		for line := range strings.Lines(m[1]) {
@@ -87,7 +87,7 @@ func (d *document) run(who, command string) (output string, err error) {
 	return string(text), err
 }
 
-// keyring returns what key list says.
+// keyring returns the output of key list.
 func (d *document) keyring(who string) (ring keysJSON) {
 	d.t.Helper()
 	text, err := d.run(who, "nebula key list -o json 2>/dev/null")
@@ -117,7 +117,7 @@ func sshKey(t *testing.T) (private, public string) {
 	return string(pem.EncodeToMemory(block)), string(ssh.MarshalAuthorizedKey(sshPub))
 }
 
-// The commands of docs/teams.md, each in turn, by the person who types it.
+// The commands of docs/teams.md, one after the other, each by the person who types it.
 func TestTeamsPage(t *testing.T) {
 	d := newDocument(t, "teams.md")
 	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")

@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// vaultCommand does what a line of Vault's own command does.
+// vaultCommand does what a line with Vault's own command does.
 func vaultCommand(t *testing.T, s *livetest.VaultServer, line string) {
 	t.Helper()
 	words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return w == "-f" })
@@ -32,7 +32,7 @@ func vaultCommand(t *testing.T, s *livetest.VaultServer, line string) {
 		}
 		s.API(t, http.MethodPost, words[2], body)
 	default:
-		t.Fatalf("not known: %s", line)
+		t.Fatalf("unknown command: %s", line)
 	}
 }
 
@@ -53,8 +53,8 @@ func pathsOf(policies ...string) (paths []string) {
 	return paths
 }
 
-// The commands of docs/keys/vault-transit.md, by those who have the policies that
-// the page gives them, and these allow what is called and nothing else.
+// Everybody runs their commands of docs/keys/vault-transit.md with the policies that the
+// page gives them. The policies allow exactly the paths that are called.
 func TestLiveVaultTransitPage(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	s.API(t, http.MethodDelete, "sys/mounts/transit", nil)
@@ -111,14 +111,14 @@ func TestLiveVaultTransitPage(t *testing.T) {
 			t.Errorf("%s called %v, and the policies allow %v", who, got, want)
 		}
 	}
-	// The last command shut the first version out, and the slot has the second.
+	// The last command disabled the first version of the key; the slot has the second.
 	d.env["VAULT_TOKEN"] = tokens["ada"]
 	if text, err := d.run("ada", "nebula get db_password"); err != nil || text != "s3cret" {
 		t.Errorf("ada gets %q, %v", text, err)
 	}
 }
 
-// The settings of the page are the ones that there are.
+// The page has all settings, and no others.
 func TestVaultTransitPageSettings(t *testing.T) {
 	d := newDocument(t, filepath.Join("keys", "vault-transit.md"))
 	text := regexp.MustCompile(`(?m)^ca_cert.*\n`).ReplaceAllString(d.block("toml", "[key.vault_transit]"), "")
@@ -138,12 +138,12 @@ func TestVaultTransitPageSettings(t *testing.T) {
 	}
 }
 
-// vaultAgentManifests are those of docs/containers.md for Vault Agent.
+// vaultAgentManifests returns the manifests for Vault Agent in docs/containers.md.
 func (d *document) vaultAgentManifests() (configMap, pod map[string]any) {
 	d.t.Helper()
 	first, second, ok := strings.Cut(d.block("yaml", "apiVersion: v1\nkind: ConfigMap"), "---\n")
 	if !ok {
-		d.t.Fatal("there is one manifest only")
+		d.t.Fatal("there is only one manifest")
 	}
 	for text, into := range map[string]*map[string]any{first: &configMap, second: &pod} {
 		if err := yaml.Unmarshal([]byte(text), into); err != nil {
@@ -153,7 +153,7 @@ func (d *document) vaultAgentManifests() (configMap, pod map[string]any) {
 	return configMap, pod
 }
 
-// The real API server takes the manifests, with no field that it does not know.
+// The real API server accepts the manifests, and knows every field.
 func TestLiveVaultAgentContainersPage(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	configMap, pod := newDocument(t, "containers.md").vaultAgentManifests()
@@ -167,9 +167,8 @@ func TestLiveVaultAgentContainersPage(t *testing.T) {
 	}
 }
 
-// A pod has what docs/containers.md gives it, and the token that Vault Agent
-// leaves in its file, and opens the store from an empty home. The agent replaces
-// the token when it ends.
+// A pod with what docs/containers.md gives it, and with the token in Vault Agent's file,
+// opens the store from an empty home. When the token ends, the agent replaces it.
 func TestLiveVaultAgentPod(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{})
 	s.API(t, http.MethodPost, "transit/keys/nebula", nil)
@@ -183,7 +182,7 @@ func TestLiveVaultAgentPod(t *testing.T) {
 	}
 	const tokenFile = "NEBULA_KEY_VAULT_TRANSIT_AUTH_TOKEN_FILE"
 	if text := configMap["data"].(map[string]any)["agent.hcl"].(string); env["NEBULA_KEY_ID"] != sampleID || !strings.Contains(text, `path = "`+env[tokenFile]+`"`) {
-		t.Errorf("the agent writes elsewhere than %v says", env)
+		t.Errorf("the agent does not write where %v says", env)
 	}
 	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")
 	d.env["VAULT_ADDR"] = s.Address
@@ -216,6 +215,6 @@ func TestLiveVaultAgentPod(t *testing.T) {
 	}
 	d.write("app", "token", newToken())
 	if text, err := get(); err != nil || text != "s3cret" {
-		t.Errorf("with the next one: %v, %q", err, text)
+		t.Errorf("with the next token: %v, %q", err, text)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The commands of docs/using.md, and what it says that they print.
+// The commands of docs/using.md, with the output that it shows.
 func TestUsingPage(t *testing.T) {
 	d := newDocument(t, "using.md")
 	d.env["NEBULA_STORAGE_LOCAL_BASE_PATH"] = filepath.Join(d.root, "store")
@@ -52,7 +52,7 @@ func (d *document) watched(command string) {
 	}
 	changed := ""
 	for end := time.Now().Add(20 * time.Second); changed == "" && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		// Until it watches, a change is none.
+		// A change does not count before the command watches, so there are several.
 		if text, err := d.run("ada", "date +%s%N | nebula put app_config --trim"); err != nil {
 			d.t.Fatal(text)
 		}

@@ -11,18 +11,18 @@ import (
 	"testing"
 )
 
-// walk is a section of a page, whose console blocks are typed into one shell after
-// the other, and have to print what the page shows. In what it shows, … stands for
-// anything within a line, and a line that is nothing else for any lines.
+// walk is a section of a page. Its console blocks are typed into one shell, and must
+// print what the page shows. In the page, … stands for any text within a line, and a
+// line with nothing else for any lines.
 type walk struct {
 	*document
 	dir string // where the commands run; the first person's home if empty
-	// typed is what happens in place of a command of somebody else, by the prompt.
+	// typed runs the commands of another person, or in another terminal, by the prompt.
 	typed func(who, command string)
-	// before returns the command that is run in place of one on the page, where that
-	// has a sample of what is another one each time.
+	// before replaces a command, if the page has a sample of something that differs each
+	// time.
 	before func(command string) string
-	// alike makes one of what differs each time, in what is printed and in the page.
+	// alike makes equal what differs each time, in the output and on the page.
 	alike func(text string) string
 }
 
@@ -39,7 +39,7 @@ func (d *document) section(heading string) *document {
 	return &part
 }
 
-// step is one command of a console block, and what the page shows of it.
+// step is one command of a console block, with the output that the page shows.
 type step struct{ who, command, shows string }
 
 var prompt = regexp.MustCompile(`^([a-z]*)\$ (.*)$`)
@@ -61,7 +61,7 @@ func (d *document) steps() (all []step) {
 	return all
 }
 
-// follow types all commands. The environment goes from one to the next.
+// follow types all commands. Each has the environment of the one before.
 func (s *walk) follow(want int) {
 	s.t.Helper()
 	steps := s.steps()
@@ -89,7 +89,7 @@ func (s *walk) follow(want int) {
 	}
 }
 
-// compare holds what a command printed to what the page shows of it.
+// compare compares the output of a command with the page.
 func (s *walk) compare(step step, printed string) {
 	s.t.Helper()
 	if s.alike != nil {
@@ -100,8 +100,8 @@ func (s *walk) compare(step step, printed string) {
 	}
 }
 
-// typing is a command that is typed into the shell in which the ones before were: it
-// has the variables that they exported.
+// typing is a command in the same shell as the commands before: it has the variables
+// that they exported.
 func (d *document) typing(command string) *exec.Cmd {
 	d.t.Helper()
 	kept := filepath.Join(d.home(""), ".exported")
@@ -113,7 +113,7 @@ func (d *document) typing(command string) *exec.Cmd {
 	return cmd
 }
 
-// shows reports whether a page shows what was printed.
+// shows reports whether a page shows that output.
 func shows(page, printed string) bool {
 	pattern := regexp.QuoteMeta(strings.TrimRight(page, "\n"))
 	pattern = regexp.MustCompile(`(?m)^…$`).ReplaceAllString(pattern, `(?s:.*)`)

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// needs finds programs of the machine; without one the test is skipped, except
-// where nothing may be.
+// needs finds programs of the machine. Without one the test is skipped, or fails if no
+// test may be skipped.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
@@ -25,7 +25,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// traced has strace follow a command and all that it starts, also after its end.
+// traced makes strace follow a command and all that it starts, even after it ends.
 func traced(t *testing.T, c *exec.Cmd, calls, trace string, args ...string) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
@@ -40,8 +40,8 @@ func traced(t *testing.T, c *exec.Cmd, calls, trace string, args ...string) {
 	c.Args = append([]string{"strace", "-f", "-y", "-v", "-s", "4096", "-e", "trace=" + calls, "-o", trace, nebula}, args...)
 }
 
-// Editors in a terminal: the value is changed, and nothing of it was written outside
-// the directory in memory, whatever their configuration says.
+// Editors in a terminal change the value. Whatever their configuration says, they write
+// the text only to the directory in memory.
 func TestEditors(t *testing.T) {
 	for editor, keys := range map[string][]string{
 		"vim":  {":%s/one/two/\n", "two\x1b", ":wq\n"},
@@ -77,7 +77,7 @@ func TestEditors(t *testing.T) {
 	}
 }
 
-// inMemoryOnly looks for the text in what was written to files.
+// inMemoryOnly looks for the text in everything that was written to files.
 func inMemoryOnly(t *testing.T, trace string) {
 	t.Helper()
 	text, err := os.ReadFile(trace)

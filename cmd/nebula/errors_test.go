@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// What a hint says of commands and settings is about the store that was chosen.
+// The commands and settings in a hint are those of the chosen store.
 func TestHintsForAStore(t *testing.T) {
 	for hint, want := range map[string]string{
 		"":                              "",

@@ -26,7 +26,7 @@ func putAll(t *testing.T, env []string, values map[string]string) {
 	}
 }
 
-// Values show on a terminal only if that is said.
+// Values are shown on a terminal only if the caller says so.
 func TestPlainExportOnATerminal(t *testing.T) {
 	env := home(t)
 	putAll(t, env, map[string]string{"token": "s3cret"})
@@ -42,7 +42,7 @@ func TestPlainExportOnATerminal(t *testing.T) {
 	p.leave(0)
 }
 
-// The manifest of a Secret, applied to a real API server, holds every value as it is.
+// The manifest of a Secret, applied to a real API server, has every value unchanged.
 func TestLiveExportedSecret(t *testing.T) {
 	s := livetest.Kubernetes(t)
 	namespace := s.Namespace(t)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Each character is as likely as any other: a chi-squared statistic beyond what
-// chance gives once in 10^9 runs fails.
+// Every character is equally likely. The test fails if chance gives a chi-squared
+// statistic that high only once in 10^9 runs.
 func TestGenerateHasNoBias(t *testing.T) {
 	for _, alphabet := range []string{alphabetOf("alnum"), alphabetOf("hex"), alphabetOf("symbols"), "ab", digits, "abc"} {
 		const n = 100_000
@@ -26,10 +26,10 @@ func TestGenerateHasNoBias(t *testing.T) {
 			t.Errorf("of %q: %.1f, above %.1f", alphabet, statistic, limit)
 		}
 		if strings.Trim(value, alphabet) != "" {
-			t.Errorf("there are others than %q", alphabet)
+			t.Errorf("there are characters not in %q", alphabet)
 		}
 	}
 	if first, second := generate(40, "ab"), generate(40, "ab"); string(first) == string(second) {
-		t.Error("twice the same")
+		t.Error("the same value twice")
 	}
 }

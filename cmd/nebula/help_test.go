@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The help fits a terminal of 80 columns, and no word is broken.
+// The help fits a terminal of 80 columns, and breaks no word.
 func TestHelpFits(t *testing.T) {
 	a := &app{}
 	seen := 0
@@ -50,7 +50,7 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// A command that others belong to, and that does something itself, says both.
+// If a command has subcommands and also runs by itself, its usage shows both.
 func TestUsage(t *testing.T) {
 	root := (&app{}).rootCommand()
 	for name, want := range map[string]string{

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever call is the last one of inject, its file is the old one or the new one,
-// whole, and private; and the next inject leaves nothing beside it.
+// At whatever call inject is killed, its file is the old one or the new one, complete
+// and private. The next inject leaves nothing else behind.
 func TestInjectKilledAtEveryCall(t *testing.T) {
 	v := newVictim(t)
 	v.putThree()
@@ -46,13 +46,13 @@ func TestInjectKilledAtEveryCall(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("the old one was found %d times, the new one %d times", found[before], found[after])
+	t.Logf("the old file was found %d times, the new one %d times", found[before], found[after])
 	if found[before] == 0 || found[after] == 0 {
-		t.Error("it was never killed before the file was replaced, or never after it")
+		t.Error("inject was never killed before it replaced the file, or never after")
 	}
 	v.run(args...)
 	entries, err := os.ReadDir(filepath.Dir(target))
 	if left := slices.IndexFunc(entries, func(e os.DirEntry) bool { return e.Name() != "app.conf" }); err != nil || left >= 0 {
-		t.Errorf("%v are left, %v", entries, err)
+		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// lockedBuffer may be read while it is written.
+// lockedBuffer can be read during a write.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -30,7 +30,7 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// Somebody who waits sees for what, for how long still, and that they need not.
+// A person who waits sees why, for how long, and that they need not wait.
 func TestCountDown(t *testing.T) {
 	for _, terminal := range []bool{true, false} {
 		out := &lockedBuffer{}
@@ -55,7 +55,7 @@ func TestCountDown(t *testing.T) {
 	}
 }
 
-// A rotation that was begun and interrupted says how it goes on.
+// If a rotation was interrupted, the message says how to resume it.
 func TestResumable(t *testing.T) {
 	begun := nebula.RotateResult{KeyID: nebula.KeyID{1}}
 	for _, test := range []struct {

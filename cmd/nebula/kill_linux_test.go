@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/transfer"
 )
 
-// fileCalls are those by which files change, and those around them.
+// fileCalls are the system calls that change files, and those around them.
 var fileCalls = []string{"openat", "mkdirat", "fchmod", "flock", "write", "pwrite64", "pread64", "ftruncate", "fsync", "syncfs",
 	"renameat", "renameat2", "linkat", "unlinkat", "getdents64", "newfstatat", "fstat", "close"}
 
@@ -53,13 +53,13 @@ func (v *victim) run(args ...string) {
 	}
 }
 
-// killAt runs the command and kills it at the nth of the calls, as each of its
-// threads counts them. It reports whether there was an nth.
+// killAt runs the command and kills it at the nth of the calls, counted in each thread.
+// It reports whether there was an nth call.
 func (v *victim) killAt(call string, nth int, args ...string) bool {
 	v.Helper()
 	log := filepath.Join(v.TempDir(), "log")
 	trace := []string{"-f", "-qq", "-o", log, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, nth), "nebula"}
-	_ = v.command(v.strace, append(trace, args...)...).Run() // it dies
+	_ = v.command(v.strace, append(trace, args...)...).Run() // killed
 	text, err := os.ReadFile(log)
 	if err != nil {
 		v.Fatal(err)
@@ -67,8 +67,8 @@ func (v *victim) killAt(call string, nth int, args ...string) bool {
 	return bytes.Contains(text, []byte("killed by SIGKILL"))
 }
 
-// everywhere kills the command at every call of every kind, after before, and
-// looks at what is left.
+// everywhere kills the command at every call of every kind. before runs before each
+// kill, and after looks at the result.
 func (v *victim) everywhere(before func() (args []string), after func(where string)) {
 	v.Helper()
 	most := 100
@@ -129,8 +129,8 @@ func (v *victim) putThree() {
 	v.run("export", "--out", "backup")
 }
 
-// Whatever call is the last one of an export, its file is the old one or the new
-// one, whole, and the next export leaves nothing beside it.
+// At whatever call an export is killed, its file is the old one or the new one,
+// complete. The next export leaves nothing else behind.
 func TestExportKilledAtEveryCall(t *testing.T) {
 	v := newVictim(t)
 	v.putThree()
@@ -164,21 +164,21 @@ func TestExportKilledAtEveryCall(t *testing.T) {
 			t.Errorf("%s: %d records", where, b.Len())
 		}
 	})
-	t.Logf("the old one was found %d times, the new one %d times", kept, replaced)
+	t.Logf("the old file was found %d times, the new one %d times", kept, replaced)
 	if kept == 0 {
-		t.Error("it was never killed before the file was replaced")
+		t.Error("the export was never killed before it replaced the file")
 	}
 	v.run("export", "--out", target)
 	if b, err := v.backup(target); err != nil || b.Len() != 2 {
-		t.Error("the next export is not whole", err)
+		t.Error("the next export is not complete", err)
 	}
 	if entries, err := os.ReadDir(filepath.Join(v.home, "out")); err != nil || len(entries) != 1 {
-		t.Errorf("%v are left, %v", entries, err)
+		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
 
-// Whatever call is the last one of an import, each credential is there whole or not
-// at all, and the next import does the rest.
+// At whatever call an import is killed, each credential is complete or missing. The next
+// import does the rest.
 func TestImportKilledAtEveryCall(t *testing.T) {
 	v := newVictim(t)
 	v.putThree()
@@ -216,13 +216,13 @@ func TestImportKilledAtEveryCall(t *testing.T) {
 			t.Errorf("%s: left behind %v", where, left)
 		}
 	})
-	t.Logf("found after it, by the number of credentials: %v", found)
+	t.Logf("how often each number of credentials was found: %v", found)
 	if found[0] == 0 {
-		t.Error("it was never killed before something was stored")
+		t.Error("the import was never killed before it stored something")
 	}
 }
 
-// allOf returns what a store holds, if there is one.
+// allOf returns the credentials of a store, if there is one.
 func allOf(t *testing.T, s *nebula.Store) map[nebula.ID]string {
 	t.Helper()
 	all := make(map[nebula.ID]string)

@@ -15,12 +15,12 @@ const (
 	kmsDistant = "us-east-1"
 )
 
-// The whole command with keys of AWS KMS, on a KMS that answers as AWS documents.
-// A and B are keys, MRK and MRK_DISTANT those of two regions that share their
-// material, RSA is not symmetric; alias/team is A.
+// The whole command with keys of AWS KMS, on a server that answers as AWS documents. A
+// and B are keys. MRK and MRK_DISTANT are keys of two regions with the same material.
+// RSA is not symmetric. alias/team is A.
 func TestScriptsKMS(t *testing.T) {
 	runScripts(t, filepath.Join("testdata", "kms"), func(env *testscript.Env) {
-		s, err := awsserver.NewKMS() // of this script alone, which counts its calls
+		s, err := awsserver.NewKMS() // each script has its own, and counts its calls
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func (k *scriptKMS) clear() {
 	k.stops = nil
 }
 
-// kms changes the server, or compares what was asked of it since the last time:
+// kms changes the server, or compares the calls since the last time:
 //
 //	kms KEY disable|delete|enable
 //	kms deny OPERATION

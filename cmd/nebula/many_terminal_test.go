@@ -19,8 +19,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// onSlowServer returns the environment of a store with credentials on a server,
-// and the server.
+// onSlowServer returns the environment of a store with n credentials on a server, and
+// the server.
 func onSlowServer(t *testing.T, n int) ([]string, *awsserver.Server) {
 	t.Helper()
 	server, err := awsserver.New(awsserver.Options{ForcedDeletion: time.Millisecond})
@@ -38,9 +38,9 @@ func onSlowServer(t *testing.T, n int) ([]string, *awsserver.Server) {
 	return env, server
 }
 
-// A person at 80 columns sees how far it is. After Ctrl-C what is under way is
-// finished, which is said if it takes a while, the rest is counted, and the same
-// command does it.
+// A person at 80 columns sees the progress. After Ctrl-C the items under way are
+// finished, and if that takes a while, the command says so. It counts the rest, and the
+// same command does it.
 func TestInterruptManyOnATerminal(t *testing.T) {
 	const n = 40
 	env, server := onSlowServer(t, n)
@@ -63,7 +63,7 @@ func TestInterruptManyOnATerminal(t *testing.T) {
 	p.await("run it again for the rest")
 	p.leave(130)
 	for _, drawn := range regexp.MustCompile(`\r|\n|\x1b\[[0-9;]*[A-Za-z]`).Split(p.seen(), -1) {
-		drawn = strings.TrimSuffix(drawn, "^C") // the terminal's own
+		drawn = strings.TrimSuffix(drawn, "^C") // from the terminal
 		if utf8.RuneCountInString(drawn) > 80 && !strings.HasPrefix(drawn, "nebula: ") {
 			t.Errorf("%d columns: %q", utf8.RuneCountInString(drawn), drawn)
 		}
@@ -94,11 +94,11 @@ func TestInterruptManyTwice(t *testing.T) {
 	p.enter("\x03")
 	_ = p.cmd.Wait()
 	if p.cmd.ProcessState.Success() {
-		t.Error("it ended well")
+		t.Error("it ended without a failure")
 	}
 }
 
-// A move of what flags select asks before it deletes; of what is named it does not.
+// A move asks before it deletes if flags select the ids, and not if they are named.
 func TestMoveAsksOnATerminal(t *testing.T) {
 	env := home(t)
 	dir := strings.TrimPrefix(env[0], "HOME=")

@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/config"
 )
 
-// attempt does a verb to ids of a store that works on some at once, and returns
-// what a person reads and why it failed.
+// attempt applies a verb to n ids, atOnce of them at a time, and returns the summary for
+// a person and the error.
 func attempt(ctx context.Context, a *app, n, atOnce int, do func(context.Context, nebula.ID) (bool, error)) (summary, error) {
 	var ids []nebula.ID
 	for i := range n {
@@ -44,8 +44,8 @@ func TestManyAreInOrder(t *testing.T) {
 	})
 }
 
-// A backend that keeps failing ends the run; one that refuses some does not. The
-// first failure decides on the exit code.
+// If the backend keeps failing, the run ends. If it refuses some ids, the run goes on.
+// The first failure decides the exit code.
 func TestManyStopWhenTheBackendKeepsFailing(t *testing.T) {
 	for name, c := range map[string]struct {
 		fail     func(id nebula.ID) error
@@ -79,7 +79,7 @@ func TestManyStopWhenTheBackendKeepsFailing(t *testing.T) {
 	}
 }
 
-// A signal lets what is under way finish, nothing more begins, and the rest is
+// After a signal the items under way finish, nothing more begins, and the rest is
 // counted.
 func TestManyFinishWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestManyFinishWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-// The end of the command's time ends what is under way, too.
+// When the command's time is over, the items under way end, too.
 func TestManyEndWithTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &app{stderr: &bytes.Buffer{}}

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Parsing is tested apart from running: run gets what the arguments mean.
+// These tests parse without running: run gets the parsed arguments.
 func TestPutArguments(t *testing.T) {
 	days := func(n uint32) *nebula.RotationPolicy { return &nebula.RotationPolicy{IntervalDays: n} }
 	for _, test := range []struct {
@@ -146,7 +146,7 @@ func TestDeadlineOfAParent(t *testing.T) {
 	}
 	d.extend(time.Hour)
 	if _, limited := d.Deadline(); !limited {
-		t.Error("an hour is none")
+		t.Error("an hour is not a limit")
 	}
 	cancel()
 	<-d.Done()
@@ -155,7 +155,7 @@ func TestDeadlineOfAParent(t *testing.T) {
 	}
 }
 
-// Only if the backend is slow, and nobody set a limit.
+// The limit is longer only if the backend is slow and nobody set a limit.
 func TestAllowSlowStore(t *testing.T) {
 	for _, test := range []struct{ slow, said, longer bool }{{true, false, true}, {true, true, false}, {false, false, false}} {
 		a := &app{clock: newDeadline(t.Context(), time.Hour)}
@@ -211,8 +211,8 @@ func FuzzTagChanges(f *testing.F) {
 	})
 }
 
-// Commands that may take longer than a token lives keep it alive; the others
-// spend no call on it.
+// Commands that may take longer than a token lives renew it. The others make no call for
+// that.
 func TestLongCommands(t *testing.T) {
 	for args, oneShot := range map[string]bool{
 		"get a":                   true,
@@ -249,7 +249,7 @@ func TestLongCommands(t *testing.T) {
 	}
 }
 
-// list has a limit, and none with --verify, which opens every record.
+// list has a limit. With --verify, which opens every record, it has none.
 func TestLimitOfList(t *testing.T) {
 	for _, test := range []struct {
 		args []string

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// passphraseWays are the ways to give a passphrase, each with a final newline.
+// passphraseWays are the ways to give a passphrase. Each adds a final newline.
 var passphraseWays = []string{"variable", "file", "command", "prompt"}
 
 const testPhrase = "correct horse battery"
 
-// giving returns the environment for one of the ways, and whether it is typed.
+// giving returns the environment for one of the ways, and whether a person types.
 func giving(t *testing.T, way string) (env []string, typed bool) {
 	t.Helper()
 	switch way {
@@ -33,7 +33,7 @@ func giving(t *testing.T, way string) (env []string, typed bool) {
 	return nil, true
 }
 
-// A store that is made with a passphrase from one place is opened with the same
+// A store that was made with a passphrase from one place opens with the same passphrase
 // from any other.
 func TestPassphraseFromEveryPlace(t *testing.T) {
 	for _, made := range passphraseWays {
@@ -60,7 +60,7 @@ func TestPassphraseFromEveryPlace(t *testing.T) {
 	}
 }
 
-// A new passphrase from a variable loses its final newline as one from a file does.
+// A new passphrase from a variable loses its final newline, like one from a file.
 func TestNewPassphraseFromEveryPlace(t *testing.T) {
 	base := home(t)
 	sit(t, base, nil, "init").leave(0)
@@ -77,7 +77,7 @@ func TestNewPassphraseFromEveryPlace(t *testing.T) {
 	}
 }
 
-// A person may try again; the error says how often they did.
+// A person may try again. The error says how often they tried.
 func TestWrongPassphraseAtThePrompt(t *testing.T) {
 	env := home(t)
 	sit(t, append(env, "NEBULA_PASSPHRASE="+testPhrase), nil, "init", "--passphrase", "--kdf", "pbkdf2-sha256").leave(0)
@@ -101,7 +101,7 @@ func TestWrongPassphraseAtThePrompt(t *testing.T) {
 	p.leave(5)
 }
 
-// The splitter changes bytes that are no UTF-8: another program would be started.
+// A command that is not UTF-8 is refused: the splitter would start another program.
 func TestCommandThatIsNotUTF8(t *testing.T) {
 	env := home(t)
 	p := sit(t, append(env, "NEBULA_PASSPHRASE_COMMAND=child\xe9"), nil, "init", "--passphrase")

@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Where no bar may be drawn, a run that takes long says now and then how far it
-// is, and a short one nothing. With -o json all are quiet.
+// If no bar can be drawn, a long run says now and then how far it is, and a short run
+// says nothing. With -o json every run is quiet.
 func TestProgressInLines(t *testing.T) {
 	for _, c := range []struct {
 		what   string
@@ -43,7 +43,7 @@ func TestProgressInLines(t *testing.T) {
 				p.is(i+1, c.total, int64(i+1)*c.bytes, p.last)
 			}
 			p.end()
-			p.set(c.total) // harmless afterwards
+			p.set(c.total) // does nothing after end
 			want := ""
 			for _, line := range c.want {
 				want += "nebula: " + line + "\n"
@@ -55,8 +55,8 @@ func TestProgressInLines(t *testing.T) {
 	}
 }
 
-// A person who interrupts a command that still has to finish something is told
-// so; of one that ends at once nothing is said.
+// If a person interrupts a command that still has to finish something, it says so. If it
+// ends at once, it says nothing.
 func TestProgressAfterAnInterrupt(t *testing.T) {
 	for took, says := range map[time.Duration]bool{time.Millisecond: false, time.Minute: true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -75,8 +75,8 @@ func TestProgressAfterAnInterrupt(t *testing.T) {
 	}
 }
 
-// When it becomes known how many there are, another bar is drawn: nothing of the one
-// before is left on the line.
+// When the total becomes known, another bar is drawn. Nothing of the first one is left
+// on the line.
 func TestProgressLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var screen bytes.Buffer

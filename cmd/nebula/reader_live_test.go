@@ -38,7 +38,7 @@ func newReader(t *testing.T) *reader {
 	return r
 }
 
-// must runs a command that ends well, and returns what it prints.
+// must runs a command that must succeed, and returns its output.
 func (r *reader) must(command string) string {
 	r.t.Helper()
 	text, err := r.run("ada", command)
@@ -61,7 +61,7 @@ func (r *reader) read(args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// values returns what the reader prints of each credential.
+// values returns the reader's output for each credential.
 func (r *reader) values(args ...string) map[string]string {
 	r.t.Helper()
 	stdout, stderr, code := r.read(args...)
@@ -82,7 +82,7 @@ func (r *reader) values(args ...string) map[string]string {
 	return all
 }
 
-// fill makes credentials of every kind of value and metadata.
+// fill makes credentials with every kind of value and metadata.
 func (r *reader) fill() {
 	r.t.Helper()
 	for _, command := range []string{
@@ -112,11 +112,11 @@ func (r *reader) wantFilled(args ...string) {
 	}
 }
 
-// A key file, and passphrases by both ways of deriving a key, open an export with
-// nothing of nebula installed.
+// A key file, and passphrases with both ways of deriving a key, open an export without
+// nebula.
 func TestLiveReader(t *testing.T) {
 	r := newReader(t)
-	r.write("ada", "pass", "correct horse bätt\u0065\u0301ry\n") // decomposed: the form is C
+	r.write("ada", "pass", "correct horse bätt\u0065\u0301ry\n") // decomposed; the passphrase is normalised to NFC
 	r.write("ada", "pass2", "another long passphrase")
 	r.must("nebula init --key-file key")
 	r.env["NEBULA_KEY_FILE"] = filepath.Join(r.home("ada"), "key")
@@ -149,14 +149,14 @@ func TestLiveReader(t *testing.T) {
 	r.refuses("No such file", "absent", "--key-file", "key")
 }
 
-// Of the vectors it gives what they hold, and of wrong ones at most the same.
+// The reader prints the values of the vectors, and for wrong vectors no other values.
 func TestLiveReaderOnVectors(t *testing.T) {
 	r := newReader(t)
 	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "format", "exports.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var right map[string]string // of the first vector
+	var right map[string]string // the values of the first vector
 	read := 0
 	for line := range bytes.Lines(text) {
 		var v struct {
@@ -220,7 +220,7 @@ func (r *reader) slotOf(kind string) string {
 	return ""
 }
 
-// lines returns those of an export, without its end mark.
+// lines returns the lines of an export, without its end mark.
 func (r *reader) lines(name string) [][]byte {
 	r.t.Helper()
 	data, err := os.ReadFile(filepath.Join(r.home("ada"), name))
@@ -231,7 +231,7 @@ func (r *reader) lines(name string) [][]byte {
 	return lines[:len(lines)-2]
 }
 
-// save writes an export with an end mark that fits.
+// save writes an export with a valid end mark.
 func (r *reader) save(name string, lines [][]byte) {
 	r.t.Helper()
 	text := bytes.Join(lines, nil)
@@ -247,7 +247,7 @@ func (r *reader) refuses(want string, args ...string) {
 	}
 }
 
-// Whatever is in a file, the reader ends with a line that says so.
+// Whatever the file holds, the reader ends with one line that says why.
 func TestLiveReaderRefusesHostileFiles(t *testing.T) {
 	r := newReader(t)
 	r.must("nebula init --key-file key")
@@ -294,7 +294,7 @@ func TestLiveReaderRefusesHostileFiles(t *testing.T) {
 			return bytes.Replace(line, []byte(old), []byte(new), 1)
 		}
 	}
-	// of the record within the line
+	// inside changes the record within a line.
 	inside := func(member, old, new string) func([]byte) []byte {
 		return func(line []byte) []byte {
 			var entry map[string]string

@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// What run reads of twenty credentials on AWS are two calls, the keyring and all
-// records, and both are under way at the same time.
+// For twenty credentials on AWS, run makes two calls, for the keyring and for all
+// records, both at the same time.
 func TestRunReadsAtOnce(t *testing.T) {
 	server, err := awsserver.New(awsserver.Options{})
 	if err != nil {
@@ -44,10 +44,10 @@ func TestRunReadsAtOnce(t *testing.T) {
 		args = append(args, "--env", fmt.Sprintf("TOKEN_%d=%s", i, id))
 	}
 	server.ResetLog()
-	const answer = 2 * time.Second // which no machine is too slow for
+	const answer = 2 * time.Second // long enough for any machine
 	defer server.Inject(awsserver.Fault{Delay: answer})()
 	if got := nebula(append(args, "--", "sh", "-c", "echo $TOKEN_0 $TOKEN_19")...); got != "s3cret s3cret\n" {
-		t.Errorf("the command had %q", got)
+		t.Errorf("the command got %q", got)
 	}
 	requests := server.Requests()
 	if len(requests) != 2 {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// stored returns a home in which there is a credential.
+// stored returns the environment of a home with one credential.
 func stored(t *testing.T, id, value string) []string {
 	t.Helper()
 	env := home(t)
@@ -24,8 +24,8 @@ func stored(t *testing.T, id, value string) []string {
 	return env
 }
 
-// What a person does at the terminal reaches the command, which is the process
-// that was started.
+// Signals and input from the terminal reach the command, because run becomes the
+// command.
 func TestRunOnATerminal(t *testing.T) {
 	env := stored(t, "token", "value\n")
 	p := sit(t, env, nil, "run", "--env", "TOKEN=token", "--", "sh", "-c",
@@ -34,7 +34,7 @@ func TestRunOnATerminal(t *testing.T) {
 	p.enter("\x03")
 	p.await("caught")
 	p.leave(9)
-	// One that takes over the terminal.
+	// This command takes over the terminal.
 	p = sit(t, env, nil, "run", "--env", "TOKEN=token", "--", "sh", "-c", `stty raw -echo; printf 'ask '; head -c 3 | od -An -c; stty sane; exit 4`)
 	p.await("ask ")
 	p.awaitHidden()
@@ -45,7 +45,7 @@ func TestRunOnATerminal(t *testing.T) {
 	p.leave(4)
 }
 
-// A shell stops it and goes on with it, as with any other command.
+// A shell can stop and continue it, like any other command.
 func TestRunUnderJobControl(t *testing.T) {
 	shell, err := exec.LookPath("bash")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestRunUnderJobControl(t *testing.T) {
 	p.await("> ")
 	p.enter("nebula run --env TOKEN=token -- sh -c 'echo begun; cat; echo ended $TOKEN'\n")
 	p.await("begun\r\n")
-	// A shell that waits for the vfork of cat cannot be stopped: cat has to run.
+	// A shell that waits for the vfork of cat cannot be stopped, so cat must run first.
 	p.enter("there\n")
 	p.await("there\r\nthere\r\n")
 	p.enter("\x1a")
@@ -73,7 +73,7 @@ func TestRunUnderJobControl(t *testing.T) {
 	p.leave(3)
 }
 
-// The command has the limits of the caller, and ignores what the caller ignores.
+// The command has the limits of the caller, and ignores the same signals.
 func TestRunHandsLimitsAndSignalsOn(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("it looks into /proc")

@@ -15,23 +15,23 @@ import (
 	"go.uber.org/goleak"
 )
 
-// keepTerminal, when set in its environment, lets the command under test have
+// keepTerminal is a variable in its environment with which the command under test keeps
 // the controlling terminal of the test.
 const keepTerminal = "TEST_KEEP_TERMINAL"
 
-// raceExit spares each process the second that the race detector waits for
-// other goroutines in the end.
+// raceExit saves each process the second for which the race detector waits at the end
+// for other goroutines.
 const raceExit = "GORACE=atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
 	testscript.Main(leakless{m}, map[string]func(){
 		"nebula": func() {
 			if os.Getenv(keepTerminal) == "" {
-				leaveTerminal() // else it would ask whoever runs the tests
+				leaveTerminal() // otherwise it would ask the person who runs the tests
 			}
 			main()
 		},
-		// child prints its environment, and a passphrase if it is told to.
+		// child prints its environment, and a passphrase if a variable says so.
 		"child": func() {
 			for _, entry := range os.Environ() {
 				os.Stderr.WriteString("env " + entry + "\n")
@@ -72,7 +72,7 @@ func TestScripts(t *testing.T) {
 	runScripts(t, dir, nil)
 }
 
-// runScripts runs those of a directory, each in a home of its own.
+// runScripts runs the scripts of a directory, each in a home of its own.
 func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
@@ -159,8 +159,8 @@ func scriptLarge(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(errors.Join(f.Truncate(n), f.Close()))
 }
 
-// capture NAME TEXT sets a variable to what follows TEXT in the last output,
-// up to the next quote or white space.
+// capture NAME TEXT sets a variable to the text after TEXT in the last output, up to the
+// next quote or white space.
 func scriptCapture(ts *testscript.TestScript, _ bool, args []string) {
 	_, rest, ok := strings.Cut(ts.ReadFile("stdout"), args[1])
 	if !ok {
@@ -181,7 +181,7 @@ func scriptMode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// hex FILE DIGITS makes a file of those bytes.
+// hex FILE DIGITS makes a file with those bytes.
 func scriptHex(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := hex.DecodeString(args[1])
 	ts.Check(err)

@@ -22,19 +22,19 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// server is a running nebula serve, in a home of its own unless another one is given.
+// server is a running nebula serve, in a home of its own unless the caller gives one.
 type server struct {
 	t     *testing.T
 	home  string
 	cmd   *exec.Cmd
 	said  said
 	ended chan error
-	url   string // of the first place
+	url   string // of its first listener
 	api   *http.Client
-	token string // that may do everything
+	token string // may do everything
 }
 
-// said is what a process wrote to standard error.
+// said keeps what a process wrote to standard error.
 type said struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -52,8 +52,8 @@ func (s *said) String() string {
 	return s.text.String()
 }
 
-// newHome returns a home with a store and a token that may do everything. It is short
-// enough for sockets.
+// newHome returns a home with a store, and a token that may do everything. Its path is
+// short enough for sockets.
 func newHome(t *testing.T) (dir, secret string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "serve")
@@ -71,7 +71,7 @@ func newHome(t *testing.T) (dir, secret string) {
 	return dir, string(made.Reveal())
 }
 
-// nebulaAt returns a command in a home. On every system it is laid out alike.
+// nebulaAt returns a command in a home. The directories are the same on every system.
 func nebulaAt(home string, args ...string) *exec.Cmd {
 	cmd := exec.Command("nebula", args...)
 	cmd.Dir = home
@@ -80,7 +80,7 @@ func nebulaAt(home string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// serveIn starts nebula serve and waits until it serves.
+// serveIn starts nebula serve, and waits until it is ready.
 func serveIn(t *testing.T, home, secret string, args ...string) *server {
 	t.Helper()
 	return serveWith(t, home, secret, nil, args...)
@@ -112,7 +112,7 @@ func serveWith(t *testing.T, home, secret string, env []string, args ...string) 
 	return s
 }
 
-// await waits until the process has said something, or has ended.
+// await waits until the process has written the text, or has ended.
 func (s *server) await(text string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.said.String(), text); time.Sleep(5 * time.Millisecond) {
@@ -127,7 +127,7 @@ func (s *server) await(text string) {
 	}
 }
 
-// stop asks the process to end, which must do so without a failure.
+// stop tells the process to end. It must end without a failure.
 func (s *server) stop() {
 	s.t.Helper()
 	s.signal(syscall.SIGTERM)
@@ -169,8 +169,8 @@ func (s *server) send(request *http.Request) (int, string, error) {
 	return response.StatusCode, string(text), err
 }
 
-// trust has the requests to a name, at any port, go to the service, whose certificate
-// is for its address.
+// trust sends requests for a name, at any port, to the service. The service's
+// certificate is for its address.
 func (s *server) trust(ca, name string) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(ca))
@@ -185,7 +185,7 @@ func (s *server) trust(ca, name string) {
 	s.url = "https://" + name
 }
 
-// want is do for a status that must be.
+// want is do, and fails unless the answer has that status.
 func (s *server) want(status int, method, path, body string, headers ...string) string {
 	s.t.Helper()
 	got, text, err := s.do(method, path, body, headers...)

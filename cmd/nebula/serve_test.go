@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// Without a flag it is a socket of the user's alone, and the audit log is standard
-// error.
+// Without a flag the service listens on a socket that only the user can open, and the
+// audit log is standard error.
 func TestServe(t *testing.T) {
 	home, secret := newHome(t)
 	s := serveIn(t, home, secret)
@@ -47,11 +47,11 @@ func TestServe(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "CANARY") || strings.Contains(text, secret) {
-		t.Errorf("it says what it must not: %s", text)
+		t.Errorf("it shows a value or a token: %s", text)
 	}
 }
 
-// Whoever has no token yet is told how to make one.
+// If there are no tokens yet, the command says how to make one.
 func TestServeWithoutTokens(t *testing.T) {
 	home, secret := newHome(t)
 	if err := os.Remove(filepath.Join(home, ".config", "nebula", "tokens")); err != nil {
@@ -62,14 +62,14 @@ func TestServeWithoutTokens(t *testing.T) {
 	s.stop()
 }
 
-// A request under way when the process is told to end is answered, and the process
-// ends well.
+// When the process is told to end, it answers the request under way, and ends without a
+// failure.
 func TestServeDrains(t *testing.T) {
 	home, secret := newHome(t)
 	s := serveIn(t, home, secret, "--listen", "127.0.0.1:0", "--audit", "audit.log")
 	slow, half := s.slowPut("db", "value")
 	s.signal(syscall.SIGTERM)
-	for { // until nobody listens
+	for { // until the listener is closed
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		if err != nil {
 			break
@@ -86,11 +86,11 @@ func TestServeDrains(t *testing.T) {
 		t.Errorf("it ended with %v: %s", err, s.said.String())
 	}
 	if out, err := nebulaAt(home, "get", "db").Output(); err != nil || string(out) != "value" {
-		t.Errorf("stored is %q, %v", out, err)
+		t.Errorf("the stored value is %q, %v", out, err)
 	}
 }
 
-// slowPut sends a request but for the second half of its body.
+// slowPut sends a request without the second half of its body.
 func (s *server) slowPut(id, value string) (conn net.Conn, half string) {
 	s.t.Helper()
 	address := strings.TrimPrefix(s.url, "http://")
@@ -101,7 +101,7 @@ func (s *server) slowPut(id, value string) (conn net.Conn, half string) {
 	s.t.Cleanup(func() { _ = conn.Close() })
 	fmt.Fprintf(conn, "PUT /v1/credentials/%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
 		id, address, s.token, raw, len(value), value[:len(value)/2])
-	for { // until it is being served
+	for { // until the service has begun to serve it
 		if text := s.want(200, "GET", "/metrics", ""); strings.Contains(text, "nebula_http_requests_in_flight 2") {
 			return conn, value[len(value)/2:]
 		}
@@ -129,7 +129,7 @@ func TestServeSecondSignal(t *testing.T) {
 	}
 }
 
-// SIGHUP opens the audit log again, after logrotate has renamed it.
+// At SIGHUP the service opens its audit log again, after logrotate has renamed it.
 func TestServeReopensItsLog(t *testing.T) {
 	home, secret := newHome(t)
 	s := serveIn(t, home, secret, "--audit", "audit.log")
@@ -144,7 +144,7 @@ func TestServeReopensItsLog(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("it does not open it")
+			t.Fatal("it does not open the log again")
 		}
 	}
 	s.want(201, "PUT", "/v1/credentials/after", "v")
@@ -162,8 +162,8 @@ func TestServeReopensItsLog(t *testing.T) {
 	}
 }
 
-// The metrics have an address of their own, where nothing else is, and which may be
-// called by any name.
+// The metrics have an address of their own. Nothing else is there, and any host name is
+// accepted.
 func TestServeMetrics(t *testing.T) {
 	home, secret := newHome(t)
 	s := serveIn(t, home, secret, "--metrics-listen", "127.0.0.1:0")
@@ -188,8 +188,8 @@ func TestServeMetrics(t *testing.T) {
 	s.want(200, "GET", "/v1/store", "")
 }
 
-// A process that is killed while it writes has lost nothing that it acknowledged, and
-// the next one takes its socket.
+// If the process is killed while it writes, no acknowledged write is lost, and the next
+// process takes over its socket.
 func TestServeKilled(t *testing.T) {
 	home, secret := newHome(t)
 	acknowledged := map[string]int{}
@@ -210,7 +210,7 @@ func TestServeKilled(t *testing.T) {
 					id, value := fmt.Sprintf("w%d_%d", w, i%3), 1000*round+i
 					status, _, err := s.do("PUT", "/v1/credentials/"+id, fmt.Sprint(value))
 					if err != nil {
-						return // it is gone
+						return // the process has ended
 					}
 					if status == 200 || status == 201 {
 						mu.Lock()

@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/histories"
 )
 
-// Two services over one directory, with writers on both: what each caller saw can
-// have happened one after the other, and no update is lost.
+// Two services over one directory, with writers on both. What each caller saw
+// fits one order of all calls, and no update is lost.
 func TestTwoServices(t *testing.T) {
 	home, secret := newHome(t)
 	var both []*server
@@ -37,7 +37,7 @@ func TestTwoServices(t *testing.T) {
 	writers.Wait()
 	h.Verify(t)
 	if h.Count(histories.Put, histories.Done) < 6 || h.Count(histories.Put, histories.Refused) == 0 {
-		t.Errorf("%d writes were done and %d refused: they did not meet", h.Count(histories.Put, histories.Done), h.Count(histories.Put, histories.Refused))
+		t.Errorf("%d writes were done and %d refused: they did not contend", h.Count(histories.Put, histories.Done), h.Count(histories.Put, histories.Refused))
 	}
 }
 
@@ -48,7 +48,7 @@ type caller struct {
 
 const contended = "/v1/credentials/contended"
 
-// round reads, and writes on the condition that it is still what was read.
+// round reads the value, and writes it if it is still the same.
 func (c *caller) round(value string) error {
 	end := c.client.Begin(histories.Call{Kind: histories.Get})
 	status, text, err := c.do("GET", contended, "")

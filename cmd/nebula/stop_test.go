@@ -23,8 +23,8 @@ func atShell(t *testing.T, env []string) *person {
 	})
 }
 
-// Somebody stops the command at a hidden prompt, looks around in the shell, and
-// goes on: nothing of what they type then shows.
+// A person stops the command at a hidden prompt, uses the shell, and continues the
+// command. Nothing that they then type shows.
 func TestStopAtThePrompt(t *testing.T) {
 	p := atShell(t, home(t))
 	p.await("ready> ")
@@ -70,8 +70,8 @@ func TestStopAtThePrompt(t *testing.T) {
 	p.leave(0)
 }
 
-// If nobody could continue it, the system does not stop a process: the prompt
-// stays hidden.
+// If nobody could continue a process, the system does not stop it. The prompt stays
+// hidden.
 func TestStopWithoutAShell(t *testing.T) {
 	p := sit(t, home(t), nil, "put", "token")
 	p.await("Value of token")
@@ -88,10 +88,10 @@ func TestStopWithoutAShell(t *testing.T) {
 	}
 }
 
-// Whatever ends the command at a prompt, the terminal is as it was before.
+// Whichever signal ends the command at a prompt, the terminal is as it was before.
 func TestSignalsAtThePrompt(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT} {
-		if signal.Ignored(s) { // by whoever started the tests, as nohup does: the command obeys
+		if signal.Ignored(s) { // ignored from the start, as under nohup: the command ignores it, too
 			continue
 		}
 		p := sit(t, home(t), nil, "put", "token")

@@ -24,11 +24,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// team is what a team has, here and there, and a store of its own to take it over
-// into.
+// team has what a team keeps in files, programs and servers, and a store of its own to
+// take that over into.
 type team struct {
 	journey
-	files string // folder with all that stands in files
+	files string // the folder with the team's files
 
 	aws           *secretsmanager.Client
 	vault         *livetest.VaultServer
@@ -43,7 +43,7 @@ func newTeam(t *testing.T) *team {
 	moto := livetest.AWS(t)
 	region := moto.Region(t)
 	m.vaultMount, m.kubeNamespace = m.vault.Mount(t, 2), m.kubernetes.Namespace(t)
-	// No path of a socket may have more than 107 bytes.
+	// The path of a socket has at most 107 bytes.
 	gnupg, err := os.MkdirTemp("", "gpg")
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func newTeam(t *testing.T) *team {
 	return m
 }
 
-// do runs a program of the team's.
+// do runs a program of the team.
 func (m *team) do(stdin string, args ...string) {
 	m.t.Helper()
 	path := args[0]
@@ -159,7 +159,7 @@ func (m *team) fill() {
 	}
 }
 
-// state is all that the sources hold, and the versions that they have.
+// state is everything in the sources, with the versions.
 func (m *team) state() string {
 	m.t.Helper()
 	var b strings.Builder
@@ -191,7 +191,7 @@ func (m *team) state() string {
 	return b.String()
 }
 
-// taking is one source, and what comes of it.
+// taking is one source, with the expected result.
 type taking struct {
 	args   []string
 	values map[string]string // by id
@@ -225,8 +225,8 @@ func (m *team) takings() []taking {
 	}
 }
 
-// A real team's mess, of real programs and servers: a dry run and a run for each
-// source. Nothing in the source changes, and a second run takes nothing.
+// The mess of a real team, from real programs and servers. Each source has a dry run
+// and a run. Nothing in the source changes, and a second run takes nothing.
 func TestLiveTakeOver(t *testing.T) {
 	t.Parallel() // with the tests that wait
 	m := newTeam(t)
@@ -246,8 +246,8 @@ func TestLiveTakeOver(t *testing.T) {
 	m.takeTheRest()
 }
 
-// followPage runs the section "Taking over" of docs/moving.md, on what the team has
-// and in a store of its own.
+// followPage runs the section "Taking over" of docs/moving.md on the team's sources, in
+// a store of its own.
 func (m *team) followPage() {
 	m.t.Helper()
 	env := m.env
@@ -319,7 +319,7 @@ func (m *team) take(source taking) {
 	}
 }
 
-// takeTheRest is for what cannot be read, or not as it is.
+// takeTheRest covers what cannot be read, or cannot be taken as it is.
 func (m *team) takeTheRest() {
 	refused := func(code int, want string, args ...string) {
 		m.t.Helper()
@@ -340,14 +340,14 @@ func (m *team) takeTheRest() {
 	refused(2, "empty, . or ..", "vault:app/../other")
 	refused(2, "another provider", "aws:prod/", "--via", "vault")
 
-	// One that cannot be read is named, and the rest is taken.
+	// A value that cannot be read is named, and the rest is taken.
 	m.write("passwords/broken.gpg", "no message of GPG\n")
 	m.do("late\n", "pass", "insert", "-m", "late")
 	refused(5, `"broken": pass did not decrypt it`, "pass:"+filepath.Join(m.files, "passwords"))
 	if got := string(m.output(m.command("get", "late"))); got != "late" {
 		m.t.Error(got)
 	}
-	// Records of stores are no secrets of others.
+	// Records of stores are not taken as secrets of others.
 	m.output(m.at("vault", "init"))
 	put := m.at("vault", "put", "own")
 	put.Stdin = strings.NewReader("own")

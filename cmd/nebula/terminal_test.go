@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// person is somebody at a terminal in front of a command.
+// person is a person at a terminal with a command.
 type person struct {
 	t        *testing.T
 	cmd      *exec.Cmd
@@ -40,7 +40,7 @@ func home(t *testing.T, more ...string) []string {
 	return append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "TERM=xterm", keepTerminal + "=1", raceExit}, more...)
 }
 
-// sit starts a command on a terminal. redirect may lead its streams elsewhere.
+// sit starts a command on a terminal. redirect may change its streams.
 func sit(t *testing.T, env []string, redirect func(*exec.Cmd), args ...string) *person {
 	t.Helper()
 	terminal, tty, err := pty.Open()
@@ -81,7 +81,7 @@ func (p *person) seen() string {
 	return p.screen.String()
 }
 
-// await waits until the text shows that was not there before.
+// await waits until the terminal shows the text after what it showed before.
 func (p *person) await(text string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -93,7 +93,7 @@ func (p *person) await(text string) {
 	p.t.Fatalf("%q never came; the screen shows %q", text, p.seen())
 }
 
-// awaitHidden waits until the terminal no longer shows what is typed.
+// awaitHidden waits until the terminal hides what is typed.
 func (p *person) awaitHidden() {
 	p.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); p.echo(); time.Sleep(time.Millisecond) {
@@ -111,7 +111,7 @@ func (p *person) echo() bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// answer types a line when a question is asked and the terminal hides.
+// answer types a line when the question is shown and the terminal hides input.
 func (p *person) answer(question, line string) {
 	p.t.Helper()
 	p.await(question)
@@ -127,11 +127,11 @@ func (p *person) enter(text string) {
 	}
 }
 
-// leave waits for the end and checks code and echo.
+// leave waits until the command ends, and checks its exit code and the echo.
 func (p *person) leave(code int) {
 	p.t.Helper()
 	err := p.cmd.Wait()
-	time.Sleep(20 * time.Millisecond) // the last of the screen
+	time.Sleep(20 * time.Millisecond) // for the last output
 	var exit *exec.ExitError
 	if got := 0; err != nil && (!errors.As(err, &exit) || exit.ExitCode() != code) || err == nil && got != code {
 		p.t.Fatalf("%v, want exit code %d; the screen shows %q", err, code, p.seen())
@@ -158,8 +158,8 @@ func TestValueAtThePrompt(t *testing.T) {
 	p.leave(0)
 }
 
-// A key of several lines that is pasted at the prompt: nothing is stored, and
-// the rest does not reach the next reader of the terminal.
+// A person pastes a key of several lines at the prompt. Nothing is stored, and the rest
+// does not reach the next reader of the terminal.
 func TestSeveralLinesAtThePrompt(t *testing.T) {
 	env := home(t)
 	for _, paste := range []string{"-----BEGIN KEY-----\nline two\nline three\n", "line one\nline two"} {
@@ -180,8 +180,8 @@ func TestSeveralLinesAtThePrompt(t *testing.T) {
 	p.leave(3)
 }
 
-// A terminal keeps the beginning of a line that is too long, and reports no
-// error. A value of that length may have been cut.
+// A terminal keeps only the beginning of a line that is too long, and reports no error.
+// So a value of that length may be incomplete.
 func TestLongLineAtThePrompt(t *testing.T) {
 	env := home(t)
 	for _, length := range []int{maxLine, maxLine + 1, 2 * maxLine} {
@@ -198,7 +198,7 @@ func TestLongLineAtThePrompt(t *testing.T) {
 	}
 }
 
-// The longest line that a terminal keeps whole is a value.
+// The longest line that a terminal keeps completely is a value.
 func TestLongestLineAtThePrompt(t *testing.T) {
 	env := home(t)
 	value := strings.Repeat("x", maxLine-1)
@@ -221,12 +221,12 @@ func TestEmptyValueAtThePrompt(t *testing.T) {
 	p.await("the value is empty")
 	p.leave(2)
 	if strings.Contains(p.seen(), "pipe") {
-		t.Errorf("there is no pipe: %q", p.seen())
+		t.Errorf("the error mentions a pipe, and there is none: %q", p.seen())
 	}
 }
 
-// A line that a program ended with a newline gets a warning if standard error
-// is a terminal; --trim cuts it.
+// If a program ends its line with a newline, there is a warning, if standard error is a
+// terminal. --trim cuts the newline.
 func TestPipedNewline(t *testing.T) {
 	env := home(t)
 	pipe := func(text string) func(*exec.Cmd) {
@@ -261,7 +261,7 @@ func TestPipedNewline(t *testing.T) {
 	}
 }
 
-// A slip in what nobody could see is noticed.
+// A mistake in hidden input is noticed.
 func TestTwoValuesThatDiffer(t *testing.T) {
 	env := home(t)
 	p := sit(t, env, nil, "put", "token")
@@ -272,8 +272,8 @@ func TestTwoValuesThatDiffer(t *testing.T) {
 	sit(t, env, nil, "exists", "token").leave(3)
 }
 
-// The passphrase is asked for on the terminal while the value comes from a
-// pipe; the clock stops while a person thinks.
+// The command asks for the passphrase on the terminal while the value comes from a pipe.
+// The clock stops while a person thinks.
 func TestPassphraseBesideAPipe(t *testing.T) {
 	env := home(t)
 	p := sit(t, env, nil, "init", "--passphrase")
@@ -391,12 +391,12 @@ func TestQuestionBeforePurging(t *testing.T) {
 	p.leave(0)
 	sit(t, env, nil, "exists", "token").leave(3)
 	store()
-	p = sit(t, env, nil, "delete", "token") // never asks
+	p = sit(t, env, nil, "delete", "token") // does not ask
 	p.leave(0)
 }
 
-// A rotation asks for the passphrases, hidden, before it asks whether to rotate:
-// one that is typed early does not show.
+// A rotation asks for the passphrases, hidden, before it asks whether to rotate. A
+// passphrase that is typed early does not show.
 func TestQuestionBeforeRotating(t *testing.T) {
 	env := home(t)
 	sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token").leave(0)
@@ -424,11 +424,11 @@ func TestQuestionBeforeRotating(t *testing.T) {
 	p.await("opens the slots")
 	p.leave(2)
 	if strings.Contains(p.seen(), "Replace the data key?") {
-		t.Errorf("it asked whether to do what it cannot: %q", p.seen())
+		t.Errorf("it asked whether to rotate although it cannot: %q", p.seen())
 	}
 }
 
-// Two people's passphrases: a rotation asks for the one and then for the other.
+// If two people have passphrases, a rotation asks for both, one after the other.
 func TestRotatingWithTwoPassphrases(t *testing.T) {
 	env := home(t)
 	sit(t, env, func(c *exec.Cmd) { c.Stdin = strings.NewReader("v") }, "put", "token").leave(0)
@@ -448,8 +448,8 @@ func TestRotatingWithTwoPassphrases(t *testing.T) {
 	}
 }
 
-// A table that does not fit the terminal is written as lines; one that does has
-// its columns, also beside a record that cannot be read.
+// A table that is too wide for the terminal is written as lines. One that fits has
+// columns, even with a record that cannot be read.
 func TestTableFitsTheTerminal(t *testing.T) {
 	env := home(t)
 	for _, id := range []string{"a", "b_with_a_longer_name", "c"} {
@@ -487,17 +487,17 @@ func TestColourOnATerminal(t *testing.T) {
 	}
 }
 
-// The command leaves no core and cannot be traced.
+// The command leaves no core dump and cannot be traced.
 func TestCommandIsHardened(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("no /proc")
 	}
 	p := sit(t, home(t), nil, "put", "token")
 	p.await("hidden")
-	// /proc belongs to root if a process is not dumpable.
+	// If a process is not dumpable, its files in /proc belong to root.
 	limits, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "limits"))
 	if err == nil && !regexp.MustCompile(`Max core file size +0 `).Match(limits) {
-		t.Errorf("a core can be left:\n%s", limits)
+		t.Errorf("a core dump is possible:\n%s", limits)
 	}
 	p.enter("\x03")
 	p.leave(130)

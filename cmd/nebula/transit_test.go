@@ -18,8 +18,9 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// The whole command with keys of a real Vault's transit engine, at $MOUNT: nebula
-// and second. The token may do what docs/keys/vault-transit.md says, with any key.
+// The whole command with the keys "nebula" and "second" of a real Vault's transit
+// engine, at $MOUNT. The token may do what docs/keys/vault-transit.md says, with any
+// key.
 func TestLiveScriptsTransit(t *testing.T) {
 	s := livetest.Vault(t)
 	runScripts(t, filepath.Join("testdata", "live", "transit"), func(env *testscript.Env) {
@@ -53,10 +54,10 @@ type scriptTransit struct {
 	mount, policy string
 
 	mu    sync.Mutex
-	calls []string // that the command made of the engine
+	calls []string // of the command to the engine
 }
 
-// listen starts a proxy that notes the calls, and returns its address.
+// listen starts a proxy that records the calls, and returns its address.
 func (v *scriptTransit) listen(t *testing.T) string {
 	target, err := url.Parse(v.server.Address)
 	if err != nil {
@@ -78,8 +79,7 @@ func (v *scriptTransit) listen(t *testing.T) string {
 	return server.URL
 }
 
-// transit changes the server, or compares what was asked of the engine since the
-// last time:
+// transit changes the server, or compares the calls to the engine since the last time:
 //
 //	transit write PATH [JSON]
 //	transit delete KEY
