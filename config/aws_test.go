@@ -48,8 +48,8 @@ max_retries = 1
 	}
 }
 
-// The region may be known from AWS's own files alone, and the account from the
-// credentials: both are part of the address, from when the provider is connected.
+// The region may come from AWS's own files, and the account from the credentials. Once
+// the provider is connected, both are part of the address.
 func TestAWSAddressIsTheConnectedOne(t *testing.T) {
 	server, err := awsserver.New(awsserver.Options{})
 	if err != nil {

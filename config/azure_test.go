@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/azure"
 )
 
-// Variables of Azure's own are defaults: file and NEBULA_ variables come first.
+// Azure's own variables are defaults: the file and NEBULA_ variables win.
 func TestAzureVariables(t *testing.T) {
 	const (
 		file   = "[storage]\nprovider = \"azure\"\n"
@@ -57,7 +57,7 @@ func TestAzureVariables(t *testing.T) {
 	}
 }
 
-// There is no default vault, and all that is wrong is said at once.
+// There is no default vault, and all problems are reported at once.
 func TestAzureProblems(t *testing.T) {
 	_, err := load(t, "[storage]\nprovider = \"azure\"\n[storage.azure]\ntimeout = \"2m\"\n[storage.azure.credential]\ntype = \"service_principal\"\nclient_id = \"me\"\n")
 	if !errors.Is(err, nebula.ErrInvalidConfig) {

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The section of the key has the identity of the environment, as the provider's.
+// The section of the key uses the identity of the environment, like the provider's.
 func TestAzureKey(t *testing.T) {
 	const tenant, client = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
 	text := "[key.azure_key]\nurl = 'https://a.vault.azure.net/keys/k'\nalso = ['https://b.vault.azure.net/keys/k']\n" +
@@ -40,8 +40,8 @@ func TestAzureKey(t *testing.T) {
 	}
 }
 
-// What is wrong is said with its section; without a key of Azure's, what another
-// program's variables hold is not looked at.
+// A problem is reported with its section. Without a key of Azure, the variables of
+// another program are not checked.
 func TestAzureKeyProblems(t *testing.T) {
 	if _, err := load(t, "", "AZURE_CLIENT_ID=of another program"); err != nil {
 		t.Error(err)
@@ -54,8 +54,7 @@ func TestAzureKeyProblems(t *testing.T) {
 	}
 }
 
-// A key in the vault of the store protects nothing against those who administer
-// that vault.
+// A key in the store's own vault does not protect against administrators of that vault.
 func TestAzureKeyBesideTheStore(t *testing.T) {
 	c, err := load(t, "[storage]\nprovider = 'azure'\n[storage.azure]\nvault_url = 'https://A.vault.azure.net'\n[key.azure_key]\nurl = 'https://a.vault.azure.net/keys/k'")
 	if err != nil {
@@ -78,6 +77,6 @@ func TestAzureKeyBesideTheStore(t *testing.T) {
 		}
 	}
 	if len(told) != 1 || !strings.Contains(told[0], want) {
-		t.Errorf("told was %q", told)
+		t.Errorf("the program told %q", told)
 	}
 }

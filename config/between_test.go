@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Each side is a store by its name, or a provider within [storage].
+// Each side is the name of a store, or a provider within [storage].
 func TestOpenBetween(t *testing.T) {
 	dir := t.TempDir()
 	text := "[storage]\nprovider = \"memory\"\n[storage.local]\nbase_path = " + strconv.Quote(filepath.Join(dir, "a")) +
@@ -31,7 +31,7 @@ func TestOpenBetween(t *testing.T) {
 		if a.Describe().Provider != want[sides[0]] || b.Describe().Provider != want[sides[1]] {
 			t.Errorf("%v: %s, %s", sides, a.Describe().Provider, b.Describe().Provider)
 		}
-		// One [key]: the same keys, which hold what a person was asked for.
+		// With one [key] both have the same keys, which keep what a person has typed.
 		shared := len(a.keys) > 0 && len(b.keys) > 0 && a.keys[len(a.keys)-1] == b.keys[len(b.keys)-1]
 		if shared != (sides[1] == "local") {
 			t.Errorf("%v: shared keys: %v", sides, shared)
@@ -39,13 +39,13 @@ func TestOpenBetween(t *testing.T) {
 		_, _ = a.Close(), b.Close()
 	}
 	if path := filepath.Join(dir, "a"); !strings.HasPrefix(mustOpen(t, c, "default", "local").Describe().Address, path) {
-		t.Error("another directory than that of [storage.local]")
+		t.Error("the store is not in the directory of [storage.local]")
 	}
 	_, _, err = c.OpenBetween(t.Context(), "default", "locl", OpenOptions{})
 	if nebula.KindOf(err) != nebula.ErrUsage || !strings.Contains(err.Error(), "local") {
 		t.Error(err)
 	}
-	// No other command takes a provider for a store.
+	// No other command accepts a provider as a store.
 	if _, err := c.Open(t.Context(), "local", OpenOptions{}); nebula.KindOf(err) != nebula.ErrUsage {
 		t.Error(err)
 	}
@@ -61,8 +61,8 @@ func mustOpen(t *testing.T, c *Config, from, to string) *Opened {
 	return b
 }
 
-// What is to be opened is checked when the configuration is read, and names the
-// file and the section.
+// The settings that will be opened are checked when the configuration is read. An error
+// names the section.
 func TestLoadBetween(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.WriteFile(path, []byte("[storage.vault]\naddress = \"ftp://nowhere\"\n[stores.work]\nprovider = \"vault\"\n[stores.work.vault]\naddress = \"ftp://here\"\n"), 0o600); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// load reads a configuration of that text in a home of its own.
+// load reads a configuration with that text, in a home of its own.
 func load(t *testing.T, text string, environ ...string) (*Config, error) {
 	t.Helper()
 	home := t.TempDir()
@@ -124,7 +124,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// A wrong path is one problem, and the provider's own rules are checked beside it.
+// A wrong path is one problem. The provider's own rules are still checked.
 func TestWrongPathIsOneProblem(t *testing.T) {
 	_, err := load(t, "", "NEBULA_STORAGE_LOCAL_BASE_PATH=rel")
 	if !errors.Is(err, nebula.ErrInvalidConfig) || strings.Contains(err.Error(), "\n") {
@@ -136,7 +136,7 @@ func TestWrongPathIsOneProblem(t *testing.T) {
 	}
 }
 
-// A setting that another provider has is no help.
+// A setting of another provider is not suggested.
 func TestNoOtherProvidersKeyIsMeant(t *testing.T) {
 	for _, section := range []string{"storage.local", "stores.x.local", "storage.vault.auth"} {
 		_, err := load(t, "["+section+"]\nkms_key_id = \"x\"")
@@ -210,7 +210,7 @@ func TestAssign(t *testing.T) {
 		field  string
 		raw    any
 		isText bool
-		want   any // nil where it is refused
+		want   any // nil if it is refused
 	}{
 		{"D", "1h30m", false, 90 * time.Minute}, {"D", "5s", true, 5 * time.Second}, {"D", int64(5), false, nil}, {"D", "5", true, nil},
 		{"F", 1.5, false, 1.5}, {"F", int64(2), false, 2.0}, {"F", "0.25", true, 0.25}, {"F", "x", true, nil}, {"F", "NaN", true, nil},

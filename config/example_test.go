@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// The configuration chooses the backend: the program is the same on all of
-// them, observed in the same way.
+// The configuration chooses the backend. The program is the same for every backend, and
+// so is its monitoring.
 func Example() {
 	ctx := context.Background()
 	home, err := os.MkdirTemp("", "nebula-example-") // stands for the user's home directory

@@ -24,17 +24,17 @@ import (
 	"github.com/nebula-credential/nebula/provider/vault"
 )
 
-// networked is a provider that needs a network, as its New returns it.
+// networked is a provider that needs a network, with its New.
 type networked struct {
 	new func(provider.RetryPolicy, time.Duration, http.RoundTripper, ...provider.Option) (nebula.Provider, error)
 
-	// absent is what the backend answers if there is no such credential.
+	// absent is the backend's answer if there is no such credential.
 	absent answer
 
 	// login answers a request for a token, and fails for any other request.
 	login func(*http.Request) (answer, bool)
 
-	// isWrite tells requests that write from those that read.
+	// isWrite distinguishes requests that write from those that read.
 	isWrite func(*http.Request) bool
 }
 
@@ -52,8 +52,8 @@ func noLogin(*http.Request) (answer, bool) { return answer{}, false }
 
 func hasWritingMethod(r *http.Request) bool { return r.Method != http.MethodGet }
 
-// networkedProviders are all of them, with an environment in which no machine
-// is asked but by the transport.
+// networkedProviders returns all of them. It sets an environment in which no request
+// leaves except through the transport.
 func networkedProviders(t *testing.T) map[string]networked {
 	for variable, value := range map[string]string{
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",
@@ -116,7 +116,7 @@ func networkedProviders(t *testing.T) map[string]networked {
 	}
 }
 
-// backend is a transport in the place of a backend. Logins succeed and are not
+// backend is a transport that answers instead of a backend. Logins succeed and are not
 // counted.
 type backend struct {
 	networked
@@ -132,7 +132,7 @@ func (b *backend) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.serve(b.calls.Add(1), r)
 }
 
-// busyFor answers with 503 that often, then that there is no such credential.
+// busyFor answers the first calls with 503, and then that there is no such credential.
 func (n networked) busyFor(calls int32) *backend {
 	return &backend{networked: n, serve: func(call int32, r *http.Request) (*http.Response, error) {
 		if call <= calls {
@@ -161,15 +161,14 @@ func (b *backend) connected(t *testing.T, r provider.RetryPolicy, timeout time.D
 	return p
 }
 
-// eachNetworked runs a test for each provider, in a time that passes when all
-// wait.
+// eachNetworked runs a test for each provider, in simulated time.
 func eachNetworked(t *testing.T, test func(*testing.T, networked)) {
 	for name, n := range networkedProviders(t) {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, n) }) })
 	}
 }
 
-// What New returns repeats a call as Config.Retry says, and no more.
+// New's provider tries a call again as often as Config.Retry says.
 func TestNewRetries(t *testing.T) {
 	x, _ := sealed.Record(t, "x", "value", nil)
 	never, twice := provider.DefaultRetryPolicy(), provider.DefaultRetryPolicy()
@@ -196,7 +195,7 @@ func TestNewRetries(t *testing.T) {
 	})
 }
 
-// An attempt at reading has Config.Timeout, one at writing twice that.
+// An attempt to read has Config.Timeout, and an attempt to write twice that.
 func TestNewLimitsTime(t *testing.T) {
 	x, e := sealed.Record(t, "x", "value", nil)
 	const timeout = 7 * time.Second
@@ -226,7 +225,7 @@ func TestNewLimitsTime(t *testing.T) {
 	})
 }
 
-// countingClock is the system's, and counts the waits.
+// countingClock is the system's clock, and counts the waits.
 type countingClock struct {
 	provider.SystemClock
 	sleeps atomic.Int32
@@ -237,7 +236,7 @@ func (c *countingClock) Sleep(ctx context.Context, d time.Duration) error {
 	return c.SystemClock.Sleep(ctx, d)
 }
 
-// No option of New is ignored.
+// New's provider uses every option.
 func TestNewObeysOptions(t *testing.T) {
 	x, _ := sealed.Record(t, "x", "value", nil)
 	eachNetworked(t, func(t *testing.T, n networked) {

@@ -24,7 +24,7 @@ func newKeyFile(t *testing.T) (path, line string) {
 	return path, string(text)
 }
 
-// The key files of the file are replaced, not extended, by those of the variable.
+// The variable's key files replace those of the configuration file.
 func TestSeveralKeyFiles(t *testing.T) {
 	join := func(paths ...string) string { return strings.Join(paths, string(os.PathListSeparator)) }
 	here, err := filepath.Abs("b")
@@ -57,11 +57,11 @@ func TestSeveralKeyFiles(t *testing.T) {
 		}
 	}
 	if _, err := load(t, "", "NEBULA_KEY_FILE="+join(a, "")); !errors.Is(err, nebula.ErrInvalidConfig) {
-		t.Errorf("an empty one among several: %v", err)
+		t.Errorf("an empty path among several: %v", err)
 	}
 }
 
-// A store that a key file opens is opened by its line in a variable too.
+// If a key file opens a store, its line in a variable opens it, too.
 func TestKeyInAVariable(t *testing.T) {
 	path, line := newKeyFile(t)
 	text := "[storage.local]\nbase_path = \"HOME/s\""
@@ -87,7 +87,7 @@ func TestKeyInAVariable(t *testing.T) {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	if _, err := opened("NEBULA_KEY="+line, "NEBULA_KEY_FILE="+path).Keys.First(t.Context()); !errors.Is(err, nebula.ErrUsage) {
-		t.Errorf("two keys to make a store with: %v", err)
+		t.Errorf("two keys to choose from for a new store: %v", err)
 	}
 	if _, err := opened("NEBULA_KEY="+line).Put(t.Context(), "a", nebula.NewSecret([]byte("v")), nebula.PutOptions{}); err != nil {
 		t.Fatal(err)

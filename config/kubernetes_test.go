@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/kubernetes"
 )
 
-// Variables of Kubernetes' own are defaults: file and NEBULA_ variables come
-// first. Tables of labels are set whole.
+// Kubernetes' own variables are defaults: the file and NEBULA_ variables win. A table of
+// labels is set as a whole.
 func TestKubernetesVariables(t *testing.T) {
 	native, given := kubeconfig(t, "https://native.example.com"), kubeconfig(t, "https://given.example.com")
 	const file = "[storage]\nprovider = \"kubernetes\"\n[stores.work]\nprovider = \"kubernetes\"\n[stores.work.kubernetes]\nnamespace = \"file\"\n" +
@@ -52,7 +52,7 @@ func TestKubernetesVariables(t *testing.T) {
 	}
 }
 
-// kubeconfig writes one for a server.
+// kubeconfig writes a kubeconfig for a server.
 func kubeconfig(t *testing.T, server string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -63,7 +63,7 @@ func kubeconfig(t *testing.T, server string) string {
 	return path
 }
 
-// One line chooses the provider, and all layers are around it.
+// One line chooses the provider, and its calls are tried again.
 func TestKubernetesLayers(t *testing.T) {
 	var calls atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// What the system refuses is told apart from what was named wrongly.
+// A refusal by the system has another kind than a wrong name.
 func TestFileKind(t *testing.T) {
 	for cause, want := range map[error]nebula.Kind{
 		fs.ErrPermission: nebula.ErrPermissionDenied,

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// A configuration file that others may write is refused here, too.
+// Windows, too, refuses a configuration file that others may write.
 func TestFileThatOthersMayWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.toml")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

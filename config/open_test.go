@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// Whatever the configuration chooses gets what the program asked for, and the
-// program's own options come last.
+// Every provider gets the program's options. The program's own provider options come
+// last.
 func TestOptionsReachTheProvider(t *testing.T) {
 	var got provider.Options
 	made := 0
@@ -57,7 +57,7 @@ func TestOptionsReachTheProvider(t *testing.T) {
 	}
 }
 
-// The local store is measured as every other.
+// The local store has metrics, like every other.
 func TestLocalIsMeasured(t *testing.T) {
 	c, err := load(t, "[storage.local]\nbase_path = \"HOME/credentials\"\n")
 	if err != nil {
@@ -77,8 +77,8 @@ func TestLocalIsMeasured(t *testing.T) {
 	}
 }
 
-// The default base path obeys the environment that the configuration was read
-// from, not that of the process.
+// The default base path comes from the environment of the source, not from that of the
+// process.
 func TestDefaultBasePathOfTheSource(t *testing.T) {
 	home := t.TempDir()
 	c, err := Load(Source{Environ: []string{"HOME=" + home, "XDG_DATA_HOME=" + home}})
@@ -90,8 +90,7 @@ func TestDefaultBasePathOfTheSource(t *testing.T) {
 	}
 }
 
-// Each operation is one line of JSON that names the credential and never holds
-// its value, on local as on every other.
+// Each operation is one line of JSON that names the credential and never has its value.
 func TestLogLineForEachOperation(t *testing.T) {
 	for chosen, text := range map[string]string{"local": "[storage.local]\nbase_path = \"HOME/credentials\"\n", "memory": "[storage]\nprovider = \"memory\"\n"} {
 		t.Run(chosen, func(t *testing.T) { logsEachOperation(t, chosen, text) })
@@ -128,7 +127,7 @@ func logsEachOperation(t *testing.T, chosen, text string) {
 		t.Fatal(err)
 	}
 	if strings.Contains(log.String(), "canary") {
-		t.Errorf("the log tells what was stored:\n%s", log)
+		t.Errorf("the log shows what was stored:\n%s", log)
 	}
 	var got []string
 	for line := range strings.Lines(log.String()) {
@@ -147,8 +146,8 @@ func logsEachOperation(t *testing.T, chosen, text string) {
 	}
 }
 
-// TestCache: the keys of the cache reach the store, also of a named one, and a new
-// process reads what was last known from the state directory.
+// TestCache: the settings of the cache reach the store, here a named one. A new process
+// reads the last known values from the state directory.
 func TestCache(t *testing.T) {
 	away := false
 	fault := provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
@@ -196,6 +195,6 @@ func TestCache(t *testing.T) {
 	}
 	options.Examine = true
 	if _, err := c.Open(t.Context(), "x", options); nebula.KindOf(err) != nebula.ErrUnavailable {
-		t.Errorf("an examination: %v", err)
+		t.Errorf("with Examine: %v", err)
 	}
 }

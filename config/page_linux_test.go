@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// The part of docs/configuration.md that has every key is made from the code:
+// The part of docs/configuration.md with every key is made from the code:
 //
 //	go test ./config -run TestPage -update
 //
-// What a key does is what is said of its field. A new section is found by itself.
+// The description of a key is the comment of its field. A new section is found by itself.
 var update = flag.Bool("update", false, "write docs/configuration.md anew")
 
 const (
@@ -81,7 +81,7 @@ func newPageWriter(t *testing.T) *pageWriter {
 	return p
 }
 
-// writeNamed returns the path of a configuration with a store NAME.
+// writeNamed writes a configuration with a store NAME, and returns its path.
 func writeNamed(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.WriteFile(path, []byte("[stores.NAME]\n"), 0o600); err != nil {
@@ -121,8 +121,8 @@ func (p *pageWriter) sections() string {
 	return b.String()
 }
 
-// section returns the section that a key is described in: [storage.aws] has also
-// what is below it. It is "" for what a named store has as the default one has.
+// section returns the section that describes a key: [storage.aws] also has the sections
+// below it. If a named store has the same key as the default store, it returns "".
 func (p *pageWriter) section(key string) string {
 	parts := strings.Split(key, ".")
 	if rest, ok := strings.CutPrefix(key, "stores.NAME."); ok {

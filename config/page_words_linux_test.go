@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// allowed returns the bounds of a number. They are found by trying, but for those
-// that are not one range.
+// allowed returns the bounds of a number. It finds them by trying, except for those that
+// are not one range.
 func (p *pageWriter) allowed(f *field) string {
 	var low, high string
 	switch {
@@ -53,8 +53,8 @@ func grouped(n int64) string {
 	return text
 }
 
-// bounds looks for the least and the greatest number that is taken as the default
-// is. "" is none.
+// bounds looks for the least and the greatest number that is accepted, beginning at the
+// default. "" means no bound.
 func bounds(good int64, takes func(int64) bool, show func(int64) string) (low, high string) {
 	search := func(bad int64) string {
 		if takes(bad) {
@@ -73,7 +73,7 @@ func bounds(good int64, takes func(int64) bool, show func(int64) string) (low, h
 	return search(-1), search(math.MaxInt32)
 }
 
-// takes reports whether a value makes no problem that the default does not make.
+// takes reports whether a value causes no problem that the default does not cause.
 func (p *pageWriter) takes(f *field, text string) bool {
 	environ := []string{"HOME=" + someone}
 	provider := "local"
@@ -88,8 +88,8 @@ func (p *pageWriter) takes(f *field, text string) bool {
 	return problems(environ) == problems(append(environ, variable(f.key)+"="+text))
 }
 
-// description is what is said of a field in the code, in the words of the file: for
-// the names of fields, their keys.
+// description returns the comment of a field in the code, with keys instead of the names
+// of fields.
 func (p *pageWriter) description(f *field) string {
 	described, ok := p.structs[f.owner]
 	if !ok {
@@ -98,26 +98,26 @@ func (p *pageWriter) description(f *field) string {
 	}
 	text := described[f.name]
 	if text == "" {
-		p.t.Errorf("%s: nothing is said of %s.%s", f.key, f.owner, f.name)
+		p.t.Errorf("%s: %s.%s has no comment", f.key, f.owner, f.name)
 	}
 	for i := range f.owner.NumField() {
 		name := f.owner.Field(i).Name
 		word := regexp.MustCompile(`\b` + name + `\b`)
 		key, _, _ := strings.Cut(f.owner.Field(i).Tag.Get("toml"), ",")
 		if key == "" && word.MatchString(text) {
-			p.t.Errorf("%s: the text of %s.%s names %s, which is no key", f.key, f.owner, f.name, name)
+			p.t.Errorf("%s: the text of %s.%s names %s, which is not a key", f.key, f.owner, f.name, name)
 		}
 		text = word.ReplaceAllString(text, "`"+key+"`")
 	}
 	text = regexp.MustCompile("^`"+leaf(f.key)+"` (is|are) ").ReplaceAllString(text, "")
 	text = strings.ReplaceAll(strings.ReplaceAll(text, `""`, "`\"\"`"), "|", `\|`)
-	if regexp.MustCompile(`^[a-z]+ `).MatchString(text) { // no value, and no address
+	if regexp.MustCompile(`^[a-z]+ `).MatchString(text) { // neither a value nor an address
 		text = strings.ToUpper(text[:1]) + text[1:]
 	}
 	return strings.TrimSuffix(text, ".") + "."
 }
 
-// describe reads what the source says of the fields of a struct.
+// describe reads the comments of a struct's fields from the source.
 func (p *pageWriter) describe(owner reflect.Type) map[string]string {
 	dir := "../" + strings.TrimPrefix(owner.PkgPath(), module)
 	files, err := filepath.Glob(dir + "/*.go")

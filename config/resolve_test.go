@@ -89,7 +89,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Every failure is that of its references alone.
+// A failure affects only its own references.
 func TestResolveFailures(t *testing.T) {
 	c := twoStores(t)
 	refs := []reference.Reference{{ID: "missing"}, {Store: "gone", ID: "plain"}, {Store: "nowhere", ID: "plain"}, {ID: "json", Field: "none"},

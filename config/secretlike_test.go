@@ -35,7 +35,7 @@ func TestLooksLikeKey(t *testing.T) {
 	}
 }
 
-// A secret in the place of a path or an id is not repeated, wherever it stands.
+// A secret that is given as a path or an id is not repeated in the error.
 func TestSecretInAWrongPlace(t *testing.T) {
 	key := "nebula-key-1:" + strings.Repeat("0123456789abcdef", 4) + ":01234567"
 	for _, secret := range []string{key, key[13:77], "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=", "canary horse battery"} {
@@ -63,7 +63,7 @@ func TestSecretInAWrongPlace(t *testing.T) {
 	}
 }
 
-// A passphrase in the place of a key file is not repeated either.
+// A passphrase that is given as a key file is not repeated either.
 func TestPassphraseInThePlaceOfAKeyFile(t *testing.T) {
 	c, err := load(t, "[storage.local]\nbase_path = \"HOME/s\"", "NEBULA_KEY_FILE=canary horse battery")
 	if err != nil {
@@ -82,8 +82,7 @@ func TestPassphraseInThePlaceOfAKeyFile(t *testing.T) {
 	}
 }
 
-// The base path comes from the environment that was given, not from that of the
-// process.
+// The base path comes from the environment of the source, not from that of the process.
 func TestDefaultPlacesAreOfTheEnvironment(t *testing.T) {
 	home := t.TempDir()
 	c, err := Load(Source{Environ: []string{"HOME=" + home, "LOCALAPPDATA=" + home, "APPDATA=" + home}})
@@ -95,7 +94,7 @@ func TestDefaultPlacesAreOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// The file of a passphrase is given as the passphrase itself.
+// A passphrase that is given as the path of its file is not repeated either.
 func TestPassphraseInThePlaceOfItsFile(t *testing.T) {
 	for _, name := range []string{envPassphraseFile, envNewPassphraseFile} {
 		c, err := load(t, "[storage]\nprovider = \"memory\"", name+"=canary horse battery")

@@ -37,7 +37,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// Without a word it is a socket of the user's alone.
+// Without settings the service listens on a socket that only the user can open.
 func TestServeDefaults(t *testing.T) {
 	if filepath.Separator != '/' {
 		t.Skip("no paths of Unix here")

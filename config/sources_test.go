@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// What needs no asking is tried first, and a person last.
+// Keys that ask nobody are tried first, and a person last.
 func TestOrderOfKeys(t *testing.T) {
 	path, line := newKeyFile(t)
 	c, err := load(t, "[storage]\nprovider = \"memory\"\n[key]\nkeychain = true\n[key.aws_kms]\nkey = \"alias/a\"\n[key.vault_transit]\nkey = \"a\"\n[key.azure_key]\nurl = \"https://a.vault.azure.net/keys/k\"", "NEBULA_KEY_FILE="+path, "NEBULA_KEY="+line)
@@ -81,7 +81,7 @@ func TestIdentities(t *testing.T) {
 	}
 }
 
-// An identity in the directory of the store would be copied with it.
+// If an identity were in the directory of the store, it would be copied with it.
 func TestIdentityWithinTheStore(t *testing.T) {
 	dir := t.TempDir()
 	c, err := load(t, "[storage.local]\nbase_path = '"+dir+"'\n[key]\nidentities = ['"+filepath.Join(dir, "id")+"']")
@@ -112,7 +112,7 @@ func TestAgentSocket(t *testing.T) {
 	}
 }
 
-// A service has a section of its own in [key], and in those of other stores.
+// A service has a section of its own in [key], and in the [key] of other stores.
 func TestServices(t *testing.T) {
 	text := "[key.aws_kms]\nkey = 'alias/a'\nalso = ['alias/b']\nregion = 'eu-central-1'\n[stores.work.key.aws_kms]\nkey = 'alias/c'\nendpoint_url = 'http://127.0.0.1:1'"
 	c, err := load(t, text, "NEBULA_KEY_AWS_KMS_KEY=alias/d", "NEBULA_KEY_AWS_KMS_ALSO=alias/e,alias/f", "AWS_REGION=us-east-1")
@@ -139,7 +139,7 @@ func TestServices(t *testing.T) {
 		t.Errorf("shown are %v", shown)
 	}
 	if c, err = load(t, ""); err != nil || slices.ContainsFunc(c.Settings(), func(s Setting) bool { return strings.Contains(s.Key, "aws_kms") }) {
-		t.Errorf("settings of a service that is not used are shown: %v", err)
+		t.Errorf("the settings of an unused service are shown: %v", err)
 	}
 	_, err = load(t, "[key.aws_kms]\nalso = ['alias/b', 'x']\nregion = 'Mars'\nendpoint_url = 'http://example.com'\nurl = 1")
 	for _, problem := range []string{"[key.aws_kms]: key is not set", "region \"Mars\"", "endpoint_url must begin with https://", "key.aws_kms.url: unknown key"} {
@@ -148,11 +148,11 @@ func TestServices(t *testing.T) {
 		}
 	}
 	if _, err = load(t, "", "NEBULA_KEY_AWS_KMS_KEY=x"); err == nil || !strings.Contains(err.Error(), `key "x" is neither`) {
-		t.Errorf("a key that is none: %v", err)
+		t.Errorf("with an invalid key: %v", err)
 	}
 }
 
-// The section of Vault's transit engine, and where its defaults come from.
+// The section of Vault's transit engine, and the source of its defaults.
 func TestVaultTransit(t *testing.T) {
 	text := "[key.vault_transit]\nkey = 'a'\nmount_path = 'x/transit'\n[key.vault_transit.auth]\nrole_id = 'r'\n[stores.work.key.vault_transit]\nkey = 'b'\naddress = 'http://127.0.0.1:1'"
 	c, err := load(t, text, "NEBULA_KEY_VAULT_TRANSIT_ALSO=c,d", "NEBULA_KEY_VAULT_TRANSIT_AUTH_METHOD=token",
@@ -183,7 +183,7 @@ func TestVaultTransit(t *testing.T) {
 			t.Errorf("%s: %v", variable, err)
 		}
 	}
-	// For those who have no such key it does not matter.
+	// Without such a key, an invalid namespace is not an error.
 	if _, err := load(t, "", "VAULT_ADDR=http://vault.internal:8200", "VAULT_NAMESPACE=a//b"); err != nil {
 		t.Error(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// What somebody meant for us and nothing reads is an error: a store other than
-// the one that was named would be used.
+// If a variable is meant for Nebula and nothing reads it, that is an error. Otherwise
+// another store would be used than the one that was named.
 func TestVariablesThatNothingReads(t *testing.T) {
 	for name, meant := range map[string]string{
 		"NEBULA_STORGE_PROVIDER":       "NEBULA_STORAGE_PROVIDER",
@@ -19,7 +19,7 @@ func TestVariablesThatNothingReads(t *testing.T) {
 		"NEBULA_STORAGEPROVIDER":       "NEBULA_STORAGE_PROVIDER",
 		"NEBULA_STORAGE":               "",
 		"NEBULA_STORAGE_LOCAL_BASEPTH": "NEBULA_STORAGE_LOCAL_BASE_PATH",
-		"NEBULA_STRG_LOCAL_BASE_PATH":  "", // three letters are missing
+		"NEBULA_STRG_LOCAL_BASE_PATH":  "", // three letters are missing: too far from the name
 		"NEBULA_KYE_FILE":              "NEBULA_KEY_FILE",
 		"NEBULA_KEYFILE":               "NEBULA_KEY_FILE",
 		"NEBULA_KEYRING":               "",
@@ -58,8 +58,8 @@ func TestVariablesThatNothingReads(t *testing.T) {
 	}
 }
 
-// What others set beside us is left alone, and what is far from any name of
-// ours is told by doctor.
+// Variables that others set are left alone. If a name is far from all of ours, doctor
+// reports it.
 func TestVariablesOfOthers(t *testing.T) {
 	foreign := []string{
 		"NEBULA_TEST_KEY", "NEBULA_TESTSERVER_VAULT_UNSEAL_KEY",

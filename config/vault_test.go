@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Variables of Vault's own are defaults: file and NEBULA_ variables come first.
+// Vault's own variables are defaults: the file and NEBULA_ variables win.
 func TestNativeVariables(t *testing.T) {
 	const file = "[storage]\nprovider = \"vault\"\n[stores.work]\nprovider = \"vault\"\n[stores.work.vault]\naddress = \"https://file:8200\"\n"
 	native := []string{"VAULT_ADDR=https://native:8200", "VAULT_NAMESPACE=team", "VAULT_TOKEN=canary"}
@@ -51,8 +51,8 @@ func TestNativeVariables(t *testing.T) {
 	}
 }
 
-// A provider that needs a network gets all layers and the token of the
-// environment; a local one gets none.
+// A provider that needs a network tries calls again, and uses the token of the
+// environment.
 func TestLayers(t *testing.T) {
 	var mu sync.Mutex
 	tokens, calls := make(map[string]bool), 0
