@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// Nothing but a valid token is one.
+// Only a valid token is accepted, and every other token gets the same answer.
 func TestTokens(t *testing.T) {
 	r, _ := memory(t)
 	removed := r.token(token.Grant{Name: "removed", Allow: token.Verbs()})
@@ -29,7 +29,7 @@ func TestTokens(t *testing.T) {
 			first = p.Detail + p.Hint
 		}
 		if p.Detail+p.Hint != first {
-			t.Errorf("told apart: %s", got.body)
+			t.Errorf("another refusal than the first: %s", got.body)
 		}
 	}
 	got := r.want(ask{method: "GET", path: "/v1/credentials", token: "-"}, 401, "invalid_token")

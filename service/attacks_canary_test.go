@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/service"
 )
 
-// A value leaves only as the answer to who may read it, and a token never: neither in
-// an answer, nor in the log, the audit log, or a metric, whatever fails.
+// A value leaves only in an answer to a token that may read it, and a token never.
+// Whatever fails, neither is in another answer, the log, the audit log or a metric.
 func TestAttackForSecrets(t *testing.T) {
 	var log service.Log
 	a := attack(t, func(o *service.Options) {
@@ -93,7 +93,7 @@ func TestAttackForSecrets(t *testing.T) {
 		}
 	}
 	a.store.Mend()
-	if err := a.log.Close(); err != nil { // what was counted is written
+	if err := a.log.Close(); err != nil { // this writes the counts
 		t.Fatal(err)
 	}
 	lines, err := os.ReadFile(a.audit)

@@ -12,7 +12,7 @@ func asNobody(t *testing.T, socket, request string) string {
 	t.Helper()
 	result := make(chan string)
 	go func() {
-		// The thread is of another user from now on, and ends with the goroutine.
+		// From now on the thread belongs to another user. It ends with the goroutine.
 		runtime.LockOSThread()
 		defer close(result)
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {

@@ -18,8 +18,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// A file of tokens that others may read, or that is something else, gives nobody
-// anything. Who runs the service is told why, and who sends requests is not.
+// If others may read the file of tokens, or it is something else, no token is accepted.
+// The log says why, and the answers do not.
 func TestAttackTokenFile(t *testing.T) {
 	var log service.Log
 	a := attack(t, logging(&log))
@@ -50,11 +50,11 @@ func TestAttackTokenFile(t *testing.T) {
 			s.want(ask{method: "GET", path: at("a")}, 503, "unavailable")
 			got := s.want(ask{method: "GET", path: at("a")}, 503, "unavailable")
 			if strings.Contains(got.body, filepath.Dir(path)) || strings.Contains(got.body, "chmod") {
-				t.Errorf("%s: whoever asks is told %s", what, got.body)
+				t.Errorf("%s: the answer says %s", what, got.body)
 			}
 			s.want(ask{method: "GET", path: "/healthz", token: "-"}, 200, "")
 			if got := s.want(ask{method: "GET", path: "/readyz", token: "-"}, 503, "unavailable"); strings.Contains(got.body, filepath.Dir(path)) {
-				t.Errorf("%s: a probe is told %s", what, got.body)
+				t.Errorf("%s: the answer to a probe says %s", what, got.body)
 			}
 		}
 		told := log.Take()
@@ -73,7 +73,7 @@ func TestAttackTokenFile(t *testing.T) {
 	}
 }
 
-// limited has a test run alone in another process, whose files may then be kept from
+// limited runs a test alone in another process, in which files can be prevented from
 // growing.
 func limited(t *testing.T, run func(t *testing.T, limit func(size int64))) {
 	t.Helper()
@@ -98,8 +98,8 @@ func limited(t *testing.T, run func(t *testing.T, limit func(size int64))) {
 	}
 }
 
-// Where the audit log cannot be written nothing is served, and the backend is not
-// called; where it can be again, everything is.
+// While the audit log cannot be written, nothing is served and the backend is not
+// called. When it can be written again, everything is served.
 func TestAttackAuditFull(t *testing.T) {
 	limited(t, func(t *testing.T, limit func(int64)) {
 		var log service.Log
@@ -135,12 +135,13 @@ func TestAttackAuditFull(t *testing.T) {
 		r.want(ask{method: "GET", path: at("a")}, 200, "")
 		text, err := os.ReadFile(r.audit)
 		if err != nil || !strings.Contains(string(text), `"outcome":"audit_failed","lost":`) {
-			t.Errorf("the log of the time after holds %s, %v", text, err)
+			t.Errorf("after that, the audit log has %s, %v", text, err)
 		}
 	})
 }
 
-// A disk that is full under the file of tokens leaves the old file whole and in use.
+// If the disk is full when the file of tokens is written, the old file stays complete
+// and in use.
 func TestAttackTokenDiskFull(t *testing.T) {
 	limited(t, func(t *testing.T, limit func(int64)) {
 		r, store := memory(t)
@@ -180,13 +181,13 @@ func TestAttackTokenDiskFull(t *testing.T) {
 		r.want(ask{method: "GET", path: at("a")}, 200, "")
 		left, err := filepath.Glob(filepath.Join(filepath.Dir(r.tokens.Path()), ".tmp-*"))
 		if err != nil || len(left) != 0 {
-			t.Errorf("left are %v, %v", left, err)
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	})
 }
 
-// Another user who reaches the socket, since somebody opened its directory, gets no
-// byte. Only root can try: others see in TestAnotherUser what becomes of one.
+// Another user who reaches the socket, because somebody opened its directory, gets no
+// byte. Only root can test that. TestAnotherUser tests it for every other user.
 func TestAttackFromAnotherUser(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")

@@ -25,11 +25,11 @@ import (
 	"github.com/nebula-credential/nebula/service"
 )
 
-// site is a way to reach a service that runs as nebula serve runs it.
+// site is one way to reach a service. The service runs as nebula serve runs it.
 type site struct {
-	*rig // asks there
+	*rig // sends its requests there
 	name string
-	host string // what its Host is
+	host string // for the Host header
 	dial func() (net.Conn, error)
 }
 
@@ -99,7 +99,7 @@ func (a *attacked) add(name, url, host string, dial func() (net.Conn, error), se
 	a.sites = append(a.sites, &site{rig: &own, name: name, host: host, dial: dial})
 }
 
-// each runs a test at every site.
+// each runs a test for every site.
 func (a *attacked) each(t *testing.T, run func(*testing.T, *site)) {
 	t.Helper()
 	for _, s := range a.sites {
@@ -111,7 +111,7 @@ func (a *attacked) each(t *testing.T, run func(*testing.T, *site)) {
 	}
 }
 
-// eachRaw is each for the sites at which bytes can be sent as they are.
+// eachRaw is each for the sites to which raw bytes can be sent.
 func (a *attacked) eachRaw(t *testing.T, run func(*testing.T, *site)) {
 	t.Helper()
 	a.each(t, func(t *testing.T, s *site) {
@@ -121,8 +121,8 @@ func (a *attacked) eachRaw(t *testing.T, run func(*testing.T, *site)) {
 	})
 }
 
-// send sends bytes and returns all that comes back until the service ends the
-// connection, which it has to.
+// send sends bytes and returns everything that comes back until the service ends the
+// connection. The service must end it.
 func (s *site) send(request string) string {
 	s.t.Helper()
 	conn, err := s.dial()
@@ -132,19 +132,19 @@ func (s *site) send(request string) string {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	go func() { _, _ = io.WriteString(conn, request) }()
-	text, err := io.ReadAll(conn) // a reset ends it as well
+	text, err := io.ReadAll(conn) // a reset ends the connection, too
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.t.Errorf("the connection stays open after %.60q: %q", request, text)
 	}
 	return string(text)
 }
 
-// login is the header of a request that is in order, without its first line.
+// login is the header of a valid request, without its first line.
 func (s *site) login() string {
 	return "Host: " + s.host + "\r\nAuthorization: Bearer " + s.all + "\r\n"
 }
 
-// statuses returns those of the answers in what came back.
+// statuses returns the statuses of the answers in a text.
 func statuses(text string) []string {
 	var all []string
 	for _, found := range regexp.MustCompile(`HTTP/1\.[01] ([0-9]{3}) `).FindAllStringSubmatch(text, -1) {
@@ -153,7 +153,7 @@ func statuses(text string) []string {
 	return all
 }
 
-// logging has the service log to l.
+// logging makes the service log to l.
 func logging(l *service.Log) func(*service.Options) {
 	return func(o *service.Options) { o.Logger = slog.New(slog.NewTextHandler(l, nil)) }
 }
@@ -200,8 +200,8 @@ func shortPath(t *testing.T) string {
 	return filepath.Join(dir, "nebula", "serve.sock")
 }
 
-// A page of another site, and a name of somebody's that leads here, get nothing at
-// any listener, with whatever token, and leave no trace in the store.
+// A page of another site, and another name for this address, get nothing from any
+// listener, with any token, and change nothing in the store.
 func TestAttackFromBrowser(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -231,8 +231,8 @@ func TestAttackFromBrowser(t *testing.T) {
 	}
 }
 
-// What is outside of a token's prefix or scope is answered byte by byte as what is
-// nowhere, but for the id, the request id and the time.
+// If a credential is outside a token's prefix or scope, the answer is the same, byte by
+// byte, as if it did not exist, except for the id, the request id and the time.
 func TestAttackOutsideOfToken(t *testing.T) {
 	a := attack(t)
 	blue := a.token(grantOf("blue", "", "blue"))
@@ -256,11 +256,11 @@ func TestAttackOutsideOfToken(t *testing.T) {
 				if who == "prefix" {
 					there = "there1"
 				} else if c.method == "DELETE" || strings.HasSuffix(c.rest, "purge") {
-					continue // what is nowhere is deleted, and what is somebody's is not found
+					continue // a missing credential counts as deleted, and one of another scope is not found
 				}
 				x, y := answer(c.method, there, c.rest, c.body), answer(c.method, nowhere, c.rest, c.body)
 				if x != y || !strings.HasPrefix(x, "HTTP/1.1 404 ") {
-					t.Errorf("%s: %s %s: told apart:\n%s\n%s", who, c.method, c.rest, x, y)
+					t.Errorf("%s: %s %s: the answers differ:\n%s\n%s", who, c.method, c.rest, x, y)
 				}
 			}
 		})
@@ -270,7 +270,7 @@ func TestAttackOutsideOfToken(t *testing.T) {
 	}
 }
 
-// A token that is removed is refused on a connection that it has used.
+// A removed token is refused, even on a connection that has used it.
 func TestAttackWithRemovedToken(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -284,7 +284,7 @@ func TestAttackWithRemovedToken(t *testing.T) {
 	})
 }
 
-// TLS before 1.3, and cleartext, get no answer of the service.
+// TLS before 1.3, and cleartext, get no answer from the service.
 func TestAttackOldTLS(t *testing.T) {
 	a := attack(t)
 	var secure *site

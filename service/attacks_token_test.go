@@ -19,10 +19,10 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// A token that is removed, or expires, while a stream of values is on its way opens
-// none that was not read yet.
+// If a token is removed or expires during a stream of values, it opens no value that was
+// not read before.
 func TestTokenEndsDuringStream(t *testing.T) {
-	const count = 100 // in parts, a fifth of a second each
+	const count = 100 // in several parts, each takes a fifth of a second
 	for what, end := range map[string]func(*rig, *atomic.Int64){
 		"removed": func(r *rig, _ *atomic.Int64) {
 			if err := r.tokens.Remove(t.Context(), "g"); err != nil {
@@ -51,7 +51,7 @@ func TestTokenEndsDuringStream(t *testing.T) {
 			request.Header.Set("Authorization", "Bearer "+secret)
 			request.Header.Set("Content-Type", "application/json")
 			store.Slow(200 * time.Millisecond)
-			response, err := r.server.Client().Do(request) // the one that checks reads to the end
+			response, err := r.server.Client().Do(request) // not r.client, which reads to the end
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestTokenEndsDuringStream(t *testing.T) {
 				case i.Error != nil && i.Error.Kind == "invalid_token" && i.Value == "":
 					refused++
 				default:
-					t.Errorf("an answer is %+v", i)
+					t.Errorf("an item is %+v", i)
 				}
 			}
 			if values == 0 || refused == 0 || values+refused != count {
@@ -87,15 +87,15 @@ func TestTokenEndsDuringStream(t *testing.T) {
 	}
 }
 
-// grantOf returns a grant of all verbs.
+// grantOf returns a grant with all verbs.
 func grantOf(name, prefix, scope string) token.Grant {
 	return token.Grant{Name: name, Allow: token.Verbs(), Prefix: prefix, Scope: scope}
 }
 
 func itoa(n int) string { return fmt.Sprint(n) }
 
-// Ten thousand wrong tokens do not keep a good one waiting: they are looked up in
-// memory, reach no backend, and are a line of the audit log together.
+// Ten thousand wrong tokens do not delay a good one. They are looked up in memory,
+// reach no backend, and share a line of the audit log.
 func TestAttackWithManyTokens(t *testing.T) {
 	const wrong, clients = 10_000, 16
 	a := attack(t)
@@ -139,11 +139,11 @@ func TestAttackWithManyTokens(t *testing.T) {
 		good++
 	}
 	all.Wait()
-	t.Logf("%d good ones beside %d wrong ones", good, wrong)
+	t.Logf("%d good tokens beside %d wrong ones", good, wrong)
 	if n := a.store.Calls(provider.OpRetrieve) - calls; n > good {
-		t.Errorf("the backend was called %d times for %d good ones", n, good)
+		t.Errorf("the backend was called %d times for %d good tokens", n, good)
 	}
-	// Of the wrong ones there is no line before the minute is over, and then one.
+	// Wrong tokens get a line only when the minute is over, and then one for all.
 	refused := 0
 	for _, line := range s.lines()[lines:] {
 		if line["outcome"] == "unauthenticated" {
@@ -151,7 +151,7 @@ func TestAttackWithManyTokens(t *testing.T) {
 		}
 	}
 	if refused > 1 || len(s.lines())-lines-refused != good {
-		t.Errorf("%d lines, %d of wrong tokens, for %d good ones", len(s.lines())-lines, refused, good)
+		t.Errorf("%d lines, %d of wrong tokens, for %d good tokens", len(s.lines())-lines, refused, good)
 	}
 	if body := s.want(ask{method: "GET", path: "/metrics"}, 200, "").body; !strings.Contains(body, fmt.Sprintf("nebula_http_refused_logins_total %d\n", wrong)) {
 		t.Errorf("the metrics are %s", body)

@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// A request whose end a proxy may see elsewhere is refused, or ends its connection:
-// what follows it, perhaps the request of another client's, is never answered.
+// If a proxy may see another end of a request, the request is refused, or its connection
+// ends. What follows, perhaps another client's request, is never answered.
 func TestAttackSmuggling(t *testing.T) {
 	a := attack(t)
 	a.eachRaw(t, func(t *testing.T, s *site) {
@@ -90,7 +90,7 @@ func TestAttackSmuggling(t *testing.T) {
 	})
 }
 
-// A token in the trailer is none.
+// A token in the trailer does not count.
 func TestAttackInTrailer(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -106,7 +106,7 @@ func TestAttackInTrailer(t *testing.T) {
 	}
 }
 
-// A request to write without any body does not empty a credential.
+// A write without any body does not empty a credential.
 func TestAttackWithoutBody(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -116,13 +116,13 @@ func TestAttackWithoutBody(t *testing.T) {
 			t.Errorf("answered with %v, and the value is %q", got, a.store.Value("a"))
 		}
 		if got := statuses(s.send(request + "Content-Length: 0\r\n\r\n")); !slices.Equal(got, []string{"200"}) || a.store.Value("a") != "" {
-			t.Errorf("one that is said to be empty is answered with %v, and the value is %q", got, a.store.Value("a"))
+			t.Errorf("with an empty body of a known length, answered with %v, and the value is %q", got, a.store.Value("a"))
 		}
 		a.store.Set("a", "v")
 	})
 }
 
-// Nobody's path is mended: what can be read in two ways is refused as it was sent.
+// No path is repaired: if it can be read in two ways, it is refused.
 func TestAttackPaths(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -148,7 +148,7 @@ func TestAttackPaths(t *testing.T) {
 	})
 }
 
-// HTTP/2 has no text to read in two ways, and the same paths.
+// Over HTTP/2 a request cannot be read in two ways, but its path can.
 func TestAttackPathsOverHTTP2(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -178,7 +178,7 @@ func TestAttackPathsOverHTTP2(t *testing.T) {
 	}
 }
 
-// Headers and bodies that are too large are answered, and not read to their end.
+// If a header or body is too large, it is answered and not read to its end.
 func TestAttackTooLarge(t *testing.T) {
 	a := attack(t)
 	a.store.Set("a", "v")
@@ -205,7 +205,7 @@ func TestAttackTooLarge(t *testing.T) {
 			request.Header.Set("Authorization", "Bearer "+s.all)
 			request.Header.Set("Content-Type", "application/octet-stream")
 			response, err := s.client.Do(request)
-			if err == nil { // else it was reset while it sent, with the answer lost
+			if err == nil { // otherwise the connection was reset during the request, and the answer lost
 				_ = response.Body.Close()
 				if response.StatusCode != http.StatusRequestEntityTooLarge {
 					t.Errorf("a body %s: %s", what, response.Status)
@@ -221,14 +221,14 @@ func TestAttackTooLarge(t *testing.T) {
 	})
 }
 
-type endless struct{ sent atomic.Int64 } // the client may still read when it has an answer
+type endless struct{ sent atomic.Int64 } // the client may go on reading after the answer
 
 func (e *endless) Read(p []byte) (int, error) {
 	e.sent.Add(int64(len(p)))
 	return len(p), nil
 }
 
-// JSON that is nested without end costs no stack, and names without end no memory.
+// Deeply nested JSON takes no stack, and long names take no memory.
 func TestAttackJSON(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "v")
@@ -242,7 +242,7 @@ func TestAttackJSON(t *testing.T) {
 	}
 }
 
-// Whoever sends a header slowly, or none, is let go, and keeps nobody else waiting.
+// A client that sends its header too slowly is disconnected, and delays nobody else.
 func TestAttackSlowHeader(t *testing.T) {
 	t.Parallel() // it takes as long as a header may
 	a := attack(t)
@@ -284,7 +284,7 @@ func trickle(conn net.Conn, begin string, ended chan<- time.Duration) {
 	}
 }
 
-// Names, tags and ids of an attacker's stay text, in answers and in the audit log.
+// Hostile names, tags and ids stay text, in answers and in the audit log.
 func TestAttackTexts(t *testing.T) {
 	a := attack(t)
 	hostile := []string{
@@ -323,7 +323,7 @@ func TestAttackTexts(t *testing.T) {
 	}
 }
 
-// quote writes a JSON string that holds no character but ASCII.
+// quote writes a JSON string with only ASCII characters.
 func quote(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// lines returns the audit log.
+// lines returns the lines of the audit log.
 func (r *rig) lines() []map[string]string {
 	r.t.Helper()
 	text, err := os.ReadFile(r.audit)

@@ -18,8 +18,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/authority"
 )
 
-// pair writes a certificate of a new authority for 127.0.0.1 and its key, and
-// returns what a client has to trust.
+// pair writes a certificate for 127.0.0.1 from a new authority, and its key. It returns
+// the authority, which a client must trust.
 func pair(t testing.TB, cert, key string) *x509.CertPool {
 	t.Helper()
 	a, err := authority.New("test")
@@ -42,7 +42,7 @@ func pair(t testing.TB, cert, key string) *x509.CertPool {
 	return pool
 }
 
-// replace puts another file in the place of one, as renewals do.
+// replace replaces a file, as renewals do.
 func replace(t testing.TB, path string, text []byte) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
@@ -70,7 +70,7 @@ func certified(t *testing.T) (*Certificate, *http.Client) {
 	return c, client
 }
 
-// TLS 1.3 and HTTP/2, and nothing older than that; cleartext is not answered.
+// The service speaks TLS 1.3 and HTTP/2, nothing older, and no cleartext.
 func TestTLS(t *testing.T) {
 	certificate, client := certified(t)
 	l, _ := serving(t, loopback, certificate, &Server{Handler: ok()})
@@ -103,8 +103,9 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// The certificate is replaced again and again while requests run, the key a moment
-// later: all of them are answered, and each new connection gets one that was whole.
+// The certificate is replaced again and again while requests run, and its key a moment
+// later. Every request is answered, and each new connection gets a certificate with its
+// key.
 func TestRotationUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -126,7 +127,7 @@ func TestRotationUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				// Whoever signed it is looked at below.
+				// The authority is checked below.
 				client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 				if got, err := get(client, l.URL()); got != "200 OK ok" {
 					t.Errorf("%q, %v", got, err)
@@ -154,11 +155,11 @@ func TestRotationUnderLoad(t *testing.T) {
 	close(stop)
 	load.Wait()
 	if got, err := get(clientOf(first), l.URL()); err == nil {
-		t.Errorf("the first one is still used: %s", got)
+		t.Errorf("the first certificate is still used: %s", got)
 	}
 }
 
-// What cannot be used leaves the one before in use, and is told once.
+// If the files cannot be used, the last certificate stays in use, with one warning.
 func TestBrokenCertificate(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -189,7 +190,7 @@ func TestBrokenCertificate(t *testing.T) {
 				c.refresh(now.Add(time.Duration(i+1) * 2 * time.Second))
 			}
 			if c.pair.Load() != before {
-				t.Error("another one is used")
+				t.Error("the certificate in use has changed")
 			}
 			if got := strings.Count(log.String(), "level=WARN"); got != 1 || strings.Contains(log.String(), "PRIVATE") {
 				t.Errorf("%d warnings: %s", got, log.String())
@@ -197,13 +198,13 @@ func TestBrokenCertificate(t *testing.T) {
 			pair(t, cert, key)
 			c.refresh(now.Add(time.Minute))
 			if c.pair.Load() == before {
-				t.Error("the next one is not used")
+				t.Error("the next certificate is not used")
 			}
 		})
 	}
 }
 
-// The files are examined once a second at most, and not read if they are the same.
+// The files are checked at most once a second, and read only if they have changed.
 func TestRefreshIsRare(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -220,11 +221,11 @@ func TestRefreshIsRare(t *testing.T) {
 	pair(t, cert, key)
 	c.refresh(time.Now().Add(time.Hour).Add(lookAgain / 2))
 	if c.pair.Load() != before {
-		t.Error("they were examined within the second")
+		t.Error("the files were checked again within a second")
 	}
 	c.refresh(time.Now().Add(2 * time.Hour))
 	if c.pair.Load() == before {
-		t.Error("they were not read")
+		t.Error("the new files were not read")
 	}
 }
 

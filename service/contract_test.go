@@ -7,7 +7,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/contract"
 )
 
-// The kinds of problems, and the one status of each, are those of the contract.
+// The contract and the service have the same kinds of problems, with the same statuses.
 func TestKindsAreTheContract(t *testing.T) {
 	document, err := contract.New()
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 	memoryprovider "github.com/nebula-credential/nebula/provider/memory"
 )
 
-// Of 10,000 requests one in ten is cut off midway, and one in thirty calls of the
-// backend is answered with 503, some after they had their effect. Every acknowledged
-// write is there, no part of a body is stored, and nothing runs on.
+// The test cuts off one in ten of 10,000 requests midway, and answers one in thirty
+// calls of the backend with 503, some after they took effect. Every acknowledged write
+// is there, no part of a body is stored, and nothing keeps running.
 func TestCutOff(t *testing.T) {
 	const clients, requests = 16, 10_000
 	before := goleak.IgnoreCurrent()
@@ -59,7 +59,7 @@ func TestCutOff(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	r.server.Close() // waits for what is being served
+	r.server.Close() // waits for requests under way
 	r.client.CloseIdleConnections()
 	healthy.Store(true)
 	cuts, acknowledged := 0, 0
@@ -68,7 +68,7 @@ func TestCutOff(t *testing.T) {
 		w.verify()
 	}
 	if cuts < requests/15 || faults.Load() < 100 || acknowledged < requests/4 {
-		t.Errorf("%d were cut off, %d acknowledged, %d calls failed", cuts, acknowledged, faults.Load())
+		t.Errorf("%d requests were cut off, %d acknowledged, %d calls failed", cuts, acknowledged, faults.Load())
 	}
 	if err := r.store.Close(); err != nil {
 		t.Error(err)
@@ -85,14 +85,14 @@ func unavailable(call provider.Call) error {
 	return &nebula.Error{Kind: nebula.ErrUnavailable, Op: call.Op, Provider: call.Provider, ID: call.Name.ID(), Message: "503"}
 }
 
-// worker sends one request after another about ids that are its own. What it cut off
-// may happen later, so that it goes on with another id then.
+// worker sends one request after another for ids of its own. A request that was cut off
+// may take effect later, so the worker then takes another id.
 type worker struct {
 	*rig
 	random       *rand.Rand
 	number, next int
 	id           string
-	may          map[string][]string // what an id may hold; "" is nothing
+	may          map[string][]string // the values that an id may have; "" is none
 	cuts         int
 	acknowledged int
 }
@@ -121,7 +121,7 @@ func (w *worker) round() {
 	}
 }
 
-// write sends a change. Without an acknowledgement it may have been made.
+// write sends a change. If it is not acknowledged, it may have been made.
 func (w *worker) write(a ask, value string) {
 	got := w.do(a)
 	switch {
@@ -154,7 +154,7 @@ func (w *worker) holds(id, value string) {
 	}
 }
 
-// cut sends a part of a PUT, or all of it without waiting for the answer.
+// cut sends a part of a PUT, or all of it, and does not wait for the answer.
 func (w *worker) cut(put ask) {
 	w.cuts++
 	text := fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n%s",
@@ -178,7 +178,7 @@ func (w *worker) cut(put ask) {
 	w.id = ""
 }
 
-// verify reads what is there in the end.
+// verify reads the final values.
 func (w *worker) verify() {
 	for id := range w.may {
 		c, err := w.store.Get(w.t.Context(), nebula.ID(id))

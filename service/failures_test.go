@@ -20,11 +20,11 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// Each kind has one status. Where the backend refuses the service, a client is not
-// told to mend its own token.
+// Each kind has one status. If the backend refuses the service, the client is not told
+// to change its own token.
 func TestKinds(t *testing.T) {
 	r, store := memory(t)
-	r.client = r.server.Client() // a GET meets some of these only here
+	r.client = r.server.Client() // the contract does not allow some of these for a GET
 	store.Set("a", "v")
 	for kind, status := range map[nebula.Kind]int{
 		nebula.ErrConflict: 409, nebula.ErrPermissionDenied: 502, nebula.ErrUnauthenticated: 502, nebula.ErrUnavailable: 503,
@@ -49,7 +49,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// A batch goes on where one of its ids cannot be read.
+// If one of its ids cannot be read, a batch goes on.
 func TestBatchFailures(t *testing.T) {
 	r, store := memory(t)
 	for _, id := range []nebula.ID{"a", "b"} {
@@ -67,8 +67,8 @@ func TestBatchFailures(t *testing.T) {
 	}
 }
 
-// That there is no store is not that there is no such credential: a client that took
-// it so would drop what it has.
+// A missing store is not answered like a missing credential. Otherwise a client would
+// drop the value that it has.
 func TestNotInitialised(t *testing.T) {
 	config := local.DefaultConfig()
 	config.BasePath = filepath.Join(t.TempDir(), "store")
@@ -91,7 +91,7 @@ func TestNotInitialised(t *testing.T) {
 	r.want(ask{method: "GET", path: "/healthz"}, 200, "")
 }
 
-// A local store without locks cannot compare: it says so rather than pretend to.
+// A local store without locks cannot compare versions, and says so.
 func TestWithoutPreconditions(t *testing.T) {
 	runSuite(t, func(t *testing.T) *nebula.Store {
 		config := local.DefaultConfig()
@@ -102,8 +102,8 @@ func TestWithoutPreconditions(t *testing.T) {
 	})
 }
 
-// What the backend says of itself goes to the log of the service, the caller's part
-// of it to the caller. Neither has the value.
+// The backend's message goes to the log of the service, and the part for the caller to
+// the caller. Neither has the value.
 func TestLog(t *testing.T) {
 	var log strings.Builder
 	var mu sync.Mutex
@@ -141,7 +141,7 @@ func keysOf(lines []map[string]string) (all []string) {
 	return all
 }
 
-// Who asks is known to the store: the token's name, and the trace.
+// The store knows the caller: the token's name, and the trace.
 func TestCaller(t *testing.T) {
 	var mu sync.Mutex
 	var seen []nebula.Caller
@@ -170,7 +170,7 @@ func TestCaller(t *testing.T) {
 	}
 }
 
-// A value that is no longer sent is no longer there.
+// In an outage the service answers with the last known value.
 func TestLastKnown(t *testing.T) {
 	store := nebulatest.NewStoreWith(t, nebula.Options{Cache: nebula.CacheOptions{LastKnown: time.Hour}})
 	r := newRig(t, store.Store)
@@ -182,7 +182,8 @@ func TestLastKnown(t *testing.T) {
 	}
 }
 
-// A defect is told as one, and is a line of the audit log; what panicked is not told.
+// A panic is answered as an internal error, and has a line in the audit log. The text of
+// the panic is not shown.
 func TestDefect(t *testing.T) {
 	p, err := memoryprovider.New(memoryprovider.DefaultConfig(), provider.WithInterceptors(func(ctx context.Context, call provider.Call, next func(context.Context) error) error {
 		if call.Name.String() == "a" {

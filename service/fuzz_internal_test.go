@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// FuzzGiven: the body of a write is taken as encoding/json reads it, or refused.
+// FuzzGiven: the body of a write is read like encoding/json reads it, or refused.
 func FuzzGiven(f *testing.F) {
 	for _, s := range []string{"", "{}", "null", `{"value":"x"}`, `{"value":"eA==","encoding":"base64","tags":{"a":"b"},"interval_days":90}`, `{"value":"x","value":"y"}`,
 		`{"value":"\ud800"}`, `{"value":"x","tags":{"a":1}}`, `{"value":"x","interval_days":4294967296}`, `{"value":"eA","encoding":"base64"}`, `{"value":"x"} {}`, "{\"value\":\"\xff\"}"} {
@@ -40,8 +40,8 @@ func FuzzGiven(f *testing.F) {
 	})
 }
 
-// FuzzList: whatever a list asks for, a token sees no more than it covers, and the
-// limit and the cursor are within theirs.
+// FuzzList: whatever a list asks for, a token sees only what it covers, and the limit
+// and the cursor are within their bounds.
 func FuzzList(f *testing.F) {
 	for _, s := range []string{"", "prefix=team-a", "prefix=other", "cursor=dGVhbS1h", "cursor=00", "cursor=%2e%2e", "limit=1000&details=true", "limit=-1", "tag=a=b&tag=", "tag==", "prefix=t%00"} {
 		f.Add(s)
@@ -61,7 +61,7 @@ func FuzzList(f *testing.F) {
 		if !a.none && !strings.HasPrefix(a.filter.Prefix, "team-") || a.limit < 1 || a.limit > maxItems {
 			t.Fatalf("%q asks for %+v", text, a)
 		}
-		// A cursor is any place among the ids: it moves the beginning, and shows nothing.
+		// A cursor may be any id. It only moves the beginning of the page.
 		own := []nebula.Entry{{ID: "team-a"}, {ID: "team-b"}}
 		if page, _ := pageOf(own, a); len(page) > len(own) || len(page) > 0 && a.paged && page[0].ID <= a.after {
 			t.Fatalf("%q begins after %q with %v", text, a.after, page)

@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/service"
 )
 
-// Whoever has another name resolve to the service's address gets nothing, whatever
-// token the browser has.
+// If another name resolves to the service's address, requests with that name get
+// nothing, whatever token the browser has.
 func TestHost(t *testing.T) {
 	r, _ := memory(t, func(o *service.Options) { o.Hosts = append(o.Hosts, "vault.example.org:80", "[::1]:8200") })
 	for host, status := range map[string]int{
@@ -46,17 +46,17 @@ func TestHostsHavePorts(t *testing.T) {
 	r := newRig(t, store.Store)
 	for _, host := range []string{"", "localhost", "example.org", ":80", "[::1]", "a:b:c"} {
 		if _, err := service.New(store.Store, service.Options{Tokens: r.tokens, Audit: r.log, Hosts: []string{host}}); err == nil {
-			t.Errorf("%q was taken", host)
+			t.Errorf("%q was accepted", host)
 		}
 	}
 	for _, o := range []service.Options{{}, {Tokens: r.tokens}, {Audit: r.log}, {Tokens: r.tokens, Audit: r.log, MaxRequests: -1}} {
 		if _, err := service.New(store.Store, o); err == nil {
-			t.Errorf("%+v was taken", o)
+			t.Errorf("%+v was accepted", o)
 		}
 	}
 }
 
-// On a Unix socket it is localhost: nobody else's name leads there.
+// On a Unix socket the name is localhost, because no other name leads there.
 func TestUnixSocket(t *testing.T) {
 	r, _ := memory(t)
 	socket := filepath.Join(t.TempDir(), "s")
@@ -80,7 +80,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// What a browser sends for another site is refused before the token is read.
+// A browser's request from another site is refused before the token is read.
 func TestForeignSites(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "v")
@@ -88,7 +88,7 @@ func TestForeignSites(t *testing.T) {
 	for _, h := range []map[string]string{
 		{"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": own}, {"Origin": strings.ToUpper(own[:4]) + own[4:]}, {"Origin": "https" + own[4:]},
 	} {
-		if strings.HasPrefix(h["Origin"], "HTTP") { // browsers write it small
+		if strings.HasPrefix(h["Origin"], "HTTP") { // browsers write it in lower case
 			r.want(ask{method: "GET", path: at("a"), header: h}, 403, "cross_site")
 			continue
 		}
@@ -112,12 +112,12 @@ func TestForeignSites(t *testing.T) {
 		t.Errorf("%d lines of the audit log, %d before", after, before)
 	}
 	if store.Value("a") != "v" {
-		t.Error("it was changed")
+		t.Error("the value was changed")
 	}
 }
 
-// A path that can be read in two ways is refused as it stands: neither redirected nor
-// mended.
+// A path that can be read in two ways is refused. The service neither redirects nor
+// repairs it.
 func TestPaths(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "v")
@@ -144,7 +144,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// What no client library sends.
+// Requests that no client library sends.
 func TestRawRequests(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "v")
@@ -174,8 +174,8 @@ func TestRawRequests(t *testing.T) {
 	}
 }
 
-// raw sends a request, and nothing more if its body is not all there, and returns the
-// status. A client that ended its side has gone for net/http.
+// raw sends a request and returns the status. It ends its side only if the body is
+// incomplete, because net/http takes a client that ended its side for gone.
 func (r *rig) raw(request string) int {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", r.server.Listener.Addr().String())

@@ -15,8 +15,8 @@ import (
 	memoryprovider "github.com/nebula-credential/nebula/provider/memory"
 )
 
-// What writers see that write one credential with If-Match through two services over
-// one backend has an order.
+// Writers write one credential with If-Match, through two services over one backend.
+// What they see fits one order of the writes.
 func TestHistories(t *testing.T) {
 	dir, inMemory := t.TempDir(), memoryprovider.NewBackend()
 	for name, open := range map[string]func() (nebula.Provider, error){
@@ -35,7 +35,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// contend has callers read and write one credential through several services.
+// contend makes callers read and write one credential through several services.
 func contend(t *testing.T, open func() (nebula.Provider, error), services, callers, rounds int) {
 	t.Helper()
 	key := newKeyFile(t)
@@ -70,7 +70,7 @@ func contend(t *testing.T, open func() (nebula.Provider, error), services, calle
 	wg.Wait()
 	h.Verify(t)
 	if h.Count(histories.Put, histories.Done) == 0 || h.Count(histories.Put, histories.Refused) == 0 {
-		t.Errorf("%d were written, %d refused: nobody contended", h.Count(histories.Put, histories.Done), h.Count(histories.Put, histories.Refused))
+		t.Errorf("%d writes were done, %d refused: they did not contend", h.Count(histories.Put, histories.Done), h.Count(histories.Put, histories.Refused))
 	}
 	if n := h.Count(histories.Put, histories.Unclear) + h.Count(histories.Get, histories.Unclear); n > 0 {
 		t.Errorf("%d calls failed", n)
@@ -84,7 +84,7 @@ type contender struct {
 	name   string
 }
 
-// round reads the credential and writes it, or deletes it, if it is still the same.
+// round reads the credential, and writes or deletes it if it is still the same.
 func (c *contender) round(n int) {
 	version := c.read()
 	header := map[string]string{"If-None-Match": "*"}

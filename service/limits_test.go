@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/service"
 )
 
-// Nothing is served without the log. What was done before that was found out is not
-// acknowledged, and nothing more is done.
+// Nothing is served without the audit log. A change that was made before the service
+// noticed is not acknowledged, and no further change is made.
 func TestAuditFails(t *testing.T) {
 	for _, first := range []ask{
 		{method: "GET", path: at("a")}, {method: "PUT", path: at("a"), body: "w", header: asBytes()}, {method: "POST", path: "/v1/batch-get", body: `{"ids":["a"]}`, header: asJSON()},
@@ -27,12 +27,12 @@ func TestAuditFails(t *testing.T) {
 		if err := os.RemoveAll(filepath.Dir(r.audit)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Dir(r.audit), nil, 0o600); err != nil { // a file where the directory was
+		if err := os.WriteFile(filepath.Dir(r.audit), nil, 0o600); err != nil { // a file instead of the directory
 			t.Fatal(err)
 		}
-		time.Sleep(1100 * time.Millisecond) // the log looks once a second where its file is
+		time.Sleep(1100 * time.Millisecond) // the log looks for its file once a second
 		if first.path == "/v1/batch-get" {
-			i := r.want(first, 200, "").items(t).Items[0] // it had begun
+			i := r.want(first, 200, "").items(t).Items[0] // the answer had begun
 			if i.Error == nil || i.Error.Kind != "unavailable" || i.Value != "" {
 				t.Errorf("%+v", i)
 			}
@@ -53,8 +53,8 @@ func TestAuditFails(t *testing.T) {
 	}
 }
 
-// A token file that cannot be relied on is no reason to let anybody in, nor to say
-// that the token is wrong.
+// If the token file cannot be relied on, nobody is let in, and nobody is told that the
+// token is wrong.
 func TestTokenFileFails(t *testing.T) {
 	r, _ := memory(t)
 	r.want(ask{method: "GET", path: "/v1/store"}, 200, "")
@@ -63,11 +63,11 @@ func TestTokenFileFails(t *testing.T) {
 	}
 	got := r.want(ask{method: "GET", path: "/v1/store"}, 503, "unavailable")
 	if strings.Contains(got.body, r.tokens.Path()) {
-		t.Errorf("it tells where the file is: %s", got.body)
+		t.Errorf("the answer shows the path of the file: %s", got.body)
 	}
 }
 
-// A request more than there may be is told to come again, at once.
+// If there are too many requests, the next one is told at once to come again.
 func TestTooManyRequests(t *testing.T) {
 	r, store := memory(t, func(o *service.Options) { o.MaxRequests = 2 })
 	store.Set("a", "v")
@@ -96,7 +96,7 @@ func TestTooManyRequests(t *testing.T) {
 	r.want(ask{method: "GET", path: at("a")}, 200, "")
 }
 
-// Those without a token cannot keep others from being served, by bodies that never end.
+// Clients without a token, with bodies that never end, do not take the turn of others.
 func TestUnauthenticatedTakeNoTurn(t *testing.T) {
 	r, _ := memory(t, func(o *service.Options) { o.MaxRequests = 1 })
 	r.client = r.server.Client()
@@ -117,7 +117,7 @@ func TestUnauthenticatedTakeNoTurn(t *testing.T) {
 	r.want(ask{method: "GET", path: "/v1/store"}, 200, "")
 }
 
-// Readiness is found out once in 30 seconds, whoever asks.
+// Readiness is checked at most once in 30 seconds, however many clients ask.
 func TestReadiness(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Now()
@@ -143,7 +143,7 @@ func TestReadiness(t *testing.T) {
 	ready(200)
 }
 
-// After Close nothing is begun.
+// After Close nothing begins.
 func TestClose(t *testing.T) {
 	r, store := memory(t)
 	s := r.server.Config.Handler.(*service.Service)

@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Nothing but this machine is listened to without a certificate.
+// Without a certificate the service listens only on this machine.
 func TestCleartext(t *testing.T) {
 	for address, want := range map[string]nebula.Kind{
 		"0.0.0.0:0":           nebula.ErrInvalidConfig,
@@ -44,7 +44,7 @@ func TestCleartext(t *testing.T) {
 	}
 }
 
-// A socket that another process made is not taken, and not passed over in silence.
+// A socket from another process is not used, and the error says so.
 func TestSocketOfASupervisor(t *testing.T) {
 	t.Setenv("LISTEN_PID", fmt.Sprint(os.Getpid()))
 	l, err := Listen(t.Context(), loopback, nil)
@@ -66,10 +66,10 @@ func TestExposed(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	want := []string{"nebula:" + port, "nebula:443", "other:8443"}
 	if got, err := l.Hosts([]string{"nebula", "other:8443"}); err != nil || !slices.Equal(got, want) {
-		t.Errorf("it goes by %v, not %v; %v", got, want, err)
+		t.Errorf("its names are %v, not %v; %v", got, want, err)
 	}
 	if got, err := l.Hosts(nil); nebula.KindOf(err) != nebula.ErrInvalidConfig {
-		t.Errorf("without a name it goes by %v, %v", got, err)
+		t.Errorf("without a name its names are %v, %v", got, err)
 	}
 }
 
@@ -82,10 +82,10 @@ func TestTaken(t *testing.T) {
 	port := strings.TrimPrefix(l.Addr().String(), "127.0.0.1")
 	want := []string{"127.0.0.1" + port, "localhost" + port, "nebula" + port, "nebula:80"}
 	if got, err := l.Hosts([]string{"nebula"}); err != nil || !slices.Equal(got, want) {
-		t.Errorf("it goes by %v, not %v; %v", got, want, err)
+		t.Errorf("its names are %v, not %v; %v", got, want, err)
 	}
 	_, err = Listen(t.Context(), l.Addr().String(), nil)
 	if nebula.KindOf(err) != nebula.ErrAlreadyExists {
-		t.Errorf("twice: %v", err)
+		t.Errorf("a second listener at the address: %v", err)
 	}
 }

@@ -51,11 +51,11 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("%s, %s", l.URL(), l.Reach())
 	}
 	if hosts, err := l.Hosts(nil); err != nil || hosts != nil {
-		t.Errorf("it goes by %v, %v", hosts, err)
+		t.Errorf("its names are %v, %v", hosts, err)
 	}
 	_, err := Listen(t.Context(), "unix:"+path, nil)
 	if nebula.KindOf(err) != nebula.ErrAlreadyExists || !strings.Contains(err.Error(), "another service listens already") {
-		t.Errorf("twice: %v", err)
+		t.Errorf("a second listener at the socket: %v", err)
 	}
 	stop()
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
@@ -63,7 +63,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// The socket that a killed one left is taken over.
+// If a killed process left its socket, the next one takes it over.
 func TestDeadSocket(t *testing.T) {
 	path := place(t)
 	dead, err := Listen(t.Context(), "unix:"+path, nil)

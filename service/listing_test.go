@@ -16,8 +16,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// Pages come from what the first one found, for ten seconds and no longer; a first
-// page is always listed anew.
+// Pages come from the list of the first page, for ten seconds and no longer. A first
+// page is always listed again.
 func TestListsAreKept(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Now()
@@ -58,7 +58,7 @@ func TestListsAreKept(t *testing.T) {
 	}
 }
 
-// A list that has no room is listed again for each page, and each page is right.
+// If a list cannot be kept, each page lists again, and each page is right.
 func TestListsWithoutRoom(t *testing.T) {
 	r, store := memory(t)
 	r.client = r.server.Client()
@@ -92,7 +92,7 @@ func TestListsWithoutRoom(t *testing.T) {
 	}
 }
 
-// A record that cannot be read is listed, with the reason.
+// A record that cannot be read is listed with the reason.
 func TestListFailures(t *testing.T) {
 	store := openLocal(t)
 	r := newRig(t, store)

@@ -60,7 +60,7 @@ func TestLiveKubernetes(t *testing.T) {
 	})
 }
 
-// Two services over one backend, and writers on both.
+// Two services over one backend, with writers on both.
 func TestLiveHistoriesVault(t *testing.T) {
 	s := livetest.Vault(t)
 	c := vault.DefaultConfigIn(func(string) string { return "" })

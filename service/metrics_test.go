@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/service"
 )
 
-// What is counted is right, is read by Prometheus' own parser, and names no id, no
-// token and nothing else that a client chose.
+// The counts are right, and Prometheus' own parser reads them. They show no id, no
+// token, and nothing else that a client chose.
 func TestMetrics(t *testing.T) {
 	r, store := memory(t, func(o *service.Options) {
 		o.Metrics = func(w io.Writer) { fmt.Fprint(w, "# TYPE nebula_other counter\nnebula_other 7\n") }

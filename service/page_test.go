@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// The page loads nothing from elsewhere, keeps nothing in the browser, and makes
-// elements of no text. That the policy holds besides is seen in a browser, in the
-// module testclients.
+// The page loads nothing from elsewhere, keeps nothing in the browser, and makes no
+// elements from text. A browser test in the module testclients checks its policy.
 func TestPageFiles(t *testing.T) {
 	names, err := fs.Glob(pageFiles, "page/*")
 	if err != nil || len(names) < 5 {

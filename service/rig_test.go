@@ -19,12 +19,12 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// rig is a service over a store, and a client of it.
+// rig is a service over a store, with a client.
 type rig struct {
 	t      testing.TB
 	store  *nebula.Store
 	tokens *token.File
-	audit  string // the file
+	audit  string // the path of the audit log
 	log    *audit.Log
 	server *httptest.Server
 	client *http.Client
@@ -61,14 +61,14 @@ func newRig(t testing.TB, store *nebula.Store, change ...func(*service.Options))
 	return r
 }
 
-// memory returns a rig over a store in memory, and the store's faults.
+// memory returns a rig over a store in memory, and the store, which can fail.
 func memory(t testing.TB, change ...func(*service.Options)) (*rig, *nebulatest.Store) {
 	t.Helper()
 	store := nebulatest.NewStore(t)
 	return newRig(t, store.Store, change...), store
 }
 
-// token makes one and returns it.
+// token makes a token and returns it.
 func (r *rig) token(g token.Grant) string {
 	r.t.Helper()
 	secret, err := r.tokens.Add(r.t.Context(), g)
@@ -81,27 +81,27 @@ func (r *rig) token(g token.Grant) string {
 // ask is a request.
 type ask struct {
 	method, path string
-	token        string // "" is the one that may do everything, "-" none
+	token        string // "" is the token that may do everything, "-" is none
 	body         string
 	header       map[string]string
 	host         string
-	chunked      bool // the length of the body is not told
+	chunked      bool // the length of the body is not sent
 }
 
-// reply is what was answered.
+// reply is an answer.
 type reply struct {
 	*http.Response
 	body string
 }
 
-// do sends a request, and holds the answer against what every answer must have.
+// do sends a request, and checks the answer for what every answer must have.
 func (r *rig) do(a ask) reply {
 	r.t.Helper()
 	var body io.Reader
 	if a.body != "" {
 		body = strings.NewReader(a.body)
 		if a.chunked {
-			body = io.MultiReader(body) // of no known length
+			body = io.MultiReader(body) // hides the length
 		}
 	}
 	request, err := http.NewRequestWithContext(r.t.Context(), a.method, r.server.URL+a.path, body)
@@ -133,7 +133,7 @@ func (r *rig) do(a ask) reply {
 	return got
 }
 
-// check is for all answers.
+// check checks every answer.
 func (r *rig) check(a ask, got reply) {
 	r.t.Helper()
 	for name, want := range map[string]string{
@@ -173,7 +173,7 @@ func (r *rig) checkProblem(a ask, got reply) {
 	}
 }
 
-// want fails the test unless that is the status, and for problems the kind.
+// want fails the test unless the answer has the status, and a problem the kind.
 func (r *rig) want(a ask, status int, kind string) reply {
 	r.t.Helper()
 	got := r.do(a)
@@ -218,7 +218,7 @@ func (r reply) decode(t testing.TB, into any) {
 	}
 }
 
-// item is a credential as it is answered, alone or among others.
+// item is a credential in an answer, alone or among others.
 type item struct {
 	ID        string     `json:"id"`
 	Value     string     `json:"value"`
@@ -262,7 +262,7 @@ func (r reply) items(t testing.TB) items {
 	return i
 }
 
-// Headers that are used again and again.
+// Headers for many tests.
 func asBytes() map[string]string {
 	return map[string]string{"Content-Type": "application/octet-stream"}
 }

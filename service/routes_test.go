@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/service"
 )
 
-// Every method that a path does not have is 405 with the ones that it has, if the
-// token is good.
+// With a good token, a method that a path does not have is answered with 405 and the
+// methods that it has.
 func TestMethods(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "v")
@@ -35,11 +35,11 @@ func TestMethods(t *testing.T) {
 		}
 	}
 	if store.Value("a") != "v" {
-		t.Error("it was changed")
+		t.Error("the value was changed")
 	}
 }
 
-// Each parameter is known, and comes once.
+// Each parameter must be known, and given once.
 func TestQueries(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "v")
@@ -55,7 +55,7 @@ func TestQueries(t *testing.T) {
 	r.want(ask{method: "HEAD", path: at("a") + "?version=1"}, 400, "")
 }
 
-// The page and its parts, and nothing beside them.
+// The service has the page and its parts, and nothing beside them.
 func TestPageAnswers(t *testing.T) {
 	r, _ := memory(t)
 	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
@@ -95,7 +95,7 @@ func TestPageAnswers(t *testing.T) {
 	}
 }
 
-// The contract has the paths and methods that there are, and no others.
+// The contract has exactly the paths and methods of the service.
 func TestContractHasTheRoutes(t *testing.T) {
 	document, err := contract.New()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// serving runs a server at an address until the test ends or the function that it
-// returns is called.
+// serving runs a server at an address until the test ends, or until the returned
+// function is called.
 func serving(t *testing.T, address string, certificate *Certificate, s *Server) (l *Listener, stop func()) {
 	t.Helper()
 	l, err := Listen(t.Context(), address, certificate)
@@ -44,7 +44,7 @@ func ok() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 }
 
-// held is a handler whose requests wait until they are released, or told to end.
+// held is a handler whose requests wait until they are released or told to end.
 type held struct {
 	began   chan struct{}
 	release chan struct{}
@@ -75,8 +75,7 @@ func get(client *http.Client, url string) (string, error) {
 	return response.Status + " " + string(body), err
 }
 
-// A request that is being served when the server is told to end finishes, and no
-// other is taken.
+// When the server is told to end, it finishes the request under way and accepts no other.
 func TestDrain(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	h := hold()
@@ -90,7 +89,7 @@ func TestDrain(t *testing.T) {
 	<-h.began
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
-	for { // until nobody listens any more
+	for { // until the listener is closed
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			break
@@ -100,7 +99,7 @@ func TestDrain(t *testing.T) {
 	}
 	select {
 	case <-stopped:
-		t.Fatal("it did not wait")
+		t.Fatal("the server did not wait for the request")
 	default:
 	}
 	close(h.release)
@@ -109,7 +108,7 @@ func TestDrain(t *testing.T) {
 	}
 	<-stopped
 	if h.told.Load() != 0 {
-		t.Error("it was told to end")
+		t.Error("the request was told to end")
 	}
 	client.CloseIdleConnections()
 }
@@ -121,7 +120,7 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// What does not end within the bound is told to, and can still answer.
+// A request that does not end within the bound is told to end, and can still answer.
 func TestDrainIsBounded(t *testing.T) {
 	h := hold()
 	l, stop := serving(t, loopback, nil, &Server{Handler: h, Drain: 50 * time.Millisecond})
@@ -137,7 +136,7 @@ func TestDrainIsBounded(t *testing.T) {
 	}
 }
 
-// A listener that fails ends all of them, with its error.
+// If one listener fails, all of them end, with its error.
 func TestListenerFails(t *testing.T) {
 	first, err := Listen(t.Context(), loopback, nil)
 	if err != nil {
@@ -150,10 +149,10 @@ func TestListenerFails(t *testing.T) {
 	_ = second.Close()
 	err = (&Server{Handler: ok()}).Serve(t.Context(), Site{Listener: first}, Site{Listener: second})
 	if !errors.Is(err, net.ErrClosed) {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("the server ended with %v", err)
 	}
 	if _, err := get(http.DefaultClient, first.URL()); err == nil {
-		t.Error("the other one goes on")
+		t.Error("the other listener goes on")
 	}
 }
 
@@ -185,8 +184,7 @@ func TestSites(t *testing.T) {
 	}
 }
 
-// A header that is too large has an answer of its own; over HTTP/2 the connection
-// ends.
+// If a header is too large, HTTP/1.1 gets an answer, and HTTP/2 a closed connection.
 func TestLargeHeader(t *testing.T) {
 	certificate, client := certified(t)
 	for name, test := range map[string]struct {
@@ -220,8 +218,8 @@ func TestLargeHeader(t *testing.T) {
 	}
 }
 
-// What is done for a request may take longer than its body, and a body that does not
-// come ends with an error that is a timeout.
+// The work for a request may take longer than its body. If the body does not come,
+// reading it ends with a timeout.
 func TestTimes(t *testing.T) {
 	type read struct {
 		err  error
@@ -261,7 +259,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A client has its time for each part of an answer, however long the request took.
+// A client has its full time for each part of an answer, however long the request took.
 func TestDeadlineOfEachWrite(t *testing.T) {
 	var seen []string
 	w := &recorder{note: func(what string) { seen = append(seen, what) }}

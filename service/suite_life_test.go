@@ -46,7 +46,7 @@ func (s *suite) deletes() {
 	s.want(ask{method: "GET", path: at("deleted")}, 404, "not_found")
 	s.want(ask{method: "HEAD", path: at("deleted")}, 404, "")
 	s.want(ask{method: "DELETE", path: at("deleted")}, 204, "")
-	s.want(ask{method: "PUT", path: at("deleted"), body: "again", header: asBytes()}, 201, "") // a deleted one is none
+	s.want(ask{method: "PUT", path: at("deleted"), body: "again", header: asBytes()}, 201, "") // a deleted credential does not exist
 }
 
 func (s *suite) restores() {

@@ -45,7 +45,7 @@ func (s *suite) lists() {
 	s.want(ask{method: "GET", path: "/v1/credentials?tag==v"}, 422, "invalid_metadata")
 }
 
-// Pages give each id once, in the order of their bytes, also by other instances.
+// Pages give each id once, in the order of their bytes, even from several instances.
 func (s *suite) pages() {
 	var want []string
 	for i := range 7 {
@@ -76,7 +76,7 @@ func (s *suite) pages() {
 			s.t.Errorf("%d: %v", limit, got)
 		}
 	}
-	after := base64.RawURLEncoding.EncodeToString([]byte("page-2x")) // of an id that is not there
+	after := base64.RawURLEncoding.EncodeToString([]byte("page-2x")) // an id that does not exist
 	if ids, _ := s.list("prefix=page-&cursor=" + after); !slices.Equal(ids, want[3:]) {
 		s.t.Errorf("after: %v", ids)
 	}

@@ -32,11 +32,11 @@ func (s *suite) describes() {
 	s.want(ask{method: "GET", path: "/v1/store", token: limited}, 200, "").decode(s.t, &d)
 	wantToken := map[string]any{"name": "limited", "allow": []any{"list", "read"}, "prefix": "a_", "scope": "team", "expires": "2100-01-02T03:04:05Z"}
 	if !reflect.DeepEqual(d.Token, wantToken) {
-		s.t.Errorf("of its token it says %v", d.Token)
+		s.t.Errorf("it describes the token as %v", d.Token)
 	}
 }
 
-// operations are all that need a verb, on an id.
+// operations returns all requests for an id that need a verb.
 func operations(id string) map[token.Verb][]ask {
 	return map[token.Verb][]ask{
 		token.List: {{method: "GET", path: "/v1/credentials"}},
@@ -49,7 +49,7 @@ func operations(id string) map[token.Verb][]ask {
 	}
 }
 
-// A verb that is lacking is 403, whether or not there is such a credential.
+// If a token lacks the verb, the status is 403, whether or not the credential exists.
 func (s *suite) verbs() {
 	s.set("verbs", "v")
 	for _, id := range []string{"verbs", "verbs-none"} {
@@ -68,7 +68,7 @@ func (s *suite) verbs() {
 	}
 }
 
-// Outside of a token's prefix nothing is there, whatever is asked for.
+// Outside a token's prefix nothing exists, whatever is asked for.
 func (s *suite) prefix() {
 	s.set("prefix-out", "secret")
 	s.set("prefix-in", "mine")
@@ -101,7 +101,7 @@ func (s *suite) prefix() {
 	}
 }
 
-// alike compares two answers but for the ids and what is of one request.
+// alike compares two answers, except for the ids and the data of a single request.
 func (s *suite) alike(a, b reply, idA, idB string) {
 	s.t.Helper()
 	plain := func(r reply, id string) string {
@@ -114,11 +114,11 @@ func (s *suite) alike(a, b reply, idA, idB string) {
 		return fmt.Sprint(r.StatusCode, h, body)
 	}
 	if x, y := plain(a, idA), plain(b, idB); x != y {
-		s.t.Errorf("told apart:\n%s\n%s", x, y)
+		s.t.Errorf("the answers differ:\n%s\n%s", x, y)
 	}
 }
 
-// Of another scope than the token's there is nothing either.
+// In another scope than the token's, nothing exists either.
 func (s *suite) scope() {
 	blue := s.token(token.Grant{Name: "blue", Allow: token.Verbs(), Scope: "blue"})
 	red := s.token(token.Grant{Name: "red", Allow: token.Verbs(), Scope: "red"})
@@ -154,9 +154,9 @@ func (s *suite) scope() {
 	s.want(ask{method: "PATCH", path: at("scope") + "/tags", token: blue, body: `{"set":{"a":"b"}}`, header: asJSON()}, 200, "")
 	s.want(ask{method: "PUT", path: at("scope"), token: blue, body: "c", header: asBytes()}, 200, "")
 	s.want(ask{method: "DELETE", path: at("scope"), token: blue}, 204, "")
-	s.want(ask{method: "DELETE", path: at("scope"), token: red}, 204, "") // there is none
+	s.want(ask{method: "DELETE", path: at("scope"), token: red}, 204, "") // red has no such credential
 
-	// A deleted one does not tell its scope: only a token without one reaches it.
+	// Nobody knows the scope of a deleted credential: only a token without one reaches it.
 	for _, change := range []string{"/restore", "/purge"} {
 		for _, t := range []string{red, blue} {
 			s.want(ask{method: "POST", path: at("scope") + change, token: t}, 404, "not_found")

@@ -6,14 +6,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// suite drives every route over a store of a backend: each rule uses ids of its own.
+// suite tests every route over a store of a backend. Each rule has ids of its own.
 type suite struct {
 	*rig
 	t         *testing.T
 	abilities nebula.Abilities
 }
 
-// runSuite is the HTTP suite, over an empty store that open makes.
+// runSuite runs the HTTP suite over the empty store that open makes.
 func runSuite(t *testing.T, open func(*testing.T) *nebula.Store) {
 	store := open(t)
 	r := newRig(t, store)

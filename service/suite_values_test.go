@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Bytes go in and come out as they are. What else is known of a credential stays.
+// Bytes come out as they went in. The rest of a credential stays.
 func (s *suite) bytes() {
 	value := "\x00\xff\r\nz\xc3"
 	first := s.want(ask{method: "PUT", path: at("bytes"), body: value, header: asBytes()}, 201, "").item(s.t)
@@ -30,13 +30,13 @@ func (s *suite) bytes() {
 	if after.Metadata.CreatedBy != "all" {
 		s.t.Errorf("made by %q", after.Metadata.CreatedBy)
 	}
-	s.want(ask{method: "PUT", path: at("bytes"), header: asBytes()}, 200, "") // no bytes are a value, too
+	s.want(ask{method: "PUT", path: at("bytes"), header: asBytes()}, 200, "") // an empty value is a value
 	if v := s.value("bytes"); v != "" {
 		s.t.Errorf("the value is %q", v)
 	}
 }
 
-// JSON replaces what it gives.
+// JSON replaces only what it contains.
 func (s *suite) json() {
 	put := func(body string, status int) item {
 		return s.want(ask{method: "PUT", path: at("json"), body: body, header: asJSON()}, status, "").item(s.t)
@@ -60,7 +60,7 @@ func (s *suite) json() {
 	s.want(ask{method: "PUT", path: at("json"), body: `{"value":"z"}`, header: with(asJSON(), "Content-Type", `application/json; charset="UTF-8"`)}, 200, "")
 }
 
-// A body that is not what is expected changes nothing.
+// An unexpected body changes nothing.
 func (s *suite) refusedBodies() {
 	version := s.set("refused", "kept")
 	for _, body := range []string{
@@ -103,7 +103,7 @@ func (s *suite) refusedBodies() {
 	}
 }
 
-// What is too large is refused with a size, before the backend is called.
+// If a value is too large, it is refused with a size before the backend is called.
 func (s *suite) tooLarge() {
 	limit := s.store.Describe().MaxRecordSize
 	if limit == 0 || limit > 16<<20 {
@@ -114,7 +114,7 @@ func (s *suite) tooLarge() {
 		s.want(ask{method: "PUT", path: at("large"), body: strings.Repeat("x", limit+1), header: asBytes(), chunked: chunked}, 413, "too_large")
 		s.want(ask{method: "PUT", path: at("large"), body: `{"value":"` + strings.Repeat("x", 2*limit+1<<20) + `"}`, header: asJSON(), chunked: chunked}, 413, "too_large")
 	}
-	s.want(ask{method: "PUT", path: at("large"), body: strings.Repeat("x", limit), header: asBytes()}, 413, "too_large") // as a record
+	s.want(ask{method: "PUT", path: at("large"), body: strings.Repeat("x", limit), header: asBytes()}, 413, "too_large") // too large as a record
 	s.want(ask{method: "PATCH", path: at("large") + "/tags", body: `{"set":{"a":"` + strings.Repeat("x", 1<<20) + `"}}`, header: asJSON()}, 413, "too_large")
 	s.want(ask{method: "POST", path: "/v1/batch-get", body: `{"ids":[` + strings.Repeat(" ", 64<<10) + `]}`, header: asJSON()}, 413, "too_large")
 	s.want(ask{method: "HEAD", path: at("large")}, 404, "")

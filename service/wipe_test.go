@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// keeper keeps what is written to it, in the memory of whoever wrote it.
+// keeper keeps the slices that are written to it, in the writer's own memory.
 type keeper struct {
 	http.ResponseWriter
 	written [][]byte
@@ -21,7 +21,7 @@ func (k *keeper) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// When an answer was sent, the value is no longer where it was made.
+// After an answer was sent, its value is wiped from memory.
 func TestValuesAreWiped(t *testing.T) {
 	r, store := memory(t)
 	store.Set("a", "s3cret")

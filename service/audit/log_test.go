@@ -34,7 +34,7 @@ func write(t *testing.T, l *Log, e Entry) {
 	}
 }
 
-// lines returns the lines of a file, each of which has to be JSON.
+// lines returns the lines of a file. Each must be JSON.
 func lines(t *testing.T, path string) []map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -67,7 +67,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// Whatever a request holds stays within its member of one line.
+// Anything in a request stays within its member of one line.
 func FuzzEntry(f *testing.F) {
 	for _, seed := range []string{"a", "a\nb", "\",\"outcome\":\"ok", "\\", "\u2028", "\x1b[2J", "\x00", "\u202e", "\xff", "\xed\xa0\x80", "\U000e0001", "\u0085", "\ufffd", strings.Repeat("é", 200)} {
 		f.Add(seed, seed)
@@ -104,7 +104,7 @@ func TestManyWriters(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		t.Run(fmt.Sprint("sync ", sync), func(t *testing.T) {
 			path := newPath(t)
-			logs := []*Log{open(t, path, Options{Sync: sync}), open(t, path, Options{Sync: sync})} // as two services would
+			logs := []*Log{open(t, path, Options{Sync: sync}), open(t, path, Options{Sync: sync})} // like two services
 			const each = 50
 			var all syncGroup
 			for i := range 8 {
@@ -135,7 +135,7 @@ func TestManyWriters(t *testing.T) {
 
 type syncGroup = sync.WaitGroup
 
-// On the path of every request nothing is allocated.
+// A line that succeeds allocates no memory.
 func TestWriteAllocatesNothing(t *testing.T) {
 	l := open(t, newPath(t), Options{})
 	e := Entry{Time: time.Now(), Request: "r1", Token: "ci", Verb: "read", Method: "GET", ID: "db", Outcome: "ok", Version: "3", Address: "127.0.0.1:4711"}
@@ -144,12 +144,12 @@ func TestWriteAllocatesNothing(t *testing.T) {
 	}
 }
 
-// One flush serves the lines that wait for it.
+// One flush serves all lines that wait for it.
 func TestFlushesAreShared(t *testing.T) {
 	l := open(t, newPath(t), Options{Sync: true})
 	flushes, first := 0, make(chan struct{})
 	flush := func() error {
-		flushes++ // one at a time
+		flushes++ // flushes run one at a time
 		if flushes == 1 {
 			<-first
 		}
@@ -197,7 +197,7 @@ func TestLogrotate(t *testing.T) {
 		t.Errorf("the old file has %v, the new one %v", old, now)
 	}
 
-	// Where nobody says so, it is noticed.
+	// Without Reopen, the log notices it.
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestRefused(t *testing.T) {
 		l.Refused("[2001:db8::1]:4711")
 		l.Refused("@")
 		if n := len(lines(t, path)); n != 0 {
-			t.Errorf("%d lines before the minute is over", n)
+			t.Errorf("%d lines before the minute was over", n)
 		}
 		time.Sleep(refusedPeriod + time.Second)
 		synctest.Wait()
@@ -246,7 +246,7 @@ func TestRefused(t *testing.T) {
 			counted += line["count"].(float64)
 		}
 		if counted != 5000 {
-			t.Errorf("%v were counted", counted)
+			t.Errorf("%v refusals were counted, want 5000", counted)
 		}
 		l.Refused("10.0.0.1:1")
 		if err := l.Write(Entry{}); nebula.KindOf(err) != nebula.ErrClosed {
@@ -257,7 +257,7 @@ func TestRefused(t *testing.T) {
 
 func TestStandardErrorIsNotFlushed(t *testing.T) {
 	if _, err := Open(Stderr, Options{Sync: true}); nebula.KindOf(err) != nebula.ErrInvalidConfig {
-		t.Errorf("it is opened: %v", err)
+		t.Errorf("standard error was opened with Sync: %v", err)
 	}
 	l := open(t, Stderr, Options{})
 	if err := errors.Join(l.Healthy(), l.Reopen()); err != nil {

@@ -42,11 +42,11 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 }
 
-// limitEnv has the test's process stop files from growing beyond a size.
+// limitEnv is the variable that makes the test's process limit the size of files.
 const limitEnv = "NEBULA_TEST_AUDIT_LIMIT"
 
-// Where there is no room, nothing is served; the cut line stays alone, and how many
-// are missing is said when there is room again.
+// If there is no room, nothing is served. The incomplete line stays alone. When there is
+// room again, a line says how many are missing.
 func TestNoRoom(t *testing.T) {
 	if path := os.Getenv(limitEnv); path != "" {
 		noRoom(t, path)
@@ -79,12 +79,12 @@ func noRoom(t *testing.T, path string) {
 			t.Fatalf("a line without room: %v", err)
 		}
 		if err := l.Healthy(); nebula.KindOf(err) != nebula.ErrUnavailable || !strings.Contains(errors.Unwrap(err).Error(), path) {
-			t.Fatalf("the log calls itself healthy: %v", err)
+			t.Fatalf("without room the log is healthy: %v", err)
 		}
 	}
 	limit(unix.RLIM_INFINITY)
 	if err := l.Healthy(); err != nil {
-		t.Fatalf("there is room again: %v", err)
+		t.Fatalf("with room again: %v", err)
 	}
 	write(t, l, Entry{Request: "last"})
 	text, err := os.ReadFile(path)
@@ -97,7 +97,7 @@ func noRoom(t *testing.T, path string) {
 	}
 }
 
-// A process that died in the middle of a line leaves its part alone.
+// If a process died in the middle of a line, its part stays alone.
 func TestCutLineOfAnotherProcess(t *testing.T) {
 	path := newPath(t)
 	open(t, path, Options{})
@@ -111,7 +111,7 @@ func TestCutLineOfAnotherProcess(t *testing.T) {
 	}
 }
 
-// After a failed flush the same descriptor is not flushed again.
+// After a failed flush the log opens the file again.
 func TestFailedFlush(t *testing.T) {
 	path := newPath(t)
 	l := open(t, path, Options{Sync: true})

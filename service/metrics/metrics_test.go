@@ -32,7 +32,7 @@ func parse(t *testing.T, text []byte) map[string]*dto.MetricFamily {
 	return families
 }
 
-// same holds the text against what the collectors give.
+// same compares the text with the collectors.
 func same(t *testing.T, text []byte, collectors ...client.Collector) {
 	t.Helper()
 	registry := client.NewRegistry()
@@ -51,7 +51,7 @@ func same(t *testing.T, text []byte, collectors ...client.Collector) {
 			t.Errorf("%s is missing", family.GetName())
 			continue
 		}
-		// The text names the bucket without a bound, which a collector leaves out.
+		// The text has the bucket without a bound, which a collector leaves out.
 		for _, m := range family.Metric {
 			if h := m.Histogram; h != nil {
 				h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(math.Inf(1)), CumulativeCount: proto.Uint64(h.GetSampleCount())})
@@ -66,7 +66,7 @@ func same(t *testing.T, text []byte, collectors ...client.Collector) {
 	}
 }
 
-// Names, labels, help, kinds and values are those of the collectors.
+// Names, labels, help, types and values are the same as in the collectors.
 func TestProviderAsCollected(t *testing.T) {
 	m := &provider.StorageMetrics{}
 	for _, d := range []time.Duration{0, 30 * time.Microsecond, 3 * time.Millisecond, time.Minute} {
@@ -99,7 +99,7 @@ func TestCacheAsCollected(t *testing.T) {
 	same(t, b.Bytes(), prometheus.NewCache("default", s))
 }
 
-// Help and values of labels are written so that a hostile name breaks no line.
+// Help and label values are escaped, so that a hostile name breaks no line.
 func TestHostileName(t *testing.T) {
 	var b bytes.Buffer
 	metrics.WriteProvider(&b, "a\"} 1\nb\\", &provider.StorageMetrics{})

@@ -56,7 +56,7 @@ func TestTokens(t *testing.T) {
 	}
 	wantKind(t, "removing from no file", f.Remove(t.Context(), "ci"), nebula.ErrNotFound)
 	if _, err := os.Stat(f.Path()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("removing made a file: %v", err)
+		t.Errorf("Remove made a file: %v", err)
 	}
 
 	made := token.Grant{Name: "Jürgen's laptop", Allow: []token.Verb{token.Write, token.List, token.Write}, Prefix: "con", Scope: "a b", Created: now.Add(time.Millisecond), Expires: now.Add(time.Hour)}
@@ -88,7 +88,7 @@ func TestTokens(t *testing.T) {
 	_, err = f.Again(token.Grant{Name: "ci"}, now)
 	wantKind(t, "one that is from no file", err, nebula.ErrUnauthenticated)
 
-	// Another process removes one.
+	// Another process removes a token.
 	if err := token.NewFile(f.Path()).Remove(t.Context(), "ci"); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestTokens(t *testing.T) {
 	wantKind(t, "removing it again", f.Remove(t.Context(), "ci"), nebula.ErrNotFound)
 }
 
-// Nothing tells why a token is refused.
+// A refusal does not show why the token is refused.
 func TestRefusedTokensLookAlike(t *testing.T) {
 	f := newFile(t)
 	g := grant("ci")
@@ -119,7 +119,7 @@ func TestRefusedTokensLookAlike(t *testing.T) {
 		texts[err.Error()] = true
 	}
 	if len(texts) != 1 {
-		t.Errorf("there are several answers: %v", texts)
+		t.Errorf("the refusals differ: %v", texts)
 	}
 }
 
@@ -171,12 +171,12 @@ func TestGrantsThatAreRefused(t *testing.T) {
 		_, err := f.Add(t.Context(), g)
 		wantKind(t, what, err, c.kind)
 		if _, err := os.Stat(f.Path()); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: it was written: %v", what, err)
+			t.Errorf("%s: the file was written: %v", what, err)
 		}
 	}
 }
 
-// The file is what Add writes, byte by byte, or no token counts.
+// The file is exactly as Add writes it, byte by byte, or no token is accepted.
 func TestDamagedFile(t *testing.T) {
 	f := newFile(t)
 	secret := add(t, f, grant("ci"))
@@ -218,8 +218,8 @@ func TestDamagedFile(t *testing.T) {
 	wantKind(t, "no file", err, nebula.ErrUnavailable)
 }
 
-// A change counts for the next call also if the file keeps its size and the clock
-// has not moved on.
+// A change counts from the next call on, even if the size of the file is the same and
+// the clock has not moved.
 func TestChangesCountAtOnce(t *testing.T) {
 	f := newFile(t)
 	other := token.NewFile(f.Path())
@@ -271,17 +271,17 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if list, err := f.List(t.Context()); len(list) != 1 || err != nil {
-		t.Errorf("left are %+v, %v", list, err)
+		t.Errorf("left: %+v, %v", list, err)
 	}
 }
 
 func TestPrefixAndVerbs(t *testing.T) {
 	g := token.Grant{Allow: []token.Verb{token.List}, Prefix: "ci_"}
 	if !g.Covers("ci_x") || g.Covers("ci") || g.Covers("xci_") || !(token.Grant{}).Covers("x") {
-		t.Error("the prefix does not decide")
+		t.Error("the prefix does not limit the ids")
 	}
 	if !g.Allows(token.List) || g.Allows(token.Read) {
-		t.Error("the verbs do not decide")
+		t.Error("the verbs do not limit the operations")
 	}
 	if _, err := token.ParseVerb("reed"); nebula.KindOf(err) != nebula.ErrUsage {
 		t.Errorf("an unknown verb: %v", err)

@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// A file that others have access to is not used, and says how to mend it.
+// If others can access the file, it is not used, and the error says how to repair it.
 func TestFileOfOthers(t *testing.T) {
 	f := newFile(t)
 	secret := add(t, f, grant("ci"))
@@ -50,10 +50,10 @@ func TestFileOfOthers(t *testing.T) {
 		_, err := fresh.Check(secret, now)
 		wantKind(t, what, err, nebula.ErrUnavailable)
 		if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), c.hint) || !strings.Contains(cause.Error(), f.Path()) {
-			t.Errorf("%s: it does not say what to do: %v", what, cause)
+			t.Errorf("%s: the error does not say what to do: %v", what, cause)
 		}
 		if err != nil && strings.Contains(err.Error(), dir) {
-			t.Errorf("%s: it shows a path to whoever asks: %v", what, err)
+			t.Errorf("%s: the error for the client shows a path: %v", what, err)
 		}
 		_, err = fresh.Add(t.Context(), grant("other"))
 		wantKind(t, what+", adding", err, nebula.ErrInvalidConfig)

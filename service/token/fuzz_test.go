@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// FuzzFile: whatever is in the file of tokens, it lets nobody in whom it does not
-// name, and it is refused as a whole, or works.
+// FuzzFile: whatever the file of tokens holds, only tokens that it names are accepted.
+// It is refused as a whole, or works.
 func FuzzFile(f *testing.F) {
 	made := token.NewFile(filepath.Join(f.TempDir(), "nebula", "tokens"))
 	good, err := made.Add(f.Context(), grant("good"))
@@ -30,7 +30,7 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		if _, err := tokens.Check([]byte("nbt_another"), now); err == nil {
-			t.Fatalf("%q lets anybody in", data)
+			t.Fatalf("with the file %q, any token is accepted", data)
 		}
 		list, err := tokens.List(t.Context())
 		g, checked := tokens.Check(good.Reveal(), now)
