@@ -28,7 +28,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// asService, if set, makes the test's program the service.
+// asService, if set, makes the test's program run as the service.
 const asService = "TEST_AS_SERVICE"
 
 func TestMain(m *testing.M) {
@@ -39,13 +39,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// site is a machine on which the service and the command have what they need for
-// every backend, so that one line of the configuration chooses.
+// site is a machine that has what the service and the command need for every backend.
+// One line of the configuration chooses the backend.
 type site struct {
 	*testing.T
 	dir, nebula string
 	environ     map[string]string
-	orders      map[string]string // of the service beside it
+	orders      map[string]string // more variables, for the service
 }
 
 func newSite(t *testing.T) *site {
@@ -99,8 +99,8 @@ func (s *site) azure() {
 		"HTTPS_PROXY": v.Server.ProxyURL(), "NO_PROXY": "localhost,127.0.0.1", "SSL_CERT_FILE": ca})
 }
 
-// kubernetes applies what deployment.yaml says of permissions: the service has
-// these, the command is an administrator.
+// kubernetes applies the permissions in deployment.yaml. The service has these, and the
+// command is an administrator.
 func (s *site) kubernetes() {
 	server := livetest.Kubernetes(s.T)
 	namespace := server.Namespace(s.T)
@@ -160,7 +160,7 @@ func (s *site) env(more ...map[string]string) (env []string) {
 	return env
 }
 
-// run runs the command.
+// run runs nebula.
 func (s *site) run(stdin string, args ...string) {
 	s.Helper()
 	cmd := exec.Command(s.nebula, args...)
@@ -244,8 +244,8 @@ func (p *process) stop() string {
 	return p.log.String()
 }
 
-// One line of its configuration moves the service from one backend to another,
-// and on each it serves through rotations of its passwords and ends in order.
+// One line of its configuration moves the service from one backend to another. On each
+// it serves while its passwords are rotated, and ends in order.
 func TestLiveBackends(t *testing.T) {
 	s := newSite(t)
 	for _, backend := range []string{"local", "aws", "azure", "kubernetes", "vault"} {
@@ -262,7 +262,7 @@ func (s *site) serves(backend string) {
 	s.run("canary-old", "put", string(databasePassword))
 	s.run("canary-key", "put", string(invoiceKey))
 	database := newDatabase("canary-old")
-	slow := make(chan struct{}, 1) // holds one: the next request takes a while
+	slow := make(chan struct{}, 1) // if it holds one, the next request takes a while
 	reached := make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -299,7 +299,7 @@ func (s *site) serves(backend string) {
 			s.Errorf("the metrics do not have %s:\n%s", want, metrics)
 		}
 	}
-	// A request that is under way at the signal is answered.
+	// A request under way is answered after the signal.
 	slow <- struct{}{}
 	answered := make(chan int, 1)
 	go func() { status, _, _ := p.get("/orders"); answered <- status }()
@@ -313,7 +313,7 @@ func (s *site) serves(backend string) {
 	}
 }
 
-// The real API server takes the manifest, with no field that it does not know.
+// The real API server accepts the manifest, and knows every field.
 func TestLiveManifest(t *testing.T) {
 	server := livetest.Kubernetes(t)
 	namespace := server.Namespace(t)

@@ -1,8 +1,8 @@
-// Command orders is an example: a service whose passwords are in nebula. Its
-// configuration alone says in which backend.
+// Command orders is an example: a service whose passwords are in nebula. Only its
+// configuration says in which backend.
 //
 // GET /orders logs in to a database with a password that is watched. GET /invoice
-// signs with a key that is read at each request.
+// signs with a key that is read for each request.
 package main
 
 import (
@@ -36,9 +36,9 @@ func main() {
 	}
 }
 
-// run serves until the context ends. The environment leads to the configuration of
-// the store, and has the address to listen at in LISTEN, that of the database in
-// DATABASE_URL.
+// run serves until the context ends. The environment says where the configuration of
+// the store is. It has the address to listen on in LISTEN, and the address of the
+// database in DATABASE_URL.
 func run(ctx context.Context, logger *slog.Logger) error {
 	c, err := config.Load(config.Source{Environ: os.Environ()})
 	if err != nil {
@@ -58,8 +58,8 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	return errors.Join(serve(ctx, mux, s, logger), store.Close())
 }
 
-// serve ends in order: no new requests, then no requests, then no watcher. The
-// caller closes the store after it.
+// serve ends in order: it accepts no new requests, finishes those under way, and then
+// ends the watcher. After that the caller closes the store.
 func serve(ctx context.Context, handler http.Handler, s *service, logger *slog.Logger) error {
 	listener, err := net.Listen("tcp", address())
 	if err != nil {
@@ -91,8 +91,8 @@ func address() string {
 	return "127.0.0.1:8080"
 }
 
-// explain is the answer to a request that has failed. What a store's error says
-// is for the log: it names ids and places.
+// explain answers a request that has failed. The store's error goes only to the log,
+// because it names ids and places.
 func explain(w http.ResponseWriter, r *http.Request, err error, logger *slog.Logger) {
 	logger.Error("a request failed", "path", r.URL.Path, "error", err)
 	status := http.StatusInternalServerError

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The example is built and tested as a module of somebody else's, which imports
-// nebula and nothing that is internal.
+// The example is built and tested as a module of somebody else. It imports nebula, and
+// nothing internal.
 func TestOutside(t *testing.T) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
@@ -50,8 +50,8 @@ func write(t *testing.T, path string, text []byte) {
 	}
 }
 
-// What the Dockerfile builds needs nothing of the image, which has nothing, and
-// does not run as root.
+// The Dockerfile builds a program that needs nothing from the image, because the image
+// has nothing. It does not run as root.
 func TestDockerfile(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("images are made of programs for Linux")
@@ -62,7 +62,7 @@ func TestDockerfile(t *testing.T) {
 	}
 	build := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 go build .*) -o /orders (.*)$`).FindSubmatch(text)
 	if build == nil {
-		t.Fatal("it builds nothing")
+		t.Fatal("the Dockerfile has no line that builds /orders")
 	}
 	program := filepath.Join(t.TempDir(), "orders")
 	command := exec.Command("sh", "-c", string(build[1])+" -o "+program+" "+string(build[2]))
@@ -76,9 +76,9 @@ func TestDockerfile(t *testing.T) {
 	}
 	defer file.Close()
 	if libraries, err := file.ImportedLibraries(); err != nil || len(libraries) > 0 || file.Section(".interp") != nil {
-		t.Errorf("it is linked to %v, %v", libraries, err)
+		t.Errorf("the program is linked to %v, %v", libraries, err)
 	}
 	if !regexp.MustCompile(`(?m)^USER [1-9][0-9]*:[1-9][0-9]*$`).Match(text) {
-		t.Error("it does not say which user but root")
+		t.Error("the Dockerfile names no user other than root")
 	}
 }

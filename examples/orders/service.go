@@ -22,8 +22,8 @@ const (
 	databasePassword nebula.ID = "orders_database"
 	invoiceKey       nebula.ID = "orders_invoice_key"
 
-	// requestTimeout is all the time that a request has, so that none hangs if the
-	// database or the backend does.
+	// requestTimeout is the time for a whole request, so that none hangs if the database
+	// or the backend does.
 	requestTimeout = 3 * time.Second
 )
 
@@ -43,7 +43,7 @@ type service struct {
 
 	mu       sync.Mutex
 	password nebula.Secret
-	changed  chan struct{} // closed when there is another password
+	changed  chan struct{} // closed when the password changes
 }
 
 func newService(store *nebula.Store, database string, logger *slog.Logger) *service {
@@ -84,8 +84,8 @@ func (s *service) hold(password nebula.Secret) {
 	s.changed = make(chan struct{})
 }
 
-// held returns a copy of the password, to be wiped, and what is closed when there
-// is another.
+// held returns a copy of the password, which the caller wipes, and a channel that is
+// closed when the password changes.
 func (s *service) held() (nebula.Secret, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +101,8 @@ func (s *service) orders(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// query asks the database. If that refuses the password, the password was changed
-// and the watcher has not seen it yet: the new one is looked for at once.
+// query asks the database. If that refuses the password, the watcher has not seen the
+// new one yet, and query makes it look at once.
 func (s *service) query(ctx context.Context) ([]byte, error) {
 	password, changed := s.held()
 	answer, err := s.ask(ctx, password)
@@ -145,7 +145,7 @@ func (s *service) ask(ctx context.Context, password nebula.Secret) ([]byte, erro
 	return nil, fmt.Errorf("the database answers %s", answer.Status)
 }
 
-// invoice signs with the key that is stored now: once revoked, it signs no more.
+// invoice signs with the key that is stored now: a revoked key signs no more.
 func (s *service) invoice(w http.ResponseWriter, r *http.Request) {
 	key, err := s.store.Get(r.Context(), invoiceKey)
 	if err != nil {

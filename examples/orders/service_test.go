@@ -18,7 +18,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// database knows one password.
+// database is a database that knows one password.
 type database struct{ password atomic.Value }
 
 func newDatabase(password string) *database {
@@ -43,7 +43,7 @@ func (d *database) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer.Result(), nil
 }
 
-// running is the service with a store and a database of the test.
+// running is the service with a store and a database for the test.
 type running struct {
 	*service
 	store    *nebulatest.Store
@@ -83,7 +83,7 @@ func signature(key string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// A password that is rotated while requests come makes none of them fail.
+// If a password is rotated while requests come, no request fails.
 func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "old")
@@ -97,7 +97,7 @@ func TestRotation(t *testing.T) {
 		r.database.password.Store("new")
 		r.store.Set(databasePassword, "new")
 		r.get(t, "/orders", http.StatusOK)
-		// One that never comes fails in time.
+		// If the right password never comes, the request fails in time.
 		r.database.password.Store("unknown")
 		begun := time.Now()
 		r.get(t, "/orders", http.StatusServiceUnavailable)
@@ -107,7 +107,7 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// A key is used as it is stored at that moment.
+// A request uses the key that is stored at that moment.
 func TestInvoice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "p")
@@ -122,8 +122,8 @@ func TestInvoice(t *testing.T) {
 	})
 }
 
-// In an outage, what is watched serves on; what is read at each request fails at
-// once, or in time if the backend only hangs.
+// In an outage the watched password still works. A value that is read for each request
+// fails at once, or within its time if the backend does not answer.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "p")
@@ -150,8 +150,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// With the cache that config.toml asks for, no request fails in an outage of a
-// minute.
+// With the cache of config.toml, no request fails in an outage of a minute.
 func TestOutageLastKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		options := nebula.Options{Cache: nebula.CacheOptions{LastKnown: time.Hour}}
@@ -170,7 +169,7 @@ func TestOutageLastKnown(t *testing.T) {
 		}
 		r.store.Mend()
 		r.store.Set(invoiceKey, "new")
-		r.get(t, "/invoice", http.StatusOK) // which finds that the backend is there again
+		r.get(t, "/invoice", http.StatusOK) // this finds that the backend is back
 		time.Sleep(time.Second)
 		if got := r.get(t, "/invoice", http.StatusOK).Get("X-Signature"); got != signature("new") {
 			t.Errorf("after the outage, signed %s", got)
