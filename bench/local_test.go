@@ -191,6 +191,7 @@ func benchmarkStore(b *testing.B, writers int, fresh bool) {
 			check(b, err)
 		}
 	}
+	settle() // or each store reads the keyring, which has just been made
 	const perRound = 32
 	paired.Run(b, perRound,
 		func(i int) { bareStore(b, dir, filepath.Join(dir.Name(), string(at(i))+".enc.json"), record) },
