@@ -31,7 +31,7 @@ func (x *examination) marks(ctx context.Context) {
 			"the next write of each puts them back; find out who removes them: kubectl get secret NAME -o yaml --show-managed-fields")
 		return
 	}
-	x.Add(check, nebula.SeverityOK, fmt.Sprintf("%d credentials%s", c.credentials, others), "")
+	x.Add(check, nebula.SeverityOK, fmt.Sprintf("labels and annotations are there; credentials: %d%s", c.credentials, others), "")
 }
 
 // markCount counts the Secrets of a store by their marks.
