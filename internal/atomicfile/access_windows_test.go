@@ -45,7 +45,7 @@ func TestOwnerOnly(t *testing.T) {
 	}
 }
 
-// TestOwnerOnlyDescriptor looks at what is asked of the system.
+// TestOwnerOnlyDescriptor checks the descriptor that we pass to the system.
 func TestOwnerOnlyDescriptor(t *testing.T) {
 	user, err := currentUser()
 	if err != nil {
@@ -127,8 +127,8 @@ func TestAccessLists(t *testing.T) {
 	}
 }
 
-// TestReplacingAnOpenFile: another process that reads is waited for, and named
-// as the reason where it does not end.
+// TestReplacingAnOpenFile: Commit waits until another process has read the file. If
+// that takes too long, the error names the reason.
 func TestReplacingAnOpenFile(t *testing.T) {
 	d := open(t)
 	if err := os.WriteFile(d.join("file"), []byte("old"), 0o600); err != nil {

@@ -49,16 +49,16 @@ func TestCreate(t *testing.T) {
 		}
 	}
 	if err := Create(path, []byte("two")); !errors.Is(err, os.ErrExist) {
-		t.Errorf("a second one: %v", err)
+		t.Errorf("a second Create: %v", err)
 	}
 	if data, err := os.ReadFile(path); string(data) != "one" || err != nil {
 		t.Errorf("got %q, %v", data, err)
 	}
 	if err := Create(filepath.Join(path, "below"), nil); err == nil {
-		t.Error("made below a file")
+		t.Error("Create made a file below a file")
 	}
 	if err := Create(filepath.Join(filepath.Dir(path), strings.Repeat("n", 300)), nil); err == nil {
-		t.Error("made with a name that is too long")
+		t.Error("Create made a file with a name that is too long")
 	}
 	alone(t, filepath.Dir(path), "key")
 	if left := openfiles.Below(dir); len(left) > 0 {
@@ -76,7 +76,7 @@ func alone(t *testing.T, dir, name string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != name {
-		t.Errorf("the directory holds %v, %v; want %s alone", entries, err, name)
+		t.Errorf("the directory holds %v, %v; want only %s", entries, err, name)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestOneOfManyCreates(t *testing.T) {
 	}
 	all.Wait()
 	if made.Load() != 1 {
-		t.Errorf("%d made it", made.Load())
+		t.Errorf("%d callers made the file", made.Load())
 	}
 	alone(t, filepath.Dir(path), "key")
 }
@@ -109,7 +109,7 @@ func TestStagedIsHiddenUntilCommitted(t *testing.T) {
 			t.Fatal(err)
 		}
 		if data, _, _ := d.Read("file", 100); string(data) == want {
-			t.Error("staged, and there already")
+			t.Error("the file is there before Commit")
 		}
 		if err := s.Commit("file"); err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func TestStagedIsHiddenUntilCommitted(t *testing.T) {
 	alone(t, d.Path(), "file")
 }
 
-// What is written piece by piece is there as a whole, without what was dropped.
+// A file that is written piece by piece is there as a whole, without what was dropped.
 func TestStageFunc(t *testing.T) {
 	d := open(t)
 	staged, err := d.StageFunc(func(f Filling) error {
@@ -164,7 +164,8 @@ func TestStageFunc(t *testing.T) {
 	alone(t, d.Path(), "name")
 }
 
-// Of several that are staged together, few or many, each is whole and apart.
+// If several files are staged together, few or many, each is whole and independent of
+// the others.
 func TestStageAll(t *testing.T) {
 	for _, n := range []int{0, 1, 2, maxFlushes, maxFlushes + 1, 3 * maxFlushes} {
 		d := open(t)
@@ -263,12 +264,12 @@ func TestNames(t *testing.T) {
 		})
 	}
 	if err != io.EOF || len(want) != 0 {
-		t.Errorf("%d were not named, %v", len(want), err)
+		t.Errorf("%d names are missing, %v", len(want), err)
 	}
 }
 
-// TestFlusher: every flush that serves a caller begins after its call, and
-// callers share them.
+// TestFlusher: every flush that serves a caller begins after its call, and callers
+// share flushes.
 func TestFlusher(t *testing.T) {
 	var f Flusher
 	var begun, flushes atomic.Int64
@@ -300,11 +301,11 @@ func TestFlusher(t *testing.T) {
 		t.Error(err)
 	}
 	if err := f.Flush(func() error { return nil }); err != nil {
-		t.Errorf("a failure lasts: %v", err)
+		t.Errorf("a failure is remembered: %v", err)
 	}
 }
 
-// TestFlusherTellsAll: all that share a flush are told that it failed.
+// TestFlusherTellsAll: all callers that share a flush learn that it failed.
 func TestFlusherTellsAll(t *testing.T) {
 	var f Flusher
 	running, goOn := make(chan struct{}), make(chan struct{})
@@ -321,7 +322,7 @@ func TestFlusherTellsAll(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(20 * time.Millisecond) // for them to meet; the test holds if they do not
+	time.Sleep(20 * time.Millisecond) // time for them to meet; the test passes even if they do not
 	close(goOn)
 	all.Wait()
 	if n := flushes.Load(); n == callers {
@@ -342,12 +343,12 @@ func TestSweepSparesTheLiving(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.Sweep("file") || d.Sweep(s.name) || d.Sweep("..") {
-		t.Error("something else than a temporary file was swept")
+		t.Error("a file that is not temporary was swept")
 	}
 }
 
-// TestStagingBesideASweeper: files that are swept before they could be locked
-// are made again.
+// TestStagingBesideASweeper: if a file is swept before Stage can lock it, Stage makes
+// it again.
 func TestStagingBesideASweeper(t *testing.T) {
 	d := open(t)
 	done := make(chan struct{})
@@ -383,8 +384,8 @@ func TestStagingBesideASweeper(t *testing.T) {
 	}
 }
 
-// TestSpared: the file of a writer that lost two others is left alone while it
-// is empty, for a minute.
+// TestSpared: if a writer has lost two files to sweepers, its next file stays for a
+// minute while it is empty.
 func TestSpared(t *testing.T) {
 	d := open(t)
 	name := tempName() + sparedSuffix
@@ -400,7 +401,7 @@ func TestSpared(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !d.IsStale(name) || !d.Sweep(name) {
-		t.Error("an old one stays for ever")
+		t.Error("an old, empty file stays for ever")
 	}
 	if IsTemp(tempPrefix+sparedSuffix) || IsTemp("x"+name) || IsTemp(name+sparedSuffix) {
 		t.Error("other names count as temporary")

@@ -65,7 +65,7 @@ func TestTooWide(t *testing.T) {
 	}
 }
 
-// TestWritable: the reason is the right to write, and the mode is the file's.
+// TestWritable: the reason names the right to write, and the mode is the file's.
 func TestWritable(t *testing.T) {
 	for mode, want := range map[os.FileMode]string{
 		0o700: "", 0o755: "", 0o744: "",
@@ -123,8 +123,8 @@ func TestCreateOverALink(t *testing.T) {
 	alone(t, filepath.Dir(path), "key")
 }
 
-// TestWaysToCreate: where the first way is not known to the file system, the
-// others give the same.
+// TestWaysToCreate: if the file system does not know the first way, the others give the
+// same.
 func TestWaysToCreate(t *testing.T) {
 	d := open(t)
 	for name, way := range map[string]func(*Staged, string) error{
@@ -154,8 +154,8 @@ func TestWaysToCreate(t *testing.T) {
 	}
 }
 
-// TestManyReserve: on a file system with neither links nor a rename that
-// replaces nothing, one of many makes the file, and nobody sees it empty.
+// TestManyReserve: on a file system with neither links nor a rename that replaces
+// nothing, one of many callers makes the file, and nobody sees it empty.
 func TestManyReserve(t *testing.T) {
 	for range 20 {
 		d := open(t)
@@ -198,13 +198,14 @@ func TestManyReserve(t *testing.T) {
 		close(done)
 		reading.Wait()
 		if made.Load() != 1 {
-			t.Errorf("%d made it", made.Load())
+			t.Errorf("%d callers made the file", made.Load())
 		}
 		alone(t, d.Path(), "file")
 	}
 }
 
-// TestLeftReservation: it is named, and not taken over.
+// TestLeftReservation: the error names a reservation that was left, and nobody takes it
+// over.
 func TestLeftReservation(t *testing.T) {
 	d := open(t)
 	left := filepath.Join(d.Path(), "file"+reservedSuffix)
@@ -222,7 +223,8 @@ func TestLeftReservation(t *testing.T) {
 	}
 }
 
-// TestLockFile: a lock is a file of the owner alone, and nothing else.
+// TestLockFile: a lock is a file of its owner alone. Anything else in its place is
+// refused.
 func TestLockFile(t *testing.T) {
 	for what, c := range map[string]struct {
 		make    func(path string) error
@@ -262,8 +264,8 @@ func TestLockFile(t *testing.T) {
 	}
 }
 
-// TestLockFileReplaced: whoever has the file that was removed does not keep those out
-// who have the one in its place, and notices.
+// TestLockFileReplaced: a lock on the file that was removed does not keep out the
+// holder of the new file, and the next Lock notices the new file.
 func TestLockFileReplaced(t *testing.T) {
 	d := open(t)
 	one, two := NewLock(".lock"), NewLock(".lock")
@@ -279,13 +281,13 @@ func TestLockFileReplaced(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := one.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("beside the one that holds the lock: %v", err)
+		t.Errorf("while another holds the lock: %v", err)
 	}
 	two.Unlock()
 	holds(t, one, d)
 }
 
-// TestProbeLock: it leaves nothing, and says when there is nothing to try.
+// TestProbeLock: it leaves nothing, and says if there is nothing to try.
 func TestProbeLock(t *testing.T) {
 	d := open(t)
 	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {
@@ -298,7 +300,7 @@ func TestProbeLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {
-		t.Errorf("a file that may be read alone: %v, %v", known, err)
+		t.Errorf("a file that can only be read: %v, %v", known, err)
 	}
 	if err := os.Symlink("file", filepath.Join(d.Path(), ".lock")); err != nil {
 		t.Fatal(err)
@@ -309,7 +311,7 @@ func TestProbeLock(t *testing.T) {
 	}
 }
 
-// TestHold: what is held does not stand in the way of replacing and removing.
+// TestHold: a file that is held can be replaced and removed.
 func TestHold(t *testing.T) {
 	d := open(t)
 	for _, text := range []string{"old", "new"} {
@@ -331,7 +333,7 @@ func TestHold(t *testing.T) {
 		t.Error(err)
 	}
 	if runtime.GOOS == "linux" && len(openfiles.Below(filepath.Join(d.Path(), "file"))) != 1 {
-		t.Error("what is held was freed")
+		t.Error("the file that is held was freed")
 	}
 	held.Release()
 }
@@ -341,7 +343,7 @@ func TestShortReads(t *testing.T) {
 	const text = "0123456789"
 	broken := errors.New("broken")
 	for what, c := range map[string]struct {
-		reads []int // bytes of each; -1 is interrupted, -2 fails
+		reads []int // bytes of each; -1 means interrupted, -2 means it fails
 		size  int64
 		want  string
 		err   error
@@ -358,7 +360,7 @@ func TestShortReads(t *testing.T) {
 		at, reads := 0, c.reads
 		data, err := readSize(func(p []byte) (int, error) {
 			if len(reads) == 0 {
-				t.Fatalf("%s: one read too many", what)
+				t.Fatalf("%s: more reads than expected", what)
 			}
 			n := reads[0]
 			reads = reads[1:]
@@ -377,7 +379,7 @@ func TestShortReads(t *testing.T) {
 	}
 }
 
-// TestStat: a link is followed where that is asked for, and nowhere else.
+// TestStat: a link is followed only if the caller asks for it.
 func TestStat(t *testing.T) {
 	d := open(t)
 	link := filepath.Join(d.Path(), "link")
@@ -400,7 +402,7 @@ func TestStat(t *testing.T) {
 	_, opened := Open(none)
 	for _, err := range []error{stat, lstat, opened, d.Remove("none")} {
 		if onPath, ok := err.(*fs.PathError); !ok || onPath.Path != none || !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("what is not there: %v", err)
+			t.Errorf("a file that is missing: %v", err)
 		}
 	}
 }

@@ -33,11 +33,11 @@ func TestDenial(t *testing.T) {
 	}
 }
 
-// Nobody is told to change the modes of what belongs to somebody else, though
-// root is trusted.
+// If a file belongs to somebody else, nobody is told to change its modes, though root
+// is trusted.
 func TestOtherOwner(t *testing.T) {
 	other := "/"
-	if os.Geteuid() == 0 { // who may change all
+	if os.Geteuid() == 0 { // root may change every mode
 		if owner := OtherOwner(other); owner != "" {
 			t.Errorf("%q", owner)
 		}

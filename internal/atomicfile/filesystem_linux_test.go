@@ -21,12 +21,12 @@ func TestIsSince(t *testing.T) {
 	}
 }
 
-// TestOpenFileSystem: a file system is flushed as a whole only if that tells of
-// what could not be written. An overlay keeps it to itself, and procfs is none of
-// those that are known.
+// TestOpenFileSystem: a file system is flushed as a whole only if the flush reports
+// what could not be written. An overlay does not report it, and procfs is not a known
+// file system.
 func TestOpenFileSystem(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root, to mount")
+		t.Skip("needs root to mount")
 	}
 	base := t.TempDir()
 	mount := func(fstype, dir, options string) {

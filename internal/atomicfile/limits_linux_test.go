@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limited does something while the process may open that many files more, and while
-// no file may have more bytes than that.
+// limited runs do while the process may open that many more files, and while no file
+// may have more bytes than that.
 func limited(t *testing.T, files int, bytes uint64, do func()) {
 	t.Helper()
 	signal.Ignore(unix.SIGXFSZ)
@@ -40,8 +40,8 @@ func limited(t *testing.T, files int, bytes uint64, do func()) {
 
 const many, large = 100, 1 << 20
 
-// TestTooManyOpenFiles: no file is taken for one that is not there, or not regular,
-// and nothing counts as written.
+// TestTooManyOpenFiles: if no more files can be opened, no file counts as missing, as
+// not regular, or as written.
 func TestTooManyOpenFiles(t *testing.T) {
 	d := open(t)
 	path := filepath.Join(d.Path(), "file")
@@ -77,7 +77,7 @@ func TestTooManyOpenFiles(t *testing.T) {
 	alone(t, d.Path(), "file")
 }
 
-// TestTooLongFiles: of a file that cannot be written as a whole, nothing is left.
+// TestTooLongFiles: if a file cannot be written as a whole, nothing of it is left.
 func TestTooLongFiles(t *testing.T) {
 	d := open(t)
 	text := []byte(strings.Repeat("x", 100))
@@ -91,7 +91,7 @@ func TestTooLongFiles(t *testing.T) {
 			}
 		}
 		if all[0] != nil || errs[1] != nil {
-			t.Errorf("of two the first: %v; the second: %v", all[0], errs[1])
+			t.Errorf("the first of two: %v; the second: %v", all[0], errs[1])
 			return
 		}
 		if err := all[1].Commit("short"); err != nil {

@@ -16,7 +16,7 @@ import (
 
 func TestLock(t *testing.T) {
 	d := open(t)
-	one, two := NewLock(".lock"), NewLock(".lock") // as of two processes
+	one, two := NewLock(".lock"), NewLock(".lock") // two locks, as two processes have them
 	defer one.Close()
 	defer two.Close()
 	var count atomic.Int64
@@ -31,7 +31,7 @@ func TestLock(t *testing.T) {
 				}
 				seen := count.Load()
 				runtime.Gosched()
-				count.Store(seen + 1) // one is lost unless the others are kept out
+				count.Store(seen + 1) // an addition is lost unless the others are kept out
 				l.Unlock()
 			}
 		})
@@ -51,7 +51,7 @@ func TestLockObeysContextAndStop(t *testing.T) {
 	}
 	other := NewLock(".lock")
 	defer other.Close()
-	for _, l := range []*Lock{holder, other} { // a goroutine, a process
+	for _, l := range []*Lock{holder, other} { // like another goroutine, like another process
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		if err := l.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the context: %v", err)
@@ -67,7 +67,7 @@ func TestLockObeysContextAndStop(t *testing.T) {
 	holds(t, other, d)
 }
 
-// holds takes and gives a lock that must be free.
+// holds takes and releases a lock that must be free.
 func holds(t *testing.T, l *Lock, d *Dir) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -78,8 +78,8 @@ func holds(t *testing.T, l *Lock, d *Dir) {
 	l.Unlock()
 }
 
-// TestLockMoves: in another directory it is another file, and holds no longer the one
-// of the first.
+// TestLockMoves: in another directory the lock is another file, and no longer holds the
+// file of the first.
 func TestLockMoves(t *testing.T) {
 	l, first, second := NewLock(".lock"), open(t), open(t)
 	defer l.Close()
@@ -90,14 +90,15 @@ func TestLockMoves(t *testing.T) {
 	}
 }
 
-// TestLockIsUsedAgain: after it was closed, and in another directory.
+// TestLockIsUsedAgain: a lock can be used after it was closed, and in another
+// directory.
 func TestLockIsUsedAgain(t *testing.T) {
 	l := NewLock(".lock")
 	for _, d := range []*Dir{open(t), open(t)} {
 		for range 2 {
 			holds(t, l, d)
 			if runtime.GOOS == "linux" && len(openfiles.Below(filepath.Join(d.Path(), ".lock"))) != 1 {
-				t.Error("the file of the lock is not open")
+				t.Error("the lock file is not open")
 			}
 			l.Close()
 		}

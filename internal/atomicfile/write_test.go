@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestShortWrites: a write that takes a part is gone on with, and one that
-// takes nothing is an error, not an endless loop.
+// TestShortWrites: if a write takes a part, the rest is written next. If it takes
+// nothing, that is an error, not an endless loop.
 func TestShortWrites(t *testing.T) {
 	const text = "0123456789"
 	failed := errors.New("failed")
 	for _, test := range []struct {
 		name  string
-		takes []int // by each write in turn
-		err   error // of the write after them
+		takes []int // bytes that each write takes
+		err   error // the error of the write after them
 		want  string
 		fails error
 	}{

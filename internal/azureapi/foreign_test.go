@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzForeign: nothing that a server sends, or a person types, is more than
-// refused.
+// FuzzForeign: whatever a server sends or a person types, the worst result is a
+// refusal.
 func FuzzForeign(f *testing.F) {
 	seeds := []string{"", `{"error":{"innererror":{"code":"SecretDisabled"}}}`, `{"error":null}`, "https://team.vault.azure.net", "https://.vault.azure.net",
 		`Bearer authorization="https://login.microsoftonline.com/3f2a7c1e-5b0d-4e8a-9c46-7d1b2e3f4a50", resource="https://vault.azure.net"`,

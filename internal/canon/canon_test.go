@@ -51,8 +51,8 @@ func TestUintAtEveryBound(t *testing.T) {
 	})
 }
 
-// Whatever the bytes are, the reader takes them for a string only if the
-// writer would write them so.
+// checkString: whatever the bytes are, the reader accepts them as a string only if the
+// writer would write them like that.
 func checkString(t interface{ Fatalf(string, ...any) }, data []byte) bool {
 	r := NewReader(data)
 	s := r.String()
@@ -68,7 +68,8 @@ func checkString(t interface{ Fatalf(string, ...any) }, data []byte) bool {
 	return true
 }
 
-// Of all runes, exactly the control characters and what is no rune are refused.
+// Of all code points, exactly the control characters and those that are not valid are
+// refused.
 func TestStringOfEveryRune(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		valid := utf8.ValidRune(r) && r >= 0x20 && (r < 0x7f || r > 0x9f)
@@ -82,8 +83,8 @@ func TestStringOfEveryRune(t *testing.T) {
 	}
 }
 
-// Every string of up to two bytes, and of three with a quote, is taken or
-// refused as the writer would have it.
+// The reader accepts a string of up to two bytes, or of three with a quote, if the
+// writer would write it like that, and refuses every other.
 func TestStringOfFewBytes(t *testing.T) {
 	taken := 0
 	for a := range 256 {
@@ -96,7 +97,7 @@ func TestStringOfFewBytes(t *testing.T) {
 		}
 	}
 	if taken < 93*93 {
-		t.Errorf("%d strings were taken", taken)
+		t.Errorf("%d strings were accepted", taken)
 	}
 }
 
@@ -120,7 +121,7 @@ func TestBase64(t *testing.T) {
 	}
 }
 
-// Fixed takes its own length only, whatever the length.
+// Fixed accepts its own length only, whatever the length.
 func TestFixed(t *testing.T) {
 	for want := range 49 {
 		for length := range 64 {
@@ -141,8 +142,8 @@ func readTime(text string) (time.Time, bool) {
 	return at, r.Done()
 }
 
-// Every day from 1970 to 9999 is taken, and of the others that could be
-// written each is refused.
+// Every day from 1970 to 9999 is accepted. Every other day that can be written is
+// refused.
 func TestTimeOfEveryDay(t *testing.T) {
 	var buffer [32]byte
 	days := 0
@@ -166,7 +167,7 @@ func TestTimeOfEveryDay(t *testing.T) {
 		}
 	}
 	if days < 700_000 {
-		t.Errorf("%d days were taken", days)
+		t.Errorf("%d days were accepted", days)
 	}
 }
 
@@ -201,25 +202,25 @@ func TestTimeRoundTrip(t *testing.T) {
 		}
 		if digits := len(text) - len("2006-01-02T15:04:05Z"); digits != 0 && digits != 4 && digits != 7 && digits != 10 ||
 			digits > 0 && strings.HasSuffix(text, "000Z") {
-			t.Fatalf("%s has not the fewest digits", text)
+			t.Fatalf("%s has more digits than it needs", text)
 		}
 	})
 }
 
-// After a deviation nothing is read any more, and Done stays false.
+// After a deviation the reader reads nothing more, and Done stays false.
 func TestNothingAfterAFailure(t *testing.T) {
 	r := NewReader([]byte(`"text"12"AAAA""2026-01-02T03:04:05Z"`))
 	r.Expect("x")
 	out := []byte{9}
 	r.Fixed(out)
 	if r.String() != "" || r.Uint(99) != 0 || len(r.Base64(nil)) != 0 || !r.Time().IsZero() || r.Accept(`"`) || r.Done() || !r.Failed() || r.Offset() != 0 || out[0] != 9 {
-		t.Error("the reader went on")
+		t.Error("the reader read on after a failure")
 	}
 	r = NewReader([]byte("12"))
 	if r.Uint(99); !r.Done() {
-		t.Error("12 is not read")
+		t.Error("12 was not read")
 	}
 	if r.Fail(); r.Done() {
-		t.Error("Fail is forgotten")
+		t.Error("Fail was forgotten")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// seeds are texts of every kind, right and wrong.
+// seeds returns texts of every kind, right and wrong.
 func seeds() []string {
 	return []string{`"text"`, `"\"\\"`, `"é😀"`, "\"\u2028\"", "\"\u0085\"", `"\u0041"`, `"`, `"\`, "\"\xff\"", `"AA=="`, `"AAA="`, "\"AA\n==\"", `"AB=="`, `""`,
 		`"2026-01-02T03:04:05Z"`, `"2026-01-02T03:04:05.123Z"`, `"2026-01-02T03:04:05.123456Z"`, `"2026-01-02T03:04:05.123456789Z"`,
@@ -22,7 +22,7 @@ func addSeeds(f *testing.F) {
 	}
 }
 
-// FuzzReader: what any method takes as a whole is what the writer writes.
+// FuzzReader: whatever a method accepts as a whole is what the writer writes.
 func FuzzReader(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

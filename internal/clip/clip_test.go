@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Find takes the clipboard of the session for which there is a program, and says
+// Find uses the clipboard of the session if its program is there, and otherwise says
 // what is missing.
 func TestFind(t *testing.T) {
 	wayland, x := "WAYLAND_DISPLAY=wayland-0", "DISPLAY=:0"
@@ -19,7 +19,7 @@ func TestFind(t *testing.T) {
 		takes, reason     string
 	}{
 		{[]string{wayland, x}, []string{"wl-copy", "wl-paste", "xclip"}, "wl-copy", ""},
-		{[]string{wayland, x}, []string{"wl-copy", "xclip"}, "xclip", ""}, // it could not be cleared without wl-paste
+		{[]string{wayland, x}, []string{"wl-copy", "xclip"}, "xclip", ""}, // without wl-paste it could not be cleared
 		{[]string{x}, []string{"wl-copy", "wl-paste", "xclip"}, "xclip", ""},
 		{[]string{wayland}, []string{"xclip"}, "", "no wl-copy"},
 		{[]string{x}, []string{"wl-copy", "wl-paste"}, "", "no xclip"},
@@ -43,7 +43,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// The programs have nothing that opens a store.
+// The clipboard's programs receive no variable that opens a store.
 func TestFindForgetsKeys(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
@@ -56,7 +56,7 @@ func TestFindForgetsKeys(t *testing.T) {
 	}
 }
 
-// A mark tells neither the value nor that two are of the same.
+// A mark does not show the value, nor that two values are the same.
 func TestMarkOf(t *testing.T) {
 	one, two := MarkOf([]byte("value")), MarkOf([]byte("value"))
 	if string(one.Salt) == string(two.Salt) || string(one.Sum) == string(two.Sum) || len(one.Salt) != 32 || len(one.Sum) != 32 {

@@ -35,8 +35,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// The longest ids fit whatever they consist of, and differ where only their
-// ends or their cases do.
+// The longest ids fit, whatever they consist of. Their encodings differ even if only
+// their ends or their case differ.
 func TestEncodeLong(t *testing.T) {
 	const max = 100
 	seen := map[string]string{}
@@ -60,7 +60,7 @@ func TestEncodeLong(t *testing.T) {
 
 var allowed = regexp.MustCompile(`^(-[0-9a-f]{2}|[a-z0-9])*(--([a-z2-7]{52}|keyring))?$`)
 
-// What is allowed is unambiguous, so two names with one encoding would have to
+// What allowed matches is unambiguous, so two names with one encoding would have to
 // share a digest.
 func FuzzEncode(f *testing.F) {
 	f.Add("github_token", 60)
@@ -81,7 +81,8 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// FuzzDecode: what is decoded is written like that again, and in no other way.
+// FuzzDecode: a text that can be decoded is what Encode writes for that id, and nothing
+// else is.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{"github-5ftoken", "-47it", "a-", "a-5", "a-5F", "a-61", "--keyring", "-2d-2dkeyring", "", "a--" + strings.Repeat("a", 52), "\x00"} {
 		f.Add(s)

@@ -9,13 +9,13 @@ import (
 //go:embed testdata/matrix.txt
 var matrix string
 
-// row is what was measured of one value in one form.
+// row holds what was measured for one value in one form.
 type row struct {
 	form, value string
-	wrong       map[string]string // by reader; "refused", or = and what was read
+	wrong       map[string]string // by reader: "refused", or "=" and what was read
 }
 
-// formNames are those of the matrix, in the order of forms.
+// formNames are the matrix's names for the forms, in the order of forms.
 var formNames = []string{"raw", "sq", "dqe", "dqn"}
 
 func readMatrix(t *testing.T) []row {
@@ -59,14 +59,14 @@ func pythonLiteral(t *testing.T, s string) (value, rest string) {
 	if n < 0 || s[0] != '\'' && s[0] != '"' {
 		t.Fatalf("no literal: %q", s)
 	}
-	if s[0] == '\'' { // Python's literals have all escapes between both
+	if s[0] == '\'' { // Python's own literals know all escapes in both kinds of quotes
 		value, _ = pythonQuoted(s, `\'"nrt`, "\\'\"\n\r\t")
 	}
 	return value, s[n:]
 }
 
-// Every verdict that was measured is what the models say, and where both read
-// something else than was written, it is the same.
+// The models give every verdict that was measured. If model and reader both read
+// something other than what was written, they read the same.
 func TestModelsAgreeWithTheMatrix(t *testing.T) {
 	rows := readMatrix(t)
 	if len(rows) != 124 {
@@ -99,7 +99,7 @@ func TestModelsAgreeWithTheMatrix(t *testing.T) {
 	}
 }
 
-// What is written is the first form that the matrix shows to be right.
+// Write uses the first form that the matrix shows to be right.
 func TestFormsAreThoseOfTheMatrix(t *testing.T) {
 	byValue := map[string][]row{}
 	for _, row := range readMatrix(t) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The table of docs/dotenv.md is what is written.
+// The table in docs/dotenv.md shows what Write writes.
 func TestTableOfThePage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/dotenv.md")
 	if err != nil {

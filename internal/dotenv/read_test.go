@@ -29,8 +29,8 @@ func TestWhatTheReadersAgreeOnIsTaken(t *testing.T) {
 	}
 }
 
-// Where the readers differ, all such lines are named with what they make of them,
-// and no value is.
+// If the readers differ, the error names all such lines and what each reader makes of
+// them, and shows no value.
 func TestLinesThatAreReadDifferentlyAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"A=secret$x\n":              "line 1: expanded (bash, compose, rust); as it stands (docker, envparse, godotenv,",
@@ -64,8 +64,8 @@ func TestLinesThatAreReadDifferentlyAreRefused(t *testing.T) {
 	}
 }
 
-// With a dialect, the lines are what that reader makes of them, or an error where
-// it would expand, run or look something up.
+// With a dialect, the lines are what that reader makes of them. If it would expand, run
+// or look something up, they are an error.
 func TestDialects(t *testing.T) {
 	taken := func(text, dialect string, want ...Variable) {
 		t.Helper()

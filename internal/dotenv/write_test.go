@@ -26,8 +26,8 @@ func TestWriteForAll(t *testing.T) {
 	}
 }
 
-// All values that have no form are named, with the readers that are the reason,
-// and none is shown.
+// The error names all values that have no form, and the readers that are the reason. It
+// shows no value.
 func TestWhatHasNoForm(t *testing.T) {
 	const tricky = "secret'$x\""
 	for target, want := range map[string]string{
@@ -50,12 +50,12 @@ func TestNamesThatAreNone(t *testing.T) {
 		}
 	}
 	if _, _, err := Write([]Variable{{"RANDOM", "1"}}, "bash"); err == nil {
-		t.Error("bash takes RANDOM from no file")
+		t.Error("RANDOM was written for bash, which takes it from no file")
 	}
 }
 
-// FuzzRead: whatever is taken can be written for each reader that can carry it, and
-// is read back by its rules.
+// FuzzRead: whatever Read accepts can be written for each reader that can carry it, and
+// is read back by that reader's rules.
 func FuzzRead(f *testing.F) {
 	for _, row := range strings.Split(matrix, "\n") {
 		f.Add([]byte("A="+row+"\n"), "")

@@ -73,8 +73,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// A request that is cancelled because another one failed does not fail with the
-// answer to that.
+// If a request is cancelled because another one failed, its error is not the other's.
 func TestCallCancelledByAnother(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer server.Close()
@@ -87,12 +86,11 @@ func TestCallCancelledByAnother(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, func() { cancel(other) })
 	client := NewClient(Options{Total: 10 * time.Second, MaxBody: 1000})
 	if _, err := Call(ctx, client, Request{Method: http.MethodGet, URL: address}); !errors.Is(err, context.Canceled) || errors.Is(err, other) {
-		t.Errorf("%v, want that it was cancelled", err)
+		t.Errorf("%v, want context.Canceled", err)
 	}
 }
 
-// says returns the address of a server that answers whatever it is told with a
-// few bytes.
+// says returns the address of a server that sends answer to every request.
 func says(t *testing.T, answer string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -157,7 +155,7 @@ func TestExplainProxy(t *testing.T) {
 		response, err := NewClient(Options{Total: 10 * time.Second, MaxBody: 1000, Proxy: proxy}).Get("https://example.com")
 		if err == nil {
 			_ = response.Body.Close()
-			t.Fatal("it answered")
+			t.Fatal("the proxy answered")
 		}
 		e := Server{Host: "example.com", Address: "address", Authorities: "ca_cert"}.Explain(err)
 		if e.Kind != nebula.ErrUnavailable || errors.Is(e, provider.ErrUnclear) || e.Error() != want {

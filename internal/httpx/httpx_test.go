@@ -32,7 +32,7 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// An answer of exactly the limit is read, one byte more is not.
+// An answer of exactly the limit is read. One with a byte more is not.
 func TestLimitIsExact(t *testing.T) {
 	const limit = 1000
 	for _, size := range []int{0, 1, limit - 1, limit, limit + 1, 2 * limit} {
@@ -85,7 +85,7 @@ func TestTLS(t *testing.T) {
 	}
 	url, roots := serve(tls.VersionTLS13)
 	if err := get(url, roots); err != nil {
-		t.Errorf("the authority that was named: %v", err)
+		t.Errorf("the authority that was configured: %v", err)
 	}
 	if get(url, nil) == nil || get(url, x509.NewCertPool()) == nil {
 		t.Error("an unknown authority was accepted")
@@ -116,8 +116,8 @@ func TestTotalLimit(t *testing.T) {
 	}
 }
 
-// What TLS is to show besides is shown, and verification stays on whatever it
-// says.
+// TestMoreTLS: the client shows the certificate that it is given, and verifies the
+// server whatever the options say.
 func TestMoreTLS(t *testing.T) {
 	var shown atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { shown.Store(int32(len(r.TLS.PeerCertificates))) }))

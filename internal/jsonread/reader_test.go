@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/jsonread"
 )
 
-// readText reads a text that is nothing but a string.
+// readText reads a text that is one string.
 func readText(data []byte) ([]byte, bool) {
 	r := jsonread.New(data)
 	b := r.Bytes()
@@ -33,7 +33,7 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// A string is read into one piece of memory, and wiping it leaves nothing behind.
+// A string is read into one piece of memory, so wiping it leaves nothing behind.
 func TestBytesDoNotGrow(t *testing.T) {
 	text := []byte(`"` + string(bytes.Repeat([]byte(`abc\u00e9\n`), 1000)) + `"`)
 	if n := testing.AllocsPerRun(10, func() { jsonread.New(text).Bytes() }); n > 2 {
@@ -41,7 +41,7 @@ func TestBytesDoNotGrow(t *testing.T) {
 	}
 }
 
-// What is read is what encoding/json reads.
+// The reader reads what encoding/json reads.
 func FuzzText(f *testing.F) {
 	for _, seed := range []string{`"a"`, `"\u00e9"`, `"\ud83d\ude00"`, `"\ud800"`, "\"\xff\"", `"\\"`, `"`} {
 		f.Add([]byte(seed))
@@ -58,7 +58,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// What is skipped is JSON, and all of it.
+// The reader skips JSON, all of it, and nothing else.
 func FuzzSkip(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,-2.5e+3,{"b":null}],"c":true}`, `[]`, `[[]`, `{"a"}`, `01`, `-`, `1.`, `"\ud800"`, `[1,]`, `nul`} {
 		f.Add([]byte(seed))

@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// Each test runs in a bubble, which fails if a goroutine is left at its end, and
-// in which time passes when all wait.
+// inBubble runs a test in a bubble. It fails if a goroutine is left at its end, and its
+// time passes when all goroutines wait.
 func inBubble(t *testing.T, name string, f func(*testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
@@ -45,7 +45,8 @@ func upTo(n int) []int {
 	return items
 }
 
-// all runs to the end and returns the results and why it ended early.
+// all reads the run to its end, and returns the results and the reason if it ended
+// early.
 func all[T, R any](run iter.Seq2[many.Result[T, R], error]) (results []many.Result[T, R], stopped error) {
 	for r, err := range run {
 		if err != nil {
@@ -56,7 +57,8 @@ func all[T, R any](run iter.Seq2[many.Result[T, R], error]) (results []many.Resu
 	return results, nil
 }
 
-// As many run at once as are allowed, never more, and as few as there are.
+// As many items run at once as are allowed, never more. If there are fewer items, all
+// run at once.
 func TestAtOnce(t *testing.T) {
 	for _, c := range []struct{ items, jobs, want int }{{100, 3, 3}, {100, 0, many.DefaultJobs}, {2, 8, 2}, {5, 1, 1}} {
 		inBubble(t, fmt.Sprint(c), func(t *testing.T) {
@@ -92,7 +94,7 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-// Results come as they are there, or in the order of the items.
+// Results come when they are ready, or in the order of the items.
 func TestOrder(t *testing.T) {
 	for _, ordered := range []bool{false, true} {
 		inBubble(t, fmt.Sprint(ordered), func(t *testing.T) {
@@ -115,7 +117,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A loop that is slow holds up the work: nothing piles up.
+// A slow loop holds up the work, so that nothing piles up.
 func TestSlowLoop(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		const jobs = 4
@@ -134,14 +136,13 @@ func TestSlowLoop(t *testing.T) {
 	})
 }
 
-// A backend that keeps failing ends the run, after as many failures in a row as
-// there are at once. One that fails now and then does not, and neither do
-// failures of the items.
+// If a backend keeps failing, the run ends after as many failures in a row as run at
+// once. Occasional failures do not end it, nor do failures of the items.
 func TestSteadyFailure(t *testing.T) {
 	const jobs = 8
 	for name, c := range map[string]struct {
 		fail     func(i int) error
-		results  int // 0 if it is not exact
+		results  int // 0 if the number is not exact
 		stopping error
 	}{
 		"all":             {func(int) error { return errDown }, 0, errDown},
@@ -153,7 +154,7 @@ func TestSteadyFailure(t *testing.T) {
 		inBubble(t, name, func(t *testing.T) {
 			results, err := all(many.Do(t.Context(), many.Of(upTo(1000)), many.Options{Jobs: jobs, Judge: judge},
 				func(_ context.Context, i int) (int, error) {
-					time.Sleep(time.Duration(i) * time.Millisecond) // one ends after the other
+					time.Sleep(time.Duration(i) * time.Millisecond) // each ends after the one before
 					return i, c.fail(i)
 				}))
 			if err != c.stopping || c.results > 0 && len(results) != c.results {
@@ -182,8 +183,7 @@ func count[T, R any](results []many.Result[T, R], err error) (n int) {
 	return n
 }
 
-// One failure about the whole run ends it; what is under way is finished and
-// delivered.
+// A failure of the whole run ends it. What is under way is finished and delivered.
 func TestFailureOfTheRun(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		results, err := all(many.Do(t.Context(), many.Of(upTo(100)), many.Options{Jobs: 4, Judge: judge},
@@ -201,7 +201,7 @@ func TestFailureOfTheRun(t *testing.T) {
 	})
 }
 
-// A source that fails ends the run, after what is under way.
+// If the source fails, the run ends after what is under way.
 func TestItemsFail(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		items := func(yield func(int, error) bool) { _ = yield(1, nil) && yield(2, nil) && yield(0, errBroken) }
@@ -215,7 +215,7 @@ func TestItemsFail(t *testing.T) {
 	})
 }
 
-// A source that waits for its next item does not hold up the end.
+// The end does not wait for a source that waits for its next item.
 func TestItemsAreCancelled(t *testing.T) {
 	for name, work := range map[string]func(context.Context, int) (int, error){
 		"failure": func(context.Context, int) (int, error) { return 0, errBroken },
@@ -241,14 +241,14 @@ func TestItemsAreCancelled(t *testing.T) {
 	}
 }
 
-// A signal lets what is under way finish, if that is wanted, and nothing more
-// begins. The end of the time ends all.
+// A signal lets what is under way finish, if the caller wants that, and nothing more
+// begins. A deadline ends everything.
 func TestEndOfTheContext(t *testing.T) {
 	const jobs = 4
 	for name, c := range map[string]struct {
 		finish  bool
 		end     func(context.Context) (context.Context, context.CancelFunc)
-		done    int // of those under way
+		done    int // of those that are under way
 		stopped error
 	}{
 		"signal":             {true, cancelled, jobs, context.Canceled},
@@ -267,7 +267,7 @@ func TestEndOfTheContext(t *testing.T) {
 					case <-time.After(time.Minute):
 						return i, nil
 					case <-child.Done():
-						return 0, errors.Join(child.Err(), errBroken) // which tells nothing of the run
+						return 0, errors.Join(child.Err(), errBroken) // says nothing about the whole run
 					}
 				}))
 			if err != c.stopped || len(results) != jobs || count(results, nil) != c.done {
@@ -292,7 +292,8 @@ func timed(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Second)
 }
 
-// A run that comes to its end while the context does has not ended early.
+// If the context ends when all items have begun, and they may finish, the run has not
+// ended early.
 func TestEndedAtTheEnd(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		ctx, cancel := cancelled(t.Context())
@@ -307,8 +308,8 @@ func TestEndedAtTheEnd(t *testing.T) {
 	})
 }
 
-// Whoever leaves the loop leaves nothing behind: what is under way is told to
-// end, or finished, before the loop is left.
+// A loop that breaks off leaves nothing behind: work under way is cancelled or finished
+// before the loop ends.
 func TestLoopThatIsLeft(t *testing.T) {
 	for _, o := range []many.Options{{}, {Ordered: true}, {Finish: true}} {
 		inBubble(t, fmt.Sprintf("%+v", o), func(t *testing.T) {

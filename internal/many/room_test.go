@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/many"
 )
 
-// Few large items are under way at a time, and of small ones as many as jobs.
+// A few large items are under way at a time, and as many small ones as there are jobs.
 func TestRoom(t *testing.T) {
 	const large, jobs = 2, 16
 	for name, c := range map[string]struct{ size, want int }{"small": {1 << 10, jobs}, "large": {1 << 20, large}} {
@@ -38,7 +38,7 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// Who waits for a place gives up with the context.
+// Enter stops waiting for a place when the context ends.
 func TestRoomContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := many.NewRoom(1)
@@ -52,7 +52,7 @@ func TestRoomContext(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		place.Leave()
-		place.Leave() // frees nothing more
+		place.Leave() // the second call frees nothing
 		if _, err := room.Enter(t.Context()); err != nil {
 			t.Errorf("after a place was left: %v", err)
 		}

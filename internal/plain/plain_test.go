@@ -14,7 +14,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// hard are values, under names that YAML may take for something else.
+// hard returns values that are hard to write, under names that YAML may read as
+// something else.
 func hard() []Entry {
 	return []Entry{
 		{"NO", []byte("1234")}, {"Y", nil}, {"NULL", []byte("null")}, {"_1", []byte("it's \"$x\" `y` \\ <&>")},
@@ -28,7 +29,7 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%q, %v, want %q", text, err, want)
 	}
 	if text, err := JSON(nil); err != nil || string(text) != "{}\n" {
-		t.Errorf("of nothing: %q, %v", text, err)
+		t.Errorf("without entries: %q, %v", text, err)
 	}
 	text, err = JSON(hard())
 	var back map[string]any

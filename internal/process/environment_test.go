@@ -26,6 +26,6 @@ func TestForget(t *testing.T) {
 		t.Error("the passphrase is still there")
 	}
 	if os.Getenv("NEBULA_CONFIG") != "c" {
-		t.Error("other variables went too")
+		t.Error("other variables were removed too")
 	}
 }

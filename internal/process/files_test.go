@@ -40,7 +40,7 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 	if _, err := os.Stat(left); !os.IsNotExist(err) {
-		t.Errorf("what a killed process left is still there: %v", err)
+		t.Errorf("the files of a killed process are still there: %v", err)
 	}
 	for _, dir := range []string{others, alive} {
 		if _, err := os.Stat(dir); err != nil {

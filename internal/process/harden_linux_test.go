@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The process that is hardened is another one: it cannot be undone, and a test
-// binary that cannot be traced is no help.
+// The test hardens another process: it cannot be undone, and a test binary that cannot
+// be traced is no help.
 func TestHarden(t *testing.T) {
 	if os.Getenv("NEBULA_TEST_HARDEN") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHarden$")

@@ -66,8 +66,8 @@ type aeadCase struct {
 	Key, IV, AAD, Msg, CT, Tag hexBytes
 }
 
-// Wycheproof's AES-GCM goes through our own opening. A nonce or a tag of
-// another length than ours is refused, whatever another library makes of it.
+// The tests run Wycheproof's AES-GCM through our own opening. If a nonce or tag has
+// another length than ours, it is refused, whatever another library does.
 func TestWycheproofOpen(t *testing.T) {
 	opened, refused, otherNonce := 0, 0, 0
 	for _, c := range readLines[aeadCase](t, "testdata/wycheproof_aes_gcm.jsonl", 105) {
@@ -102,7 +102,7 @@ func TestWycheproofOpen(t *testing.T) {
 		}
 	}
 	if opened != 39 || refused != 27 || otherNonce != 39 {
-		t.Errorf("opened %d, refused %d, of other nonces %d", opened, refused, otherNonce)
+		t.Errorf("opened %d, refused %d, other nonces %d", opened, refused, otherNonce)
 	}
 }
 
@@ -121,7 +121,7 @@ type hkdfCase struct {
 	Size                 int
 }
 
-// minFIPSKey is the length of an HMAC key below which FIPS mode panics. Ours
+// minFIPSKey is the length of an HMAC key below which FIPS mode panics. Our HMAC keys
 // are salts of 16 bytes and keys of 32.
 const minFIPSKey = 14
 
@@ -130,7 +130,7 @@ func TestWycheproofHKDF(t *testing.T) {
 	tooLong := 0
 	for _, c := range readLines[hkdfCase](t, "testdata/wycheproof_hkdf_sha256.jsonl", 86) {
 		if c.Result != "valid" {
-			// HKDF has no such output. We ask for 16 and 64 bytes only.
+			// HKDF cannot give that many bytes. We ask for 16 and 64 only.
 			if c.Size <= maxOutput {
 				t.Errorf("%d: %d bytes are said to be invalid", c.TCID, c.Size)
 			}
@@ -151,7 +151,7 @@ func TestWycheproofHKDF(t *testing.T) {
 	}
 }
 
-// RFC 5869, appendix A.1 to A.3, those of SHA-256.
+// RFC 5869, appendix A.1 to A.3: the cases with SHA-256.
 func TestRFC5869(t *testing.T) {
 	for name, c := range map[string]struct{ ikm, salt, info, prk, okm string }{
 		"A.1": {"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "000102030405060708090a0b0c", "f0f1f2f3f4f5f6f7f8f9",
@@ -181,7 +181,7 @@ func TestRFC5869(t *testing.T) {
 	}
 }
 
-// Of each length, as Go's own HKDF gives it.
+// For each length, the output is that of Go's own HKDF.
 func TestExpandOfEachLength(t *testing.T) {
 	prk := bytes.Repeat([]byte{7}, KeySize)
 	for n := range 4 * sha256.Size {
@@ -194,7 +194,8 @@ func TestExpandOfEachLength(t *testing.T) {
 	}
 }
 
-// What is authenticated outside of records depends on the key and on the purpose.
+// The MAC of what is authenticated outside records depends on the key and on the
+// purpose.
 func TestMAC(t *testing.T) {
 	secret := [KeySize]byte{1, 2, 3}
 	for _, purpose := range []string{"one", "another"} {
@@ -257,8 +258,8 @@ func TestDerivedKeys(t *testing.T) {
 	}
 }
 
-// Argon2id as the Rust crate argon2 computes it, from records that the Rust
-// implementation of this store's specification wrote.
+// The derivation agrees with the Rust crate argon2: these records were written by the
+// Rust implementation of this store's specification.
 func TestArgon2idOfAnotherLibrary(t *testing.T) {
 	if fips140.Enforced() {
 		t.Skip("Argon2id is refused in FIPS mode")
@@ -275,7 +276,7 @@ func TestArgon2idOfAnotherLibrary(t *testing.T) {
 	}
 }
 
-// A key serves several goroutines: the HMACs that it keeps are not shared.
+// Several goroutines can use one key: they do not share the HMACs that it keeps.
 func TestKeyIsSafeForGoroutines(t *testing.T) {
 	key := GenerateKey()
 	var group sync.WaitGroup
@@ -293,8 +294,8 @@ func TestKeyIsSafeForGoroutines(t *testing.T) {
 	group.Wait()
 }
 
-// Salt, nonce and so record key are fresh at every seal, and no byte of a seal
-// can be changed.
+// Salt, nonce and therefore the record key are new for every seal, and no byte of a
+// seal can be changed.
 func TestSealIsFreshAndWhole(t *testing.T) {
 	key := NewKey([KeySize]byte{1})
 	a, b := key.Seal("name", []byte("text"), []byte("more")), key.Seal("name", []byte("text"), []byte("more"))
@@ -326,7 +327,7 @@ func TestSealIsFreshAndWhole(t *testing.T) {
 	}
 }
 
-// The bounds of docs/format.md, each at its limit and one beyond.
+// The bounds of docs/format.md, each at its limit and one beyond it.
 func TestBounds(t *testing.T) {
 	for _, c := range []struct {
 		p    Params
@@ -336,7 +337,7 @@ func TestBounds(t *testing.T) {
 		{Params{Kind: KindArgon2id, M: 19455, T: 2, P: 1}, false},
 		{Params{Kind: KindArgon2id, M: 19456, T: 1, P: 1}, false},
 		{Params{Kind: KindArgon2id, M: 19456, T: 2, P: 0}, false},
-		{Params{Kind: KindArgon2id, M: 1048576, T: 4, P: 16}, true}, // as much work as may be
+		{Params{Kind: KindArgon2id, M: 1048576, T: 4, P: 16}, true}, // the most work that is allowed
 		{Params{Kind: KindArgon2id, M: 1048576, T: 5, P: 16}, false},
 		{Params{Kind: KindArgon2id, M: 1048577, T: 2, P: 16}, false},
 		{Params{Kind: KindArgon2id, M: 1048576, T: 4, P: 17}, false},
@@ -354,7 +355,7 @@ func TestBounds(t *testing.T) {
 		{Params{Kind: KindKeyFile, M: 1}, false},
 		{Params{Kind: KindKeyFile, T: 1}, false},
 		{Params{Kind: KindKeyFile, P: 1}, false},
-		{Params{Kind: "another", M: 1, T: 1, P: 1}, true}, // not judged
+		{Params{Kind: "another", M: 1, T: 1, P: 1}, true}, // kinds that are not known pass
 	} {
 		if err := c.p.Check(); (err == nil) != c.good {
 			t.Errorf("%+v: %v", c.p, err)
@@ -362,7 +363,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// Parameters are checked here too, before any memory or time is spent.
+// DeriveSecret checks parameters too, before it spends memory or time.
 func TestDeriveSecretRefuses(t *testing.T) {
 	for _, p := range []Params{
 		{Kind: KindArgon2id, M: minMemory, T: minPasses, P: maxLanes + 1},
@@ -408,7 +409,7 @@ func FuzzParseKeyFile(f *testing.F) {
 	seeds := [][]byte{good, bytes.TrimSuffix(good, []byte("\n")), append(bytes.TrimSuffix(bytes.Clone(good), []byte("\n")), "\r\n"...),
 		{}, []byte("nebula-key-1:"), append(bytes.Clone(good), '\n'), bytes.ToUpper(good), good[1:], good[:50]}
 	if len(seeds) < 9 || len(good) != KeyFileSize-1 {
-		f.Fatal("the corpus is not what it was")
+		f.Fatal("the corpus has changed")
 	}
 	for _, seed := range seeds {
 		f.Add(seed)

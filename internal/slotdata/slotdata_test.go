@@ -99,7 +99,7 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// No byte can be missing, and none can be left over.
+// No byte can be missing, and none can be added.
 func TestCheckOfCutData(t *testing.T) {
 	for kind, all := range valid() {
 		for _, data := range append(all, nil) {
@@ -109,10 +109,10 @@ func TestCheckOfCutData(t *testing.T) {
 				}
 			}
 			if Check(kind, slotID, append(bytes.Clone(data), 0)) == nil {
-				t.Errorf("%s: a byte more is accepted", kind)
+				t.Errorf("%s: one byte more is accepted", kind)
 			}
 			if Check(kind, slotID, append(bytes.Clone(data), make([]byte, MaxSize)...)) == nil {
-				t.Errorf("%s: too much is accepted", kind)
+				t.Errorf("%s: data over MaxSize is accepted", kind)
 			}
 		}
 		if Check(kind, slotID, []byte{0xff, 0xff, 0xff, 0xff}) == nil {
@@ -121,7 +121,7 @@ func TestCheckOfCutData(t *testing.T) {
 	}
 }
 
-// What is accepted has one encoding.
+// Data that is accepted has one encoding.
 func FuzzCheck(f *testing.F) {
 	for kind, all := range valid() {
 		for _, data := range all {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// addTraced adds a line by another process that is traced. It returns the calls.
+// addTraced runs another process, traced, that adds a line. It returns the calls.
 func addTraced(t *testing.T, path string, options ...string) (calls string, failed error) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
@@ -34,8 +34,8 @@ func needsStrace(t *testing.T) {
 	}
 }
 
-// TestFailedCalls: if a call fails, no line is lost, and what is acknowledged is
-// there.
+// TestFailedCalls: if a call fails, no line is lost, and an update that was
+// acknowledged is there.
 func TestFailedCalls(t *testing.T) {
 	needsStrace(t)
 	const old, added = `{"name":"old","count":1}` + "\n", `{"name":"added","count":2}` + "\n"
@@ -58,12 +58,12 @@ func TestFailedCalls(t *testing.T) {
 				t.Errorf("EIO of %s %d: %v, and the file holds %q", call, nth, failed, data)
 			}
 			if failed == nil && (call == "fsync" || call == "renameat") {
-				t.Errorf("EIO of %s %d: it was acknowledged", call, nth)
+				t.Errorf("EIO of %s %d: the update was acknowledged", call, nth)
 			}
 		}
 	}
 	if hits < 8 {
-		t.Errorf("%d calls failed only: strace does not see them", hits)
+		t.Errorf("only %d calls failed: strace does not see them", hits)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the test binary stand in for another process, which adds a line to
-// a file, and fails when a test leaves goroutines behind.
+// TestMain lets the test binary stand in for another process, which adds a line to a
+// file. It fails if a test leaves goroutines behind.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("NEBULA_TEST_FILE"); path != "" {
 		if err := at(path).Update("added", func(*entry) *entry { return &entry{"added", 2} }); err != nil {

@@ -12,8 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// Many that use one File at once lose nothing, and see what was there when they
-// came.
+// If many goroutines use one File at once, no update is lost, and each sees its own.
 func TestShared(t *testing.T) {
 	const callers, times = 40, 5
 	f := at(filepath.Join(t.TempDir(), "state"))
@@ -44,12 +43,12 @@ func TestShared(t *testing.T) {
 	}
 	all.Wait()
 	if e, _, err := f.Load("common"); err != nil || e.Count != callers*times {
-		t.Errorf("the common one is %+v, %v", e, err)
+		t.Errorf("the common line is %+v, %v", e, err)
 	}
 }
 
-// Those that wait for each other are written at once. Of them, one that does not
-// fit fails alone.
+// Updates that wait for each other are written together. If one of them does not fit,
+// it fails alone.
 func TestWrittenTogether(t *testing.T) {
 	for _, waiting := range []int{1, 20} {
 		t.Run(fmt.Sprint(waiting), func(t *testing.T) { writtenTogether(t, waiting) })
@@ -83,7 +82,7 @@ func writtenTogether(t *testing.T, waiting int) {
 		})
 	}
 	var all sync.WaitGroup
-	all.Go(func() { _ = update("leader") }) // which waits for the lock
+	all.Go(func() { _ = update("leader") }) // it waits for the lock
 	soon(t, func() bool {
 		free := f.updates.running.TryLock()
 		if free {
@@ -120,7 +119,7 @@ func writtenTogether(t *testing.T, waiting int) {
 	if _, found, _ := f.Load(large); found {
 		t.Error("what does not fit was written")
 	}
-	if calls["leader"] != 1 || calls["small0"] != 2 { // together, and then by itself
+	if calls["leader"] != 1 || calls["small0"] != 2 { // together, and then alone
 		t.Errorf("changes were called %d and %d times", calls["leader"], calls["small0"])
 	}
 }
@@ -130,7 +129,7 @@ func soon(t *testing.T, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it never happens")
+			t.Fatal("it never happened")
 		}
 	}
 }

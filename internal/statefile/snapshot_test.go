@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
-// TestCurrent: a snapshot has another number if the content is another, and is the
-// same one as long as the file is.
+// TestCurrent: a snapshot has another number if the content is different, and stays the
+// same as long as the file does.
 func TestCurrent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dir", "state")
 	f := at(path)
@@ -40,9 +40,9 @@ func TestCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, end := current(false, 1, 1), time.Now().Add(30*time.Second)
-	for !s.settled { // the time of a change of the inode cannot be set: it has to pass
+	for !s.settled { // the change time of an inode cannot be set: it has to pass
 		if time.Now().After(end) {
-			t.Fatal("it never settles")
+			t.Fatal("the file never settled")
 		}
 		time.Sleep(10 * time.Millisecond)
 		s = current(false, 1, 1)

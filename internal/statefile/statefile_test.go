@@ -70,15 +70,15 @@ func TestLines(t *testing.T) {
 		return nil
 	})
 	if _, found, lost := f.Load("b"); err != nil || found || lost != nil {
-		t.Errorf("after it was removed: %v, %v, %v", found, err, lost)
+		t.Errorf("after the line was removed: %v, %v, %v", found, err, lost)
 	}
 	if err := f.Update("never", func(*entry) *entry { return nil }); err != nil {
-		t.Errorf("removing what is not there: %v", err)
+		t.Errorf("removing a line that is not there: %v", err)
 	}
 }
 
-// Many that change the file at once, each as another process would, lose
-// nothing of each other.
+// If many writers change the file at once, each with a File of its own like another
+// process, no change is lost.
 func TestManyWriters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	var group sync.WaitGroup
@@ -140,7 +140,7 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: an update gave %v and left %q", what, err, data)
 		}
 		if err := at(path).CheckRoom("b", 10); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s: whether there is room: %v", what, err)
+			t.Errorf("%s: CheckRoom: %v", what, err)
 		}
 	}
 	write(t, path, strings.Repeat(good, 100))
@@ -151,8 +151,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// What was written can be read again: a file never grows past the limit of
-// reading.
+// What was written can be read again: a file never grows past the limit for reading.
 func TestFull(t *testing.T) {
 	f := at(filepath.Join(t.TempDir(), "state"))
 	f.MaxSize = reserve + 1000
@@ -204,18 +203,18 @@ func TestExpired(t *testing.T) {
 		set(t, f, fmt.Sprint("a", i), i)
 	}
 	if err := f.CheckRoom("b", 5); !errors.Is(err, ErrFull) {
-		t.Errorf("with as many lines as there may be: %v", err)
+		t.Errorf("with as many lines as are allowed: %v", err)
 	}
 	f.Expired = func(e entry) bool { return e.Count < 3 }
 	if err := f.CheckRoom("b", 3); err != nil {
-		t.Errorf("lines that expired take room: %v", err)
+		t.Errorf("lines that have expired take room: %v", err)
 	}
 	if err := f.CheckRoom("b", 2); !errors.Is(err, ErrFull) {
-		t.Errorf("lines that have not expired take none: %v", err)
+		t.Errorf("lines that have not expired take no room: %v", err)
 	}
 	err := f.Update("a2", func(old *entry) *entry {
 		if old == nil {
-			t.Error("a line that expired is not given to the one that changes it")
+			t.Error("the change did not receive the line that has expired")
 		}
 		return old
 	})
@@ -230,14 +229,14 @@ func TestExpired(t *testing.T) {
 	}
 }
 
-// Where nothing can be written, reading finds nothing and writing says so.
+// If nothing can be written, reading finds nothing and writing returns an error.
 func TestNoPlace(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, LockName("locked")), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := at(filepath.Join(dir, "locked")).Update("a", func(*entry) *entry { return &entry{"a", 1} }); err == nil {
-		t.Error("a write with a directory in the place of the lock")
+		t.Error("a write succeeded with a directory in place of the lock")
 	}
 	write(t, filepath.Join(dir, "file"), "")
 	f := at(filepath.Join(dir, "file", "state"))
@@ -249,7 +248,8 @@ func TestNoPlace(t *testing.T) {
 	}
 }
 
-// FuzzDecode: what is read is what would be written, byte by byte, or refused.
+// FuzzDecode: what is read is what would be written, byte by byte. Everything else is
+// refused.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{"", "\n", "{\"name\":\"a\",\"count\":1}\n", "{\"name\":\"a\",\"count\":1}\n{\"name\":\"b\",\"count\":2}\n", "{\"NAME\":\"a\"}\n"} {
 		f.Add([]byte(seed))

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// Who can write the file, or its directory, decides what is trusted.
+// A file is refused if others can write it, or its directory: they would decide what is
+// trusted.
 func TestOthersMayWrite(t *testing.T) {
 	for what, c := range map[string]struct {
 		file, dir os.FileMode
@@ -38,8 +39,8 @@ func TestOthersMayWrite(t *testing.T) {
 	}
 }
 
-// TestOthersMayRead: a private file is refused if others may read it, or its group,
-// unless that may.
+// TestOthersMayRead: a private file is refused if others may read it. That its group
+// may read it can be allowed.
 func TestOthersMayRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	set(t, at(path), "a", 1)
@@ -69,7 +70,7 @@ func hintOf(err error) string {
 	return e.Hint
 }
 
-// A link in the place of the file is not followed.
+// A link in place of the file is not followed.
 func TestLink(t *testing.T) {
 	dir := t.TempDir()
 	set(t, at(filepath.Join(dir, "other")), "a", 1)

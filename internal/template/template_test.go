@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/template"
 )
 
-// values are what references mean in these tests.
+// values says what references mean in these tests.
 var values = map[string]string{
 	"nebula://a": "value\n", "nebula://work/b?version=2#x.y": "field", "nebula://pem": "one\ntwo\r\n\nthree\r\n",
 	"nebula://bin": "\xff\x00\n", "nebula://quote": `it's "q" <&> é \` + "\n", "nebula://a#x|y": "bar", "nebula://empty": "\n", "nebula://with_nul": "a\x00b",
@@ -55,13 +55,13 @@ func TestExecute(t *testing.T) {
 		"{{ nebula://a | base64 | json }}":                                                `"dmFsdWU="`,
 		"k: |\n  {{ nebula://pem | indent 2 }}\n":                                         "k: |\n  one\n  two\r\n\n  three\n",
 		"{{ nebula://empty }}":                                                            "",
-		"{{ nebula://a }":                                                                 "{{ nebula://a }", // is tested below
+		"{{ nebula://a }":                                                                 "{{ nebula://a }", // tested below
 		"{{ .Values.x }} ${{ secrets.y }} {% z %} {{ 'nebula://a' }} nebula://a \xff\x00": "{{ .Values.x }} ${{ secrets.y }} {% z %} {{ 'nebula://a' }} nebula://a \xff\x00",
 	} {
 		got, err := execute(text)
 		if text == "{{ nebula://a }" {
 			if err == nil {
-				t.Error("a placeholder without an end was taken")
+				t.Error("a placeholder without an end was accepted")
 			}
 			continue
 		}
@@ -102,7 +102,7 @@ func TestProblemsAreAllTold(t *testing.T) {
 	}
 }
 
-// What the filters write is read back by those it is for.
+// encoding/json and the shell read back what the filters write.
 func TestFiltersAreReadBack(t *testing.T) {
 	for _, value := range []string{"", "a", "it's", `"\$` + "`", "é\u2028\x01\x7f", "a\nb", strings.Repeat("x'", 1000), "\u0000", "<script>&amp;", "%41+ /?#"} {
 		values["nebula://v"] = value + "\n"
