@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Authority signs the certificates of hosts, and makes each at its first use. It
-// is safe for concurrent use.
+// Authority signs the certificates of hosts. It makes each at its first use, and is
+// safe for concurrent use.
 type Authority struct {
 	key  *ecdsa.PrivateKey
 	root *x509.Certificate
@@ -25,10 +25,10 @@ type Authority struct {
 	hosts map[string]*tls.Certificate
 }
 
-// validity of certificates: longer than any test runs.
+// validity of certificates is longer than any test runs.
 const validity = 30 * 24 * time.Hour
 
-// New makes an authority of that name.
+// New makes an authority with this name.
 func New(name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -54,19 +54,19 @@ func New(name string) (*Authority, error) {
 	return &Authority{key: key, root: root, hosts: map[string]*tls.Certificate{}}, nil
 }
 
-// PEM is the certificate that clients have to trust.
+// PEM returns the certificate that clients have to trust.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.Raw})
 }
 
-// Pool holds the certificate of PEM alone.
+// Pool returns a pool with that certificate alone.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.root)
 	return pool
 }
 
-// Certificate is that of a host, which may be an IP address.
+// Certificate returns the certificate of a host, which may be an IP address.
 func (a *Authority) Certificate(host string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -12,13 +12,13 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// state is what a scenario says of a secret up to now.
+// state is what a scenario has said about a secret so far.
 type state struct {
 	name, arn string
 	deleted   bool
 	forced    bool
 	described bool
-	read      map[string]bool // versions by id, and "" for the secret
+	read      map[string]bool // versions by id, and "" means the secret
 	tags      map[string]string
 	tagged    bool
 	rotates   bool
@@ -27,7 +27,7 @@ type state struct {
 	replicas  bool
 }
 
-// secret is what is known of a name, which makes it exist.
+// secret returns the state of a name, and creates the secret if there is none.
 func (w *world) secret(name string) *state {
 	if w.secrets[name] == nil {
 		w.create(name, map[string]any{})
@@ -35,7 +35,7 @@ func (w *world) secret(name string) *state {
 	return w.secrets[name]
 }
 
-// do sends what was not recorded. It has to succeed.
+// do sends a request that was not recorded. It has to succeed.
 func (w *world) do(operation string, in map[string]any) answer {
 	w.t.Helper()
 	for _, field := range tokenOperations(operation) {
@@ -57,7 +57,7 @@ func sentValue(in map[string]any) string {
 	return fmt.Sprint(in["SecretString"], " ", in["SecretBinary"])
 }
 
-// arrange brings about what the exchange presupposes.
+// arrange sets up the state that the exchange presupposes.
 func (w *world) arrange(e *exchange) {
 	if e.Status != http.StatusOK {
 		w.arrangeError(e)
@@ -68,7 +68,7 @@ func (w *world) arrange(e *exchange) {
 	case "CreateSecret":
 		w.waitForDeletion(e)
 		if made, _ := e.Output["VersionId"].(string); !w.mentioned[made] {
-			delete(w.bound, made) // it was a presupposed secret's, of before
+			delete(w.bound, made) // it belonged to a secret that was presupposed before
 		}
 	case "ListSecrets":
 		w.arrangeList(e)
@@ -86,7 +86,7 @@ func (w *world) arrange(e *exchange) {
 	}
 }
 
-// exist makes a secret with the versions that the exchange speaks of.
+// exist makes a secret with the versions that the exchange mentions.
 func (w *world) exist(name string, e *exchange) {
 	if w.secrets[name] != nil {
 		return
@@ -107,7 +107,7 @@ func (w *world) exist(name string, e *exchange) {
 	w.create(name, shape)
 }
 
-// stagesOf are the stages by version that an answer names.
+// stagesOf returns the stages by version that an answer names.
 func stagesOf(output map[string]any) map[string]any {
 	for _, field := range []string{"VersionIdsToStages", "SecretVersionsToStages"} {
 		if stages, ok := output[field].(map[string]any); ok {
@@ -149,7 +149,7 @@ func stagesToMove(in map[string]any) map[string]any {
 	return stages
 }
 
-// stagesElsewhere are those where the version that is to lose the stage does not
+// stagesElsewhere returns stages where the version that is to lose the stage does not
 // have it.
 func stagesElsewhere(in map[string]any) map[string]any {
 	stages := stagesToMove(in)
@@ -167,13 +167,13 @@ func stagesElsewhere(in map[string]any) map[string]any {
 
 var numbered = regexp.MustCompile(`^\{(version|v)(\d+)\}$`)
 
-// isBefore reports whether two versions are numbered, and this order.
+// isBefore reports whether both versions are numbered and a has the lower number.
 func isBefore(a, b string) bool {
 	x, y := numbered.FindStringSubmatch(a), numbered.FindStringSubmatch(b)
 	return x != nil && y != nil && (len(x[2]) < len(y[2]) || len(x[2]) == len(y[2]) && x[2] < y[2])
 }
 
-// chain are the versions before the one that was made.
+// chain returns the versions before the one that was made, with their stages.
 func chain(made string) map[string]any {
 	parts := numbered.FindStringSubmatch(made)
 	if parts == nil {
@@ -194,9 +194,9 @@ func chain(made string) map[string]any {
 	return stages
 }
 
-// create makes a secret with these fields of a description, and "stages" by
-// version. Written in the order deprecated, previous, current, others, each
-// ends with the stages it shall have.
+// create makes a secret with these fields of a description, and the versions of
+// "stages". The order of writing, deprecated, previous, current, others, leaves each
+// version with its stages.
 func (w *world) create(name string, shape map[string]any) {
 	in := map[string]any{"Name": name}
 	if text, ok := shape["Description"].(string); ok {
@@ -254,7 +254,7 @@ func (w *world) put(name, version string, stages any, isCurrent bool) {
 
 const keyARN = "arn:aws:kms:us-east-1:123456789012:key/1"
 
-// describe gives a secret what an answer says of it and no exchange before did.
+// describe gives a secret what an answer says about it and no earlier exchange did.
 func (w *world) describe(name string, output map[string]any) {
 	s := w.secrets[name]
 	if tags, ok := output["Tags"].([]any); ok {
@@ -307,7 +307,7 @@ func (w *world) replicate(s *state, region string) {
 	w.do("ReplicateSecretToRegions", map[string]any{"SecretId": s.name, "AddReplicaRegions": []any{map[string]any{"Region": region, "KmsKeyId": keyARN}}})
 }
 
-// tag goes from the tags that the scenario's exchanges left to these.
+// tag replaces the tags that the scenario's exchanges left by these.
 func (w *world) tag(s *state, tags []any) {
 	want := map[string]string{}
 	for _, t := range tags {
@@ -353,7 +353,7 @@ func (w *world) schedule(name string) {
 	}
 }
 
-// arrangeRest is what only the input tells.
+// arrangeRest sets up what only the input shows.
 func (w *world) arrangeRest(e *exchange) {
 	if function, ok := e.Input["RotationLambdaARN"].(string); ok {
 		w.server.AddRotationFunction(w.fill(function))
@@ -372,7 +372,8 @@ func (w *world) arrangeRest(e *exchange) {
 	}
 }
 
-// legend are the secrets that a scenario's name describes: A name 'description'.
+// legendForm matches the secrets that a scenario's name describes: A name
+// 'description'.
 var legendForm = regexp.MustCompile(`\b([A-Z]) (\S+) '([^']*)'`)
 
 func (w *world) legend(e *exchange) map[string]struct{ name, description string } {
@@ -391,7 +392,7 @@ func (w *world) arrangeList(e *exchange) {
 	}
 	list, _ := e.Output["SecretList"].([]any)
 	list = w.expand(list)
-	// Created in this order, they are not in that of their names.
+	// In this order of creation, the secrets are not in the order of their names.
 	for i, item := range slices.Backward(list) {
 		shape := map[string]any{}
 		if object, ok := item.(map[string]any); ok {
@@ -436,7 +437,7 @@ func (w *world) arrangeBatch(e *exchange) {
 	}
 }
 
-// arrangeError brings about a refusal.
+// arrangeError sets up a refusal.
 func (w *world) arrangeError(e *exchange) {
 	withToken := true
 	if token, ok := e.Input["ClientRequestToken"]; ok && token == nil {
@@ -465,13 +466,13 @@ func (w *world) arrangeError(e *exchange) {
 		if name != "" && e.Operation != "CreateSecret" && !placeholder.MatchString(name) && validNames.MatchString(name) {
 			w.secret(name)
 		}
-	default: // throttling, states of keys, credentials: nothing of the request
+	default: // throttling, states of keys, credentials: the request does not matter
 		w.server.Inject(awsserver.Fault{Operation: e.Operation, Times: e.Repeats, Error: &awsserver.Error{Status: e.Status, Code: e.ErrorCode, Message: "presupposed"}})
 	}
 }
 
-// withoutMissing is the exchange without the version that was not found: of a
-// move the one that is to get the stage, unless only the other has no number.
+// withoutMissing returns the exchange without the version that was not found. In a move
+// it is the version that gets the stage, unless only the other one has no number.
 func withoutMissing(e *exchange) *exchange {
 	if e.Operation != "UpdateSecretVersionStage" {
 		return e
@@ -489,27 +490,27 @@ func withoutMissing(e *exchange) *exchange {
 
 var validNames = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
 
-// waitForDeletion: a forced deletion takes 5 s. Where the recording says no time,
-// it waited for that.
+// waitForDeletion waits the 5 s of a forced deletion. If the recording gives no time,
+// it waited that long.
 func (w *world) waitForDeletion(e *exchange) {
 	if s := w.secrets[w.subject(e)]; s != nil && s.forced && e.Seconds == nil {
 		w.now = w.now.Add(5 * time.Second)
 	}
 }
 
-// arrangeExisting: the name is taken, or the token is.
+// arrangeExisting: the name exists already, or the token does.
 func (w *world) arrangeExisting(e *exchange, name string) {
 	w.secret(name)
 	token, ok := e.Input["ClientRequestToken"].(string)
 	if ok && e.Operation != "CreateSecret" && w.bound[token] == "" {
 		got := send(w.t, w.server, "PutSecretValue", map[string]any{"SecretId": name, "SecretString": "presupposed", "ClientRequestToken": w.fill(token)})
 		if got.status != http.StatusOK {
-			w.t.Fatalf("a version of the token, which a recording presupposes: %s", got.raw)
+			w.t.Fatalf("a version with the token, which a recording presupposes: %s", got.raw)
 		}
 	}
 }
 
-// arrangeRefusal: the secret is scheduled, unless the request itself is wrong.
+// arrangeRefusal schedules the secret for deletion, unless the request itself is wrong.
 func (w *world) arrangeRefusal(e *exchange, name string, withToken bool) {
 	version, byVersion := e.Input["VersionId"].(string)
 	stage, byStage := e.Input["VersionStage"].(string)
@@ -531,7 +532,7 @@ func (w *world) arrangeRefusal(e *exchange, name string, withToken bool) {
 	}
 }
 
-// remember takes over into the state what the exchange did.
+// remember adds to the state what the exchange did.
 func (w *world) remember(e *exchange, in map[string]any) {
 	w.changed = w.seen
 	name := w.subject(e)

@@ -9,7 +9,7 @@ import (
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=[0-9a-f]{64}$`)
 
-// maxSkew is how far the time of a signature may be from the server's.
+// maxSkew is how far the time of a signature may be from the server's time.
 const maxSkew = 5 * time.Minute
 
 // signer is what a signature is checked against.
@@ -17,10 +17,10 @@ type signer struct {
 	service string
 	region  string    // empty: any
 	keyID   string    // empty: any
-	now     time.Time // of the server
+	now     time.Time // the server's
 }
 
-// check examines everything about a signature except the hash itself.
+// check examines everything in a signature except the hash.
 func (want signer) check(r *http.Request) (keyID string, failure *Error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {

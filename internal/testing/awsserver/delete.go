@@ -44,7 +44,7 @@ func (c *call) delete(in *deleteInput) (any, *Error) {
 	if !one.deletion.IsZero() && !in.ForceDeleteWithoutRecovery {
 		return nil, fail("InvalidRequestException", "You can't perform this operation on the secret because it was already scheduled for deletion.")
 	}
-	if !one.forced { // a second one does not put it off
+	if !one.forced { // a second deletion does not put it off
 		one.deleted, one.changed, one.forced = c.now, date(c.now), in.ForceDeleteWithoutRecovery
 		one.deletion = date(c.now)
 		if !one.forced {
@@ -54,8 +54,8 @@ func (c *call) delete(in *deleteInput) (any, *Error) {
 	return &deleteOutput{ARN: one.arn, Name: one.name, DeletionDate: one.deletion}, nil
 }
 
-// restore of a secret that lives changes nothing and succeeds: neither recorded
-// nor documented.
+// restore succeeds and changes nothing if the secret is not deleted. That is neither
+// recorded nor documented.
 func (c *call) restore(in *secretInput) (any, *Error) {
 	one, err := c.existing(in.SecretId)
 	if err != nil {

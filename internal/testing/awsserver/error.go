@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Error is what AWS answers instead of an output.
+// Error is AWS's answer if there is no output.
 type Error struct {
 	Status  int // 400 if 0: with AWS, almost every error is
 	Code    string
@@ -19,8 +19,8 @@ func (e *Error) status() int {
 	return e.Status
 }
 
-// modelled are the errors of Secrets Manager itself, which spell Message with a
-// capital letter. All others come from the layer before it, and do not.
+// modelled are the errors of Secrets Manager itself, which spell Message with a capital
+// letter. The errors of the layer before it do not.
 var modelled = []string{
 	"DecryptionFailure", "EncryptionFailure", "InternalServiceError", "InvalidNextTokenException",
 	"InvalidParameterException", "InvalidRequestException", "LimitExceededException",
@@ -44,10 +44,10 @@ func notFound() *Error {
 
 func invalid(message string) *Error { return fail("InvalidParameterException", message) }
 
-// validation is for values that the service's model does not allow.
+// validation returns the error for values that the service's model does not allow.
 func validation(message string) *Error { return fail("ValidationException", message) }
 
-// denied is IAM's refusal. An absent secret is named as the client did: IAM
+// denied returns IAM's refusal. It names an absent secret as the client did: IAM
 // decides first, so it is refused as well.
 func (s *Server) denied(operation, id string) *Error {
 	resource := "*"
@@ -62,7 +62,7 @@ func (s *Server) denied(operation, id string) *Error {
 		action+" on resource: "+resource+" because no identity-based policy allows the "+action+" action")
 }
 
-// Errors for faults, as AWS words them.
+// Errors for faults, in AWS's words.
 var (
 	Throttled           = &Error{Code: "ThrottlingException", Message: "Rate exceeded"}
 	InternalError       = &Error{Status: 500, Code: "InternalServiceError", Message: "An internal error occurred."}

@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// Fault is what goes wrong with some calls: those of an operation, on a secret,
-// a number of times or for a while, whichever ends first. Of several that match
-// a call, the first injected one is used up.
+// Fault says what goes wrong with some calls: those of an operation, on a secret, a
+// number of times or for a while, whichever ends first. If several faults match a call,
+// it uses the first injected one.
 //
 //	server.Inject(awsserver.Fault{Operation: "GetSecretValue", Times: 2, Error: awsserver.Throttled})
 //	server.Inject(awsserver.Fault{For: 10 * time.Second, Error: awsserver.Throttled})
 //	server.Inject(awsserver.Fault{Operation: "PutSecretValue", Times: 1, Cut: awsserver.CutAfter})
 //	stop := server.Inject(awsserver.Fault{Operation: "DescribeSecret", Secret: "app/*", Deny: true})
 //
-// One for GetSecretValue with an Error or Deny holds for the items of a batch as
-// well: the batch succeeds and names the error of the item. An item counts as a
-// time. Deny for TagResource also refuses CreateSecret with tags, and for
-// ListSecrets a batch by filters, as IAM does.
+// A fault for GetSecretValue with an Error or Deny holds for the items of a batch as
+// well: the batch succeeds and names the error of the item. Each such item counts for
+// Times. Deny for TagResource also refuses CreateSecret with tags, and Deny for
+// ListSecrets also refuses a batch by filters, as IAM does.
 type Fault struct {
 	Operation string        // empty: any
 	Secret    string        // a name, or its beginning and "*"; empty: any call
-	Skip      int           // so many calls pass first
+	Skip      int           // how many calls pass first
 	Times     int           // 0: without limit
 	For       time.Duration // by the server's clock, from Inject on; 0: without limit
 
@@ -34,7 +34,7 @@ type Fault struct {
 	Deny  bool          // IAM refuses: an AccessDeniedException with action and resource
 }
 
-// Cut is when a connection is cut.
+// Cut says when a connection is cut.
 type Cut int
 
 const (
@@ -54,10 +54,10 @@ type injector struct {
 
 type activeFault struct {
 	Fault
-	until time.Time // zero without limit
+	until time.Time // zero means without limit
 }
 
-// Inject adds a fault. stop ends it; it may be called more than once.
+// Inject adds a fault. stop ends it, and may be called more than once.
 func (n *injector) Inject(f Fault) (stop func()) {
 	n.faults.Lock()
 	defer n.faults.Unlock()
@@ -82,12 +82,14 @@ func (n *injector) ClearFaults() {
 
 var noFault = &Fault{}
 
-// takeFault is the fault for a call, counted, or one that does nothing.
+// takeFault returns the fault for a call, which counts the call, or a fault that does
+// nothing.
 func (n *injector) takeFault(operation, id string) *Fault {
 	return n.take(func(f *Fault) bool { return f.matches(operation, id) })
 }
 
-// innerFault is that for an action which another operation needs too.
+// innerFault returns the error of a fault for an action that another operation needs
+// too.
 func (s *Server) innerFault(operation, id string) *Error {
 	f := s.take(func(f *Fault) bool {
 		return f.Operation == operation && (f.Error != nil || f.Deny) && f.matches(operation, id)
@@ -122,8 +124,8 @@ func (n *injector) take(match func(*Fault) bool) *Fault {
 	return noFault
 }
 
-// passes waits for the fault's delay. It reports whether the request may have its
-// effect: the client did not go away, and the connection is not cut before.
+// passes waits for the fault's delay. It reports whether the request may take effect:
+// the client is still there, and the connection is not cut before.
 func (f *Fault) passes(ctx context.Context) bool {
 	if f.Delay > 0 {
 		timer := time.NewTimer(f.Delay)

@@ -118,7 +118,7 @@ func TestLostAnswers(t *testing.T) {
 			t.Errorf("cut %d: %d versions", c.cut, n)
 		}
 	}
-	// The repeated write finds the version that it wrote.
+	// The repeated write finds the version that it wrote before.
 	in := map[string]any{"SecretId": "a", "SecretString": "new", "ClientRequestToken": token("put")}
 	if got := send(t, server, "PutSecretValue", in); got.status != http.StatusOK || server.Versions("a") != 2 {
 		t.Errorf("repeated: %s, %d versions", got.raw, server.Versions("a"))

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// KMS is an AWS Key Management Service for tests, of one account in every region:
-// the calls that use a key, and methods that make one. It answers as the service's
-// API reference says, and can be told to fail: see Fault, whose Secret is a key as
-// the client names it. Signatures are checked in their form only; the region that
-// they are for is the one that is asked.
+// KMS is an AWS Key Management Service for tests, for one account in every region. It
+// has the calls that use a key, and methods that make one. It answers as the service's
+// API reference says, and can be told to fail: see Fault, whose Secret is a key as the
+// client names it. It checks only the form of signatures, and answers for the region
+// that they are for.
 //
-// A client finds it by AWS_ENDPOINT_URL_KMS.
+// Clients find it by AWS_ENDPOINT_URL_KMS.
 type KMS struct {
 	injector
 	account  string
@@ -42,7 +42,7 @@ type KMSRequest struct {
 	Status    int    // 0 if the connection was cut
 }
 
-// NewKMS starts one for account 123456789012 on a free port of the loopback
+// NewKMS starts a KMS for account 123456789012 on a free port of the loopback
 // interface, on the system's clock. It has no keys.
 func NewKMS() (*KMS, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,14 +56,15 @@ func NewKMS() (*KMS, error) {
 	return s, nil
 }
 
-// URL is for AWS_ENDPOINT_URL_KMS.
+// URL returns the value for AWS_ENDPOINT_URL_KMS.
 func (s *KMS) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Close ends the server and cuts all connections. Its address refuses from then on.
+// Close ends the server and cuts all connections. After that, its address refuses
+// connections.
 func (s *KMS) Close() error { return s.http.Close() }
 
-// SetClockSkew is how far the server's time is ahead of ours: in the Date header
-// and when it judges the time of signatures, of which it bears 5 minutes.
+// SetClockSkew sets how far the server's time is ahead of ours: in the Date header, and
+// when it checks the time of signatures, which may be 5 minutes off.
 func (s *KMS) SetClockSkew(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,14 +77,14 @@ func (s *KMS) now() time.Time {
 	return time.Now().Add(s.skew)
 }
 
-// Requests is the log, in the order in which the requests were answered.
+// Requests returns the log, in the order in which the requests were answered.
 func (s *KMS) Requests() []KMSRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Count is how many requests there were of one operation, or of all with "".
+// Count returns how many requests there were for one operation, or for all with "".
 func (s *KMS) Count(operation string) int {
 	n := 0
 	for _, r := range s.Requests() {
@@ -94,7 +95,7 @@ func (s *KMS) Count(operation string) int {
 	return n
 }
 
-// ResetLog empties the log, and with it the counts.
+// ResetLog empties the log, and so resets the counts.
 func (s *KMS) ResetLog() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,15 +189,15 @@ func (s *KMS) answer(r *http.Request, entry KMSRequest, in kmsInput) (any, *Erro
 	return nil, fail("UnknownOperationException", "")
 }
 
-// denied is IAM's refusal.
+// denied returns IAM's refusal.
 func (s *KMS) denied(r KMSRequest) *Error {
 	action := "kms:" + r.Operation
 	return fail("AccessDeniedException", "User: arn:aws:iam::"+s.account+":user/test is not authorized to perform: "+action+
 		" on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access")
 }
 
-// Errors for faults of KMS, as AWS documents them in its API reference: "Common
-// Errors", and those of each operation.
+// Errors for faults of KMS, as AWS documents them in its API reference: under "Common
+// Errors", and for each operation.
 var (
 	KMSDeniedSilently = &Error{Code: "AccessDeniedException"}
 	KMSInternal       = &Error{Status: 500, Code: "KMSInternalException", Message: "An internal error occurred."}

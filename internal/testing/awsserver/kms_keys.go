@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// kmsKey is a key in one region. Those of several regions may share material.
+// kmsKey is a key in one region. Keys of several regions may share material.
 type kmsKey struct {
 	arn      string
 	state    string
@@ -27,7 +27,7 @@ type material struct {
 
 type alias struct{ region, name string }
 
-// The states of keys, as DescribeKey says them.
+// The states of keys, as DescribeKey names them.
 const (
 	KMSEnabled         = "Enabled"
 	KMSDisabled        = "Disabled"
@@ -76,8 +76,8 @@ func (s *KMS) CreateRSAKey(region string, signs bool) string {
 	return s.add(region, uuid(), "RSA_2048", usage, newMaterial())
 }
 
-// CreateMultiRegionKey makes keys of one id and one material in several regions,
-// and returns their ARNs.
+// CreateMultiRegionKey makes keys in several regions with one id and one material, and
+// returns their ARNs.
 func (s *KMS) CreateMultiRegionKey(regions ...string) (arns []string) {
 	id, m := "mrk-"+strings.ReplaceAll(uuid(), "-", ""), newMaterial()
 	for _, region := range regions {
@@ -86,14 +86,14 @@ func (s *KMS) CreateMultiRegionKey(regions ...string) (arns []string) {
 	return arns
 }
 
-// Encrypt is what a client would get that encrypts for a slot.
+// Encrypt returns the ciphertext that a client gets when it encrypts for a slot.
 func (s *KMS) Encrypt(arn string, plaintext []byte, slotID string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys[arn].seal(kmsInput{Plaintext: plaintext, Context: map[string]string{"nebula:slot": slotID}})
 }
 
-// SetAlias makes or moves an alias of a region: its name begins with alias/.
+// SetAlias makes or moves an alias in a region. Its name begins with alias/.
 func (s *KMS) SetAlias(region, name, arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *KMS) SetState(arn, state string) {
 	s.keys[arn].state = state
 }
 
-// Remove is the end of a key whose deletion was pending.
+// Remove removes a key, like the end of its pending deletion.
 func (s *KMS) Remove(arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *KMS) find(region, name string) (*kmsKey, *Error) {
 	return missing("Key '" + arn + "' does not exist")
 }
 
-// usable says whether the key can do what a client asks for.
+// usable returns the refusal if the key cannot do what a client asks for.
 func (k *kmsKey) usable(algorithm string) *Error {
 	if algorithm == "" {
 		algorithm = symmetricSpec
@@ -179,8 +179,8 @@ func (k *kmsKey) seal(in kmsInput) []byte {
 	return k.material.gcm.Seal(bytes.Clone(k.material.id[:]), nil, in.Plaintext, in.aad())
 }
 
-// decrypt refuses another key before it looks at the state of this one, and an
-// altered ciphertext or context last.
+// decrypt refuses another key's ciphertext before it looks at the state of this key,
+// and an altered ciphertext or context last.
 func (k *kmsKey) decrypt(in kmsInput) (any, *Error) {
 	if len(in.Blob) < len(k.material.id) {
 		return nil, fail("InvalidCiphertextException", "")
@@ -221,7 +221,7 @@ func operationOf(r *http.Request, prefix string) string {
 	return name
 }
 
-// regionOf is the region that a request is signed for.
+// regionOf returns the region that a request is signed for.
 func regionOf(r *http.Request) string {
 	if parts := authorization.FindStringSubmatch(r.Header.Get("Authorization")); parts != nil {
 		return parts[3]

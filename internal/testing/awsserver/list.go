@@ -46,8 +46,8 @@ func (c *call) list(in *listInput) (any, *Error) {
 	return out, nil
 }
 
-// page is one page of the secrets that lists show by now, and the token of the
-// next one. Without SortBy the order is that of creation.
+// page returns one page of the secrets that lists show by now, and the token of the
+// next page. Without SortBy, the order is that of creation.
 func (c *call) page(in *listInput, limit int) ([]*secret, string, *Error) {
 	if err := checkFilters(in.Filters); err != nil {
 		return nil, "", err
@@ -73,7 +73,8 @@ func (c *call) page(in *listInput, limit int) ([]*secret, string, *Error) {
 	return cut(shown, size, query, in.NextToken, key, in.SortOrder == "desc")
 }
 
-// shows: lists are late about what is new, and about what is deleted.
+// shows reports whether lists show a secret. They are late for new secrets and for
+// deleted ones.
 func (c *call) shows(one *secret, planned bool) bool {
 	delay := c.server.listDelay
 	if c.now.Before(time.Time(one.created).Add(delay)) {
@@ -99,10 +100,10 @@ func sortKey(by string) (func(*secret) string, *Error) {
 	return nil, validation("1 validation error detected: Value at 'sortBy' failed to satisfy constraint: Member must satisfy enum value set: [created-date, last-accessed-date, last-changed-date, name]")
 }
 
-// sortable is text in the order of time.
+// sortable returns a text that sorts by time.
 func sortable(t time.Time) string { return t.UTC().Format("20060102150405.000") }
 
-// size is how many items a page has.
+// size returns how many items a page has.
 func (s *Server) size(wanted *int, limit int) (int, *Error) {
 	size := limit
 	if wanted != nil {
@@ -117,7 +118,8 @@ func (s *Server) size(wanted *int, limit int) (int, *Error) {
 	return size, nil
 }
 
-// position is what a NextToken holds: which query it continues, and behind what.
+// position is the content of a NextToken: the query that it continues, and the place
+// where.
 type position struct {
 	Query string
 	After string
@@ -129,7 +131,7 @@ func queryHash(parts ...any) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// cut sorts the items and is the page behind the token, with the next token.
+// cut sorts the items, and returns the page after the token and the next token.
 func cut[T any](items []T, size int, query, token string, key func(T) string, descending bool) ([]T, string, *Error) {
 	order := func(a, b string) int {
 		if descending {
@@ -175,7 +177,7 @@ func (s *Server) matchesAll(one *secret, filters []filter) bool {
 	return !slices.ContainsFunc(filters, func(f filter) bool { return !s.matches(one, f) })
 }
 
-// matches: one of the values is enough, and "!" before a value turns it round.
+// matches: one value that matches is enough, and "!" before a value inverts it.
 func (s *Server) matches(one *secret, f filter) bool {
 	return slices.ContainsFunc(f.Values, func(v string) bool {
 		if wanted, negated := strings.CutPrefix(v, "!"); negated {
@@ -185,8 +187,8 @@ func (s *Server) matches(one *secret, f filter) bool {
 	})
 }
 
-// has: beginnings of names and tags with their case, beginnings of words of
-// descriptions and of everything without.
+// has compares the beginnings of names and tags with their case, and the beginnings of
+// words in descriptions and in everything without it.
 func (s *Server) has(one *secret, key, wanted string) bool {
 	begins := func(text string) bool { return strings.HasPrefix(text, wanted) }
 	switch key {

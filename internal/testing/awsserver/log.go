@@ -10,7 +10,7 @@ import (
 // Request is one entry of the log. It never holds a value.
 type Request struct {
 	Operation string
-	Secret    string // name or ARN as the client sent it, "" if there is none
+	Secret    string // name or ARN as the client sent it; "" if there is none
 	Items     int    // secrets in a batch
 	Sent      int    // bytes of the body
 	Received  int    // bytes of the answer, 0 if the connection was cut
@@ -34,7 +34,7 @@ func newRequest(r *http.Request, body []byte) *Request {
 	return &Request{Operation: name, Secret: in.SecretId, Items: len(in.SecretIdList), Sent: len(body), RequestID: uuid()}
 }
 
-// begin sets the request's time and says what shall go wrong with it.
+// begin sets the request's time and returns the fault that applies to it.
 func (s *Server) begin(r *Request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,14 +49,14 @@ func (s *Server) finish(r *Request, status int, code string, received int) {
 	s.requests = append(s.requests, *r)
 }
 
-// Requests is the log, in the order in which the requests were answered.
+// Requests returns the log, in the order in which the requests were answered.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Count is how many requests there were of one operation, or of all with "".
+// Count returns how many requests there were for one operation, or for all with "".
 func (s *Server) Count(operation string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *Server) Count(operation string) int {
 	return n
 }
 
-// ResetLog empties the log, and with it the counts.
+// ResetLog empties the log, and so resets the counts.
 func (s *Server) ResetLog() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -72,7 +72,7 @@ func (c *call) validatePolicy(in *policyInput) (any, *Error) {
 	return &validationOutput{PolicyValidationPassed: true, ValidationErrors: []string{}}, nil
 }
 
-// rotation is how a secret rotates.
+// rotation says how a secret rotates.
 type rotation struct {
 	enabled    bool
 	function   string
@@ -94,7 +94,7 @@ type rotateInput struct {
 	RotateImmediately  *bool
 }
 
-// rotate is done before it answers; the service's function takes its time.
+// rotate finishes before it answers. The service's function takes longer.
 func (c *call) rotate(in *rotateInput) (any, *Error) {
 	one, err := c.live(in.SecretId)
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *call) cancelRotation(in *secretInput) (any, *Error) {
 	return &written{ARN: one.arn, Name: one.name}, nil
 }
 
-// replica is a copy in another region. Here it is only told of.
+// replica is a copy in another region. This server only reports it.
 type replica struct {
 	Region        string
 	KmsKeyId      string
@@ -184,8 +184,8 @@ func (one *secret) addReplicas(added []replicaInput) {
 	}
 }
 
-// starting is what is answered while a replica is made: it takes the service a
-// moment, and none here.
+// starting returns the answer while a replica is made, which takes the service a moment
+// and this server none.
 func starting(replicas []replica) []replica {
 	out := slices.Clone(replicas)
 	for i := range out {

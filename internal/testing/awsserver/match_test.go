@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// compare is how the answer differs from the recorded one.
+// compare returns how the answer differs from the recorded one.
 func (w *world) compare(e *exchange, in map[string]any, got answer) []string {
 	if got.status != e.Status {
 		return []string{fmt.Sprintf("status %d, recorded %d: %s", got.status, e.Status, got.raw)}
@@ -28,7 +28,7 @@ func (w *world) compare(e *exchange, in map[string]any, got answer) []string {
 		return append(problems, m.members(got, includes, excludes)...)
 	}
 	if e.Output == nil {
-		return problems // the recording says nothing of it
+		return problems // the recording does not show it
 	}
 	if err := m.object("", e.Output, got.body); err != nil {
 		problems = append(problems, fmt.Sprintf("%v in %s", err, got.raw))
@@ -43,8 +43,8 @@ type matcher struct {
 	in map[string]any
 }
 
-// members: the list has all of these and none of those, by letters that stand
-// for names.
+// members checks that the list has all of includes and none of excludes, which are
+// letters that stand for names.
 func (m *matcher) members(got answer, includes, excludes []any) []string {
 	names := map[string]bool{}
 	list, _ := got.body["SecretList"].([]any)
@@ -87,7 +87,7 @@ func (m *matcher) value(path string, want, got any) error {
 		return m.text(path, want, got)
 	case float64:
 		if strings.HasSuffix(path, "Date") {
-			return date(path, "epoch", got) // an example of one
+			return date(path, "epoch", got) // the number is an example of a date
 		}
 	}
 	if want != got {
@@ -96,7 +96,7 @@ func (m *matcher) value(path string, want, got any) error {
 	return nil
 }
 
-// isMap: keys that are placeholders are data.
+// isMap reports whether the keys are placeholders, and so data.
 func isMap(object map[string]any) bool {
 	for key := range object {
 		if strings.HasPrefix(key, "{") {
@@ -116,7 +116,7 @@ func pairs(object map[string]any) []any {
 
 const asAbove = "…"
 
-// object: every recorded field, and no other.
+// object requires every recorded field, and no other.
 func (m *matcher) object(path string, want, got map[string]any) error {
 	seen := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -148,7 +148,8 @@ func (m *matcher) object(path string, want, got map[string]any) error {
 	return nil
 }
 
-// newer: all later recordings of the operation have the field at this place.
+// newer reports whether all later recordings of the operation have the field at this
+// place.
 func (w *world) newer(e *exchange, path, field string) bool {
 	found := false
 	for _, other := range w.known {
@@ -168,7 +169,7 @@ func (w *world) newer(e *exchange, path, field string) bool {
 	return found
 }
 
-// at are the objects at a path of at most one list, such as SecretList[].
+// at returns the objects at a path, which has at most one list, such as SecretList[].
 func at(shape map[string]any, path string) []map[string]any {
 	name, ok := strings.CutSuffix(path, "[]")
 	if !ok {
@@ -184,7 +185,7 @@ func at(shape map[string]any, path string) []map[string]any {
 	return objects
 }
 
-// list: texts in their order, objects in any.
+// list compares texts in their order, and objects in any order.
 func (m *matcher) list(path string, want, got []any) error {
 	want = m.w.expand(want)
 	if len(want) != len(got) {
@@ -225,7 +226,7 @@ func (m *matcher) anyOrder(path string, want, got []any) error {
 	return last
 }
 
-// item is a member of a list, or the key and the value of a map.
+// item compares a member of a list, or the key and the value of a map.
 func (m *matcher) item(path string, want, got any) error {
 	pair, ok := want.([]any)
 	if !ok {
@@ -243,7 +244,7 @@ var (
 	special = regexp.MustCompile(`\{[^{}]+\}`)
 )
 
-// text matches the words for forms, values, and texts with placeholders.
+// text compares the words for a form, a value, or a text with placeholders.
 func (m *matcher) text(path, want string, got any) error {
 	if strings.HasSuffix(path, "Date") {
 		return date(path, want, got)
@@ -281,7 +282,7 @@ func (m *matcher) text(path, want string, got any) error {
 			return wrong
 		}
 	case want == "VALUE" && strings.HasSuffix(path, "SecretString"):
-		return nil // which one is compared by version, see observe
+		return nil // observe compares by version which value it is
 	default:
 		if !m.pattern(want, text) {
 			return wrong
@@ -301,7 +302,7 @@ func date(path, want string, got any) error {
 	return nil
 }
 
-// pattern matches a text with placeholders, and binds those that are not bound.
+// pattern compares a text with placeholders, and binds those that are not bound.
 func (m *matcher) pattern(want, text string) bool {
 	var expression strings.Builder
 	var unbound []string
@@ -332,7 +333,7 @@ func (m *matcher) pattern(want, text string) bool {
 	return true
 }
 
-// bind refuses what stands for another placeholder of the kind already.
+// bind refuses a text that already stands for another placeholder of the same kind.
 func (w *world) bind(name, text string) bool {
 	for other, value := range w.bound {
 		if value == text && kind(other) == kind(name) && other != name {
@@ -347,7 +348,7 @@ func kind(placeholder string) string { return strings.Trim(placeholder, "{}01234
 
 var items = regexp.MustCompile(`^(\d+) items? as above$`)
 
-// expand writes out items of a list that are recorded as being like another.
+// expand writes out the items of a list that are recorded as similar to another.
 func (w *world) expand(list []any) []any {
 	var out []any
 	add := func(item map[string]any) {
@@ -381,7 +382,7 @@ func (w *world) expand(list []any) []any {
 	return out
 }
 
-// renamed is a copy whose names and versions are others than the original's.
+// renamed returns a copy with other names and versions.
 func renamed(item map[string]any, mark string) map[string]any {
 	if item == nil {
 		item = map[string]any{

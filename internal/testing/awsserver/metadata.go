@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Metadata is where a machine of AWS finds its own credentials: the metadata
-// service of EC2 (version 2 alone) and the endpoint of a container. AWS documents
-// the first in the EC2 User Guide, "Retrieve security credentials from instance
-// metadata" and "Use the Instance Metadata Service"; the second in the SDKs
-// Reference Guide, "Container credential provider".
+// Metadata is where an AWS machine finds its own credentials: the metadata service of
+// EC2 (version 2 only) and the endpoint of a container. AWS documents the first in the
+// EC2 User Guide, "Retrieve security credentials from instance metadata" and "Use the
+// Instance Metadata Service"; the second in the SDKs Reference Guide, "Container
+// credential provider".
 //
 // Clients find them by AWS_EC2_METADATA_SERVICE_ENDPOINT, and by
 // AWS_CONTAINER_CREDENTIALS_FULL_URI with AWS_CONTAINER_AUTHORIZATION_TOKEN.
@@ -32,8 +32,8 @@ type Metadata struct {
 	requests []string
 }
 
-// The operations of Metadata, for faults. The Error of a fault is answered by its
-// status, with the message as text for EC2 and as JSON for a container.
+// The operations of Metadata, for faults. If a fault has an Error, the answer has its
+// status, and the message as text for EC2 and as JSON for a container.
 const (
 	MetadataToken       = "token"
 	MetadataRegion      = "region"
@@ -42,8 +42,8 @@ const (
 	MetadataContainer   = "container"
 )
 
-// NewMetadata starts one on a free port of the loopback interface, for a machine
-// in this region with a role called "role".
+// NewMetadata starts a metadata service on a free port of the loopback interface, for a
+// machine in this region with a role called "role".
 func NewMetadata(region string) (*Metadata, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,42 +56,42 @@ func NewMetadata(region string) (*Metadata, error) {
 	return m, nil
 }
 
-// URL is for AWS_EC2_METADATA_SERVICE_ENDPOINT.
+// URL returns the value for AWS_EC2_METADATA_SERVICE_ENDPOINT.
 func (m *Metadata) URL() string { return "http://" + m.listener.Addr().String() }
 
-// ContainerURL is for AWS_CONTAINER_CREDENTIALS_FULL_URI.
+// ContainerURL returns the value for AWS_CONTAINER_CREDENTIALS_FULL_URI.
 func (m *Metadata) ContainerURL() string { return m.URL() + "/container" }
 
-// ContainerToken is for AWS_CONTAINER_AUTHORIZATION_TOKEN.
+// ContainerToken returns the value for AWS_CONTAINER_AUTHORIZATION_TOKEN.
 func (m *Metadata) ContainerToken() string { return m.token }
 
 // Close ends the server and cuts all connections.
 func (m *Metadata) Close() error { return m.http.Close() }
 
-// SetRole changes the machine's role; "" is none.
+// SetRole changes the machine's role; "" means none.
 func (m *Metadata) SetRole(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.role = name
 }
 
-// SetCode changes what the credentials of EC2 say of themselves. All but Success
-// come without keys, AssumeRoleUnauthorizedAccess for one.
+// SetCode changes the code that comes with EC2's credentials. With a code other than
+// Success, such as AssumeRoleUnauthorizedAccess, they come without keys.
 func (m *Metadata) SetCode(code string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.code = code
 }
 
-// SetLifetime is how long the credentials that it gives from now on last; 6 hours
-// at first.
+// SetLifetime sets how long the credentials last that it gives from now on. The first
+// value is 6 hours.
 func (m *Metadata) SetLifetime(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lifetime = d
 }
 
-// Count is how many requests there were of an operation.
+// Count returns how many requests there were for an operation.
 func (m *Metadata) Count(operation string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -106,7 +106,7 @@ func (m *Metadata) Count(operation string) int {
 
 const credentialsPath = "/latest/meta-data/iam/security-credentials/"
 
-// ServeHTTP answers for both.
+// ServeHTTP answers for EC2 and for a container.
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation := m.begin(r)
 	fault := m.takeFault(operation, "")

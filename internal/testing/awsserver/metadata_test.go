@@ -66,6 +66,6 @@ func TestContainerCredentials(t *testing.T) {
 	}
 	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "another")
 	if _, err := retrieve(t); err == nil {
-		t.Error("a wrong token is taken")
+		t.Error("a wrong token was accepted")
 	}
 }

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// observe checks what a recording states besides the shape: by its words, where
-// the shape does not say it already.
+// observe checks what a recording states in words, if its shape does not state it.
 func (w *world) observe(e *exchange, in map[string]any, got answer, first string) []string {
 	var problems []string
 	for _, text := range e.Observed {
@@ -29,7 +28,7 @@ func (w *world) observe(e *exchange, in map[string]any, got answer, first string
 	return problems
 }
 
-// sameValue: a version has the value that was sent for it.
+// sameValue checks that a version has the value that was sent for it.
 func (w *world) sameValue(in map[string]any, got answer) string {
 	id, _ := got.body["VersionId"].(string)
 	if in["SecretString"] != nil || in["SecretBinary"] != nil {

@@ -36,7 +36,7 @@ func (c *call) randomPassword(in *passwordInput) (any, *Error) {
 	}
 }
 
-// types are the kinds of characters that the password may have.
+// types returns the kinds of characters that the password may have.
 func (in *passwordInput) types() []string {
 	var types []string
 	for _, t := range []struct {

@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// The quotas of a secret. AWS documents them in "AWS Secrets Manager quotas":
-// "Versions of a secret", about 100, and "Staging labels attached across all
-// versions of a secret", 20. The API reference, PutSecretValue, adds that 100 of
-// the latest versions are kept and all of the last 24 hours. Neither is
-// adjustable.
+// The quotas of a secret. AWS documents them in "AWS Secrets Manager quotas": "Versions
+// of a secret", about 100, and "Staging labels attached across all versions of a
+// secret", 20. The API reference, PutSecretValue, adds that the latest 100 versions are
+// kept, and all of the last 24 hours. Neither quota is adjustable.
 //
-// What AWS documents nowhere: the code of the refusal (LimitExceededException is
-// what both operations list for quotas), and whether AWSPREVIOUS, which moves by
-// itself, can be one label too many (here it counts, and is never refused).
+// AWS does not document the code of the refusal (both operations list
+// LimitExceededException for quotas), and whether AWSPREVIOUS, which moves by itself,
+// can be one label too many (here it counts, and is never refused).
 const (
 	maxStages   = 20
 	maxVersions = 100
@@ -21,7 +20,8 @@ const (
 )
 
 // makeRoom removes deprecated versions beyond the quota, the oldest first. AWS
-// documents in "AWS Secrets Manager quotas" that only unlabelled versions go.
+// documents in "AWS Secrets Manager quotas" that only versions without labels are
+// removed.
 func (one *secret) makeRoom(now time.Time) *Error {
 	for len(one.versions) >= maxVersions {
 		i := slices.IndexFunc(one.versions, func(v *version) bool {
@@ -35,8 +35,8 @@ func (one *secret) makeRoom(now time.Time) *Error {
 	return nil
 }
 
-// labels are all staging labels of the secret. AWS documents in the API
-// reference, UpdateSecretVersionStage, that each is attached to one version only.
+// labels returns all staging labels of the secret. AWS documents in the API reference,
+// UpdateSecretVersionStage, that each is attached to one version only.
 func (one *secret) labels() []string {
 	var all []string
 	for _, v := range one.versions {
@@ -46,7 +46,7 @@ func (one *secret) labels() []string {
 	return all
 }
 
-// mayAttach refuses labels that are new to the secret and too many. One that
+// mayAttach refuses labels if they are new to the secret and too many. A label that
 // moves from another version is not new.
 func (one *secret) mayAttach(stages ...string) *Error {
 	before := one.labels()

@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// At most 100 versions, and none younger than a day goes.
+// A secret has at most 100 versions, and no version younger than a day is removed.
 func TestVersionsQuota(t *testing.T) {
 	server, now := clocked(t)
 	create(t, server, "a")
@@ -25,7 +25,7 @@ func TestVersionsQuota(t *testing.T) {
 		t.Errorf("the 101st: %s, %d versions", got, server.Versions("a"))
 	}
 	if got := put(98); got != "200" {
-		t.Errorf("a repeated one makes no version: %s", got)
+		t.Errorf("a repeated write makes no version: %s", got)
 	}
 	*now = now.Add(25 * time.Hour)
 	if got := put(100); got != "200" || server.Versions("a") != 100 {
@@ -55,11 +55,11 @@ func moveStage(t *testing.T, server *awsserver.Server, stage, from, to string) s
 	return codes(t, server, 1, "UpdateSecretVersionStage", in)
 }
 
-// At most 20 labels over all versions of a secret.
+// All versions of a secret have at most 20 labels.
 func TestLabelsQuota(t *testing.T) {
 	server, _ := clocked(t)
 	create(t, server, "a")
-	for i := range 19 { // beside AWSCURRENT
+	for i := range 19 { // in addition to AWSCURRENT
 		if got := putStages(t, server, fmt.Sprint(i), fmt.Sprint("LABEL-", i)); got != "200" {
 			t.Fatalf("label %d: %s", i+2, got)
 		}
@@ -68,7 +68,7 @@ func TestLabelsQuota(t *testing.T) {
 		t.Errorf("the 21st: %s, %d versions", got, server.Versions("a"))
 	}
 	if got := moveStage(t, server, "ANOTHER", "", "3"); got != "400 LimitExceededException" {
-		t.Errorf("the 21st, on a version that is there: %s", got)
+		t.Errorf("the 21st label, on a version that exists: %s", got)
 	}
 	if got := putStages(t, server, "moves", "LABEL-0"); got != "200" || len(server.Labels("a")) != 20 {
 		t.Errorf("a label that moves: %s, %q", got, server.Labels("a"))
@@ -87,8 +87,8 @@ func TestLabelsQuota(t *testing.T) {
 	}
 }
 
-// A label is on one version: a new version takes it from the one that has it,
-// which is deprecated if that was its last.
+// A label is on one version: a new version takes it from the version that has it. If
+// that was its last label, that version is deprecated.
 func TestLabelsMoveToNewVersions(t *testing.T) {
 	server, _ := clocked(t)
 	create(t, server, "a")
@@ -104,7 +104,7 @@ func TestLabelsMoveToNewVersions(t *testing.T) {
 	if want := []string{"AWSCURRENT", "OURS"}; !slices.Equal(server.Labels("a"), want) {
 		t.Errorf("%q", server.Labels("a"))
 	}
-	// A repeated write does nothing, and takes the label from nobody.
+	// A repeated write does nothing, and moves no label.
 	if got := putStages(t, server, "1", "OURS"); got != "200" {
 		t.Error(got)
 	}
@@ -114,7 +114,7 @@ func TestLabelsMoveToNewVersions(t *testing.T) {
 	}
 }
 
-// The version that AWSCURRENT is moved from is compared, which makes the move a
+// The server compares the version that AWSCURRENT is moved from, which makes the move a
 // conditional write.
 func TestMovesCompare(t *testing.T) {
 	server, _ := clocked(t)
@@ -142,7 +142,7 @@ func TestMovesCompare(t *testing.T) {
 	}
 }
 
-// Whether a label can go to a version that has none is not known of AWS.
+// It is not known whether AWS lets a label move to a version that has none.
 func TestMovesToDeprecated(t *testing.T) {
 	for stay, want := range map[bool]string{false: "200", true: "400 ResourceNotFoundException"} {
 		server, _ := clocked(t)

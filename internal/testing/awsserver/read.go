@@ -43,7 +43,7 @@ func (c *call) read(one *secret, v *version) *secretValue {
 	}
 }
 
-// choose is the version of an id, a stage, or both, or the current one.
+// choose returns the version with an id, a stage, or both, or the current one.
 func (one *secret) choose(id, stage string) (*version, *Error) {
 	if id != "" {
 		v := one.version(id)
@@ -133,8 +133,8 @@ func (c *call) batchItem(id string) (*secretValue, *Error) {
 	return c.read(one, v), nil
 }
 
-// description is what DescribeSecret and ListSecrets tell of a secret. They
-// differ in the name of the stages.
+// description is what DescribeSecret and ListSecrets return for a secret. They name the
+// stages differently.
 type description struct {
 	ARN                    string
 	Name                   string
@@ -172,7 +172,7 @@ func (s *Server) describe(one *secret) *description {
 	return d
 }
 
-// stages are the versions that have one, with their stages.
+// stages returns the versions that have stages, with them.
 func (one *secret) stages() map[string][]string {
 	stages := map[string][]string{}
 	for _, v := range one.versions {
@@ -217,7 +217,7 @@ type versionEntry struct {
 	VersionStages    []string `json:",omitempty"`
 }
 
-// listVersions works on a secret that is to be deleted, too.
+// listVersions answers for a secret that is to be deleted, too.
 func (c *call) listVersions(in *versionsInput) (any, *Error) {
 	one, err := c.existing(in.SecretId)
 	if err != nil {

@@ -32,13 +32,13 @@ type exchange struct {
 }
 
 // uncovered are exchanges that the server does not answer as recorded, by
-// "scenario/step", and why. There are none.
+// "scenario/step", with the reason. There are none.
 var uncovered = map[string]string{}
 
 const recordings = "testdata/exchanges.jsonl"
 
-// documented are exchanges of the same form that nobody recorded: what the
-// service's documentation says.
+// documented are exchanges in the same form that nobody recorded. They follow the
+// service's documentation.
 const documented = "testdata/documented.jsonl"
 
 func readExchanges(t *testing.T, path string) []*exchange {
@@ -65,7 +65,7 @@ func readExchanges(t *testing.T, path string) []*exchange {
 	return all
 }
 
-// A scenario is replayed on a server of its own.
+// Each scenario is replayed on a server of its own.
 func TestReplay(t *testing.T) {
 	known := readExchanges(t, recordings)
 	replayed := append(readExchanges(t, documented), known...)
@@ -83,7 +83,7 @@ func TestReplay(t *testing.T) {
 	})
 }
 
-// An answer that differs in its status, its code or any field is reported.
+// The replay reports an answer that differs in its status, its code or any field.
 func TestReplayNoticesDifferences(t *testing.T) {
 	known := readExchanges(t, recordings)
 	changes := 0
@@ -108,7 +108,7 @@ func TestReplayNoticesDifferences(t *testing.T) {
 	}
 }
 
-// differences are answers that differ from a right one in one thing.
+// differences returns answers that differ from a right one in one thing.
 func differences(e *exchange, got answer) map[string]answer {
 	all := map[string]answer{}
 	change := func(what string, f func(*answer)) {
@@ -122,12 +122,12 @@ func differences(e *exchange, got answer) map[string]answer {
 		change("the code", func(a *answer) { a.body["__type"] = "OtherException" })
 	}
 	if e.Output["includes"] != nil {
-		return all // says nothing of fields
+		return all // the recording says nothing about fields
 	}
 	change("a field more", func(a *answer) { a.body["Other"] = "x" })
 	for field := range got.body {
 		if e.Output[field] == nil {
-			continue // one that only newer recordings have, or with two names
+			continue // only newer recordings have it, or it has two names
 		}
 		change("without "+field, func(a *answer) { delete(a.body, field) })
 		change("another type of "+field, func(a *answer) { a.body[field] = []any{true} })
@@ -149,22 +149,23 @@ func forEachScenario(all []*exchange, f func(name string, exchanges []*exchange)
 	}
 }
 
-// world is a server while a scenario is replayed on it, and what the recordings
-// alone say about its state: the server is not asked, or it could not be wrong.
+// world is a server on which a scenario is replayed, and what the recordings alone say
+// about its state. The state does not come from the server, or else the server could
+// not be wrong.
 type world struct {
 	t      *testing.T
 	server *awsserver.Server
 	now    time.Time
 	known  []*exchange
 	bound  map[string]string // what stands for a placeholder
-	// mentioned are the placeholders of the exchanges before.
+	// mentioned are the placeholders of the earlier exchanges.
 	mentioned map[string]bool
 
 	values  map[string]string // by version, as JSON of the value that was sent
 	secrets map[string]*state // by name
 	tokens  int
-	changed float64        // LastChangedDate of the description before this exchange
-	seen    float64        // and of the last one
+	changed float64        // LastChangedDate in the description before this exchange
+	seen    float64        // LastChangedDate in the last description
 	before  map[string]any // the item that "as above" means
 
 	answered func(e *exchange, in map[string]any, got answer) // if set, sees every answer that is as recorded
@@ -184,7 +185,7 @@ func (w *world) check(e *exchange) {
 	problems := w.replay(e)
 	if reason, listed := uncovered[id]; listed {
 		if len(problems) == 0 {
-			w.t.Errorf("step %d is listed as uncovered (%s) and passes", e.Step, reason)
+			w.t.Errorf("step %d is listed as uncovered (%s), but passes", e.Step, reason)
 		}
 		return
 	}
@@ -259,7 +260,7 @@ func subjectField(operation string) string {
 	return "SecretId"
 }
 
-// subject is the name that the exchange is about, "" if there is none.
+// subject returns the name of the exchange's secret, "" if there is none.
 func (w *world) subject(e *exchange) string {
 	field := subjectField(e.Operation)
 	if field == "" {
@@ -272,7 +273,7 @@ func (w *world) subject(e *exchange) string {
 	return w.fill(id)
 }
 
-// input is what is sent: the recorded input, and what its operation requires and
+// input returns what is sent: the recorded input, and what the operation requires and
 // the recording left out.
 func (w *world) input(e *exchange) map[string]any {
 	in := map[string]any{}
@@ -306,8 +307,8 @@ func tokenOperations(operation string) []string {
 	return nil
 }
 
-// hasValue: the recording does not always name the value of a version that it
-// says was made.
+// hasValue reports whether the operation takes a value that the recording does not
+// name.
 func (w *world) hasValue(e *exchange) bool {
 	if e.Input["SecretString"] != nil || e.Input["SecretBinary"] != nil {
 		return false
@@ -323,12 +324,12 @@ func (w *world) hasValue(e *exchange) bool {
 
 const policyText = `{"Version":"2012-10-17","Statement":[]}`
 
-// arnWords are those for the ARN of the secret, such as "full ARN".
+// arnWords match the words for the ARN of the secret, such as "full ARN".
 var arnWords = regexp.MustCompile(`^(full |partial )?ARN( [^:]*)?$`)
 
 var characters = regexp.MustCompile(`^(\d+) characters`)
 
-// resolve is a recorded input as it is sent, nil if it was not.
+// resolve returns a recorded input as it is sent, nil if it was not recorded.
 func (w *world) resolve(e *exchange, recorded any) any {
 	switch v := recorded.(type) {
 	case []any:
@@ -374,7 +375,8 @@ func (w *world) resolveText(e *exchange, text string) any {
 
 var placeholder = regexp.MustCompile(`\{[a-z0-9#]+\}`)
 
-// fill puts what is bound in the place of placeholders, and binds the others.
+// fill replaces placeholders by what they stand for, and binds those that are not
+// bound.
 func (w *world) fill(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(p string) string {
 		if w.bound[p] == "" {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What the service keeps and allows.
+// The limits and delays of the service.
 const (
 	maxName        = 512
 	maxID          = 2048
@@ -30,7 +30,7 @@ const (
 	pending  = "AWSPENDING"
 )
 
-// secret is one that exists, perhaps scheduled for deletion.
+// secret is a secret that exists, perhaps scheduled for deletion.
 type secret struct {
 	name, arn   string
 	sequence    int // in the order of creation
@@ -39,8 +39,8 @@ type secret struct {
 	created     date
 	changed     date
 	accessed    date
-	deletion    date      // when it goes; zero while it lives
-	deleted     time.Time // when that was asked for
+	deletion    date      // when it will be deleted; zero if that is not planned
+	deleted     time.Time // when the deletion was asked for
 	forced      bool
 	tags        []tag      // nil: never tagged
 	versions    []*version // in the order of creation, deprecated ones included
@@ -49,7 +49,7 @@ type secret struct {
 	replicas    []replica
 }
 
-// version is deprecated when it has no stages.
+// version is deprecated if it has no stages.
 type version struct {
 	id       string
 	value    *value
@@ -80,8 +80,8 @@ type tag struct {
 	Value string
 }
 
-// date is seconds since 1970 with milliseconds, written as the service does: a
-// float with an exponent.
+// date is seconds since 1970 with milliseconds. The service writes it as a float with
+// an exponent.
 type date time.Time
 
 func (d date) MarshalJSON() ([]byte, error) {
@@ -107,8 +107,8 @@ func checkName(name string, longest int) *Error {
 	return nil
 }
 
-// nameOf is the name that a client means by a name or an ARN. What looks like
-// the suffix of an ARN is taken for it.
+// nameOf returns the name that a client means by a name or an ARN. It takes an end that
+// looks like the suffix of an ARN for that suffix.
 func nameOf(id string) string {
 	parts := arnForm.FindStringSubmatch(id)
 	if parts == nil {
@@ -117,8 +117,8 @@ func nameOf(id string) string {
 	return suffix.ReplaceAllString(parts[3], "")
 }
 
-// find is the secret of a name, an ARN, or an ARN without its suffix, or nil. A
-// name that ends like such a suffix is not found by the latter.
+// find returns the secret with a name, an ARN, or an ARN without its suffix, or nil. If
+// a name ends like such a suffix, an ARN without its suffix does not find it.
 func (s *Server) find(id string) *secret {
 	parts := arnForm.FindStringSubmatch(id)
 	if parts == nil {
@@ -134,7 +134,7 @@ func (s *Server) find(id string) *secret {
 	return found
 }
 
-// existing is the secret of an id, also one that is to be deleted.
+// existing returns the secret with an id, also if it is to be deleted.
 func (c *call) existing(id string) (*secret, *Error) {
 	name := id
 	if parts := arnForm.FindStringSubmatch(id); parts != nil {
@@ -149,7 +149,7 @@ func (c *call) existing(id string) (*secret, *Error) {
 	return nil, notFound()
 }
 
-// live is the secret of an id, unless it is to be deleted.
+// live returns the secret with an id, unless it is to be deleted.
 func (c *call) live(id string) (*secret, *Error) {
 	found, err := c.existing(id)
 	if err == nil && !found.deletion.IsZero() {
@@ -162,7 +162,7 @@ func (s *Server) newARN(name string) string {
 	return "arn:aws:secretsmanager:" + s.options.Region + ":" + s.options.Account + ":secret:" + name + "-" + random(6, alphanumeric)
 }
 
-// expire removes what was to be deleted by now.
+// expire removes the secrets whose time of deletion has come.
 func (s *Server) expire() {
 	now := s.now()
 	for name, one := range s.secrets {
@@ -199,7 +199,7 @@ func (one *secret) version(id string) *version {
 	return nil
 }
 
-// holder is the version that has the stage, or nil.
+// holder returns the version that has the stage, or nil.
 func (one *secret) holder(stage string) *version {
 	for _, v := range one.versions {
 		if slices.Contains(v.stages, stage) {

@@ -21,28 +21,27 @@ import (
 	"time"
 )
 
-// maxBody is more than the largest request: 20 names, or 65,536 bytes of value
-// of which each is escaped.
+// maxBody is more than the largest request: 20 names, or a value of 65,536 bytes, each
+// of them escaped.
 const maxBody = 1 << 20
 
-// Options are those of New. The zero value works.
+// Options are the options of New. The zero value works.
 type Options struct {
 	Region      string // "us-east-1"; another one in the signature is refused
 	Account     string // 12 digits, "123456789012"
 	AccessKeyID string // another one in the signature is refused; empty: any will do
 
-	// Now is the clock for all that the service keeps: dates, windows, quotas,
-	// the duration of faults. time.Now if nil. It must be safe for several
-	// goroutines. Signatures and the Date header go by the real time.
+	// Now is the clock for everything that the service keeps: dates, windows, quotas,
+	// the duration of faults. nil means time.Now. It must be safe for several
+	// goroutines. Signatures and the Date header use the real time.
 	Now func() time.Time
 
-	// ForcedDeletion is how long a secret is still there after a forced
-	// deletion. 5 s if zero, as measured.
+	// ForcedDeletion is how long a secret is still there after a forced deletion. Zero
+	// means 5 s, as measured.
 	ForcedDeletion time.Duration
 }
 
-// Server is one account in one region. All methods are safe for several
-// goroutines.
+// Server is one account in one region. Several goroutines may use its methods at once.
 type Server struct {
 	injector
 	options  Options
@@ -87,10 +86,10 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// URL is the endpoint, without a slash at its end.
+// URL returns the endpoint, without a slash at its end.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Region is what the client must sign for.
+// Region returns the region that the client must sign for.
 func (s *Server) Region() string { return s.options.Region }
 
 // Close ends the server and cuts all connections.
@@ -103,7 +102,7 @@ type call struct {
 	now       time.Time
 }
 
-// operation decodes its input and acts, with the server locked.
+// operation decodes its input and acts, while the server is locked.
 type operation func(c *call, body []byte) (any, *Error)
 
 // handle makes an operation from a function with its own type of input.
@@ -146,7 +145,7 @@ var operations = map[string]operation{
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		panic(http.ErrAbortHandler) // the client is gone, or is none
+		panic(http.ErrAbortHandler) // the client is gone, or was never one
 	}
 	entry := newRequest(r, body)
 	fault := s.begin(entry)
@@ -161,7 +160,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := json.Marshal(out)
 	if err != nil {
-		panic(err) // an output type of ours that has no JSON
+		panic(err) // one of our output types has no JSON
 	}
 	if fault.Cut == CutAfter {
 		s.finish(entry, 0, code, 0)
@@ -175,7 +174,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(data)
 }
 
-// answer is the output of the operation, or what AWS answers instead.
+// answer returns the output of the operation, or AWS's error.
 func (s *Server) answer(r *http.Request, entry *Request, body []byte, fault *Fault) (any, *Error) {
 	run, ok := operations[entry.Operation]
 	if r.Method != http.MethodPost || !ok {
@@ -197,7 +196,7 @@ func (s *Server) answer(r *http.Request, entry *Request, body []byte, fault *Fau
 	return run(&call{server: s, operation: entry.Operation, now: s.now()}, body)
 }
 
-// now is the service's clock, in the milliseconds that it keeps.
+// now returns the service's time, in the milliseconds that it keeps.
 func (s *Server) now() time.Time { return s.options.Now().UTC().Truncate(time.Millisecond) }
 
 func (s *Server) realTime() time.Time {
@@ -206,7 +205,7 @@ func (s *Server) realTime() time.Time {
 	return time.Now().Add(s.skew)
 }
 
-// uuid is a random one, version 4.
+// uuid returns a random UUID, version 4.
 func uuid() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -216,11 +215,11 @@ func uuid() string {
 
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// random is n characters of the alphabet, which is ASCII.
+// random returns n characters of the alphabet, which is ASCII.
 func random(n int, alphabet string) string {
 	var text strings.Builder
 	var b [1]byte
-	limit := 256 - 256%len(alphabet) // beyond it, some would come more often
+	limit := 256 - 256%len(alphabet) // bytes from there on would favour some characters
 	for text.Len() < n {
 		_, _ = rand.Read(b[:])
 		if int(b[0]) < limit {

@@ -30,7 +30,7 @@ type answer struct {
 	body   map[string]any
 }
 
-// signed is a request in the form of one that an SDK signed.
+// signed returns a request in the form that an SDK gives it when it signs.
 func signed(t *testing.T, server *awsserver.Server, operation string, in map[string]any) *http.Request {
 	t.Helper()
 	body, err := json.Marshal(in)

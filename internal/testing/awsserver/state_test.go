@@ -85,7 +85,7 @@ func TestPagesAndOrders(t *testing.T) {
 	if n := len(first.body["SecretList"].([]any)); n != 2 {
 		t.Errorf("the page has %d", n)
 	}
-	// What is deleted between two pages shifts nothing.
+	// A deletion between two pages shifts nothing.
 	send(t, server, "DeleteSecret", get("a"))
 	second := send(t, server, "ListSecrets", map[string]any{"NextToken": first.body["NextToken"]})
 	if !strings.Contains(second.raw, `"Name":"b"`) || !strings.Contains(second.raw, `"Name":"d"`) {
@@ -112,7 +112,7 @@ func TestARNs(t *testing.T) {
 			t.Errorf("%s: %s, want %s", id, got, want)
 		}
 	}
-	// A new secret of the name has another ARN.
+	// A new secret with that name has another ARN.
 	send(t, server, "DeleteSecret", map[string]any{"SecretId": "a", "ForceDeleteWithoutRecovery": true})
 	*now = now.Add(5 * time.Second)
 	create(t, server, "a")

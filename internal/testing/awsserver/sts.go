@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// STS is an AWS Security Token Service for tests: the calls by which a client of
-// Secrets Manager comes to credentials. It answers as the service's API reference
-// says (query requests, XML answers), and can be told to fail: see Fault, whose
-// Operation is the Action and whose Secret is the ARN of the role. Signatures are
-// checked in their form only.
+// STS is an AWS Security Token Service for tests. It has the calls by which a client of
+// Secrets Manager gets credentials. It answers as the service's API reference says
+// (query requests, XML answers), and can be told to fail: see Fault, whose Operation is
+// the Action and whose Secret is the ARN of the role. It checks only the form of
+// signatures.
 //
-// A client finds it by AWS_ENDPOINT_URL_STS.
+// Clients find it by AWS_ENDPOINT_URL_STS.
 type STS struct {
 	injector
 	account  string
@@ -30,21 +30,21 @@ type STS struct {
 	mu       sync.Mutex
 	roles    map[string]Role // by ARN
 	tokens   map[string]bool // web identities
-	expired  map[string]bool // access keys whose session is over
+	expired  map[string]bool // access keys whose session has ended
 	lifetime time.Duration
 	requests []Request
 }
 
-// Role is one that can be assumed.
+// Role is a role that can be assumed.
 type Role struct {
 	ARN string
-	MFA string // serial number of the device whose code is demanded; its code is MFACode
+	MFA string // serial number of the required device; its code is MFACode
 }
 
 // MFACode is the one-time code that every device shows.
 const MFACode = "123456"
 
-// NewSTS starts one for account 123456789012 on a free port of the loopback
+// NewSTS starts an STS for account 123456789012 on a free port of the loopback
 // interface, on the system's clock. It knows no roles and no web identities.
 func NewSTS() (*STS, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,13 +59,14 @@ func NewSTS() (*STS, error) {
 	return s, nil
 }
 
-// URL is for AWS_ENDPOINT_URL_STS.
+// URL returns the value for AWS_ENDPOINT_URL_STS.
 func (s *STS) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Close ends the server and cuts all connections. Its address refuses from then on.
+// Close ends the server and cuts all connections. After that, its address refuses
+// connections.
 func (s *STS) Close() error { return s.http.Close() }
 
-// AddRole makes a role assumable by everybody, by keys and by web identities.
+// AddRole adds a role that everybody can assume, by keys and by web identities.
 func (s *STS) AddRole(r Role) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,30 +80,30 @@ func (s *STS) AddToken(token string) {
 	s.tokens[token] = true
 }
 
-// ExpireSession ends the session that an access key belongs to.
+// ExpireSession ends the session of an access key.
 func (s *STS) ExpireSession(keyID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expired[keyID] = true
 }
 
-// SetLifetime is how long the credentials that it gives from now on last. An hour
-// at first, whatever the request asks for.
+// SetLifetime sets how long the credentials last that it gives from now on. The first
+// value is an hour, whatever the request asks for.
 func (s *STS) SetLifetime(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lifetime = d
 }
 
-// Requests is the log, in the order in which the requests were answered. Secret
-// is the role.
+// Requests returns the log, in the order in which the requests were answered. Secret is
+// the role.
 func (s *STS) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Count is how many requests there were of one action, or of all with "".
+// Count returns how many requests there were for one action, or for all with "".
 func (s *STS) Count(action string) int {
 	n := 0
 	for _, r := range s.Requests() {
@@ -119,7 +120,7 @@ func (s *STS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	form, _ := url.ParseQuery(string(body)) // what is missing is refused below
+	form, _ := url.ParseQuery(string(body)) // checks below refuse what is missing
 	entry := &Request{Operation: form.Get("Action"), Secret: form.Get("RoleArn"), Sent: len(body), RequestID: uuid(), Time: s.clock()}
 	fault := s.takeFault(entry.Operation, entry.Secret)
 	if !fault.passes(r.Context()) {
@@ -140,7 +141,7 @@ func (s *STS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := xml.Marshal(out)
 	if err != nil {
-		panic(err) // an output type of ours that has no XML
+		panic(err) // one of our output types has no XML
 	}
 	if fault.Cut == CutAfter {
 		s.finish(entry, 0, code, 0)
@@ -184,8 +185,8 @@ func (s *STS) answer(r *http.Request, form url.Values, requestID string) (any, *
 	return nil, fail("InvalidAction", "Could not find operation "+action+" for version 2011-06-15")
 }
 
-// forQuery is a refusal of a signature by the codes of the query protocol: AWS
-// documents them in the STS API reference, "Common Errors", with status 403.
+// forQuery gives a refusal of a signature the code of the query protocol. AWS documents
+// the codes in the STS API reference, "Common Errors", with status 403.
 func forQuery(e *Error) *Error {
 	code := strings.TrimSuffix(e.Code, "Exception")
 	switch code {
@@ -203,7 +204,7 @@ func (s *STS) isExpired(keyID string) bool {
 	return s.expired[keyID]
 }
 
-// notAuthorized is how a role is refused, whether or not it exists.
+// notAuthorized is the refusal of a role, whether or not it exists.
 func (s *STS) notAuthorized(action, role string) *Error {
 	message := "Not authorized to perform sts:" + action
 	if action != "AssumeRoleWithWebIdentity" {
@@ -279,8 +280,8 @@ func (s *STS) session(role Role, form url.Values) session {
 }
 
 // Errors for faults of STS. AWS documents the codes and statuses in the STS API
-// reference: "Common Errors", and those of each action. The messages are those
-// that users quote.
+// reference, under "Common Errors" and for each action. The messages are those that
+// users quote.
 var (
 	STSThrottled    = &Error{Code: "Throttling", Message: "Rate exceeded"}
 	STSUnavailable  = &Error{Status: 503, Code: "ServiceUnavailable", Message: "Service is unavailable."}

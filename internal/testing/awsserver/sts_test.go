@@ -42,7 +42,7 @@ func newSTS(t *testing.T) *awsserver.STS {
 	return s
 }
 
-// profile makes AWS's files and variables those of a profile that assumes a role.
+// profile sets AWS's files and variables to a profile that assumes a role.
 func profile(t *testing.T, s *awsserver.STS, role string, lines ...string) {
 	t.Helper()
 	clean(t)
@@ -57,7 +57,7 @@ func clean(t *testing.T) {
 	t.Helper()
 	for _, one := range os.Environ() {
 		if name, _, _ := strings.Cut(one, "="); strings.HasPrefix(name, "AWS_") {
-			t.Setenv(name, "") // so that it comes back
+			t.Setenv(name, "") // so that the variable is restored
 			_ = os.Unsetenv(name)
 		}
 	}
@@ -74,7 +74,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// retrieve is what the SDK makes of the environment, without its retries.
+// retrieve returns the credentials that the SDK finds in the environment, without its
+// retries.
 func retrieve(t *testing.T, options ...func(*config.LoadOptions) error) (aws.Credentials, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -111,7 +112,7 @@ func TestAssumeRole(t *testing.T) {
 	}
 }
 
-// Each failure of a role is told by the code and the status that AWS documents.
+// The error for a role that is refused has the code and the status that AWS documents.
 func TestAssumeRoleRefused(t *testing.T) {
 	for _, c := range []struct {
 		what    string
@@ -203,7 +204,7 @@ func TestWebIdentity(t *testing.T) {
 	}
 }
 
-// A server that is gone, silent, or cuts the connection gives no answer.
+// A server that is gone, is silent, or cuts the connection gives no answer.
 func TestSTSOutOfReach(t *testing.T) {
 	s := newSTS(t)
 	profile(t, s, plain)
@@ -241,7 +242,7 @@ func TestCallerIdentity(t *testing.T) {
 	}
 }
 
-// What no SDK sends is refused.
+// A request that no SDK sends is refused.
 func TestSTSRequests(t *testing.T) {
 	s := newSTS(t)
 	for body, want := range map[string]string{

@@ -55,7 +55,7 @@ func newQueryError(e *Error, requestID string) *queryError {
 	return out
 }
 
-// keys are credentials for a time.
+// keys are temporary credentials.
 type keys struct {
 	AccessKeyId     string
 	SecretAccessKey string

@@ -29,8 +29,8 @@ func (c *call) tag(in *tagInput) (any, *Error) {
 	return empty{}, nil
 }
 
-// mergeTags replaces the values of keys that exist. Lengths are the model's, so
-// a ValidationException; the other rules are the service's own.
+// mergeTags replaces the values of keys that exist. The model limits the lengths, so
+// their error is a ValidationException. The other rules are the service's own.
 func mergeTags(old, added []tag) ([]tag, *Error) {
 	merged := slices.Clone(old)
 	for i, t := range added {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// valueInput is part of all operations that make a version.
+// valueInput is part of the input of all operations that make a version.
 type valueInput struct {
 	ClientRequestToken string
 	SecretString       *string
 	SecretBinary       []byte
 }
 
-// checkToken is what every operation that could make a version begins with.
+// checkToken is the first step of every operation that could make a version.
 func (in *valueInput) checkToken() *Error {
 	switch n := len(in.ClientRequestToken); {
 	case n == 0:
@@ -23,7 +23,7 @@ func (in *valueInput) checkToken() *Error {
 	return nil
 }
 
-// value is nil if the request has none.
+// value returns nil if the request has no value.
 func (in *valueInput) value() (*value, *Error) {
 	if in.SecretString != nil && in.SecretBinary != nil {
 		return nil, invalid("You can't specify both a binary secret value and a string secret value in the same secret.")
@@ -40,7 +40,7 @@ func (in *valueInput) value() (*value, *Error) {
 	return &value{text: in.SecretString, binary: in.SecretBinary}, nil
 }
 
-// written is what operations that write answer.
+// written is the answer of operations that write.
 type written struct {
 	ARN               string
 	Name              string
@@ -106,7 +106,7 @@ func (c *call) create(in *createInput) (any, *Error) {
 	return out, nil
 }
 
-// createAgain answers a repeated creation of the same version like the first.
+// createAgain answers a repeated creation of the same version like the first one.
 func (one *secret) createAgain(token string, value *value) (any, *Error) {
 	if !one.deletion.IsZero() {
 		return nil, fail("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
@@ -182,8 +182,8 @@ type updateInput struct {
 	KmsKeyId    string
 }
 
-// update never makes an existing version anew: a repeated token is an error,
-// even with the same value.
+// update refuses a token of an existing version, even with the same value: it never
+// makes a version again.
 func (c *call) update(in *updateInput) (any, *Error) {
 	one, err := c.live(in.SecretId)
 	if err != nil {
@@ -269,10 +269,10 @@ func (c *call) moveStage(in *moveInput) (any, *Error) {
 	return &written{ARN: one.arn, Name: one.name}, nil
 }
 
-// mayMove: a stage goes away only from the version that the client named. AWS
+// mayMove: a stage is removed only from the version that the client named. AWS
 // documents in the API reference, UpdateSecretVersionStage, that a move fails if
-// RemoveFromVersionId is missing or is not the version that has the label. Of the
-// codes that it lists, which one that is was never recorded.
+// RemoveFromVersionId is missing or is not the version that has the label. It lists
+// several codes, and nobody recorded which one it uses.
 func (one *secret) mayMove(in *moveInput) *Error {
 	holder := one.holder(in.VersionStage)
 	switch {
