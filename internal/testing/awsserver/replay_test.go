@@ -124,7 +124,7 @@ func differences(e *exchange, got answer) map[string]answer {
 	if e.Output["includes"] != nil {
 		return all // the recording says nothing about fields
 	}
-	change("a field more", func(a *answer) { a.body["Other"] = "x" })
+	change("one more field", func(a *answer) { a.body["Other"] = "x" })
 	for field := range got.body {
 		if e.Output[field] == nil {
 			continue // only newer recordings have it, or it has two names

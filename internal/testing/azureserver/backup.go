@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// backupJSON is what a backup holds: all versions of a secret.
+// backupJSON is the content of a backup: all versions of a secret.
 type backupJSON struct {
 	Name     string
 	Latest   string
@@ -83,8 +83,8 @@ func (v *Vault) restore(t target, body []byte) (any, *apiError) {
 	if err != nil || json.Unmarshal(data, &in) != nil {
 		return nil, malformed
 	}
-	// A name that is taken was recorded while it was being purged only; that a
-	// live or deleted one gets the same answer is inferred.
+	// The refusal was recorded only for a name that was being purged. That a live or
+	// deleted name gets the same answer is inferred.
 	if _, s := v.find(in.Name); s != absent {
 		return nil, conflict("", target{of: t.of, name: in.Name})
 	}

@@ -14,7 +14,7 @@ type Clock struct {
 // NewClock returns a clock that shows the current time and does not advance.
 func NewClock() *Clock { return &Clock{now: time.Now().Truncate(time.Second)} }
 
-// Now is for Options.
+// Now is the clock for Options.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

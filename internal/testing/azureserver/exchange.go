@@ -14,20 +14,20 @@ import (
 // Request is what the server remembers of a request. It holds no value, no
 // token and no query.
 type Request struct {
-	Time      time.Time // of the server's clock
+	Time      time.Time // by the server's clock
 	Host      string
 	Method    string
 	Path      string
 	Operation Operation // "" if the path is not part of the API
-	Name      string    // of the secret, as the request spelt it
+	Name      string    // of the secret, as the request spelled it
 	WithToken bool      // it carried a bearer token, good or bad
 	Received  int       // bytes of its body
 	Status    int       // of the answer; 0 if the connection was cut
 	Sent      int       // bytes of the answer's body
 }
 
-// logLength is how many requests are remembered: those of a long benchmark
-// would fill the memory.
+// logLength is how many requests are remembered: all requests of a long benchmark would
+// fill the memory.
 const logLength = 20000
 
 type requestLog struct {
@@ -44,23 +44,23 @@ func (l *requestLog) add(r Request) {
 	l.requests = append(l.requests, r)
 }
 
-// Requests are the latest requests to the server, at most 20000, oldest first.
-// A request is there before its answer is sent.
+// Requests returns the latest requests to the server, at most 20,000, oldest first. A
+// request is there before its answer is sent.
 func (s *Server) Requests() []Request {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	return append([]Request(nil), s.log.requests...)
 }
 
-// ForgetRequests empties the list of Requests, and so the counts.
+// ForgetRequests empties the list of Requests, and so resets the counts.
 func (s *Server) ForgetRequests() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	s.log.requests = nil
 }
 
-// Count counts the Requests for an operation. Those that a challenge answered,
-// because they had no token, are counted under Challenge alone.
+// Count counts the Requests for an operation. If a request had no token and got a
+// challenge, it counts only under Challenge.
 func (s *Server) Count(op Operation) int { return countOf(s.Requests(), op) }
 
 func countOf(requests []Request, op Operation) int {
@@ -81,7 +81,7 @@ type exchange struct {
 	r       *http.Request
 	entry   Request
 	body    []byte
-	cut     bool // the answer shall not arrive
+	cut     bool // the answer must not arrive
 	written bool
 }
 
@@ -99,7 +99,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, host string) *exc
 	}}
 }
 
-// end cuts the connection if a fault says so.
+// end cuts the connection if no answer was written.
 func (x *exchange) end() {
 	if x.written {
 		return
@@ -133,7 +133,7 @@ func (x *exchange) answer(status int, body any) {
 	_, _ = x.w.Write(data)
 }
 
-// apiError is an answer of the vault that is an error.
+// apiError is a vault's answer if there is an error.
 type apiError struct {
 	status  int
 	code    string
@@ -166,8 +166,8 @@ func badParameter(format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: "BadParameter", message: fmt.Sprintf(format, args...)}
 }
 
-// notFound is the answer about a name or version that is not there. Its length
-// is about that of the real one, which points to the recovery of deleted ones.
+// notFound is the answer for a name or version that is not there. It is about as long
+// as the real one, which points to the recovery of deleted secrets.
 func notFound(t target) *apiError {
 	id := t.name
 	if t.version != "" {
@@ -183,7 +183,7 @@ func deletedNotFound(t target) *apiError {
 	return &apiError{status: http.StatusNotFound, code: t.of.code() + "NotFound", message: fmt.Sprintf("No deleted %s found: %s", t.of, t.name)}
 }
 
-// conflict has an inner code, except while a purge goes on.
+// conflict has an inner code, except while a name is being purged.
 func conflict(inner string, t target) *apiError {
 	doing := map[string]string{
 		"":                              "is being deleted for good",

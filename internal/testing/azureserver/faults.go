@@ -9,36 +9,36 @@ import (
 	"time"
 )
 
-// Fault makes requests go wrong, after their token was found good and before
-// they do anything. The first fault that fits a request is the one that counts.
+// Fault makes requests fail after their token was found good and before they do
+// anything. If several faults match a request, the first one counts.
 type Fault struct {
-	Operation Operation // "" is every one of the vaults, not those of the login
-	Name      string    // of the secret, ignoring case; "" is every one
-	Vault     string    // host; "" is every one. Vault.Inject sets it
-	After     int       // so many fitting requests are spared first
-	Times     int       // so many requests; 0 is all
+	Operation Operation // "" is every operation of the vaults, not those of the login
+	Name      string    // of the secret, ignoring case; "" is every secret
+	Vault     string    // host; "" is every vault. Vault.Inject sets it
+	After     int       // how many matching requests pass first
+	Times     int       // how many requests fail; 0 is all
 
-	// Delay passes in real time before anything else.
+	// Delay passes in real time first.
 	Delay time.Duration
-	// CutBefore cuts the connection; nothing was done. Go's transport sends a
-	// GET again by itself when the connection had served a request before.
+	// CutBefore cuts the connection before anything is done. Go's transport repeats a
+	// GET by itself if the connection had served a request before.
 	CutBefore bool
-	// CutAfter lets the request take its effect and cuts the connection instead
-	// of answering.
+	// CutAfter lets the request take effect and cuts the connection instead of
+	// answering.
 	CutAfter bool
-	// Status is the answer's, if it is not 0; then the request has no effect.
+	// Status is the answer's status. If it is not 0, the request has no effect.
 	Status     int
-	Code       string // error.code; by the status without it
+	Code       string // error.code; if empty, Status decides
 	Inner      string // innererror.code
 	Message    string
-	RetryAfter string // the header, as it is to be sent
-	Location   string // the header, with a status of 3xx
+	RetryAfter string // the header, sent as it is
+	Location   string // the header, with a 3xx status
 
-	// about makes the message, if it names the request.
+	// about makes a message that mentions the request.
 	about func(x *exchange, v *Vault) string
 }
 
-// faults are those in force, and how often each was met.
+// faults are the faults in force, and how often a request met each.
 type faults struct {
 	mu   sync.Mutex
 	list []*injected
@@ -67,7 +67,7 @@ func (s *Server) Inject(f Fault) (remove func()) {
 	}
 }
 
-// Inject is Server.Inject for this vault alone.
+// Inject is Server.Inject for this vault only.
 func (v *Vault) Inject(f Fault) (remove func()) {
 	f.Vault = v.host
 	return v.server.Inject(f)
@@ -94,8 +94,8 @@ func (f *faults) meet(r *Request) *Fault {
 	return nil
 }
 
-// hit applies the fault that the request meets. It reports whether the request
-// is done with. The vault is nil for the login.
+// hit applies the fault that the request meets. It reports whether the request is
+// finished. The vault is nil for the login.
 func (x *exchange) hit(v *Vault) bool {
 	f := x.server.faults.meet(&x.entry)
 	if f == nil {
@@ -121,7 +121,7 @@ func (x *exchange) hit(v *Vault) bool {
 	return true
 }
 
-// refuse answers as a fault says.
+// refuse sends the answer of a fault.
 func (x *exchange) refuse(f Fault, v *Vault) {
 	e := &apiError{status: f.Status, code: f.Code, inner: f.Inner, message: f.Message}
 	if e.code == "" {
@@ -149,7 +149,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// place is the end of messages about refusals, which names the vault.
+// place names the vault at the end of messages about refusals.
 func (v *Vault) place() string {
 	name, _, _ := strings.Cut(v.host, ".")
 	return "Vault: " + name + ";location=westeurope"
@@ -157,7 +157,7 @@ func (v *Vault) place() string {
 
 const caller = "appid=" + ClientID + ";oid=" + objectID + ";iss=https://sts.windows.net/" + TenantID + "/"
 
-// ForbiddenByRbac refuses an operation for want of a role.
+// ForbiddenByRbac refuses an operation because a role is missing.
 func ForbiddenByRbac(op Operation) Fault {
 	return Fault{Operation: op, Status: http.StatusForbidden, Code: "Forbidden", Inner: "ForbiddenByRbac",
 		about: func(x *exchange, v *Vault) string {
@@ -189,7 +189,8 @@ func ForbiddenByPolicy(op Operation) Fault {
 		}}
 }
 
-// ForbiddenByFirewall refuses every operation for the address it comes from.
+// ForbiddenByFirewall refuses every operation because of the address that it comes
+// from.
 func ForbiddenByFirewall() Fault {
 	return Fault{Status: http.StatusForbidden, Code: "Forbidden", Inner: "ForbiddenByFirewall",
 		about: func(_ *exchange, v *Vault) string {
@@ -198,7 +199,7 @@ func ForbiddenByFirewall() Fault {
 		}}
 }
 
-// Throttled refuses every operation for being one too many. No Retry-After was
+// Throttled refuses every operation because there were too many. No Retry-After was
 // ever seen on such an answer; RetryAfter can be set.
 func Throttled() Fault {
 	return Fault{Status: http.StatusTooManyRequests, Code: "Throttled",
@@ -207,7 +208,7 @@ func Throttled() Fault {
 		}}
 }
 
-// Unavailable answers every operation with a status of 5xx.
+// Unavailable answers every operation with a 5xx status.
 func Unavailable(status int) Fault {
 	return Fault{Status: status, Message: "The service cannot answer now."}
 }

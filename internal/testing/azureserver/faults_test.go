@@ -128,7 +128,7 @@ func TestRedirectAndForeignChallenge(t *testing.T) {
 	}
 }
 
-// met reports whether a request has met the first fault.
+// met reports whether a request met the first fault.
 func (x *tester) met() bool {
 	faults := &x.server.faults
 	faults.mu.Lock()
@@ -152,7 +152,7 @@ func TestDelayedAnswer(t *testing.T) {
 		cancel()
 	}()
 	if _, err := send(x.client, request.WithContext(ctx)); !errors.Is(err, context.Canceled) {
-		t.Errorf("it did not wait: %v", err)
+		t.Errorf("the request did not wait: %v", err)
 	}
 	if r := x.call(t, http.MethodGet, "/secrets", nil); r.status != 200 {
 		t.Errorf("the next one: %d", r.status)
@@ -169,7 +169,7 @@ func TestTokenFaults(t *testing.T) {
 	}
 }
 
-// The list of requests tells what happened, and holds nothing secret.
+// The list of requests shows what happened, and holds nothing secret.
 func TestRequestsAreRemembered(t *testing.T) {
 	x := newTester(t)
 	x.token = ""
@@ -194,7 +194,7 @@ func TestRequestsAreRemembered(t *testing.T) {
 	}
 	x.server.ForgetRequests()
 	if len(x.server.Requests()) != 0 {
-		t.Error("they are not forgotten")
+		t.Error("the requests were not forgotten")
 	}
 }
 

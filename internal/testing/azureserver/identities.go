@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// SetIdentities says which managed identities the machine has: the one of the
-// system, and the user assigned ones by their client ids. Without any, the
-// metadata address does not answer at all, as off Azure.
+// SetIdentities sets the managed identities of the machine: that of the system, and the
+// user-assigned ones by their client ids. Without any, the metadata address does not
+// answer at all, as outside Azure.
 func (s *Server) SetIdentities(system bool, userAssigned ...string) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
@@ -23,11 +23,11 @@ func (s *Server) SetIdentities(system bool, userAssigned ...string) {
 	}
 }
 
-// IdentityEndpoint and IdentityHeader are for the variables IDENTITY_ENDPOINT
-// and IDENTITY_HEADER, by which App Service offers managed identities.
+// IdentityEndpoint returns the value for IDENTITY_ENDPOINT. With IDENTITY_HEADER, App
+// Service offers managed identities by it.
 func (s *Server) IdentityEndpoint() string { return "http://" + s.plainAddress + "/msi/token" }
 
-// IdentityHeader is for the variable IDENTITY_HEADER.
+// IdentityHeader returns the value for IDENTITY_HEADER.
 func (s *Server) IdentityHeader() string { return s.logins.header }
 
 func (l *logins) hasIdentities() bool {
@@ -36,21 +36,19 @@ func (l *logins) hasIdentities() bool {
 	return l.system || len(l.identities) > 0
 }
 
-// IdentityHandler answers for the endpoints of managed identities: that of App
-// Service (/msi/token), that of Arc, and that of virtual machines
-// (/metadata/identity/…), which no test can reach at its own address except by a
-// transport.
+// IdentityHandler serves the endpoints of managed identities: that of App Service
+// (/msi/token), that of Arc, and that of virtual machines (/metadata/identity/…), which
+// tests can reach at its own address only by a transport.
 func (s *Server) IdentityHandler() http.Handler { return http.HandlerFunc(s.servePlain) }
 
-// Of the endpoints, each has its path. What clients find them by is in the
-// functions above.
+// The paths of the endpoints. The functions above say how clients find them.
 const (
 	appServicePath = "/msi/token"
 	machinePath    = "/metadata/identity/oauth2/token"
 	arcPath        = "/arc" + machinePath
 )
 
-// serveIdentity answers for all endpoints.
+// serveIdentity serves all these endpoints.
 func (l *logins) serveIdentity(x *exchange) {
 	path := x.r.URL.Path
 	if path != appServicePath && path != machinePath && path != arcPath {
@@ -89,11 +87,11 @@ func (l *logins) serveIdentity(x *exchange) {
 	})
 }
 
-// identity is the client id of the identity that a request means. Without one it
-// is that of the system. A virtual machine without that takes the only user
-// assigned one: Microsoft documents it in "Managed identities for Azure resources
-// frequently asked questions". Its refusal of several is quoted in
-// Azure/azure-sdk-for-rust#748.
+// identity returns the client id of the identity that a request means. Without a client
+// id in the request, it is that of the system. If a virtual machine has no identity of
+// the system, it takes its only user-assigned one: Microsoft documents that in "Managed
+// identities for Azure resources frequently asked questions".
+// Azure/azure-sdk-for-rust#748 quotes its refusal if there are several.
 func (l *logins) identity(client string, machine bool) (id, problem string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,8 +110,7 @@ func (l *logins) identity(client string, machine bool) (id, problem string) {
 	return "", "Identity not found"
 }
 
-// refuseIdentity answers in the form of the endpoint: App Service has another one
-// than the machines.
+// refuseIdentity answers in the form of the endpoint: App Service and machines differ.
 func (x *exchange) refuseIdentity(status int, code, message string) {
 	if x.r.URL.Path == appServicePath {
 		x.answer(status, msiErrorJSON{status, message, guid()})
@@ -122,24 +119,24 @@ func (x *exchange) refuseIdentity(status int, code, message string) {
 	x.answer(status, imdsErrorJSON{code, message})
 }
 
-// ArcEndpoint is for the variable IDENTITY_ENDPOINT, by which, with any
-// IMDS_ENDPOINT, a server that Arc manages offers its identity.
+// ArcEndpoint returns the value for IDENTITY_ENDPOINT. With any IMDS_ENDPOINT, a server
+// that Arc manages offers its identity by it.
 func (s *Server) ArcEndpoint() string { return "http://" + s.plainAddress + arcPath }
 
-// ArcFolder is where the agent of Arc puts its keys on Linux, and the only folder
-// there that Microsoft's library reads them from.
+// ArcFolder is where the agent of Arc puts its keys on Linux. Microsoft's library reads
+// them from no other folder there.
 const ArcFolder = "/var/opt/azcmagent/tokens"
 
-// SetArcFolder sets where keys are written that requests to Arc's endpoint must
-// show. Without it, the answers name ArcFolder, and no key is written.
+// SetArcFolder sets the folder for the keys that requests to Arc's endpoint must show.
+// Without it, the answers name ArcFolder, and no key is written.
 func (s *Server) SetArcFolder(folder string) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
 	s.logins.arcFolder = folder
 }
 
-// hasArcKey reports whether the request shows a key, or challenges it: anyone
-// who can read a file of the agent may have the identity's token. Microsoft
+// hasArcKey reports whether the request shows a key, and otherwise challenges it:
+// anyone who can read a file of the agent may have the identity's token. Microsoft
 // documents it in "Authenticate against Azure resources with Azure Arc-enabled
 // servers". The answer to a wrong key is inferred.
 func (l *logins) hasArcKey(x *exchange) bool {
@@ -163,10 +160,10 @@ func (l *logins) hasArcKey(x *exchange) bool {
 	return false
 }
 
-// IdentityUpdating is how a machine's endpoint answers while an identity is set
-// up, with 404, and while it is updated itself, with 410, for up to 70 seconds:
-// Microsoft documents both in "How to use managed identities for Azure resources
-// on an Azure VM to acquire an access token", under the guidance for retries.
+// IdentityUpdating is the answer of a machine's endpoint with 404 while an identity is
+// set up, and with 410 for up to 70 seconds while the endpoint itself is updated.
+// Microsoft documents both in "How to use managed identities for Azure resources on an
+// Azure VM to acquire an access token", under the guidance for retries.
 func IdentityUpdating(status int) Fault {
 	return Fault{Operation: IdentityToken, Status: status, Code: "not_ready", Message: "The endpoint is being updated. Try again later."}
 }

@@ -10,7 +10,8 @@ import (
 
 const imds = "http://" + metadataHost + machinePath + "?api-version=2018-02-01&resource=https://vault.azure.net"
 
-// Which identity a machine gives without being told, and when it cannot tell.
+// If a request names no identity, the machine gives the one that it can choose without
+// a doubt.
 func TestIdentityWithoutName(t *testing.T) {
 	x := newTester(t)
 	for _, c := range []struct {

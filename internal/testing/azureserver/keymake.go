@@ -41,13 +41,15 @@ func readKeyChange(body []byte) (keyChange, *apiError) {
 	return c, nil
 }
 
-// rsaOperations are those of an RSA key for which none are asked, as recorded.
+// rsaOperations are the operations of an RSA key if the request asks for none, as
+// recorded.
 func rsaOperations() []string {
 	return []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
 }
 
-// createKey makes a version, of the only curve here if it is EC. That operations
-// which a kind of key has not are refused is documented; the words are inferred.
+// createKey makes a version. The only curve for EC here is P-256. It is documented that
+// a key cannot have operations of another kind of key; the words of that refusal are
+// inferred.
 func (v *Vault) createKey(t target, s state, body []byte) (any, *apiError) {
 	change, e := readKeyChange(body)
 	if e == nil {
@@ -114,8 +116,8 @@ func (v *Vault) writeKey(name string, n *keyVersion) *vaultKey {
 	return c
 }
 
-// KeySeed is a version of a key that is put into a vault behind its API. The zero
-// value is an RSA key of 2048 bits that may be used for everything.
+// KeySeed is a version of a key that is put into a vault without the API. The zero
+// value is an RSA key of 2048 bits with every operation.
 type KeySeed struct {
 	Type       string // "RSA", "RSA-HSM" or "EC"
 	Size       int
@@ -142,8 +144,8 @@ func (v *Vault) AddKey(name string, s KeySeed) string {
 	return out.(keyJSON).Key.ID
 }
 
-// ChangeKey changes a version behind the API, "" for the latest: whether it is
-// enabled, and when it expires; a zero time is never.
+// ChangeKey changes a version without the API, "" for the latest: whether it is
+// enabled, and when it expires. A zero time means never.
 func (v *Vault) ChangeKey(name, version string, enabled bool, expires time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -156,8 +158,8 @@ func (v *Vault) ChangeKey(name, version string, enabled bool, expires time.Time)
 	return nil
 }
 
-// DeleteKey deletes a key with all its versions. It is gone when the vault's delay
-// is over.
+// DeleteKey deletes a key with all its versions. The vault's delay passes before it is
+// gone.
 func (v *Vault) DeleteKey(name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -10,28 +10,28 @@ import (
 	"strings"
 )
 
-// vaultKey is all of a key's name.
+// vaultKey is everything under a key's name.
 type vaultKey struct {
-	name     string // as it was first spelt
+	name     string // as it was spelled first
 	versions map[string]*keyVersion
 	latest   *keyVersion
 	life
 }
 
-// keyVersion is one version of a key: RSA, or EC, which wraps nothing.
+// keyVersion is one version of a key: RSA, or EC, which cannot wrap.
 type keyVersion struct {
 	id               string
 	kind             string // kty
 	rsa              *rsa.PrivateKey
 	ec               *ecdsa.PrivateKey
 	operations       []string
-	tags             map[string]string // nil if none were ever sent
+	tags             map[string]string // nil if none was ever sent
 	enabled          bool
 	nbf, exp         *int64
 	created, updated int64
 }
 
-// keyJSON is a bundle, and a deleted bundle.
+// keyJSON is a key bundle, or a deleted key bundle.
 type keyJSON struct {
 	RecoveryID         string         `json:"recoveryId,omitempty"`
 	DeletedDate        int64          `json:"deletedDate,omitempty"`
@@ -53,7 +53,7 @@ type materialJSON struct {
 	Y          string   `json:"y,omitempty"`
 }
 
-// keyURL is the id of a version.
+// keyURL returns the id of a version.
 func (v *Vault) keyURL(c *vaultKey, n *keyVersion) string {
 	return v.URL() + "/keys/" + c.name + "/" + n.id
 }
@@ -66,7 +66,7 @@ func (v *Vault) showKey(c *vaultKey, n *keyVersion) keyJSON {
 	if n.rsa != nil {
 		out.Key.N, out.Key.E = text(n.rsa.N.Bytes()), text(big.NewInt(int64(n.rsa.E)).Bytes())
 	} else if point, err := n.ec.PublicKey.Bytes(); err == nil {
-		half := len(point) / 2 // after the byte that says that both follow
+		half := len(point) / 2 // the first byte says that both halves follow
 		out.Key.Curve, out.Key.X, out.Key.Y = "P-256", text(point[1:1+half]), text(point[1+half:])
 	}
 	if n.tags != nil {
@@ -83,8 +83,8 @@ func (v *Vault) showDeletedKey(c *vaultKey) keyJSON {
 	return out
 }
 
-// doKey carries an operation on a key out. To import a key and to sign are in the
-// API and not here: both are refused.
+// doKey carries out an operation on a key. The API can also import a key and sign; this
+// server refuses both.
 func (v *Vault) doKey(t target, body []byte) (int, any, *apiError) {
 	c, s := v.findKey(t.name)
 	var out any
@@ -151,8 +151,8 @@ func pickKey(t target, c *vaultKey, s state) (*keyVersion, *apiError) {
 	return n, nil
 }
 
-// getKey shows a version, or changes and shows it. A disabled key is shown, other
-// than a disabled secret, as notaryproject/ratify#1474 tells.
+// getKey shows a version, or changes and shows it. It shows a disabled key, unlike a
+// disabled secret: see notaryproject/ratify#1474.
 func (v *Vault) getKey(t target, c *vaultKey, s state, body []byte) (any, *apiError) {
 	n, e := pickKey(t, c, s)
 	if e != nil {
@@ -169,7 +169,7 @@ func (v *Vault) getKey(t target, c *vaultKey, s state, body []byte) (any, *apiEr
 	return v.showKey(c, n), nil
 }
 
-// apply changes what the change has.
+// apply makes the changes that c contains.
 func (n *keyVersion) apply(c keyChange) {
 	if c.Operations != nil {
 		n.operations = c.Operations

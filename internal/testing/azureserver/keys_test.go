@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// use sends a value to a key and returns what it becomes.
+// use sends a value to a key and returns the result.
 func (x *tester) use(t *testing.T, path string, value []byte) reply {
 	t.Helper()
 	return x.call(t, http.MethodPost, path, map[string]any{"alg": "RSA-OAEP-256", "value": base64.RawURLEncoding.EncodeToString(value)})
@@ -26,7 +26,7 @@ func (r reply) result(t *testing.T) []byte {
 	return value
 }
 
-// What a key of each size wrapped, it unwraps, by the version that did.
+// A key of each size unwraps what it wrapped, by the version that wrapped it.
 func TestKeyWraps(t *testing.T) {
 	x := newTester(t)
 	for _, c := range []struct {
@@ -55,7 +55,7 @@ func TestKeyWraps(t *testing.T) {
 	}
 }
 
-// Of two versions, each opens what it wrapped and not what the other did.
+// If a key has two versions, each opens what it wrapped and not what the other wrapped.
 func TestKeyVersions(t *testing.T) {
 	x := newTester(t)
 	first := x.AddKey("n", KeySeed{})
@@ -73,7 +73,7 @@ func TestKeyVersions(t *testing.T) {
 	}
 }
 
-// What a key is not for, or not now.
+// A key refuses uses that it is not for, or not now.
 func TestKeyRefuses(t *testing.T) {
 	const none = ""
 	for what, c := range map[string]struct {
@@ -106,7 +106,7 @@ func TestKeyRefuses(t *testing.T) {
 	}
 }
 
-// A deleted key is of no use until it is recovered, and its name is taken.
+// A deleted key cannot be used until it is recovered, and its name is taken.
 func TestKeyDeleted(t *testing.T) {
 	x := newTester(t)
 	x.AddKey("n", KeySeed{})
@@ -141,7 +141,7 @@ func TestKeyDeleted(t *testing.T) {
 	step(http.MethodPost, "/keys/n/sign", "400 BadParameter")
 }
 
-// A key that cannot be made is refused, and a refusal names keys and the action.
+// A key that cannot be made is refused, and the refusal names keys and the action.
 func TestKeyErrors(t *testing.T) {
 	x := newTester(t)
 	for what, body := range map[string]any{"kty": map[string]any{"kty": "RSA2"}, "key_size": map[string]any{"kty": "RSA", "key_size": 1024},

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// padding returns the hash of an algorithm. The service has algorithms without
-// OAEP too.
+// padding returns the hash of an algorithm. The service also has algorithms without
+// OAEP.
 func padding(algorithm string) func() hash.Hash {
 	return map[string]func() hash.Hash{"RSA-OAEP": sha1.New, "RSA-OAEP-256": sha256.New}[algorithm]
 }
@@ -29,8 +29,8 @@ type resultJSON struct {
 	Value string `json:"value"`
 }
 
-// useKey wraps, unwraps, encrypts or decrypts, in the form that "Wrap Key" of the
-// REST reference has.
+// useKey wraps, unwraps, encrypts or decrypts, in the form of "Wrap Key" in the REST
+// reference.
 func (v *Vault) useKey(t target, c *vaultKey, s state, body []byte) (any, *apiError) {
 	n, e := pickKey(t, c, s)
 	if e == nil {
@@ -55,17 +55,17 @@ func (v *Vault) useKey(t target, c *vaultKey, s state, body []byte) (any, *apiEr
 	}
 	if err != nil {
 		// Azure/azure-sdk-for-net#36269 quotes it for a value that another version
-		// wrapped. That one of another length has the same answer is inferred.
+		// wrapped. That a value of another length gets the same answer is inferred.
 		return nil, badParameter("The value cannot be decoded with the OAEP padding, or is too long.")
 	}
 	return resultJSON{v.keyURL(c, n), base64.RawURLEncoding.EncodeToString(out)}, nil
 }
 
-// mayUse refuses what a version is not for, or not now. Outside of its times a key
-// still decrypts and unwraps: Microsoft documents it in "About keys". That the
-// refusal of other operations has these inner codes is inferred from those of
-// secrets. KeyDisabled is that of "Bring your own key" for external key managers,
-// KeyOperationForbidden that of Azure/azure-sdk-for-net#11518.
+// mayUse refuses uses that a version is not for, or not now. Outside its times, a key
+// still decrypts and unwraps: Microsoft documents that in "About keys". The inner codes
+// for other operations are inferred from those of secrets. KeyDisabled comes from
+// "Bring your own key" for external key managers, KeyOperationForbidden from
+// Azure/azure-sdk-for-net#11518.
 func (v *Vault) mayUse(t target, n *keyVersion) *apiError {
 	refused := func(inner, why string) *apiError {
 		return &apiError{status: http.StatusForbidden, code: "Forbidden", inner: inner, message: "Operation " + string(t.op) + " is not " + why + "."}

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// state of a name.
+// state is the state of a name.
 type state string
 
 const (
 	live         state = "live"
 	beingDeleted state = "being deleted"
 	deleted      state = "deleted"
-	recovering   state = "being recovered"            // and cannot be read yet
+	recovering   state = "being recovered"            // cannot be read yet
 	unwritable   state = "being recovered, but there" // can be read, cannot be written
 	beingPurged  state = "being purged"               // the name is not free yet
 	absent       state = "absent"
 )
 
-// life is what becomes of a name: what was asked for last, live, deleted,
-// recovering or beingPurged, and when the states that follow from it begin.
-// Secrets and keys have the same.
+// life is the history of a name: the last request (live, deleted, recovering or
+// beingPurged), and the times when the states that follow from it begin. Secrets and
+// keys have the same lives.
 type life struct {
 	asked     state
-	done      time.Time // when that is reached
-	writable  time.Time // after a recovery
+	done      time.Time // when the change is finished
+	writable  time.Time // when writes work again after a recovery
 	deletedAt time.Time
 	purgeAt   time.Time
 }
@@ -49,7 +49,7 @@ func (c *life) state(now time.Time) state {
 	return c.asked
 }
 
-// readable reports whether what the name is of can be read.
+// readable reports whether the secret or key can be read.
 func (s state) readable() bool { return s == live || s == unwritable }
 
 func (v *Vault) startDelete(c *life) {
@@ -67,7 +67,7 @@ func (v *Vault) startPurge(c *life) {
 	c.asked, c.done = beingPurged, v.server.now().Add(v.delays.Purge)
 }
 
-// mayWrite refuses to make a version of what is on its way.
+// mayWrite refuses a new version while the name changes its state, or if it is deleted.
 func mayWrite(t target, s state) *apiError {
 	switch s {
 	case beingDeleted:
@@ -76,13 +76,13 @@ func mayWrite(t target, s state) *apiError {
 		return conflict("ObjectIsDeletedButRecoverable", t)
 	case recovering, unwritable:
 		return conflict("ObjectIsBeingRecovered", t)
-	case beingPurged: // inferred from that of RestoreSecret
+	case beingPurged: // inferred from RestoreSecret
 		return conflict("", t)
 	}
 	return nil
 }
 
-// mayDelete refuses to delete what is not there, or on its way.
+// mayDelete refuses to delete what is not there, or is being recovered.
 func mayDelete(t target, s state) *apiError {
 	switch {
 	case s == recovering: // inferred
@@ -93,21 +93,21 @@ func mayDelete(t target, s state) *apiError {
 	return nil
 }
 
-// mayShowDeleted has two answers for what is not deleted: one while the name
-// changes its state, and one if there is nothing.
+// mayShowDeleted has two answers if the name is not deleted: one while it changes its
+// state, and one if there is nothing.
 func mayShowDeleted(t target, s state) *apiError {
 	switch s {
 	case deleted:
 		return nil
-	case beingDeleted, recovering, unwritable: // the latter inferred
+	case beingDeleted, recovering, unwritable: // the last one is inferred
 		return deletedNotFound(t)
 	}
 	return notFound(t)
 }
 
-// mayLeave refuses to recover or to purge what is not deleted. Of a recovery only
-// the answer for what is deleted and the one for nothing are recorded; the others
-// are those of a purge.
+// mayLeave refuses to recover or to purge what is not deleted. For a recovery, only the
+// answers for a deleted name and for none are recorded; the others are those of a
+// purge.
 func mayLeave(t target, s state) *apiError {
 	switch s {
 	case deleted:
@@ -122,7 +122,7 @@ func mayLeave(t target, s state) *apiError {
 	return notFound(t)
 }
 
-// purge begins to purge what is deleted.
+// purge begins to purge a deleted name.
 func (v *Vault) purge(c *life) *apiError {
 	if v.protected {
 		return &apiError{status: http.StatusForbidden, code: "Forbidden",

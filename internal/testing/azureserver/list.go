@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// pageJSON is a page of a list. A null nextLink is its only end.
+// pageJSON is a page of a list. Only a null nextLink means the end.
 type pageJSON struct {
 	Value    []secretJSON `json:"value"`
 	NextLink *string      `json:"nextLink"`
 }
 
-// marker is what a $skiptoken holds: the pages before this one, and the last
-// item of them.
+// marker is the content of a $skiptoken: the number of pages so far, and their last
+// item.
 type marker struct {
 	Page int    `json:"p"`
 	Last string `json:"l"` // its key in the order of the list
@@ -57,7 +57,7 @@ func (v *Vault) list(t target, query url.Values) (any, *apiError) {
 	return page, nil
 }
 
-// readPage reads the size of the page and where it begins.
+// readPage reads the size of the page and its beginning.
 func readPage(query url.Values) (size int, m marker, e *apiError) {
 	size = maxPage
 	if text := query.Get("maxresults"); text != "" {
@@ -88,8 +88,8 @@ func (v *Vault) nextLink(t target, query url.Values, m marker) *string {
 	return &link
 }
 
-// items are all entries of a list in its order: names in upper case, versions
-// by their ids. Versions of what is not there are an empty list.
+// items returns all entries of a list in its order: by name in upper case, versions by
+// their ids. If the name is not there, the list of its versions is empty.
 func (v *Vault) items(t target) []item {
 	var items []item
 	switch t.op {

@@ -76,7 +76,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// What is written and deleted between two pages shifts nothing.
+// A write and a deletion between two pages shift nothing.
 func TestPagesWhileItChanges(t *testing.T) {
 	x := newTester(t)
 	for _, name := range []string{"b", "d", "f"} {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ask sends a form, or without one a GET.
+// ask sends a form, or a GET if there is none.
 func (x *tester) ask(t *testing.T, address string, form url.Values, headers ...string) reply {
 	t.Helper()
 	method := http.MethodGet
@@ -192,11 +192,11 @@ func TestOtherIdentities(t *testing.T) {
 		t.Errorf("without an identity of the system: %d", r.status)
 	}
 	if r := x.ask(t, service+"&client_id="+ClientID, nil, "X-IDENTITY-HEADER", header); r.status != 200 {
-		t.Errorf("another user assigned one: %d", r.status)
+		t.Errorf("another user-assigned identity: %d", r.status)
 	}
 }
 
-// Off Azure, nobody answers at the metadata address.
+// Outside Azure, nobody answers at the metadata address.
 func TestNoIdentities(t *testing.T) {
 	x := newTester(t)
 	x.server.SetIdentities(false)

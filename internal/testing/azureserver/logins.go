@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The tenant of all vaults and the ids in it. They are made up.
+// The tenant of all vaults, and ids in it. They are invented.
 const (
 	TenantID = "3f2a7c1e-5b0d-4e8a-9c46-7d1b2e3f4a50"
 	ClientID = "a8d4c2b0-1e3f-4a5b-8c7d-9e0f1a2b3c4d" // of the service principal
@@ -22,26 +22,26 @@ const (
 	UserIdentity   = "0b9a8f7e-6d5c-4b3a-9281-706f5e4d3c2b"
 )
 
-// logins gives out tokens: to service principals at login.microsoftonline.com,
-// to managed identities at an address of the machine.
+// logins issues tokens: to service principals at login.microsoftonline.com, to managed
+// identities at an address of the machine.
 type logins struct {
 	server *Server
-	header string // that a request for an identity's token must carry
+	header string // required in a request for an identity's token
 
 	mu         sync.Mutex
 	lifetime   time.Duration
 	era        int
 	secrets    map[string]string // of service principals, by client id
 	federated  map[string]bool   // tokens of workloads
-	identities map[string]bool   // user assigned, by client id
+	identities map[string]bool   // user-assigned, by client id
 	system     bool
 	arcFolder  string          // see SetArcFolder
-	arcKeys    map[string]bool // given out and not used yet
+	arcKeys    map[string]bool // issued and not used yet
 }
 
-// key signs tokens and encrypts backups. All servers of a process have the same
-// one, and so accept each other's tokens: Microsoft's library keeps the tokens of
-// managed identities for the life of the process, whichever server gave them.
+// key signs tokens and encrypts backups. All servers of a process have the same key,
+// and so accept each other's tokens: Microsoft's library keeps the tokens of managed
+// identities for the life of the process, whichever server issued them.
 var key = sync.OnceValue(func() (k [32]byte) {
 	_, _ = rand.Read(k[:])
 	return k
@@ -54,7 +54,7 @@ func newLogins(s *Server) *logins {
 	return l
 }
 
-// ClientSecret is the secret of the service principal ClientID.
+// ClientSecret returns the secret of the service principal ClientID.
 func (s *Server) ClientSecret() string {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *Server) SetClientSecret(clientID, secret string) {
 	s.logins.secrets[clientID] = secret
 }
 
-// serve answers for login.microsoftonline.com.
+// serve answers as login.microsoftonline.com.
 func (l *logins) serve(x *exchange) {
 	path := strings.Trim(x.r.URL.Path, "/")
 	tenant, rest, _ := strings.Cut(path, "/")
@@ -135,8 +135,8 @@ type openIDJSON struct {
 	Region                string   `json:"tenant_region_scope"`
 }
 
-// loginError is an answer of the login that is an error. Its numbers are those
-// that the login documents.
+// loginError is the login's answer if there is an error. Its numbers are those that the
+// login documents.
 type loginError struct {
 	status  int
 	code    string // of OAuth
@@ -177,8 +177,8 @@ type tokenJSON struct {
 	Token      string `json:"access_token"`
 }
 
-// token answers a service principal that shows its secret, and a workload that
-// shows its token. Certificates are not known here.
+// token answers a service principal that shows its secret, and a workload that shows
+// its token. It does not know certificates.
 func (l *logins) token(x *exchange, tenant string) {
 	form, err := url.ParseQuery(string(x.body))
 	if err != nil || x.r.Method != http.MethodPost {
@@ -201,7 +201,7 @@ func (l *logins) tokenLifetime() time.Duration {
 	return l.lifetime
 }
 
-// AddFederatedToken makes the token of a workload valid for ClientID.
+// AddFederatedToken makes a workload's token valid for ClientID.
 func (s *Server) AddFederatedToken(token string) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()

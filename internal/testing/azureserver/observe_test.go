@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// An observation is a remark in words. Those about headers, sizes and the
-// machine's words of a message are checked; the others tell where a recording
-// comes from, quote a message of which the server has its own wording, or say
-// what compare and invariants check anyway.
+// An observation is a remark in words. The test checks observations about headers,
+// about sizes, and about words in a message that programs look for. The others say
+// where a recording comes from, quote a message that the server words differently, or
+// repeat what compare and invariants check anyway.
 
 var (
-	// machineWords are those that clients look for in messages: the codes that
+	// machineWords match the words that clients look for in messages: the codes that
 	// this server gives, the action of a role, and the reason of a refusal.
 	machineWords = regexp.MustCompile(`\bAKV(?:10000|10022|10032)\b|\bMTLS_POP\b|Microsoft\.KeyVault/[\w/]+|\bVaultRequestTypeLimitReached\b|` +
 		`\bDeniedWithNoValidRBAC\b|https://vault\.azure\.net\b`)
@@ -40,7 +40,7 @@ func (r *replay) observe(t *testing.T, e *event, got reply) []error {
 			}
 		}
 		if found := length.FindStringSubmatch(text); found != nil {
-			// It holds a name of unknown length.
+			// The body contains a name of unknown length.
 			n, _ := strconv.Atoi(found[1])
 			if size := len(got.text); size*2 < n || size > n*2 {
 				all = append(all, fmt.Errorf("the body has %d bytes; observed: %s", size, text))
@@ -56,7 +56,7 @@ func (r *replay) observe(t *testing.T, e *event, got reply) []error {
 	return all
 }
 
-// observeMessage checks what an observation says of the message of an error.
+// observeMessage checks what an observation says about the message of an error.
 func (r *replay) observeMessage(e *event, text, message string, size int) []error {
 	var all []error
 	need := func(part string) {
@@ -78,8 +78,8 @@ func (r *replay) observeMessage(e *event, text, message string, size int) []erro
 	return append(all, r.observeRequest(e, text, message, size)...)
 }
 
-// observeRequest checks what an observation says of the message beside the
-// request, and of its size.
+// observeRequest checks what an observation says about the message in relation to the
+// request, and about its size.
 func (r *replay) observeRequest(e *event, text, message string, size int) []error {
 	var all []error
 	if strings.Contains(text, "letter case") && !strings.Contains(message, r.value(r.nameIn(e))) {

@@ -24,7 +24,7 @@ const (
 	BackupSecret      Operation = "backup"
 	RestoreSecret     Operation = "restore"
 	CreateKey         Operation = "create key"
-	ImportKey         Operation = "import key" // is refused: see doKey
+	ImportKey         Operation = "import key" // refused: see doKey
 	GetKey            Operation = "get key"
 	UpdateKey         Operation = "update key"
 	DeleteKey         Operation = "delete key"
@@ -35,7 +35,7 @@ const (
 	UnwrapKey         Operation = "unwrapKey"
 	Encrypt           Operation = "encrypt"
 	Decrypt           Operation = "decrypt"
-	Sign              Operation = "sign"               // is refused: see doKey
+	Sign              Operation = "sign"               // refused: see doKey
 	Challenge         Operation = "challenge"          // a vault was asked without a token
 	InstanceDiscovery Operation = "instance discovery" // of the login
 	OpenIDConfig      Operation = "openid"             // of the login
@@ -43,7 +43,7 @@ const (
 	IdentityToken     Operation = "identity token"     // for a managed identity
 )
 
-// collection is what a name is of.
+// collection says whether a name is that of a secret or of a key.
 type collection string
 
 const (
@@ -51,12 +51,12 @@ const (
 	ofKeys    collection = "key"
 )
 
-// code begins the codes of errors.
+// code is the beginning of error codes.
 func (c collection) code() string {
 	return map[collection]string{ofSecrets: "Secret", ofKeys: "Key"}[c]
 }
 
-// collection returns what the operation is about.
+// collection returns the collection that the operation is for.
 func (op Operation) collection() collection {
 	switch op {
 	case CreateKey, ImportKey, GetKey, UpdateKey, DeleteKey, GetDeletedKey, RecoverKey, PurgeKey, WrapKey, UnwrapKey, Encrypt, Decrypt, Sign:
@@ -65,7 +65,7 @@ func (op Operation) collection() collection {
 	return ofSecrets
 }
 
-// Action is the data action that a role needs for the operation.
+// Action returns the data action that a role needs for the operation.
 func (op Operation) Action() string {
 	action := string(op) + "/action"
 	switch op {
@@ -85,7 +85,7 @@ func (op Operation) Action() string {
 	return "Microsoft.KeyVault/vaults/" + string(op.collection()) + "s/" + action
 }
 
-// Permission is what an access policy must grant for the operation.
+// Permission returns what an access policy must grant for the operation.
 func (op Operation) Permission() string {
 	switch op {
 	case UpdateSecret:
@@ -106,7 +106,8 @@ type target struct {
 	version string // "" for the latest
 }
 
-// parse reads a request. Collections are spelt in any case.
+// parse reads a request. Upper and lower case do not matter in the names of
+// collections.
 func parse(r *http.Request) (target, *apiError) {
 	segments := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	name, rest := "", []string(nil)
@@ -152,8 +153,8 @@ func parse(r *http.Request) (target, *apiError) {
 	return t, checkName(name)
 }
 
-// keyOperations are those of an address, by their methods. The version in one
-// that uses a key may be empty, or left out: clients of Microsoft's do both.
+// keyOperations returns the operations of an address, by their methods. In an address
+// that uses a key, the version may be empty or left out: Microsoft's clients do both.
 func keyOperations(root string, rest []string) (ops map[string]Operation, version string) {
 	if root == "deletedkeys" {
 		switch {
@@ -182,7 +183,7 @@ func keyOperations(root string, rest []string) (ops map[string]Operation, versio
 	return nil, ""
 }
 
-// checkName refuses names that the service refuses, when reading as well.
+// checkName refuses the names that the service refuses, also for reading.
 func checkName(name string) *apiError {
 	for _, c := range name {
 		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-') {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The language of the recordings. A body shape has the fields of the answer.
+// This is the language of the recordings. A body shape has the fields of the answer.
 // Strings in it stand for:
 //
 //	string                      any string; what follows after a space or a
@@ -26,7 +26,7 @@ import (
 //	                            all through a scenario; the N of {nameN} is the
 //	                            number of the repetition; {opaque} is any text
 //
-// Everything else is what it says.
+// Every other string stands for itself.
 
 var (
 	placeholder = regexp.MustCompile(`\{([^{}]+)\}`)
@@ -45,7 +45,7 @@ type matcher struct {
 	fresh func(name string) string
 }
 
-// number puts the number of the repetition in the place of an N.
+// number replaces an N by the number of the repetition.
 func number(name string, index int) string {
 	if m := numbered.FindStringSubmatch(name); m != nil {
 		return m[1] + strconv.Itoa(index)
@@ -53,7 +53,7 @@ func number(name string, index int) string {
 	return name
 }
 
-// fill puts values in the place of placeholders.
+// fill replaces placeholders by their values.
 func (m *matcher) fill(text string, index int) string {
 	return placeholder.ReplaceAllStringFunc(text, func(s string) string {
 		return m.value(number(s[1:len(s)-1], index))
@@ -69,8 +69,8 @@ func (m *matcher) value(name string) string {
 	return v
 }
 
-// text compares a text with one that has placeholders. Those that have no value
-// yet get it here.
+// text compares a text with one that has placeholders, and gives a value to
+// placeholders that have none yet.
 func (m *matcher) text(pattern, got string, index int) error {
 	var names []string
 	expr, rest := "^", pattern
@@ -186,7 +186,7 @@ func (m *matcher) leaf(s string, got, parent any, index int) error {
 	return m.text(s, text, index)
 }
 
-// unix checks a time: an integer of seconds, in its relation.
+// unix checks a time: an integer of seconds, in the relation that s states.
 func (m *matcher) unix(s string, got, parent any) error {
 	n, ok := got.(float64)
 	if !ok || n != math.Trunc(n) || n < 1e9 || n > 1e10 {
@@ -225,7 +225,7 @@ func field(name string, object any) (float64, error) {
 	return 0, fmt.Errorf("no number %s beside it", name)
 }
 
-// compute knows + and -, and * before them.
+// compute evaluates + and -, and * before them.
 func compute(s string, object any) (float64, error) {
 	var total float64
 	for _, term := range regexp.MustCompile(`[+-]?[^+-]+`).FindAllString(s, -1) {
@@ -245,8 +245,8 @@ func compute(s string, object any) (float64, error) {
 	return total, nil
 }
 
-// about checks a size that a text names: within a fifth of it, or of both ends
-// of a range. Recorded sizes hold names of unknown length.
+// about checks a size that a text names: the size may be a fifth off, also at both ends
+// of a range. Recorded sizes contain names of unknown length.
 func about(text string, size int) error {
 	found := sized.FindStringSubmatch(text)
 	if found == nil {
@@ -272,7 +272,7 @@ func sizeOf(found []string) int {
 	return n
 }
 
-// request builds the value that a request sends in the place of a recorded one.
+// request returns the value that a request sends for a recorded one.
 func (m *matcher) request(field string, recorded any, secret, blob string, index int) any {
 	switch v := recorded.(type) {
 	case map[string]any:
@@ -312,8 +312,8 @@ func entries(n int) map[string]any {
 	return out
 }
 
-// query fills the recorded query. Without a version of the API, or with one
-// that names several, it is one that all SDKs know.
+// query fills the recorded query. If the recording has no version of the API, or names
+// several, it uses one that all SDKs know.
 func (m *matcher) query(e *event) string {
 	out := url.Values{}
 	for name, value := range e.Request.Query {
@@ -328,17 +328,17 @@ func (m *matcher) query(e *event) string {
 
 var guids = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
-// ofPlatform says that a header is that of the web server, or of a proxy
-// between it and the client, and not of Key Vault; or that it echoes one that a
-// replayed request has not, or counts the letters of a name.
+// ofPlatform reports whether a header comes from the web server or a proxy and not from
+// Key Vault, repeats one that a replayed request does not have, or counts the letters
+// of a name.
 func ofPlatform(name string) bool {
 	return slices.ContainsFunc([]string{"server", "x-powered-by", "x-aspnet-version", "vary", "connection", "transfer-encoding",
 		"content-length", "x-ms-client-request-id"}, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// header compares a named header. Some have values of the deployment, which
-// changed from one recording to the other: of these the form counts. The login
-// moved from login.windows.net in 2023, and the tenant is ours.
+// header compares a named header. Some headers have values of the deployment, which
+// changed between recordings: only the form of these counts. The login moved from
+// login.windows.net in 2023, and the tenant is ours.
 func (m *matcher) header(name, recorded, got string, index int) error {
 	deployment := []string{"x-ms-keyvault-service-version", "x-ms-keyvault-region", "x-ms-keyvault-network-info", "x-ms-request-id", "date"}
 	recorded = strings.ReplaceAll(recorded, "login.windows.net", "login.microsoftonline.com")

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Policy is what Azure Policy demands of the secrets of a vault. A value that does
-// not meet it is refused when it is written; what is there stays.
+// Policy is what Azure Policy demands of the secrets of a vault. A version that does
+// not meet it is refused when it is written. Versions that exist stay.
 type Policy struct {
 	ContentType bool          // "Key Vault secrets should have content type set"
 	Expiry      bool          // "Key Vault secrets should have an expiration date"
@@ -15,16 +15,16 @@ type Policy struct {
 }
 
 // SetPolicy puts a policy in force, with the effect that Microsoft calls Deny:
-// "Integrate Azure Key Vault with Azure Policy". Such a refusal is 403 Forbidden,
-// as hashicorp/packer-plugin-azure#235 quotes it. That its inner code is
-// ForbiddenByPolicy is known of keys only, and the words are inferred.
+// "Integrate Azure Key Vault with Azure Policy". Such a refusal is 403 Forbidden, as
+// hashicorp/packer-plugin-azure#235 quotes it. The inner code ForbiddenByPolicy is
+// known only for keys, and the words are inferred.
 func (v *Vault) SetPolicy(p Policy) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.policy = p
 }
 
-// checkPolicy is for a version about to be written.
+// checkPolicy checks a version before it is written.
 func (v *Vault) checkPolicy(t target, n *version) *apiError {
 	refused := func(policy string) *apiError {
 		return &apiError{status: http.StatusForbidden, code: "Forbidden", inner: "ForbiddenByPolicy",

@@ -47,8 +47,8 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// A change that breaks the policy changes nothing; what was there before the
-// policy can be read.
+// A change that breaks the policy changes nothing. A version from before the policy can
+// be read.
 func TestPoliciesAndWhatIsThere(t *testing.T) {
 	x := newTester(t)
 	x.Add(Seed{Name: "n", Value: "v"})
@@ -69,7 +69,7 @@ func TestPoliciesAndWhatIsThere(t *testing.T) {
 	}
 }
 
-// What a write over a deleted secret can meet between the recovery and its end.
+// The answers to a write over a deleted secret, until its recovery is complete.
 func TestWritesAfterARecovery(t *testing.T) {
 	x := newTester(t)
 	x.SetDelays(Delays{Delete: time.Second, Recover: time.Second, RecoverWrite: time.Hour, Purge: time.Second})
@@ -94,7 +94,7 @@ func TestWritesAfterARecovery(t *testing.T) {
 		t.Errorf("the old value is not back: %d %s", r.status, r.text)
 	}
 	if r := put(); r.inner() != "ObjectIsBeingRecovered" {
-		t.Errorf("there, and not writable: %d %s", r.status, r.text)
+		t.Errorf("it is there, and not writable: %d %s", r.status, r.text)
 	}
 	if r := x.call(t, http.MethodDelete, "/secrets/n", nil); r.status != 200 {
 		t.Errorf("deleted again: %d %s", r.status, r.text)

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// What a scenario presupposes is read from its lines. A name that was not made
-// by an earlier request is put into the state that the first answer about it
-// needs. How long a change of state takes follows from the first answer that
-// shows the new state. A refusal that the request itself does not explain is
-// injected. Nothing is looked up by the name of a scenario.
+// What a scenario presupposes is read from its lines. If no earlier request made a
+// name, it is put into the state that the first answer about it needs. The first answer
+// that shows a new state says how long the change of state takes. If the request itself
+// does not explain a refusal, a fault is injected. Nothing is looked up by the name of
+// a scenario.
 
 var (
 	versionName = regexp.MustCompile(`^version`)
@@ -23,8 +23,8 @@ var (
 	illegalName = regexp.MustCompile(`[^0-9A-Za-z-]`)
 )
 
-// fresh is a value for a placeholder: of a version, of a name that is legal and
-// in the order of the lists of the scenario, or of one that is not.
+// fresh returns a value for a placeholder: a version, a legal name that fits the order
+// of the scenario's lists, or an illegal name.
 func (r *replay) fresh(name string) string {
 	if versionName.MatchString(name) {
 		return fmt.Sprintf("%04x%s", r.rank(name), newVersion()[4:])
@@ -44,7 +44,7 @@ func (r *replay) fresh(name string) string {
 	if illegalName.MatchString(name) {
 		return name
 	}
-	// Neighbours begin with letters of different case: their order ignores it.
+	// Neighbours begin with letters of different case, because their order ignores it.
 	n := r.rank(name)
 	first := string(rune('a' + n%26))
 	if n%2 == 1 {
@@ -53,8 +53,8 @@ func (r *replay) fresh(name string) string {
 	return fmt.Sprintf("%s%02d-Replay-%s-%s", first, n, newVersion()[:8], name) + r.suffix
 }
 
-// rank is the place of a placeholder in the lists of the scenario; those that
-// no list has come after the others.
+// rank returns the place of a placeholder in the lists of the scenario. Placeholders
+// that no list has come last.
 func (r *replay) rank(name string) int {
 	n, ok := r.ranks[name]
 	if !ok {
@@ -64,8 +64,8 @@ func (r *replay) rank(name string) int {
 	return n
 }
 
-// versionID is the source of the vault's version ids: the next version gets the
-// id that its placeholder has.
+// versionID is the vault's source of version ids: the next version gets the value of
+// its placeholder.
 func (r *replay) versionID() string {
 	if r.next == "" {
 		return newVersion()
@@ -73,8 +73,8 @@ func (r *replay) versionID() string {
 	return r.value(r.next)
 }
 
-// configure reads from the lines what holds all through the scenario: the order
-// of names in lists, and how long deleted secrets are kept.
+// configure reads from the lines what holds for the whole scenario: the order of names
+// in lists, and how long deleted secrets are kept.
 func (r *replay) configure() {
 	for _, e := range r.events {
 		for _, item := range items(e) {
@@ -101,14 +101,14 @@ func (r *replay) configure() {
 	}
 }
 
-// operation is that of the event.
+// operation returns the operation of the event.
 func (r *replay) operation(e *event) Operation {
 	path := placeholder.ReplaceAllString(e.Request.Path, "x")
 	t, _ := parse(httptest.NewRequest(e.Request.Method, "https://x"+path, nil))
 	return t.op
 }
 
-// op is the operation of the event, that on a key by the one on a secret which
+// op returns the operation of the event. For a key, it is the one for a secret that
 // changes, needs or shows the same states.
 func (r *replay) op(e *event) Operation {
 	op := r.operation(e)
@@ -121,7 +121,7 @@ func (r *replay) op(e *event) Operation {
 	return op
 }
 
-// nameIn is the placeholder of the name in the path, or in the answer of a
+// nameIn returns the placeholder of the name in the path, or in the answer of a
 // restored one; "" if there is none.
 func (r *replay) nameIn(e *event) string {
 	segments := strings.Split(e.Request.Path, "/")
@@ -139,13 +139,13 @@ func (r *replay) nameIn(e *event) string {
 	return ""
 }
 
-// versionIn is the placeholder of the version in the answer.
+// versionIn returns the placeholder of the version in the answer.
 func (r *replay) versionIn(e *event) string {
 	_, version := idIn(e.Response.BodyShape, e.index)
 	return version
 }
 
-// versionAsked is the placeholder of the version in the path.
+// versionAsked returns the placeholder of the version in the path.
 func (e *event) versionAsked() string {
 	segments := strings.Split(e.Request.Path, "/")
 	if len(segments) < 4 {
@@ -176,7 +176,7 @@ func idIn(shape any, index int) (name, version string) {
 	return name, version
 }
 
-// items are the items of a recorded page.
+// items returns the items of a recorded page.
 func items(e *event) []any {
 	list, _ := at(e.Response.BodyShape, "value").([]any)
 	return list
@@ -184,15 +184,15 @@ func items(e *event) []any {
 
 func isPage(e *event) bool { _, ok := at(e.Response.BodyShape, "value").([]any); return ok }
 
-// refused says that the answer tells nothing about the secret or key.
+// refused reports whether the answer says nothing about the secret or key.
 func refused(e *event) bool {
 	status := e.Response.Status
 	ofObject := slices.Contains([]string{"SecretDisabled", "KeyDisabled", "KeyOperationForbidden"}, e.Response.InnerCode)
 	return status == 401 || status == 403 && !ofObject || status == 429 || status >= 500
 }
 
-// presuppose prepares the vault for a request. What undo takes back was for
-// this request alone.
+// presuppose prepares the vault for a request. undo takes back what was for this
+// request only.
 func (r *replay) presuppose(t *testing.T, i int, e *event) (undo func()) {
 	t.Helper()
 	undo = func() {}
@@ -227,7 +227,7 @@ func (r *replay) presuppose(t *testing.T, i int, e *event) (undo func()) {
 
 func (r *replay) isTouched(name string) bool { return r.touched[strings.ToUpper(r.value(name))] }
 
-// refusal is the fault behind a 403, unless that is the purge protection.
+// refusal returns the fault behind a 403, and false if it is the purge protection.
 func refusal(op Operation, e *event) (Fault, bool) {
 	kinds := map[string]func(Operation) Fault{
 		"ForbiddenByRbac": ForbiddenByRbac, "AccessDenied": AccessDenied, "ForbiddenByPolicy": ForbiddenByPolicy,
@@ -242,8 +242,8 @@ func refusal(op Operation, e *event) (Fault, bool) {
 	return fault, !protected
 }
 
-// needed is the state in which a name must be for this answer to be the first
-// one about it; absent if nothing is needed.
+// needed returns the state in which a name must be so that this answer can be the first
+// one about it; absent if none is needed.
 func (r *replay) needed(op Operation, e *event) state {
 	status := e.Response.Status
 	byInner := map[string]state{"ObjectIsBeingDeleted": beingDeleted, "ObjectIsDeletedButRecoverable": deleted,
@@ -329,8 +329,8 @@ func (r *replay) seedVersions(i int, name string) *life {
 	return &c.life
 }
 
-// addKey makes a version of a key behind the API, which may do what the answer
-// does not refuse.
+// addKey makes a version of a key without the API. Its operations and state fit the
+// answer.
 func (r *replay) addKey(e *event, name, version string) {
 	r.next = version
 	seed := KeySeed{}
@@ -344,9 +344,9 @@ func (r *replay) addKey(e *event, name, version string) {
 	}
 }
 
-// shown returns the first shape that an answer gives of each version of the
-// name, and of the name under "", and the placeholders of the versions that are
-// there before the scenario makes one, the latest last.
+// shown returns the first shape that an answer gives for each version of the name, and
+// for the name itself under "". It also returns the placeholders of the versions that
+// exist before the scenario makes one, the latest last.
 func (r *replay) shown(from int, name string) (shapes map[string]any, versions []string) {
 	shapes, latest := map[string]any{}, ""
 	for _, e := range r.events[from:] {
@@ -386,7 +386,7 @@ func (r *replay) shown(from int, name string) (shapes map[string]any, versions [
 	return shapes, versions
 }
 
-// seedShape is what an error tells about the secret.
+// seedShape returns what an error shows about the secret.
 func (e *event) seedShape() any {
 	if e.Response.InnerCode == "SecretDisabled" {
 		return map[string]any{"attributes": map[string]any{"enabled": false}}
@@ -394,7 +394,7 @@ func (e *event) seedShape() any {
 	return nil
 }
 
-// add writes a version behind the API, with the fields of a shape.
+// add writes a version without the API, with the fields of a shape.
 func (r *replay) add(name, version string, shape any) {
 	s := Seed{Name: r.value(name), Value: "seeded"}
 	if v, ok := at(shape, "value").(string); ok && v == "" {
@@ -429,8 +429,8 @@ func (r *replay) add(name, version string, shape any) {
 	}
 }
 
-// presupposeBackup makes a backup if the scenario sends one that it did not
-// make, and frees the name again unless the answer says that it is taken.
+// presupposeBackup makes a backup if the scenario sends one that it did not make. It
+// frees the name again unless the answer says that it is taken.
 func (r *replay) presupposeBackup(t *testing.T, e *event) {
 	body, _ := e.Request.Body.(map[string]any)
 	sent, _ := body["value"].(string)
@@ -448,8 +448,8 @@ func (r *replay) presupposeBackup(t *testing.T, e *event) {
 	}
 }
 
-// presupposeList seeds what the pages of a list show and no earlier request
-// made, and lays out pages that are shorter than they would be.
+// presupposeList seeds the items of a list's pages that no earlier request made, and
+// sets the sizes of pages that are shorter than usual.
 func (r *replay) presupposeList(i int, op Operation) {
 	s := live
 	if op == ListDeleted {
@@ -485,7 +485,7 @@ func (r *replay) presupposeList(i int, op Operation) {
 	}
 }
 
-// seedOneMore adds what comes after the last page that was recorded.
+// seedOneMore adds an item after the last page that was recorded.
 func (r *replay) seedOneMore(i int, op Operation, s state) {
 	if op == ListVersions {
 		r.add(r.nameIn(r.events[i]), "version beyond", nil)
@@ -511,9 +511,9 @@ func (r *replay) setDelays(i int, op Operation, e *event) {
 	}
 }
 
-// until is the time from now to the first answer about the name that shows the
-// new state; if there is none, longer than the scenario if an answer shows that
-// it was not reached, and as usual if none does.
+// until returns the time from now to the first answer about the name that shows the new
+// state. If no answer does, it is longer than the scenario if an answer shows the old
+// state, and the usual time otherwise.
 func (r *replay) until(from int, now time.Duration, name string, change Operation) time.Duration {
 	const never = 24 * time.Hour
 	usual := map[Operation]time.Duration{DeleteSecret: DefaultDelays().Delete, RecoverSecret: DefaultDelays().Recover,
@@ -539,7 +539,7 @@ func lists(e *event, name string) bool {
 	return slices.ContainsFunc(items(e), func(item any) bool { n, _ := idIn(item, e.index); return n == name })
 }
 
-// evidence is what an answer shows of a change of state.
+// evidence is what an answer shows about a change of state.
 type evidence int
 
 const (
@@ -548,9 +548,9 @@ const (
 	reached
 )
 
-// shows reads an answer as evidence for a change: DeleteSecret that the secret
-// is deleted, RecoverSecret that it can be read, SetSecret that it can be
-// written again, PurgeSecret that the name is free.
+// shows reads an answer as evidence for a change. DeleteSecret: the secret is deleted.
+// RecoverSecret: it can be read. SetSecret: it can be written again. PurgeSecret: the
+// name is free.
 func shows(change, op Operation, e *event) evidence {
 	ok, status, inner := e.Response.Status < 300, e.Response.Status, e.Response.InnerCode
 	if _, injected := refusal(op, e); refused(e) && (status != 403 || injected) {

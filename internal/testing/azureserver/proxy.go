@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// servePlain is the proxy, and the two endpoints of managed identities.
+// servePlain serves the proxy and the endpoints of managed identities.
 func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodConnect {
 		s.connect(w, r)
@@ -18,7 +18,7 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 	s.logins.serveIdentity(x)
 }
 
-// connect opens a tunnel to the server itself, whatever known host is asked for.
+// connect opens a tunnel to the server itself for every host that it knows.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil || port != "443" || !s.known(host) {
@@ -47,8 +47,8 @@ type tunnels struct {
 	running sync.WaitGroup
 }
 
-// join copies in both directions until one end closes. What the client sent
-// ahead is in buffered.
+// join copies in both directions until one end closes. buffered holds what the client
+// sent ahead.
 func (t *tunnels) join(inner, outer net.Conn, buffered io.Reader) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +77,7 @@ func (t *tunnels) remove(conns ...net.Conn) {
 	}
 }
 
-// close cuts all tunnels and waits until nothing runs in them.
+// close cuts all tunnels and waits until they have ended.
 func (t *tunnels) close() {
 	t.mu.Lock()
 	t.closed = true

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain is also another process that knows nothing of the server: it has
+// TestMain also plays another process that knows nothing of the server: it has
 // HTTPS_PROXY and SSL_CERT_FILE, and uses Azure's addresses.
 func TestMain(m *testing.M) {
 	if vault := os.Getenv("NEBULA_TEST_VAULT_OF_CHILD"); vault != "" {
@@ -52,7 +52,7 @@ func beChild(vault, secret string) error {
 
 func TestAnotherProcess(t *testing.T) {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
-		t.Skip("SSL_CERT_FILE means nothing to Go programs here")
+		t.Skip("Go programs ignore SSL_CERT_FILE here")
 	}
 	x := newTester(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -104,7 +104,7 @@ func TestProxyRefusesOtherHosts(t *testing.T) {
 	}
 }
 
-// Close ends what runs through the proxy, too.
+// Close also ends the connections through the proxy.
 func TestCloseCutsTunnels(t *testing.T) {
 	server, err := New(Options{})
 	if err != nil {
@@ -125,6 +125,6 @@ func TestCloseCutsTunnels(t *testing.T) {
 	_ = response.Body.Close()
 	server.Close()
 	if _, err := client.Get(vault.URL() + "/secrets"); err == nil {
-		t.Error("it answers although it is closed")
+		t.Error("the server answers after Close")
 	}
 }

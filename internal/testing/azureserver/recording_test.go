@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// recording is a line of the file: a request and what the service answered.
+// recording is a line of the file: a request and the service's answer.
 type recording struct {
 	Scenario   string  `json:"scenario"`
 	Step       int     `json:"step"`
@@ -65,7 +65,7 @@ func readRecordings(t *testing.T, path string) (names []string, scenarios map[st
 	return names, scenarios
 }
 
-// says returns the first observation that holds the text.
+// says reports whether an observation contains the text, in any case.
 func (r *recording) says(text string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(r.Observed, "\n")), strings.ToLower(text))
 }
@@ -88,8 +88,8 @@ func (e *event) label() string {
 
 var repetitionTimes = regexp.MustCompile(`(\d+) s\b`)
 
-// schedule lays the requests of a scenario out in time. Times were recorded in
-// seconds; within one, each request comes a millisecond after the other.
+// schedule gives the requests of a scenario their times. Times were recorded in
+// seconds. Within a second, the requests are a millisecond apart.
 func schedule(steps []recording) []*event {
 	var events []*event
 	var now time.Duration
@@ -99,7 +99,7 @@ func schedule(steps []recording) []*event {
 		if r.Seconds != nil {
 			gap = time.Duration(*r.Seconds * float64(time.Second))
 		}
-		// What was updated after it was made was not updated in the same second.
+		// If it was updated after it was made, that was not in the same second.
 		if gap == 0 && strings.Contains(fmt.Sprint(r.Response.BodyShape), "unix>created") {
 			gap = time.Second
 		}
@@ -117,7 +117,7 @@ func schedule(steps []recording) []*event {
 	return events
 }
 
-// offsets are the times of the repetitions if an observation gives them all,
+// offsets returns the times of the repetitions if an observation gives all of them,
 // such as "polls at 0 s and 2 s".
 func (r *recording) offsets() []time.Duration {
 	for _, text := range r.Observed {

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// The server answers every recorded request as the service did: the status,
-// the codes, the headers that are named, and the body, in which every field is
-// accounted for. What a scenario presupposes follows from its own lines: see
-// presuppose_test.go. NEBULA_TEST_AZURE_EXCHANGES names another file.
+// The server answers every recorded request as the service did: with the status, the
+// codes, the named headers, and the body, whose every field is compared. What a
+// scenario presupposes follows from its own lines: see presuppose_test.go.
+// NEBULA_TEST_AZURE_EXCHANGES names another file.
 func TestReplay(t *testing.T) {
 	path := os.Getenv("NEBULA_TEST_AZURE_EXCHANGES")
 	if path == "" {
@@ -30,7 +30,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// replay is a scenario under way.
+// replay is a running scenario.
 type replay struct {
 	*tester
 	matcher
@@ -61,7 +61,7 @@ func newReplay(t *testing.T, steps []recording) *replay {
 	return r
 }
 
-// run sends the request of an event and checks what is answered.
+// run sends the request of an event and checks the answer.
 func (r *replay) run(t *testing.T, i int, e *event) {
 	t.Helper()
 	r.clock.Advance(e.at - r.elapsed)
@@ -90,14 +90,14 @@ func (r *replay) run(t *testing.T, i int, e *event) {
 	r.remember(e, got)
 }
 
-// path is the path of the request, with names escaped where they are illegal.
+// path returns the path of the request, with spaces in names escaped.
 func (r *replay) path(e *event) string {
 	path := r.fill(e.Request.Path, e.index)
 	return strings.NewReplacer(" ", "%20").Replace(path)
 }
 
-// tokenFor: a request that was refused for its token had none, or one that the
-// observations tell about.
+// tokenFor returns the token of the request. If the request was refused for its token,
+// it had none, or one that the observations describe.
 func (r *replay) tokenFor(e *event) string {
 	if e.Response.Status != 401 {
 		return r.token
@@ -113,7 +113,7 @@ func (r *replay) tokenFor(e *event) string {
 	return ""
 }
 
-// compare checks what the recording says.
+// compare checks what the recording states.
 func (r *replay) compare(e *event, got reply) []error {
 	var all []error
 	want := e.Response
@@ -121,7 +121,7 @@ func (r *replay) compare(e *event, got reply) []error {
 	if got.status != want.Status {
 		add("status %d, recorded %d", got.status, want.Status)
 	}
-	// A recording without a body and without a code has not kept them.
+	// A failure without a body and without a code was recorded without them.
 	kept := want.BodyShape != nil || want.ErrorCode != "" || want.Status < 400
 	if kept && got.code() != want.ErrorCode {
 		add("code %q, recorded %q", got.code(), want.ErrorCode)
@@ -153,8 +153,8 @@ func (r *replay) remember(e *event, got reply) {
 	}
 }
 
-// invariants hold for all answers, whether a recording says it or not: a value
-// is the one that was written last, a version keeps the time at which it was
+// invariants checks what holds for all answers, whether or not a recording says it: a
+// value is the one that was written last, a version keeps the time at which it was
 // made, and versions are listed by their ids.
 func (r *replay) invariants(e *event, got reply) []error {
 	var all []error
@@ -195,7 +195,7 @@ func (r *replay) invariants(e *event, got reply) []error {
 	return all
 }
 
-// header is a recorded header, by its name in any case.
+// header returns a recorded header; the case of its name does not matter.
 func (r *recording) header(name string) string {
 	for n, value := range r.Response.Headers {
 		if strings.EqualFold(n, name) {

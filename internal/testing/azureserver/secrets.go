@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// secretJSON is a bundle, a deleted bundle and an item of a list: each shows
-// what it has.
+// secretJSON is a bundle, a deleted bundle or an item of a list. Each shows the fields
+// that it has.
 type secretJSON struct {
 	RecoveryID         string         `json:"recoveryId,omitempty"`
 	DeletedDate        int64          `json:"deletedDate,omitempty"`
@@ -34,7 +34,7 @@ type attributesJSON struct {
 	RecoverableDays int    `json:"recoverableDays"`
 }
 
-// show is the bundle of a version without its value.
+// show returns the bundle of a version without its value.
 func (v *Vault) show(c *secret, n *version) secretJSON {
 	out := secretJSON{ContentType: n.contentType, ID: v.URL() + "/secrets/" + c.name + "/" + n.id, Managed: c.managed,
 		Attributes: attributesJSON{Enabled: n.enabled, NotBefore: n.nbf, Expires: n.exp, Created: n.created,
@@ -65,8 +65,8 @@ type change struct {
 	} `json:"attributes"`
 }
 
-// readChange checks what the service checks. That too large values, tags and
-// content types get the same answer as too many tags is inferred.
+// readChange makes the service's checks. That values, tags and content types that are
+// too large get the same answer as too many tags is inferred.
 func readChange(body []byte) (change, *apiError) {
 	var c change
 	if err := json.Unmarshal(body, &c); err != nil {
@@ -118,8 +118,8 @@ func (v *Vault) set(t target, body []byte) (any, *apiError) {
 	return out, nil
 }
 
-// managedRefused: the secret of a certificate changes with the certificate
-// only. That the answer has this form is inferred.
+// managedRefused: a certificate's secret changes only with the certificate. The form of
+// this answer is inferred.
 func managedRefused(t target) *apiError {
 	return &apiError{status: http.StatusForbidden, code: "Forbidden",
 		message: "Operation " + string(t.op) + " is not allowed on a secret that belongs to a certificate."}
@@ -183,7 +183,7 @@ func (v *Vault) update(t target, body []byte) (any, *apiError) {
 	return v.show(c, n), nil
 }
 
-// apply changes what the change has.
+// apply makes the changes that c contains.
 func (n *version) apply(c change) {
 	if c.ContentType != nil {
 		n.contentType = c.ContentType

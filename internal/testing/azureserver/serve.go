@@ -5,14 +5,14 @@ import (
 	"regexp"
 )
 
-// serviceVersion is that of the newest recording.
+// serviceVersion is the one in the newest recording.
 const serviceVersion = "1.9.3449.1"
 
-// apiVersion is what versions of the API look like. All answer alike.
+// apiVersion matches versions of the API. The server answers alike for all.
 var apiVersion = regexp.MustCompile(`^(7\.\d|20\d\d-\d\d-\d\d)(-preview(\.\d+)?)?$`)
 
-// serve answers a request to the vault, in the order of the service: the token
-// before the rest, permissions before existence.
+// serve answers a request to the vault, in the service's order: the token first,
+// permissions before existence.
 func (v *Vault) serve(x *exchange) {
 	h := x.w.Header()
 	h.Set("Cache-Control", "no-cache")
@@ -65,7 +65,7 @@ func (v *Vault) challengeHeader() string {
 	return `Bearer authorization="https://` + loginHost + "/" + TenantID + `", resource="` + resource + `"`
 }
 
-// do carries the operation out.
+// do carries out the operation.
 func (v *Vault) do(x *exchange, t target) (int, any, *apiError) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -22,21 +22,21 @@ const (
 	loginHost    = "login.microsoftonline.com"
 	metadataHost = "169.254.169.254"
 
-	// resource is the audience of tokens for the vault; the id is the same
+	// resource is the audience of tokens for the vault. resourceID is the same
 	// resource, by the id of its application.
 	resource   = "https://vault.azure.net"
 	resourceID = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"
 )
 
-// Options of a server. The zero value is a server on the system's clock.
+// Options are the options of a server. With the zero value, it uses the system's clock.
 type Options struct {
-	// Now is the server's clock: see Clock. Tokens expire by it as well, so it
-	// should start at the present.
+	// Now is the server's clock: see Clock. Tokens expire by it as well, so it must
+	// begin at the present time.
 	Now func() time.Time
-	// Delays of vaults, until they are set for one. Zero: DefaultDelays.
+	// Delays of vaults, until they are set for one vault. Zero means DefaultDelays.
 	Delays Delays
-	// TokenLifetime of the tokens it gives out; 1 hour without it. The unit of
-	// the answers is a second.
+	// TokenLifetime is how long the tokens last that the server issues, 1 hour if zero.
+	// Answers give it in seconds.
 	TokenLifetime time.Duration
 }
 
@@ -118,19 +118,18 @@ func (s *Server) Close() {
 
 func (s *Server) now() time.Time { return s.options.Now() }
 
-// CA is the certificate, PEM encoded, that clients have to trust.
+// CA returns the certificate, PEM encoded, that clients have to trust.
 func (s *Server) CA() []byte { return s.ca.PEM() }
 
-// CAPool is a pool that holds the certificate of CA alone.
+// CAPool returns a pool with that certificate alone.
 func (s *Server) CAPool() *x509.CertPool { return s.ca.Pool() }
 
-// ProxyURL is for HTTPS_PROXY: a proxy that leads the hosts of this server
-// here and refuses all others.
+// ProxyURL returns the value for HTTPS_PROXY: a proxy that leads the hosts of this
+// server here and refuses all others.
 func (s *Server) ProxyURL() string { return "http://" + s.plainAddress }
 
-// AddHost makes the server answer for one more host, such as a foreign one
-// that a challenge or a redirect names. It answers 404, and Requests tells what
-// reached it.
+// AddHost makes the server answer for one more host, such as a foreign one that a
+// challenge or a redirect names. It answers 404, and Requests shows what reached it.
 func (s *Server) AddHost(host string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,9 +147,9 @@ func (s *Server) known(host string) bool {
 	return s.vaults[host] != nil || s.others[host]
 }
 
-// Transport leads to this server by the real addresses: https to the hosts of
-// this server, and http to the metadata address of virtual machines. All other
-// addresses are refused. Each call makes a new one.
+// Transport returns a new transport that leads to this server by the real addresses:
+// https to the hosts of this server, and http to the metadata address of virtual
+// machines. It refuses all other addresses.
 func (s *Server) Transport() *http.Transport {
 	return &http.Transport{
 		DialContext:         s.DialContext,
@@ -170,7 +169,7 @@ func (s *Server) DialContext(ctx context.Context, network, address string) (net.
 	switch {
 	case host == metadataHost && port == "80":
 		if !s.logins.hasIdentities() {
-			<-ctx.Done() // off Azure, nothing answers there
+			<-ctx.Done() // outside Azure, nothing answers there
 			return nil, ctx.Err()
 		}
 		return dialer.DialContext(ctx, "tcp", s.plainAddress)
@@ -202,7 +201,7 @@ func (s *Server) serveSecure(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guid is a random id in the usual form.
+// guid returns a random id in the usual form.
 func guid() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])

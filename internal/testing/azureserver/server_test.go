@@ -36,7 +36,7 @@ func newTester(t *testing.T) *tester {
 		token: server.IssueToken(resource, TenantID, time.Hour)}
 }
 
-// reply is an answer, its body both as it came and decoded.
+// reply is an answer, with its body as it came and decoded.
 type reply struct {
 	status int
 	header http.Header
@@ -104,7 +104,7 @@ func send(client *http.Client, request *http.Request) (reply, error) {
 	return out, err
 }
 
-// at reads a value deep in a body; nil if there is none.
+// at returns a value deep in a body; nil if there is none.
 func at(body any, keys ...string) any {
 	for _, key := range keys {
 		m, _ := body.(map[string]any)
@@ -127,7 +127,7 @@ func TestSetAndGet(t *testing.T) {
 	}
 }
 
-// What is added behind the API is what the API shows, and the other way round.
+// The API shows what was added without it, and the other way round.
 func TestSeeds(t *testing.T) {
 	x := newTester(t)
 	want := Seed{Name: "Cert", Value: "v", ContentType: "text/plain", Tags: map[string]string{"k": "v"}, Disabled: true,
@@ -143,6 +143,6 @@ func TestSeeds(t *testing.T) {
 		t.Errorf("%v", list)
 	}
 	if _, err := x.Latest("none"); err == nil {
-		t.Error("there is a secret that nobody wrote")
+		t.Error("Latest returned a secret that nobody wrote")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// bring brings the secret "n" into a state by the API and the clock alone.
+// bring brings the secret "n" into a state, with the API and the clock only.
 func (x *tester) bring(t *testing.T, s state) {
 	t.Helper()
 	do := func(method, path string, body any) {
@@ -41,8 +41,7 @@ func (x *tester) bring(t *testing.T, s state) {
 	}
 }
 
-// The answers by state: those of the recordings, and those that the comments in
-// the code call inferred.
+// The answers for each state, as recorded, or as the comments in the code infer them.
 func TestAnswersByState(t *testing.T) {
 	const (
 		gone    = "404 SecretNotFound long"
@@ -85,7 +84,7 @@ func TestAnswersByState(t *testing.T) {
 	}
 }
 
-// short writes an answer as the table above does.
+// short writes an answer in the form of the table above.
 func short(r reply) string {
 	out := fmt.Sprint(r.status)
 	switch list, isList := r.body["value"].([]any); {
@@ -129,7 +128,7 @@ func TestDelays(t *testing.T) {
 	}
 }
 
-// A purge frees the name for a secret that has nothing of the old one.
+// A purge frees the name. A new secret with it has nothing of the old one.
 func TestNewLifeAfterPurge(t *testing.T) {
 	x := newTester(t)
 	x.bring(t, beingPurged)
@@ -198,7 +197,7 @@ func TestWhatIsRefused(t *testing.T) {
 			t.Errorf("%.30s %.60v: %s, not %s", c.path, c.body, got, c.want)
 		}
 	}
-	// Collections are spelt in any case.
+	// Upper and lower case do not matter in the names of collections.
 	if r := x.call(t, http.MethodGet, "/deletedSecrets/none", nil); r.code() != "SecretNotFound" {
 		t.Errorf("deletedSecrets: %s", r.text)
 	}
@@ -230,8 +229,8 @@ func TestRetentionAndProtection(t *testing.T) {
 	}
 }
 
-// A secret that belongs to a certificate names the certificate's key, where its
-// value is shown and nowhere else.
+// If a secret belongs to a certificate, it names the certificate's key with its value,
+// and nowhere else.
 func TestManagedSecretNamesItsKey(t *testing.T) {
 	x := newTester(t)
 	x.Add(Seed{Name: "cert", Value: "v", Managed: true})

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// claims are those that the vault looks at, and some that make the token look
-// as usual.
+// claims are the claims that the vault checks, and some that make the token look as
+// usual.
 type claims struct {
 	Audience string `json:"aud"`
 	Issuer   string `json:"iss"`
@@ -23,24 +23,23 @@ type claims struct {
 	Era      int    `json:"era"` // of RevokeTokens
 }
 
-// tokenHeader is that of every token: signed by a key that only the server has.
+// tokenHeader is the header of every token: signed by a key that only the server has.
 const tokenHeader = `{"typ":"JWT","alg":"HS256"}`
 
-// IssueToken makes a token without the login: by its audience, tenant and
-// lifetime it can be one that the vaults refuse.
+// IssueToken makes a token without the login. Its audience, tenant or lifetime can make
+// the vaults refuse it.
 func (s *Server) IssueToken(audience, tenant string, lifetime time.Duration) string {
 	return s.logins.issue(audience, tenant, ClientID, lifetime)
 }
 
-// RevokeTokens makes the vaults refuse all tokens that were given out so far.
+// RevokeTokens makes the vaults refuse all tokens issued so far.
 func (s *Server) RevokeTokens() {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
 	s.logins.era++
 }
 
-// SetTokenLifetime changes the lifetime of the tokens that are given out from
-// now on.
+// SetTokenLifetime changes the lifetime of the tokens that are issued from now on.
 func (s *Server) SetTokenLifetime(d time.Duration) {
 	s.logins.mu.Lock()
 	defer s.logins.mu.Unlock()
@@ -65,7 +64,7 @@ func (l *logins) sign(text string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// check is nil for a request with a good token.
+// check returns nil if the request has a good token.
 func (l *logins) check(r *http.Request) *apiError {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" {

@@ -21,22 +21,22 @@ const (
 	maxPage        = 25
 )
 
-// Delays are how long changes of state take.
+// Delays say how long changes of state take.
 type Delays struct {
 	Delete       time.Duration // until a deleted secret is seen as deleted
 	Recover      time.Duration // until a recovered secret can be read
-	RecoverWrite time.Duration // and from then on, until it can be written
+	RecoverWrite time.Duration // after that, until it can be written
 	Purge        time.Duration // until a purged name is free
 }
 
-// DefaultDelays are within what was recorded: 2 to 10 s for deletion and for
-// recovery, less than 10 s for a purge. How long writes are refused after a
-// recovery was seen by users only, without times.
+// DefaultDelays returns delays within those that were recorded: 2 to 10 s for deletion
+// and for recovery, less than 10 s for a purge. That writes are refused after a
+// recovery comes from users' reports, which give no times.
 func DefaultDelays() Delays {
 	return Delays{Delete: 3 * time.Second, Recover: 3 * time.Second, RecoverWrite: 2 * time.Second, Purge: 4 * time.Second}
 }
 
-// Vault is one key vault. It has soft delete, as all have since 2025.
+// Vault is one key vault. It has soft delete, as all vaults have had since 2025.
 type Vault struct {
 	server *Server
 	host   string
@@ -54,8 +54,8 @@ type Vault struct {
 	newVersion func() string
 }
 
-// Vault is the vault with this name: a new and empty one, or the same as
-// before. Its address is https://NAME.vault.azure.net.
+// Vault returns the vault with this name, and makes it, empty, if there is none. Its
+// address is https://NAME.vault.azure.net.
 func (s *Server) Vault(name string) *Vault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,10 +69,10 @@ func (s *Server) Vault(name string) *Vault {
 	return v
 }
 
-// URL is the address of the vault, without a slash at its end.
+// URL returns the address of the vault, without a slash at its end.
 func (v *Vault) URL() string { return "https://" + v.host }
 
-// Requests are those of Server.Requests to this vault.
+// Requests returns those of Server.Requests that went to this vault.
 func (v *Vault) Requests() []Request {
 	return slices.DeleteFunc(v.server.Requests(), func(r Request) bool { return r.Host != v.host })
 }
@@ -94,16 +94,16 @@ func (v *Vault) SetPurgeProtection(on bool) {
 	v.protected = on
 }
 
-// SetRetention sets for how many days deleted secrets are kept: 7 to 90, at
-// first 90.
+// SetRetention sets for how many days deleted secrets are kept: 7 to 90. The first
+// value is 90.
 func (v *Vault) SetRetention(days int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.retention = days
 }
 
-// Allow makes the vault refuse what a role with these actions does not allow:
-// Microsoft.KeyVault/vaults/keys/unwrap/action. Without any, all is allowed.
+// Allow makes the vault refuse what a role with these actions does not allow, such as
+// Microsoft.KeyVault/vaults/keys/unwrap/action. Without actions, it allows everything.
 func (v *Vault) Allow(actions ...string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -123,25 +123,25 @@ func (v *Vault) allows(op Operation) bool {
 	return v.allowed == nil || v.allowed[op.Action()]
 }
 
-// SetPages bounds the pages of all further lists: the first has at most as many
-// items as the first number says, and so on; after that they are as usual. A 0
-// is an empty page that has a next one. Without numbers, all are as usual.
+// SetPages limits the pages of all further lists: the first page has at most as many
+// items as the first number says, and so on. After that, pages are as usual. A 0 makes
+// an empty page that has a next one. Without numbers, all pages are as usual.
 func (v *Vault) SetPages(items ...int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.pages = items
 }
 
-// SetChallenge replaces the header WWW-Authenticate of refused requests, such
-// as by one that names another login, tenant or resource. "" is the vault's own.
+// SetChallenge replaces the header WWW-Authenticate of refused requests, for example by
+// one that names another login, tenant or resource. "" restores the vault's own.
 func (v *Vault) SetChallenge(header string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.challenge = header
 }
 
-// SetVersionIDs replaces the source of version ids: 32 hexadecimal digits, at
-// random without it.
+// SetVersionIDs replaces the source of version ids. Without it, they are 32 random
+// hexadecimal digits.
 func (v *Vault) SetVersionIDs(next func() string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -154,9 +154,9 @@ func newVersion() string {
 	return hex.EncodeToString(b[:])
 }
 
-// secret is all of a name.
+// secret is everything under a secret's name.
 type secret struct {
-	name     string // as it was first spelt
+	name     string // as it was spelled first
 	versions map[string]*version
 	latest   *version
 	managed  bool // belongs to a certificate
@@ -168,13 +168,13 @@ type version struct {
 	id               string
 	value            string
 	contentType      *string
-	tags             map[string]string // nil if none were ever sent
+	tags             map[string]string // nil if none was ever sent
 	enabled          bool
 	nbf, exp         *int64
 	created, updated int64
 }
 
-// recoveryLevel is what the service calls this setting.
+// recoveryLevel returns the service's name for this setting.
 func (v *Vault) recoveryLevel() string {
 	level := "Recoverable"
 	if v.retention != 90 {
@@ -214,7 +214,8 @@ func (v *Vault) sorted(in func(state) bool) []*secret {
 	return list
 }
 
-// Seed is a version of a secret, put into a vault or looked at behind its API.
+// Seed is a version of a secret that is put into a vault, or read from it, without the
+// API.
 type Seed struct {
 	Name        string
 	Value       string
@@ -260,8 +261,8 @@ func (v *Vault) write(name string, n *version) *secret {
 	return c
 }
 
-// State names the state of a name: live, being deleted, deleted, being
-// recovered (with ", but there" once it can be read), being purged, absent.
+// State returns the state of a name: live, being deleted, deleted, being recovered
+// (with ", but there" when it can be read), being purged, absent.
 func (v *Vault) State(name string) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -269,7 +270,7 @@ func (v *Vault) State(name string) string {
 	return string(s)
 }
 
-// Latest is the latest version of a secret, whatever state it is in.
+// Latest returns the latest version of a secret, whatever state it is in.
 func (v *Vault) Latest(name string) (Seed, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -286,7 +287,7 @@ func (v *Vault) Latest(name string) (Seed, error) {
 	return s, nil
 }
 
-// Value is the value of Latest.
+// Value returns the value of Latest.
 func (v *Vault) Value(name string) (string, error) {
 	s, err := v.Latest(name)
 	return s.Value, err

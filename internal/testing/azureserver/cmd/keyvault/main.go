@@ -1,6 +1,6 @@
-// Command keyvault runs the Key Vault server for tests on free loopback ports,
-// with one vault, in which there is nothing but the key "nebula". It prints one line of JSON with all that clients need
-// and ends with its standard input.
+// Command keyvault runs the Key Vault server for tests on free loopback ports, with one vault,
+// which holds only the key "nebula". It prints one line of JSON with all that clients need, and
+// ends when its standard input ends.
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// ready is what is printed.
+// ready is the line that is printed.
 type ready struct {
 	VaultURL         string `json:"vault_url"`
 	KeyURL           string `json:"key_url"`
@@ -36,7 +36,7 @@ type ready struct {
 	ClientSecret     string `json:"client_secret"`
 	IdentityEndpoint string `json:"identity_endpoint"`
 	IdentityHeader   string `json:"identity_header"`
-	UserIdentity     string `json:"user_identity"` // client id of the user assigned one
+	UserIdentity     string `json:"user_identity"` // client id of the user-assigned identity
 }
 
 func run(vault, ca string, stdin io.Reader, stdout io.Writer) error {
