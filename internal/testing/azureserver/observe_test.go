@@ -83,7 +83,7 @@ func (r *replay) observeMessage(e *event, text, message string, size int) []erro
 func (r *replay) observeRequest(e *event, text, message string, size int) []error {
 	var all []error
 	if strings.Contains(text, "letter case") && !strings.Contains(message, r.value(r.nameIn(e))) {
-		all = append(all, errors.New("the message has not the name as it was sent"))
+		all = append(all, errors.New("the message does not have the name as it was sent"))
 	}
 	if sent, ok := e.Request.Body.(map[string]any); ok && strings.Contains(text, "does not name the property") {
 		for property := range sent {

@@ -1,5 +1,5 @@
-// Package cast keeps what a terminal showed as text, in asciinema's format
-// asciicast v2, and draws it as SVG.
+// Package cast stores as text what a terminal showed, in asciinema's format asciicast
+// v2, and draws it as SVG.
 package cast
 
 import (
@@ -31,14 +31,14 @@ type header struct {
 	Title   string `json:"title,omitempty"`
 }
 
-// The pace of a recording: it is the same each time, so that two recordings differ
-// only if what the programs print does.
+// Every recording has this pace, so that two recordings differ only if the output of
+// the programs does.
 const (
 	typing  = 1.5 // seconds, for a command
 	working = 0.5 // until it prints
 )
 
-// Type adds a prompt and a command that somebody types, and what it printed.
+// Type adds a prompt, a command that somebody types, and its output.
 func (c *Cast) Type(command, printed string) {
 	at := 0.0
 	if n := len(c.Events); n > 0 {
@@ -50,8 +50,8 @@ func (c *Cast) Type(command, printed string) {
 	}
 }
 
-// WriteTo writes it as asciicast v2: a line of JSON for the terminal, and one for each
-// event.
+// WriteTo writes the recording as asciicast v2: a line of JSON for the terminal, and
+// one for each event.
 func (c *Cast) WriteTo(w io.Writer) (int64, error) {
 	var b bytes.Buffer
 	line := json.NewEncoder(&b)
@@ -67,7 +67,7 @@ func (c *Cast) WriteTo(w io.Writer) (int64, error) {
 	return b.WriteTo(w)
 }
 
-// Read reads asciicast v2. Events other than output are refused: this package
+// Read reads asciicast v2. It refuses events other than output, because this package
 // writes none.
 func Read(r io.Reader) (*Cast, error) {
 	lines := bufio.NewScanner(r)
@@ -93,7 +93,7 @@ func Read(r io.Reader) (*Cast, error) {
 	return c, lines.Err()
 }
 
-// text is all that was shown.
+// text returns everything that was shown.
 func (c *Cast) text() string {
 	var b strings.Builder
 	for _, e := range c.Events {

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// span is text of one colour. The class is one of the style sheet's, or empty.
+// span is text of one colour. class is a class of the style sheet, or empty.
 type span struct{ class, text string }
 
-// What Nebula prints: text, line ends, and these colours.
+// Nebula prints only text, line ends, and these colours.
 var (
 	escape  = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 	colours = map[string]string{"": "", "0": "", "1": "b", "2": "dim", "31": "red", "32": "green", "33": "yellow"}
 )
 
-// lines returns the screen, all of it, as if it were as high as it need be.
+// lines returns the whole screen, as if it were high enough for everything.
 func (c *Cast) lines() ([][]span, error) {
 	var all [][]span
 	class := ""
@@ -90,9 +90,9 @@ const style = `
     }
 `
 
-// SVG draws all that was shown: text that can be read and searched, in the colours of
-// the reader's light or dark scheme. It fails on what it cannot draw: a line that is
-// too long, or an escape sequence that Nebula does not use.
+// SVG draws everything that was shown, as text that can be read and searched, in the
+// colours of the reader's light or dark scheme. It fails if it cannot draw something: a
+// line that is too long, or an escape sequence that Nebula does not use.
 func (c *Cast) SVG() (string, error) {
 	lines, err := c.lines()
 	if err != nil {

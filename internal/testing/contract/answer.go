@@ -13,8 +13,8 @@ import (
 
 const problemType = "application/problem+json"
 
-// Answer returns an error if the document does not describe an answer to the
-// request. The bodies of both are read and can be read again.
+// Answer returns an error if the document does not describe this answer to the request.
+// It reads both bodies, which can be read again.
 func (c *Contract) Answer(r *http.Request, a *http.Response) error {
 	body, err := readBody(&a.Body)
 	if err != nil {
@@ -47,11 +47,11 @@ func (c *Contract) Answer(r *http.Request, a *http.Response) error {
 	return nil
 }
 
-// checkEvery is for all answers.
+// checkEvery checks what holds for all answers.
 func checkEvery(a *http.Response, body []byte) error {
 	for _, want := range []struct{ name, value string }{{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}} {
 		if got := a.Header.Values(want.name); len(got) != 1 || got[0] != want.value {
-			if isPlain(a) { // net/http itself
+			if isPlain(a) { // the answer of net/http itself
 				continue
 			}
 			return fmt.Errorf("%s is %q", want.name, got)
@@ -63,7 +63,8 @@ func checkEvery(a *http.Response, body []byte) error {
 	return nil
 }
 
-// isPlain reports the refusals of net/http, of which the service knows nothing.
+// isPlain reports whether net/http refused the request, so that the service did not see
+// it.
 func isPlain(a *http.Response) bool {
 	return slices.Contains([]int{400, 431}, a.StatusCode) && strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain")
 }
@@ -95,8 +96,8 @@ func (c *Contract) problem(a *http.Response, body []byte) error {
 	return nil
 }
 
-// undeclared checks the answer to a method that the path does not have: no other
-// than a refusal, and if it is 405 the methods that there are.
+// undeclared checks the answer to a method that the path does not have: it must be a
+// refusal, and a 405 must name the methods that the path has.
 func (c *Contract) undeclared(path string, r *http.Request, a *http.Response) error {
 	if err := refusal(a.StatusCode, http.StatusMethodNotAllowed, path+" has no "+r.Method); err != nil || a.StatusCode != http.StatusMethodNotAllowed {
 		return err
@@ -109,8 +110,8 @@ func (c *Contract) undeclared(path string, r *http.Request, a *http.Response) er
 	return nil
 }
 
-// refusal returns an error unless the status is the one that is due, or one of
-// those that come before it.
+// refusal returns an error unless the status is the one that is due, or a refusal that
+// is checked earlier.
 func refusal(status, due int, why string) error {
 	earlier := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusServiceUnavailable}
 	if status == due || slices.Contains(earlier, status) {

@@ -19,8 +19,7 @@ import (
 	"github.com/nebula-credential/nebula/api"
 )
 
-// Contract is the document, ready to check with. It may be used by several
-// goroutines.
+// Contract is the document, ready to check with. Several goroutines may use it.
 type Contract struct {
 	validator validator.Validator
 	model     *v3.Document
@@ -44,8 +43,8 @@ func parse(text []byte) (*Contract, error) {
 		config.WithContentAssertions(),
 		config.WithRejectUndeclaredRequestBody(),
 		config.WithStrictMode(), // members of answers that are not declared
-		// Any client may send other headers. Names of tags are declared by
-		// additionalProperties, which strict mode takes for no declaration.
+		// Any client may send other headers. additionalProperties declares the names of
+		// tags, which strict mode does not accept as a declaration.
 		config.WithStrictIgnorePaths("$.headers.**", "$.body.**.tags.*", "$.body.tags.*", "$.body.set.*"),
 	)}
 	c.validator.SetDocument(document)
@@ -100,8 +99,8 @@ func (c *Contract) Methods() map[string][]string {
 	return all
 }
 
-// Request returns an error if the document does not allow a request. The body is
-// read and can be read again.
+// Request returns an error if the document does not allow a request. It reads the body,
+// which can be read again.
 func (c *Contract) Request(r *http.Request) error {
 	_, found := c.validator.ValidateHttpRequest(r)
 	if found = slices.DeleteFunc(found, isReserved); len(found) > 0 {
@@ -110,14 +109,14 @@ func (c *Contract) Request(r *http.Request) error {
 	return c.query(r)
 }
 
-// isReserved reports that a character of a query is not escaped: everybody types
-// ?tag=env=prod, and it means nothing else.
+// isReserved reports whether a reserved character of a query is not escaped: everybody
+// types ?tag=env=prod, and it means nothing else.
 func isReserved(e *errors.ValidationError) bool {
 	return len(e.SchemaValidationErrors) == 1 && strings.HasSuffix(e.SchemaValidationErrors[0].KeywordLocation, "/allowReserved")
 }
 
-// query finds parameters that are not declared, or that come twice and are no lists,
-// and looks at the items of lists: the validator does none of that.
+// query finds parameters that are not declared, and those that come twice but are not
+// lists, and checks the items of lists. The validator does none of that.
 func (c *Contract) query(r *http.Request) error {
 	item, path := c.find(r)
 	if item == nil {
@@ -146,9 +145,9 @@ func (c *Contract) query(r *http.Request) error {
 	return nil
 }
 
-// find returns the path of the document that a request goes to. Every segment in
-// braces stands for any one, as none of ours overlap. A path with an escape is none of
-// the document's, though the validator takes it for one.
+// find returns the document's path for a request. A segment in braces matches any
+// segment, because our paths do not overlap. A path with an escape is not the
+// document's, though the validator accepts it.
 func (c *Contract) find(r *http.Request) (*v3.PathItem, string) {
 	path := r.URL.EscapedPath()
 	if strings.Contains(path, "%") {
@@ -166,8 +165,8 @@ func (c *Contract) find(r *http.Request) (*v3.PathItem, string) {
 	return nil, path
 }
 
-// operation returns what a path does with a method, nil if it has none: methods are
-// told apart by case.
+// operation returns what a path does with a method, nil if nothing. The case of the
+// method matters.
 func operation(item *v3.PathItem, method string) *v3.Operation {
 	if method != strings.ToUpper(method) {
 		return nil
@@ -183,7 +182,7 @@ func anySlice(values []string) []any {
 	return all
 }
 
-// readBody reads a body and puts another one in its place.
+// readBody reads a body and replaces it by one that can be read again.
 func readBody(body *io.ReadCloser) ([]byte, error) {
 	if *body == nil || *body == http.NoBody {
 		return nil, nil

@@ -39,7 +39,7 @@ const (
 	bytesType = "application/octet-stream"
 )
 
-// What a request may be, so that the refusals below mean something.
+// These requests are allowed, so that the refusals below mean something.
 func TestRequestsThatAreAllowed(t *testing.T) {
 	c := newContract(t)
 	for _, s := range []sent{
@@ -84,16 +84,16 @@ func TestRequestsThatAreForbidden(t *testing.T) {
 		{"GET", "/v1/credentials/" + strings.Repeat("a", 129), "", ""},
 		{"GET", "/v1/credentials/a?version=", "", ""},
 		{"POST", "/v1/credentials", jsonType, `{}`}, // no such method
-		{"get", "/v1/credentials", "", ""},          // another one
+		{"get", "/v1/credentials", "", ""},          // no such method either
 		{"GET", "/v1/nothing", "", ""},              // no such path
-		{"GET", "/v1/credentials/%61", "", ""},      // one for the validator alone
+		{"GET", "/v1/credentials/%61", "", ""},      // only the validator knows this path
 		{"DELETE", "/v1/credentials/a", jsonType, `{}`},
 		{"PUT", "/v1/credentials/a", "text/plain", "x"},
 		{"PUT", "/v1/credentials/a", jsonType, `{"value":1}`},
 		{"PUT", "/v1/credentials/a", jsonType, `{"encoding":"utf8"}`},
 		{"PUT", "/v1/credentials/a", jsonType, `{"value":"x","encoding":"hex"}`},
 		{"PUT", "/v1/credentials/a", jsonType, `{"value":"x","encoding":"base64"}`},
-		{"PUT", "/v1/credentials/a", jsonType, `{"value":"/x==","encoding":"base64"}`}, // bits that are lost
+		{"PUT", "/v1/credentials/a", jsonType, `{"value":"/x==","encoding":"base64"}`}, // bits that would be lost
 		{"PUT", "/v1/credentials/a", jsonType, `{"value":"x","note":"y"}`},
 		{"PUT", "/v1/credentials/a", jsonType, `{"value":"x","interval_days":4294967296}`},
 		{"PUT", "/v1/credentials/a", jsonType, `{"value":"x","tags":{"a=b":"c"}}`},
@@ -222,7 +222,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// recorder takes the place of a test that Transport fails.
+// recorder stands in for a test that Transport fails.
 type recorder struct {
 	testing.TB
 	failures int
@@ -238,7 +238,7 @@ func TestTransport(t *testing.T) {
 		failures int
 	}{
 		{got{200, jsonType, [2]string{}, `{"id":"a","version":"1"}`}, 1}, // the request is forbidden
-		{got{200, jsonType, [2]string{}, `{"id":"a"}`}, 2},               // and the answer is none
+		{got{200, jsonType, [2]string{}, `{"id":"a"}`}, 2},               // and the answer is not described
 		{got{422, problemType, [2]string{}, `{}`}, 1},
 	} {
 		recorded := &recorder{TB: t}

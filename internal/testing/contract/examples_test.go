@@ -12,8 +12,8 @@ import (
 	"github.com/pb33f/libopenapi/orderedmap"
 )
 
-// Every example is what its schema says, and everything has one that a reader could
-// ask for: bodies and answers.
+// Every example fits its schema. Every body and every answer that a reader could ask
+// for has one.
 func TestExamplesAreValid(t *testing.T) {
 	c := newContract(t)
 	checked := 0
@@ -93,7 +93,7 @@ func valid(schema *base.SchemaProxy, node *yaml.Node) error {
 	return nil
 }
 
-// A schema that an example breaks is noticed.
+// The test notices an example that breaks its schema.
 func TestExamplesThatAreWrong(t *testing.T) {
 	c := newContract(t)
 	problem := c.model.Components.Schemas.GetOrZero("Problem")

@@ -10,13 +10,13 @@ import (
 
 var load = sync.OnceValues(New)
 
-// Transport returns a transport that checks every request and every answer
-// against the document, and fails the test if one differs:
+// Transport returns a transport that checks every request and every answer against the
+// document. It fails the test on:
 //
-//   - an answer that is not described;
-//   - a success if the document forbids the request.
+//   - an answer that the document does not describe;
+//   - a success of a request that the document forbids.
 //
-// A test of a stream goes without it: bodies are read whole.
+// A test of a stream cannot use it: it reads whole bodies.
 func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	c, err := load()
@@ -49,8 +49,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a, nil
 }
 
-// Exchange fails the test if the document does not allow a request with this
-// body, or its answer. The body of the answer can be read again.
+// Exchange fails the test if a request with this body succeeds although the document
+// forbids it, or if the document does not describe its answer. The body of the answer
+// can be read again.
 func (c *Contract) Exchange(t testing.TB, r *http.Request, body []byte, a *http.Response) {
 	t.Helper()
 	checked := r.Clone(r.Context())
@@ -60,7 +61,7 @@ func (c *Contract) Exchange(t testing.TB, r *http.Request, body []byte, a *http.
 	}
 	forbidden := c.Request(checked)
 	if forbidden != nil && a.StatusCode < 400 {
-		t.Errorf("%s %s is answered with %d, and the contract forbids it: %v", r.Method, r.URL.RequestURI(), a.StatusCode, forbidden)
+		t.Errorf("%s %s is answered with %d, but the contract forbids it: %v", r.Method, r.URL.RequestURI(), a.StatusCode, forbidden)
 	}
 	if err := c.Answer(checked, a); err != nil {
 		t.Errorf("%s %s, answered with %d: %v", r.Method, r.URL.RequestURI(), a.StatusCode, err)

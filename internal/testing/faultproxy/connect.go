@@ -8,11 +8,11 @@ import (
 	"net/http"
 )
 
-// connect answers CONNECT and serves what comes through the tunnel itself.
+// connect answers CONNECT, and serves the requests in the tunnel itself.
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	f := flowOf(r.Context())
 	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil || buffered.Reader.Buffered() > 0 { // nobody speaks before the answer
+	if err != nil || buffered.Reader.Buffered() > 0 { // the client sends nothing before the answer
 		f.reset()
 		return
 	}
@@ -27,7 +27,7 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tunnelled is the listener of the connections that connect made.
+// tunnelled is the listener for the connections that connect made.
 type tunnelled struct{ p *Proxy }
 
 func (l tunnelled) Accept() (net.Conn, error) {
@@ -51,7 +51,7 @@ func withFlow(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, flowKey{}, conn)
 }
 
-// flowOf is the connection that a request came by.
+// flowOf returns the connection of a request.
 func flowOf(ctx context.Context) *flow {
 	f, _ := ctx.Value(flowKey{}).(*flow)
 	return f

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// flow is a connection of a client. Once it is dead it stays open, but nothing
-// comes through any more in either direction.
+// flow is a connection of a client. A dead flow stays open, but nothing more comes
+// through in either direction.
 type flow struct {
 	net.Conn
 	number int
@@ -36,7 +36,7 @@ func (f *flow) Write(b []byte) (int, error) {
 func (f *flow) Close() error {
 	f.owner.remove(f)
 	if f.dead.Load() {
-		f.reset() // no FIN: nothing of a dead connection is an orderly end
+		f.reset() // no FIN: a dead connection does not end in an orderly way
 		return nil
 	}
 	return f.Conn.Close()
@@ -51,16 +51,16 @@ func (f *flow) reset() {
 	_ = f.Conn.Close()
 }
 
-// Flows are the connections of clients to a proxy. All methods are safe for
-// several goroutines.
+// Flows are the connections of clients to a proxy. Several goroutines may use its
+// methods.
 type Flows struct {
 	listener net.Listener
 
 	mu      sync.Mutex
 	open    map[*flow]bool
 	count   int
-	silence int // the number of next connections that are dead from the beginning
-	resets  int // the number of connections after those that are reset at once
+	silence int // how many of the next connections are dead from the beginning
+	resets  int // how many connections after those are reset at once
 }
 
 func listen() (*Flows, error) {
@@ -71,7 +71,7 @@ func listen() (*Flows, error) {
 	return &Flows{listener: listener, open: map[*flow]bool{}}, nil
 }
 
-// acceptor is the listener of a server that gets flows.
+// acceptor is the listener of a server whose connections are flows.
 type acceptor struct{ *Flows }
 
 func (l acceptor) Accept() (net.Conn, error) { return l.next() }
@@ -125,7 +125,7 @@ func (l *Flows) all() []*flow {
 	return all
 }
 
-// Drop makes all open connections go dead, as Silence does, and says how many.
+// Drop makes all open connections go dead, as Silence does, and returns their number.
 func (l *Flows) Drop() int {
 	all := l.all()
 	for _, f := range all {
@@ -134,7 +134,7 @@ func (l *Flows) Drop() int {
 	return len(all)
 }
 
-// Reset resets all open connections, and says how many.
+// Reset resets all open connections, and returns their number.
 func (l *Flows) Reset() int {
 	all := l.all()
 	for _, f := range all {
@@ -143,15 +143,15 @@ func (l *Flows) Reset() int {
 	return len(all)
 }
 
-// SilenceNext makes the next n connections dead from their beginning: they are
-// accepted, and nothing ever answers, not even the handshake of TLS.
+// SilenceNext makes the next n connections dead from the beginning: they are accepted,
+// but nothing ever answers, not even the TLS handshake.
 func (l *Flows) SilenceNext(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.silence = n
 }
 
-// ResetNext resets the next n connections as soon as they are accepted; those of
+// ResetNext resets the next n connections as soon as they are accepted. Those of
 // SilenceNext come first.
 func (l *Flows) ResetNext(n int) {
 	l.mu.Lock()
@@ -159,12 +159,12 @@ func (l *Flows) ResetNext(n int) {
 	l.resets = n
 }
 
-// Connections is how many connections clients have opened so far.
+// Connections returns how many connections clients have opened so far.
 func (l *Flows) Connections() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.count
 }
 
-// Address is the host and port that the proxy listens on.
+// Address returns the host and port that the proxy listens on.
 func (l *Flows) Address() string { return l.listener.Addr().String() }

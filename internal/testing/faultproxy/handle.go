@@ -29,7 +29,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Read the whole request before anything happens to it, so that "before" and
-	// "after" have a meaning.
+	// "after" mean something.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -67,8 +67,8 @@ func (x *exchange) run() {
 	}
 }
 
-// abort ends the request without an answer: the connection with HTTP/1.1, the
-// stream with HTTP/2.
+// abort ends the request without an answer: with HTTP/1.1 the connection, with HTTP/2
+// the stream.
 func (x *exchange) abort() { panic(http.ErrAbortHandler) }
 
 func (x *exchange) reset() {
@@ -95,7 +95,7 @@ func (x *exchange) answer() {
 	_, _ = io.WriteString(x.w, x.fault.Body)
 }
 
-// outgoing is the request for the server. Its Host stays the client's.
+// outgoing returns the request for the server. Its Host stays the client's.
 func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	out := x.r.Clone(ctx)
 	out.RequestURI = ""
@@ -107,7 +107,7 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 		out.Header.Del(name)
 	}
 	if out.Header.Get("User-Agent") == "" {
-		out.Header.Set("User-Agent", "") // else the transport adds its own
+		out.Header.Set("User-Agent", "") // otherwise the transport adds its own
 	}
 	out.Body, out.ContentLength = http.NoBody, int64(len(x.body))
 	if len(x.body) > 0 {
@@ -116,11 +116,11 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	return out
 }
 
-// hopByHop are the headers about one connection: RFC 9110, section 7.6.1.
+// hopByHop are the headers that concern one connection: RFC 9110, section 7.6.1.
 var hopByHop = []string{"Connection", "Proxy-Connection", "Proxy-Authorization", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
 // forward passes the request to the server and the answer to the client. If the
-// server's connection breaks, it breaks the client's.
+// server's connection breaks, so does the client's.
 func (x *exchange) forward() {
 	response, err := x.p.transport.RoundTrip(x.outgoing(x.r.Context()))
 	if err != nil {
@@ -145,7 +145,7 @@ func (x *exchange) header(response *http.Response) {
 	x.w.WriteHeader(response.StatusCode)
 }
 
-// copy passes on each part of a body as it comes, which a watch needs.
+// copy passes on each part of a body as it arrives, as a watch needs.
 func (x *exchange) copy(body io.Reader) bool {
 	control := http.NewResponseController(x.w)
 	buffer := make([]byte, 32<<10)
@@ -198,7 +198,7 @@ func (x *exchange) cut() {
 	x.abort()
 }
 
-// sleep reports whether the time passed before the client or the proxy ended.
+// sleep reports whether the time passed before the client left or the proxy closed.
 func (p *Proxy) sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -8,11 +8,11 @@ import (
 // held are the requests of Late(0) that wait for Release.
 type held struct {
 	mu      sync.Mutex
-	waiting []*heldRequest // in the order in which they came
+	waiting []*heldRequest // in the order of arrival
 }
 
 type heldRequest struct {
-	release   chan struct{} // closed when it is to be delivered
+	release   chan struct{} // closed when it must be delivered
 	delivered chan struct{} // closed when the server has answered, or never will
 }
 
@@ -32,17 +32,16 @@ func (h *held) take() []*heldRequest {
 	return taken
 }
 
-// Held is how many requests wait for Release.
+// Held returns how many requests wait for Release.
 func (p *Proxy) Held() int {
 	p.held.mu.Lock()
 	defer p.held.mu.Unlock()
 	return len(p.held.waiting)
 }
 
-// Release delivers all held requests to the server, one after another in the
-// order in which they came, and waits until the server has answered them. A
-// client that still waits for one sees its connection end. It returns how many
-// there were.
+// Release delivers all held requests to the server, one after another in the order of
+// their arrival, and waits until the server has answered them. If a client still waits,
+// its connection ends. Release returns their number.
 func (p *Proxy) Release() int {
 	taken := p.held.take()
 	for _, one := range taken {
@@ -52,7 +51,7 @@ func (p *Proxy) Release() int {
 	return len(taken)
 }
 
-// late delivers the request when the client has given up.
+// late delivers the request after the client has given up.
 func (x *exchange) late() {
 	if x.fault.Delay > 0 {
 		select {

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// Event is one request that the proxy took.
+// Event is one request that the proxy received.
 type Event struct {
 	Method     string
 	Path       string
 	Proto      string // HTTP/1.1 or HTTP/2.0
-	Connection int    // the first of the proxy is 1
+	Connection int    // the proxy's first connection is 1
 	Kind       Kind   // of the fault
 	Status     int    // of the server; 0 if it has not answered
 	Err        error  // why the server could not be asked
@@ -52,22 +52,22 @@ func (l *eventLog) set(i int, change func(*Event)) {
 func (l *eventLog) answered(i, status int)  { l.set(i, func(e *Event) { e.Status = status }) }
 func (l *eventLog) failed(i int, err error) { l.set(i, func(e *Event) { e.Err = err }) }
 
-// Events are the first 100,000 requests, in the order in which they came.
+// Events returns the first 100,000 requests, in the order of their arrival.
 func (p *Proxy) Events() []Event {
 	p.log.mu.Lock()
 	defer p.log.mu.Unlock()
 	return slices.Clone(p.log.events)
 }
 
-// Count is how many requests met a fault of this kind; KindNone counts those
-// that met none.
+// Count returns how many requests met a fault of this kind; KindNone counts those that
+// met none.
 func (p *Proxy) Count(kind Kind) int {
 	p.log.mu.Lock()
 	defer p.log.mu.Unlock()
 	return p.log.counts[kind]
 }
 
-// Faults is how many requests met any fault.
+// Faults returns how many requests met any fault.
 func (p *Proxy) Faults() int {
 	p.log.mu.Lock()
 	defer p.log.mu.Unlock()

@@ -26,36 +26,36 @@ import (
 const (
 	maxBody = 64 << 20 // of a request, and of an answer that is cut
 
-	// closing is how long Close waits for what runs; answering is how long the
+	// closing is how long Close waits for what is running. answering is how long the
 	// server may take to answer a request that no client waits for.
 	closing   = 10 * time.Second
 	answering = 30 * time.Second
 )
 
-// Options of a proxy.
+// Options are the options of a proxy.
 type Options struct {
-	// Target is the server's URL. If it is "", each request goes to the host
-	// that it names, over TLS, to which Dial leads.
+	// Target is the server's URL. If it is "", each request goes over TLS to the host
+	// that it names, which Dial connects to.
 	Target string
-	// TargetTLS is for a target with https: its RootCAs at least, and the
-	// client's certificate, which cannot come from the proxy's client.
+	// TargetTLS is for a target with https. It has at least RootCAs, and the client's
+	// certificate if there is one: the proxy's client cannot pass it on.
 	TargetTLS *tls.Config
-	// Dial connects to the server; a net.Dialer if it is nil.
+	// Dial connects to the server. nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// TLS makes the proxy speak TLS with clients, with certificates of CA.
 	// Without it, clients may use it as an HTTP proxy for https: it answers
 	// CONNECT, and shows certificates of CA for the host.
 	TLS bool
-	// HTTP1 keeps clients from HTTP/2.
+	// HTTP1 refuses HTTP/2 to clients.
 	HTTP1 bool
 
-	// Seed of what is random. 0 is NEBULA_FAULT_SEED, or one at random.
+	// Seed is the seed for everything random. 0 means NEBULA_FAULT_SEED, or a random
+	// one.
 	Seed uint64
 }
 
-// Proxy is an HTTP proxy before one server. All methods are safe for several
-// goroutines.
+// Proxy is an HTTP proxy before one server. Several goroutines may use its methods.
 type Proxy struct {
 	*Flows
 	options Options
@@ -74,11 +74,11 @@ type Proxy struct {
 	end     context.CancelFunc
 	mu      sync.Mutex
 	closed  bool
-	running sync.WaitGroup // of all goroutines and handlers
+	running sync.WaitGroup // all goroutines and handlers
 }
 
-// Start starts a proxy on a free loopback port. It is closed at the end of the
-// test, which fails if anything of the proxy still runs then.
+// Start starts a proxy on a free loopback port. It closes at the end of the test, which
+// fails if anything of the proxy still runs then.
 func Start(t testing.TB, o Options) *Proxy {
 	t.Helper()
 	p, err := newProxy(o)
@@ -171,13 +171,13 @@ func (p *Proxy) server() *http.Server {
 
 func (p *Proxy) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	host := hello.ServerName
-	if host == "" { // clients name no IP address
+	if host == "" { // clients send no server name for an IP address
 		host = "127.0.0.1"
 	}
 	return p.ca.Certificate(host)
 }
 
-// URL is where clients find the server, without a slash at its end.
+// URL returns the address of the server for clients, without a slash at its end.
 func (p *Proxy) URL() string {
 	if p.options.TLS {
 		return "https://" + p.Address()
@@ -185,23 +185,23 @@ func (p *Proxy) URL() string {
 	return "http://" + p.Address()
 }
 
-// CA is the certificate, PEM encoded, that clients have to trust.
+// CA returns the certificate, PEM encoded, that clients have to trust.
 func (p *Proxy) CA() []byte { return p.ca.PEM() }
 
-// CAPool is a pool that holds the certificate of CA alone.
+// CAPool returns a pool with that certificate alone.
 func (p *Proxy) CAPool() *x509.CertPool { return p.ca.Pool() }
 
-// Seed is that of what is random.
+// Seed returns the seed for everything random.
 func (p *Proxy) Seed() uint64 { return p.seed }
 
-// Add puts rules in force, after those that are. remove ends them.
+// Add puts rules in force, after the present ones. remove ends them.
 func (p *Proxy) Add(rules ...Rule) (remove func()) { return p.rules.add(rules) }
 
 // Clear ends all rules. What is under way goes on.
 func (p *Proxy) Clear() { p.rules.clear() }
 
-// Close cuts all connections, drops what is held, and waits until nothing of the
-// proxy runs any more. It may be called again.
+// Close cuts all connections, drops held requests, and waits until nothing of the proxy
+// runs any more. It may be called again.
 func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -232,7 +232,7 @@ func waitFor(running *sync.WaitGroup, limit time.Duration) bool {
 	}
 }
 
-// enter counts a handler in. It refuses while the proxy closes.
+// enter counts a handler. It refuses while the proxy closes.
 func (p *Proxy) enter() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

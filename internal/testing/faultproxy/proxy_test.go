@@ -21,7 +21,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/faultproxy"
 )
 
-// server remembers what it was asked for.
+// server remembers its requests.
 type server struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -55,8 +55,8 @@ func (s *server) requests() []string {
 	return slices.Clone(s.seen)
 }
 
-// leavesNothing fails the test if a goroutine of a proxy is there after all
-// other clean-ups.
+// leavesNothing fails the test if a goroutine of a proxy remains after all other
+// clean-ups.
 func leavesNothing(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -144,7 +144,7 @@ func TestForwards(t *testing.T) {
 	})
 }
 
-// An answer that has no body is one.
+// An answer without a body is an answer.
 func TestForwardsNoContent(t *testing.T) {
 	protocols(t, func(t *testing.T, _ *server, p *faultproxy.Proxy, c *http.Client) {
 		if got := ask(t.Context(), c, http.MethodDelete, p.URL()+"/a", ""); got.err != nil || got.status != http.StatusNoContent || got.body != "" {
@@ -153,7 +153,7 @@ func TestForwardsNoContent(t *testing.T) {
 	})
 }
 
-// What each fault looks like to the client, and whether the server saw the
+// The table shows how each fault looks to the client, and whether the server saw the
 // request.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
@@ -196,15 +196,14 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// isReset: which of a client's calls the kernel tells of a reset is up to it.
-// The others see an end, or a pipe without a reader.
+// isReset reports whether a reset ended the request. The kernel decides which of a
+// client's calls sees the reset. The others see an end, or a pipe without a reader.
 func isReset(r result) bool {
 	return errors.Is(r.err, syscall.ECONNRESET) || errors.Is(r.err, syscall.EPIPE) ||
 		errors.Is(r.err, io.EOF) || errors.Is(r.err, io.ErrUnexpectedEOF)
 }
 
-// A connection that went dead is dead for every request on it, and a new one
-// works.
+// If a connection went dead, it is dead for every request on it, and a new one works.
 func TestSilence(t *testing.T) {
 	for _, c := range []struct {
 		fault faultproxy.Fault
@@ -235,13 +234,13 @@ func given(t *testing.T, limit time.Duration, c *http.Client, address string) re
 	return ask(ctx, c, http.MethodPost, address, "x")
 }
 
-// fresh is a client like the other one without its connections.
+// fresh returns a client like c, without its connections.
 func fresh(t *testing.T, p *faultproxy.Proxy, c *http.Client) *http.Client {
 	t.Helper()
 	return client(t, p, c.Transport.(*http.Transport).ForceAttemptHTTP2)
 }
 
-// HTTP/2 keeps using a connection that went dead: what the fault is for.
+// HTTP/2 keeps using a connection that went dead. This fault is there for that.
 func TestDeadConnectionIsUsedAgain(t *testing.T) {
 	leavesNothing(t)
 	s := newServer(t)
@@ -315,7 +314,7 @@ func TestLateByItself(t *testing.T) {
 		}
 		for deadline := time.Now().Add(10 * time.Second); len(s.requests()) == 0; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatal("it never arrived")
+				t.Fatal("the request never arrived")
 			}
 		}
 	})
@@ -358,8 +357,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The same seed gives the same faults, and their number is about the
-// probability's.
+// The same seed gives the same faults, about as many as the probability says.
 func TestSeed(t *testing.T) {
 	leavesNothing(t)
 	s := newServer(t)
@@ -383,11 +381,11 @@ func TestSeed(t *testing.T) {
 	}
 	t.Setenv("NEBULA_FAULT_SEED", "42")
 	if p := start(t, s, faultproxy.Options{}); p.Seed() != 42 {
-		t.Errorf("the seed of the environment is not taken: %d", p.Seed())
+		t.Errorf("the seed of the environment was not used: %d", p.Seed())
 	}
 }
 
-// Of many requests, about the share of a mix meets a fault.
+// About the share that a mix has of many requests meets a fault.
 func TestMix(t *testing.T) {
 	leavesNothing(t)
 	s := newServer(t)
@@ -409,11 +407,11 @@ func TestMix(t *testing.T) {
 		}
 	}
 	if p.Faults() != before {
-		t.Error("the rules are in force after their removal")
+		t.Error("the rules are still in force after their removal")
 	}
 }
 
-// Another process reaches any host through it, as an HTTP proxy.
+// Another process reaches any host through the proxy, as an HTTP proxy.
 func TestConnect(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP2=%v", http2), func(t *testing.T) {
@@ -446,7 +444,7 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// An answer that does not end, such as a watch, comes through as it grows.
+// If an answer does not end, such as a watch, its parts come through as they arrive.
 func TestStreams(t *testing.T) {
 	leavesNothing(t)
 	more := make(chan struct{})
@@ -474,7 +472,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// A server that is gone is a broken connection, not an answer.
+// If the server is gone, the client sees a broken connection, not an answer.
 func TestServerGone(t *testing.T) {
 	protocols(t, func(t *testing.T, s *server, p *faultproxy.Proxy, c *http.Client) {
 		s.Close()

@@ -25,11 +25,11 @@ const (
 	KindLate         Kind = "late"          // the server sees it after the client gave up
 )
 
-// Fault is what happens to a request. The functions of this package make them.
+// Fault is what happens to a request. The functions of this package make faults.
 type Fault struct {
 	Kind   Kind
-	Delay  time.Duration // of KindLatency and KindLate
-	Status int           // of KindAnswer, with Header and Body
+	Delay  time.Duration // for KindLatency and KindLate
+	Status int           // for KindAnswer, with Header and Body
 	Header http.Header
 	Body   string
 }
@@ -40,25 +40,25 @@ func Latency(d time.Duration) Fault { return Fault{Kind: KindLatency, Delay: d} 
 // ResetBefore resets the connection instead of forwarding the request.
 func ResetBefore() Fault { return Fault{Kind: KindResetBefore} }
 
-// ResetAfter resets the connection when the server has answered.
+// ResetAfter resets the connection after the server has answered.
 func ResetAfter() Fault { return Fault{Kind: KindResetAfter} }
 
 // Cut ends the answer in the middle of its body. An empty body is a ResetAfter.
 func Cut() Fault { return Fault{Kind: KindCut} }
 
-// Silence makes the connection go dead before the request is forwarded: it stays
-// open, what the client sends is swallowed, and nothing ever comes back. A NAT
-// that forgot the connection looks like that. New connections work.
+// Silence makes the connection go dead before the request is forwarded. It stays open,
+// but what the client sends is lost, and nothing ever comes back, as when a NAT has
+// forgotten the connection. New connections work.
 func Silence() Fault { return Fault{Kind: KindSilence} }
 
-// SilenceAfter is Silence when the server has answered.
+// SilenceAfter is like Silence, but after the server has answered.
 func SilenceAfter() Fault { return Fault{Kind: KindSilenceAfter} }
 
-// Late keeps the request until the client gives up, and for a delay after that,
-// and forwards it then. With a delay of 0 it is kept until Proxy.Release.
+// Late keeps the request until the client gives up, and for a delay after that. Then it
+// forwards it. With a delay of 0, it keeps it until Proxy.Release.
 func Late(d time.Duration) Fault { return Fault{Kind: KindLate, Delay: d} }
 
-// Answer answers instead of the server, with a Retry-After if it is not "".
+// Answer answers instead of the server, with a Retry-After unless it is "".
 func Answer(status int, retryAfter string) Fault {
 	f := Fault{Kind: KindAnswer, Status: status, Header: http.Header{}}
 	if retryAfter != "" {
@@ -67,7 +67,7 @@ func Answer(status int, retryAfter string) Fault {
 	return f
 }
 
-// WithBody is the answer with a body of this type.
+// WithBody returns the fault with a body of this type in its answer.
 func (f Fault) WithBody(contentType, body string) Fault {
 	f.Header = f.Header.Clone()
 	f.Header.Set("Content-Type", contentType)
@@ -79,14 +79,14 @@ func (f Fault) WithBody(contentType, body string) Fault {
 type Form struct {
 	Name  string
 	Value string
-	// Wait is how long a client that obeys it has to wait; negative if the value
+	// Wait is how long a client that obeys it has to wait. It is negative if the value
 	// says nothing that a client could obey.
 	Wait time.Duration
 }
 
-// Forms are the forms of Retry-After that servers send: RFC 9110 knows seconds
-// and dates, the others are mistakes and malice. Dates have whole seconds, so a
-// client may wait up to 1 s less than Wait.
+// Forms returns the forms of Retry-After that servers send. RFC 9110 has seconds and
+// dates; the others are mistakes and malice. Dates have whole seconds, so a client may
+// wait up to 1 s less than Wait.
 func Forms(now time.Time) []Form {
 	date := func(d time.Duration) string { return now.Add(d).UTC().Format(http.TimeFormat) }
 	return []Form{
@@ -104,11 +104,11 @@ func Forms(now time.Time) []Form {
 	}
 }
 
-// Rule says which requests meet a fault. The zero value of a condition holds for
+// Rule says which requests meet a fault. A condition with its zero value holds for
 // every request.
 type Rule struct {
-	Method      string                   // exactly
-	Path        string                   // its beginning
+	Method      string                   // the exact method
+	Path        string                   // the beginning of the path
 	Match       func(*http.Request) bool // must not read the body
 	Skip        int                      // the number of matching requests that pass first
 	Times       int                      // the number of requests that meet the fault; 0 is all
@@ -117,8 +117,8 @@ type Rule struct {
 }
 
 // Mix returns rules by which about this share of all requests, at random, meets a
-// fault. Faults that a client notices at once are equally frequent; those that
-// cost it a timeout are a tenth as frequent.
+// fault. Faults that a client notices at once are equally frequent. Faults that cost it
+// a timeout are a tenth as frequent.
 func Mix(share float64) []Rule {
 	quick := []Fault{Latency(20 * time.Millisecond), ResetBefore(), ResetAfter(), Cut(), Answer(http.StatusServiceUnavailable, ""), Answer(http.StatusTooManyRequests, "0")}
 	slow := []Fault{Silence(), SilenceAfter(), Late(50 * time.Millisecond)}
@@ -139,7 +139,7 @@ func (r *Rule) matches(request *http.Request) bool {
 		(r.Match == nil || r.Match(request))
 }
 
-// rules are those in force, in the order in which they were added.
+// rules are the rules in force, in the order in which they were added.
 type rules struct {
 	mu     sync.Mutex
 	active []*activeRule
@@ -173,8 +173,8 @@ func (r *rules) clear() {
 	r.active = nil
 }
 
-// fault is that of the first rule that the request meets. Rules after that one
-// do not see the request.
+// fault returns the fault of the first rule that the request meets. Later rules do not
+// see the request.
 func (r *rules) fault(request *http.Request) Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Tunnel carries the bytes of connections to one server unchanged. It is for
-// servers that speak TLS with their clients themselves, and for proxies. Its
-// faults are those of connections: see Flows.
+// Tunnel carries the bytes of connections to one server, unchanged. It is for proxies,
+// and for servers that speak TLS with their clients themselves. Its faults are those of
+// connections: see Flows.
 type Tunnel struct {
 	*Flows
 	target  string
@@ -21,8 +21,8 @@ type Tunnel struct {
 	running sync.WaitGroup
 }
 
-// StartTunnel starts a tunnel to host:port on a free loopback port. It is closed
-// at the end of the test, which fails if anything of it still runs then.
+// StartTunnel starts a tunnel to host:port on a free loopback port. It closes at the
+// end of the test, which fails if anything of it still runs then.
 func StartTunnel(t testing.TB, target string) *Tunnel {
 	t.Helper()
 	flows, err := listen()
@@ -76,7 +76,7 @@ func (t *Tunnel) carry(f *flow) {
 		_, _ = io.Copy(server, f)
 		_ = server.Close()
 	})
-	// A dead connection stays open, though the server closes its own.
+	// A dead connection stays open, even if the server closes its own.
 	_, _ = io.Copy(writer{f}, server)
 	if !f.dead.Load() {
 		_ = f.Close()
@@ -85,5 +85,5 @@ func (t *Tunnel) carry(f *flow) {
 	_ = f.Close()
 }
 
-// writer hides ReadFrom, by which bytes would go around a flow's Write.
+// writer hides ReadFrom, which would bypass a flow's Write.
 type writer struct{ io.Writer }

@@ -55,7 +55,7 @@ func TestTunnel(t *testing.T) {
 	}
 }
 
-// Nobody behind it is a broken connection.
+// If nobody listens behind the tunnel, the client sees a broken connection.
 func TestTunnelToNobody(t *testing.T) {
 	leavesNothing(t)
 	s := newServer(t)

@@ -13,20 +13,20 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// deciding is the time limit of Verify. The time grows fast with the number of
-// calls that run at once. Unclear ones count, since they run to the end: about
-// twenty of them are decided in a moment.
+// deciding is the time limit of Verify. The time grows fast with the number of calls
+// that run at once. Unclear calls count, because they run to the end. About twenty
+// calls are decided in a moment.
 const deciding = time.Minute
 
 // state is the state of the credential.
 type state struct {
 	there   bool
 	value   string
-	version string // "" is one that nobody was told of yet
+	version string // "" if nobody has learned it yet
 }
 
-// step reports whether the call can have had this outcome in this state, and
-// returns the next state.
+// step reports whether the call could have this outcome in this state, and returns the
+// next state.
 func step(s state, c Call) (bool, state) {
 	switch {
 	case c.Outcome == Absent:
@@ -38,13 +38,14 @@ func step(s state, c Call) (bool, state) {
 	case c.Outcome == Unclear && !holds(s, c):
 		return true, s
 	case c.Kind == Delete:
-		// A repeated deletion that finds nothing has deleted it before.
+		// If a repeated deletion finds nothing, the first try has deleted the
+		// credential.
 		return holds(s, c) || !s.there, state{}
 	}
 	return holds(s, c), state{there: true, value: c.Value, version: c.Version}
 }
 
-// get tells the version of what was written by a call that did not learn it.
+// get learns the version from a read if the write did not learn it.
 func get(s state, c Call) (bool, state) {
 	if !s.there || s.value != c.Value || s.version != "" && c.Version != "" && s.version != c.Version {
 		return false, s
@@ -55,7 +56,8 @@ func get(s state, c Call) (bool, state) {
 	return true, s
 }
 
-// holds is about the condition of a change. A version that nobody knows may be any.
+// holds reports whether the condition of a change holds. If nobody knows the version,
+// it may be any.
 func holds(s state, c Call) bool {
 	switch {
 	case c.IfAbsent:
@@ -66,7 +68,8 @@ func holds(s state, c Call) bool {
 	return true
 }
 
-// refusable: a change without a condition may be refused for other reasons.
+// refusable reports whether a change can be refused. Without a condition, it may be
+// refused for other reasons.
 func refusable(s state, c Call) bool {
 	switch {
 	case c.IfAbsent:
@@ -87,9 +90,9 @@ func (h *History) model() porcupine.Model {
 	}
 }
 
-// operations are the calls as far as they had begun at a time. Those that had not
-// ended by then, and unclear ones, run to the end of all times. Of reads, only
-// those that saw something say anything.
+// operations returns the calls as far as they had begun at a time. Calls that had not
+// ended by then, and unclear ones, run until the end of the history. Reads that had not
+// ended are left out: they show nothing.
 func operations(calls []Call, until int64) []porcupine.Operation {
 	var out []porcupine.Operation
 	for _, c := range calls {
@@ -105,10 +108,10 @@ func operations(calls []Call, until int64) []porcupine.Operation {
 	return out
 }
 
-// Error is the failure of a history that no order explains.
+// Error is the failure of a history if no order explains it.
 type Error struct {
 	Calls []Call // in the order in which they began
-	First int    // of these, the first to end that no order explains
+	First int    // the first of them to end that no order explains
 }
 
 func (e *Error) Error() string {
@@ -128,9 +131,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Check returns nil if the history is linearizable, an *Error if it is not, and
-// another error if that was not decided within the limit or if values were written
-// twice.
+// Check returns nil if the history is linearizable, and an *Error if it is not. It
+// returns another error if that was not decided within the limit, or if a value was
+// written twice.
 func (h *History) Check(limit time.Duration) error {
 	calls := h.Calls()
 	if err := writtenOnce(calls); err != nil {
@@ -149,8 +152,8 @@ func (h *History) Check(limit time.Duration) error {
 	return &Error{Calls: calls, First: first(calls, decide)}
 }
 
-// first is the call with whose end the history has no order any more. What begins
-// a history that has an order has one, so halving finds it.
+// first returns the call whose end leaves the history without an order. If a history
+// has an order, so does its beginning: therefore bisection finds the call.
 func first(calls []Call, decide func(until int64) porcupine.CheckResult) int {
 	byEnd := make([]int, 0, len(calls))
 	for i, c := range calls {
@@ -174,7 +177,7 @@ func writtenOnce(calls []Call) error {
 	return nil
 }
 
-// Verify fails the test, with the calls, if the history is not linearizable, or if
+// Verify fails the test and shows the calls if the history is not linearizable, or if
 // that cannot be decided within a minute.
 func (h *History) Verify(t testing.TB) {
 	t.Helper()

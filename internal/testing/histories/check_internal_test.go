@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// written is a history as a text: a line a client, a call a word. The columns are
-// the times: a call begins where its word does, and ends where the word ends.
+// written reads a history from a text: a line for each client, a word for each call.
+// The columns are the times: a call begins and ends where its word does.
 //
 //	p1   writes value 1, which gets version 1
-//	p1?  an unclear one
-//	a1   writes it if there is none, a1! is refused
+//	p1?  is unclear
+//	a1   writes value 1 if there is none, a1! is refused
 //	c1:2 writes value 2 if the version is 1, c1:2! is refused, c1:2? is unclear
 //	g1   reads value 1, g- reads that there is none
-//	d    deletes, d- finds none, d? is an unclear one
+//	d    deletes, d- finds none, d? is unclear
 //	d1   deletes if the version is 1, d1! is refused
 func written(t *testing.T, text string) *History {
 	t.Helper()
@@ -76,7 +76,7 @@ func call(t *testing.T, word string) Call {
 func TestOrders(t *testing.T) {
 	for _, c := range []struct {
 		what, text string
-		first      string // the call without a place; "" if there is an order
+		first      string // the first call that no order explains; "" if there is an order
 	}{
 		{"one after another", "p1 g1 p2 g2 d g-", ""},
 		{"nothing was there", "g1", "get"},
@@ -138,7 +138,7 @@ a2!.   `, ""},
 				return
 			}
 			if !errors.As(err, &found) {
-				t.Fatalf("there is said to be an order: %v", err)
+				t.Fatalf("Check found an order: %v", err)
 			}
 			if marked := found.Calls[found.First]; string(marked.Kind) != c.first || !strings.Contains(err.Error(), "> ") {
 				t.Errorf("marked is %s in\n%v", marked, err)
@@ -147,8 +147,8 @@ a2!.   `, ""},
 	}
 }
 
-// A version that nobody was told of may be the one of a condition; once a read
-// told it, it may not be another.
+// If nobody has learned a version, a condition may name any. After a read has shown it,
+// no other is possible.
 func TestUnknownVersions(t *testing.T) {
 	for text, want := range map[string]bool{
 		"p1? c7:2 g2":    true,
@@ -165,7 +165,7 @@ func TestUnknownVersions(t *testing.T) {
 func TestStarts(t *testing.T) {
 	h := written(t, "g1 c1:2 g2")
 	if h.Check(time.Minute) == nil {
-		t.Error("a read of what nobody wrote has an order")
+		t.Error("Check found an order for a read of what nobody wrote")
 	}
 	h.Starts("1", "1")
 	if err := h.Check(time.Minute); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Load describes concurrent callers on one credential: each repeatedly reads it,
-// and writes it on the condition that it did not change since.
+// Load describes concurrent callers on one credential. Each of them reads it, and
+// writes it on the condition that it has not changed since then, again and again.
 type Load struct {
 	Callers int
 	Rounds  int // of each caller
@@ -24,9 +24,9 @@ type Load struct {
 	Timeout       time.Duration // of each call; a minute if 0
 }
 
-// Contend puts the load on a name and returns what happened, for History.Verify.
-// provider is asked once for each caller. Calls may fail, as they do behind a proxy
-// that makes them; only the history judges.
+// Contend puts the load on a name and returns what happened, for History.Verify. It
+// calls provider once for each caller. Calls may fail, for example behind a proxy that
+// makes them fail: only the history decides.
 func Contend(t testing.TB, name nebula.Name, provider func(caller int) nebula.Provider, l Load) *History {
 	t.Helper()
 	if l.Timeout == 0 {
@@ -55,7 +55,8 @@ type contender struct {
 	random *rand.Rand
 }
 
-// round is one read and one change. It fails only if nothing was called.
+// round makes one read and one change. Its error means that it could not begin the
+// change.
 func (c *contender) round(ctx context.Context, name nebula.Name) error {
 	time.Sleep(time.Duration(c.random.Int64N(int64(c.load.Pause) + 1)))
 	record, readErr := limited(ctx, c.load.Timeout, c.Retrieve)
@@ -75,7 +76,7 @@ func (c *contender) round(ctx context.Context, name nebula.Name) error {
 	case OutcomeOf(Get, readErr) == Absent:
 		options.Precondition = nebula.IfAbsent()
 	default:
-		return nil // nothing is known to write on
+		return nil // the read says nothing, so there is no condition for a write
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	envelope, err := nebula.SealRecord([32]byte{}, name, nebula.NewSecret([]byte("v")), nebula.Metadata{CreatedAt: now, LastModified: now})

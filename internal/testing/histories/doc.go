@@ -11,12 +11,13 @@
 //	wg.Wait()
 //	h.Verify(t)
 //
-// A call with an unclear failure may take effect once, at any time after its
-// beginning, even after it returned, or never. A refused precondition counts as a
-// result: it must have been false at some moment of the call.
+// A call with an unclear failure may take effect once, at any time after its beginning,
+// also after it returned, or never. A refused precondition counts as a result: it must
+// have been false at some moment of the call.
 //
-// Each value must be written only once, so that a read tells which write it saw.
+// Each value must be written only once, so that a read shows which write it saw.
 //
-// Several processes record into one file each, see NewFile, and Read joins them. A
-// call that a kill cut short has no end in the file: that is an unclear failure.
+// Several processes record into one file each, see NewFile, and Read joins the files.
+// If a process was killed during a call, the call has no end in the file and counts as
+// unclear.
 package histories

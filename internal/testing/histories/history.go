@@ -23,7 +23,7 @@ const (
 // Outcome is how a call ended.
 type Outcome string
 
-// The outcomes. Unclear is for every failure that is none of the others.
+// The outcomes. Unclear is for every failure that is neither Absent nor Refused.
 const (
 	Done    Outcome = "done"
 	Absent  Outcome = "absent"  // of a Get: there is none; of a Delete: there was none
@@ -31,18 +31,19 @@ const (
 	Unclear Outcome = "unclear" // it may have happened, or may happen yet; a Get that failed says nothing
 )
 
-// Call is one call and its result.
+// Call is one call and its outcome.
 type Call struct {
 	Client int  `json:"client"` // numbered by the history
 	Kind   Kind `json:"kind"`
 
-	// The condition of a Put, at most one of the two; a Delete has the second only.
+	// The condition of a Put, at most one of the two. A Delete can have only the
+	// second.
 	IfAbsent  bool   `json:"if_absent,omitempty"`
 	IfVersion string `json:"if_version,omitempty"`
 
-	Value   string  `json:"value,omitempty"`   // written or read; it may be a digest
-	Version string  `json:"version,omitempty"` // of what was written or read; "" is not known
-	Outcome Outcome `json:"outcome,omitempty"` // "" as long as it runs
+	Value   string  `json:"value,omitempty"`   // the value written or read; it may be a digest
+	Version string  `json:"version,omitempty"` // of the value written or read; "" if it is not known
+	Outcome Outcome `json:"outcome,omitempty"` // "" while it runs
 	Begin   int64   `json:"begin,omitempty"`   // Unix time in nanoseconds
 	End     int64   `json:"end,omitempty"`
 }
@@ -65,9 +66,9 @@ func (c Call) String() string {
 	return text
 }
 
-// History is what was recorded. It is safe for several goroutines.
+// History is a record of calls. It is safe for several goroutines.
 type History struct {
-	base time.Time // so that no change of the clock turns calls around
+	base time.Time // so that a change of the clock cannot change the order of calls
 
 	mu      sync.Mutex
 	file    io.Writer
@@ -77,12 +78,12 @@ type History struct {
 	start   state
 }
 
-// New is an empty history of a credential that does not exist yet.
+// New returns an empty history of a credential that does not exist yet.
 func New() *History { return &History{base: time.Now()} }
 
-// NewFile is New for a process of several: each call is written to the file, a line
-// when it begins and one when it ends, before the caller goes on. The processes
-// must be on one machine, which has one clock.
+// NewFile is New for one of several processes. It writes each call to the file, a line
+// when it begins and one when it ends, before the caller goes on. The processes must be
+// on one machine, and so have one clock.
 func NewFile(w io.Writer) *History {
 	h := New()
 	h.file = w
@@ -96,7 +97,7 @@ func (h *History) Starts(value, version string) {
 	h.start = state{there: true, value: value, version: version}
 }
 
-// now does not go back within a process.
+// now returns a time that does not go back within a process.
 func (h *History) now() int64 { return h.base.UnixNano() + int64(time.Since(h.base)) }
 
 // Client is a caller that makes one call after another.
@@ -105,7 +106,7 @@ type Client struct {
 	number  int
 }
 
-// Client is a new one.
+// Client returns a new client.
 func (h *History) Client() *Client {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -113,9 +114,9 @@ func (h *History) Client() *Client {
 	return &Client{history: h, number: h.clients}
 }
 
-// Begin records that a call begins: its kind, for a Put its value and its
-// condition. end, called once when it returned, records the outcome, and for a Get
-// the value; version may be "".
+// Begin records that a call begins: its kind and, for a Put, its value and its
+// condition. Call end once, when the call has returned: it records the outcome and, for
+// a Get, the value. version may be "".
 func (c *Client) Begin(call Call) (end func(outcome Outcome, value, version string)) {
 	h := c.history
 	h.mu.Lock()
@@ -125,7 +126,7 @@ func (c *Client) Begin(call Call) (end func(outcome Outcome, value, version stri
 	h.calls = append(h.calls, &call)
 	h.write(line{number, call})
 	return func(outcome Outcome, value, version string) {
-		at := h.now() // when it returned, however long the lock takes
+		at := h.now() // when the call returned, however long the lock takes
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if call.Kind == Get {
@@ -136,7 +137,7 @@ func (c *Client) Begin(call Call) (end func(outcome Outcome, value, version stri
 	}
 }
 
-// Calls are all calls so far, in the order in which they began.
+// Calls returns all calls so far, in the order in which they began.
 func (h *History) Calls() []Call {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -148,7 +149,7 @@ func (h *History) Calls() []Call {
 	return out
 }
 
-// Count is how many calls of a kind had an outcome.
+// Count returns how many calls of a kind had an outcome.
 func (h *History) Count(kind Kind, outcome Outcome) int {
 	n := 0
 	for _, c := range h.Calls() {
@@ -159,7 +160,7 @@ func (h *History) Count(kind Kind, outcome Outcome) int {
 	return n
 }
 
-// line is one of a file: the number of the call in its process, and what is known.
+// line is one line of a file: the number of the call in its process, and what is known.
 type line struct {
 	Number int `json:"number"`
 	Call
@@ -176,7 +177,7 @@ func (h *History) write(l line) {
 	h.failure = err
 }
 
-// Err is why calls could not be written to the file, or nil.
+// Err returns why calls could not be written to the file, or nil.
 func (h *History) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -13,14 +13,14 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/histories"
 )
 
-// register is a credential of a backend, with the bugs that are planted.
+// register is a credential of a backend, with planted bugs.
 type register struct {
 	mu      sync.Mutex
 	value   string // "" is none
 	version int
 	old     string // the value before
 
-	lostUpdates bool // a condition is checked before the write, and not with it
+	lostUpdates bool // a condition is checked before the write, and not together with it
 	staleReads  bool // a read may see the value before
 }
 
@@ -57,8 +57,8 @@ func (r *register) delete() {
 	r.old, r.value = r.value, ""
 }
 
-// run has callers read, write by the version that they read, and delete. Some
-// calls fail without saying what they did.
+// run makes callers read, write with the version that they read, and delete. Some calls
+// fail without showing what they did.
 func run(r *register, h *histories.History, callers, calls int, seed uint64) {
 	var wg sync.WaitGroup
 	for i := range callers {
@@ -112,8 +112,7 @@ func TestCorrectOne(t *testing.T) {
 	}
 }
 
-// Each planted bug is found, in some of a few runs at least: it needs two callers
-// to meet.
+// At least one of a few runs finds each planted bug, because two callers have to meet.
 func TestPlantedBugs(t *testing.T) {
 	for what, r := range map[string]*register{"lost updates": {lostUpdates: true}, "stale reads": {staleReads: true}} {
 		t.Run(what, func(t *testing.T) {
@@ -127,12 +126,12 @@ func TestPlantedBugs(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			t.Error("it was not found")
+			t.Error("the bug was not found")
 		})
 	}
 }
 
-// What several processes recorded is joined; calls that a kill cut short are
+// Read joins what several processes recorded. If a kill cut a call short, it is
 // unclear.
 func TestFiles(t *testing.T) {
 	var files [2]bytes.Buffer
@@ -172,7 +171,7 @@ func TestFiles(t *testing.T) {
 	}
 	joined.Verify(t)
 	if _, err := histories.Read(strings.NewReader("{]")); err == nil {
-		t.Error("rubbish is read")
+		t.Error("Read accepted a file that is not JSON")
 	}
 }
 
@@ -180,7 +179,7 @@ func TestUnwritableFile(t *testing.T) {
 	h := histories.NewFile(failing{})
 	h.Client().Begin(histories.Call{Kind: histories.Delete})
 	if h.Err() == nil {
-		t.Error("nobody says so")
+		t.Error("Err is nil after a write that failed")
 	}
 }
 

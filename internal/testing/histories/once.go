@@ -11,9 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// EachWritesOnce stores a first record under the name, and then has every provider
-// write one value over what it read, again until no other came first, all at the
-// same time.
+// EachWritesOnce stores a first record under the name. Then all providers at once write
+// one value each over what they read, and try again if another one was first.
 func EachWritesOnce(t testing.TB, name nebula.Name, providers []nebula.Provider) *History {
 	t.Helper()
 	h := New()
@@ -40,8 +39,8 @@ func EachWritesOnce(t testing.TB, name nebula.Name, providers []nebula.Provider)
 	return h
 }
 
-// writeOver writes over what it reads. Each try seals anew, so that no two writes
-// are of the same bytes.
+// writeOver writes over what it reads. Each try seals again, so that no two writes have
+// the same bytes.
 func (p *Provider) writeOver(ctx context.Context, name nebula.Name, value string) error {
 	current, err := p.Retrieve(ctx)
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Provider is a client that calls a provider about one name, and records it.
+// Provider calls a provider for one name, and records the calls.
 type Provider struct {
 	client   *Client
 	provider nebula.Provider
 	name     nebula.Name
 }
 
-// Provider is a new one. Like every client, it makes one call after another.
+// Provider returns a new Provider. Like every client, it makes one call after another.
 func (h *History) Provider(p nebula.Provider, name nebula.Name) *Provider {
 	return &Provider{client: h.Client(), provider: p, name: name}
 }
 
-// Store is a Put. Its value is the digest of the record.
+// Store records a Put. Its value is the digest of the record.
 func (p *Provider) Store(ctx context.Context, e *nebula.Envelope, o nebula.StoreOptions) (nebula.Version, error) {
 	call := Call{Kind: Put, Value: Digest(e), IfAbsent: o.Precondition.IsAbsent()}
 	if v, ok := o.Precondition.Version(); ok {
@@ -33,7 +33,7 @@ func (p *Provider) Store(ctx context.Context, e *nebula.Envelope, o nebula.Store
 	return version, err
 }
 
-// Retrieve is a Get.
+// Retrieve records a Get.
 func (p *Provider) Retrieve(ctx context.Context) (nebula.Record, error) {
 	end := p.client.Begin(Call{Kind: Get})
 	record, err := p.provider.Retrieve(ctx, p.name)
@@ -45,7 +45,7 @@ func (p *Provider) Retrieve(ctx context.Context) (nebula.Record, error) {
 	return record, nil
 }
 
-// Delete is a Delete.
+// Delete records a Delete.
 func (p *Provider) Delete(ctx context.Context, condition nebula.Precondition) (existed bool, err error) {
 	call := Call{Kind: Delete}
 	if v, ok := condition.Version(); ok {
@@ -61,14 +61,14 @@ func (p *Provider) Delete(ctx context.Context, condition nebula.Precondition) (e
 	return existed, err
 }
 
-// Digest is what stands for a record as the value of a [Call].
+// Digest returns the value that stands for a record in a [Call].
 func Digest(e *nebula.Envelope) string {
 	sum := sha256.Sum256(e.Bytes())
 	return hex.EncodeToString(sum[:8])
 }
 
-// OutcomeOf is what the error of a call on a provider, or on a store, says of its
-// effect. Whatever is not known to have had none is unclear.
+// OutcomeOf returns what the error of a call on a provider, or on a store, says about
+// its effect. If an effect is possible, the outcome is unclear.
 func OutcomeOf(kind Kind, err error) Outcome {
 	switch {
 	case err == nil:

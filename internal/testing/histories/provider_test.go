@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// faulty forgets conditions, or loses the answers of calls.
+// faulty ignores conditions, or loses the answers of calls.
 type faulty struct {
 	nebula.Provider
 	unconditional bool
@@ -25,11 +25,11 @@ func (f *faulty) Store(ctx context.Context, name nebula.Name, e *nebula.Envelope
 		o = nebula.StoreOptions{}
 	}
 	if f.calls++; f.lossy && f.calls%9 == 0 {
-		return "", context.DeadlineExceeded // it never arrived
+		return "", context.DeadlineExceeded // the call never arrived
 	}
 	v, err := f.Provider.Store(ctx, name, e, o)
 	if f.lossy && f.calls%11 == 0 {
-		return "", context.DeadlineExceeded // it did
+		return "", context.DeadlineExceeded // the call arrived
 	}
 	return v, err
 }
@@ -81,7 +81,7 @@ func TestContendFindsLostUpdates(t *testing.T) {
 		histories.Load{Callers: 8, Rounds: 10})
 	var found *histories.Error
 	if err := h.Check(time.Minute); !errors.As(err, &found) {
-		t.Errorf("it was not found: %v", err)
+		t.Errorf("the fault was not found: %v", err)
 	}
 }
 

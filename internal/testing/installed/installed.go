@@ -1,5 +1,5 @@
-// Package installed puts programs that tests run beside the product, and that
-// package managers have, into the user's cache.
+// Package installed keeps programs that tests compare with the product, and that
+// package managers install, in the user's cache.
 package installed
 
 import (
@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// Dir returns a folder of the user's cache with copies of files of the folder from,
-// in which build has run once: a changed file makes another folder. Of several
-// processes that build at once, the first one's folder stays.
+// Dir returns a folder of the user's cache with copies of these files of the folder
+// from, in which build has run once. If a file changes, the folder is another one. If
+// several processes build at once, the folder of the first stays.
 func Dir(cache, name, from string, files []string, build func(dir string) error) (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -60,7 +60,7 @@ func Dir(cache, name, from string, files []string, build func(dir string) error)
 	return dir, nil
 }
 
-// Run runs a program in a folder, for five minutes at most.
+// Run runs a program in a folder, for at most five minutes.
 func Run(dir string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()

@@ -37,14 +37,14 @@ func TestDirIsBuiltOnce(t *testing.T) {
 	}
 	for range 2 {
 		if got := get(); got != "one" || built != 1 {
-			t.Errorf("there is %q, built %d times", got, built)
+			t.Errorf("the folder has %q, built %d times", got, built)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(from, "list"), []byte("two"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if get() != "two" || built != 2 {
-		t.Errorf("of another list it was built %d times", built)
+		t.Errorf("after a change of the list it was built %d times", built)
 	}
 	failure := errors.New("no network")
 	for range 2 {
@@ -60,6 +60,6 @@ func TestRunTellsWhatFailed(t *testing.T) {
 		t.Error(err)
 	}
 	if err := installed.Run(t.TempDir(), "go", "no-such-command"); err == nil {
-		t.Error("a program that failed gives no error")
+		t.Error("Run returned no error for a program that failed")
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// AWSServer is a running moto: Secrets Manager and, though nothing here needs
-// them, the rest of AWS. It takes any credentials and any region.
+// AWSServer is a running moto: Secrets Manager and, though no test here needs it, the
+// rest of AWS. It accepts all credentials and regions.
 type AWSServer struct {
 	Endpoint        string
 	AccessKeyID     string
@@ -27,9 +27,9 @@ type AWSServer struct {
 	own             bool
 }
 
-// AWS is the server that all tests of the test binary share: a test keeps to a
-// region of its own, see Region. NEBULA_TEST_AWS_ENDPOINT names an existing
-// server instead, which has to know no regions either.
+// AWS returns the server that all tests of the test binary share. Each test keeps to a
+// region of its own: see Region. NEBULA_TEST_AWS_ENDPOINT names an existing server
+// instead, which must accept every region, too.
 func AWS(t testing.TB) *AWSServer {
 	t.Helper()
 	s, err := sharedAWS()
@@ -55,15 +55,15 @@ var sharedAWS = sync.OnceValues(func() (*AWSServer, error) {
 	return s, s.run(python)
 })
 
-// awsBinary is asked for once: running go takes a moment.
+// awsBinary asks only once, because running go takes a moment.
 var awsBinary = sync.OnceValues(func() (string, error) { return binaryOf("aws") })
 
 func newAWSServer() *AWSServer {
 	return &AWSServer{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "moto-takes-any-secret-key"}
 }
 
-// NewAWS is a server for this test alone. It can be stopped and started again,
-// and ends with the test.
+// NewAWS returns a server for this test alone. The test can stop it and start it again.
+// It ends with the test.
 func NewAWS(t testing.TB) *AWSServer {
 	t.Helper()
 	python, err := awsBinary()
@@ -77,7 +77,7 @@ func NewAWS(t testing.TB) *AWSServer {
 	return s
 }
 
-// Region is a region that no other test uses. Each has its own secrets.
+// Region returns a region that no other test uses. Each region has its own secrets.
 func (s *AWSServer) Region(t testing.TB) string {
 	t.Helper()
 	n, err := rand.Int(rand.Reader, big.NewInt(1e12))
@@ -87,8 +87,7 @@ func (s *AWSServer) Region(t testing.TB) string {
 	return fmt.Sprintf("us-test-%d", n)
 }
 
-// Stop ends the server; its address remains, its data do not. Connections are
-// cut.
+// Stop ends the server and cuts its connections. Its address remains, its data do not.
 func (s *AWSServer) Stop(t testing.TB) {
 	t.Helper()
 	stopOwn(t, &s.process, s.own)
@@ -105,8 +104,7 @@ func (s *AWSServer) Start(t testing.TB) {
 	check(t, s.run(python, "-listen", u.Host))
 }
 
-// run starts serve.py, which lies two folders above the interpreter that
-// testservers names.
+// run starts serve.py, two folders above the interpreter that testservers names.
 func (s *AWSServer) run(python string, args ...string) error {
 	script := filepath.Join(filepath.Dir(filepath.Dir(python)), "serve.py")
 	p, line, err := startProcess(exec.Command(python, append([]string{"-I", script}, args...)...))
@@ -123,8 +121,8 @@ func (s *AWSServer) run(python string, args ...string) error {
 	return nil
 }
 
-// Python is an interpreter that has the package cryptography, which moto needs too:
-// docs/reader.py runs with it.
+// Python returns an interpreter that has the package cryptography, which moto needs
+// too. docs/reader.py runs with it.
 func Python(t testing.TB) string {
 	t.Helper()
 	python, err := awsBinary()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// callAWS sends one operation in a region. Nobody verifies the signature.
+// callAWS sends one operation in a region. The server does not verify the signature.
 func callAWS(t *testing.T, s *AWSServer, region, operation, body string) (string, error) {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodPost, s.Endpoint, strings.NewReader(body))
@@ -36,7 +36,7 @@ const awsSecret = `{"Name":"x","SecretString":"v","ClientRequestToken":"00000000
 func TestLiveAWSIsSharedAndRegionsAreApart(t *testing.T) {
 	server := AWS(t)
 	if again := AWS(t); again != server {
-		t.Errorf("there are two: %s and %s", server.Endpoint, again.Endpoint)
+		t.Errorf("there are two servers: %s and %s", server.Endpoint, again.Endpoint)
 	}
 	region := server.Region(t)
 	for _, r := range []string{region, server.Region(t)} {
@@ -55,11 +55,11 @@ func TestLiveAWSStopsAndStarts(t *testing.T) {
 	endpoint := server.Endpoint
 	server.Stop(t)
 	if _, err := callAWS(t, server, "us-east-1", "ListSecrets", "{}"); err == nil {
-		t.Error("it answers although it was stopped")
+		t.Error("the server answers after Stop")
 	}
 	server.Start(t)
 	if server.Endpoint != endpoint {
-		t.Errorf("it was at %s and is at %s", endpoint, server.Endpoint)
+		t.Errorf("the server was at %s and is at %s", endpoint, server.Endpoint)
 	}
 	if _, err := callAWS(t, server, "us-east-1", "CreateSecret", awsSecret); err != nil {
 		t.Error(err)
@@ -83,7 +83,7 @@ func TestWithoutAWSSkippedAndSaysHow(t *testing.T) {
 	}
 	// Without Python at all, the message says so.
 	if !strings.Contains(string(out), "go -C testservers run . build") && !strings.Contains(string(out), "python3-venv") {
-		t.Errorf("it does not say how in\n%s", out)
+		t.Errorf("the message does not say what to do:\n%s", out)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
-// azureClient is Microsoft's own client, with nothing changed but where its
-// connections lead.
+// azureClient returns Microsoft's own client, with nothing changed except where its
+// connections go.
 func azureClient(t *testing.T, vault *AzureVault, credential func(policy.ClientOptions) (azcore.TokenCredential, error)) *azsecrets.Client {
 	t.Helper()
 	transport := vault.Server.Transport()
@@ -44,8 +44,8 @@ func identity(id azidentity.ManagedIDKind) func(policy.ClientOptions) (azcore.To
 	}
 }
 
-// Microsoft's client works with the server as with the service: it logs in,
-// answers the challenge, writes and reads, pages.
+// Microsoft's client works with the server as with the service: it logs in, answers the
+// challenge, writes, reads, and follows pages.
 func TestLiveAzureSDK(t *testing.T) {
 	for name, credential := range map[string]func(*testing.T, *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error){
 		"service principal": func(_ *testing.T, v *AzureVault) func(policy.ClientOptions) (azcore.TokenCredential, error) {
@@ -66,11 +66,11 @@ func TestLiveAzureSDK(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			vault := NewAzure(t, azureserver.Options{})
 			useSDK(t, vault, azureClient(t, vault, credential(t, vault)))
-			// One request each, and one challenge for all of them.
+			// Each operation took one request, and all of them one challenge.
 			if sets, challenges := vault.Count(azureserver.SetSecret), vault.Count(azureserver.Challenge); sets != 3 || challenges != 1 {
 				t.Errorf("%d requests to write, %d challenges", sets, challenges)
 			}
-			// The token of an identity may be one that another test got before.
+			// The token of an identity can come from an earlier test.
 			principals, identities := vault.Server.Count(azureserver.Token), vault.Server.Count(azureserver.IdentityToken)
 			if principals+identities > 1 || principals != 1 && name == "service principal" {
 				t.Errorf("%d and %d tokens were asked for", principals, identities)
@@ -135,7 +135,7 @@ func TestLiveAzureForeignChallenge(t *testing.T) {
 		}
 		for _, r := range vault.Requests() {
 			if r.WithToken {
-				t.Errorf("%s got a token after %s", r.Host, challenge)
+				t.Errorf("%s received a token after the challenge %s", r.Host, challenge)
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func TestLiveAzureVaultsAreApart(t *testing.T) {
 	}
 	a.Add(azureserver.Seed{Name: "n", Value: "v"})
 	if _, err := b.Value("n"); err == nil || a.URL() == b.URL() {
-		t.Errorf("%s and %s are one", a.URL(), b.URL())
+		t.Errorf("%s and %s are one vault", a.URL(), b.URL())
 	}
 	begin := a.Server.Requests()
 	client := azureClient(t, a, principal(a, a.Server.ClientSecret()))

@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// errNoServer says that there is no program to start.
+// errNoServer means that there is no program to start.
 var errNoServer = errors.New("no server")
 
 func required() bool { return os.Getenv("NEBULA_REQUIRE_LIVE") == "1" }
 
-// check fails the test on an error. Without a server it skips the test, except
-// where live tests must run.
+// check fails the test on an error. If there is no server, it skips the test, unless
+// live tests are required.
 func check(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -29,8 +29,8 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// binaryOf is the path of a server's program. It asks the module that builds
-// it, which alone knows where it is.
+// binaryOf returns the path of a server's program. It asks the module that builds the
+// server: only that module knows the path.
 func binaryOf(server string) (string, error) {
 	module, err := moduleDir()
 	if err != nil {
@@ -50,7 +50,7 @@ func binaryOf(server string) (string, error) {
 func ask(module, command, server string) (string, error) {
 	cmd := exec.Command("go", "run", ".", command, server)
 	cmd.Dir = module
-	// What is set for the tests is not for go, nor for the servers.
+	// Variables that are set for the tests must not reach go or the servers.
 	cmd.Env = append(os.Environ(), "GOOS=", "GOARCH=", "GODEBUG=", "GOWORK=off", "PWD="+module)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -66,7 +66,7 @@ func ask(module, command, server string) (string, error) {
 	return "", fmt.Errorf("testservers %s %s printed %q", command, server, out)
 }
 
-// cacheDir is where the servers are kept, and what scripts/test unpacks.
+// cacheDir returns the folder for the servers and for what scripts/test unpacks.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("NEBULA_TESTSERVER_CACHE"); dir != "" {
 		return dir, nil
@@ -75,7 +75,7 @@ func cacheDir() (string, error) {
 	return filepath.Join(cache, "nebula-testservers"), err
 }
 
-// moduleDir finds testservers/ from the folder of any package: a test runs in
+// moduleDir finds testservers/ from the folder of any package, because a test runs in
 // the folder of its package.
 func moduleDir() (string, error) {
 	dir, err := os.Getwd()

@@ -1,14 +1,13 @@
-// Package livetest gives the tests of the providers real servers.
+// Package livetest gives real servers to the tests of the providers.
 //
-// A server is shared by all tests of one test binary, or made for one test that
-// stops and starts it. Both end with the test binary, however that ends.
+// All tests of a test binary share a server, or a test has one of its own that it can
+// stop and start. Both end with the test binary, however that ends.
 //
-// Of Azure Key Vault there is a server of our own, which runs in the process:
-// see Azure. The others are built by the module in testservers/. A test whose
-// server is not built is skipped and says how to build it. With
-// NEBULA_REQUIRE_LIVE=1 the server is built, and a test that cannot have one
-// fails.
+// The server for Azure Key Vault is our own, and runs in the test's process: see Azure.
+// The module in testservers/ builds the others. If a server is not built, its tests are
+// skipped and say how to build it. With NEBULA_REQUIRE_LIVE=1 the server is built, and
+// a test that cannot have one fails.
 //
-// A test that needs one is named TestLive…: scripts/test live runs these, and
-// fails when one of them was skipped.
+// A test that needs such a server is named TestLive…. scripts/test live runs these
+// tests, and fails if one of them was skipped.
 package livetest

@@ -17,27 +17,27 @@ import (
 	"time"
 )
 
-// KubernetesServer is a running Kubernetes API server with RBAC. No controllers
-// run, unless it is an existing one: a deleted namespace stays Terminating.
+// KubernetesServer is a running Kubernetes API server with RBAC. Unless it is an
+// existing one, it runs no controllers: a deleted namespace stays Terminating.
 type KubernetesServer struct {
 	Address    string
 	CAFile     string
 	CA         []byte // PEM, as in CAFile
 	AdminToken string
-	// A certificate of the same administrator and its key, both files; empty
-	// for an existing server.
+	// A certificate of the same administrator and its key, as files; empty for an
+	// existing server.
 	AdminCertificate, AdminKey string
 
 	client  *http.Client
 	process *process
 	flags   []string
-	dir     string // of a server made for one test
+	dir     string // for a server of one test
 }
 
-// Kubernetes is the server that all tests of the test binary share: a test keeps
-// to namespaces of its own, see Namespace. NEBULA_TEST_KUBERNETES_ADDR together
-// with NEBULA_TEST_KUBERNETES_TOKEN and NEBULA_TEST_KUBERNETES_CACERT, a file,
-// names an existing server instead.
+// Kubernetes returns the server that all tests of the test binary share. Each test
+// keeps to namespaces of its own: see Namespace. NEBULA_TEST_KUBERNETES_ADDR together
+// with NEBULA_TEST_KUBERNETES_TOKEN and NEBULA_TEST_KUBERNETES_CACERT, a file, names an
+// existing server instead.
 func Kubernetes(t testing.TB) *KubernetesServer {
 	t.Helper()
 	s, err := sharedKubernetes()
@@ -45,7 +45,7 @@ func Kubernetes(t testing.TB) *KubernetesServer {
 	return s
 }
 
-// The shared server is held here for the life of the test binary, as Vault is.
+// The variable holds the shared server for the life of the test binary, as for Vault.
 var sharedKubernetes = sync.OnceValues(func() (*KubernetesServer, error) {
 	if address := os.Getenv("NEBULA_TEST_KUBERNETES_ADDR"); address != "" {
 		return existingKubernetes(address)
@@ -58,7 +58,7 @@ var sharedKubernetes = sync.OnceValues(func() (*KubernetesServer, error) {
 	return s, s.run(path)
 })
 
-// kubernetesBinary is asked for once: running go takes a moment.
+// kubernetesBinary asks only once, because running go takes a moment.
 var kubernetesBinary = sync.OnceValues(func() (string, error) { return binaryOf("kubernetes") })
 
 func existingKubernetes(address string) (*KubernetesServer, error) {
@@ -79,9 +79,9 @@ func existingKubernetes(address string) (*KubernetesServer, error) {
 	return s, nil
 }
 
-// NewKubernetes is a server for this test alone. It can be stopped and started
-// again, and ends with the test. It is always started from the binary. The flags
-// are further ones of kube-apiserver, such as --etcd-compaction-interval=1s.
+// NewKubernetes returns a server for this test alone, always started from the binary.
+// The test can stop it and start it again. It ends with the test. The flags are
+// additional ones for kube-apiserver, such as --etcd-compaction-interval=1s.
 func NewKubernetes(t testing.TB, flags ...string) *KubernetesServer {
 	t.Helper()
 	path, err := kubernetesBinary()
@@ -94,14 +94,14 @@ func NewKubernetes(t testing.TB, flags ...string) *KubernetesServer {
 	return s
 }
 
-// Stop ends the server; its address and its data remain. Connections are cut.
+// Stop ends the server and cuts its connections. Its address and its data remain.
 func (s *KubernetesServer) Stop(t testing.TB) {
 	t.Helper()
 	stopOwn(t, &s.process, s.dir != "")
 }
 
-// Start starts a stopped server at the same address on the same data. What
-// clients need to trust it and to be known to it remains.
+// Start starts a stopped server at the same address with the same data. Clients can
+// still trust it and log in to it as before.
 func (s *KubernetesServer) Start(t testing.TB) {
 	t.Helper()
 	checkStopped(t, s.process)
@@ -116,7 +116,7 @@ func (s *KubernetesServer) arguments(listen string) []string {
 	return append([]string{"-dir", filepath.Join(s.dir, "kubernetes"), "-listen", listen, "--"}, s.flags...)
 }
 
-// run starts the program and takes over what it says of itself.
+// run starts the program and stores what it says about itself.
 func (s *KubernetesServer) run(path string, args ...string) error {
 	p, line, err := startProcess(exec.Command(path, args...))
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *KubernetesServer) setClient() error {
 		return fmt.Errorf("%s has no certificate", s.CAFile)
 	}
 	s.CA = pem
-	// A connection that is kept would look like a leak to tests that look for one.
+	// A connection that is kept would look like a leak to tests that look for leaks.
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
 	s.client = &http.Client{Transport: transport, Timeout: time.Minute}
 	return nil

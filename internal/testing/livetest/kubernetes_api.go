@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-// API calls the server as its administrator: tests set up with it what a case
-// presupposes. The path is without its first slash, such as
-// api/v1/namespaces/x/secrets?limit=1. A PATCH is a JSON merge patch. It returns
-// the answer's body.
+// API calls the server as its administrator, to set up what a test needs. The path has
+// no first slash, such as api/v1/namespaces/x/secrets?limit=1. A PATCH is a JSON merge
+// patch. API returns the answer's body.
 func (s *KubernetesServer) API(t testing.TB, method, path string, body map[string]any) map[string]any {
 	t.Helper()
 	out, err := s.call(method, path, body)
@@ -25,7 +24,7 @@ func (s *KubernetesServer) API(t testing.TB, method, path string, body map[strin
 	return out
 }
 
-// Do is API with this token, and returns any answer of the server. The error is
+// Do is API with this token, and returns every answer of the server. An error means
 // that there was no answer.
 func (s *KubernetesServer) Do(token, method, path string, body map[string]any) (status int, answer []byte, err error) {
 	var reader io.Reader
@@ -69,8 +68,8 @@ func (s *KubernetesServer) call(method, path string, body map[string]any) (map[s
 	return answer, nil
 }
 
-// Namespace makes a namespace for the test alone, and returns its name. It is
-// deleted when the test ends.
+// Namespace makes a namespace for this test alone, and returns its name. It is deleted
+// when the test ends.
 func (s *KubernetesServer) Namespace(t testing.TB) string {
 	t.Helper()
 	name := "test-" + unique()
@@ -79,15 +78,15 @@ func (s *KubernetesServer) Namespace(t testing.TB) string {
 	return name
 }
 
-// remove removes at the end of the test what it set up: the server may be one
-// that stays. A server of the test's own goes as a whole.
+// remove removes an object at the end of the test, because the server may be one that
+// stays. If the server is the test's own, it ends as a whole.
 func (s *KubernetesServer) remove(t testing.TB, path string) {
 	if s.dir != "" {
 		return
 	}
 	t.Cleanup(func() {
 		status, answer, err := s.Do(s.AdminToken, http.MethodDelete, path, nil)
-		// A test may have removed it itself: then it is gone or going.
+		// If the test has removed it itself, it is gone already, or soon will be.
 		if err == nil && status >= 300 && status != http.StatusNotFound && status != http.StatusConflict {
 			err = fmt.Errorf("delete %s: %d: %s", path, status, answer)
 		}
@@ -97,12 +96,12 @@ func (s *KubernetesServer) remove(t testing.TB, path string) {
 	})
 }
 
-// KubernetesUser is the server's name for a service account, as in its errors.
+// KubernetesUser returns the server's name for a service account, as in its errors.
 func KubernetesUser(namespace, account string) string {
 	return "system:serviceaccount:" + namespace + ":" + account
 }
 
-// ServiceAccount makes a service account without any right, and returns its name.
+// ServiceAccount makes a service account without any rights, and returns its name.
 func (s *KubernetesServer) ServiceAccount(t testing.TB, namespace string) string {
 	t.Helper()
 	name := "account-" + unique()
@@ -111,7 +110,7 @@ func (s *KubernetesServer) ServiceAccount(t testing.TB, namespace string) string
 	return name
 }
 
-// Token makes a token for a service account by the TokenRequest API. The server
+// Token makes a token for a service account with the TokenRequest API. The server
 // accepts no lifetime below ten minutes.
 func (s *KubernetesServer) Token(t testing.TB, namespace, account string, lifetime time.Duration) string {
 	t.Helper()
@@ -127,8 +126,8 @@ func (s *KubernetesServer) Token(t testing.TB, namespace, account string, lifeti
 	return token
 }
 
-// KubernetesRule is a rule of a Role about resources of the core group, or of
-// another one.
+// KubernetesRule is a rule of a Role for resources of the core group, or of another
+// group.
 type KubernetesRule struct {
 	Verbs     []string
 	Resources []string
@@ -136,9 +135,9 @@ type KubernetesRule struct {
 	Group     string
 }
 
-// Allow gives a user rights in a namespace, by a Role and a RoleBinding of the
-// name that it returns, and waits until they take effect. A user is any name; a
-// service account's is KubernetesUser.
+// Allow gives a user rights in a namespace, by a Role and a RoleBinding with the name
+// that it returns, and waits until they take effect. A user is any name; KubernetesUser
+// returns that of a service account.
 func (s *KubernetesServer) Allow(t testing.TB, namespace, user string, rules ...KubernetesRule) string {
 	t.Helper()
 	var list []any
@@ -175,7 +174,8 @@ func first(names []string) string {
 	return names[0]
 }
 
-// waitAllowed asks until it is allowed: the server learns of a role by a watch.
+// waitAllowed asks until it is allowed, because the server learns about a role by a
+// watch.
 func (s *KubernetesServer) waitAllowed(t testing.TB, user string, what map[string]any) {
 	t.Helper()
 	for range 200 {
@@ -191,15 +191,14 @@ func (s *KubernetesServer) waitAllowed(t testing.TB, user string, what map[strin
 	t.Fatalf("kubernetes: %s is still not allowed %v", user, what)
 }
 
-// Kubeconfig writes a kubeconfig file for the test, in which the server is
-// called as this user: the value of "user" there, such as {"token": …},
-// {"client-certificate": FILE, "client-key": FILE}, {"exec": …}, or the admin's
-// token with {"as": NAME} for any user. The namespace is that of its context;
-// it may be empty.
+// Kubeconfig writes a kubeconfig file for the test. user is the value of "user" in it,
+// such as {"token": …}, {"client-certificate": FILE, "client-key": FILE}, {"exec": …},
+// or the administrator's token with {"as": NAME} for any user. The namespace is that of
+// its context; it may be empty.
 func (s *KubernetesServer) Kubeconfig(t testing.TB, user map[string]any, namespace string) string {
 	t.Helper()
 	const name = "test"
-	data, err := json.Marshal(map[string]any{ // which is YAML too
+	data, err := json.Marshal(map[string]any{ // JSON is YAML, too
 		"apiVersion": "v1", "kind": "Config", "current-context": name,
 		"clusters": []any{map[string]any{"name": name, "cluster": map[string]any{
 			"server": s.Address, "certificate-authority-data": s.CA}}},

@@ -13,7 +13,7 @@ import (
 func TestLiveKubernetesIsShared(t *testing.T) {
 	server := Kubernetes(t)
 	if again := Kubernetes(t); again != server {
-		t.Errorf("there are two: %s and %s", server.Address, again.Address)
+		t.Errorf("there are two servers: %s and %s", server.Address, again.Address)
 	}
 	namespace := server.Namespace(t)
 	secrets := "api/v1/namespaces/" + namespace + "/secrets"
@@ -45,7 +45,7 @@ func TestLiveKubernetesServiceAccount(t *testing.T) {
 	server.Allow(t, mine, KubernetesUser(mine, account), KubernetesRule{Verbs: []string{"list"}, Resources: []string{"secrets"}})
 	for path, want := range map[string]int{
 		secrets(mine):        http.StatusOK,
-		secrets(mine) + "/x": http.StatusForbidden, // the verb is another
+		secrets(mine) + "/x": http.StatusForbidden, // another verb
 		secrets(other):       http.StatusForbidden,
 	} {
 		if status, answer, err := server.Do(token, http.MethodGet, path, nil); err != nil || status != want {
@@ -71,7 +71,7 @@ func TestLiveKubernetesTokenLivesAsAsked(t *testing.T) {
 	}
 }
 
-// No controller removes what is in it: there it stays.
+// No controller empties it, so it stays.
 func TestLiveKubernetesDeletedNamespaceTerminates(t *testing.T) {
 	server := NewKubernetes(t)
 	namespace := server.Namespace(t)
@@ -128,7 +128,7 @@ func TestLiveKubernetesKubeconfig(t *testing.T) {
 		t.Errorf("the namespace is %q", n)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
-		t.Errorf("others may read it: %v, %v", info.Mode(), err)
+		t.Errorf("others may read the file: %v, %v", info.Mode(), err)
 	}
 }
 
