@@ -8,9 +8,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/httpx"
 )
 
-// FuzzAnswer: whatever answers, it is Vault's data or refusal, or is named as
-// foreign; and nothing that a refusal says stands in the error, since it may repeat
-// what was sent.
+// FuzzAnswer: every answer is Vault's data or refusal, or is reported as foreign. The
+// error repeats nothing that a refusal says, because that may repeat what was sent.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{"", "{}", "null", `{"data":null}`, `{"data":{"keys":["a"]}}`, `{"data":{"keys":"a"}}`, `{"errors":["permission denied"]}`, `{"errors":[null]}`, "<html>HTTPS"} {
 		f.Add(200, []byte(s))
@@ -26,7 +25,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("%q: %v, %v", body, data, err)
 		}
 		if err == nil && !hasForm(body) {
-			t.Fatalf("%q has data, and not the form of an answer", body)
+			t.Fatalf("%q has data, but not the form of an answer", body)
 		}
 		refused := responseError(Request{Method: "GET", Path: "p"}, a)
 		for _, said := range refused.Errors {

@@ -9,7 +9,7 @@ func TestRenewAfter(t *testing.T) {
 	for _, c := range []struct{ ttl, threshold, want time.Duration }{
 		{90 * time.Minute, time.Hour, 30 * time.Minute},
 		{10 * time.Hour, time.Hour, 400 * time.Minute},
-		{30 * time.Minute, time.Hour, 20 * time.Minute}, // a life shorter than the threshold
+		{30 * time.Minute, time.Hour, 20 * time.Minute}, // the life is shorter than the threshold
 		{time.Hour, time.Hour, 40 * time.Minute},
 		{3 * time.Second, 0, 2 * time.Second},
 	} {

@@ -81,7 +81,7 @@ func TestWithoutAWSSkippedAndSaysHow(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "--- SKIP") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// Without Python at all, the message says so.
+	// If there is no Python either, the message says what to install.
 	if !strings.Contains(string(out), "go -C testservers run . build") && !strings.Contains(string(out), "python3-venv") {
 		t.Errorf("the message does not say what to do:\n%s", out)
 	}

@@ -132,8 +132,8 @@ func TestLiveKubernetesKubeconfig(t *testing.T) {
 	}
 }
 
-// With its history cut every moment, the server forgets where a listing was. The
-// watch cache remembers it for about ten seconds longer.
+// The server cuts its history again and again, so it forgets where a listing was. The
+// watch cache would remember it for about ten seconds longer.
 func TestLiveKubernetesTakesFlags(t *testing.T) {
 	server := NewKubernetes(t, "--etcd-compaction-interval=1s", "--watch-cache=false")
 	path := "api/v1/namespaces/" + server.Namespace(t) + "/secrets"
@@ -145,7 +145,7 @@ func TestLiveKubernetesTakesFlags(t *testing.T) {
 	metadata := server.API(t, http.MethodGet, path+"?limit=1", nil)["metadata"].(map[string]any)
 	next := path + "?limit=1&continue=" + metadata["continue"].(string)
 	for range 300 {
-		create() // without a change there is no history
+		create() // without a change there is no new history
 		status, answer, err := server.Do(server.AdminToken, http.MethodGet, next, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func TestLiveKubernetesTakesFlags(t *testing.T) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	t.Error("it still knows")
+	t.Error("the server still knows where the listing was")
 }
 
 // Data, trust and identities are the same after a restart.
@@ -172,11 +172,11 @@ func TestLiveKubernetesStopsAndStarts(t *testing.T) {
 	before := *server
 	server.Stop(t)
 	if _, _, err := server.Do(token, http.MethodGet, path+"/x", nil); err == nil {
-		t.Error("it answers although it was stopped")
+		t.Error("the server answers after Stop")
 	}
 	server.Start(t)
 	if server.Address != before.Address || server.AdminToken != before.AdminToken || string(server.CA) != string(before.CA) {
-		t.Errorf("it was %+v and is %+v", before, *server)
+		t.Errorf("the server was %+v and is %+v", before, *server)
 	}
 	status, answer, err := server.Do(token, http.MethodGet, path+"/x", nil)
 	if err != nil || status != http.StatusOK || !strings.Contains(string(answer), `"k":"dg=="`) {
@@ -193,7 +193,7 @@ func TestLiveExistingKubernetes(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// What the test made there is going.
+	// The objects that the test made there are gone, or soon will be.
 	found := 0
 	for _, item := range server.API(t, http.MethodGet, "api/v1/namespaces", nil)["items"].([]any) {
 		metadata := item.(map[string]any)["metadata"].(map[string]any)

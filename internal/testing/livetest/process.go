@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// process is a server that ends with its standard input, so with this process.
+// process is a server that ends when its standard input does, and so when this process
+// does.
 type process struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer
 	stderr *os.File
 }
 
-// startProcess returns when the process has printed its first line. No goroutine
-// stays behind: tests look for those that leak.
+// startProcess returns when the process has printed its first line. It leaves no
+// goroutine behind, because tests look for leaks.
 func startProcess(cmd *exec.Cmd) (*process, []byte, error) {
 	stderr, err := os.CreateTemp("", "nebula-livetest-*.log")
 	if err != nil {
@@ -31,7 +32,8 @@ func startProcess(cmd *exec.Cmd) (*process, []byte, error) {
 	_ = os.Remove(stderr.Name())
 	cmd.Stderr = stderr
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		// What is set for the tests and the client is not for the server.
+		// Variables that are set for the tests and the client must not reach the
+		// server.
 		return strings.HasPrefix(v, "GODEBUG=") || strings.HasPrefix(v, "VAULT_") || strings.HasPrefix(v, "AWS_")
 	})
 	stdin, err := cmd.StdinPipe()
@@ -75,7 +77,8 @@ func (p *process) stop() error {
 	return err
 }
 
-// stopOwn ends the server of one test, if it runs. A shared one serves other tests.
+// stopOwn ends the server of one test, if it runs. It refuses to stop a shared one,
+// which other tests use.
 func stopOwn(t testing.TB, p **process, own bool) {
 	t.Helper()
 	if !own {
@@ -90,8 +93,8 @@ func stopOwn(t testing.TB, p **process, own bool) {
 	*p = nil
 }
 
-// checkStopped ends the test if the server runs: only one that was stopped is
-// started again.
+// checkStopped ends the test if the server runs: Start is only for a server that was
+// stopped.
 func checkStopped(t testing.TB, p *process) {
 	t.Helper()
 	if p != nil {

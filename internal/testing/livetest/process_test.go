@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// rerun runs one test of this binary in a process of its own.
+// rerun runs one test of this binary in another process.
 func rerun(t *testing.T, test string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^"+test+"$")
@@ -20,9 +20,9 @@ func rerun(t *testing.T, test string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// endsWithTheTestBinary runs the test that calls it in another process, kills
-// that, and waits until nobody listens at the address of the server that it had.
-// A test binary that is killed runs no clean-up.
+// endsWithTheTestBinary runs the test that calls it in another process, kills that
+// process, and waits until nobody listens at the address of its server. A test binary
+// that is killed runs no clean-up.
 func endsWithTheTestBinary(t *testing.T, address func() string) {
 	t.Helper()
 	if os.Getenv("NEBULA_TEST_HOLD") != "" {
@@ -30,7 +30,7 @@ func endsWithTheTestBinary(t *testing.T, address func() string) {
 		time.Sleep(time.Minute)
 		return
 	}
-	address() // or skip
+	address() // or skips the test
 	cmd := rerun(t, t.Name(), "NEBULA_TEST_HOLD=1", "NEBULA_TEST_VAULT_ADDR=", "NEBULA_TEST_KUBERNETES_ADDR=", "NEBULA_TEST_AWS_ENDPOINT=")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

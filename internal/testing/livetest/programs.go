@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// Programs returns a folder for PATH with the programs that open what others
-// encrypted: pass, sops and ansible-vault. pass needs gpg, which has to be in PATH
-// itself.
+// Programs returns a folder for PATH with the programs that open what others encrypted:
+// pass, sops and ansible-vault. pass needs gpg, which must be in PATH itself.
 func Programs(t testing.TB) string {
 	t.Helper()
 	dir, pass, sops := t.TempDir(), Pass(t), Sops(t)
@@ -42,8 +41,8 @@ func Sops(t testing.TB) string {
 	return path
 }
 
-// findPass returns the pass of PATH, or of Debian's package unpacked in the servers'
-// cache: scripts/test does that.
+// findPass returns the pass in PATH, or the one from Debian's package that scripts/test
+// unpacks in the servers' cache.
 func findPass() (string, error) {
 	if _, err := exec.LookPath("gpg"); err != nil {
 		return "", fmt.Errorf("%w: there is no gpg (Debian: apt-get install gnupg)", errNoServer)

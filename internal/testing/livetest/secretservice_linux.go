@@ -22,9 +22,9 @@ type SecretService struct {
 	stop    func()
 }
 
-// NewSecretService starts one for the test, unlocked. The programs are those of
-// PATH, or of Debian's packages unpacked in the servers' cache: scripts/test does
-// that.
+// NewSecretService starts a service for the test, unlocked. It uses the programs in
+// PATH, or those from Debian's packages that scripts/test unpacks in the servers'
+// cache.
 func NewSecretService(t testing.TB) *SecretService {
 	t.Helper()
 	daemon, env, err := findKeyring()
@@ -38,7 +38,7 @@ func NewSecretService(t testing.TB) *SecretService {
 		env = append(env, name+"="+home)
 	}
 	s := &SecretService{env: env, daemon: daemon}
-	// No path of a socket may have more than 107 bytes.
+	// The path of a socket may have at most 107 bytes.
 	dir, err := os.MkdirTemp("", "bus")
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func NewSecretService(t testing.TB) *SecretService {
 	return s
 }
 
-// busConfig is that of a session's bus which starts no services.
+// busConfig is the configuration of a session's bus that starts no services.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
@@ -84,16 +84,16 @@ func (s *SecretService) Stop(t testing.TB) {
 	s.await(t, false)
 }
 
-// RestartLocked ends the service and starts it again. Its keyring is locked then,
-// and nobody can be asked for the password.
+// RestartLocked ends the service and starts it again. Its keyring is then locked, and
+// there is nobody to ask for the password.
 func (s *SecretService) RestartLocked(t testing.TB) {
 	t.Helper()
 	s.Stop(t)
 	s.start(t)
 }
 
-// run starts a program, which ends when stop is called, or with this process: a
-// shell waits for the end of its own input and ends the program then.
+// run starts a program, which ends when stop is called, or when this process ends: a
+// shell waits for the end of its own input and then ends the program.
 func (s *SecretService) run(t testing.TB, input, program string, args ...string) (stop func()) {
 	t.Helper()
 	const script = `"$@" <&3 3<&- >&2 & program=$!
@@ -132,7 +132,7 @@ func (s *SecretService) run(t testing.TB, input, program string, args ...string)
 	return stop
 }
 
-// await waits until the service is on the bus, or is not.
+// await waits until the service is on the bus, or until it is not.
 func (s *SecretService) await(t testing.TB, there bool) {
 	t.Helper()
 	var last error
@@ -144,7 +144,7 @@ func (s *SecretService) await(t testing.TB, there bool) {
 		last = err
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatalf("the Secret Service was not there, or did not go: %v", last)
+	t.Fatalf("the Secret Service did not appear, or did not go: %v", last)
 }
 
 func (s *SecretService) owned() (owned bool, err error) {

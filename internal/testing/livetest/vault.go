@@ -27,16 +27,16 @@ type VaultServer struct {
 	client    *http.Client
 	process   *process
 	options   VaultOptions
-	dir       string // of a server made for one test
+	dir       string // for a server of one test
 }
 
-// VaultOptions are those of a server made for one test.
+// VaultOptions are the options for a server of one test.
 type VaultOptions struct {
-	TLS bool // serve HTTPS; CAFile is what clients trust
+	TLS bool // serve HTTPS; clients must trust CAFile
 }
 
-// Vault is the server that all tests of the test binary share: a test keeps to
-// a mount of its own, see Mount. NEBULA_TEST_VAULT_ADDR together with
+// Vault returns the server that all tests of the test binary share. Each test keeps to
+// a mount of its own: see Mount. NEBULA_TEST_VAULT_ADDR together with
 // NEBULA_TEST_VAULT_TOKEN names an existing server instead.
 func Vault(t testing.TB) *VaultServer {
 	t.Helper()
@@ -45,7 +45,7 @@ func Vault(t testing.TB) *VaultServer {
 	return s
 }
 
-// The shared server is held here for the life of the test binary: the pipe that
+// The variable holds the shared server for the life of the test binary: the pipe that
 // keeps it alive closes when the binary ends.
 var sharedVault = sync.OnceValues(func() (*VaultServer, error) {
 	if address := os.Getenv("NEBULA_TEST_VAULT_ADDR"); address != "" {
@@ -59,7 +59,7 @@ var sharedVault = sync.OnceValues(func() (*VaultServer, error) {
 	return s, s.run(path)
 })
 
-// vaultBinary is asked for once: running go takes a moment.
+// vaultBinary asks only once, because running go takes a moment.
 var vaultBinary = sync.OnceValues(func() (string, error) { return binaryOf("vault") })
 
 func existingVault(address, token string) (*VaultServer, error) {
@@ -76,8 +76,8 @@ func existingVault(address, token string) (*VaultServer, error) {
 	return s, nil
 }
 
-// NewVault is a server for this test alone. It can be stopped and started
-// again, and ends with the test. It is always started from the binary.
+// NewVault returns a server for this test alone, always started from the binary. The
+// test can stop it and start it again. It ends with the test.
 func NewVault(t testing.TB, o VaultOptions) *VaultServer {
 	t.Helper()
 	path, err := vaultBinary()
@@ -90,13 +90,13 @@ func NewVault(t testing.TB, o VaultOptions) *VaultServer {
 	return s
 }
 
-// Stop ends the server; its address and its data remain. Connections are cut.
+// Stop ends the server and cuts its connections. Its address and its data remain.
 func (s *VaultServer) Stop(t testing.TB) {
 	t.Helper()
 	stopOwn(t, &s.process, s.dir != "")
 }
 
-// Start starts a stopped server at the same address on the same data, unsealed.
+// Start starts a stopped server at the same address with the same data, unsealed.
 func (s *VaultServer) Start(t testing.TB) {
 	t.Helper()
 	checkStopped(t, s.process)
@@ -115,7 +115,7 @@ func (s *VaultServer) arguments() []string {
 	return args
 }
 
-// run starts the program and takes over what it says of itself.
+// run starts the program and stores what it says about itself.
 func (s *VaultServer) run(path string, args ...string) error {
 	p, line, err := startProcess(exec.Command(path, args...))
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *VaultServer) run(path string, args ...string) error {
 }
 
 func (s *VaultServer) setClient() error {
-	// A connection that is kept would look like a leak to tests that look for one.
+	// A connection that is kept would look like a leak to tests that look for leaks.
 	transport := &http.Transport{DisableKeepAlives: true}
 	if s.CAFile != "" {
 		pem, err := os.ReadFile(s.CAFile)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// API calls the server as root: tests set up with it what a case presupposes.
-// The path is without /v1/; to list, the method is LIST. It returns the body's data, or its auth.
+// API calls the server as root, to set up what a test needs. The path has no /v1/; the method for
+// a list is LIST. API returns the body's data, or its auth.
 func (s *VaultServer) API(t testing.TB, method, path string, body map[string]any) map[string]any {
 	t.Helper()
 	out, err := s.call(method, path, body)
@@ -23,8 +23,8 @@ func (s *VaultServer) API(t testing.TB, method, path string, body map[string]any
 	return out
 }
 
-// Mount makes a mount of KV of this version for the test alone, and returns its
-// path. It goes when the test ends.
+// Mount makes a KV mount of this version for this test alone, and returns its path. It
+// is removed when the test ends.
 func (s *VaultServer) Mount(t testing.TB, version int) string {
 	t.Helper()
 	path := "test-" + unique()
@@ -35,8 +35,8 @@ func (s *VaultServer) Mount(t testing.TB, version int) string {
 	return path
 }
 
-// Transit makes a mount of the transit engine for the test alone, with keys of
-// these names, and returns its path. It goes when the test ends.
+// Transit makes a mount of the transit engine for this test alone, with keys of these
+// names, and returns its path. It is removed when the test ends.
 func (s *VaultServer) Transit(t testing.TB, keys ...string) string {
 	t.Helper()
 	path := "transit-" + unique()
@@ -48,7 +48,7 @@ func (s *VaultServer) Transit(t testing.TB, keys ...string) string {
 	return path
 }
 
-// Policy writes a policy for the test alone and returns its name.
+// Policy writes a policy for this test alone, and returns its name.
 func (s *VaultServer) Policy(t testing.TB, rules string) string {
 	t.Helper()
 	name := "test-" + unique()
@@ -68,8 +68,8 @@ func (s *VaultServer) Token(t testing.TB, options map[string]any) string {
 	return token
 }
 
-// AppRole enables AppRole at a path of its own and makes a role with these
-// options, such as token_policies, token_ttl, secret_id_num_uses.
+// AppRole enables AppRole at a path of its own, and makes a role with these options,
+// such as token_policies, token_ttl, secret_id_num_uses.
 func (s *VaultServer) AppRole(t testing.TB, options map[string]any) (mount, roleID, secretID string) {
 	t.Helper()
 	mount = "approle-" + unique()
@@ -85,8 +85,8 @@ func (s *VaultServer) AppRole(t testing.TB, options map[string]any) (mount, role
 	return mount, roleID, secretID
 }
 
-// remove removes at the end of the test what it set up: the server may be one
-// that stays. A server of the test's own goes as a whole.
+// remove removes an object at the end of the test, because the server may be one that
+// stays. If the server is the test's own, it ends as a whole.
 func (s *VaultServer) remove(t testing.TB, path string) {
 	if s.dir != "" {
 		return
@@ -149,5 +149,5 @@ func escape(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// unique is a name that no other test has, on a server that many may use.
+// unique returns a name that no other test has, on a server that many may use.
 func unique() string { return strings.ToLower(rand.Text()[:12]) }

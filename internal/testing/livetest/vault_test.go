@@ -11,7 +11,7 @@ import (
 func TestLiveVaultIsShared(t *testing.T) {
 	server := Vault(t)
 	if again := Vault(t); again != server {
-		t.Errorf("there are two: %s and %s", server.Address, again.Address)
+		t.Errorf("there are two servers: %s and %s", server.Address, again.Address)
 	}
 	mount := server.Mount(t, 2)
 	server.API(t, http.MethodPost, mount+"/data/a b?c%", map[string]any{"data": map[string]any{"k": "v"}})
@@ -61,11 +61,11 @@ func TestLiveVaultStopsAndStarts(t *testing.T) {
 			server.API(t, http.MethodPost, "secret/data/x", map[string]any{"data": map[string]any{"k": "v"}})
 			server.Stop(t)
 			if _, err := server.call(http.MethodGet, "secret/data/x", nil); err == nil {
-				t.Error("it answers although it was stopped")
+				t.Error("the server answers after Stop")
 			}
 			server.Start(t)
 			if server.Address != address {
-				t.Errorf("it was at %s and is at %s", address, server.Address)
+				t.Errorf("the server was at %s and is at %s", address, server.Address)
 			}
 			got := server.API(t, http.MethodGet, "secret/data/x", nil)
 			if value := got["data"].(map[string]any)["k"]; value != "v" {
@@ -83,7 +83,7 @@ func TestLiveExistingVault(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// What the test made there is gone.
+	// The objects that the test made there are gone.
 	for path := range server.API(t, http.MethodGet, "sys/auth", nil) {
 		if strings.HasPrefix(path, "approle-") {
 			t.Errorf("%s is left", path)
@@ -104,7 +104,7 @@ func TestWithoutServerSkippedAndSaysHow(t *testing.T) {
 	}
 }
 
-// A cache that cannot be written stands for a server that cannot be built.
+// A cache that cannot be written stands in for a server that cannot be built.
 func TestWithoutServerFailsWhereRequired(t *testing.T) {
 	file := t.TempDir() + "/file"
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -17,14 +17,14 @@ import (
 	"strings"
 )
 
-// build is the tests with the mutants in them.
+// build holds the tests, with the mutants compiled in.
 type build struct {
 	dir      string // for temporary files
 	sources  map[string][]byte
-	mutants  map[int]*mutant // by their numbers, from 1
+	mutants  map[int]*mutant // by number, from 1
 	ends     map[int]end
 	programs []program
-	tests    []*test // that reach some of the mutants
+	tests    []*test // those that reach some of the mutants
 }
 
 // program holds the tests of a package.
@@ -33,7 +33,7 @@ type program struct {
 	dir  string // of the package
 }
 
-// end is what became of a mutant.
+// end is the result for a mutant.
 type end string
 
 const (
@@ -73,7 +73,7 @@ func (b *build) switched(file string) map[int]*mutant {
 }
 
 // compile builds the tests of the packages with all mutants in them. It leaves out
-// those that do not compile: of a sum of texts, for example.
+// mutants that do not compile, for example in a sum of texts.
 func (b *build) compile(ctx context.Context, packages []string) error {
 	list := exec.CommandContext(ctx, "go", append([]string{"list", "-f", "{{.ImportPath}}\t{{.Dir}}"}, packages...)...)
 	out, err := list.Output()
@@ -112,7 +112,8 @@ func (b *build) compileOnce(ctx context.Context, overlay, packages string) (outp
 
 var errorPlace = regexp.MustCompile(`(?m)^(.+\.go):(\d+):(\d+): `)
 
-// leaveOut marks the mutants that the compiler complains of, if it does of any.
+// leaveOut marks the mutants that the compiler rejects. It reports whether there are
+// any.
 func (b *build) leaveOut(guards map[string]guarded, output []byte) (some bool) {
 	for _, found := range errorPlace.FindAllSubmatch(output, -1) {
 		line, _ := strconv.Atoi(string(found[2]))
@@ -130,7 +131,7 @@ func (b *build) leaveOut(guards map[string]guarded, output []byte) (some bool) {
 	return some
 }
 
-// overlay writes the files with the mutants, and what says which is on.
+// overlay writes the files with the mutants, and the switches that turn them on.
 func (b *build) overlay() (path string, guards map[string]guarded, err error) {
 	guards = make(map[string]guarded)
 	texts := make(map[string][]byte)
@@ -152,11 +153,12 @@ func (b *build) overlay() (path string, guards map[string]guarded, err error) {
 	return path, guards, err
 }
 
-// overlaid names the file that takes the place of another one. The compiler says
+// overlaid returns the name of the file that replaces another one. The compiler reports
 // that name.
 func overlaid(file string) string { return strings.ReplaceAll(filepath.ToSlash(file), "/", "+") }
 
-// writeOverlay writes texts in place of files.
+// writeOverlay writes files with these texts, and an overlay that puts them in the
+// place of the real ones.
 func writeOverlay(dir string, texts map[string][]byte) (path string, err error) {
 	replace := make(map[string]string)
 	for file, text := range texts {
@@ -178,8 +180,8 @@ func writeOverlay(dir string, texts map[string][]byte) (path string, err error) 
 	return path, os.WriteFile(path, text, 0o600)
 }
 
-// constantPrograms builds the tests with one constant changed. Its programs take
-// the places of those with switches.
+// constantPrograms builds the tests with one constant changed. Its programs replace
+// those with switches.
 func (b *build) constantPrograms(ctx context.Context, n int) (programs map[string]string, err error) {
 	m := b.mutants[n]
 	dir := filepath.Join(b.dir, fmt.Sprint("constant", n))

@@ -16,13 +16,14 @@ type mutant struct {
 	line     int
 	function string // or "const"
 	what     string
-	from, to int // offsets
+	from, to int // offsets in the file
 	text     string
 	part     part
 }
 
-// part is what a mutant replaces, and so how it is switched on: see guard. If two
-// replace the same, the switch of the first kind is the outer one.
+// part is what a mutant replaces. It decides how the mutant is switched on: see guard.
+// If two mutants replace the same text, the switch of the earlier kind is the outer
+// one.
 type part int
 
 const (
@@ -34,17 +35,17 @@ const (
 	constant // cannot be switched: built by itself
 )
 
-// key identifies a mutant, wherever its line is.
+// key identifies a mutant, even if its line moves.
 func (m *mutant) key() string { return m.file + ": " + m.function + ": " + m.what }
 
-// swapped are the operators that are exchanged.
+// swapped are the operators that replace each other.
 var swapped = map[token.Token]token.Token{
 	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
 	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LAND: token.LOR, token.LOR: token.LAND,
 	token.ADD: token.SUB, token.SUB: token.ADD, token.MUL: token.QUO, token.QUO: token.MUL,
 }
 
-// find returns the mutants of a file, in its order.
+// find returns the mutants of a file, in order.
 func find(name string, source []byte) ([]*mutant, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, name, source, parser.SkipObjectResolution)
@@ -107,7 +108,7 @@ func (f *finder) add(n ast.Node, p part, text, what string) {
 		from: at.Offset, to: f.files.Position(n.End()).Offset, text: text, part: p})
 }
 
-// all returns a part as it is written.
+// all returns the text of a part.
 func (f *finder) all(from, to token.Pos) string {
 	return string(f.source[f.files.Position(from).Offset:f.files.Position(to).Offset])
 }
@@ -118,7 +119,7 @@ func (f *finder) text(n ast.Node) string {
 	return string(first)
 }
 
-// constants makes each constant of the package that is a number one more.
+// constants adds one to each constant of the package that is a number.
 func (f *finder) constants(d *ast.GenDecl) {
 	for _, s := range d.Specs {
 		spec, ok := s.(*ast.ValueSpec)
@@ -133,7 +134,7 @@ func (f *finder) constants(d *ast.GenDecl) {
 	}
 }
 
-// function looks at a function that returns what t says.
+// function finds the mutants in a function of type t.
 func (f *finder) function(t *ast.FuncType, body *ast.BlockStmt) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -143,7 +144,7 @@ func (f *finder) function(t *ast.FuncType, body *ast.BlockStmt) {
 		case *ast.GenDecl:
 			f.constants(n)
 			return n.Tok != token.CONST
-		case *ast.KeyValueExpr: // what is said of an error
+		case *ast.KeyValueExpr: // the texts of an error
 			return !hasName(n.Key, "Message", "Hint")
 		case *ast.CallExpr:
 			return f.call(n)
@@ -178,8 +179,9 @@ func (f *finder) function(t *ast.FuncType, body *ast.BlockStmt) {
 	})
 }
 
-// call reports whether to look into a call. Texts of errors and the size of what
-// is made change nothing that a program can tell. Of a slice, the length does.
+// call reports whether to look for mutants in a call. The text of an error, the size of
+// a map and the capacity of a slice do not change what a program does. The length of a
+// slice does.
 func (f *finder) call(n *ast.CallExpr) bool {
 	switch {
 	case hasName(n.Fun, "Sprintf", "Errorf"):
@@ -209,14 +211,13 @@ func (f *finder) swap(n *ast.BinaryExpr) {
 	case token.ADD, token.SUB:
 		p = sum
 	case token.MUL, token.QUO:
-		p = constant // who divides by zero does so whether it is switched on or not
+		p = constant // both operands are evaluated: a division by zero would panic even if it is switched off
 	}
 	end := n.OpPos + token.Pos(len(n.Op.String()))
 	f.add(n, p, f.all(n.Pos(), n.OpPos)+other.String()+f.all(end, n.End()), fmt.Sprintf("%s became %s in %s", n.Op, other, f.text(n)))
 }
 
-// negate turns a condition around. A comparison is left to its operator, unless
-// that only moves a limit.
+// negate inverts a condition. It leaves == and != to swap, which inverts them.
 func (f *finder) negate(n ast.Expr) {
 	if c, ok := n.(*ast.BinaryExpr); ok && (c.Op == token.EQL || c.Op == token.NEQ) {
 		return
@@ -261,7 +262,7 @@ func (f *finder) drop(list []ast.Stmt) {
 	}
 }
 
-// returned reports success instead of an error.
+// returned returns nil instead of an error.
 func (f *finder) returned(t *ast.FuncType, s *ast.ReturnStmt) {
 	if t.Results == nil || len(s.Results) == 0 {
 		return
@@ -283,8 +284,8 @@ func hasText(e ast.Expr) (found bool) {
 	return found
 }
 
-// hasName reports whether an expression is one of these names, of this or of
-// another package.
+// hasName reports whether an expression is one of these names, of this package or of
+// another one.
 func hasName(e ast.Expr, names ...string) bool {
 	switch e := e.(type) {
 	case *ast.Ident:

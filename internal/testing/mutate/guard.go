@@ -14,15 +14,15 @@ type guarded struct {
 	places []place
 }
 
-// place is where a mutant is in the text.
+// place says where a mutant is in the text.
 type place struct {
 	from, to int
 	mutant   int
 }
 
-// guard puts the mutants into a file, each behind a switch of its number. They
-// nest: a mutant is written beside what it replaces, and only that is guarded
-// further, since no two are ever on at once.
+// guard puts the mutants into a file, each behind a switch with its number. They nest:
+// the text of a mutant is written beside the part that it replaces, and only that part
+// is guarded further, because two mutants are never on at once.
 func guard(source []byte, mutants map[int]*mutant) guarded {
 	numbers := make([]int, 0, len(mutants))
 	for n := range mutants {
@@ -37,7 +37,7 @@ func guard(source []byte, mutants map[int]*mutant) guarded {
 	return g
 }
 
-// write writes a part of a file with the mutants that are in it.
+// write writes a part of a file with its mutants.
 func (g *guarded) write(source []byte, from, to int, numbers []int, mutants map[int]*mutant) {
 	for len(numbers) > 0 {
 		n := numbers[0]
@@ -60,8 +60,8 @@ func (g *guarded) write(source []byte, from, to int, numbers []int, mutants map[
 	g.text = append(g.text, source[from:to]...)
 }
 
-// guard returns what is written before and after that which the mutant replaces,
-// or instead of the whole.
+// guard returns what is written before and after the part that the mutant replaces, or
+// instead of it.
 func (m *mutant) guard(n int) (before, after string, whole bool) {
 	switch m.part {
 	case condition:
@@ -73,8 +73,8 @@ func (m *mutant) guard(n int) (before, after string, whole bool) {
 	case caseValue:
 		return fmt.Sprintf("mutantCase(%d, ", n), ")", false
 	}
-	// A shift by something that is not constant takes the type that the number has
-	// where it stands, which may have no numbers below 0.
+	// If a shift's count is not constant, the shift has the type that the number needs
+	// in that place, which may have no numbers below 0.
 	if m.text == "1" {
 		return fmt.Sprintf("(1<<mutantBit(%d) - 1)", n), "", true
 	}
@@ -102,8 +102,8 @@ func (g *guarded) offset(line, column int) int {
 	return offset + column - 1
 }
 
-// switches is the file that each package with mutants gets. Which one is on, the
-// environment says; or else to which file those that are reached are written.
+// switches is the file that each package with mutants receives. The environment says
+// which mutant is on, or else names a file for the numbers of those that are reached.
 const switches = `package %s
 
 import (

@@ -1,15 +1,15 @@
-// Mutate breaks a Go program in small ways, one at a time, and names those that
+// Mutate breaks a Go program in small ways, one at a time, and names the changes that
 // the tests do not notice:
 //
 //	go run ./internal/testing/mutate [-explained FILE] [-skip TESTS] FILE… -- PACKAGE…
 //
-// It turns conditions around, moves limits by one, swaps operators, true and
-// false, drops statements and cases, and reports success instead of an error.
+// It inverts conditions, moves limits by one, swaps operators, true and false, drops
+// statements and cases, and returns success instead of an error.
 //
 // All mutants are compiled into the tests of the packages at once, each behind a
-// switch, from an overlay: no file of the tree is changed. Each mutant is then
-// tried by the tests that reach it, the quick ones first, until one fails. Only
-// constants need a build of their own.
+// switch, from an overlay: no file of the tree is changed. Mutate then tries each
+// mutant with the tests that reach it, the quick ones first, until one fails. Only
+// constants, products and quotients need a build of their own.
 package main
 
 import (

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A program with a test that notices some of what can be broken in it.
+// A program with a test that notices some of its mutants.
 const (
 	source = `package p
 
@@ -71,7 +71,7 @@ p.go: Sum: 9 became 10 # there is no such number any more
 `
 )
 
-// The limits themselves are not tested, nor is all of what is reached.
+// The tests do not try the limits themselves, nor everything that they reach.
 func TestSurvivors(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"go.mod": "module p\n\ngo 1.26\n", "p.go": source, "errors.go": errs, "p_test.go": tests, "explained.txt": explained} {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// readExplained reads the mutants that no test need notice. A line is what the
-// report says of one, without the line's number, then " # " and the reason.
+// readExplained reads the mutants that no test needs to notice. A line is the report's
+// text for a mutant without the number of the line, then " # " and the reason.
 func readExplained(path string) (map[string]bool, error) {
 	known := make(map[string]bool)
 	if path == "" {
@@ -33,7 +33,8 @@ func readExplained(path string) (map[string]bool, error) {
 	return known, nil
 }
 
-// report sums up each file, and fails if there is anything new.
+// report sums up each file, and fails if no test notices a mutant that is not
+// explained.
 func (b *build) report(files []string, known map[string]bool, took time.Duration, out io.Writer) error {
 	left := 0
 	for _, file := range files {

@@ -25,7 +25,7 @@ type test struct {
 	duration time.Duration
 }
 
-// each calls do for all of list, some at once, until it fails.
+// each calls do for every item of list, several at once, until one call fails.
 func each[T any](ctx context.Context, jobs int, list []T, do func(context.Context, T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -51,8 +51,8 @@ func each[T any](ctx context.Context, jobs int, list []T, do func(context.Contex
 	return context.Cause(ctx)
 }
 
-// reach runs each test once, without a mutant, to see which ones it reaches and
-// how long it takes.
+// reach runs each test once, without a mutant, to see which mutants it reaches and how
+// long it takes.
 func (b *build) reach(ctx context.Context, skip *regexp.Regexp, jobs int, out io.Writer) error {
 	var all []*test
 	for _, p := range b.programs {
@@ -77,7 +77,7 @@ func (b *build) reach(ctx context.Context, skip *regexp.Regexp, jobs int, out io
 		begun := time.Now()
 		passed, err := runTests(ctx, t.program.path, []*test{t}, "MUTANT_REACHED="+reached, 5*time.Minute)
 		t.duration = time.Since(begun)
-		text, _ := os.ReadFile(reached) // there is none if nothing was reached
+		text, _ := os.ReadFile(reached) // there is no file if nothing was reached
 		for n := range strings.FieldsSeq(string(text)) {
 			i, _ := strconv.Atoi(n)
 			t.reached[i] = true
@@ -119,8 +119,8 @@ func runTests(ctx context.Context, program string, tests []*test, environment st
 	return err == nil, err
 }
 
-// tryAll tries each mutant, but those that are known to survive. Those that need a
-// build come last.
+// tryAll tries every mutant except those that are explained. Those that need a build
+// come last.
 func (b *build) tryAll(ctx context.Context, jobs int, known map[string]bool, out io.Writer) error {
 	var numbers []int
 	for n, m := range b.mutants {
@@ -185,8 +185,8 @@ func (b *build) try(ctx context.Context, n int) (end, error) {
 	return survived, nil
 }
 
-// batches returns the tests of a mutant, the quick ones first. Each batch is of one
-// program, and takes longer than the one before.
+// batches returns the tests of a mutant, the quick ones first. Each batch holds tests
+// of one program, and the batches become longer.
 func (b *build) batches(n int) (batches [][]*test) {
 	m := b.mutants[n]
 	limit := time.Second / 2

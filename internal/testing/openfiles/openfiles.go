@@ -1,4 +1,4 @@
-// Package openfiles tells tests which files their process has left open.
+// Package openfiles tells tests which files their process has open.
 package openfiles
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Below returns a directory, or a file, and all below it that this process has open.
-// It knows them on Linux only.
+// Below returns what this process has open of a path and everything below it. It works
+// only on Linux; elsewhere it returns nothing.
 func Below(path string) []string {
 	descriptors, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Record seals a value for an id, with tags, under a data key that all records of
-// this package have. The record's times are always the same, its salt is not.
+// Record seals a value for an id, with tags, under the data key of all this package's
+// records. The record's times are always the same, its salt is not.
 func Record(t testing.TB, id, value string, tags map[string]string) (nebula.Name, *nebula.Envelope) {
 	t.Helper()
 	name, err := nebula.ID(id).Name()

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// What follows writes age files as age-encryption.org/v1 describes them, for one
-// X25519 recipient. What is random in a file comes from the label.
+// The functions below write age files as age-encryption.org/v1 describes them, for one
+// X25519 recipient. Everything random in a file comes from the label.
 
 func ageKey(label string) *ecdh.PrivateKey {
 	key, err := ecdh.X25519().NewPrivateKey(random("age "+label, 32))
@@ -23,7 +23,7 @@ func ageKey(label string) *ecdh.PrivateKey {
 	return key
 }
 
-// agePair returns the recipient and the identity of the label.
+// agePair returns the recipient and the identity for the label.
 func agePair(label string) (recipient, identity string) {
 	key := ageKey(label)
 	return bech32("age", key.PublicKey().Bytes()), strings.ToUpper(bech32("age-secret-key-", key.Bytes()))
@@ -65,7 +65,7 @@ func chacha(key, nonce, plaintext []byte) []byte {
 	return aead.Seal(nil, nonce, plaintext, nil)
 }
 
-// bech32 encodes bytes as BIP 173 describes it, of any length.
+// bech32 encodes bytes as BIP 173 describes, at any length.
 func bech32(prefix string, data []byte) string {
 	const alphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 	var groups []byte

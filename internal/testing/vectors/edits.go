@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// flip changes the lowest bit of the first byte in a field of base64.
+// flip changes the lowest bit of the first byte in a base64 field.
 func flip(o object, path string) object { return o.with(path, flipText(o.get(path), 0)) }
 
 func flipText(text string, at int) string {
@@ -29,7 +29,7 @@ func binaryFields() []string {
 		"encrypted_data.ciphertext", "encrypted_data.tag", "salt"}
 }
 
-// recordEdits has records whose form is right and whose seal does not fit.
+// recordEdits adds records whose form is right and whose seal does not fit.
 func (s *suite) recordEdits() {
 	r := base().object()
 	for _, path := range binaryFields() {
@@ -100,8 +100,8 @@ func (s *suite) recordEdits() {
 	s.bad("metadata", "scope made created_by", sealed("only a scope", m).object().with("metadata", moved.object()).text())
 }
 
-// recordStructure has texts that a lenient reader of JSON takes for the record
-// they were made from. Their seal fits the fields.
+// recordStructure adds texts that a lenient JSON reader takes for the original record.
+// Their seal fits the fields.
 func (s *suite) recordStructure() {
 	r := base().object()
 	paths := []string{"version", "encrypted_data", "encrypted_data.version", "encrypted_data.key_id", "encrypted_data.commitment",

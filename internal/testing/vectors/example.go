@@ -26,7 +26,7 @@ func exampleRing() *input {
 	return r.seal()
 }
 
-// examples adds the record and the keyring that docs/format.md goes through.
+// examples adds the record and the keyring that docs/format.md explains.
 func (s *suite) examples() {
 	in := exampleRecord()
 	s.add(vector{Name: "the record of docs/format.md", Class: "example", Kind: "record", ID: in.name, DataKey: hexed(in.key), KeyID: hexed(in.keyID),
@@ -37,7 +37,7 @@ func (s *suite) examples() {
 		&sealedValue{Generation: 1, State: "steady", Retired: []string{}})
 }
 
-// example is the text in docs/format.md, with all intermediate values.
+// example returns the text in docs/format.md, with all intermediate values.
 func example() string {
 	var b strings.Builder
 	line := func(name string, value any) {

@@ -29,7 +29,7 @@ func exportLine(id, record string) string {
 	return `{"id":` + quote(id) + `,"record":` + b64([]byte(record)) + `}`
 }
 
-// exportOf returns lines with the end mark that fits them.
+// exportOf returns lines followed by the end mark that fits them.
 func exportOf(lines ...string) string {
 	text := strings.Join(lines, "\n") + "\n"
 	return fmt.Sprintf("%s{\"records\":%d,\"sha256\":\"%x\"}\n", text, len(lines)-2, sha256.Sum256([]byte(text)))

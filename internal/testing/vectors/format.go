@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// random returns n bytes that look random and depend on the label alone.
+// random returns n bytes that look random and depend only on the label.
 func random(label string, n int) []byte {
 	var out []byte
 	for i := 0; len(out) < n; i++ {
@@ -22,8 +22,8 @@ func random(label string, n int) []byte {
 	return out[:n]
 }
 
-// member and object are JSON as it is written: members in order, a value being
-// text or another object. Nothing is checked, so that wrong texts can be made.
+// member and object are JSON as it is written: members in order, and each value is a
+// text or another object. Nothing is checked, so wrong texts can be made.
 type member struct {
 	name  string
 	value any // string, or object
@@ -110,12 +110,12 @@ func o(x *string) string {
 
 type tag struct{ key, value string }
 
-// meta is metadata as it is bound by the additional data, right or wrong.
+// meta is metadata as the additional data binds it, right or wrong.
 type meta struct {
 	created, modified   string
 	accessed, by, scope *string
 	days                *uint64
-	tags                []tag // by bytes of the key
+	tags                []tag // sorted by the bytes of the key
 }
 
 func (m meta) additional() string {
@@ -154,17 +154,17 @@ func (m meta) object() object {
 	return append(out, member{"tags", tags})
 }
 
-// input is all that goes into a record. Sizes of 0 are the right ones.
+// input is everything that goes into a record. A size of 0 means the right size.
 type input struct {
 	name                          string
 	key, plaintext                []byte
 	meta                          meta
-	label                         string // of salt and nonce
+	label                         string // for salt and nonce
 	saltSize, nonceSize, tagSize  int
-	keyID                         []byte // nil: that of the key
-	fileVersion, dataVersion      uint64 // 0: the right ones
+	keyID                         []byte // nil means the key's own
+	fileVersion, dataVersion      uint64 // 0 means the right one
 	slots                         *string
-	info, additional              string // out: the inputs that were made
+	info, additional              string // out: the inputs that seal made
 	recordKey, commitment         []byte // out
 	salt, nonce, ciphertext, sums []byte // out; sums is the tag
 }
@@ -187,7 +187,7 @@ func expand(key []byte, info string, n int) []byte {
 
 func keyID(key []byte) []byte { return expand(key, "nebula/2/key-id\x00", 16) }
 
-// seal fills in what is marked as out.
+// seal fills in the fields marked as out.
 func (in *input) seal() *input {
 	in.salt = random(in.label+"/salt", or(in.saltSize, 16))
 	in.nonce = random(in.label+"/nonce", or(in.nonceSize, 12))

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// sealedUntil seals with other salts until the text of the field has one of
-// the characters.
+// sealedUntil tries other salts until the text of the field has one of the characters.
 func sealedUntil(label, path, characters string) object {
 	for i := 0; ; i++ {
 		r := sealed(fmt.Sprint(label, i), full()).object()
@@ -19,8 +18,8 @@ func sealedUntil(label, path, characters string) object {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-// recordBase64 has the right bytes in wrong encodings, and seals made with
-// fields of another length.
+// recordBase64 adds the right bytes in wrong encodings, and seals made with fields of
+// another length.
 func (s *suite) recordBase64() {
 	const class = "base64"
 	for _, path := range binaryFields() {
@@ -53,7 +52,7 @@ func (s *suite) recordBase64() {
 			put("a byte long", strings.Trim(b64(append(b, 0)), `"`))
 		}
 		if path == "encrypted_data.key_id" {
-			continue // of one key, which has no such character
+			continue // there is only one key, and its id has no such character
 		}
 		url := sealedUntil("url alphabet", path, "+/")
 		s.bad(class, path+" in the alphabet for URLs", url.with(path, strings.NewReplacer("+", "-", "/", "_").Replace(url.get(path))).text())
@@ -75,10 +74,10 @@ func (s *suite) recordBase64() {
 		b64(append(decoded(`"`+ciphertext+`"`), decoded(r.get("encrypted_data.tag"))...))).text())
 }
 
-// recordTimes seals each wrong form twice if it has a right twin: with the text
-// bound as it is written, and with the right text bound. The first is opened by
-// a reader that does not check the form, the second by one that parses the time
-// and formats it anew.
+// recordTimes seals each wrong form. If there is a right form for it, it seals it
+// twice: with the wrong text bound, and with the right text bound. A reader that does
+// not check the form opens the first. A reader that parses the time and formats it
+// again opens the second.
 func (s *suite) recordTimes() {
 	const day = "2026-01-02T03:04:05"
 	for _, form := range []struct{ wrong, right string }{

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// slotSecret is what the other side keeps for the slots of these vectors.
+// slotSecret is the secret that the other side keeps for the slots of these vectors.
 func slotSecret() []byte { return random("slot secret", 32) }
 
 const keptID = "kept2345"
@@ -20,7 +20,7 @@ const (
 
 func text(n int) string { return string(random("text", n)) }
 
-// keptSlots has slots whose secret something else keeps.
+// keptSlots adds slots whose secret something else keeps.
 func (s *suite) keptSlots() {
 	first := sealedValue{Generation: 1, State: "steady", Retired: []string{}}
 	ok := func(kind, name, data string) *vector {
@@ -71,13 +71,13 @@ func goodData(kind string) string {
 	}[kind]
 }
 
-// badKept is a keyring that the key file would open.
+// badKept adds a keyring with a bad slot. The key file would open it.
 func (s *suite) badKept(kind, name string, data *string, m, t, p uint64) {
 	spec := slotSpec{id: keptID, kind: kind, m: m, t: t, p: p, data: data, secret: slotSecret()}
 	s.badRing("kept form", kind+": "+name, ringOf("bad kept "+kind+name, fileSlot(), spec).object().text())
 }
 
-// keptElsewhere has slots that the other side does not open, or not as they are.
+// keptElsewhere adds slots that the other side does not open, or not as they are.
 func (s *suite) keptElsewhere() {
 	good := goodData("vault-transit")
 	spec := slotSpec{id: keptID, kind: "vault-transit", data: &good, secret: random("another secret", 32)}
@@ -96,7 +96,7 @@ func (s *suite) keptElsewhere() {
 
 type badDatum struct{ kind, name, data string }
 
-// badData has one field out of form each.
+// badData returns data with one field each whose form is wrong.
 func badData() []badDatum {
 	var all []badDatum
 	add := func(kind string, data ...string) {

@@ -59,7 +59,7 @@ func (s *suite) keyFiles() {
 	}
 }
 
-// changed gives the text with another first digit.
+// changed returns the text with another first digit.
 func changed(hex string) string {
 	if hex[0] == '0' {
 		return "1" + hex[1:]
@@ -67,7 +67,7 @@ func changed(hex string) string {
 	return "0" + hex[1:]
 }
 
-// exchanged gives the text with the first two different neighbours exchanged.
+// exchanged returns the text with the first two different neighbours exchanged.
 func exchanged(hex string) string {
 	for i := 1; ; i++ {
 		if hex[i] != hex[i-1] {

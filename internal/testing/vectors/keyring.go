@@ -13,16 +13,16 @@ import (
 
 const passphrase = "correct horse battery staple"
 
-// slotSpec is what a slot is made from.
+// slotSpec says how to make a slot.
 type slotSpec struct {
 	id, kind string
 	m, t, p  uint64
 	data     *string
-	secret   []byte // nil: derived from the passphrase, or the key file's
-	password string // "": the usual one
+	secret   []byte // nil means derived from the passphrase, or that of the key file
+	password string // "" means the usual one
 }
 
-// secretOf returns the 32 bytes under which the slot wraps.
+// secretOf returns the 32 bytes that wrap the data key in the slot.
 func (s slotSpec) secretOf(salt []byte) []byte {
 	password := or(s.password, passphrase)
 	switch {
@@ -80,15 +80,15 @@ func slotsText(slots []object) string {
 	return "[" + strings.Join(texts, ",") + "]"
 }
 
-// ring is what a keyring is made from.
+// ring says how to make a keyring.
 type ring struct {
 	slots []object
-	value string // sealed
+	value string // the sealed value
 	meta  meta
 	label string
-	key   []byte // sealed under; nil: the data key
-	keyID []byte // nil: that of the key
-	name  string // "": .keyring
+	key   []byte // the key that seals it; nil means the data key
+	keyID []byte // nil means the key's own
+	name  string // "" means .keyring
 }
 
 func (r ring) seal() *input {
@@ -110,7 +110,7 @@ func ringMeta() meta {
 
 func fileSlot() slotSpec { return slotSpec{id: "abcd2345", kind: "key-file"} }
 
-// madeSlots makes slots that hold the data key.
+// madeSlots returns slots that hold the data key.
 func madeSlots(label string, specs ...slotSpec) (slots []object) {
 	for _, spec := range specs {
 		slots = append(slots, makeSlot(dataKey(), spec, label).object)
@@ -122,12 +122,12 @@ func ringOf(label string, specs ...slotSpec) ring {
 	return ring{slots: madeSlots(label, specs...), value: steady, meta: ringMeta(), label: label}
 }
 
-// usualRing is opened by the key file, and holds a slot besides.
+// usualRing returns a keyring that the key file opens, with a second slot.
 func usualRing() ring {
 	return ringOf("usual", fileSlot(), slotSpec{id: "zzzz7777", kind: "key-file", secret: random("another key file", 32)})
 }
 
-// having says what is at hand to open a keyring.
+// having says what is there to open a keyring with.
 type having struct{ file, password bool }
 
 func (s *suite) ring(class, name string, text string, expect string, has having, value *sealedValue) {
@@ -148,7 +148,7 @@ func (s *suite) badRing(class, name, text string) {
 	s.ring(class, name, text, corrupted, having{file: true}, nil)
 }
 
-// valueText is the sealed value's canonical text.
+// valueText returns the sealed value's canonical text.
 func valueText(v sealedValue) string {
 	switched := ""
 	if v.SwitchedAt != "" {

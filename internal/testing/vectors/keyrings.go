@@ -33,7 +33,7 @@ func (s *suite) keyringsOK() {
 	ok("slots", "ids of every letter", file, first, slotSpec{id: "abcdefgh", kind: "key-file"}, slotSpec{id: "ijklmnop", kind: "key-file"},
 		slotSpec{id: "qrstuvwx", kind: "key-file"}, slotSpec{id: "yz234567", kind: "key-file"})
 
-	// Kinds that are not known are kept, bound and skipped.
+	// Unknown kinds are kept, bound and skipped.
 	for _, c := range []struct {
 		name  string
 		other slotSpec
@@ -79,7 +79,7 @@ func (s *suite) keyringsOK() {
 	}
 }
 
-// keyringKeys has keyrings that what is at hand does not open.
+// keyringKeys adds keyrings that the available secrets do not open.
 func (s *suite) keyringKeys() {
 	argon := slotSpec{id: "aaaa2222", kind: "argon2id", m: 19456, t: 2, p: 1}
 	other := slotSpec{id: "ffff2222", kind: "key-file", secret: random("another key file", 32)}
@@ -108,7 +108,7 @@ func (s *suite) keyringKeys() {
 	add("a key file at hand, a passphrase asked for", none, file, argon)
 	add("nothing at hand", none, having{}, fileSlot(), argon)
 
-	// The slots hold another key than the keyring names or is sealed under.
+	// The slots hold another key than the one that the keyring names, or that seals it.
 	r := usualRing()
 	r.label, r.keyID = "key id of another", keyID(otherKey())
 	s.badRing("keyring key", "key id is not that of the slots' key, and bound", r.object().text())

@@ -1,15 +1,15 @@
-// Command vectors prints the test vectors of the record format, one JSON
-// object a line:
+// Command vectors prints the test vectors of the record format, one JSON object on each
+// line:
 //
 //	go run ./internal/testing/vectors > testdata/format/vectors.jsonl
 //	go run ./internal/testing/vectors -exports > testdata/format/exports.jsonl
 //	go run ./internal/testing/vectors -example
 //	go run ./internal/testing/vectors -derived > internal/seal/testdata/derived.jsonl
 //
-// It is written from docs/format.md and shares no code with the packages that
-// it tests: it builds every text and every input of a hash by hand, naively.
-// Its output is the same at every run, since all that is random in a record is
-// taken from SHA-256 of a label. A test compares the stored file with it.
+// It is written from docs/format.md and shares no code with the packages that it tests:
+// it builds every text and every input of a hash by hand, in the simplest way. Its
+// output is always the same, because everything random in a record is a SHA-256 of a
+// label. A test compares the stored file with it.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 	"os"
 )
 
-// vector is one line. docs/format.md describes the fields.
+// vector is one line of the output. docs/format.md describes the fields.
 type vector struct {
 	Name        string       `json:"name"`
 	Class       string       `json:"class"`

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// notesText is the canonical text of notes, with the text before it.
+// notesText returns the canonical text of notes, with what comes before it.
 func notesText(notes map[string]note) string {
 	if len(notes) == 0 {
 		return ""

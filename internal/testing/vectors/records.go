@@ -15,7 +15,7 @@ const (
 func dataKey() []byte  { return random("data key", 32) }
 func otherKey() []byte { return random("another data key", 32) }
 
-// plain is the least metadata, full has every field.
+// plain is the least metadata. full has every field.
 func plain() meta { return meta{created: "2026-01-02T03:04:05Z", modified: "2026-01-02T03:04:05Z"} }
 
 func full() meta {
@@ -28,7 +28,7 @@ func full() meta {
 
 const baseID = "db-password"
 
-// base is the record that most of the wrong ones are made from.
+// base returns the record from which most of the wrong ones are made.
 func base() *input {
 	in := &input{name: baseID, key: dataKey(), plaintext: []byte("correct horse battery"), meta: full(), label: "base"}
 	return in.seal()
@@ -129,7 +129,7 @@ func (s *suite) recordsOK() {
 	s.ok("time", "modified before created", "time", []byte("v"), m)
 }
 
-// recordKeys has what is sealed under another key, or says that it is.
+// recordKeys adds records that are sealed under another key, or claim to be.
 func (s *suite) recordKeys() {
 	const class = "key"
 	own := base().object()

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// keyringSlots has lists of slots that are not valid, sealed as they are.
+// keyringSlots adds lists of slots that are not valid, sealed as they are.
 func (s *suite) keyringSlots() {
 	const class = "keyring slots"
 	file := having{file: true}
@@ -94,8 +94,8 @@ func (s *suite) keyringSlots() {
 	}
 }
 
-// keyringBounds has parameters at both sides of every bound. What is outside
-// is refused before any work: the key file would open the keyring.
+// keyringBounds adds parameters on both sides of every bound. Those outside are refused
+// before any work: the key file would open the keyring.
 func (s *suite) keyringBounds() {
 	const class = "keyring bounds"
 	at := func(kind string, m, t, p uint64, ok bool) {
@@ -131,8 +131,8 @@ func (s *suite) keyringBounds() {
 	}
 }
 
-// rehashed gives the keyring with other slots, their hash made right and the
-// rest left: what somebody can do who has no key.
+// rehashed returns the keyring with other slots and the right hash for them. Anyone can
+// make that change without a key.
 func rehashed(r object, slots []object) object {
 	text := slotsText(slots)
 	sum := sha256.Sum256([]byte(text))

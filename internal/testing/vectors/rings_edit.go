@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// keyringEdits has keyrings that were changed after they were sealed.
+// keyringEdits adds keyrings that were changed after they were sealed.
 func (s *suite) keyringEdits() {
 	const class = "keyring edit"
 	r := usualRing()
@@ -67,8 +67,8 @@ func (s *suite) keyringEdits() {
 	}
 	s.ring(class, "wrapped key of argon2id edited, hash made right",
 		rehashed(ak, []object{flip(argon.slots[0], "wrapped")}).text(), corrupted, having{password: true}, nil)
-	// A slot's secret may be right for a slot whose parameters, bound by its
-	// additional data alone, say something else.
+	// A slot's secret can be right although the slot's parameters say something else,
+	// which only its additional data binds.
 	lying := makeSlot(dataKey(), slotSpec{id: "aaaa2222", kind: "pbkdf2-sha256", t: 600000}, "lying")
 	wrong := makeSlot(dataKey(), slotSpec{id: "aaaa2222", kind: "pbkdf2-sha256", t: 600001, secret: lying.secret}, "lying")
 	s.ring(class, "commitment fits, parameters bound are others",
@@ -119,7 +119,7 @@ func (s *suite) keyringEdits() {
 	s.badRing("keyring form", "slots_sha256 a byte short", k.with("encrypted_data.slots_sha256", b64(decoded(k.get("encrypted_data.slots_sha256"))[1:])).text())
 }
 
-// keyringValues has sealed values that are not valid, authentic as they are.
+// keyringValues adds sealed values that are authentic, but not valid.
 func (s *suite) keyringValues() {
 	one := retired(1)[0]
 	many := func(n int) string { return `["` + strings.Join(retired(n), `","`) + `"]` }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// recordStrings has texts that a writer must not write. If a reader of JSON
-// would take one for a string, that string is bound.
+// recordStrings adds texts that a writer must not write. If a JSON reader would take
+// one for a string, that string is bound.
 func (s *suite) recordStrings() {
 	const class = "string"
 	forms := []struct{ text, value string }{
@@ -33,7 +33,7 @@ func (s *suite) recordStrings() {
 		m.scope = &f.value
 		s.bad(class, fmt.Sprintf("scope %q", f.text), sealed("scope "+f.text, m).object().with("metadata.scope", f.text).text())
 	}
-	// Empty is absent, and null is nothing at all: neither is written.
+	// A writer leaves an empty field out, and never writes null.
 	for _, field := range []string{"created_by", "scope"} {
 		for _, text := range []string{`""`, "null"} {
 			m := full()
@@ -119,7 +119,7 @@ func (s *suite) recordTags() {
 	over.tags = many(1025)
 	s.bad(class, "1025", sealed("1025 tags", over).object().text())
 
-	// The additional data has the tags in order and once; the text does not.
+	// The additional data has each tag once and in order; the text does not.
 	shown := func(name string, bound, shown []tag) {
 		m := full()
 		m.tags = bound
@@ -156,7 +156,7 @@ func (s *suite) recordTags() {
 	s.bad(class, "none, a comma", r.with("metadata.tags", "{,}").text())
 }
 
-// recordIntegers has the three integers of a record in every other form.
+// recordIntegers adds every other form of the three integers of a record.
 func (s *suite) recordIntegers() {
 	const class = "integer"
 	r := base().object()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The files are frozen: a change of the generator has to be meant.
+// The files are frozen: a change of the generator must be intended.
 func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
 	skipInFIPSMode(t)
 	for path, print := range map[string]func(io.Writer) error{
@@ -29,7 +29,7 @@ func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
 			continue
 		}
 		old, now := strings.Split(string(stored), "\n"), strings.Split(printed.String(), "\n")
-		t.Errorf("%s: %d lines are stored, %d printed", path, len(old), len(now))
+		t.Errorf("%s: %d lines are stored, %d are printed", path, len(old), len(now))
 		for i := range min(len(old), len(now)) {
 			if old[i] != now[i] {
 				t.Fatalf("line %d\nstored  %.300s\nprinted %.300s", i+1, old[i], now[i])
@@ -38,7 +38,7 @@ func TestFilesAreWhatTheGeneratorPrints(t *testing.T) {
 	}
 }
 
-// What docs/format.md shows byte by byte is what the generator computes.
+// The generator computes what docs/format.md shows byte by byte.
 func TestDocumentHasTheExample(t *testing.T) {
 	skipInFIPSMode(t)
 	text, err := os.ReadFile("../../../docs/format.md")

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// versions has records of versions that this one cannot read. Their layout is
-// not known: any JSON object will do that has the two numbers.
+// versions adds records of versions that this one cannot read. Their layout is not
+// known: any JSON object with the two numbers will do.
 func (s *suite) versions() {
 	const class = "version"
 	r := base().object()
@@ -45,8 +45,8 @@ func (s *suite) versions() {
 	}
 }
 
-// firstPass has what is damaged already by the rules of the first pass, which
-// come before the versions are compared.
+// firstPass adds records that are damaged by the rules of the first pass, which comes
+// before the comparison of versions.
 func (s *suite) firstPass() {
 	const class = "first pass"
 	for _, c := range [][2]string{
