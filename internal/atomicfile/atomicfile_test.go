@@ -71,7 +71,7 @@ func TestCreate(t *testing.T) {
 	alone(t, ".", "key")
 }
 
-// alone checks that the directory holds one file and nothing beside it.
+// alone checks that the directory holds this file and nothing else.
 func alone(t *testing.T, dir, name string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

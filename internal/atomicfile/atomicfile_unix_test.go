@@ -343,7 +343,7 @@ func TestShortReads(t *testing.T) {
 	const text = "0123456789"
 	broken := errors.New("broken")
 	for what, c := range map[string]struct {
-		reads []int // bytes of each; -1 means interrupted, -2 means it fails
+		reads []int // bytes of each; -1 means interrupted, -2 means failed
 		size  int64
 		want  string
 		err   error

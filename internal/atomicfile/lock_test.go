@@ -51,7 +51,7 @@ func TestLockObeysContextAndStop(t *testing.T) {
 	}
 	other := NewLock(".lock")
 	defer other.Close()
-	for _, l := range []*Lock{holder, other} { // like another goroutine, like another process
+	for _, l := range []*Lock{holder, other} { // as in another goroutine, as in another process
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		if err := l.Lock(ctx, nil, d); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the context: %v", err)

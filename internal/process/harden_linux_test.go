@@ -9,7 +9,7 @@ import (
 )
 
 // The test hardens another process: it cannot be undone, and a test binary that cannot
-// be traced is no help.
+// be traced does not help.
 func TestHarden(t *testing.T) {
 	if os.Getenv("NEBULA_TEST_HARDEN") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHarden$")

@@ -66,8 +66,8 @@ type aeadCase struct {
 	Key, IV, AAD, Msg, CT, Tag hexBytes
 }
 
-// The tests run Wycheproof's AES-GCM through our own opening. If a nonce or tag has
-// another length than ours, it is refused, whatever another library does.
+// Wycheproof's cases for AES-GCM go through our own open. If a nonce or tag has another
+// length than ours, it is refused, whatever another library does.
 func TestWycheproofOpen(t *testing.T) {
 	opened, refused, otherNonce := 0, 0, 0
 	for _, c := range readLines[aeadCase](t, "testdata/wycheproof_aes_gcm.jsonl", 105) {
@@ -258,8 +258,8 @@ func TestDerivedKeys(t *testing.T) {
 	}
 }
 
-// The derivation agrees with the Rust crate argon2: these records were written by the
-// Rust implementation of this store's specification.
+// The derivation agrees with the Rust crate argon2: these values come from records that
+// the Rust implementation of this store's specification wrote.
 func TestArgon2idOfAnotherLibrary(t *testing.T) {
 	if fips140.Enforced() {
 		t.Skip("Argon2id is refused in FIPS mode")

@@ -39,8 +39,8 @@ func TestOthersMayWrite(t *testing.T) {
 	}
 }
 
-// TestOthersMayRead: a private file is refused if others may read it. That its group
-// may read it can be allowed.
+// TestOthersMayRead: a private file is refused if others may read it, or if its group
+// may and GroupReads is not set.
 func TestOthersMayRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	set(t, at(path), "a", 1)

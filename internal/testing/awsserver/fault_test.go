@@ -131,7 +131,7 @@ func TestDelayEndsWithTheClient(t *testing.T) {
 	client := &http.Client{Timeout: 50 * time.Millisecond}
 	if response, err := client.Do(signed(t, server, "ListSecrets", nil)); err == nil {
 		_ = response.Body.Close()
-		t.Error("it answered")
+		t.Error("the server answered")
 	}
 	server.ClearFaults()
 	server.Inject(awsserver.Fault{Delay: time.Millisecond})
@@ -212,7 +212,7 @@ func TestSkewIsInTheDate(t *testing.T) {
 		t.Errorf("Date is %s", got.header.Get("Date"))
 	}
 	if !strings.Contains(got.raw, "Signature not yet current") {
-		t.Errorf("it answered %s", got.raw)
+		t.Errorf("the server answered %s", got.raw)
 	}
 }
 

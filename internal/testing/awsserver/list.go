@@ -118,8 +118,7 @@ func (s *Server) size(wanted *int, limit int) (int, *Error) {
 	return size, nil
 }
 
-// position is the content of a NextToken: the query that it continues, and the place
-// where.
+// position is the content of a NextToken: its query, and the last item so far.
 type position struct {
 	Query string
 	After string
@@ -187,8 +186,8 @@ func (s *Server) matches(one *secret, f filter) bool {
 	})
 }
 
-// has compares the beginnings of names and tags with their case, and the beginnings of
-// words in descriptions and in everything without it.
+// has looks for names and tags that begin with wanted, in its case, and for words in
+// descriptions and in all texts that begin with it, in any case.
 func (s *Server) has(one *secret, key, wanted string) bool {
 	begins := func(text string) bool { return strings.HasPrefix(text, wanted) }
 	switch key {

@@ -282,7 +282,7 @@ func (m *matcher) text(path, want string, got any) error {
 			return wrong
 		}
 	case want == "VALUE" && strings.HasSuffix(path, "SecretString"):
-		return nil // observe compares by version which value it is
+		return nil // observe compares the value, by version
 	default:
 		if !m.pattern(want, text) {
 			return wrong

@@ -10,8 +10,8 @@ import (
 // secret", 20. The API reference, PutSecretValue, adds that the latest 100 versions are
 // kept, and all of the last 24 hours. Neither quota is adjustable.
 //
-// AWS does not document the code of the refusal (both operations list
-// LimitExceededException for quotas), and whether AWSPREVIOUS, which moves by itself,
+// AWS documents neither the code of the refusal (both operations list
+// LimitExceededException for quotas), nor whether AWSPREVIOUS, which moves by itself,
 // can be one label too many (here it counts, and is never refused).
 const (
 	maxStages   = 20

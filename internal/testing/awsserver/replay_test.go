@@ -150,8 +150,7 @@ func forEachScenario(all []*exchange, f func(name string, exchanges []*exchange)
 }
 
 // world is a server on which a scenario is replayed, and what the recordings alone say
-// about its state. The state does not come from the server, or else the server could
-// not be wrong.
+// about its state. It does not ask the server: then no answer could be wrong.
 type world struct {
 	t      *testing.T
 	server *awsserver.Server

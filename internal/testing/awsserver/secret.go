@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The limits and delays of the service.
+// The limits of the service.
 const (
 	maxName        = 512
 	maxID          = 2048

@@ -10,8 +10,8 @@ import (
 
 const imds = "http://" + metadataHost + machinePath + "?api-version=2018-02-01&resource=https://vault.azure.net"
 
-// If a request names no identity, the machine gives the one that it can choose without
-// a doubt.
+// If a request names no identity, the machine gives that of the system, or its only
+// user-assigned one.
 func TestIdentityWithoutName(t *testing.T) {
 	x := newTester(t)
 	for _, c := range []struct {

@@ -45,7 +45,7 @@ func TestKeyWraps(t *testing.T) {
 				t.Errorf("%s: %d bytes by %v", path, len(got), wrapped.body["kid"])
 			}
 			if got := x.use(t, "/keys/TEAM-KEY/"+version+"/unwrapkey", wrapped.result(t)).result(t); string(got) != "secret" {
-				t.Errorf("it became %q", got)
+				t.Errorf("the value became %q", got)
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func TestKeyVersions(t *testing.T) {
 	second := x.AddKey("n", KeySeed{})
 	path := func(kid string) string { return strings.TrimPrefix(kid, x.URL()) + "/unwrapkey" }
 	if got := x.use(t, path(first), wrapped).result(t); string(got) != "secret" {
-		t.Errorf("it became %q", got)
+		t.Errorf("the value became %q", got)
 	}
 	if got := x.use(t, path(second), wrapped); got.status != 400 || got.code() != "BadParameter" {
 		t.Errorf("another version: %d %s", got.status, got.text)
@@ -129,7 +129,7 @@ func TestKeyDeleted(t *testing.T) {
 	step(http.MethodPost, "/deletedkeys/n/recover", "200")
 	x.clock.Advance(time.Minute)
 	if got := x.use(t, "/keys/n/unwrapkey", wrapped).result(t); string(got) != "secret" {
-		t.Errorf("it became %q", got)
+		t.Errorf("the value became %q", got)
 	}
 	step(http.MethodDelete, "/keys/n", "200")
 	x.clock.Advance(time.Minute)

@@ -20,7 +20,7 @@ const (
 
 // life is the history of a name: the last request (live, deleted, recovering or
 // beingPurged), and the times when the states that follow from it begin. Secrets and
-// keys have the same lives.
+// keys both have one.
 type life struct {
 	asked     state
 	done      time.Time // when the change is finished

@@ -53,8 +53,8 @@ func (r *replay) fresh(name string) string {
 	return fmt.Sprintf("%s%02d-Replay-%s-%s", first, n, newVersion()[:8], name) + r.suffix
 }
 
-// rank returns the place of a placeholder in the lists of the scenario. Placeholders
-// that no list has come last.
+// rank returns the place of a placeholder in the lists of the scenario. Placeholders in
+// no list come last.
 func (r *replay) rank(name string) int {
 	n, ok := r.ranks[name]
 	if !ok {

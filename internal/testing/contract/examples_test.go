@@ -104,7 +104,7 @@ func TestExamplesThatAreWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := valid(problem, &node); err == nil {
-			t.Errorf("%s is taken", text)
+			t.Errorf("%s is accepted", text)
 		}
 	}
 }

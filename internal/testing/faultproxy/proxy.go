@@ -47,7 +47,7 @@ type Options struct {
 	// Without it, clients may use it as an HTTP proxy for https: it answers
 	// CONNECT, and shows certificates of CA for the host.
 	TLS bool
-	// HTTP1 refuses HTTP/2 to clients.
+	// HTTP1 turns HTTP/2 off.
 	HTTP1 bool
 
 	// Seed is the seed for everything random. 0 means NEBULA_FAULT_SEED, or a random

@@ -240,7 +240,7 @@ func fresh(t *testing.T, p *faultproxy.Proxy, c *http.Client) *http.Client {
 	return client(t, p, c.Transport.(*http.Transport).ForceAttemptHTTP2)
 }
 
-// HTTP/2 keeps using a connection that went dead. This fault is there for that.
+// HTTP/2 keeps using a connection that went dead. That is what this fault is for.
 func TestDeadConnectionIsUsedAgain(t *testing.T) {
 	leavesNothing(t)
 	s := newServer(t)
@@ -385,7 +385,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// About the share that a mix has of many requests meets a fault.
+// The share of requests that meet a fault is about the mix's.
 func TestMix(t *testing.T) {
 	leavesNothing(t)
 	s := newServer(t)

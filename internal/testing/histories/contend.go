@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Load describes concurrent callers on one credential. Each of them reads it, and
-// writes it on the condition that it has not changed since then, again and again.
+// Load describes concurrent callers on one credential. Each of them reads and writes it
+// repeatedly, on the condition that it has not changed since the read.
 type Load struct {
 	Callers int
 	Rounds  int // of each caller

@@ -1,5 +1,5 @@
-// Package installed keeps programs that tests compare with the product, and that
-// package managers install, in the user's cache.
+// Package installed keeps programs that package managers install, and that tests run
+// beside the product, in the user's cache.
 package installed
 
 import (

@@ -78,7 +78,7 @@ func (s *KubernetesServer) Namespace(t testing.TB) string {
 	return name
 }
 
-// remove removes an object at the end of the test, because the server may be one that
+// remove deletes an object at the end of the test, because the server may be one that
 // stays. If the server is the test's own, it ends as a whole.
 func (s *KubernetesServer) remove(t testing.TB, path string) {
 	if s.dir != "" {

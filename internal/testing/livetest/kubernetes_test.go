@@ -96,7 +96,7 @@ func TestLiveKubernetesAdminCertificate(t *testing.T) {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		t.Errorf("it answers %s", response.Status)
+		t.Errorf("the server answers %s", response.Status)
 	}
 }
 

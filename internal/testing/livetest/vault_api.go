@@ -85,7 +85,7 @@ func (s *VaultServer) AppRole(t testing.TB, options map[string]any) (mount, role
 	return mount, roleID, secretID
 }
 
-// remove removes an object at the end of the test, because the server may be one that
+// remove deletes an object at the end of the test, because the server may be one that
 // stays. If the server is the test's own, it ends as a whole.
 func (s *VaultServer) remove(t testing.TB, path string) {
 	if s.dir != "" {

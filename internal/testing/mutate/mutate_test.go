@@ -108,7 +108,7 @@ explained, and there is no such mutant: p.go: Sum: 9 became 10
 func TestWrongUse(t *testing.T) {
 	for _, args := range [][]string{nil, {"p.go"}, {"--", "."}, {"p.go", "--"}, {"-every", "0", "p.go", "--", "."}, {"-skip", "(", "p.go", "--", "."}, {"-explained", "none", "p.go", "--", "."}} {
 		if err := run(t.Context(), args, new(strings.Builder)); err == nil {
-			t.Errorf("%q is taken", args)
+			t.Errorf("%q is accepted", args)
 		}
 	}
 }
