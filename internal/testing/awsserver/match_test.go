@@ -71,7 +71,7 @@ func (m *matcher) value(path string, want, got any) error {
 	case map[string]any:
 		object, ok := got.(map[string]any)
 		if !ok {
-			return fmt.Errorf("%s is no object", path)
+			return fmt.Errorf("%s is not an object", path)
 		}
 		if isMap(want) {
 			return m.anyOrder(path, pairs(want), pairs(object))
@@ -80,7 +80,7 @@ func (m *matcher) value(path string, want, got any) error {
 	case []any:
 		list, ok := got.([]any)
 		if !ok {
-			return fmt.Errorf("%s is no list", path)
+			return fmt.Errorf("%s is not a list", path)
 		}
 		return m.list(path, want, list)
 	case string:
@@ -255,7 +255,7 @@ func (m *matcher) text(path, want string, got any) error {
 	}
 	if n := sizes.FindStringSubmatch(want); n != nil {
 		if fmt.Sprint(utf8.RuneCountInString(text)) != n[1] {
-			return fmt.Errorf("%s has not %s", path, want)
+			return fmt.Errorf("%s does not have %s", path, want)
 		}
 		return nil
 	}

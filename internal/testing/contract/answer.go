@@ -81,7 +81,7 @@ func (c *Contract) problem(a *http.Response, body []byte) error {
 		Request string `json:"request_id"`
 	}
 	if err := json.Unmarshal(body, &p); err != nil {
-		return fmt.Errorf("a problem that is no JSON: %w", err)
+		return fmt.Errorf("a problem that is not JSON: %w", err)
 	}
 	switch {
 	case p.Status != a.StatusCode:
