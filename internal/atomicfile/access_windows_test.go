@@ -128,7 +128,7 @@ func TestAccessLists(t *testing.T) {
 }
 
 // TestReplacingAnOpenFile: Commit waits until another process has read the file. If
-// that takes too long, the error names the reason.
+// that takes too long, its error names the reason, and is transient.
 func TestReplacingAnOpenFile(t *testing.T) {
 	d := open(t)
 	if err := os.WriteFile(d.join("file"), []byte("old"), 0o600); err != nil {

@@ -287,7 +287,8 @@ func TestLockFileReplaced(t *testing.T) {
 	holds(t, one, d)
 }
 
-// TestProbeLock: it leaves nothing, and says if there is nothing to try.
+// TestProbeLock: it leaves nothing. It tries the directory if there is no file, and a
+// shared lock if the file can only be read.
 func TestProbeLock(t *testing.T) {
 	d := open(t)
 	if known, err := d.ProbeLock(".lock", "file"); !known || err != nil {

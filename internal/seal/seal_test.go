@@ -194,8 +194,7 @@ func TestExpandOfEachLength(t *testing.T) {
 	}
 }
 
-// The MAC of what is authenticated outside records depends on the key and on the
-// purpose.
+// A MAC depends on the key and on the purpose.
 func TestMAC(t *testing.T) {
 	secret := [KeySize]byte{1, 2, 3}
 	for _, purpose := range []string{"one", "another"} {
