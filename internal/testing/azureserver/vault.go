@@ -214,8 +214,7 @@ func (v *Vault) sorted(in func(state) bool) []*secret {
 	return list
 }
 
-// Seed is a version of a secret that is put into a vault, or read from it, without the
-// API.
+// Seed is a version of a secret, put into a vault or read from it without the API.
 type Seed struct {
 	Name        string
 	Value       string
