@@ -13,13 +13,11 @@ import (
 // exists, the error is os.ErrExist.
 func Create(path string, data []byte) error {
 	parent, name := filepath.Split(filepath.Clean(path))
-	if parent == "" {
-		parent = "."
-	}
+	parent = filepath.Clean(parent) // "" is "."
 	if err := MakeDirs(parent); err != nil {
 		return err
 	}
-	d, err := Open(filepath.Clean(parent))
+	d, err := Open(parent)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,6 @@ func (l *Lock) try(d *Dir) error {
 	// If somebody removed the file, which nobody should, a second process would
 	// lock another one.
 	if !l.file.isUnder(d, l.name) {
-		l.file.unlock()
 		l.forget()
 		return errReplaced
 	}

@@ -26,15 +26,24 @@ func MakeDirs(path string) error {
 		}
 		return err
 	}
-	parent, err := Open(filepath.Dir(path))
-	if err != nil {
-		// A parent that we may pass and not read, as /home is on some machines,
-		// cannot be flushed by us.
-		if errors.Is(err, fs.ErrPermission) {
-			return nil
-		}
+	if err := flushDir(filepath.Dir(path)); err != nil {
+		// It may not last, and the next attempt must not take it for one that does.
+		_ = os.Remove(path)
 		return err
 	}
-	defer parent.Close()
-	return parent.Flush()
+	return nil
+}
+
+// flushDir flushes a directory, unless we may pass and not read it, as /home is on
+// some machines.
+func flushDir(path string) error {
+	d, err := Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Flush()
 }

@@ -152,19 +152,18 @@ func (s *Staged) linkError(name string, err error) error {
 // Sweep removes the temporary file of that name unless its writer lives. It
 // reports whether it did.
 func (d *Dir) Sweep(name string) bool {
-	fd, stat, ok := d.lockStale(name)
+	fd, ok := d.lockStale(name)
 	if !ok {
 		return false
 	}
 	defer unix.Close(fd)
-	// It may have become a record between opening and locking.
-	now, err := d.Lstat(name)
-	return err == nil && now.ID == stat.ID && d.Remove(name) == nil
+	// If it became a record between opening and locking, the name is gone.
+	return d.Remove(name) == nil
 }
 
 // IsStale reports whether Sweep would remove name.
 func (d *Dir) IsStale(name string) bool {
-	fd, _, ok := d.lockStale(name)
+	fd, ok := d.lockStale(name)
 	if ok {
 		_ = unix.Close(fd) // nothing was written
 	}
@@ -174,23 +173,23 @@ func (d *Dir) IsStale(name string) bool {
 // lockStale opens and locks the temporary file of that name, if it has no
 // writer. It is opened for writing because NFS locks no other files
 // exclusively.
-func (d *Dir) lockStale(name string) (fd int, stat Stat, ok bool) {
+func (d *Dir) lockStale(name string) (fd int, ok bool) {
 	if !IsTemp(name) {
-		return 0, Stat{}, false
+		return 0, false
 	}
 	fd, err := unix.Openat(d.fd, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, Stat{}, false
+		return 0, false
 	}
 	var st unix.Stat_t
 	err = fstat(fd, &st)
-	stat = newStat(&st)
+	stat := newStat(&st)
 	if err != nil || !stat.Mode.IsRegular() ||
 		isSpared(name, stat.Size, time.Unix(0, stat.Mtime), time.Now()) || tryLock(fd) != nil {
 		_ = unix.Close(fd)
-		return 0, Stat{}, false
+		return 0, false
 	}
-	return fd, stat, true
+	return fd, true
 }
 
 // isSpared reports whether a file that is not locked may still get a writer.

@@ -2,6 +2,7 @@ package statefile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,6 +60,9 @@ func TestFailedCalls(t *testing.T) {
 			}
 			if failed == nil && (call == "fsync" || call == "renameat") {
 				t.Errorf("EIO of %s %d: the update was acknowledged", call, nth)
+			}
+			if said := new(exec.ExitError); errors.As(failed, &said) && bytes.Contains(said.Stderr, []byte("left open")) {
+				t.Errorf("EIO of %s %d: %s", call, nth, said.Stderr)
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 type entry struct {
@@ -74,6 +76,9 @@ func TestLines(t *testing.T) {
 	}
 	if err := f.Update("never", func(*entry) *entry { return nil }); err != nil {
 		t.Errorf("removing a line that is not there: %v", err)
+	}
+	if left := openfiles.Below(filepath.Dir(path)); len(left) > 0 {
+		t.Errorf("left open: %v", left)
 	}
 }
 
@@ -184,8 +189,9 @@ func TestLimits(t *testing.T) {
 	for i, want := range []error{ErrFull, nil} {
 		f := at(path)
 		f.MaxSize = int64(len(line) - 1 + i)
-		if err := f.Update("a", func(*entry) *entry { return &entry{"a", 1} }); !errors.Is(err, want) {
-			t.Errorf("%d bytes with a limit of %d: %v", len(line), f.MaxSize, err)
+		calls := 0
+		if err := f.Update("a", func(*entry) *entry { calls++; return &entry{"a", 1} }); !errors.Is(err, want) || calls != 1 {
+			t.Errorf("%d bytes with a limit of %d: %v after %d calls", len(line), f.MaxSize, err, calls)
 		}
 	}
 	for i, want := range []error{ErrFull, nil} {
@@ -206,8 +212,10 @@ func TestExpired(t *testing.T) {
 		t.Errorf("with as many lines as are allowed: %v", err)
 	}
 	f.Expired = func(e entry) bool { return e.Count < 3 }
-	if err := f.CheckRoom("b", 3); err != nil {
-		t.Errorf("lines that have expired take room: %v", err)
+	for _, most := range []int{3, 5} {
+		if err := f.CheckRoom("b", most); err != nil {
+			t.Errorf("of at most %d lines, those that have expired take room: %v", most, err)
+		}
 	}
 	if err := f.CheckRoom("b", 2); !errors.Is(err, ErrFull) {
 		t.Errorf("lines that have not expired take no room: %v", err)
@@ -235,8 +243,10 @@ func TestNoPlace(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, LockName("locked")), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := at(filepath.Join(dir, "locked")).Update("a", func(*entry) *entry { return &entry{"a", 1} }); err == nil {
-		t.Error("a write succeeded with a directory in place of the lock")
+	locked := at(filepath.Join(dir, "locked"))
+	err := locked.Update("a", func(*entry) *entry { return &entry{"a", 1} })
+	if err == nil || err.Error() != locked.Path()+": not a regular file but a directory" && runtime.GOOS != "windows" {
+		t.Errorf("a write, with a directory in place of the lock: %v", err)
 	}
 	write(t, filepath.Join(dir, "file"), "")
 	f := at(filepath.Join(dir, "file", "state"))
