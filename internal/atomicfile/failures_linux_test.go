@@ -204,9 +204,12 @@ func TestFailedCalls(t *testing.T) {
 		// Another process comes between the look and the rename.
 		{role: "create", calls: []string{"newfstatat:error=ENOENT:when=2"}, within: "DIR", there: "file", want: "create DIR/file: file already exists", left: "file"},
 
-		// Not everybody may flush the directory above, and whose modes nothing sets has its own.
+		// A directory is on the disk and the user's alone, or it is not there. Not everybody
+		// may flush the one above.
 		{role: "make", calls: []string{"openat:error=EACCES"}, within: "DIR", left: "made"},
 		{role: "make", calls: []string{"openat:error=EIO"}, within: "DIR", want: "open DIR"},
+		{role: "make", calls: []string{"fsync:error=EIO"}, within: "DIR", want: "fsync DIR"},
+		{role: "make", umask: "777", calls: []string{"newfstatat:error=EIO:when=1"}, within: "DIR/made", want: "lstat DIR/made"},
 		{role: "make", umask: "777", calls: []string{"fchmodat:error=EIO"}, want: "chmod DIR/made"},
 		{role: "make", umask: "777", calls: []string{"fchmodat:error=EPERM"}, want: "chmod DIR/made"},
 

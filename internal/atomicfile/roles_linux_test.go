@@ -56,7 +56,7 @@ func play(role, dir string) error {
 	case "create below":
 		return Create(filepath.Join(dir, "a", "b", "file"), []byte(text))
 	case "make":
-		return MakeDirs(filepath.Join(dir, "made"))
+		return MakeDirs(dir + "/made/")
 	case "may write":
 		return MayWrite(dir)
 	}
@@ -88,6 +88,9 @@ func playIn(d *Dir, role string) error {
 		n, err := strconv.Atoi(number)
 		staged, errs := d.StageAll(slices.Repeat([][]byte{[]byte(text)}, n))
 		for i, s := range staged {
+			if (s != nil) == (errs[i] != nil) {
+				return fmt.Errorf("number %d: a file and an error, or neither: %v", i, errs[i])
+			}
 			if s != nil {
 				err = errors.Join(err, s.Commit(strconv.Itoa(i)))
 			}
