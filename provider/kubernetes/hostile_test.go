@@ -345,3 +345,42 @@ func TestCloseEndsAll(t *testing.T) {
 	}
 	t.Errorf("%d goroutines became %d", before, runtime.NumGoroutine())
 }
+
+// A change ends, although the server says each time that somebody else came first.
+func TestEndlessRaces(t *testing.T) {
+	var seen, found atomic.Int32
+	p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+		seen.Add(1)
+		status, reason := http.StatusConflict, "Conflict"
+		switch {
+		case r.Method == http.MethodGet && found.Load() == 1:
+			fmt.Fprint(w, `{"kind":"PartialObjectMetadata","metadata":{"name":"nebula-cred-x","uid":"u","resourceVersion":"1","annotations":{"nebula-credential/id":"x"}}}`)
+			return
+		case r.Method == http.MethodGet:
+			status, reason = http.StatusNotFound, "NotFound"
+		case r.Method == http.MethodPost:
+			reason = "AlreadyExists"
+		}
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"kind":"Status","reason":%q,"details":{"kind":"secrets"}}`, reason)
+	})
+	_, e := record(t, "x", "v", nil)
+	for what, c := range map[string]struct {
+		found  int32
+		change func() error
+	}{
+		"store": {1, func() error { _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); return err }},
+		"store if absent": {0, func() error {
+			_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+			return err
+		}},
+		"delete": {1, func() error { return remove(t.Context(), p, name) }},
+	} {
+		seen.Store(0)
+		found.Store(c.found)
+		wants(t, c.change(), nebula.ErrConflict)
+		if n := seen.Load(); n < 50 || n > 500 {
+			t.Errorf("%s: %d calls", what, n)
+		}
+	}
+}

@@ -218,3 +218,66 @@ func TestRetryAfter(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A success that is not Vault's is none, whichever change it answers: a page, or an
+// answer that names no version.
+func TestForeignAnswerToAChange(t *testing.T) {
+	const page = "<html>hello</html>"
+	for _, c := range []struct {
+		call   string
+		status int
+		body   string
+	}{
+		{"POST data", 200, `{"data":{}}`}, {"POST data", 204, ""}, {"POST data", 200, page},
+		{"POST metadata", 200, page}, {"POST delete", 200, page}, {"DELETE data", 200, page},
+	} {
+		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+			tree, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/secret/"), "/")
+			switch call := r.Method + " " + tree; {
+			case call == c.call:
+				w.WriteHeader(c.status)
+				fmt.Fprint(w, c.body)
+			case call == "POST delete":
+				w.WriteHeader(http.StatusForbidden)
+				fmt.Fprint(w, `{"errors":["permission denied"]}`)
+			case r.Method == http.MethodGet:
+				fmt.Fprint(w, `{"data":{"current_version":1,"versions":{"1":{"created_time":"2026-01-02T03:04:05Z"}}}}`)
+			default:
+				fmt.Fprint(w, `{"data":{"version":1,"created_time":"2026-01-02T03:04:05Z"}}`)
+			}
+		})
+		_, e := record(t, "x", "v", nil)
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		if c.call == "POST delete" || c.call == "DELETE data" {
+			_, err = p.Delete(t.Context(), name, nebula.Precondition{})
+		}
+		if nebula.KindOf(err) != nebula.ErrInvalidConfig {
+			t.Errorf("%s answered with %d %q: %v", c.call, c.status, c.body, err)
+		}
+	}
+}
+
+// A write ends, although the server never has enough of conditions.
+func TestEndlessDemands(t *testing.T) {
+	for demand, kind := range map[string]nebula.Kind{"check-and-set parameter did not match the current version": nebula.ErrConflict, "check-and-set parameter required for this call": nebula.ErrInternal} {
+		var seen atomic.Int32
+		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+			seen.Add(1)
+			if r.Method == http.MethodGet {
+				fmt.Fprint(w, `{"data":{"current_version":1,"versions":{"1":{"created_time":"2026-01-02T03:04:05Z","destroyed":true}}}}`)
+				return
+			}
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"errors":[%q]}`, demand)
+		})
+		_, e := record(t, "x", "v", nil)
+		for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent()} {
+			seen.Store(0)
+			_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: condition})
+			wants(t, err, kind)
+			if n := seen.Load(); n > 500 {
+				t.Errorf("%s: %d calls", demand, n)
+			}
+		}
+	}
+}

@@ -73,7 +73,7 @@ func (d *driver) writeAnyway(ctx context.Context, r sealed) (written, error) {
 	}
 	w, err := d.put(ctx, http.MethodPost, r, -1)
 	// If the engine demands a condition, give it the one that holds.
-	for round := 0; isConditionRequired(err) || round > 0 && round < maxRounds && isMismatch(err); round++ {
+	for round := 0; round < maxRounds && (isConditionRequired(err) || isMismatch(err)); round++ {
 		m, failed := d.readMetadata(ctx, r.name)
 		if failed != nil && !isMissing(failed) {
 			return written{}, failed

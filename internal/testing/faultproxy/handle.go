@@ -48,6 +48,9 @@ func (x *exchange) run() {
 		x.forward()
 	case KindAnswer:
 		x.answer()
+	case KindAnswerAfter:
+		x.ask()
+		x.answer()
 	case KindResetBefore:
 		x.reset()
 	case KindResetAfter:

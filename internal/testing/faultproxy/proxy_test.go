@@ -170,6 +170,7 @@ func TestFaults(t *testing.T) {
 		{faultproxy.Answer(503, "7").WithBody("text/plain", "no"), 0, func(r result) bool {
 			return r.status == 503 && r.header.Get("Retry-After") == "7" && r.header.Get("Content-Type") == "text/plain" && r.body == "no"
 		}},
+		{faultproxy.AnswerAfter(500).WithBody("text/plain", "no"), 1, func(r result) bool { return r.status == 500 && r.body == "no" }},
 		{faultproxy.Answer(429, ""), 0, func(r result) bool {
 			_, there := r.header["Retry-After"]
 			return r.status == 429 && !there

@@ -17,6 +17,7 @@ const (
 	KindNone         Kind = "none"
 	KindLatency      Kind = "latency"       // the request is forwarded later
 	KindAnswer       Kind = "answer"        // an answer of the proxy's own; the server sees nothing
+	KindAnswerAfter  Kind = "answer after"  // the same when the server has answered
 	KindResetBefore  Kind = "reset before"  // the connection is reset; the server sees nothing
 	KindResetAfter   Kind = "reset after"   // the connection is reset; the server has answered
 	KindCut          Kind = "cut"           // half of the answer's body, then the end; the server has answered
@@ -29,7 +30,7 @@ const (
 type Fault struct {
 	Kind   Kind
 	Delay  time.Duration // for KindLatency and KindLate
-	Status int           // for KindAnswer, with Header and Body
+	Status int           // for KindAnswer and KindAnswerAfter, with Header and Body
 	Header http.Header
 	Body   string
 }
@@ -64,6 +65,13 @@ func Answer(status int, retryAfter string) Fault {
 	if retryAfter != "" {
 		f.Header.Set("Retry-After", retryAfter)
 	}
+	return f
+}
+
+// AnswerAfter is Answer when the server has answered: something on the way fails.
+func AnswerAfter(status int) Fault {
+	f := Answer(status, "")
+	f.Kind = KindAnswerAfter
 	return f
 }
 
