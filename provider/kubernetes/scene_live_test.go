@@ -34,7 +34,7 @@ func newScene(t *testing.T, s *livetest.KubernetesServer, namespace string) *sce
 	x.script = &faultproxy.Script{Inner: transport(t, s), Call: func(r *http.Request) string { return r.Method }}
 	ours := x.config
 	ours.Transport = x.script
-	ours.Retry = provider.RetryPolicy{MaxRetries: 2, BaseDelayMS: 1, MaxDelayMS: 1, Multiplier: 1}
+	ours.Retry = provider.RetryPolicy{MaxRetries: 2, BaseDelayMS: 10, MaxDelayMS: 11, Multiplier: 1}
 	x.ours = open(t, ours)
 	x.name, _ = record(t, "x", "", nil)
 	return x

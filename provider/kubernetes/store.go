@@ -168,15 +168,16 @@ func (d *driver) send(ctx context.Context, w writing, operations []operation) (o
 	return s.Metadata, err
 }
 
-// clean removes labels that a patch has left, if nobody wrote since. Lists
-// compare all tags, and do not need this.
+// clean removes labels that a patch has left, if nobody wrote since: then the
+// version is another one, or a label to be removed is gone. Lists compare all tags,
+// and do not need this.
 func (d *driver) clean(ctx context.Context, w writing, m objectMeta, stale []string) (objectMeta, error) {
 	operations := []operation{unchanged(m)}
 	for _, label := range stale {
 		operations = append(operations, operation{"remove", "/metadata/labels/" + pointer(label), nil})
 	}
 	cleaned, err := d.send(ctx, w, operations)
-	if isRaced(err) || isMissing(err) {
+	if isRaced(err) || isMissing(err) || isUnfit(err) {
 		return m, nil
 	}
 	return cleaned, err

@@ -37,7 +37,7 @@ func newScene(t *testing.T, s *livetest.VaultServer, mount string) *scene {
 	}}
 	ours := x.config
 	ours.Transport = x.script
-	ours.Retry = provider.RetryPolicy{MaxRetries: 2, BaseDelayMS: 1, MaxDelayMS: 1, Multiplier: 1}
+	ours.Retry = provider.RetryPolicy{MaxRetries: 2, BaseDelayMS: 10, MaxDelayMS: 11, Multiplier: 1}
 	x.ours = open(t, ours, provider.OneShot())
 	x.name, _ = record(t, "x", "", nil)
 	return x
