@@ -1,7 +1,7 @@
 // Mutate breaks a Go program in small ways, one at a time, and names the changes that
 // the tests do not notice:
 //
-//	go run ./internal/testing/mutate [-explained FILE] [-skip TESTS] FILE… -- PACKAGE…
+//	go run ./internal/testing/mutate [-explained FILE] [-run TESTS] [-skip TESTS] FILE… -- PACKAGE…
 //
 // It inverts conditions, moves limits by one, swaps operators, true and false, drops
 // statements and cases, and returns success instead of an error.
@@ -40,6 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	every := flags.Int("every", 1, "tries one mutant of this many")
 	jobs := flags.Int("jobs", 2, "how many are tried at once")
+	chosen := flags.String("run", "", "tests that are used")
 	skip := flags.String("skip", "^TestLive", "tests that are left out")
 	explained := flags.String("explained", "", "a file of mutants that no test need notice, and why")
 	if err := flags.Parse(args); err != nil {
@@ -51,7 +52,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("usage: mutate [FLAG…] FILE… -- PACKAGE…")
 	}
 	files, packages := files[:dashes], files[dashes+1:]
-	skipped, err := regexp.Compile(*skip)
+	use, err := regexp.Compile(*chosen)
+	if err != nil {
+		return err
+	}
+	leave, err := regexp.Compile(*skip)
 	if err != nil {
 		return err
 	}
@@ -71,7 +76,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := b.compile(ctx, packages); err != nil {
 		return err
 	}
-	if err := b.reach(ctx, skipped, *jobs, out); err != nil {
+	used := func(test string) bool { return use.MatchString(test) && !leave.MatchString(test) }
+	if err := b.reach(ctx, used, *jobs, out); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d mutants, %d tests that reach some, after %v\n", len(b.mutants), len(b.tests), time.Since(begun).Round(time.Second))

@@ -64,6 +64,8 @@ func TestFails(t *testing.T) {
 }
 
 func TestLive(t *testing.T) { t.Fatal() }
+
+func FuzzKind(f *testing.F) { f.Fatal() }
 `
 	explained = `# What is returned beside an error says nothing.
 p.go: Sum: 0 became 1 (2) # nobody looks at the sum
@@ -81,7 +83,7 @@ func TestSurvivors(t *testing.T) {
 	}
 	t.Chdir(dir)
 	var out strings.Builder
-	err := run(t.Context(), []string{"-explained", "explained.txt", "-jobs", "1", "p.go", "--", "."}, &out)
+	err := run(t.Context(), []string{"-explained", "explained.txt", "-run", "^Test", "-jobs", "1", "p.go", "--", "."}, &out)
 	if err == nil || err.Error() != "no test notices 6 mutants" {
 		t.Errorf("%v", err)
 	}
@@ -106,7 +108,7 @@ explained, and there is no such mutant: p.go: Sum: 9 became 10
 }
 
 func TestWrongUse(t *testing.T) {
-	for _, args := range [][]string{nil, {"p.go"}, {"--", "."}, {"p.go", "--"}, {"-every", "0", "p.go", "--", "."}, {"-skip", "(", "p.go", "--", "."}, {"-explained", "none", "p.go", "--", "."}} {
+	for _, args := range [][]string{nil, {"p.go"}, {"--", "."}, {"p.go", "--"}, {"-every", "0", "p.go", "--", "."}, {"-skip", "(", "p.go", "--", "."}, {"-run", "(", "p.go", "--", "."}, {"-explained", "none", "p.go", "--", "."}} {
 		if err := run(t.Context(), args, new(strings.Builder)); err == nil {
 			t.Errorf("%q is accepted", args)
 		}

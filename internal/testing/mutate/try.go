@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,9 +50,9 @@ func each[T any](ctx context.Context, jobs int, list []T, do func(context.Contex
 	return context.Cause(ctx)
 }
 
-// reach runs each test once, without a mutant, to see which mutants it reaches and how
-// long it takes.
-func (b *build) reach(ctx context.Context, skip *regexp.Regexp, jobs int, out io.Writer) error {
+// reach runs each test that is used once, without a mutant, to see which mutants it
+// reaches and how long it takes.
+func (b *build) reach(ctx context.Context, used func(test string) bool, jobs int, out io.Writer) error {
 	var all []*test
 	for _, p := range b.programs {
 		if _, err := os.Stat(p.path); errors.Is(err, os.ErrNotExist) {
@@ -66,7 +65,7 @@ func (b *build) reach(ctx context.Context, skip *regexp.Regexp, jobs int, out io
 			return fmt.Errorf("%s: %w", p.dir, err)
 		}
 		for name := range strings.FieldsSeq(string(names)) {
-			if !skip.MatchString(name) {
+			if used(name) {
 				all = append(all, &test{program: p, name: name, reached: make(map[int]bool)})
 			}
 		}
