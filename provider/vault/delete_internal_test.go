@@ -16,9 +16,9 @@ func TestDeletedByThen(t *testing.T) {
 	)
 	conflict := errors.New("another version")
 	versions := func(deletion string) map[string]versionMetadata {
-		return map[string]versionMetadata{"1": {CreatedTime: first, DeletionTime: deletion}, "2": {CreatedTime: second}}
+		return map[string]versionMetadata{"11": {CreatedTime: first, DeletionTime: deletion}, "12": {CreatedTime: second}}
 	}
-	ours := formatVersion(1, first)
+	ours := formatVersion(11, first)
 	for what, c := range map[string]struct {
 		condition nebula.Precondition
 		versions  map[string]versionMetadata
@@ -29,15 +29,15 @@ func TestDeletedByThen(t *testing.T) {
 		"deleted when the other came":       {nebula.IfVersion(ours), versions(second), true, nil},
 		"deleted after the other came":      {nebula.IfVersion(ours), versions(later), false, conflict},
 		"not deleted":                       {nebula.IfVersion(ours), versions(""), false, conflict},
-		"no longer kept":                    {nebula.IfVersion(ours), map[string]versionMetadata{"2": {CreatedTime: second}}, false, errUnknown()},
-		"of a secret that was purged since": {nebula.IfVersion(formatVersion(1, later)), versions(deleted), false, conflict},
-		"the last one":                      {nebula.IfVersion(formatVersion(2, second)), versions(deleted), false, conflict},
-		"a version that there is not yet":   {nebula.IfVersion(formatVersion(3, later)), versions(deleted), false, conflict},
+		"no longer kept":                    {nebula.IfVersion(ours), map[string]versionMetadata{"12": {CreatedTime: second}}, false, errUnknown()},
+		"of a secret that was purged since": {nebula.IfVersion(formatVersion(11, later)), versions(deleted), false, conflict},
+		"the last one":                      {nebula.IfVersion(formatVersion(12, second)), versions(deleted), false, conflict},
+		"a version that there is not yet":   {nebula.IfVersion(formatVersion(13, later)), versions(deleted), false, conflict},
 		"no version of Vault":               {nebula.IfVersion("x"), versions(deleted), false, conflict},
 		"on condition that there was none":  {nebula.IfAbsent(), versions(deleted), false, conflict},
-		"none is kept":                      {nebula.IfVersion(formatVersion(2, second)), map[string]versionMetadata{}, false, errUnknown()},
+		"none is kept":                      {nebula.IfVersion(formatVersion(12, second)), map[string]versionMetadata{}, false, errUnknown()},
 	} {
-		m := secretMetadata{CurrentVersion: 2, Versions: c.versions}
+		m := secretMetadata{CurrentVersion: 12, Versions: c.versions}
 		existed, err := m.deletedByThen(c.condition, conflict)
 		same := err == c.err || c.err != nil && c.err != conflict && err != nil && err.Error() == c.err.Error()
 		if existed != c.existed || !same {
