@@ -384,3 +384,18 @@ func TestEndlessRaces(t *testing.T) {
 		}
 	}
 }
+
+// A success that is not the API server's is none: a page, or an answer about another
+// object, of another kind or without a version.
+func TestForeignAnswerToAWrite(t *testing.T) {
+	const form = `{"kind":%q,"metadata":{"name":%q,"resourceVersion":%q}}`
+	for _, body := range []string{"<html>hello</html>", "{}", fmt.Sprintf(form, "Secret", "nebula-cred-x", "1"),
+		fmt.Sprintf(form, "PartialObjectMetadata", "other", "1"), fmt.Sprintf(form, "PartialObjectMetadata", "nebula-cred-x", "")} {
+		p, name := hostile(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+		_, e := record(t, "x", "v", nil)
+		for _, condition := range []nebula.Precondition{{}, nebula.IfAbsent(), nebula.IfVersion("1")} {
+			_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: condition})
+			wants(t, err, nebula.ErrInvalidConfig)
+		}
+	}
+}

@@ -174,6 +174,14 @@ func TestOperations(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
+	// Written over what was seen, the labels of tags go that the record does not have.
+	seen := objectMeta{ResourceVersion: "8", Labels: map[string]string{tagLabel("old"): "1", "theirs": "x"}, Annotations: map[string]string{"theirs": "y"}}
+	for _, o := range (writing{name: name, object: object}).operationsOn(seen) {
+		marks, _ := o.Value.(map[string]string)
+		if _, stays := marks[tagLabel("old")]; stays || marks != nil && marks["theirs"] == "" {
+			t.Errorf("%s has %v", o.Path, marks)
+		}
+	}
 }
 
 // If the answer to a write was lost, what is stored shows what became of it.

@@ -23,7 +23,7 @@ type scene struct {
 
 	ours, theirs nebula.Provider
 	name         nebula.Name
-	written      []nebula.Version // by the other one, the first one first
+	written      []nebula.Version // before the change, and meanwhile by the other one
 }
 
 func newScene(t *testing.T, s *livetest.KubernetesServer, namespace string) *scene {
@@ -60,8 +60,13 @@ func (x *scene) writeOver() {
 
 func (x *scene) store(tags map[string]string, o nebula.StoreOptions) {
 	x.Helper()
-	_, e := record(x, "x", "theirs", tags)
-	v, err := x.theirs.Store(x.Context(), x.name, e, o)
+	x.storeBy(x.theirs, tags, o)
+}
+
+func (x *scene) storeBy(p nebula.Provider, tags map[string]string, o nebula.StoreOptions) {
+	x.Helper()
+	_, e := record(x, "x", "v", tags)
+	v, err := p.Store(x.Context(), x.name, e, o)
 	if err != nil {
 		x.Error(err)
 	}
@@ -75,10 +80,9 @@ func (x *scene) remove() {
 	}
 }
 
-// unmark takes our marks away.
-func (x *scene) unmark() {
-	x.change(map[string]any{"annotations": nil, "labels": nil})
-}
+// unmark takes our marks away, unlabel the labels alone.
+func (x *scene) unmark()  { x.change(map[string]any{"annotations": nil, "labels": nil}) }
+func (x *scene) unlabel() { x.change(map[string]any{"labels": nil}) }
 
 // hold deletes the Secret, which a finalizer keeps until the end of the test.
 func (x *scene) hold() {
@@ -102,6 +106,8 @@ func (x *scene) read() {
 	}
 }
 
+func (x *scene) writeOurs() { x.storeBy(x.ours, nil, nebula.StoreOptions{}) }
+
 // The conditions of a change.
 
 func (x *scene) absent() nebula.Precondition { return nebula.IfAbsent() }
@@ -111,8 +117,9 @@ func (x *scene) last() nebula.Precondition   { return nebula.IfVersion(x.written
 // The acts of a scene, for short.
 var (
 	theyWrite, theyWriteOver, theyWriteTags = (*scene).write, (*scene).writeOver, (*scene).writeTagged
-	theyDelete, theyHold, theyUnmark        = (*scene).remove, (*scene).hold, (*scene).unmark
-	weRead                                  = (*scene).read
+	theyDelete, theyHold                    = (*scene).remove, (*scene).hold
+	theyUnmark, theyUnlabel                 = (*scene).unmark, (*scene).unlabel
+	weRead, weWrite                         = (*scene).read, (*scene).writeOurs
 	ifAbsent, overFirst, overLast           = (*scene).absent, (*scene).first, (*scene).last
 )
 
@@ -133,6 +140,7 @@ var (
 	unanswered = faultproxy.ResetAfter()                      // it is carried out, the answer is lost
 	denied     = faultproxy.Answer(http.StatusForbidden, "")
 	raced      = faultproxy.Answer(http.StatusConflict, "").WithBody("application/json", `{"kind":"Status","reason":"Conflict","details":{"kind":"secrets"}}`)
+	refused    = faultproxy.Answer(http.StatusUnprocessableEntity, "").WithBody("application/json", `{"kind":"Status","reason":"Invalid"}`)
 )
 
 // play makes a change, and compares its calls with those that are wanted.

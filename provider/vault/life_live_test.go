@@ -105,6 +105,11 @@ func TestLiveEngineDeletesVersions(t *testing.T) {
 	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
 	_, err = reopen().Init(ctx, key)
 	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
+	p := open(t, c, provider.OneShot())
+	_, err = p.Store(ctx, nebula.KeyringName(), providertest.Keyring(), nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
+	_, err = p.Exists(ctx, nebula.KeyringName())
+	wants(t, err, nebula.ErrCorrupted, "keyring was deleted", undelete)
 	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "0s"})
 	s.API(t, http.MethodPost, c.MountPath+"/undelete/"+c.PathPrefix+"/.keyring", map[string]any{"versions": []int{1}})
 	if got, err := reopen().Get(ctx, "x"); err != nil || string(got.Secret.Reveal()) != "v" {
