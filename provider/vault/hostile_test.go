@@ -229,7 +229,7 @@ func TestForeignAnswerToAChange(t *testing.T) {
 		body   string
 	}{
 		{"POST data", 200, `{"data":{}}`}, {"POST data", 204, ""}, {"POST data", 200, page},
-		{"POST metadata", 200, page}, {"POST delete", 200, page}, {"DELETE data", 200, page},
+		{"POST metadata", 200, page}, {"GET metadata", 200, `{"data":{}}`}, {"POST delete", 200, page}, {"DELETE data", 200, page},
 	} {
 		p, name := hostile(t, func(w http.ResponseWriter, r *http.Request) {
 			tree, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/secret/"), "/")
@@ -248,7 +248,7 @@ func TestForeignAnswerToAChange(t *testing.T) {
 		})
 		_, e := record(t, "x", "v", nil)
 		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
-		if c.call == "POST delete" || c.call == "DELETE data" {
+		if c.call != "POST data" && c.call != "POST metadata" {
 			_, err = p.Delete(t.Context(), name, nebula.Precondition{})
 		}
 		if nebula.KindOf(err) != nebula.ErrInvalidConfig {

@@ -136,6 +136,13 @@ func TestLiveKeepAVersion(t *testing.T) {
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	reader := open(t, c, provider.OneShot()) // another process, which has only read it
+	if _, err := reader.Retrieve(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if ids := listed(t, reader, nebula.Filter{}); len(ids) != 1 {
+		t.Errorf("the list of a process that saw the version is %q", ids)
+	}
 	s.API(t, http.MethodPost, c.MountPath+"/config", map[string]any{"delete_version_after": "0s"})
 	s.API(t, http.MethodPost, c.MountPath+"/undelete/"+c.PathPrefix+"/kept", map[string]any{"versions": []int{1}})
 	time.Sleep(2500 * time.Millisecond)

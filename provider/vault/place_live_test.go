@@ -117,6 +117,7 @@ func TestLiveRecordWithoutItsMark(t *testing.T) {
 func TestLiveStrangersSecret(t *testing.T) {
 	store, _, path, s := liveKeyedStore(t)
 	ctx := t.Context()
+	_, place, _ := strings.Cut(path, "%s/")
 	for what, data := range map[string]map[string]any{
 		"other keys":     {"username": "u", "password": "p"},
 		"a text":         {"record": "hunter2"},
@@ -125,7 +126,7 @@ func TestLiveStrangersSecret(t *testing.T) {
 	} {
 		s.API(t, http.MethodPost, fmt.Sprintf(path, "data")+"theirs", map[string]any{"data": data})
 		_, err := store.Get(ctx, "theirs")
-		wants(t, err, nebula.ErrNotARecord, "not a nebula record", "import")
+		wants(t, err, nebula.ErrNotARecord, "not a nebula record", "nebula import vault:"+place+"theirs")
 		_, err = store.Put(ctx, "theirs", nebula.NewSecret([]byte("v")), nebula.PutOptions{})
 		wants(t, err, nebula.ErrNotARecord, "not a nebula record", "import")
 		if strings.Contains(err.Error(), "put the value again") {

@@ -58,7 +58,11 @@ func (x *scene) write() {
 func (x *scene) writeTwice() { x.write(); x.write() }
 func (x *scene) remove()     { remove(x, x.theirs, x.name) }
 func (x *scene) purge()      { purge(x, x.theirs, x.name) }
-func (x *scene) replace()    { x.purge(); x.write() }
+func (x *scene) destroy() {
+	x.Helper()
+	x.server.API(x, http.MethodPut, x.config.MountPath+"/destroy/"+x.config.PathPrefix+"/x", map[string]any{"versions": []int{1}})
+}
+func (x *scene) replace() { x.purge(); x.write() }
 
 // read makes this process see the current version.
 func (x *scene) read() {
@@ -69,6 +73,7 @@ func (x *scene) read() {
 }
 
 func (x *scene) removeOurs() { remove(x, x.ours, x.name) }
+func (x *scene) purgeOurs()  { purge(x, x.ours, x.name) }
 
 // learnNoPatch makes this process learn that it may not patch.
 func (x *scene) learnNoPatch() {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/faultproxy"
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 	"github.com/nebula-credential/nebula/provider"
 )
@@ -117,5 +118,65 @@ func TestLiveUnclearDeletions(t *testing.T) {
 				t.Errorf("%v, %v, want %v", existed, err, c.existed)
 			}
 		})
+	}
+}
+
+// A restoration whose answer is lost is known again. One whose end cannot be read may
+// have been done. What was destroyed cannot be restored.
+func TestLiveUnclearRestorations(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	for _, c := range []struct {
+		what    string
+		there   acts
+		script  steps
+		calls   string
+		kind    nebula.Kind // of the failure
+		unclear bool
+	}{
+		{what: "the request is lost", there: acts{theyWrite, theyDelete}, calls: "GET metadata, POST undelete, GET metadata, POST undelete, GET metadata",
+			script: steps{"POST undelete": {{fault: lost}}}},
+		{what: "the answer is lost", there: acts{theyWrite, theyDelete}, calls: "GET metadata, POST undelete, GET metadata",
+			script: steps{"POST undelete": {{fault: unanswered}}}},
+		{what: "the metadata cannot be read again", there: acts{theyWrite, theyDelete}, calls: "GET metadata, POST undelete, GET metadata",
+			script: steps{"GET metadata": {{}, {fault: denied}}}, kind: nebula.ErrPermissionDenied, unclear: true},
+		{what: "it may not be restored", there: acts{theyWrite, theyDelete}, calls: "GET metadata, POST undelete",
+			script: steps{"POST undelete": {{fault: denied}}}, kind: nebula.ErrPermissionDenied},
+		{what: "it was not deleted", there: acts{theyWrite}, calls: "GET metadata", kind: nebula.ErrConflict},
+		{what: "it was destroyed", there: acts{theyWrite, (*scene).destroy}, calls: "GET metadata", kind: nebula.ErrNotFound},
+		{what: "it was destroyed after it was deleted", there: acts{theyWrite, theyDelete, (*scene).destroy}, calls: "GET metadata", kind: nebula.ErrNotFound},
+		{what: "it was purged", there: acts{theyWrite, theyPurge}, calls: "GET metadata", kind: nebula.ErrNotFound},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			x := newScene(t, s, mount)
+			for _, act := range c.there {
+				act(x)
+			}
+			restorer, _ := nebula.As[nebula.Restorer](x.ours)
+			err := x.play(c.script, func() error { return restorer.Restore(t.Context(), x.name) }, c.calls)
+			if c.kind == "" && (err != nil || !x.reads(1)) {
+				t.Errorf("%v, or it cannot be read", err)
+			}
+			if c.kind != "" {
+				wants(t, err, c.kind)
+			}
+			if errors.Is(err, provider.ErrUnclear) != c.unclear {
+				t.Errorf("%v: unclear is %v", err, !c.unclear)
+			}
+		})
+	}
+}
+
+// The two calls that read a version fail as what failed.
+func TestLiveVersionDenied(t *testing.T) {
+	s := livetest.Vault(t)
+	mount := s.Mount(t, 2)
+	for _, call := range []string{"GET data", "GET metadata"} {
+		x := newScene(t, s, mount)
+		x.write()
+		x.script.Begin(map[string][]faultproxy.Step{call: {{Fault: denied}}})
+		retriever, _ := nebula.As[nebula.VersionRetriever](x.ours)
+		_, err := retriever.RetrieveVersion(t.Context(), x.name, x.written[0])
+		wants(t, err, nebula.ErrPermissionDenied)
 	}
 }

@@ -64,7 +64,8 @@ func (c storing) run(t *testing.T, s *livetest.VaultServer, mount string) {
 var (
 	theyWrite, theyWriteTwice, theyDelete = (*scene).write, (*scene).writeTwice, (*scene).remove
 	theyPurge, theyReplace                = (*scene).purge, (*scene).replace
-	weRead, weDelete, weMayNotPatch       = (*scene).read, (*scene).removeOurs, (*scene).learnNoPatch
+	weRead, weDelete, wePurge             = (*scene).read, (*scene).removeOurs, (*scene).purgeOurs
+	weMayNotPatch                         = (*scene).learnNoPatch
 	overFirst, overLast                   = (*scene).first, (*scene).last
 )
 
@@ -221,6 +222,9 @@ var unclearOver = []storing{
 	{what: "no version of Vault", there: acts{theyWrite}, versions: 1, kind: nebula.ErrConflict,
 		condition: func(*scene) nebula.Precondition { return nebula.IfVersion("x") }},
 	{what: "of a purged one, which was read before we deleted it", there: acts{theyWrite, weRead, weDelete, theyReplace}, condition: overFirst, versions: 1,
+		calls: "GET metadata", kind: nebula.ErrConflict},
+
+	{what: "of one that was read before we purged it", there: acts{theyWrite, weRead, wePurge, theyWrite}, condition: overFirst, versions: 1,
 		calls: "GET metadata", kind: nebula.ErrConflict},
 
 	// A token that may not patch.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/httpx"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -21,6 +22,12 @@ func TestVersions(t *testing.T) {
 	}
 	if formatVersion(17, "2026-01-02T03:04:05.123456788Z") == v {
 		t.Error("the time makes no difference")
+	}
+	// Without a time that tells a purged secret from the next one, the number is all.
+	for created, want := range map[string]nebula.Version{"": "17", "x": "17", "1969-12-31T23:59:59Z": "17", "1970-01-01T00:00:00Z": "17", "1970-01-01T00:00:00.000000001Z": "17-1"} {
+		if got := formatVersion(17, created); got != want {
+			t.Errorf("created at %q, it is %q", created, got)
+		}
 	}
 	for _, wrong := range []nebula.Version{"", "0", "-1", "1-", "01", "1-?", "1-01", "1-A", "1--", "1-1-1", "+1", "99999999999", " 1"} {
 		if n, ok := parseVersion(wrong); ok {
@@ -199,5 +206,35 @@ func TestAttemptBefore(t *testing.T) {
 	}
 	if a.before("", ahead, now) {
 		t.Error("a version that is gone counts as older")
+	}
+}
+
+// What is gone, the server's clock decides, not this machine's.
+func TestGone(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	before, after := now.Add(-time.Second).Format(time.RFC3339Nano), now.Add(time.Second).Format(time.RFC3339Nano)
+	m := secretMetadata{now: now}
+	for _, c := range []struct {
+		version versionMetadata
+		want    bool
+	}{
+		{versionMetadata{}, false}, {versionMetadata{Destroyed: true}, true},
+		{versionMetadata{DeletionTime: before}, true}, {versionMetadata{DeletionTime: now.Format(time.RFC3339Nano)}, true},
+		{versionMetadata{DeletionTime: after}, false}, {versionMetadata{DeletionTime: after, Destroyed: true}, true}, {versionMetadata{DeletionTime: "x"}, false},
+	} {
+		if got := m.gone(c.version); got != c.want {
+			t.Errorf("%+v is gone: %v", c.version, got)
+		}
+	}
+	d, err := newDriver(DefaultConfigIn(func(string) string { return "" }), provider.NewOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &httpx.Answer{Header: http.Header{"Date": {now.Format(http.TimeFormat)}}}
+	if got := d.serverTime(a); !got.Equal(now.Add(time.Second)) {
+		t.Errorf("with a date, the server's time is %v", got)
+	}
+	if got := d.serverTime(&httpx.Answer{Header: http.Header{"Date": {"x"}}}); time.Since(got).Abs() > time.Minute {
+		t.Errorf("without a date, the server's time is %v", got)
 	}
 }
