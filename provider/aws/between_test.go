@@ -113,6 +113,14 @@ func (o *peer) put(version, stage string) {
 	}
 }
 
+// move makes another version the current one.
+func (o *peer) move(from, to string) error {
+	id, stage := o.c.SecretPrefix+o.name.String(), "AWSCURRENT"
+	_, err := directClient(o.c).UpdateSecretVersionStage(o.t.Context(), &secretsmanager.UpdateSecretVersionStageInput{SecretId: &id, VersionStage: &stage,
+		RemoveFromVersionId: &from, MoveToVersionId: &to})
+	return err
+}
+
 func (o *peer) nothing() {}
 
 // Whatever others do between the calls of a write without a condition on a

@@ -124,6 +124,7 @@ func TestCallsOfPut(t *testing.T) {
 	put(4, "a", nebula.PutOptions{}, read, "PutSecretValue", "UpdateSecretVersionStage")
 	put(4, "a", nebula.PutOptions{Tags: map[string]string{"k": "w"}}, read, "PutSecretValue", "UpdateSecretVersionStage", "TagResource")
 	put(5, "a", nebula.PutOptions{}, keyring, read, "DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage")
+	put(5, "a", nebula.PutOptions{}, read, "PutSecretValue", "UpdateSecretVersionStage")
 	put(6, "a", nebula.PutOptions{}, keyring, read, "PutSecretValue", "UpdateSecretVersionStage")
 	put(7, "a", nebula.PutOptions{ClearTags: true}, keyring, read, "PutSecretValue", "UpdateSecretVersionStage", "UntagResource", "TagResource")
 }

@@ -88,10 +88,20 @@ func (d *driver) Restore(ctx context.Context, name nebula.Name) error {
 	}
 	err = d.mend(ctx, name, s)
 	if errors.Is(err, nebula.ErrCorrupted) { // it is somebody else's
-		_, failed := change(ctx, d, name, d.client().DeleteSecret, d.deletion(name))
-		err = errors.Join(err, failed)
+		return d.giveBack(ctx, name, err)
 	}
 	return err
+}
+
+// giveBack deletes a secret of others again that was restored, and returns why.
+func (d *driver) giveBack(ctx context.Context, name nebula.Name, why error) error {
+	if d.schedule(ctx, name) == nil {
+		return why
+	}
+	said := *d.Explain(name, why)
+	said.Message += "; the deleted secret was restored to find that out, and may be readable now"
+	said.Hint = "delete it again: aws secretsmanager delete-secret --secret-id " + d.secretID(name)
+	return &said
 }
 
 // restoreLive handles a credential that is not deleted. If it has lost its

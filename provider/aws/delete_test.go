@@ -128,3 +128,23 @@ func TestOverASecretWithoutValue(t *testing.T) {
 		}
 	}
 }
+
+// A restoration whose answer was lost is repeated, and a success. What others purge
+// first cannot be restored.
+func TestLostRestoration(t *testing.T) {
+	for _, cut := range []awsserver.Cut{awsserver.CutBefore, awsserver.CutAfter} {
+		o, _, _ := between(t)
+		o.store()
+		o.delete()
+		o.s.Inject(awsserver.Fault{Operation: "RestoreSecret", Times: 1, Cut: cut})
+		o.restore()
+		if found, err := o.p.Exists(t.Context(), o.name); err != nil || !found {
+			t.Errorf("cut %v: it exists: %v, %v", cut, found, err)
+		}
+	}
+	o, p, m := between(t)
+	o.store()
+	o.delete()
+	m.operation, m.do = "RestoreSecret", o.purge
+	wants(t, p.Restore(t.Context(), o.name), nebula.ErrNotFound, "nothing to restore")
+}

@@ -26,7 +26,6 @@ func (w *write) absent(ctx context.Context) error {
 	w.refusals.add(s)
 	switch {
 	case isMissing(failed) && asksFirst:
-		w.d.writes.restored.Forget(w.name)
 		return asMoved(w.create(ctx))
 	case isMissing(failed):
 		return movedError{failed}

@@ -197,7 +197,7 @@ func TestTagsOfOthers(t *testing.T) {
 	_, err := p.Store(ctx, name, next, nebula.StoreOptions{Previous: e})
 	wants(t, err, nebula.ErrUnavailable, "value was stored", "tags")
 	stop()
-	if _, err := p.Store(ctx, name, next, nebula.StoreOptions{}); err != nil {
+	if _, err := p.Store(ctx, name, next, nebula.StoreOptions{Previous: next}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := directClient(c).DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})

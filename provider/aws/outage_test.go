@@ -347,8 +347,9 @@ func TestOvertaken(t *testing.T) {
 // after a few calls.
 func TestLastingRefusals(t *testing.T) {
 	environment(t)
+	clock := &sleepClock{now: time.Now()}
 	s := newServer(t, awsserver.Options{})
-	p := open(t, configFor(s))
+	p := open(t, configFor(s), provider.WithClock(clock))
 	ctx := t.Context()
 	name, e := record(t, "a", "v", nil)
 	if _, err := p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
@@ -358,20 +359,25 @@ func TestLastingRefusals(t *testing.T) {
 	for what, refused := range map[string]struct {
 		operation string
 		act       func() error
+		slept     time.Duration // 10 ms, and twice as long each time
 	}{
-		"store":                {"PutSecretValue", func() error { return store(nebula.StoreOptions{}) }},
-		"store with previous":  {"PutSecretValue", func() error { return store(nebula.StoreOptions{Previous: e}) }},
-		"store where there is": {"CreateSecret", func() error { return store(nebula.StoreOptions{Precondition: nebula.IfAbsent()}) }},
-		"delete":               {"DeleteSecret", func() error { return remove(ctx, p, name) }},
-		"retrieve":             {"GetSecretValue", func() error { _, err := p.Retrieve(ctx, name); return err }},
+		"store":                {"PutSecretValue", func() error { return store(nebula.StoreOptions{}) }, 310 * time.Millisecond},
+		"store with previous":  {"PutSecretValue", func() error { return store(nebula.StoreOptions{Previous: e}) }, 630 * time.Millisecond},
+		"store where there is": {"CreateSecret", func() error { return store(nebula.StoreOptions{Precondition: nebula.IfAbsent()}) }, 310 * time.Millisecond},
+		"delete":               {"DeleteSecret", func() error { return remove(ctx, p, name) }, 0},
+		"retrieve":             {"GetSecretValue", func() error { _, err := p.Retrieve(ctx, name); return err }, 0},
 	} {
 		stop := s.Inject(awsserver.Fault{Operation: refused.operation, Error: &awsserver.Error{Code: "InvalidRequestException", Message: "no"}})
 		s.ResetLog()
+		clock.slept = 0
 		err := refused.act()
 		stop()
 		wants(t, err, nebula.ErrConflict, "InvalidRequestException")
 		if n := s.Count(""); n > 20 {
 			t.Errorf("%s: %d calls", what, n)
+		}
+		if clock.slept != refused.slept {
+			t.Errorf("%s: it waited %v, want %v", what, clock.slept, refused.slept)
 		}
 	}
 }

@@ -221,6 +221,12 @@ func TestPlainSecrets(t *testing.T) {
 		}
 		_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
 		wants(t, err, nebula.ErrCorrupted, "not a nebula record")
+		stop := s.Inject(awsserver.Fault{Operation: "DeleteSecret", Deny: true})
+		wants(t, p.Restore(t.Context(), name), nebula.ErrCorrupted, "not a nebula record", "may be readable now", "delete-secret --secret-id "+id)
+		stop()
+		if _, err := directClient(c).DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: &id}); err != nil {
+			t.Fatal(err)
+		}
 		wants(t, p.Restore(t.Context(), name), nebula.ErrCorrupted, "not a nebula record")
 		if found, err := p.Exists(t.Context(), name); err != nil || found {
 			t.Errorf("it is live: %v, %v", found, err)
@@ -237,13 +243,14 @@ func TestPrefixOfAnother(t *testing.T) {
 	short, long := configFor(s), configFor(s)
 	short.SecretPrefix, long.SecretPrefix = "p/", "p/team-"
 	ours, theirs := open(t, short), open(t, long)
-	storeTagged(t, theirs, "x", "theirs", "t", nebula.StoreOptions{})
+	_, _, version := storeTagged(t, theirs, "x", "theirs", "t", nebula.StoreOptions{})
 	storeTagged(t, ours, "a", "ours", "o", nebula.StoreOptions{})
 	lists(t, ours, nebula.Filter{}, "a")
 	lists(t, theirs, nebula.Filter{}, "x")
 	name, e := record(t, "team-x", "v", nil)
 	_, stored := ours.Store(t.Context(), name, e, nebula.StoreOptions{})
-	for _, err := range []error{stored, remove(t.Context(), ours, name), purge(t.Context(), ours, name)} {
+	_, onCondition := ours.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(version)})
+	for _, err := range []error{stored, onCondition, remove(t.Context(), ours, name), purge(t.Context(), ours, name)} {
 		wants(t, err, nebula.ErrConflict, "secret_prefix")
 	}
 	wants(t, ours.Restore(t.Context(), name), nebula.ErrNotFound, "secret_prefix")

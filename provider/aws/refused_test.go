@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 	"github.com/nebula-credential/nebula/provider"
@@ -93,8 +91,14 @@ func TestStrangeVersion(t *testing.T) {
 }
 
 // A move that arrives after all, while the write is repeated, is no conflict with
-// itself: the tags are set, too.
+// itself: the tags are set, too, unless it was deleted since.
 func TestLateMove(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		lateMove(t, deleted)
+	}
+}
+
+func lateMove(t *testing.T, deleted bool) {
 	o, _, m := between(t)
 	c := o.c
 	c.Transport, c.Retry.BaseDelayMS = m, 10
@@ -107,18 +111,21 @@ func TestLateMove(t *testing.T) {
 	const move = "UpdateSecretVersionStage"
 	o.s.Inject(awsserver.Fault{Operation: move, Times: 1, Cut: awsserver.CutBefore})
 	m.operation, m.skip, m.do = move, 1, func() {
-		id, stage, from := c.SecretPrefix+"a", "AWSCURRENT", string(v)
-		if _, err := directClient(c).UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{SecretId: &id, VersionStage: &stage,
-			RemoveFromVersionId: &from, MoveToVersionId: &m.moveTo}); err != nil {
+		if err := o.move(string(v), m.moveTo); err != nil {
 			t.Error(err)
+		}
+		if deleted {
+			o.delete()
 		}
 	}
 	_, mine := record(t, "a", "mine", map[string]string{"by": "me"})
 	stored, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first})
 	if err != nil || string(stored) != m.moveTo {
-		t.Fatalf("version %q, moved to %q, %v", stored, m.moveTo, err)
+		t.Fatalf("deleted %v: version %q, moved to %q, %v", deleted, stored, m.moveTo, err)
 	}
-	lists(t, p, nebula.Filter{Tags: map[string]string{"by": "me"}}, "a")
+	if !deleted {
+		lists(t, p, nebula.Filter{Tags: map[string]string{"by": "me"}}, "a")
+	}
 	if n := o.s.Versions(c.SecretPrefix + "a"); n != 2 {
 		t.Errorf("%d versions", n)
 	}

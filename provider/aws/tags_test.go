@@ -99,3 +99,67 @@ func TestThrottledMove(t *testing.T) {
 		t.Errorf("%d versions, want 2", n)
 	}
 }
+
+// What a write over a deleted credential left without its tags is seen as well.
+func TestLeftTagsOverDeleted(t *testing.T) {
+	o, p, m := between(t)
+	o.store()
+	o.delete()
+	m.operation, m.do = "PutSecretValue", func() { o.s.Inject(awsserver.Fault{Operation: "TagResource", Deny: true}) }
+	_, mine := record(t, "a", "mine", map[string]string{"by": "me"})
+	_, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	wants(t, err, nebula.ErrPermissionDenied, "value was stored", "TagResource")
+	o.s.ClearFaults()
+	next := open(t, o.c)
+	got, err := next.Retrieve(t.Context(), o.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version), Previous: got.Envelope}); err != nil {
+		t.Fatal(err)
+	}
+	lists(t, next, nebula.Filter{Tags: map[string]string{"by": "me"}}, "a")
+}
+
+// One tag that changes is enough for all those to be set that others took away.
+func TestChangedTagMendsOthers(t *testing.T) {
+	o, p, _ := between(t)
+	_, first := record(t, "a", "v", map[string]string{"env": "dev", "team": "x"})
+	v, err := p.Store(t.Context(), o.name, first, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	untag(t, o.c, "a", "team")
+	_, second := record(t, "a", "v", map[string]string{"env": "prod", "team": "x"})
+	if _, err := p.Store(t.Context(), o.name, second, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first}); err != nil {
+		t.Fatal(err)
+	}
+	if got := tagsOf(t, o.c, "a"); got["env"] != "prod" || got["team"] != "x" || got["nebula="] == "" {
+		t.Errorf("the tags are %v", got)
+	}
+}
+
+// A record that was stored by a repeated write, and written over, can be stored
+// again: what is remembered of the first time is not taken for this one.
+func TestSameRecordAgain(t *testing.T) {
+	o, _, _ := between(t)
+	o.store()
+	c := o.c
+	c.Retry.BaseDelayMS = 10
+	p := open(t, c)
+	_, mine := record(t, "a", "mine", nil)
+	for _, operation := range []string{"PutSecretValue", "DescribeSecret"} {
+		if _, err := p.Exists(t.Context(), o.name); err != nil { // so that the server was heard of
+			t.Fatal(err)
+		}
+		o.s.Inject(awsserver.Fault{Operation: operation, Times: 1, Cut: awsserver.CutAfter})
+		v, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Retrieve(t.Context(), o.name); err != nil || got.Version != v || string(got.Envelope.Bytes()) != string(mine.Bytes()) {
+			t.Errorf("version %q stands, told %q, %v", got.Version, v, err)
+		}
+		o.store()
+	}
+}

@@ -156,6 +156,14 @@ func TestRestoredSinceByOthers(t *testing.T) {
 		"deleted again at once": func(o *peer, _ full) error { return restores(o, o.p) },
 		"deleted again later":   func(o *peer, p full) error { return errors.Join(deletes(o, p), restores(o, o.p)) },
 		"deleted by others":     func(o *peer, p full) error { return errors.Join(deletes(o, o.p), restores(o, p)) },
+		"written over, and that undone": func(o *peer, p full) error {
+			_, next := record(t, "a", "next", nil)
+			first, err := o.p.Retrieve(t.Context(), o.name)
+			v, failed := o.p.Store(t.Context(), o.name, next, nebula.StoreOptions{})
+			_, exists := p.Store(t.Context(), o.name, next, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+			wants(t, exists, nebula.ErrAlreadyExists)
+			return errors.Join(err, failed, o.move(string(v), string(first.Version)))
+		},
 	} {
 		o, p, _ := between(t)
 		o.store()
@@ -176,6 +184,27 @@ func TestRestoredSinceByOthers(t *testing.T) {
 		got, err := p.Retrieve(t.Context(), o.name)
 		if err != nil || string(got.Envelope.Bytes()) != string(o.theirs.Bytes()) {
 			t.Errorf("%s: it was written over: %v", what, err)
+		}
+	}
+}
+
+// A write that goes on with what an earlier one restored, and fails too, deletes it
+// again.
+func TestUndoneByTheNext(t *testing.T) {
+	o, p, _ := between(t)
+	o.store()
+	o.delete()
+	_, mine := record(t, "a", "mine", nil)
+	for _, c := range []struct{ denied, says string }{{"DeleteSecret", "may be readable now"}, {"", "PutSecretValue"}} {
+		o.s.Inject(awsserver.Fault{Operation: "PutSecretValue", Deny: true})
+		if c.denied != "" {
+			o.s.Inject(awsserver.Fault{Operation: c.denied, Deny: true})
+		}
+		_, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		wants(t, err, nebula.ErrPermissionDenied, c.says)
+		o.s.ClearFaults()
+		if found, err := o.p.Exists(t.Context(), o.name); err != nil || found != (c.denied != "") {
+			t.Errorf("it exists: %v, %v", found, err)
 		}
 	}
 }
