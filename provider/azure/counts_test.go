@@ -153,6 +153,11 @@ func TestLiveCalls(t *testing.T) {
 	costs("retrieve", err, "GET "+a+"/")
 	_, err = store("3", nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: previous})
 	costs("store over what was read", err, "PUT "+a)
+	_, err = p.Retrieve(ctx, name)
+	costs("retrieve again", err, "GET "+a+"/")
+	_, err = store("4", nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: previous})
+	wants(t, err, nebula.ErrConflict)
+	costs("a conflict with what was read", nil)
 	_, err = store("4", nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: previous})
 	wants(t, err, nebula.ErrConflict)
 	costs("a conflict", nil, "GET "+a+"/")
@@ -201,6 +206,14 @@ func TestLiveCalls(t *testing.T) {
 	_, err = stranger.Store(ctx, name, e, nebula.StoreOptions{})
 	costs("store after a deleted one was written over", err, "PUT "+a)
 	costs("delete after that", removed(ctx, stranger, name), "DELETE "+a)
+	r.clock.ahead.Add(int64(time.Minute))
+	if err := r.all(t, r.principal()).Restore(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.ahead.Add(int64(time.Minute))
+	_, err = stranger.Retrieve(ctx, name)
+	costs("retrieve what others restored", err, "GET "+a+"/")
+	costs("delete what was read", removed(ctx, stranger, name), "DELETE "+a)
 }
 
 // store returns a new store.

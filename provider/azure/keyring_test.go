@@ -71,7 +71,7 @@ func TestLiveKeyringReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := r.clock.Now()
-	r.Inject(azureserver.Fault{Operation: azureserver.GetSecret, Status: 503, Times: 1})
+	r.Inject(azureserver.Fault{Operation: azureserver.GetSecret, Status: 429, Code: "Throttled", Times: 1})
 	v, err := p.Store(ctx, name, first.Envelope, nebula.StoreOptions{Precondition: nebula.IfVersion(first.Version), Previous: first.Envelope})
 	if err != nil || v == first.Version {
 		t.Fatalf("%q, %v", v, err)

@@ -109,8 +109,9 @@ func (r *recoveries) undo(name nebula.Name, v nebula.Version, remove func(contex
 		defer close(c.ended)
 		defer cancel()
 		c.err = remove(ctx)
-		if ctx.Err() != nil {
-			return // a write took it over
+		if ctx.Err() != nil { // a write took it over
+			c.err = errOvertaken
+			return
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -214,6 +214,13 @@ func TestLiveExpiry(t *testing.T) {
 	if _, err := p.Retrieve(t.Context(), name); err != nil {
 		t.Error(err)
 	}
+	name, e = record(t, "kept", "v", nil)
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if latest, err := r.Latest("nebula-credentials-kept"); err != nil || !latest.Expires.IsZero() {
+		t.Errorf("what is never due expires at %v; %v", latest.Expires, err)
+	}
 }
 
 // Secrets of others under our names stay as they are, live or deleted.

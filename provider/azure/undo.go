@@ -52,7 +52,7 @@ func (d *driver) deleteAgain(ctx context.Context, name nebula.Name, version nebu
 	return &e
 }
 
-// errOvertaken says that somebody wrote over the recovered secret.
+// errOvertaken says that somebody wrote over the recovered secret, or is about to.
 var errOvertaken = errors.New("another version is the current one")
 
 // deleteRecovered deletes the recovered secret, unless somebody wrote since. A

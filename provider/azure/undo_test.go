@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,5 +101,137 @@ func TestLiveOverDeletedEndless(t *testing.T) {
 	wants(t, err, nebula.ErrConflict, "after 10m0s", "is live again", "after 30s")
 	if waited := r.clock.Now().Sub(began); waited < 10*time.Minute+30*time.Second || waited > 11*time.Minute {
 		t.Errorf("it waited %v", waited)
+	}
+}
+
+// A disabled secret that was recovered is deleted again like any other, and so is one
+// whose deletion was refused for a moment.
+func TestLiveOverDeletedTwiceTried(t *testing.T) {
+	for what, begin := range map[string]func(*testing.T, *rig){
+		"disabled": func(t *testing.T, r *rig) {
+			latest, err := r.Latest(overDeleted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			latest.Disabled = true
+			r.Add(latest)
+			r.deleteBehind(t, overDeleted)
+			r.clock.ahead.Add(int64(10 * time.Second))
+		},
+		"unavailable": func(_ *testing.T, r *rig) {
+			r.Inject(azureserver.Fault{Operation: azureserver.DeleteSecret, Status: 503, Times: 1})
+		},
+	} {
+		r := newRig(t)
+		name, e := r.gone(t)
+		begin(t, r)
+		refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
+		refusal.After = 1
+		r.Inject(refusal)
+		p := r.all(t, r.principal())
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		wants(t, err, nebula.ErrPermissionDenied, "setSecret/action", "was deleted again")
+		r.wantsDeleted(t, p)
+		if t.Failed() {
+			t.Fatal(what)
+		}
+	}
+}
+
+// A keyring that is live again has no command of ours that deletes it.
+func TestLiveKeyringStands(t *testing.T) {
+	const secret = "nebula-credentials---keyring"
+	r := newRig(t)
+	_ = r.store(t)
+	name := nebula.KeyringName()
+	keyring, err := r.open(t, r.principal()).Retrieve(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.deleteBehind(t, secret)
+	r.clock.ahead.Add(int64(10 * time.Second))
+	refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
+	refusal.After = 1
+	r.Inject(refusal)
+	r.Inject(azureserver.ForbiddenByRbac(azureserver.DeleteSecret))
+	_, err = r.open(t, r.principal()).Store(t.Context(), name, keyring.Envelope, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied, "is live again", "az keyvault secret delete --vault-name", "--name "+secret)
+}
+
+// What is being deleted again counts as deleted for who expects its version.
+func TestLiveOverDeletedOnCondition(t *testing.T) {
+	r := newRig(t)
+	c := r.principal()
+	c.Retry.MaxRetries = 0
+	p := r.all(t, c, provider.WithClock(gated{r.clock, make(chan struct{})}))
+	name, e := record(t, "gone", "v", nil)
+	v, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := removed(t.Context(), p, name); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.ahead.Add(int64(10 * time.Second))
+	r.Inject(azureserver.Fault{Name: overDeleted, Operation: azureserver.SetSecret, Status: 429, Code: "Throttled", After: 1, Times: 1})
+	_, next := record(t, "gone", "w", nil)
+	_, err = p.Store(t.Context(), name, next, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrUnavailable, "is being deleted again")
+	r.clock.ahead.Add(int64(10 * time.Second)) // until the recovery has ended
+	_, err = p.Store(t.Context(), name, next, nebula.StoreOptions{Precondition: nebula.IfVersion(v)})
+	wants(t, err, nebula.ErrConflict)
+	r.wantsDeleted(t, p)
+}
+
+// interrupted is a clock by which another write begins while one that is armed waits.
+type interrupted struct {
+	*clock
+	armed *atomic.Bool
+	begin func()
+}
+
+func (c interrupted) Sleep(ctx context.Context, d time.Duration) error {
+	if !c.armed.CompareAndSwap(true, false) {
+		return c.clock.Sleep(ctx, d)
+	}
+	go c.begin()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A write that takes over what another one recovered ends the deletion, and the error
+// of the other says nothing of it.
+func TestLiveOverDeletedTakenOver(t *testing.T) {
+	r := newRig(t)
+	name, e := r.gone(t)
+	_, next := record(t, "gone", "next", nil)
+	refusal := azureserver.ForbiddenByRbac(azureserver.SetSecret)
+	refusal.After, refusal.Times = 1, 1
+	r.Inject(refusal)
+	c := r.principal()
+	var armed atomic.Bool
+	var puts atomic.Int32
+	c.Transport = &recorder{inner: c.Transport, after: func(request *http.Request) error {
+		if request.Method == http.MethodPut && puts.Add(1) == 2 {
+			armed.Store(true)
+		}
+		return nil
+	}}
+	var p full
+	stored := make(chan error, 1)
+	p = r.all(t, c, provider.WithClock(interrupted{r.clock, &armed, func() {
+		_, err := p.Store(t.Context(), name, next, nebula.StoreOptions{})
+		stored <- err
+	}}))
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrPermissionDenied)
+	if err != nil && strings.Contains(err.Error(), "again") {
+		t.Error(err)
+	}
+	if err := <-stored; err != nil {
+		t.Error(err)
+	}
+	if got, err := p.Retrieve(t.Context(), name); err != nil || string(got.Envelope.Bytes()) != string(next.Bytes()) {
+		t.Errorf("another value stands: %v", err)
 	}
 }
