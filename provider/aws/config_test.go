@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/provider/aws"
 )
@@ -70,6 +72,26 @@ func TestValidate(t *testing.T) {
 	for _, setting := range []string{"region", "secret_prefix", "timeout", "kms_key_id", "recovery_window_days", "retry"} {
 		if !strings.Contains(err.Error(), setting) {
 			t.Errorf("%v: does not mention %s", err, setting)
+		}
+	}
+}
+
+// New secrets have the KMS key that is configured, or the account's own.
+func TestKMSKey(t *testing.T) {
+	for _, key := range []string{"", "alias/nebula"} {
+		o, _, _ := between(t)
+		c := o.c
+		c.KMSKeyID = key
+		if _, err := open(t, c).Store(t.Context(), o.name, o.theirs, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		id := c.SecretPrefix + "a"
+		out, err := directClient(c).DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.KmsKeyId == nil != (key == "") || out.KmsKeyId != nil && *out.KmsKeyId != key {
+			t.Errorf("with %q the secret has %v", key, out.KmsKeyId)
 		}
 	}
 }

@@ -130,7 +130,8 @@ func TestOverASecretWithoutValue(t *testing.T) {
 }
 
 // A restoration whose answer was lost is repeated, and a success. What others purge
-// first cannot be restored.
+// first, or is not there, cannot be restored, and what cannot be seen or read is not
+// said to be.
 func TestLostRestoration(t *testing.T) {
 	for _, cut := range []awsserver.Cut{awsserver.CutBefore, awsserver.CutAfter} {
 		o, _, _ := between(t)
@@ -146,5 +147,28 @@ func TestLostRestoration(t *testing.T) {
 	o.store()
 	o.delete()
 	m.operation, m.do = "RestoreSecret", o.purge
-	wants(t, p.Restore(t.Context(), o.name), nebula.ErrNotFound, "nothing to restore")
+	for range 2 {
+		wants(t, p.Restore(t.Context(), o.name), nebula.ErrNotFound, "nothing to restore")
+	}
+	o.store()
+	untag(t, o.c, "a", "by")
+	stop := o.s.Inject(awsserver.Fault{Operation: "DescribeSecret", Deny: true})
+	wants(t, p.Restore(t.Context(), o.name), nebula.ErrPermissionDenied, "DescribeSecret")
+	stop()
+	o.delete()
+	o.s.Inject(awsserver.Fault{Operation: "GetSecretValue", Deny: true})
+	wants(t, p.Restore(t.Context(), o.name), nebula.ErrPermissionDenied, "GetSecretValue")
+}
+
+// What cannot be seen is not purged, and not said to be gone.
+func TestPurgeUnseen(t *testing.T) {
+	for seen := range 2 {
+		o, p, _ := between(t)
+		o.store()
+		o.s.Inject(awsserver.Fault{Operation: "DescribeSecret", Skip: seen, Deny: true})
+		wants(t, purge(t.Context(), p, o.name), nebula.ErrPermissionDenied, "DescribeSecret")
+		if n := o.s.Count("DeleteSecret"); n != seen {
+			t.Errorf("%d deletions, want %d", n, seen)
+		}
+	}
 }

@@ -77,6 +77,15 @@ func TestRefusedOnCondition(t *testing.T) {
 	}
 }
 
+// What cannot be seen is not taken for absent, nor for present.
+func TestUnseenIfAbsent(t *testing.T) {
+	o, p, _ := between(t)
+	o.store()
+	o.s.Inject(awsserver.Fault{Operation: "DescribeSecret", Deny: true})
+	_, err := p.Store(t.Context(), o.name, o.theirs, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+	wants(t, err, nebula.ErrPermissionDenied, "DescribeSecret")
+}
+
 // A version that AWS cannot have made is not the current one, and nothing is
 // written to find that out.
 func TestStrangeVersion(t *testing.T) {

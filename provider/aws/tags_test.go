@@ -49,6 +49,12 @@ func TestThrottledTags(t *testing.T) {
 // If a write had its tags refused, or was killed before it wrote them, the next write
 // sees that and mends the tags, in another process too.
 func TestLeftTagsAreMended(t *testing.T) {
+	for _, conditional := range []bool{true, false} {
+		leftTagsAreMended(t, conditional)
+	}
+}
+
+func leftTagsAreMended(t *testing.T, conditional bool) {
 	environment(t)
 	s := newServer(t, awsserver.Options{})
 	c := configFor(s)
@@ -69,8 +75,12 @@ func TestLeftTagsAreMended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := nebula.StoreOptions{Previous: got.Envelope}
+	if conditional {
+		o.Precondition = nebula.IfVersion(got.Version)
+	}
 	_, again := record(t, "a", "w", map[string]string{"env": "prod"})
-	if _, err := next.Store(t.Context(), name, again, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version), Previous: got.Envelope}); err != nil {
+	if _, err := next.Store(t.Context(), name, again, o); err != nil {
 		t.Fatal(err)
 	}
 	lists(t, next, nebula.Filter{Tags: map[string]string{"env": "prod"}}, "a")

@@ -9,10 +9,11 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// The ids of versions are UUIDs with all their random bits, and say which of the two
-// kinds they are.
+// The ids of versions are UUIDs with all their random bits, no two of which go
+// together, and say which of the two kinds they are.
 func TestTokens(t *testing.T) {
 	seen := make(map[int]map[byte]bool)
+	differ := make(map[[2]int]bool)
 	for range 2000 {
 		for version, form := range map[byte]string{uuidRandom: "4", uuidTags: "8"} {
 			token := newToken(version)
@@ -27,6 +28,9 @@ func TestTokens(t *testing.T) {
 					seen[i] = make(map[byte]bool)
 				}
 				seen[i][token[i]] = true
+				for j := range i {
+					differ[[2]int{i, j}] = differ[[2]int{i, j}] || token[i] != token[j]
+				}
 			}
 		}
 	}
@@ -37,6 +41,11 @@ func TestTokens(t *testing.T) {
 		}
 		if len(digits) != want {
 			t.Errorf("at %d there are %d digits, want %d", i, len(digits), want)
+		}
+	}
+	for pair, some := range differ {
+		if !some && len(seen[pair[0]]) > 1 {
+			t.Errorf("at %v there are always the same digits", pair)
 		}
 	}
 	for _, version := range []string{"", "8", "01234567-0123-", "01234567-0123-4", "00000000000000000000000000000008"} {

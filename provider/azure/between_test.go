@@ -218,7 +218,7 @@ func (c hurried) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // A keyring that was not seen to be the current one is not reported as stored: the
-// time has ended, or it was deleted meanwhile.
+// time has ended, it cannot be read, or it was deleted meanwhile.
 func TestLiveKeyringUnconfirmed(t *testing.T) {
 	source := newRig(t)
 	_ = source.store(t)
@@ -228,11 +228,16 @@ func TestLiveKeyringUnconfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := func(r *rig, c provider.Clock) error {
-		_, err := r.open(t, r.principal(), provider.WithClock(c)).Store(t.Context(), name, keyring.Envelope, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
+		once := r.principal()
+		once.Retry.MaxRetries = 0
+		_, err := r.open(t, once, provider.WithClock(c)).Store(t.Context(), name, keyring.Envelope, nebula.StoreOptions{Precondition: nebula.IfAbsent()})
 		return err
 	}
 	r := newRig(t)
 	wants(t, store(r, hurried{r.clock}), nebula.ErrTimeout, "not yet seen to be the current one")
+	r = newRig(t)
+	r.Inject(azureserver.Fault{Operation: azureserver.GetSecret, Status: 429, Code: "Throttled", After: 1})
+	wants(t, store(r, r.clock), nebula.ErrUnavailable, "429")
 	r = newRig(t)
 	meanwhile := func() { r.deleteBehind(t, "nebula-credentials---keyring") }
 	wants(t, store(r, busy{r.clock, &meanwhile}), nebula.ErrConflict, "no longer the current one")

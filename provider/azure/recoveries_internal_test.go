@@ -20,6 +20,8 @@ func TestWaitsForADeletionEnd(t *testing.T) {
 			_, err := (&writing{driver: d, name: name}).write(ctx)
 			return err
 		},
+		"claim": func(ctx context.Context, d *driver) error { _, err := d.recoveries.claim(ctx, name); return err },
+		"await": func(ctx context.Context, d *driver) error { return d.recoveries.await(ctx, name) },
 		"delete": func(ctx context.Context, d *driver) error {
 			_, err := d.Delete(ctx, name, nebula.Precondition{})
 			return err

@@ -183,6 +183,45 @@ func TestLiveOverDeletedOnCondition(t *testing.T) {
 	r.wantsDeleted(t, p)
 }
 
+// Closing does not wait for a retry that cannot come, and says what it waits for. What
+// others wrote over meanwhile is there for readers.
+func TestLiveCloseDeletesAgain(t *testing.T) {
+	for _, overtaken := range []bool{false, true} {
+		r := newRig(t)
+		name, e := r.gone(t)
+		c := r.principal()
+		c.Retry.MaxRetries = 0
+		var logged bytes.Buffer
+		logger := provider.WithLogger(slog.New(slog.NewTextHandler(&logged, nil)))
+		const says = "which takes half a minute at most"
+		if err := r.all(t, c, logger).Close(); err != nil || strings.Contains(logged.String(), says) {
+			t.Errorf("%v, %s", err, &logged)
+		}
+		p := r.all(t, c, logger, provider.WithClock(gated{r.clock, make(chan struct{})}))
+		r.Inject(azureserver.Fault{Name: overDeleted, Operation: azureserver.SetSecret, Status: 429, Code: "Throttled", After: 1})
+		_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+		wants(t, err, nebula.ErrUnavailable, "is being deleted again")
+		if overtaken {
+			latest, err := r.Latest(overDeleted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Add(latest)
+			if _, err := p.Retrieve(t.Context(), name); err != nil {
+				t.Error(err)
+			}
+			if err := p.Close(); err != nil || r.State(overDeleted) != "live" {
+				t.Errorf("it is %s, %v", r.State(overDeleted), err)
+			}
+		} else {
+			r.wantsDeleted(t, p)
+		}
+		if n := strings.Count(logged.String(), says); n != 1 {
+			t.Errorf("%d warnings: %s", n, &logged)
+		}
+	}
+}
+
 // interrupted is a clock by which another write begins while one that is armed waits.
 type interrupted struct {
 	*clock
