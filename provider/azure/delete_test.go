@@ -88,8 +88,15 @@ func TestLiveDeleteWithoutKeyring(t *testing.T) {
 	}
 }
 
-// What was deleted is no longer known: neither as what is written over, nor as ours.
+// What was deleted or purged is no longer known, neither as what is written over nor
+// as ours.
 func TestLiveDeletedIsForgotten(t *testing.T) {
+	deletedIsForgotten(t, deletes)
+	deletedIsForgotten(t, purges)
+}
+
+func deletedIsForgotten(t *testing.T, remove func(context.Context, full, nebula.Name, *nebula.Envelope) error) {
+	t.Helper()
 	r := newRig(t)
 	name, e := record(t, "gone", "v", nil)
 	p := r.all(t, r.principal())
@@ -100,7 +107,7 @@ func TestLiveDeletedIsForgotten(t *testing.T) {
 	if _, err := p.Retrieve(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	if err := removed(t.Context(), p, name); err != nil {
+	if err := remove(t.Context(), p, name, e); err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: e})

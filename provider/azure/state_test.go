@@ -107,6 +107,8 @@ func TestLiveWaitingEnds(t *testing.T) {
 	impatient := r.all(t, r.principal(), provider.WithClock(ending{r.clock}))
 	_, err := impatient.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrTimeout, "still deleting")
+	_, err = r.all(t, r.principal(), provider.WithClock(cancelled{r.clock})).Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrInterrupted, "cancelled while Key Vault is still deleting")
 	began := r.clock.Now()
 	_, err = p.Store(t.Context(), name, e, nebula.StoreOptions{})
 	wants(t, err, nebula.ErrConflict, "10m0s")
@@ -119,6 +121,11 @@ func TestLiveWaitingEnds(t *testing.T) {
 type ending struct{ *clock }
 
 func (ending) Sleep(context.Context, time.Duration) error { return context.DeadlineExceeded }
+
+// cancelled is a clock by which the caller goes away while one sleeps.
+type cancelled struct{ *clock }
+
+func (cancelled) Sleep(context.Context, time.Duration) error { return context.Canceled }
 
 // With purge protection a purge is refused, and does not delete either.
 func TestLivePurgeProtection(t *testing.T) {
@@ -257,7 +264,11 @@ func TestLiveForeign(t *testing.T) {
 			_, err = again.Store(ctx, name, e, nebula.StoreOptions{})
 			wants(t, err, kind)
 			wants(t, removed(ctx, fresh(), name), kind)
-			wants(t, purged(ctx, fresh(), name), kind)
+			wants(t, purged(ctx, fresh(), name), kind, "not a nebula record")
+			if !seed.Disabled {
+				_, err = fresh().History(ctx, name)
+				wants(t, err, kind, "not a nebula record")
+			}
 			wants(t, fresh().Restore(ctx, name), nebula.ErrConflict)
 			if value, err := r.Value(seed.Name); err != nil || value != "theirs" || r.State(seed.Name) != "live" {
 				t.Errorf("it is %q now, %s, %v", value, r.State(seed.Name), err)
@@ -288,8 +299,8 @@ func TestLiveForeignDeleted(t *testing.T) {
 	wants(t, err, nebula.ErrCorrupted)
 	wants(t, p.Restore(ctx, name), nebula.ErrCorrupted)
 	wants(t, purged(ctx, p, name), nebula.ErrCorrupted)
-	if state := r.State("nebula-credentials-2dx"); state != "deleted" {
-		t.Errorf("it is %s", state)
+	if state := r.State("nebula-credentials-2dx"); state != "deleted" || r.Count(azureserver.RecoverSecret) != 0 {
+		t.Errorf("it is %s, after %d recoveries", state, r.Count(azureserver.RecoverSecret))
 	}
 	if err := other.Restore(ctx, theirName); err != nil {
 		t.Error(err)
