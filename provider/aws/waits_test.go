@@ -45,6 +45,15 @@ func TestWaitForTurnEnds(t *testing.T) {
 	if n := s.Count("PutSecretValue"); n != 1 {
 		t.Errorf("%d versions were sent", n)
 	}
+	// Who comes later has nobody to wait for, and knows the tags.
+	got, err := p.Retrieve(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ResetLog()
+	if _, err := p.Store(t.Context(), name, e, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version), Previous: next}); err != nil || s.Count("DescribeSecret") != 0 {
+		t.Errorf("%v, after %d looks", err, s.Count("DescribeSecret"))
+	}
 }
 
 // hurried is a clock by which the caller's time ends while one sleeps.
