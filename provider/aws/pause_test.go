@@ -76,8 +76,8 @@ func TestPauses(t *testing.T) {
 	}, func() {
 		rival("00000000", 0)
 		rival("ffffffff", 0)
-		rival("44444444", 9*took)
-		rival("55555555", 10*took)
+		rival("00000000", 9*took)
+		rival("00000000", 10*took)
 		rival("66666666", 11*took)
 	}), 4*took*7/2)
 	waits("again, with nobody to be seen", lose(p, took, nobody, nobody), 4*took*4)
