@@ -79,6 +79,7 @@ func (b *bases) forWriting(create bool) (*base, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return current, err
 	}
+	b.resolve() // a link may lead elsewhere by now
 	path := *b.path.Load()
 	if !create {
 		return nil, &nebula.Error{Kind: nebula.ErrUnavailable, Message: "the directory " + path + " is missing",
@@ -105,25 +106,35 @@ func (b *bases) open() (*base, error) {
 		b.checked.Store(int64(now))
 		return current, nil
 	}
+	opened, err := openBase(path)
+	if err != nil {
+		return nil, err
+	}
+	if current != nil {
+		b.past = append(b.past, current)
+	}
+	b.resolve()
+	b.current.Store(opened)
+	b.checked.Store(int64(now))
+	return opened, nil
+}
+
+// openBase opens a directory, and refuses it if it is not safe to use: another one
+// may have taken the place of what was looked at before.
+func openBase(path string) (*base, error) {
 	dir, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if stat, err = dir.Stat(); err == nil {
+	stat, err := dir.Stat()
+	if err == nil {
 		err = usable(path, stat)
 	}
 	if err != nil {
 		_ = dir.Close()
 		return nil, err
 	}
-	if current != nil {
-		b.past = append(b.past, current)
-	}
-	opened := &base{Dir: dir, id: stat.ID, remote: dir.NetworkFileSystem() != ""}
-	b.resolve()
-	b.current.Store(opened)
-	b.checked.Store(int64(now))
-	return opened, nil
+	return &base{Dir: dir, id: stat.ID, remote: dir.NetworkFileSystem() != ""}, nil
 }
 
 func (b *bases) resolve() {
@@ -140,7 +151,6 @@ func (b *bases) close() error {
 	for _, past := range b.past {
 		_ = past.Close() // nothing was written through it
 	}
-	b.past = nil
 	return err
 }
 

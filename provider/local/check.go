@@ -26,17 +26,14 @@ func (d *driver) CheckEarly(ctx context.Context) []nebula.Finding {
 	if err == nil {
 		err = usable(path, stat)
 	}
+	if err == nil {
+		x.base, err = openBase(path)
+	}
 	if err != nil {
 		x.failed("directory", err)
 		return x.findings
 	}
-	dir, err := atomicfile.Open(path)
-	if err != nil {
-		x.failed("directory", err)
-		return x.findings
-	}
-	defer dir.Close()
-	x.base = &base{Dir: dir, id: stat.ID}
+	defer x.base.Close()
 	x.directory(stat)
 	x.lock()
 	x.fileSystem()

@@ -29,18 +29,22 @@ func (b *base) foldsCase(n naming) (bool, error) {
 			return b.folds.Load() == foldYes, err
 		}
 	}
-	some := ""
-	err := b.eachName(func(name string) bool {
+	some, err := b.someName()
+	if err == nil {
+		_, err = b.tryFold(some)
+	}
+	return b.folds.Load() == foldYes, err
+}
+
+// someName returns a name to try it on, or "".
+func (b *base) someName() (some string, err error) {
+	err = b.eachName(func(name string) bool {
 		if _, letters := swapCase(name); letters && !atomicfile.IsTemp(name) {
 			some = name
 		}
 		return some == ""
 	})
-	if err != nil || some == "" {
-		return false, err
-	}
-	_, err = b.tryFold(some)
-	return b.folds.Load() == foldYes, err
+	return some, err
 }
 
 // tryFold looks up an existing name in another case. If both are found and the
@@ -64,17 +68,17 @@ func (b *base) tryFold(name string) (known bool, err error) {
 			return false, err
 		}
 	}
-	listed := make(map[string]bool)
+	listed := 0
 	err = b.eachName(func(found string) bool {
 		if found == name || found == swapped {
-			listed[found] = true
+			listed++
 		}
-		return len(listed) < 2
+		return listed < 2
 	})
 	switch {
-	case err != nil || len(listed) == 0:
+	case err != nil || listed == 0:
 		return false, err
-	case len(listed) == 1:
+	case listed == 1:
 		b.folds.Store(foldYes)
 	default:
 		b.folds.Store(foldNo)

@@ -2,8 +2,10 @@ package local
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nebula-credential/nebula"
@@ -133,19 +135,28 @@ func TestFoldsCase(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		found  []string
-		hidden string
+		hidden []string
 		want   int32
 	}{
-		{"one spelling", []string{".lock"}, "", foldNo},
-		{"two files", []string{".lock", ".LOCK"}, "", foldNo},
-		{"one file", []string{".lock", ".LOCK"}, ".LOCK", foldYes},
-		{"one file of the other spelling", []string{".lock", ".LOCK"}, ".lock", foldYes},
-		{"nothing", nil, "", foldUnknown},
+		{"one spelling", []string{".lock"}, nil, foldNo},
+		{"two files", []string{".lock", ".LOCK"}, nil, foldNo},
+		{"one file", []string{".lock", ".LOCK"}, []string{".LOCK"}, foldYes},
+		{"one file of the other spelling", []string{".lock", ".LOCK"}, []string{".lock"}, foldYes},
+		{"one that has just gone", []string{".lock", ".LOCK"}, []string{".lock", ".LOCK"}, foldUnknown},
+		{"nothing", nil, nil, foldUnknown},
+		{"a keyring", []string{".keyring.enc.json"}, nil, foldNo},
+		{"a record", []string{"id.enc.json"}, nil, foldNo},
+		{"a record among others", append(temps(50), "id.enc.json", "1", "2"), nil, foldNo},
+		{"temporary files, which may go", temps(2), nil, foldUnknown},
+		{"no letters", []string{"1", "2"}, nil, foldUnknown},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFolding(t)
 			f.base.folds.Store(foldUnknown)
-			f.base.hidden = map[string]bool{test.hidden: true}
+			f.base.hidden = make(map[string]bool)
+			for _, name := range test.hidden {
+				f.base.hidden[name] = true
+			}
 			for _, name := range test.found {
 				file, err := os.OpenFile(filepath.Join(f.base.Path(), name), os.O_CREATE|os.O_EXCL, 0o600)
 				if errors.Is(err, os.ErrExist) {
@@ -156,11 +167,47 @@ func TestFoldsCase(t *testing.T) {
 				}
 				file.Close()
 			}
-			folds, err := f.base.foldsCase(f.naming)
-			if got := f.base.folds.Load(); got != test.want || folds != (test.want == foldYes) || err != nil {
-				t.Errorf("%v, %d, %v; want %d", folds, got, err, test.want)
+			for range 2 { // the second time it is known, if it can be
+				folds, err := f.base.foldsCase(f.naming)
+				if got := f.base.folds.Load(); got != test.want || folds != (test.want == foldYes) || err != nil {
+					t.Errorf("%v, %d, %v; want %d", folds, got, err, test.want)
+				}
 			}
 		})
+	}
+}
+
+// temps returns names of temporary files.
+func temps(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf(".tmp-%032x", i)
+	}
+	return names
+}
+
+// TestEachName: of a large directory each name is seen, once, until it is enough.
+func TestEachName(t *testing.T) {
+	f := newFolding(t)
+	const many = 400 // more than are read at once
+	for i := range many {
+		name := fmt.Sprintf("%s%04d", strings.Repeat("n", 240), i)
+		if err := os.WriteFile(filepath.Join(f.base.Path(), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.base.hidden = map[string]bool{strings.Repeat("n", 240) + "0000": true}
+	for _, enough := range []int{1, 10, many - 1, many} {
+		seen := make(map[string]int)
+		calls := 0
+		err := f.base.eachName(func(name string) bool {
+			seen[name]++
+			calls++
+			return calls < enough
+		})
+		if want := min(enough, many-1); len(seen) != want || calls != want || err != nil {
+			t.Errorf("%d names in %d calls, %v; want %d", len(seen), calls, err, want)
+		}
 	}
 }
 

@@ -3,7 +3,9 @@ package local
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +84,23 @@ func TestGroupsHaveABound(t *testing.T) {
 	if group := g.next(); len(group) != min(all-1, atomicfile.MaxStaged()) {
 		t.Errorf("a group of %d, of %d that are too many", len(group), all)
 	}
+	small := f.waits(t.Context(), "id", "v")
+	huge := f.waits(t.Context(), "id", strings.Repeat("x", nebula.MaxBatchBytes))
+	for _, test := range []struct {
+		waiting []*pending
+		groups  []int
+	}{
+		{[]*pending{huge}, []int{1}},
+		{[]*pending{small, huge, small, small}, []int{1, 1, 2}},
+		{slices.Repeat([]*pending{small}, atomicfile.MaxStaged()+1), []int{atomicfile.MaxStaged(), 1}},
+	} {
+		g := gatherer{grouping: true, waiting: test.waiting}
+		for _, want := range append(test.groups, 0) {
+			if group := g.next(); len(group) != want {
+				t.Errorf("a group of %d, want %d of %d", len(group), want, test.groups)
+			}
+		}
+	}
 }
 
 // TestEndsOfAGroup: a group waits for its lock until all of its callers have gone.
@@ -108,6 +127,52 @@ func TestEndsOfAGroup(t *testing.T) {
 	batch.done = nil
 	if ctx, _ := whileAny([]*pending{batch}); ctx != batch.ctx {
 		t.Error("a batch does not keep its own context")
+	}
+}
+
+// asked is a context that counts who waits for its end.
+type asked struct {
+	context.Context
+	ends    chan struct{}
+	waiting atomic.Int64
+}
+
+func (a *asked) Done() <-chan struct{} { return a.ends }
+
+func (a *asked) AfterFunc(func()) func() bool {
+	a.waiting.Add(1)
+	return func() bool { a.waiting.Add(-1); return true }
+}
+
+// TestNothingWaitsOn: once a group has had its turn, nothing more waits for the end of its
+// callers, which may come much later.
+func TestNothingWaitsOn(t *testing.T) {
+	d, f := newInside(t)
+	caller := &asked{Context: t.Context(), ends: make(chan struct{})}
+	p, other := f.waits(caller, "id", "v"), f.waits(caller, "other", "v")
+	_, done := whileAny([]*pending{p, other})
+	if n := caller.waiting.Load(); n != 2 {
+		t.Errorf("%d wait for two callers", n)
+	}
+	done()
+	d.tryGroup([]*pending{p, other})
+	if n := caller.waiting.Load(); p.Err != nil || other.Err != nil || n != 0 {
+		t.Errorf("%v, %v; %d wait", p.Err, other.Err, n)
+	}
+}
+
+// TestCommitted: what is in its place is not discarded any more.
+func TestCommitted(t *testing.T) {
+	d, f := newInside(t)
+	for _, id := range []nebula.ID{"id", "id"} { // a new one, and in place of the old one
+		p := f.waits(t.Context(), id, "v")
+		d.stage(f.base, []*pending{p})
+		if err := d.commit(f.base, p); err != nil || p.isStaged() {
+			t.Errorf("%v; its temporary file is kept: %v", err, p.isStaged())
+		}
+		if record, err := f.Retrieve(t.Context(), f.name(id)); err != nil || string(record.Envelope.Bytes()) != string(p.Envelope.Bytes()) {
+			t.Errorf("it is not the one: %v", err)
+		}
 	}
 }
 

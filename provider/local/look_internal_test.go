@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"testing"
+	"time"
 
+	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
 )
 
@@ -32,6 +34,36 @@ func TestLook(t *testing.T) {
 		})
 		if errors.Is(err, os.ErrNotExist) == test.found || lookups != test.lookups {
 			t.Errorf("%+v: %d lookups, %v", test, lookups, err)
+		}
+	}
+}
+
+// TestLookWhereNothingCanBe: what is gone with its directory is not there. If the
+// directory is no longer safe to use, that is said.
+func TestLookWhereNothingCanBe(t *testing.T) {
+	for _, test := range []struct {
+		what string
+		do   func(path string) error
+		want nebula.Kind
+	}{
+		{"gone", os.Remove, nebula.ErrNotFound},
+		{"a file", func(path string) error {
+			return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600))
+		}, nebula.ErrInvalidConfig},
+	} {
+		d, f := newInside(t)
+		if err := test.do(f.base.Path()); err != nil {
+			t.Fatal(err)
+		}
+		for _, checked := range []time.Duration{time.Hour, 0} { // a moment ago, and long ago
+			d.bases.current.Store(f.base)
+			d.bases.checked.Store(int64(checked))
+			if _, err := f.Retrieve(t.Context(), f.name("id")); nebula.KindOf(err) != test.want {
+				t.Errorf("%s: retrieve: %v", test.what, err)
+			}
+			if found, err := f.Exists(t.Context(), f.name("id")); found || err != nil && nebula.KindOf(err) != test.want {
+				t.Errorf("%s: exists: %v, %v", test.what, found, err)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/internal/atomicfile"
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 // TestAnotherDirectory: a deletion and a list use the directory to which the path
@@ -50,6 +51,33 @@ func TestAnotherDirectory(t *testing.T) {
 		if found, err := use(f); !found || err != nil {
 			t.Errorf("%s: %v, %v", what, found, err)
 		}
+	}
+}
+
+// TestOpenedDirectory: what is opened may be another directory than what was looked at. It is
+// refused if it is not safe to use, and not left open.
+func TestOpenedDirectory(t *testing.T) {
+	path := t.TempDir()
+	for mode, want := range map[os.FileMode]nebula.Kind{0o700: "", 0o755: "", 0o777: nebula.ErrInvalidConfig} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		b, err := openBase(path)
+		if nebula.KindOf(err) != want {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+		if err == nil {
+			if b.remote != (b.NetworkFileSystem() != "") {
+				t.Errorf("on a network file system: %v", b.remote)
+			}
+			_ = b.Close()
+		}
+		if left := openfiles.Below(path); len(left) != 0 {
+			t.Errorf("mode %04o: left open: %v", mode, left)
+		}
+	}
+	if _, err := openBase(path + ".absent"); !isMissing(err) {
+		t.Errorf("of one that is not there: %v", err)
 	}
 }
 

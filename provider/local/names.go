@@ -21,10 +21,8 @@ func (n naming) file(name nebula.Name) string { return name.String() + n.suffix 
 // stem returns the part of a file's name that may be an id, which
 // [nebula.ParseID] decides. No id begins with a dot.
 func (n naming) stem(file []byte) (stem []byte, ok bool) {
-	if len(file) <= len(n.suffix) || file[0] == '.' {
-		return nil, false
-	}
-	return bytes.CutSuffix(file, []byte(n.suffix))
+	stem, ok = bytes.CutSuffix(file, []byte(n.suffix))
+	return stem, ok && file[0] != '.'
 }
 
 // id is the inverse of file, for credentials.

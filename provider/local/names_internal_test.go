@@ -57,6 +57,14 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
+func TestSwapCase(t *testing.T) {
+	for name, want := range map[string]string{"azAZmM.09": "AZazMm.09", "@[`{": "@[`{", "": ""} {
+		if got, letters := swapCase(name); got != want || letters != (name != want) {
+			t.Errorf("%q becomes %q, with letters: %v", name, got, letters)
+		}
+	}
+}
+
 // TestTwins tests the work for a file system that folds case on one that may not: it
 // finds the twin by the names in the directory.
 func TestTwins(t *testing.T) {
@@ -83,6 +91,21 @@ func TestTwins(t *testing.T) {
 	for file, want := range map[string]string{"token.enc.json": "Token.enc.json", "Token.enc.json": "", "other.enc.json": ""} {
 		if twin, err := b.twin(n, file); twin != want || err != nil {
 			t.Errorf("the twin of %s is %q, %v; want %q", file, twin, err, want)
+		}
+	}
+	if folds {
+		return
+	}
+	// Of two that are there, whatever the order in which they are listed, none is.
+	if err := os.WriteFile(filepath.Join(dir, "token.enc.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, folds := range []int32{foldYes, foldNo} {
+		b.folds.Store(folds)
+		for _, file := range []string{"token.enc.json", "Token.enc.json"} {
+			if twin, err := b.twin(n, file); twin != "" || err != nil {
+				t.Errorf("the twin of %s is %q, %v", file, twin, err)
+			}
 		}
 	}
 }

@@ -184,6 +184,68 @@ func TestDirectoryWidenedLater(t *testing.T) {
 	}
 	_, err := s.Store(t.Context(), named("id"), sealed("id", "w", nil), nebula.StoreOptions{})
 	fails(t, err, nebula.ErrInvalidConfig, "store", "chmod 700")
+	fails(t, deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})), nebula.ErrInvalidConfig, "delete", "chmod 700")
+	if _, err := os.Lstat(s.path("id")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBaseThatIsALinkToNothing: no directory is made in place of the link, or behind it.
+func TestBaseThatIsALinkToNothing(t *testing.T) {
+	parent := t.TempDir()
+	link := filepath.Join(parent, "link")
+	if err := os.Symlink(filepath.Join(parent, "nowhere"), link); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, link)
+	if _, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{}); err == nil {
+		t.Error("it is stored in a directory that is not there")
+	}
+	if _, err := s.Retrieve(t.Context(), named("id")); nebula.KindOf(err) != nebula.ErrNotFound {
+		t.Errorf("retrieve: %v", err)
+	}
+	if to, err := os.Readlink(link); err != nil || filepath.Base(to) != "nowhere" {
+		t.Errorf("the link leads to %s, %v", to, err)
+	}
+}
+
+// TestLinkAboveTheBase: the directory is made where the link leads when it is made, and
+// the address says where that is.
+func TestLinkAboveTheBase(t *testing.T) {
+	parent := t.TempDir()
+	link := filepath.Join(parent, "link")
+	leads := func(to string) {
+		t.Helper()
+		to = filepath.Join(parent, to)
+		_ = os.Remove(link)
+		if err := errors.Join(os.Mkdir(to, 0o700), os.Symlink(to, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leads("first")
+	p := newProvider(t, filepath.Join(link, "credentials"))
+	at := func(want string) {
+		t.Helper()
+		resolved, err := filepath.EvalSymlinks(parent)
+		if got := p.Describe().Address; err != nil || got != filepath.Join(resolved, want, "credentials") {
+			t.Errorf("the address is %s, want that in %s; %v", got, want, err)
+		}
+	}
+	at("first")
+	leads("second")
+	if err := p.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at("second")
+	leads("third")
+	s := store{t, p, filepath.Join(link, "credentials")}
+	s.holds("id", s.put("id", "v"))
+	at("third")
+	for dir, want := range map[string]int{"first": 0, "second": 0, "third": 1} {
+		if made, err := os.ReadDir(filepath.Join(parent, dir)); err != nil || len(made) != want {
+			t.Errorf("%d were made in %s, %v", len(made), dir, err)
+		}
+	}
 }
 
 func TestForeignDirectory(t *testing.T) {

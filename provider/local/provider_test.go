@@ -183,7 +183,9 @@ func TestWithoutLocks(t *testing.T) {
 	if found, err := s.Exists(t.Context(), keyring); found || err != nil {
 		t.Errorf("a keyring was written: %v, %v", found, err)
 	}
-	record := s.put("id", "v")
+	s.put("id", "v")
+	record := s.put("id", "in its place")
+	fails(t, deleted(s.Delete(t.Context(), named("id"), nebula.IfVersion("some"))), nebula.ErrNotSupported, "delete", "enable_locking")
 	s.holds("id", record)
 	if err := deleted(s.Delete(t.Context(), named("id"), nebula.Precondition{})); err != nil {
 		t.Fatal(err)
@@ -330,6 +332,55 @@ func TestFilteredListSeesChanges(t *testing.T) {
 	}
 }
 
+// TestBatchOfSome: of a batch, each record has its own outcome.
+func TestBatchOfSome(t *testing.T) {
+	for _, locking := range []bool{true, false} {
+		s := newStore(t, func(c *local.Config) { c.EnableLocking = locking })
+		s.put("taken", "v")
+		absent := nebula.StoreOptions{Precondition: nebula.IfAbsent()}
+		items := []nebula.BatchItem{
+			{Name: named("taken"), Envelope: sealed("taken", "w", nil), Options: absent},
+			{Name: named("a"), Envelope: sealed("a", "v", nil)},
+			{Name: named("taken-too"), Envelope: sealed("taken-too", "w", nil), Options: absent},
+			{Name: named("b"), Envelope: sealed("b", "v", nil)},
+		}
+		s.put("taken-too", "v")
+		outcomes, err := s.StoreBatch(t.Context(), items)
+		if err != nil || len(outcomes) != len(items) {
+			t.Fatalf("%d outcomes, %v", len(outcomes), err)
+		}
+		refused := nebula.ErrAlreadyExists
+		if !locking {
+			refused = nebula.ErrNotSupported
+		}
+		for i, o := range outcomes {
+			want, version := refused, ""
+			if items[i].Options != absent {
+				want, version = "", versionOf(items[i].Envelope)
+			}
+			if nebula.KindOf(o.Err) != want || string(o.Version) != version {
+				t.Errorf("%s: version %q, %v", items[i].Name, o.Version, o.Err)
+			}
+		}
+		s.holds("a", items[1].Envelope.Bytes())
+		s.holds("b", items[3].Envelope.Bytes())
+	}
+}
+
+// TestDamaged: what is no record is no success, and is left as it is.
+func TestDamaged(t *testing.T) {
+	s := newStore(t)
+	s.put("id", "v")
+	if err := os.WriteFile(s.path("id"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Retrieve(t.Context(), named("id"))
+	fails(t, err, nebula.ErrCorrupted, "retrieve")
+	if found, err := s.Exists(t.Context(), named("id")); !found || err != nil {
+		t.Errorf("exists: %v, %v", found, err)
+	}
+}
+
 func TestListGoesOnAfterACancelledPage(t *testing.T) {
 	s := newStore(t)
 	for _, id := range []string{"a", "b", "c"} {
@@ -358,6 +409,14 @@ func TestTooLarge(t *testing.T) {
 	}
 	_, err = s.Retrieve(t.Context(), named("id"))
 	fails(t, err, nebula.ErrTooLarge, "retrieve", "16777217")
+	// It has a version, which nobody knows.
+	for condition, kind := range map[nebula.Precondition]nebula.Kind{
+		nebula.IfAbsent(): nebula.ErrAlreadyExists, nebula.IfVersion("some"): nebula.ErrConflict,
+	} {
+		_, err = s.Store(t.Context(), named("id"), sealed("id", "w", nil), nebula.StoreOptions{Precondition: condition})
+		fails(t, err, kind, "store")
+	}
+	fails(t, deleted(s.Delete(t.Context(), named("id"), nebula.IfVersion("some"))), nebula.ErrConflict, "delete")
 	s.put("id", "smaller again")
 }
 

@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,73 @@ func TestRecordsHaveBounds(t *testing.T) {
 	if _, ok := r.get(name); ok {
 		t.Error("a large record was kept")
 	}
+}
+
+// A record is kept if a change of its file would show.
+func TestKeeps(t *testing.T) {
+	young := atomicfile.Stat{Mtime: time.Now().UnixNano()}
+	for _, test := range []struct {
+		folds  int32
+		remote bool
+		stat   atomicfile.Stat
+		want   bool
+	}{
+		{foldNo, false, atomicfile.Stat{}, true},
+		{foldUnknown, false, atomicfile.Stat{}, false},
+		{foldYes, false, atomicfile.Stat{}, false},
+		{foldNo, true, atomicfile.Stat{}, false},
+		{foldNo, false, young, false},
+	} {
+		b := &base{remote: test.remote}
+		b.folds.Store(test.folds)
+		if keeps(b, test.stat) != test.want {
+			t.Errorf("%+v: it is not so", test)
+		}
+	}
+}
+
+// What is kept is returned as long as its file is there, unchanged.
+func TestKept(t *testing.T) {
+	d, f := newInside(t)
+	e, err := f.store("id", "v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := f.name("id")
+	stat, err := f.base.Lstat(d.naming.file(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := func(want bool) {
+		t.Helper()
+		record, ok := d.kept(name)
+		if ok != want || ok && record.Envelope != e {
+			t.Errorf("it is kept: %v", ok)
+		}
+	}
+	keep := func(stat atomicfile.Stat) {
+		for range 3 {
+			d.records.put(name, stat, nebula.Record{Envelope: e})
+		}
+	}
+	kept(false)
+	keep(atomicfile.Stat{})
+	kept(false)
+	keep(stat)
+	kept(true)
+	if err := f.base.Remove(d.naming.file(name)); err != nil {
+		t.Fatal(err)
+	}
+	kept(false)
+	keep(atomicfile.Stat{})
+	kept(false)
+	d.background.Wait()
+	path := f.base.Path()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	d.bases.checked.Store(-int64(time.Hour))
+	kept(false)
 }
 
 func sealedRecord(t *testing.T, id string, size int) (nebula.Name, nebula.Record) {

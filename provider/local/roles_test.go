@@ -46,7 +46,9 @@ func play(role string) error {
 	case "batch":
 		err = storeBatch(ctx, p)
 	case "delete":
-		err = deleted(p.Delete(ctx, named("id"), nebula.Precondition{}))
+		var existed bool
+		existed, err = p.Delete(ctx, named("id"), nebula.Precondition{})
+		fmt.Println(existed)
 	case "retrieve":
 		_, err = p.Retrieve(ctx, named("id"))
 	case "reads":

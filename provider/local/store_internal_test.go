@@ -2,12 +2,40 @@ package local
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nebula-credential/nebula"
 	"github.com/nebula-credential/nebula/providertest"
 )
+
+// TestKeyringIsNotReplaced: the file system makes sure that a keyring is made once, also if
+// another one comes between the check and the write. Another failure is told as it is.
+func TestKeyringIsNotReplaced(t *testing.T) {
+	_, f := newInside(t)
+	file := keyringFile(f.naming)
+	for _, test := range []struct {
+		file  string
+		fails nebula.Kind
+	}{{file, ""}, {file, nebula.ErrAlreadyExists}, {strings.Repeat("x", 300), nebula.ErrInternal}} {
+		staged, errs := f.base.StageAll([][]byte{[]byte("text")})
+		if errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+		if err := commitNew(staged[0], test.file); nebula.KindOf(err) != test.fails {
+			t.Errorf("%v, want kind %q", err, test.fails)
+		}
+	}
+}
+
+// TestNothingToRemove: of what has gone meanwhile it is not told that it was deleted.
+func TestNothingToRemove(t *testing.T) {
+	d, f := newInside(t)
+	if existed, err := d.removeLocked(f.base, "absent", nebula.Precondition{}); existed || err != nil {
+		t.Errorf("%v, %v", existed, err)
+	}
+}
 
 // TestKeyIsRemembered: the key of the keyring is remembered as soon as a change of
 // its file would be noticed. It is then compared as before, and forgotten if the file

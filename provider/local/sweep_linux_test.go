@@ -11,13 +11,21 @@ import (
 // TestSweepOfMany: a sweep removes all that killed writers left, however many names
 // there are. If the provider is closed, it ends early, but not in a small directory.
 func TestSweepOfMany(t *testing.T) {
-	for _, c := range []struct {
-		names  int // of 250 bytes
-		closed bool
-		all    bool
-	}{
-		{0, false, true}, {0, true, true}, {1500, true, true}, {4000, true, false}, {4000, false, true},
-	} {
+	sweeps(t, []sweepCase{{1500, true, true}, {4000, true, false}, {4000, false, true}})
+}
+
+func TestSweepOfFew(t *testing.T) {
+	sweeps(t, []sweepCase{{0, false, true}, {0, true, true}, {400, true, true}})
+}
+
+type sweepCase struct {
+	names  int // of 250 bytes
+	closed bool
+	all    bool // that killed writers left is removed
+}
+
+func sweeps(t *testing.T, cases []sweepCase) {
+	for _, c := range cases {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			_, f := newInside(t)
 			file := func(name string) string {
