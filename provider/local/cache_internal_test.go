@@ -69,11 +69,11 @@ func TestDescribe(t *testing.T) {
 		}
 		return described.metadata
 	}
-	if describe() == describe() {
+	if first := describe(); describe() == first {
 		t.Error("it is remembered although it changed just now")
 	}
 	time.Sleep(2100 * time.Millisecond)
-	if describe() != describe() {
+	if first := describe(); describe() != first {
 		t.Error("it is not remembered")
 	}
 	if e, err = f.store("id", "w"); err != nil {
