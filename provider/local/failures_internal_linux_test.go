@@ -114,7 +114,7 @@ func TestFailuresAreNotAbsence(t *testing.T) {
 			_, err := f.store("id", "w")
 			return err
 		}},
-		{"close", closed, func(d *driver, _ *base, _ folding, _ *nebula.Envelope) error { return d.bases.close() }},
+		{"close", closed, func(_ *driver, _ *base, f folding, _ *nebula.Envelope) error { return f.Close() }},
 	} {
 		d, f := newInside(t)
 		e, err := f.store("id", "v")

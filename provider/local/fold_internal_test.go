@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nebula-credential/nebula"
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 	"github.com/nebula-credential/nebula/provider"
 )
 
@@ -143,6 +144,7 @@ func TestFoldsCase(t *testing.T) {
 		{"one file", []string{".lock", ".LOCK"}, []string{".LOCK"}, foldYes},
 		{"one file of the other spelling", []string{".lock", ".LOCK"}, []string{".lock"}, foldYes},
 		{"one that has just gone", []string{".lock", ".LOCK"}, []string{".lock", ".LOCK"}, foldUnknown},
+		{"a record beside it", []string{".lock", ".LOCK", "id.enc.json"}, []string{".lock", ".LOCK"}, foldNo},
 		{"nothing", nil, nil, foldUnknown},
 		{"a keyring", []string{".keyring.enc.json"}, nil, foldNo},
 		{"a record", []string{"id.enc.json"}, nil, foldNo},
@@ -207,6 +209,9 @@ func TestEachName(t *testing.T) {
 		})
 		if want := min(enough, many-1); len(seen) != want || calls != want || err != nil {
 			t.Errorf("%d names in %d calls, %v; want %d", len(seen), calls, err, want)
+		}
+		if left := openfiles.Below(f.base.Path()); len(left) > 1 { // the directory itself
+			t.Errorf("left open: %v", left)
 		}
 	}
 }

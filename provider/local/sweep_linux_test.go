@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
 // TestSweepOfMany: a sweep removes all that killed writers left, however many names
@@ -47,6 +49,9 @@ func sweeps(t *testing.T, cases []sweepCase) {
 			}
 			d := &driver{closing: closing(c.closed)}
 			d.sweep(f.base)
+			if open := openfiles.Below(f.base.Path()); len(open) > 1 { // the directory itself
+				t.Errorf("left open: %v", open)
+			}
 			left, err := filepath.Glob(filepath.Join(f.base.Path(), ".tmp-*"))
 			if err != nil {
 				t.Fatal(err)
