@@ -161,6 +161,23 @@ func TestNothingWaitsOn(t *testing.T) {
 	}
 }
 
+// TestCloseWaits: a provider is closed after all that it does in the background.
+func TestCloseWaits(t *testing.T) {
+	d, f := newInside(t)
+	closed := make(chan error, 1)
+	d.background.Add(1)
+	go func() { closed <- f.Close() }()
+	select {
+	case err := <-closed:
+		t.Errorf("it did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	d.background.Done()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCommitted: what is in its place is not discarded any more.
 func TestCommitted(t *testing.T) {
 	d, f := newInside(t)

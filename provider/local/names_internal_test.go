@@ -12,7 +12,7 @@ import (
 // seeds are the first inputs when names are fuzzed.
 func seeds() []string {
 	return []string{"id.enc.json", ".keyring.enc.json", ".lock", ".enc.json", "a.b.enc.json", "id.enc.jsonx",
-		"-id.enc.json", "con.enc.json", "GitHub-Token_1.enc.json", "../id.enc.json", "é.enc.json", "id", "\x86", ""}
+		"-id.enc.json", "con.enc.json", "GitHub-Token_1.enc.json", "../id.enc.json", "é.enc.json", "id", "a", "\x86", ""}
 }
 
 func TestSeedsOfNames(t *testing.T) {
@@ -113,10 +113,11 @@ func TestTwins(t *testing.T) {
 // TestRestrictOn: no hint says chmod on a system where that changes nothing.
 func TestRestrictOn(t *testing.T) {
 	for system, want := range map[string]string{
-		"":     "chmod",
-		"FUSE": "chmod; if that changes nothing, the mount sets the modes: use its option umask=077",
-		"FAT":  "the mount of FAT sets the modes: use its option umask=077",
-		"SMB":  "the mount of SMB sets the modes: use its options dir_mode=0700,file_mode=0600",
+		"":      "chmod",
+		"FUSE":  "chmod; if that changes nothing, the mount sets the modes: use its option umask=077",
+		"FAT":   "the mount of FAT sets the modes: use its option umask=077",
+		"SMB":   "the mount of SMB sets the modes: use its options dir_mode=0700,file_mode=0600",
+		"smbfs": "the mount of smbfs sets the modes: use its options dir_mode=0700,file_mode=0600",
 	} {
 		if got := restrictOn(system, "chmod"); got != want {
 			t.Errorf("%s: %q, want %q", system, got, want)

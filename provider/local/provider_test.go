@@ -266,6 +266,9 @@ func TestBaseIsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, p.Connect(t.Context()), nebula.ErrInvalidConfig, "connect", path, "not a directory")
+	if p, err := local.New(config("relative")); p != nil || nebula.KindOf(err) != nebula.ErrInvalidConfig {
+		t.Errorf("a relative path: %v, %v", p, err)
+	}
 }
 
 func TestAnotherKeyIsRefused(t *testing.T) {
