@@ -22,7 +22,8 @@ func eachCall(t *testing.T, errno string, check func(dir, call, said string)) {
 		for nth := 1; ; nth++ {
 			dir := t.TempDir()
 			options := []string{"-e", "trace=" + call, "-e", "inject=" + call + ":error=" + errno + ":when=" + strconv.Itoa(nth)}
-			if strings.HasSuffix(call, "at") { // others make such calls while a program begins
+			switch call {
+			case "mkdirat", "newfstatat", "openat": // a program that begins makes such calls, too
 				options = append(options, "-P", dir, "-P", filepath.Join(dir, "a"), "-P", filepath.Join(dir, "a", "b"))
 			}
 			said, calls := traced(t, "create below", dir, "", options...)
@@ -193,7 +194,7 @@ func TestFailedCalls(t *testing.T) {
 		{role: "new", calls: []string{"renameat2:error=EACCES"}, want: "permission denied"},
 		{role: "new", calls: []string{"renameat2:error=EIO"}, want: "input/output"},
 		{role: "new", calls: []string{"renameat2:error=EROFS"}, want: "read-only"},
-		{role: "new", calls: []string{"renameat2:error=EINVAL"}, left: "file"},
+		{role: "new", calls: []string{"renameat2:error=EINVAL", "openat:error=EACCES:when=3+"}, within: "DIR", left: "file"}, // a link is enough
 		{role: "new", calls: []string{"renameat2:error=EINVAL"}, there: "file", want: "file exists", left: "file"},
 		{role: "new", calls: []string{"renameat2,linkat:error=EINVAL"}, left: "file"},
 		{role: "new", calls: []string{"renameat2,linkat:error=EINVAL"}, there: "file", want: "file exists", left: "file"},
@@ -234,6 +235,7 @@ func TestFailedCalls(t *testing.T) {
 
 		// What cannot be read is neither damaged nor missing.
 		{role: "read", calls: []string{"fstat:error=EIO"}, within: "DIR/file", there: "file", want: "read DIR/file: input/output", left: "file"},
+		{role: "read", calls: []string{"read:error=EIO"}, within: "DIR/file", there: "file", want: "read DIR/file: input/output", left: "file"},
 		{role: "read", calls: []string{"openat:error=EINTR:when=2"}, within: "DIR", there: "file", left: "file"},
 		{role: "read", calls: []string{"openat:error=EACCES:when=2"}, within: "DIR", there: "pipe", want: "open DIR/file: permission denied", left: "file"},
 

@@ -80,8 +80,8 @@ func TestTooManyOpenFiles(t *testing.T) {
 // TestTooLongFiles: if a file cannot be written as a whole, nothing of it is left.
 func TestTooLongFiles(t *testing.T) {
 	d := open(t)
-	text := []byte(strings.Repeat("x", 100))
-	limited(t, many, uint64(len(text)-1), func() {
+	text := []byte(strings.Repeat("x", large))
+	limited(t, many, large-1, func() {
 		_, staged := d.Stage(text)
 		_, filled := d.StageFunc(func(f Filling) error { _, err := f.Write(text); return err })
 		all, errs := d.StageAll([][]byte{text, text[1:]})

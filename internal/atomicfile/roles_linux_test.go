@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
+	time.AfterFunc(time.Minute, func() { panic("it never ends") }) // also if the test was killed
 	dir := os.Getenv("NEBULA_TEST_DIR")
 	err := play(role, dir)
 	if left := openfiles.Below(dir); len(left) > 0 {
@@ -140,6 +142,7 @@ func traced(t *testing.T, role, dir, umask string, options ...string) (said, cal
 	log := filepath.Join(t.TempDir(), "log")
 	cmd := exec.CommandContext(t.Context(), strace, append(append([]string{"-f", "-qq", "-o", log}, options...), os.Args[0])...)
 	cmd.Env = append(os.Environ(), "NEBULA_TEST_ROLE="+role, "NEBULA_TEST_DIR="+dir, "NEBULA_TEST_UMASK="+umask)
+	cmd.Stdin = strings.NewReader("") // a device must not get the mode of a file
 	out, failed := cmd.CombinedOutput()
 	text, err := os.ReadFile(log)
 	if err != nil || (failed != nil) != (len(out) > 0) {

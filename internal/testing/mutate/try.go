@@ -110,6 +110,7 @@ func runTests(ctx context.Context, program string, tests []*test, environment st
 	run.Dir = tests[0].program.dir
 	run.Env = append(os.Environ(), environment)
 	run.WaitDelay = time.Second
+	run.Stdin = strings.NewReader("") // a mutant that takes a wrong descriptor must not change /dev/null
 	err := run.Run()
 	var failed *exec.ExitError
 	if ctx.Err() == nil && (errors.As(err, &failed) || errors.Is(err, exec.ErrWaitDelay) || errors.Is(err, context.DeadlineExceeded)) {
