@@ -71,3 +71,40 @@ func TestLiveSixteenWriters(t *testing.T) {
 	}
 	t.Logf("%d writers: %d calls, %d versions", len(writers), calls, numberOf(history)-1)
 }
+
+// A history has the versions that Vault keeps, the newest first, whatever the length
+// of their numbers. A deleted credential has none.
+func TestLiveElevenVersions(t *testing.T) {
+	p, _, _ := liveOpen(t)
+	ctx := t.Context()
+	historian, retriever, purger := p.(nebula.Historian), p.(nebula.VersionRetriever), p.(nebula.Purger)
+	name, e := record(t, "x", "v", nil)
+	var newest nebula.Version
+	for range 11 {
+		var err error
+		if newest, err = p.Store(ctx, name, e, nebula.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	history, err := historian.History(ctx, name)
+	if err != nil || len(history) != 10 || history[0].Version != newest { // Vault keeps ten
+		t.Fatalf("%v: %+v", err, history)
+	}
+	for i, version := range history {
+		if got, err := retriever.RetrieveVersion(ctx, name, version.Version); err != nil || got.Version != version.Version || version.Current != (i == 0) || version.Deleted {
+			t.Errorf("version %d: %+v, %v", i, version, err)
+		}
+	}
+	if there, err := p.Exists(ctx, name); err != nil || !there {
+		t.Errorf("exists: %v, %v", there, err)
+	}
+	_, err = retriever.RetrieveVersion(ctx, name, "x")
+	wants(t, err, nebula.ErrNotFound)
+	remove(t, p, name)
+	_, err = historian.History(ctx, name)
+	wants(t, err, nebula.ErrNotFound)
+	purge(t, p, name)
+	if existed, err := purger.Purge(ctx, name); err != nil || existed {
+		t.Errorf("purge nothing: %v, %v", existed, err)
+	}
+}

@@ -281,3 +281,15 @@ func TestEndlessDemands(t *testing.T) {
 		}
 	}
 }
+
+// What Vault would refuse is not sent.
+func TestTagThatIsTooLong(t *testing.T) {
+	var seen atomic.Int32
+	p, _ := hostile(t, func(http.ResponseWriter, *http.Request) { seen.Add(1) })
+	name, e := record(t, "x", "v", map[string]string{strings.Repeat("ü", 65): "v"})
+	_, err := p.Store(t.Context(), name, e, nebula.StoreOptions{})
+	wants(t, err, nebula.ErrInvalidMetadata)
+	if n := seen.Load(); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+}
