@@ -132,7 +132,7 @@ func TestProjection(t *testing.T) {
 		t.Errorf("the past is %q", past)
 	}
 	want := map[string]string{"app.kubernetes.io/name": "nebula-credential", "app.kubernetes.io/component": "credential-storage",
-		"nebula-credential/store": d.names.store(), "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
+		"nebula-credential/store": "478d76eee5f384b1", "nebula-credential/key": "2d711642", "tag.nebula-credential/empty": "", "tag.nebula-credential/k": "v", "tag.nebula-credential/a.b_c-d": "X"}
 	if !maps.Equal(s.Metadata.Labels, want) {
 		t.Errorf("labels %v", s.Metadata.Labels)
 	}
