@@ -100,43 +100,58 @@ func TestStrangeVersion(t *testing.T) {
 }
 
 // A move that arrives after all, while the write is repeated, is no conflict with
-// itself: the tags are set, too, unless it was deleted since.
+// itself. The tags are set, too, unless it was deleted or written over since.
 func TestLateMove(t *testing.T) {
-	for _, deleted := range []bool{false, true} {
-		lateMove(t, deleted)
-	}
-}
-
-func lateMove(t *testing.T, deleted bool) {
-	o, _, m := between(t)
-	c := o.c
-	c.Transport, c.Retry.BaseDelayMS = m, 10
-	p := open(t, c)
-	_, first := record(t, "a", "first", map[string]string{"by": "first"})
-	v, err := p.Store(t.Context(), o.name, first, nebula.StoreOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const move = "UpdateSecretVersionStage"
-	o.s.Inject(awsserver.Fault{Operation: move, Times: 1, Cut: awsserver.CutBefore})
-	m.operation, m.skip, m.do = move, 1, func() {
-		if err := o.move(string(v), m.moveTo); err != nil {
-			t.Error(err)
-		}
-		if deleted {
-			o.delete()
+	twice := func(o *peer) {
+		for range 2 {
+			got, err := o.p.Retrieve(o.t.Context(), o.name)
+			if err != nil {
+				o.t.Error(err)
+			}
+			if _, err := o.p.Store(o.t.Context(), o.name, o.theirs, nebula.StoreOptions{Precondition: nebula.IfVersion(got.Version)}); err != nil {
+				o.t.Error(err)
+			}
 		}
 	}
-	_, mine := record(t, "a", "mine", map[string]string{"by": "me"})
-	stored, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first})
-	if err != nil || string(stored) != m.moveTo {
-		t.Fatalf("deleted %v: version %q, moved to %q, %v", deleted, stored, m.moveTo, err)
-	}
-	if !deleted {
-		lists(t, p, nebula.Filter{Tags: map[string]string{"by": "me"}}, "a")
-	}
-	if n := o.s.Versions(c.SecretPrefix + "a"); n != 2 {
-		t.Errorf("%d versions", n)
+	for what, c := range map[string]struct {
+		since    func(*peer)
+		by       string // whose tags it has then
+		versions int
+	}{
+		"nothing":            {(*peer).nothing, "me", 2},
+		"deleted":            {(*peer).delete, "", 2},
+		"written over twice": {twice, "others", 4},
+	} {
+		t.Run(what, func(t *testing.T) {
+			o, _, m := between(t)
+			config := o.c
+			config.Transport, config.Retry.BaseDelayMS = m, 10
+			p := open(t, config)
+			_, first := record(t, "a", "first", map[string]string{"by": "first"})
+			v, err := p.Store(t.Context(), o.name, first, nebula.StoreOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const move = "UpdateSecretVersionStage"
+			o.s.Inject(awsserver.Fault{Operation: move, Times: 1, Cut: awsserver.CutBefore})
+			m.operation, m.skip, m.do = move, 1, func() {
+				if err := o.move(string(v), m.moveTo); err != nil {
+					t.Error(err)
+				}
+				c.since(o)
+			}
+			_, mine := record(t, "a", "mine", map[string]string{"by": "me"})
+			stored, err := p.Store(t.Context(), o.name, mine, nebula.StoreOptions{Precondition: nebula.IfVersion(v), Previous: first})
+			if err != nil || string(stored) != m.moveTo {
+				t.Fatalf("version %q, moved to %q, %v", stored, m.moveTo, err)
+			}
+			if c.by != "" {
+				lists(t, p, nebula.Filter{Tags: map[string]string{"by": c.by}}, "a")
+			}
+			if n := o.s.Versions(o.c.SecretPrefix + "a"); n != c.versions {
+				t.Errorf("%d versions, want %d", n, c.versions)
+			}
+		})
 	}
 }
 
