@@ -63,7 +63,7 @@ func TestLockObeysContextAndStop(t *testing.T) {
 			t.Errorf("stop: %v", err)
 		}
 	}
-	holder.Unlock()
+	time.AfterFunc(20*time.Millisecond, holder.Unlock) // by then the other one has tried several times
 	holds(t, other, d)
 }
 
