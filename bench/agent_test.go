@@ -13,19 +13,19 @@ import (
 	"github.com/nebula-credential/nebula/bench/paired"
 )
 
-// BenchmarkCommandGetByAgent compares nebula get, local, with the data key of an
-// agent, with the same by a key file.
+// BenchmarkCommandGetByAgent compares nebula get from files with an agent, which holds the
+// data key, to the same with a key file.
 func BenchmarkCommandGetByAgent(b *testing.B) {
 	byFile := newCommand(b)
 	byFile.run(b, value(), byFile.nebula, "put", "x")
-	dir, err := os.MkdirTemp("/tmp", "bench") // the path of a socket is short
+	dir, err := os.MkdirTemp("/tmp", "bench") // the path of a socket must be short
 	check(b, err)
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
 	byAgent := byFile
 	byAgent.env = append(slices.Clone(byFile.env), "NEBULA_AGENT_SOCK="+filepath.Join(dir, "agent.sock"))
 	byFile.env = append(slices.Clone(byFile.env), "NEBULA_KEY_AGENT=false")
 	byAgent.startAgent(b)
-	byAgent.run(b, "", byAgent.nebula, "get", "x") // gives the agent the key
+	byAgent.run(b, "", byAgent.nebula, "get", "x") // the agent gets the key
 	paired.Run(b, 1,
 		func(int) { byFile.run(b, "", byFile.nebula, "get", "x") },
 		func(int) { byAgent.run(b, "", byAgent.nebula, "get", "x") })

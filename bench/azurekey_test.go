@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
-// BenchmarkCommandGetByAzureKey compares nebula get, local, by a key in our Key
-// Vault server with the same by a key file, and counts the requests of one.
+// BenchmarkCommandGetByAzureKey compares nebula get from files with a key in our Key Vault
+// server to the same with a key file, and counts the requests of one get.
 func BenchmarkCommandGetByAzureKey(b *testing.B) {
 	server, err := azureserver.New(azureserver.Options{})
 	check(b, err)
@@ -33,7 +33,7 @@ func BenchmarkCommandGetByAzureKey(b *testing.B) {
 	byKey.run(b, "", byKey.nebula, "get", "x")
 	unwraps, all := vault.Count(azureserver.UnwrapKey), len(server.Requests())
 	if unwraps != 1 || vault.Count(azureserver.Challenge) != 0 {
-		b.Errorf("the key was asked %d times", unwraps)
+		b.Errorf("the key was called %d times", unwraps)
 	}
 	paired.Run(b, 1,
 		func(int) { byFile.run(b, "", byFile.nebula, "get", "x") },

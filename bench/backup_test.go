@@ -11,9 +11,9 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// BenchmarkBackup exports stores of 1,000 and of 100,000 credentials of 1 KB by the
-// command, and imports them into an empty one. It gives time a credential, and the
-// peak memory of both processes, which is to grow with the ids alone.
+// BenchmarkBackup exports stores of 1,000 and of 100,000 credentials of 1 KiB with the
+// command, and imports them into an empty store. It reports the time of a credential and
+// the peak memory of both processes. Only the ids should make that grow.
 func BenchmarkBackup(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		n := atScale(n)
@@ -44,7 +44,7 @@ func BenchmarkBackup(b *testing.B) {
 	}
 }
 
-// fillQuickly puts n credentials of 1 KB, several at once.
+// fillQuickly puts n credentials of 1 KiB, several at once.
 func fillQuickly(b *testing.B, s store, n int) {
 	b.Helper()
 	value := make([]byte, 1024)

@@ -23,8 +23,8 @@ func BenchmarkBatchNew(b *testing.B)   { benchmarkBatch(b, nebula.MaxBatch, true
 func BenchmarkBatchAgain(b *testing.B) { benchmarkBatch(b, nebula.MaxBatch, false) }
 func BenchmarkBatchOf20(b *testing.B)  { benchmarkBatch(b, 20, true) }
 
-// benchmarkBatch compares batches of sealed records, as the provider gets them,
-// with one bare writer, per record.
+// benchmarkBatch compares batches of sealed records, as the provider gets them, with one
+// bare writer, for each record.
 func benchmarkBatch(b *testing.B, size int, fresh bool) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})
@@ -47,7 +47,7 @@ func benchmarkBatch(b *testing.B, size int, fresh bool) {
 		})
 }
 
-// sealedBatches returns another provider over the files of a store, and a record.
+// sealedBatches returns another provider on the files of a store, and a record.
 func sealedBatches(b *testing.B, s store) (nebula.BatchStorer, *nebula.Envelope) {
 	config := local.DefaultConfig()
 	config.BasePath = s.dir
@@ -57,7 +57,7 @@ func sealedBatches(b *testing.B, s store) (nebula.BatchStorer, *nebula.Envelope)
 	b.Cleanup(func() { p.(nebula.Connector).Close() })
 	batches, ok := nebula.As[nebula.BatchStorer](p)
 	if !ok {
-		b.Fatal("the provider stores no batches")
+		b.Fatal("the provider cannot store batches")
 	}
 	name, err := id(0).Name()
 	check(b, err)
@@ -66,7 +66,7 @@ func sealedBatches(b *testing.B, s store) (nebula.BatchStorer, *nebula.Envelope)
 	return batches, stored.Envelope
 }
 
-// storeBatch stores one record under several names, from the one of a number on.
+// storeBatch stores one record under the names from number first on.
 func storeBatch(b *testing.B, batches nebula.BatchStorer, sealed *nebula.Envelope, first, size int) {
 	items := make([]nebula.BatchItem, size)
 	for i := range items {
@@ -81,9 +81,9 @@ func storeBatch(b *testing.B, batches nebula.BatchStorer, sealed *nebula.Envelop
 	}
 }
 
-// BenchmarkBatchBesideOthers stores a batch when another program has just written
-// 128 MiB to the same file system, beside a flush of these alone: the batch waits
-// for them.
+// BenchmarkBatchBesideOthers stores a batch just after another program has written 128 MiB
+// to the same file system. It compares that with a flush of these bytes alone, for which
+// the batch has to wait.
 func BenchmarkBatchBesideOthers(b *testing.B) {
 	s := newStore(b)
 	_, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{})
@@ -106,14 +106,14 @@ func BenchmarkBatchBesideOthers(b *testing.B) {
 		})
 }
 
-// BenchmarkBulkPut is many goroutines that put new credentials.
+// BenchmarkBulkPut puts new credentials from many goroutines.
 func BenchmarkBulkPut(b *testing.B) {
 	s := newStore(b)
 	bulk(b, s, func(i int) { s.putMany(b, i+credentials) })
 }
 
-// BenchmarkBulkRotate seals all credentials anew, over the old ones, as the bare
-// writer does.
+// BenchmarkBulkRotate seals all credentials anew, over the old ones. The bare writer
+// overwrites files, too.
 func BenchmarkBulkRotate(b *testing.B) {
 	s := newStore(b)
 	s.putMany(b, 0)
@@ -121,7 +121,7 @@ func BenchmarkBulkRotate(b *testing.B) {
 		result, err := s.Rotate(ctx, nebula.RotateOptions{})
 		check(b, err)
 		if result.Sealed != credentials {
-			b.Fatalf("%d were sealed anew", result.Sealed)
+			b.Fatalf("%d credentials were sealed anew", result.Sealed)
 		}
 	}, func(i int) int { return i % credentials })
 }
@@ -137,7 +137,7 @@ func BenchmarkBulkCopy(b *testing.B) {
 		report, err := transfer.Copy(ctx, s.Store, to, transfer.Options{})
 		check(b, err)
 		if len(report.Copied) != credentials {
-			b.Fatalf("%d were copied", len(report.Copied))
+			b.Fatalf("%d credentials were copied", len(report.Copied))
 		}
 	})
 }
@@ -157,7 +157,7 @@ func BenchmarkBulkImport(b *testing.B) {
 		report, err := transfer.Import(ctx, to, backup, transfer.ImportOptions{})
 		check(b, err)
 		if len(report.Imported) != credentials {
-			b.Fatalf("%d were imported", len(report.Imported))
+			b.Fatalf("%d credentials were imported", len(report.Imported))
 		}
 	})
 }
@@ -185,12 +185,12 @@ func BenchmarkBulkMigrate(b *testing.B) {
 		report, err := migrate.Dir(ctx, to, old, migrate.NewKey(key), migrate.Options{})
 		check(b, err)
 		if len(report.Migrated) != credentials {
-			b.Fatalf("%d were migrated", len(report.Migrated))
+			b.Fatalf("%d records were migrated", len(report.Migrated))
 		}
 	})
 }
 
-// version1 returns a record of version 1, which is bound to no id.
+// version1 returns a record of version 1. Such a record opens under any id.
 func version1(b *testing.B, key [migrate.KeySize]byte, value []byte) []byte {
 	block, err := aes.NewCipher(key[:])
 	check(b, err)
@@ -231,13 +231,13 @@ func (s store) beside(b *testing.B) *nebula.Store {
 	return to
 }
 
-// bulk compares what writes 10,000 credentials, called with the number of the first,
-// with one bare writer of new files, per credential.
+// bulk compares ours, which writes 10,000 credentials from number i on, with one bare
+// writer of new files, for each credential.
 func bulk(b *testing.B, s store, ours func(i int)) {
 	bulkBeside(b, s, ours, func(i int) int { return credentials + i })
 }
 
-// bulkBeside lets the bare writer write the files of other numbers.
+// bulkBeside is bulk, except that at chooses the numbers of the bare writer's files.
 func bulkBeside(b *testing.B, s store, ours func(i int), at func(i int) int) {
 	if _, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{}); err != nil {
 		b.Fatal(err)
@@ -252,7 +252,7 @@ func bulkBeside(b *testing.B, s store, ours func(i int), at func(i int) int) {
 		})
 }
 
-// putMany puts 10,000 credentials, from the one of a number on.
+// putMany puts 10,000 credentials, from number first on.
 func (s store) putMany(b *testing.B, first int) {
 	value := secret()
 	var group errgroup.Group

@@ -9,9 +9,9 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// BenchmarkRetrieveCached compares Get from files with Get from the cache, which
-// opens the sealed record anew: the backend's part is what is saved. The files have not
-// changed, and are not read either.
+// BenchmarkRetrieveCached compares Get from files with Get from the cache. Both open the
+// sealed record; the cache saves the call of the backend. The files have not changed, so
+// the local store does not read them either.
 func BenchmarkRetrieveCached(b *testing.B) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})

@@ -14,13 +14,13 @@ import (
 	"github.com/nebula-credential/nebula/bench/paired"
 )
 
-// programs is the directory of the programs that are built, once for all benchmarks.
+// programs is the directory of the programs, which are built once for all benchmarks.
 var programs string
 
 // stores is the directory of all stores, in NEBULA_BENCH_DIR or the system's temporary
-// directory: which file system that is decides the figures. They are removed at the end
-// alone. ext4 passes over inodes that were freed in the last minutes, one by one, for
-// each new file: benchmarks that follow a removal would measure that.
+// directory. The figures depend on its file system. Stores are removed only at the end:
+// for each new file, ext4 passes over the inodes that were freed in the last minutes, one
+// by one, and a benchmark after a removal would measure that.
 var stores string
 
 func TestMain(m *testing.M) {
@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program returns the path of a package's program, built as it is released, and copied
-// as an installation does it: a file that the linker has just written starts slower.
+// program returns the path of a package's program, built as for a release. It is a copy,
+// as after an installation: a file that the linker has just written starts slower.
 func program(b *testing.B, name, dir, what string) string {
 	b.Helper()
 	path := filepath.Join(programs, name)
@@ -59,8 +59,8 @@ func program(b *testing.B, name, dir, what string) string {
 	return path
 }
 
-// command is the program as it is released, in a home of its own, and a Go program
-// that does nothing.
+// command is the released program, with a home of its own, and a Go program that does
+// nothing.
 type command struct {
 	nebula, empty string
 	dir           string
@@ -105,8 +105,8 @@ func (c command) output(b *testing.B, args ...string) string {
 	return string(out)
 }
 
-// peak runs a program and returns the most memory that it had, in MiB, whatever this
-// process has.
+// peak runs a program and returns its peak memory, in MiB. The memory of this process does
+// not count.
 func (c command) peak(b *testing.B, args ...string) float64 {
 	b.Helper()
 	r, w, err := os.Pipe()
@@ -138,8 +138,8 @@ func (c command) report(b *testing.B, args ...string) {
 	b.ReportMetric(most, "peak-MiB")
 }
 
-// BenchmarkCommandGet compares nebula get, local, with a key file, with the
-// start of an empty Go program.
+// BenchmarkCommandGet compares nebula get from files, with a key file, to the start of an
+// empty Go program.
 func BenchmarkCommandGet(b *testing.B) {
 	c := newCommand(b)
 	c.run(b, value(), c.nebula, "put", "x")
@@ -151,8 +151,8 @@ func BenchmarkCommandGet(b *testing.B) {
 	b.ReportMetric(float64(info.Size())/1e6, "size-MB")
 }
 
-// BenchmarkCommandPut compares nebula put with nebula get and a durable write of the
-// same file.
+// BenchmarkCommandPut compares nebula put with nebula get and a durable write of the same
+// file together.
 func BenchmarkCommandPut(b *testing.B) {
 	c := newCommand(b)
 	c.run(b, value(), c.nebula, "put", "x")

@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// BenchmarkCopyMemory copies 100,000 credentials of 1 KiB between two directories
-// by the command, and reports the peak memory of the process.
+// BenchmarkCopyMemory copies 100,000 credentials of 1 KiB between two directories with the
+// command, and reports the peak memory of the process.
 func BenchmarkCopyMemory(b *testing.B) {
 	credentials := atScale(100_000)
 	from := newStore(b)
@@ -33,16 +33,16 @@ func BenchmarkCopyMemory(b *testing.B) {
 		to := filepath.Join(dir, fmt.Sprint("copy", n))
 		check(b, os.WriteFile(config, fmt.Appendf(nil, "[stores.a.local]\nbase_path = %q\n[stores.a.key]\nfile = %q\n[stores.b.local]\nbase_path = %q\n[stores.b.key]\nfile = %[2]q\n",
 			from.dir, filepath.Join(dir, "key"), to), 0o600))
-		for range 2 { // the second one finds all of them there
+		for range 2 { // the second copy finds all of them there
 			most = max(most, c.peak(b, c.nebula, "--config", config, "copy", "--from", "a", "--to", "b", "--all"))
 		}
 		names, err := os.ReadDir(to)
 		check(b, err)
 		if len(names) < credentials {
-			b.Fatalf("%d were copied", len(names))
+			b.Fatalf("%d credentials were copied", len(names))
 		}
 		check(b, os.RemoveAll(to))
 	}
-	b.ReportMetric(0, "ns/op") // the time of two copies says nothing
+	b.ReportMetric(0, "ns/op") // the time of two copies together is of no use
 	b.ReportMetric(most, "peak-MiB")
 }

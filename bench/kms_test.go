@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// BenchmarkCommandGetByAWSKMS compares nebula get, local, with a key of AWS KMS on
-// a server of this machine, with the same by a key file, and counts the calls.
+// BenchmarkCommandGetByAWSKMS compares nebula get from files with a key of KMS, on a server
+// of this machine, to the same with a key file, and counts the calls.
 func BenchmarkCommandGetByAWSKMS(b *testing.B) {
 	s, err := awsserver.NewKMS()
 	check(b, err)

@@ -43,7 +43,7 @@ func BenchmarkListMemory(b *testing.B) {
 	_, err := s.Put(ctx, id(0), secret(), nebula.PutOptions{})
 	check(b, err)
 	for i := 1; i < million; i++ {
-		// Another name of a file is made faster than a file, which has at most 65,000.
+		// A hard link is made faster than a file. A file has at most 65,000 of them.
 		file := s.path(id(i / 50_000 * 50_000))
 		if i%50_000 == 0 {
 			check(b, os.WriteFile(file, nil, 0o600))
@@ -53,13 +53,13 @@ func BenchmarkListMemory(b *testing.B) {
 	}
 	list, c := program(b, "list", ".", "./testdata/list"), newCommand(b)
 	if out := c.output(b, list, s.dir); out != fmt.Sprintln(million) {
-		b.Fatalf("%s entries", out)
+		b.Fatalf("the program lists %s entries", out)
 	}
 	most := 0.0
 	for b.Loop() {
 		most = max(most, c.peak(b, list, s.dir))
 	}
-	b.ReportMetric(0, "ns/op") // the memory is what is asked for
+	b.ReportMetric(0, "ns/op") // only the memory is of interest
 	b.ReportMetric(most, "peak-MiB")
 }
 

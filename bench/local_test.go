@@ -1,6 +1,6 @@
-// Package bench compares the local store with the bare operations it is made of,
-// and with other stores, and the command with an empty Go program and with other
-// programs. docs/performance.md has the figures; scripts/bench records and draws them.
+// Package bench compares the local store with the bare operations that it consists of and
+// with other stores, and the command with an empty Go program and with other programs.
+// docs/performance.md has the figures. scripts/bench records and draws them.
 package bench
 
 import (
@@ -19,12 +19,12 @@ import (
 	"github.com/nebula-credential/nebula/provider/local"
 )
 
-// credentials is how many a store has. TestMain sets it.
+// credentials is the number of credentials in a store. TestMain sets it.
 var credentials int
 
 var ctx = context.Background()
 
-// store is an open store on files, its key already at hand.
+// store is an open store on files. It holds its data key already.
 type store struct {
 	*nebula.Store
 	dir string
@@ -61,8 +61,8 @@ func newStore(b *testing.B) store {
 	return store{s, config.BasePath, key}
 }
 
-// fill copies one record under n ids, which do not open, except the first: only
-// the number of files matters.
+// fill copies one record to n ids. Only the first opens: for the others, the number of
+// files matters.
 func (s store) fill(b *testing.B, n int, options nebula.PutOptions) {
 	b.Helper()
 	if _, err := s.Put(ctx, id(0), secret(), options); err != nil {
@@ -79,8 +79,8 @@ func (s store) fill(b *testing.B, n int, options nebula.PutOptions) {
 	}
 }
 
-// atScale returns a number of credentials that only a measurement needs: with -short, a
-// hundredth shows that the benchmark works.
+// atScale returns n, which only a measurement needs. With -short it returns a hundredth,
+// which shows that the benchmark works.
 func atScale(n int) int {
 	if testing.Short() {
 		return n / 100
@@ -90,7 +90,7 @@ func atScale(n int) int {
 
 func id(i int) nebula.ID { return nebula.ID(fmt.Sprintf("credential-%07d", i)) }
 
-// secret is 1 KiB.
+// secret returns 1 KiB of random bytes.
 func secret() nebula.Secret {
 	value := make([]byte, 1024)
 	_, _ = rand.Read(value)
@@ -103,8 +103,8 @@ func check(b *testing.B, err error) {
 	}
 }
 
-// BenchmarkRetrieve reads each credential once, up to 50 rounds: one that was read
-// before and has stood for two seconds is read from memory.
+// BenchmarkRetrieve reads each credential once, up to 50 rounds. A second read would come
+// from memory if the file has not changed for two seconds.
 func BenchmarkRetrieve(b *testing.B) {
 	s := newStore(b)
 	s.putMany(b, 0)
@@ -124,7 +124,7 @@ func BenchmarkRetrieveAgain(b *testing.B) {
 	paired.Run(b, 200, func(int) { _, err := os.ReadFile(s.path(id(0))); check(b, err) }, get)
 }
 
-// settle waits: a file that changed just now is read each time.
+// settle waits, because a file that has just changed is read each time.
 func settle() { time.Sleep(2100 * time.Millisecond) }
 
 func BenchmarkExists(b *testing.B) {
@@ -136,7 +136,7 @@ func BenchmarkExists(b *testing.B) {
 		func(int) { _, err := s.Exists(ctx, id(0)); check(b, err) })
 }
 
-// bareStore does what a durable write needs and nothing else.
+// bareStore makes a durable write and does nothing else.
 func bareStore(b *testing.B, dir *os.File, path string, record []byte) {
 	var random [8]byte
 	_, _ = rand.Read(random[:])
@@ -151,7 +151,7 @@ func bareStore(b *testing.B, dir *os.File, path string, record []byte) {
 	check(b, dir.Sync())
 }
 
-// bareDir is a directory beside the store's, with as many files.
+// bareDir makes a directory beside the store's, with as many files.
 func bareDir(b *testing.B, s store) (*os.File, []byte) {
 	b.Helper()
 	record, err := os.ReadFile(s.path(id(0)))
@@ -172,8 +172,8 @@ func BenchmarkStoreAgain(b *testing.B)   { benchmarkStore(b, 1, false) }
 func BenchmarkStoreNew16(b *testing.B)   { benchmarkStore(b, 16, true) }
 func BenchmarkStoreAgain16(b *testing.B) { benchmarkStore(b, 16, false) }
 
-// benchmarkStore compares a credential stored by one of several writers at
-// once with one stored by a single bare writer.
+// benchmarkStore compares several writers at once with a single bare writer, for each
+// credential.
 func benchmarkStore(b *testing.B, writers int, fresh bool) {
 	s := newStore(b)
 	s.fill(b, credentials, nebula.PutOptions{})
@@ -186,7 +186,7 @@ func benchmarkStore(b *testing.B, writers int, fresh bool) {
 		return id(i % 100)
 	}
 	if !fresh {
-		for i := range 100 { // records that open
+		for i := range 100 { // Put reads these records, so they must open
 			_, err := s.Put(ctx, id(i), value, nebula.PutOptions{Force: true})
 			check(b, err)
 		}

@@ -14,13 +14,12 @@ import (
 
 const (
 	manyCredentials = 200
-	manyAnswer      = 20 * time.Millisecond // after which the server answers
+	manyAnswer      = 20 * time.Millisecond // how long the server takes to answer
 )
 
-// BenchmarkCommandMany compares tag, delete, restore and purge of 200 credentials
-// with the same one after the other, as whole processes, on a server of AWS's
-// interface that answers after 20 ms. For each it reports how many times as fast
-// the command is.
+// BenchmarkCommandMany compares tag, delete, restore and purge of 200 credentials, several
+// at once, with the same one after the other. The server has the interface of AWS and
+// answers after 20 ms. For each verb it reports how many times as fast the command is.
 func BenchmarkCommandMany(b *testing.B) {
 	server, err := awsserver.New(awsserver.Options{ForcedDeletion: time.Millisecond})
 	check(b, err)
@@ -41,7 +40,7 @@ func BenchmarkCommandMany(b *testing.B) {
 			times[verb] = append(times[verb], float64(took)/float64(together[verb]))
 		}
 	}
-	b.ReportMetric(0, "ns/op") // a round of both says nothing
+	b.ReportMetric(0, "ns/op") // the time of both together is of no use
 	for verb, ratios := range times {
 		slices.Sort(ratios)
 		b.ReportMetric(ratios[len(ratios)/2], verb+"-times")

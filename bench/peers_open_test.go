@@ -135,7 +135,7 @@ func (s *bolt) fill(b *testing.B, name func(i int) string, value []byte) {
 	}))
 }
 
-// files is the backend of 99designs/keyring that keeps each item in a file. A write is
+// files is 99designs/keyring with its backend that keeps each item in a file. A write is
 // not durable when it returns.
 type files struct {
 	keyring.Keyring
@@ -170,7 +170,7 @@ func (s *files) list(b *testing.B) int {
 	return len(keys)
 }
 
-// fill copies one file: it opens under any name.
+// fill copies one file, which opens under any name.
 func (s *files) fill(b *testing.B, name func(i int) string, value []byte) {
 	s.put(b, name(0), value)
 	file, err := os.ReadFile(filepath.Join(s.dir, name(0)))

@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/bench/paired"
 )
 
-// peer is another store, with what a store of credentials must at least do. A failure
-// ends the benchmark.
+// peer is another store, with the least that a store of credentials must do. A failure ends
+// the benchmark.
 type peer interface {
 	get(b *testing.B, name string) []byte
 	put(b *testing.B, name string, value []byte)
@@ -28,8 +28,8 @@ func BenchmarkPeerSQLite(b *testing.B)  { benchmarkPeer(b, newSQLite) }
 func BenchmarkPeerBolt(b *testing.B)    { benchmarkPeer(b, newBolt) }
 func BenchmarkPeerKeyring(b *testing.B) { benchmarkPeer(b, newKeyring) }
 
-// benchmarkPeer compares the operations of another store with the same of this one,
-// with one caller, 10,000 values of 1 KiB, and the key at hand.
+// benchmarkPeer compares the operations of another store with those of ours. Both have one
+// caller and 10,000 values of 1 KiB, and hold the key.
 func benchmarkPeer(b *testing.B, open func(b *testing.B, dir string) peer) {
 	s := newStore(b)
 	s.putMany(b, 0)
@@ -41,12 +41,12 @@ func benchmarkPeer(b *testing.B, open func(b *testing.B, dir string) peer) {
 	value := secret.Reveal()
 	theirs.fill(b, name, value)
 	if got := theirs.get(b, name(1)); !bytes.Equal(got, value) || !theirs.has(b, name(1)) || theirs.list(b) != credentials {
-		b.Fatal("the other store does not have what was put")
+		b.Fatal("the other store lacks a value that was put")
 	}
 	run := func(what string, perRound int, bare, ours func(i int)) {
 		b.Run(what, func(b *testing.B) { paired.Run(b, perRound, bare, ours) })
 	}
-	// Each is read once, up to 50 rounds: what was read before is kept in memory.
+	// Each value is read once, up to 50 rounds: our store keeps records in memory.
 	run("retrieve", 200,
 		func(i int) { theirs.get(b, name(i%credentials)) },
 		func(i int) { _, err := s.Get(ctx, id(i%credentials)); check(b, err) })
@@ -64,8 +64,8 @@ func benchmarkPeer(b *testing.B, open func(b *testing.B, dir string) peer) {
 		func(i int) { _, err := s.Put(ctx, id(credentials+i), secret, nebula.PutOptions{}); check(b, err) })
 }
 
-// newSeal returns AES-GCM with a random key and random nonces. Those who use it give
-// the name of a value as additional data: a value under another name does not open.
+// newSeal returns AES-GCM with a random key and random nonces. Callers give the name of a
+// value as additional data, so that a value under another name does not open.
 func newSeal(b *testing.B) cipher.AEAD {
 	b.Helper()
 	key := make([]byte, 32)

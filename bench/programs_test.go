@@ -47,11 +47,11 @@ func BenchmarkProgramSops(b *testing.B) {
 	c.besideEmpty(b, sops, "decrypt", "--extract", `["x"]`, file)
 }
 
-// BenchmarkProgramPass has gpg's agent running, as it is in a session.
+// BenchmarkProgramPass runs pass with gpg's agent, as in a session.
 func BenchmarkProgramPass(b *testing.B) {
 	pass := livetest.Pass(b)
 	c := newCommand(b)
-	gnupg, err := os.MkdirTemp("/tmp", "gpg") // the path of a socket is short
+	gnupg, err := os.MkdirTemp("/tmp", "gpg") // the path of a socket must be short
 	check(b, err)
 	c.env = append(c.env, "GNUPGHOME="+gnupg, "PASSWORD_STORE_DIR="+filepath.Join(c.dir, "passwords"))
 	b.Cleanup(func() {

@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/awsserver"
 )
 
-// runOf stores credentials and returns the command that runs true, the
-// program that does nothing, with all of them.
+// runOf stores credentials and returns the command that runs true, which does nothing, with
+// all of them.
 func (c command) runOf(b *testing.B, credentials int) []string {
 	b.Helper()
 	args := []string{c.nebula, "run"}
@@ -25,7 +25,7 @@ func (c command) runOf(b *testing.B, credentials int) []string {
 	return append(args, "--", "true")
 }
 
-// BenchmarkCommandRunFiles compares nebula run, local, with nebula get of one
+// BenchmarkCommandRunFiles compares nebula run from files with nebula get of one
 // credential.
 func BenchmarkCommandRunFiles(b *testing.B) {
 	for _, credentials := range []int{1, 20} {
@@ -40,9 +40,8 @@ func BenchmarkCommandRunFiles(b *testing.B) {
 	}
 }
 
-// BenchmarkCommandRunAWS compares nebula run with 20 credentials, on a server of
-// AWS's interface that answers after 20 ms, with a program that reads one secret
-// with the SDK.
+// BenchmarkCommandRunAWS compares nebula run with 20 credentials to a program that reads
+// one secret with the SDK. The server has the interface of AWS and answers after 20 ms.
 func BenchmarkCommandRunAWS(b *testing.B) {
 	server, err := awsserver.New(awsserver.Options{})
 	check(b, err)

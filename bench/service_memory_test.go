@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// BenchmarkServiceMemory reports the peak memory of nebula serve, on files, while 256
-// connections read a value of 1 KiB, 50 times each in an operation.
+// BenchmarkServiceMemory reports the peak memory of nebula serve, on files. In an operation,
+// 256 connections read a value of 1 KiB, 50 times each.
 func BenchmarkServiceMemory(b *testing.B) {
 	const connections, requests = 256, 50
 	c := newCommand(b)

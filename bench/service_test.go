@@ -21,10 +21,10 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// A GET of 1 KiB through the service on files, with its audit log, beside a bare
-// handler that answers the same from memory, headers and body. An operation is 50 requests on each
-// of 16 connections. The client runs beside the server and has its share in both
-// figures: that of net/http, and one that does no more than it must.
+// BenchmarkServiceGet compares a GET of 1 KiB from the service, on files and with its audit
+// log, to a bare handler that answers with the same headers and body from memory. An
+// operation is 50 requests on each of 16 connections. Both figures include the client: that
+// of net/http, or a light one that does only what it must.
 func BenchmarkServiceGet(b *testing.B) {
 	benchmarkServiceGet(b, "net-http", false)
 	benchmarkServiceGet(b, "light", false)
@@ -47,9 +47,9 @@ func benchmarkServiceGet(b *testing.B, client string, sync bool) {
 		dial = clients
 	}
 	ours, theirs := dial(b, served.Listener.Addr().String(), login, connections), dial(b, bare.Listener.Addr().String(), login, connections)
-	for _, get := range append(ours, theirs...) { // warm, and right
+	for _, get := range append(ours, theirs...) { // warms up, and checks the answers
 		if got := get(); !bytes.Equal(got, value) {
-			b.Fatalf("answered %q", got)
+			b.Fatalf("the answer is %q", got)
 		}
 	}
 	all := func(gets []func() []byte) func() error {
@@ -58,8 +58,8 @@ func benchmarkServiceGet(b *testing.B, client string, sync bool) {
 	paired.Batches(b, fmt.Sprintf("client=%s/sync=%v", client, sync), connections*requests, all(theirs), all(ours))
 }
 
-// answerAs returns a handler that answers from memory what another one answered once,
-// its headers too.
+// answerAs calls a handler once, and returns a handler that gives the same answer from
+// memory, with its headers.
 func answerAs(b *testing.B, handler http.Handler, address, login string) http.Handler {
 	b.Helper()
 	r := httptest.NewRequest(http.MethodGet, "http://"+address+"/v1/credentials/github_token", nil)
@@ -68,7 +68,7 @@ func answerAs(b *testing.B, handler http.Handler, address, login string) http.Ha
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
-		b.Fatalf("answered %d: %s", w.Code, w.Body)
+		b.Fatalf("the answer is %d: %s", w.Code, w.Body)
 	}
 	header, body := w.Header(), w.Body.Bytes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +80,7 @@ func answerAs(b *testing.B, handler http.Handler, address, login string) http.Ha
 	})
 }
 
-// clients are of net/http, each with a connection of its own.
+// clients returns clients of net/http, each with a connection of its own.
 func clients(b *testing.B, address, login string, n int) []func() []byte {
 	b.Helper()
 	name, value, _ := strings.Cut(strings.TrimSpace(login), ": ")
@@ -111,7 +111,7 @@ func clients(b *testing.B, address, login string, n int) []func() []byte {
 	return all
 }
 
-// newService serves a store on loopback, and returns the header of a token's requests.
+// newService serves a store on loopback, and returns the header line with a token.
 func newService(b *testing.B, s store, sync bool) (*httptest.Server, string) {
 	b.Helper()
 	tokens := token.NewFile(filepath.Join(filepath.Dir(s.dir), "tokens"))

@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// What a request costs for its token, good or wrong, in a file of few tokens and of
-// many.
+// BenchmarkTokenCheck measures the check of a token, good or wrong, in a file with one
+// token and in one with many.
 func BenchmarkTokenCheck(b *testing.B) {
 	for _, n := range []int{1, 10_000} {
 		path := filepath.Join(b.TempDir(), "tokens")
@@ -43,8 +43,8 @@ func BenchmarkTokenCheck(b *testing.B) {
 	}
 }
 
-// fillTokens writes more tokens, which nobody has, behind the first, as of long ago:
-// a file that changed just now is read each time.
+// fillTokens appends tokens that nobody has, and waits: a file that has just changed is
+// read each time.
 func fillTokens(b *testing.B, path string, n int) {
 	b.Helper()
 	text, err := os.ReadFile(path)
@@ -60,7 +60,7 @@ func fillTokens(b *testing.B, path string, n int) {
 	settle()
 }
 
-// A line of the audit log, by one writer and by several.
+// BenchmarkAuditLine measures a line of the audit log, with one writer and with several.
 func BenchmarkAuditLine(b *testing.B) {
 	for _, sync := range []bool{false, true} {
 		l, err := audit.Open(filepath.Join(b.TempDir(), "audit.log"), audit.Options{Sync: sync})
@@ -83,7 +83,7 @@ func BenchmarkAuditLine(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprintf("sync=%v/sixteen", sync), func(b *testing.B) {
-			b.SetParallelism(8) // by 2 processors
+			b.SetParallelism(8) // times 2 processors: 16 writers
 			b.RunParallel(func(p *testing.PB) {
 				for p.Next() {
 					write()

@@ -15,9 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// BenchmarkCommandGetByTransit compares nebula get, local, opened by a key of a
-// real Vault's transit engine, with the same by a key file. It reports the calls
-// to Vault of one get.
+// BenchmarkCommandGetByTransit compares nebula get from files with a key of a real Vault's
+// transit engine to the same with a key file. It reports the calls to Vault of one get.
 func BenchmarkCommandGetByTransit(b *testing.B) {
 	s := livetest.Vault(b)
 	byFile := newCommand(b)
@@ -27,7 +26,7 @@ func BenchmarkCommandGetByTransit(b *testing.B) {
 	byTransit := byFile
 	byTransit.env = append(slices.Clone(env), "VAULT_ADDR="+s.Address)
 	byTransit.run(b, "", byTransit.nebula, "key", "add", "--vault-transit", "nebula")
-	// Without its key file, each get has to ask Vault.
+	// Without its key file, each get has to call Vault.
 	byTransit.env = append(byTransit.env, "XDG_CONFIG_HOME="+b.TempDir())
 
 	counted := byTransit

@@ -2,9 +2,9 @@
 # libopenapi-validator 0.16.3 (github.com/pb33f/libopenapi-validator) on the queries of
 # requests, and on objects with names that a client chooses.
 #
-# It does not check the items of a list against their pattern, and accepts a parameter
-# twice that is not a list. Strict mode, which finds members that are not declared, also
-# reports those that additionalProperties describes.
+# It does not check the items of a list against their pattern, and accepts a parameter that
+# comes twice, although it is not a list. Strict mode, which finds members that are not
+# declared, also reports those that additionalProperties describes.
 #
 # Ends with 0 if it still does so. Needs Go 1.25 or later and a module proxy.
 set -eu

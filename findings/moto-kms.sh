@@ -5,8 +5,8 @@
 # message; AWS documents IncorrectKeyException. A disabled key decrypts; AWS documents
 # DisabledException. A ciphertext of a multi-Region key cannot be decrypted at all. The
 # pairs of an encryption context run into each other. A key that is made without KeyUsage
-# has none in its description; AWS documents ENCRYPT_DECRYPT. A client that was tried on
-# moto alone has not been tried on these.
+# has none in its description; AWS documents ENCRYPT_DECRYPT. Tests on moto alone do not
+# cover these cases.
 #
 # Ends with 0 if moto still does so. Needs Python 3.10 or later and a package index.
 set -eu

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Node.js 20.20.2 (nodejs.org), util.parseEnv (and --env-file): an indented comment, a line of
 # spaces, or a line without = becomes a part of the name that follows, and the
-# variable is missing under its own. Other versions may differ: it says which it is.
+# variable is missing under its own. Other versions may differ, so it prints the version.
 #
 # Ends with 0 if node still does so. Needs Node.js 20.12 or later.
 set -eu

@@ -2,7 +2,7 @@
 # Schemathesis 4.32.5 (github.com/schemathesis/schemathesis), as a judge of what a
 # service answers to valid requests.
 #
-# If the pattern of a header has a double quote, as that of an entity tag has, its
+# If the pattern of a header has a double quote, like that of an entity tag, its
 # coverage phase finds no valid value, sends 0 in the request that it counts as valid,
 # and reports the service that refuses it. Without the quote it finds one.
 #

@@ -1,5 +1,5 @@
 #!/bin/sh
-# github.com/getsops/sops 3.13.3 decrypts something else than what was encrypted.
+# github.com/getsops/sops 3.13.3 decrypts other values than the encrypted ones.
 #
 # Numbers of YAML and JSON are kept as numbers: 0123 becomes 83, 1.10 becomes 1.1,
 # and an integer of 20 digits is rounded. A value in an .ini file is cut at # and ;

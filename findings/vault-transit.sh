@@ -10,8 +10,8 @@
 # be rewrapped for a newer version of the key: rewrap has no such parameter, drops it if
 # it is given, and then says that the message authentication failed.
 #
-# Ends with 0 if transit still does so. Needs Go and a module proxy. Vault's sdk is
-# an older one, since 1.21.3 compiles against no other that is published.
+# Ends with 0 if transit still does so. Needs Go and a module proxy. It uses an older sdk
+# of Vault, because 1.21.3 compiles with no other published one.
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

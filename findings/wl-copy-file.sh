@@ -2,8 +2,8 @@
 # wl-clipboard 2.1.0 (github.com/bugaevc/wl-clipboard, in Debian 12).
 #
 # wl-copy keeps its standard input in a file, /tmp/wl-copy-buffer-*/stdin, for as long
-# as it offers it. If /tmp is on a disk, the file is, too. It ignores TMPDIR. The file
-# ends with the offer. This version does not know --sensitive.
+# as it offers it. If /tmp is on a disk, the file is, too. wl-copy ignores TMPDIR. It
+# removes the file when the offer ends. This version does not know --sensitive.
 #
 # Ends with 0 if it still does so. Needs wl-copy and, not as root, sway (Debian:
 # apt-get install wl-clipboard sway).

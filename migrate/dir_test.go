@@ -16,7 +16,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// refuse has a provider fail to store some names.
+// refuse makes a provider fail to store some names.
 func refuse(why map[string]error) []provider.Option {
 	return []provider.Option{provider.WithInterceptors(func(ctx context.Context, c provider.Call, next func(context.Context) error) error {
 		if err := why[c.Name.String()]; err != nil && c.Op == provider.OpStore {
@@ -34,7 +34,7 @@ func kindsOf(r migrate.Report) map[string]nebula.Kind {
 	return found
 }
 
-// mixed makes a directory of good and bad files and returns what is to be left.
+// mixed fills a directory with good and bad files, and returns those that must be left.
 func mixed(t *testing.T, dir string) map[string]nebula.Kind {
 	t.Helper()
 	good := newV1(testKey, []byte("value"))
@@ -74,8 +74,8 @@ func mixed(t *testing.T, dir string) map[string]nebula.Kind {
 	}
 }
 
-// TestDir: what can be taken over is, the rest is named, and nothing changes
-// in the directory. A dry run says the same and stores nothing.
+// TestDir: the good records are taken over, the others are named, and the directory does
+// not change. A dry run reports the same and stores nothing.
 func TestDir(t *testing.T) {
 	dir := t.TempDir()
 	want := mixed(t, dir)
@@ -115,7 +115,7 @@ func TestDir(t *testing.T) {
 		t.Errorf("progress of %d, %d files", len(progress), len(want)+4)
 	}
 	if c, err := s.Get(t.Context(), "here"); err != nil || string(c.Secret.Reveal()) != "mine" {
-		t.Errorf("what was there was written over: %v", err)
+		t.Errorf("the credential that was there was overwritten: %v", err)
 	}
 	if c, err := s.Get(t.Context(), "never"); err != nil || c.Metadata.RotationPolicy.IntervalDays != 0 {
 		t.Errorf("a rotation of 0 days: %+v, %v", c.Metadata, err)
@@ -156,7 +156,7 @@ func TestExtension(t *testing.T) {
 	}
 }
 
-// TestScope: a store of one scope neither takes nor shows those of another.
+// TestScope: a store of one scope neither takes over nor shows records of another.
 func TestScope(t *testing.T) {
 	dir := t.TempDir()
 	scoped := func(scope string) []byte {
@@ -177,8 +177,8 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// TestTakenByAnotherScope: a credential that the store would never show does
-// not pass for the one in the file.
+// TestTakenByAnotherScope: if another scope has the id, the record counts as left, not as
+// present.
 func TestTakenByAnotherScope(t *testing.T) {
 	dir, scope := t.TempDir(), "team"
 	r := newV1(testKey, []byte("value"))

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/migrate"
 )
 
-// FuzzOpen: no bytes make it panic, or fail with another kind than documented.
-// A record of sound metadata can be sealed by a store.
+// FuzzOpen: Open does not panic, and its errors have the documented kinds. A store can
+// seal a record whose metadata is valid.
 func FuzzOpen(f *testing.F) {
 	seeds, readable := 0, 0
 	for _, l := range manifest(f) {
@@ -35,7 +35,7 @@ func FuzzOpen(f *testing.F) {
 		given := bytes.Clone(data)
 		got, err := migrate.Open(data, key)
 		if !bytes.Equal(data, given) {
-			t.Fatal("the record was written to")
+			t.Fatal("Open changed the record")
 		}
 		switch nebula.KindOf(err) {
 		case "":
@@ -60,7 +60,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzParseKey: a key is one of 32 bytes, in digits or as it is.
+// FuzzParseKey: a key has 32 bytes, in hexadecimal digits or as they are.
 func FuzzParseKey(f *testing.F) {
 	digits := strings.Repeat("0f", migrate.KeySize)
 	for _, s := range []string{"", digits, digits + "\n", digits + "\r\n", digits + " ", strings.ToUpper(digits), digits[:32], digits[1:]} {

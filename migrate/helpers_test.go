@@ -46,13 +46,13 @@ type v1Rotation struct {
 	IntervalDays uint32 `json:"interval_days"`
 }
 
-// newV1 seals value as version 1 does, but for its nonces.
+// newV1 seals a value as version 1 does, except for the nonce.
 func newV1(key [32]byte, value []byte) v1 {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err)
 	}
-	// The one construction that FIPS mode allows; it puts the nonce first.
+	// FIPS mode allows no other construction. This one puts the nonce first.
 	gcm, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		panic(err)
@@ -90,7 +90,7 @@ func write(t testing.TB, dir, name string, data []byte) {
 	}
 }
 
-// openLocal opens a store on files, and makes its key where there is none.
+// openLocal opens a store on files, and makes its key if there is none.
 func openLocal(base string) (*nebula.Store, error) {
 	key := &nebula.KeyFile{Path: filepath.Join(base, "key")}
 	err := nebula.CreateKeyFile(key.Path)
@@ -163,7 +163,7 @@ type line struct {
 	Plaintext []byte `json:"plaintext_b64"`
 }
 
-// manifest returns the lines of the manifest, and fails where some are missing.
+// manifest returns the lines of the manifest, and fails if some are missing.
 func manifest(t testing.TB) []line {
 	t.Helper()
 	f, err := os.Open("testdata/manifest.jsonl")

@@ -79,7 +79,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestFIPS: Argon2id is refused by name, and a key itself opens records.
+// TestFIPS: the error names Argon2id, and a key that needs no derivation opens records.
 func TestFIPS(t *testing.T) {
 	record := newV1(testKey, []byte("v")).text()
 	c := exec.CommandContext(t.Context(), os.Args[0])
@@ -101,7 +101,7 @@ func underFIPS() error {
 	}
 	got, err := migrate.Open(record.Bytes(), migrate.NewKey(testKey))
 	if err == nil && string(got.Secret.Reveal()) != "v" {
-		err = errors.New("another value")
+		err = errors.New("got another value")
 	}
 	return err
 }

@@ -24,7 +24,7 @@ const (
 	envBase   = "NEBULA_TEST_BASE"
 )
 
-// migrateAsChild takes over a directory and tells how far it is.
+// migrateAsChild takes over a directory and prints how far it is.
 func migrateAsChild() error {
 	s, err := openLocal(os.Getenv(envBase))
 	if err != nil {
@@ -48,8 +48,8 @@ func fill(t *testing.T, dir string, n int) {
 	}
 }
 
-// TestKilled: a run that is killed again and again loses nothing, does nothing
-// twice, and leaves the source alone.
+// TestKilled: runs that are killed lose nothing and do nothing twice, and the source stays
+// as it is.
 func TestKilled(t *testing.T) {
 	n, kills := 1000, 6
 	if testing.Short() {
@@ -62,7 +62,7 @@ func TestKilled(t *testing.T) {
 	for taken := map[nebula.ID]nebula.Version{}; rounds < kills; rounds++ {
 		killAt(t, source, base, len(taken)+1+rand.IntN(n/(2*kills)))
 		s := open(t, base)
-		now := ids(t, s) // opens each: nothing is there in part
+		now := ids(t, s) // opens each, so no credential is incomplete
 		for id, v := range taken {
 			if now[id] != v {
 				t.Fatalf("%s was %s and is %q", id, v, now[id])
@@ -76,7 +76,7 @@ func TestKilled(t *testing.T) {
 	s := open(t, base)
 	had := ids(t, s)
 	if len(had) == 0 || len(had) == n {
-		t.Fatalf("%d of %d were taken over before the last run: nothing is tried", len(had), n)
+		t.Fatalf("%d of %d were taken over before the last run: this tests nothing", len(had), n)
 	}
 	report, err := migrate.Dir(t.Context(), s, source, migrate.NewKey(testKey), migrate.Options{})
 	if err != nil || len(report.Left) != 0 || len(report.Present) != len(had) || len(report.Migrated) != n-len(had) {
@@ -111,7 +111,7 @@ func open(t *testing.T, base string) *nebula.Store {
 	return s
 }
 
-// killAt kills a run once it has done that many files.
+// killAt kills a run after done files.
 func killAt(t *testing.T, source, base string, done int) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])
@@ -134,11 +134,11 @@ func killAt(t *testing.T, source, base string, done int) {
 		}
 	}
 	if err := c.Wait(); err == nil || !killed {
-		t.Fatalf("the process was to be killed: %v", err)
+		t.Fatalf("the process was not killed: %v", err)
 	}
 }
 
-// snapshot tells what is in a directory: bytes, modes, times of change.
+// snapshot describes the files of a directory: bytes, modes, times of change.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)

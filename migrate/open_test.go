@@ -18,12 +18,12 @@ const (
 	notOpened   = nebula.ErrDecryptionFailed
 )
 
-// plain is a record without white space, to be edited.
+// plain is a record without white space, which tests edit.
 const plain = `{"version":1,"encrypted_data":{"version":1,"nonce":NONCE,"ciphertext":CIPHER,"tag":TAG},` +
 	`"metadata":{"created_at":"2024-05-06T07:08:09Z","last_accessed":null,"last_modified":"2024-06-07T08:09:10Z",` +
 	`"scope":null,"rotation_policy":null,"tags":{}}}`
 
-// edited returns a record of "value" in which old stands for new, once.
+// edited returns a record of "value" in which new replaces old, once.
 func edited(t *testing.T, old, new string) []byte {
 	t.Helper()
 	if strings.Count(plain, old) < 1 {
@@ -40,8 +40,8 @@ func edited(t *testing.T, old, new string) []byte {
 	return []byte(text)
 }
 
-// TestTolerance: what the writer's parser takes and what it does not. Each was
-// tried on serde_json and chrono.
+// TestTolerance: Open accepts what the writer's parser accepts. Each case was tried on
+// serde_json and chrono.
 func TestTolerance(t *testing.T) {
 	const tags, closing = `"tags":{}`, `"tags":{}}}`
 	for _, c := range []struct {
@@ -124,12 +124,12 @@ func TestTolerance(t *testing.T) {
 			t.Errorf("%q for %s: %v, want %q", c.new[:min(60, len(c.new))], c.old, err, c.want)
 		}
 		if err == nil && string(got.Secret.Reveal()) != "value" {
-			t.Errorf("%s for %s: another value", c.new, c.old)
+			t.Errorf("%s for %s: got another value", c.new, c.old)
 		}
 	}
 }
 
-// TestArrays: the parser takes objects of known fields as arrays too.
+// TestArrays: an object of known fields may be an array, as in the writer's parser.
 func TestArrays(t *testing.T) {
 	whole := string(edited(t, `"tags"`, `"tags"`))
 	between := func(from, to string) string {
@@ -185,7 +185,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestKeysAndDamage: any other key, and any other byte, does not open.
+// TestKeysAndDamage: a record with a changed byte does not open, nor does another key
+// open it.
 func TestKeysAndDamage(t *testing.T) {
 	r := newV1(testKey, []byte("value"))
 	if _, err := migrate.Open(r.text(), migrate.NewKey([32]byte{9})); nebula.KindOf(err) != notOpened {
@@ -211,7 +212,7 @@ func TestKeysAndDamage(t *testing.T) {
 	}
 }
 
-// TestVersion2: a record of a store is told from a damaged one.
+// TestVersion2: a record of version 2 does not count as damaged.
 func TestVersion2(t *testing.T) {
 	name, _ := nebula.ID("x").Name()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

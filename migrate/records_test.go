@@ -36,7 +36,7 @@ func TestRecords(t *testing.T) {
 				return
 			}
 			if !bytes.Equal(got.Secret.Reveal(), l.Plaintext) {
-				t.Error("another plaintext")
+				t.Error("got another plaintext")
 			}
 			m := l.Metadata
 			if !got.Metadata.CreatedAt.Equal(m.CreatedAt) || !got.Metadata.LastModified.Equal(m.LastModified) ||
@@ -87,7 +87,7 @@ func TestPassphrases(t *testing.T) {
 	}
 }
 
-// TestRecordsIntoAStore takes over each record by itself under its own id.
+// TestRecordsIntoAStore takes over each record alone, under its own id.
 func TestRecordsIntoAStore(t *testing.T) {
 	refused := map[string]nebula.Kind{
 		"records/-_-.cred": nebula.ErrInvalidID, "records/unicode-id.cred": nebula.ErrInvalidID,
@@ -127,7 +127,7 @@ func TestRecordsIntoAStore(t *testing.T) {
 	}
 }
 
-// TestNothingSecretIsSaid: no message shows a value or a key.
+// TestNothingSecretIsSaid: no error shows a value, and printing a key does not show it.
 func TestNothingSecretIsSaid(t *testing.T) {
 	for _, l := range manifest(t) {
 		key := l.key(t)

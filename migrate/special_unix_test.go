@@ -13,8 +13,8 @@ import (
 	"github.com/nebula-credential/nebula/migrate"
 )
 
-// TestSpecialFiles: what is no regular file is named, not followed and not
-// waited for.
+// TestSpecialFiles: a file that is not regular is named, and neither followed nor waited
+// for.
 func TestSpecialFiles(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	good := newV1(testKey, []byte("value")).text()

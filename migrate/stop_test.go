@@ -37,7 +37,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestStoreFails: what concerns the store as a whole ends the run.
+// TestStoreFails: an error that concerns the store as a whole ends the run.
 func TestStoreFails(t *testing.T) {
 	for _, kind := range []nebula.Kind{nebula.ErrUnavailable, nebula.ErrPermissionDenied, nebula.ErrUnauthenticated,
 		nebula.ErrWrongKey, nebula.ErrNotSupported, nebula.ErrInternal, nebula.ErrTimeout} {
@@ -50,15 +50,15 @@ func TestStoreFails(t *testing.T) {
 		}
 		for _, id := range report.Migrated {
 			if _, err := s.Get(t.Context(), id); err != nil {
-				t.Errorf("%s was reported: %v", id, err)
+				t.Errorf("%s was reported, and is not there: %v", id, err)
 			}
 		}
 	}
 }
 
-// TestStoreKeepsFailing: a store that is unavailable ends the run after as many
-// failures as there are at once; the files are not left, they are to come. One
-// failure does not keep the others from being taken over.
+// TestStoreKeepsFailing: a store that stays unavailable ends the run after as many
+// failures as there are jobs. The files do not count as left, because the next run takes
+// them. After one failure the others are still taken over.
 func TestStoreKeepsFailing(t *testing.T) {
 	const count, jobs = 60, 4
 	for _, all := range []bool{true, false} {
@@ -94,8 +94,8 @@ func TestNoDirectory(t *testing.T) {
 	}
 }
 
-// TestStoresOwnDirectory: where the store writes, nothing is migrated from; a
-// record of version 1 in the place of a version 2 one is refused there.
+// TestStoresOwnDirectory: nothing is migrated from the directory of the store itself. A
+// record of version 1 that lies there is refused.
 func TestStoresOwnDirectory(t *testing.T) {
 	base := t.TempDir()
 	s := open(t, base)
@@ -120,7 +120,7 @@ func TestStoresOwnDirectory(t *testing.T) {
 	}
 }
 
-// TestDryRunMakesNothing: not even a store.
+// TestDryRunMakesNothing: a dry run does not even make a store.
 func TestDryRunMakesNothing(t *testing.T) {
 	dir, base := t.TempDir(), t.TempDir()
 	fill(t, dir, 3)
@@ -134,7 +134,7 @@ func TestDryRunMakesNothing(t *testing.T) {
 	}
 }
 
-// TestSameReport: the order in which files are done does not show.
+// TestSameReport: the report does not depend on the order of the work.
 func TestSameReport(t *testing.T) {
 	dir := t.TempDir()
 	mixed(t, dir)

@@ -48,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	if _, err := reference.Parse("nebula://hunter2-canary:x@y/z"); err == nil || strings.Contains(err.Error(), "canary") {
-		t.Errorf("what may be a secret is shown: %v", err)
+		t.Errorf("the error shows text that may be a secret: %v", err)
 	}
 }
 
@@ -97,7 +97,7 @@ func FuzzSelect(f *testing.F) {
 		case err != nil && (!errors.As(err, &e) || got != nil):
 			t.Errorf("%q and %v", got, err)
 		case err == nil && field == "" && string(got) != value:
-			t.Error("the whole value is another")
+			t.Error("without a field, Select returns another value")
 		}
 	})
 }

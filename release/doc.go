@@ -1,7 +1,7 @@
-// Package release is what a release consists of besides the programs: the manual
-// pages and the container image. scripts/release puts all together.
+// Package release has the parts of a release besides the programs: the manual pages, the
+// container image, the SBOMs and the licences. scripts/release puts all together.
 //
-// The module is one of its own, so that nothing here gets into the product's.
+// It is a module of its own, so that the product does not need these dependencies.
 package release
 
 // The manual pages are compiled with this module: see _man/main.go.

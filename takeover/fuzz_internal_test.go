@@ -6,8 +6,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// FuzzYAML: a document is a mapping whose members have names of their own, or is
-// refused.
+// FuzzYAML: a document is a mapping whose members have different names, or it is refused.
 func FuzzYAML(f *testing.F) {
 	for _, s := range []string{"", "a: b", "a: {b: [x, 1, null, {c: d}]}", "a: 1\na: 2", "a: &a [*a]", "a: b\n---\nc: d", "- a", "a: !!binary AAAA", "? [x]\n: y", "a: $ANSIBLE_VAULT;1.1"} {
 		f.Add([]byte(s), true)
@@ -31,8 +30,7 @@ func FuzzYAML(f *testing.F) {
 	})
 }
 
-// FuzzMap: a map of names is taken, or refused as a wrong use; the ids that it leads
-// to are ids.
+// FuzzMap: a map of names is accepted or refused as a wrong use, and its ids are valid.
 func FuzzMap(f *testing.F) {
 	for _, s := range []string{"", `"a/b" = "c"`, `a = ""`, `a = 1`, `a.b = "c"`, "a = 'b'\na = 'c'", "[a]", "\x00"} {
 		f.Add([]byte(s), "a/b")

@@ -17,7 +17,7 @@ import (
 	"github.com/nebula-credential/nebula/provider"
 )
 
-// told writes secrets and what is wrong with them in one line.
+// told writes secrets and their errors in one line.
 func told(secrets []Secret, err error) string {
 	if err != nil {
 		return "!" + err.Error()
@@ -47,7 +47,7 @@ func TestIsStream(t *testing.T) {
 	}
 }
 
-// Scalars are taken as they are written, whatever YAML makes of them.
+// The text of a scalar is its value, whatever YAML would turn it into.
 func TestYAML(t *testing.T) {
 	for text, want := range map[string]string{
 		"a: 0123\nb: 1.10\nc: yes\nd: 2026-11-28\ne: 'x y'\nf: \"\"\n": "a=0123 b=1.10 c=yes d=2026-11-28 e=x y f=",
@@ -75,7 +75,7 @@ func TestYAML(t *testing.T) {
 	}
 }
 
-// backend is one in memory.
+// backend is a backend in memory.
 type backend map[string]provider.Foreign
 
 func (b backend) ForeignNames(context.Context, string) ([]string, error) {
@@ -120,7 +120,7 @@ func TestBackend(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 
-	// Numbers are noted where the backend rounds them.
+	// If the backend rounds numbers, a note says which.
 	b = backend{"n": {Value: []byte(`{"a":"1","b":2,"c":{"d":3e5}}`)}}
 	const rounds = "Vault keeps numbers in 53 bits, and may have changed "
 	for fields, want := range map[bool]string{true: "n/a=1 n/b=2 (" + rounds + "this one) n/c/d=3e5 (" + rounds + "this one)",
@@ -131,7 +131,7 @@ func TestBackend(t *testing.T) {
 		}
 	}
 
-	// A backend that keeps failing ends it.
+	// A backend that keeps failing ends the import.
 	b = backend{}
 	for i := range 100 {
 		b[fmt.Sprint(i)] = provider.Foreign{Note: "down"}
@@ -141,7 +141,7 @@ func TestBackend(t *testing.T) {
 	}
 }
 
-// What cannot be read fails, and is no matter of names.
+// A secret that cannot be read fails, and its name is not an error.
 func TestUnreadInAPlan(t *testing.T) {
 	p := NewPlan([]Secret{unread("a", errLink()), {Name: "b"}, unread("left", errLink())}, Naming{Map: map[string]string{"left": ""}})
 	if err := p.NameError(); err != nil || p.Items[0].State != Failed || p.Items[0].ID != "a" || p.Items[1].State != New || p.Items[2].State != LeftOut {
@@ -153,7 +153,7 @@ func TestUnreadInAPlan(t *testing.T) {
 func script(t *testing.T, name, text string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("a shell script")
+		t.Skip("this test needs a shell script")
 	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o700); err != nil {
@@ -162,8 +162,8 @@ func script(t *testing.T, name, text string) {
 	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 }
 
-// A program gets its arguments as they are, and nothing that opens a store. What it
-// says goes to the person, and into no error.
+// A program gets its arguments unchanged, and nothing that opens a store. Its messages go
+// to the person, and into no error.
 func TestPrograms(t *testing.T) {
 	script(t, "sops", `
 		for a; do printf '<%s>' "$a" >&2; done
@@ -203,8 +203,8 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// The directory of pass: what is hidden is no password, and links to directories
-// are not followed.
+// In the directory of pass, a hidden file is not a password, and links to directories are
+// not followed.
 func TestPassNames(t *testing.T) {
 	script(t, "pass", `printf '%s %s %s\nmore\n' "$1" "$2" "$3"; printf '%s' "$PASSWORD_STORE_DIR" >&2; [ "$3" != web/bad ]`)
 	dir := t.TempDir()

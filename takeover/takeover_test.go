@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/takeover"
 )
 
-// newStore returns a store and what initialises it.
+// newStore returns a store and a function that initialises it.
 func newStore(t *testing.T) (s *nebula.Store, initialise func()) {
 	t.Helper()
 	p, err := memory.New(memory.DefaultConfig())
@@ -43,8 +43,8 @@ func secrets(pairs ...string) []takeover.Secret {
 	return all
 }
 
-// What the grammar of ids does not take becomes _; what makes no id, or one that
-// another name makes, is told with all the others.
+// Characters that an id cannot have become _. If a name makes no id, or the id of another
+// name, one error lists all such names.
 func TestNames(t *testing.T) {
 	for name, want := range map[string]nebula.ID{
 		"a": "a", "my.key": "my_key", "prod/db/password": "prod_db_password", "é x": "__x", "-a": "_a", "a-b": "a-b", "DB": "DB", "": "", "con": "",
@@ -80,7 +80,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), `"-"`) {
-		t.Errorf("- is _: %v", err)
+		t.Errorf("the error names -, which becomes _: %v", err)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d imported, %s, %s", count(p, takeover.Imported), p.Items[7].State, p.Items[8].State)
 	}
 	if get(t, s, "n249") != "value249" || get(t, s, "n8") != "mine" {
-		t.Error("the values are others")
+		t.Error("got other values")
 	}
 	p.Wipe()
 	p = run(true)
@@ -169,8 +169,8 @@ func clone(all []takeover.Secret) []takeover.Secret {
 	return copied
 }
 
-// What another writer stores after the comparison stays, with and without
-// overwriting.
+// If another writer stores a credential after the comparison, it stays, even with
+// Overwrite.
 func TestRunLosesNothingOfOthers(t *testing.T) {
 	s, initialise := newStore(t)
 	initialise()
@@ -196,12 +196,12 @@ func TestRunLosesNothingOfOthers(t *testing.T) {
 		}
 	}
 	if get(t, s, "new") != "theirs" || get(t, s, "old") != "theirs" || get(t, s, "third") != "ours" {
-		t.Error("something of others is lost")
+		t.Error("a credential of another writer is lost")
 	}
 }
 
-// A store that is not initialised ends the run at the first; one that was
-// interrupted begins no more.
+// If the store is not initialised, the run ends at the first secret. If the run is
+// interrupted, it begins no further one.
 func TestRunEndsEarly(t *testing.T) {
 	s, initialise := newStore(t)
 	p := takeover.NewPlan(secrets("a", "1", "b", "2"), takeover.Naming{})

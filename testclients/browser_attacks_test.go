@@ -14,7 +14,7 @@ import (
 
 const hostile = `<img src=x onerror=hacked=1>`
 
-// What others write into a store, or a backend into an error, is text.
+// The page shows the content of a store, and of an error, as text, never as markup.
 func TestBrowserHostileText(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", hostile+`<script>hacked=1</script>`, hostile+"a="+hostile, `"><svg onload=hacked=1>=javascript:hacked=1`)
@@ -30,7 +30,7 @@ func TestBrowserHostileText(t *testing.T) {
 	b.wait(byLabel("Key") + ".value.includes('<svg')")
 	b.click("Cancel")
 
-	// No service of ours answers this.
+	// Our service does not answer like this.
 	l.answer(func(w http.ResponseWriter, r *http.Request) {
 		problem := `{"type":"about:blank","title":"` + hostile + `","status":500,"detail":"detail ` + hostile + `","hint":"hint ` + hostile + `","kind":"kind ` + hostile + `","request_id":"` + hostile + `"}`
 		switch {
@@ -55,12 +55,13 @@ func TestBrowserHostileText(t *testing.T) {
 	b.click("broken")
 	b.wait(`document.querySelector(".details h2").textContent === "broken" && document.querySelectorAll(".details .problem").length === 2`)
 	if eval[bool](b, `"hacked" in window || document.images.length > 1 || document.querySelectorAll("svg, script:not([src])").length > 0`) {
-		t.Errorf("markup was made of text:\n%s", eval[string](b, "document.documentElement.outerHTML"))
+		t.Errorf("text became markup:\n%s", eval[string](b, "document.documentElement.outerHTML"))
 	}
 }
 
-// The browser holds the page to its policy, and the tests notice: neither the page nor
-// what is put into it can make markup, run a script of a string, or call elsewhere.
+// The browser enforces the policy of the page, and the tests notice each violation. Neither
+// the page nor anything put into it can make markup, run a string as a script, or call
+// another server.
 func TestBrowserPolicy(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	elsewhere := serve(t, backends["memory"](t))
@@ -77,7 +78,7 @@ func TestBrowserPolicy(t *testing.T) {
 		"a frame":             `const f = document.createElement("iframe"); f.src = "/"; document.body.append(f); return new Promise((done) => setTimeout(() => done(Boolean(f.contentDocument?.querySelector("h1"))), 500))`,
 		"a base elsewhere":    `const e = document.createElement("base"); e.href = "` + elsewhere.url + `"; document.head.prepend(e); return document.baseURI !== location.href`,
 	} {
-		// Nothing runs a text here, so that the attempts are functions of the page.
+		// The policy forbids eval, so the attempts are functions.
 		if eval[bool](b, `(async () => { try { return Boolean(await (async () => { `+attempt+` })()) } catch { return false } })()`) {
 			t.Errorf("the page could make %s", what)
 		}
@@ -86,12 +87,12 @@ func TestBrowserPolicy(t *testing.T) {
 		t.Errorf("another service was called %d times", len(got))
 	}
 	if b.console.count() == 0 {
-		t.Error("no violation was noticed: what the other tests prove of the policy is void")
+		t.Error("no violation was noticed: then the other tests prove nothing about the policy")
 	}
 }
 
-// A token that ends while somebody works: the value goes from the screen, what was
-// typed stays, and with another token the work goes on.
+// If the token ends while somebody works, the value disappears from the screen and the
+// typed text stays. With another token the work goes on.
 func TestBrowserTokenEnds(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "hunter2")
@@ -121,8 +122,7 @@ func TestBrowserTokenEnds(t *testing.T) {
 	}
 }
 
-// Two people write at once: the second one is told, loses nothing that was typed, and
-// decides.
+// If two people write at once, the second one is told, loses no typed text, and decides.
 func TestBrowserTwoTabs(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "old", "env=prod")
@@ -150,7 +150,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 		t.Fatalf("the value is %q", got)
 	}
 	if got := eval[string](second, byLabel("Value")+".value"); got != "from the second" {
-		t.Errorf("of what was typed there is %q", got)
+		t.Errorf("the typed text is now %q", got)
 	}
 	second.click("Write over it all the same")
 	second.see("The value is replaced.")
@@ -165,7 +165,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 	if got := l.value("db_password"); got != "from the second" {
 		t.Fatalf("the value is %q", got)
 	}
-	// Whoever leaves sees how things stand, and then decides on that.
+	// Anyone who leaves the dialog sees the current state, and can then decide.
 	first.see("Somebody has changed it since you opened it.")
 	first.click("Cancel")
 	first.wait(`!document.querySelector("dialog") && document.querySelector(".details h2") === document.activeElement`)
@@ -187,8 +187,8 @@ func TestBrowserTwoTabs(t *testing.T) {
 	}
 }
 
-// What the backend lacks is not offered, and no condition is sent to one that cannot
-// compare.
+// The page does not offer what the backend cannot do, and sends no condition to one that
+// cannot compare versions.
 func TestBrowserLacks(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "old")
@@ -217,7 +217,7 @@ func TestBrowserLacks(t *testing.T) {
 	b.upload("or the bytes of a file", file)
 	b.click("Replace")
 	b.see("The value has 101 bytes; a record of this store has at most 100.")
-	b.fill("Value", "new") // in the place of the file
+	b.fill("Value", "new") // instead of the file
 	b.click("Replace")
 	b.see("The value is replaced.")
 	b.click("Delete …")
@@ -239,7 +239,7 @@ func TestBrowserLacks(t *testing.T) {
 	}
 }
 
-// A store that is not there, a service that has ended: said, and tried again.
+// If the backend or the service does not answer, the page says so and can try again.
 func TestBrowserOutage(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "old")
@@ -264,8 +264,8 @@ func TestBrowserOutage(t *testing.T) {
 	b.see("1 credential")
 }
 
-// Whoever goes on at once, before the page has read the credential again, is not told
-// of a change that was their own.
+// Anyone who goes on at once, before the page has read the credential again, gets no
+// warning of their own change.
 func TestBrowserGoesOn(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "first")
@@ -294,7 +294,7 @@ func TestBrowserGoesOn(t *testing.T) {
 	b.see("The value is replaced.")
 }
 
-// Nobody leaves while something is being written: it may be done already.
+// The dialog stays open during a write, which may be done already.
 func TestBrowserUnderWay(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "first")

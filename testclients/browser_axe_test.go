@@ -9,7 +9,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/installed"
 )
 
-// axe returns the text of axe-core. If it cannot be had the test is skipped.
+// axe returns the script of axe-core. If it cannot be installed, the test is skipped.
 func axe(t *testing.T) string {
 	t.Helper()
 	dir, err := installed.Dir("nebula-testclients", "axe", "axe", []string{"package.json", "package-lock.json"}, func(dir string) error {
@@ -37,7 +37,7 @@ type finding struct {
 	}
 }
 
-// examine returns what axe-core has against the page as it is.
+// examine returns the violations that axe-core finds in the current state of the page.
 func examine(b *tab, axe string) []finding {
 	b.t.Helper()
 	if !eval[bool](b, "Boolean(window.axe)") {
@@ -46,7 +46,8 @@ func examine(b *tab, axe string) []finding {
 	return eval[[]finding](b, `axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations)`)
 }
 
-// What axe-core is there for is found: else nothing follows from what it does not find.
+// axe-core finds violations that are there. Otherwise it would mean nothing that it finds
+// none in the page.
 func TestBrowserAccessibilityNoticed(t *testing.T) {
 	text := axe(t)
 	b := openTab(t, startBrowser(t), serve(t, backends["memory"](t)).url, desktop)
@@ -69,9 +70,9 @@ func TestBrowserAccessibilityNoticed(t *testing.T) {
 	}
 }
 
-// Each state of the page is examined by axe-core, on the smallest screen and on a
-// large one, light and dark, and fits in its width. NEBULA_PICTURES names a folder for
-// pictures of them, which somebody has to look at.
+// axe-core examines each state of the page, on the smallest screen and on a large one,
+// light and dark. Each state fits the width. NEBULA_PICTURES names a folder for pictures,
+// which somebody has to look at.
 func TestBrowserAccessibility(t *testing.T) {
 	text := axe(t)
 	parent := startBrowser(t)

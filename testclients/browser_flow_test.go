@@ -19,8 +19,8 @@ import (
 
 const binary = "\xff\x00\xfe\x80"
 
-// What people do with the page, from the first token to the last purge, on each kind
-// of backend.
+// TestBrowserFlow does what people do with the page, from the first token to the last
+// purge, on each kind of backend.
 func TestBrowserFlow(t *testing.T) {
 	parent := startBrowser(t)
 	for name, open := range backends {
@@ -41,7 +41,7 @@ func TestBrowserFlow(t *testing.T) {
 	}
 }
 
-// A token that is refused is said to be, with what to do.
+// If a token is refused, the page says so, and what to do.
 func signsIn(b *tab, l *live) {
 	b.expect("status of 401")
 	b.see("Kept in the memory of this tab only")
@@ -57,7 +57,7 @@ func signsIn(b *tab, l *live) {
 
 func findsCredentials(b *tab, backend string) {
 	b.see("3 credentials")
-	if backend == "local" { // which lists names only
+	if backend == "local" { // it lists only names
 		b.click("db_replica")
 		b.see("Modified")
 		b.click("Close the details")
@@ -81,7 +81,7 @@ func findsCredentials(b *tab, backend string) {
 	b.see("3 credentials")
 }
 
-// A value is fetched when it is asked for, and not before.
+// The page fetches a value when the user asks for it, and not before.
 func readsValues(b *tab, l *live) {
 	const path = "/v1/credentials/db_password"
 	b.click("db_password")
@@ -146,7 +146,7 @@ func stores(b *tab, l *live) {
 	b.click("Store")
 	b.see("already_exists")
 	if got := l.value("db_password"); got != "hunter2" {
-		b.t.Fatalf("it was written over: %q", got)
+		b.t.Fatalf("it was overwritten with %q", got)
 	}
 	b.fill("Id", "new_one")
 	b.click("Store")
@@ -157,7 +157,7 @@ func stores(b *tab, l *live) {
 		b.t.Fatal(err)
 	}
 	if got := string(c.Secret.Reveal()); got != "first\nsecond" || c.Metadata.Tags["env"] != "dev" || c.Metadata.RotationPolicy.IntervalDays != 30 || c.Metadata.CreatedBy != "page" {
-		b.t.Errorf("stored are %q and %+v", got, c.Metadata)
+		b.t.Errorf("the value is %q, the metadata %+v", got, c.Metadata)
 	}
 	b.click("Show the value of new_one")
 	b.see("second")
@@ -182,9 +182,9 @@ func stores(b *tab, l *live) {
 	b.click("Replace")
 	b.wait(`!document.querySelector("dialog")`)
 	if got := l.value("new_one"); got != binary {
-		b.t.Errorf("of the file %q was stored", got)
+		b.t.Errorf("the value is %q, not the file's", got)
 	}
-	b.see("every 30 days") // which no new value changes
+	b.see("every 30 days") // a new value does not change that
 }
 
 func tags(b *tab, l *live) {
@@ -205,12 +205,12 @@ func tags(b *tab, l *live) {
 	}
 }
 
-// deletes looks at what a backend that keeps what is deleted offers, and one that
-// does not.
+// deletes deletes a credential. If the backend keeps deleted credentials, the page also
+// offers to restore and to purge it.
 func deletes(b *tab, l *live, keeps bool) {
 	has := func(button string) bool { return eval[bool](b, "Boolean("+byName(button)+")") }
 	if has("Purge …") != keeps || has("List versions") != keeps {
-		b.t.Errorf("a backend that keeps versions is %t, purging is offered %t, versions %t", keeps, has("Purge …"), has("List versions"))
+		b.t.Errorf("the backend keeps versions: %t, the page offers purging: %t, versions: %t", keeps, has("Purge …"), has("List versions"))
 	}
 	if keeps {
 		b.click("List versions")
@@ -228,16 +228,16 @@ func deletes(b *tab, l *live, keeps bool) {
 	b.click("Delete")
 	b.see("or it is deleted")
 	if has("Restore") != keeps {
-		b.t.Errorf("restoring is offered: %t", has("Restore"))
+		b.t.Errorf("the page offers restoring: %t", has("Restore"))
 	}
 	if got := l.value("new_one"); got != "" {
-		b.t.Fatalf("after the deletion there is %q", got)
+		b.t.Fatalf("after the deletion the value is %q", got)
 	}
 	if !keeps {
 		b.click("Close the details")
 		return
 	}
-	// By its id it is found later, too, also if others are called alike.
+	// Its id finds it later, too, even if another id is similar.
 	l.put("new_one_2", "x")
 	b.click("Close the details")
 	b.fill("Prefix", "new_")
@@ -248,7 +248,7 @@ func deletes(b *tab, l *live, keeps bool) {
 	b.see("new_one is restored.")
 	b.fill("Search", "")
 	if got := l.value("new_one"); got != binary {
-		b.t.Fatalf("restored is %q", got)
+		b.t.Fatalf("the restored value is %q", got)
 	}
 	b.click("Purge …")
 	b.fill("Type the id again", "new_on")
@@ -267,7 +267,7 @@ func deletes(b *tab, l *live, keeps bool) {
 	b.wait(`!document.querySelector("[data-id=new_one]")`)
 }
 
-// A value is on the screen for 30 seconds, and not in a tab that nobody looks at.
+// A value disappears after 30 seconds, and when the tab is hidden.
 func TestBrowserHidesValues(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "hunter2")
@@ -279,7 +279,7 @@ func TestBrowserHidesValues(t *testing.T) {
 	from := eval[float64](b, "Date.now()")
 	b.unseen("hunter2")
 	if took := eval[float64](b, "Date.now()") - from; took < 20_000 || took > 300_000 {
-		t.Errorf("it was hidden after %.0f ms", took)
+		t.Errorf("the value was hidden after %.0f ms", took)
 	}
 	b.click("Show the value of db_password")
 	b.see("hunter2")
@@ -287,8 +287,8 @@ func TestBrowserHidesValues(t *testing.T) {
 	b.unseen("hunter2")
 }
 
-// The token is in the memory of the tab and nowhere else, and can be forgotten; it is
-// forgotten when nobody is there.
+// Only the memory of the tab holds the token. The page forgets it on demand, and if nobody
+// uses it for some time.
 func TestBrowserForgets(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "hunter2")
@@ -319,7 +319,7 @@ func TestBrowserForgets(t *testing.T) {
 	c.see("Open this store")
 }
 
-// Pages of 1,000: a search goes through all of them.
+// The list is read in pages of 1,000. A search goes through all of them.
 func TestBrowserPages(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	for i := range 2500 {
@@ -344,7 +344,7 @@ func TestBrowserPages(t *testing.T) {
 	b.wait(`document.querySelectorAll("[role=option]").length === 2000`)
 }
 
-// What a token may not do is not offered, or is said, and what it may still works.
+// The page does not offer what a token may not do, or says so. The rest works.
 func TestBrowserRights(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	l.put("db_password", "hunter2")
@@ -362,7 +362,7 @@ func TestBrowserRights(t *testing.T) {
 		}
 	}
 
-	// Each verb brings its own buttons.
+	// Each verb has its own buttons.
 	b = openTab(t, startBrowser(t), l.url, desktop)
 	b.signIn(l.token("writer", token.List, token.Write))
 	b.see("db_password")

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Everything by keyboard alone: whatever has the focus is seen to have it, and a
-// dialog keeps it and gives it back.
+// The keyboard alone is enough. The element with the focus shows it. A dialog keeps the
+// focus and gives it back.
 func TestBrowserKeyboard(t *testing.T) {
 	l := serve(t, backends["memory"](t))
 	for _, id := range []string{"alpha", "beta", "gamma"} {
@@ -56,11 +56,11 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.see("Delete key_beta?")
 	b.press(kb.Escape)
 	b.focused("Delete …")
-	b.press(kb.Escape) // out of the details
+	b.press(kb.Escape) // leaves the details
 	b.focused("key_beta")
 	b.wait(`!document.querySelector(".details").checkVisibility()`)
 
-	// The first stop of the page leads past the header.
+	// The first stop of the tab key leads past the header.
 	eval[bool](b, `document.activeElement.blur(), true`)
 	b.do(chromedp.Navigate(l.url))
 	b.focused("Token")
@@ -73,17 +73,17 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.focused("Search")
 }
 
-// named is what a screen reader calls the element that has the focus.
+// named is the name that a screen reader gives the element with the focus.
 const named = `((e) => (e.ariaLabel ?? e.labels?.[0]?.textContent ?? e.dataset.id ?? e.textContent).trim())(document.activeElement)`
 
-// focused waits until that has the focus, and sees that it can be seen to have it.
+// focused waits until the named element has the focus, and checks that it shows it.
 func (b *tab) focused(name string) {
 	b.t.Helper()
 	b.wait(named + " === " + quoted(name))
 	b.visible()
 }
 
-// visible fails the test if the focus is on something that cannot be seen to have it.
+// visible fails the test if the element with the focus does not show it.
 func (b *tab) visible() {
 	b.t.Helper()
 	if !eval[bool](b, `(() => {
@@ -91,11 +91,11 @@ func (b *tab) visible() {
 		return e.tagName === "H2" || e.matches(":focus-visible") && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 &&
 			box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
 	})()`) {
-		b.t.Errorf("that %s has the focus cannot be seen", eval[string](b, named))
+		b.t.Errorf("%s does not show that it has the focus", eval[string](b, named))
 	}
 }
 
-// tabTo presses the tab key until that has the focus.
+// tabTo presses the tab key until the named element has the focus.
 func (b *tab) tabTo(name string) {
 	b.t.Helper()
 	var passed []string

@@ -18,7 +18,7 @@ import (
 	"github.com/nebula-credential/nebula/service/token"
 )
 
-// live is a service that runs, and what was asked of it.
+// live is a service that runs, and notes the requests.
 type live struct {
 	t      *testing.T
 	url    string
@@ -27,7 +27,7 @@ type live struct {
 
 	mu       sync.Mutex
 	requests []request
-	instead  http.HandlerFunc // answers in the place of the service, if it wants to
+	instead  http.HandlerFunc // may answer in the place of the service
 }
 
 type request struct {
@@ -35,7 +35,7 @@ type request struct {
 	header              http.Header
 }
 
-// serve serves a store on a loopback port, as the command does.
+// serve serves a store on a loopback port, like the command.
 func serve(t *testing.T, store *nebula.Store) *live {
 	t.Helper()
 	dir := t.TempDir()
@@ -88,7 +88,7 @@ func (a *answered) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// token makes a token that may do everything, or what is named.
+// token makes a token that may do everything, or only the given verbs.
 func (l *live) token(name string, allow ...token.Verb) string {
 	l.t.Helper()
 	if allow == nil {
@@ -101,7 +101,7 @@ func (l *live) token(name string, allow ...token.Verb) string {
 	return string(secret.Reveal())
 }
 
-// put stores a value, as another program would.
+// put stores a value, like another program.
 func (l *live) put(id nebula.ID, value string, tags ...string) {
 	l.t.Helper()
 	options := nebula.PutOptions{}
@@ -117,7 +117,7 @@ func (l *live) put(id nebula.ID, value string, tags ...string) {
 	}
 }
 
-// value returns what is stored, "" if there is nothing.
+// value returns the stored value, "" if there is none.
 func (l *live) value(id nebula.ID) string {
 	l.t.Helper()
 	c, err := l.store.Get(context.Background(), id)
@@ -130,23 +130,22 @@ func (l *live) value(id nebula.ID) string {
 	return string(c.Secret.Reveal())
 }
 
-// asked returns the requests with that method for what the path ends in.
+// asked returns the requests with that method and path.
 func (l *live) asked(method, path string) []request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(l.requests), func(r request) bool { return r.method != method || r.path != path })
 }
 
-// answer has f answer in the place of the service: what it does not answer, the
-// service does.
+// answer lets f answer first. The service answers the requests that f does not.
 func (l *live) answer(f http.HandlerFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.instead = f
 }
 
-// backends are those that a page is tried with: memory can do everything, files lack
-// versions, restoring, and tags in the list.
+// backends are the backends that the page is tested with. Memory can do everything. Files
+// lack versions, restoring, and tags in the list.
 var backends = map[string]func(*testing.T) *nebula.Store{
 	"memory": func(t *testing.T) *nebula.Store { return nebulatest.NewStore(t).Store },
 	"local": func(t *testing.T) *nebula.Store {

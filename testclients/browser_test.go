@@ -24,8 +24,8 @@ import (
 // patience is how long a tab may take for one step. The machine may be busy.
 const patience = 60 * time.Second
 
-// startBrowser starts Chromium with a new profile, and returns the context from
-// which tabs are opened. Without Chromium the test is skipped.
+// startBrowser starts Chromium with a new profile, and returns the context that opens
+// tabs. Without Chromium the test is skipped.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	var program string
@@ -54,19 +54,19 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// tab is a tab that has the page open. What it writes to the console, a violation of
-// the policy for example, fails the test.
+// tab is a tab that has the page open. A message on its console, of a violation of the
+// policy for example, fails the test.
 type tab struct {
 	t       *testing.T
 	ctx     context.Context
 	console *console
 }
 
-// console takes what a tab writes to its console.
+// console gets the messages of a tab's console.
 type console struct {
 	t        *testing.T
 	mu       sync.Mutex
-	expected []string // parts of messages that are no failure
+	expected []string // parts of messages that do not fail the test
 	messages int
 }
 
@@ -77,7 +77,7 @@ type screen struct {
 
 var desktop = screen{1280, 800, "light"}
 
-// faster has the page's timers run that much faster, and its clock with them.
+// faster makes the page's timers and its clock run so many times as fast.
 func faster(times int) string {
 	return fmt.Sprintf(`(() => {
 		const times = %d, start = Date.now(), now = Date.now.bind(Date), real = { setTimeout, setInterval };
@@ -86,8 +86,8 @@ func faster(times int) string {
 	})()`, times)
 }
 
-// pending counts the calls that the page waits for: what is answered soon moves what
-// is about to be clicked.
+// pending counts the calls that the page waits for. An answer may move the button that a
+// test is about to click.
 const pending = `(() => {
 	const real = window.fetch, later = window.setTimeout;
 	window.pending = 0;
@@ -132,7 +132,7 @@ func openTab(t *testing.T, parent context.Context, url string, s screen, scripts
 	return b
 }
 
-// count returns how many messages were heard, expected or not.
+// count returns the number of messages, expected or not.
 func (c *console) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,7 +142,7 @@ func (c *console) count() int {
 // in returns the tab for a part of a test.
 func (b *tab) in(t *testing.T) *tab { return &tab{t: t, ctx: b.ctx, console: b.console} }
 
-// heard takes a message of the console.
+// heard gets a message of the console.
 func (c *console) heard(message string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,8 +155,8 @@ func (c *console) heard(message string) {
 	c.t.Errorf("on the console: %s", message)
 }
 
-// expect names messages that are no failure: browsers write down each answer that
-// is an error.
+// expect names messages that do not fail the test: browsers log each answer that is an
+// error.
 func (b *tab) expect(parts ...string) {
 	b.console.mu.Lock()
 	defer b.console.mu.Unlock()
@@ -182,7 +182,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	return result
 }
 
-// eval returns the value of an expression, of a promise what it comes to.
+// eval returns the value of an expression. It waits for a promise.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -194,7 +194,7 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
-// wait waits until a condition holds. While a page is loaded none does.
+// wait waits until a condition holds. While a page loads, none holds.
 func (b *tab) wait(condition string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -205,16 +205,16 @@ func (b *tab) wait(condition string) {
 			return
 		}
 		if ctx.Err() != nil {
-			b.t.Fatalf("in vain: %s (%v)\nThe page shows:\n%s", condition, err, b.shown())
+			b.t.Fatalf("waited in vain for: %s (%v)\nThe page shows:\n%s", condition, err, b.shown())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// top is what can be used: the dialog, if there is one.
+// top is the part of the page that can be used: the dialog, if there is one.
 const top = `([...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body)`
 
-// shown returns the text that can be read.
+// shown returns the visible text.
 func (b *tab) shown() string {
 	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](top+".innerText"))
 	if err != nil {
@@ -223,13 +223,13 @@ func (b *tab) shown() string {
 	return text
 }
 
-// see waits until a text can be read.
+// see waits until a text is visible.
 func (b *tab) see(text string) {
 	b.t.Helper()
 	b.wait(top + ".innerText.includes(" + quoted(text) + ")")
 }
 
-// unseen waits until no part of the page holds a text, be it seen or not.
+// unseen waits until no part of the page holds a text, visible or not.
 func (b *tab) unseen(text string) {
 	b.t.Helper()
 	b.wait("!document.documentElement.textContent.includes(" + quoted(text) + ") && ![...document.querySelectorAll('input,textarea')].some((e) => e.value.includes(" + quoted(text) + "))")
@@ -243,13 +243,13 @@ func quoted(text string) string {
 	return string(b)
 }
 
-// byName finds the button, or the row of the list, that is called so.
+// byName finds the button, or the row of the list, with that name.
 func byName(name string) string {
 	return `[...` + top + `.querySelectorAll("button, [role=option]")].find((e) => e.checkVisibility() && !e.disabled &&
 		(e.ariaLabel ?? e.dataset.id ?? e.textContent).trim() === ` + quoted(name) + `)`
 }
 
-// byLabel finds the first field with that label, byLabelAt another one.
+// byLabel finds the first field with that label. byLabelAt finds any of them.
 func byLabel(label string) string { return byLabelAt(label, 0) }
 
 func byLabelAt(label string, at int) string {
@@ -257,7 +257,7 @@ func byLabelAt(label string, at int) string {
 		(e.ariaLabel ?? e.labels?.[0]?.textContent ?? "").trim() === ` + quoted(label) + `)[` + strconv.Itoa(at) + `]`
 }
 
-// click clicks when the page has waited for nothing for a moment.
+// click clicks when the page has not waited for anything for a moment.
 func (b *tab) click(name string) {
 	b.t.Helper()
 	for range 2 {
@@ -267,7 +267,7 @@ func (b *tab) click(name string) {
 	b.clickNow(name)
 }
 
-// clickNow clicks, and again if the page took the button away meanwhile.
+// clickNow clicks, and tries again if the page has removed the button meanwhile.
 func (b *tab) clickNow(name string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -284,7 +284,7 @@ func (b *tab) clickNow(name string) {
 	}
 }
 
-// fill types into a field, in the place of what stands there.
+// fill replaces the text of a field.
 func (b *tab) fill(label, text string) {
 	b.t.Helper()
 	b.wait(byLabel(label))

@@ -13,7 +13,7 @@ var screens = []screen{{360, 740, "light"}, {360, 740, "dark"}, {1280, 800, "lig
 
 func (s screen) String() string { return fmt.Sprintf("%d-%s", s.width, s.scheme) }
 
-// walk leads through all that the page can show, and has look see each state.
+// walk goes through all states of the page, and calls look at each.
 func walk(t *testing.T, parent context.Context, s screen, look func(b *tab, state string)) {
 	t.Helper()
 	l := serve(t, backends["memory"](t))
@@ -95,8 +95,7 @@ func deleteNow(l *live, id nebula.ID) error {
 	return err
 }
 
-// furnish puts credentials into the store as a team has them, and some that hardly
-// anyone has.
+// furnish puts credentials into the store: such as a team has, and some that are rare.
 func furnish(l *live) {
 	l.put("db_password_prod", "first", "env=prod", "service=orders", "team=payments")
 	l.put("db_password_prod", "correct horse battery staple")

@@ -1,4 +1,4 @@
-// Package testclients holds the service against what others use it with: a browser,
-// and clients in other languages. It is tests only, in a module of its own, so that
-// none of them comes near the product.
+// Package testclients tests the service with clients of others: a browser, and clients in
+// other languages. It has only tests. It is a module of its own, so that the product does
+// not depend on any of them.
 package testclients

@@ -9,16 +9,16 @@ import (
 	"github.com/nebula-credential/nebula/nebulatest"
 )
 
-// A Python client that openapi-python-client makes of the contract.
+// TestPythonClient tests a client that openapi-python-client generates from the contract.
 func TestPythonClient(t *testing.T) {
 	program, env := python(t)
 	dir := t.TempDir()
 	made := output(t, dir, env, program, "-m", "openapi_python_client", "generate", "--meta", "none",
 		"--path", absolute(t, contract), "--output-path", filepath.Join(dir, "client"))
-	// What it cannot express it leaves out, and says so.
+	// It leaves out what it cannot express, and says so.
 	for line := range strings.Lines(made) {
 		if strings.Contains(line, "WARNING") && !strings.Contains(line, "GET /openapi.yaml") && !strings.Contains(line, "GET /page/{file}") {
-			t.Errorf("the client is not whole: %s", line)
+			t.Errorf("the client lacks something: %s", line)
 		}
 	}
 	l := serve(t, nebulatest.NewStore(t).Store)
@@ -28,8 +28,8 @@ func TestPythonClient(t *testing.T) {
 	}
 }
 
-// A TypeScript client: openapi-fetch, with the types that openapi-typescript makes of
-// the contract.
+// TestTypeScriptClient tests openapi-fetch with the types that openapi-typescript
+// generates from the contract.
 func TestTypeScriptClient(t *testing.T) {
 	modules := nodeModules(t)
 	program := func(name string) string { return filepath.Join(modules, ".bin", name) }

@@ -10,11 +10,11 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/installed"
 )
 
-// contract is what clients are generated from.
+// contract is the file that clients are generated from.
 const contract = "../api/openapi.yaml"
 
-// python returns what runs the packages of requirements.txt, which are installed in
-// the user's cache once, and the environment that it needs.
+// python returns the program that runs the packages of requirements.txt, and the
+// environment that it needs. The packages are installed once, in the user's cache.
 func python(t *testing.T) (program string, env []string) {
 	t.Helper()
 	program = find(t, "python3")
@@ -63,8 +63,7 @@ func unavailable(t *testing.T, err error) {
 	t.Skip(err)
 }
 
-// output runs a program in a folder, with more in its environment, and returns what
-// it printed.
+// output runs a program in a folder, with further variables, and returns its output.
 func output(t *testing.T, dir string, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)

@@ -10,10 +10,9 @@ import (
 	"github.com/nebula-credential/nebula/nebulatest"
 )
 
-// Schemathesis makes requests of the contract, valid and invalid ones, and looks at
-// what becomes of them. The memory backend has every ability. With
-// NEBULA_SCHEMATHESIS_SEED the requests are others, with NEBULA_SCHEMATHESIS_EXAMPLES
-// there are more.
+// Schemathesis makes valid and invalid requests from the contract, and checks the answers.
+// The memory backend has every ability. NEBULA_SCHEMATHESIS_SEED chooses other requests,
+// NEBULA_SCHEMATHESIS_EXAMPLES their number.
 func TestSchemathesis(t *testing.T) {
 	program, env := python(t)
 	l := serve(t, nebulatest.NewStore(t).Store)

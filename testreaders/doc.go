@@ -1,4 +1,4 @@
-// Package testreaders holds what Nebula writes and reads as dotenv against the
-// programs and libraries that read such files. It is tests only, in a module of
-// its own, so that none of them comes near the product.
+// Package testreaders compares how Nebula writes and reads dotenv with the programs and
+// libraries that read such files. It has only tests. It is a module of its own, so that
+// the product does not depend on any of them.
 package testreaders

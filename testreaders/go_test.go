@@ -16,7 +16,7 @@ import (
 	kubectl "k8s.io/kubectl/pkg/cmd/util"
 )
 
-// goReaders are modules: what each reads of a file, or its refusal.
+// goReaders are the readers that are Go modules. Each reads a file or refuses it.
 func goReaders() map[string]func(file string) (map[string]string, error) {
 	return map[string]func(string) (map[string]string, error){
 		"compose": func(file string) (map[string]string, error) { return compose.Read(file) },
@@ -56,6 +56,6 @@ func goReaders() map[string]func(file string) (map[string]string, error) {
 }
 
 func TestMain(m *testing.M) {
-	logrus.SetLevel(logrus.FatalLevel) // compose tells each name that is not set
+	logrus.SetLevel(logrus.FatalLevel) // compose logs each name that is not set
 	os.Exit(m.Run())
 }

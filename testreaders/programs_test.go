@@ -15,16 +15,16 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/installed"
 )
 
-// program is a reader that runs as a program of its own: it reads names of files
-// and prints what stands in each.
+// program is a reader that runs as a program of its own. It gets the names of files and
+// prints the variables of each.
 type program struct {
 	args []string
 	env  []string
-	bash bool // prints environments, not JSON
+	bash bool // it prints environments, not JSON
 }
 
-// programReaders finds, or installs in the user's cache, what can be had here.
-// For the others there is the reason.
+// programReaders finds the programs, or installs them in the user's cache. For each that
+// is missing it returns the reason.
 func programReaders() (found map[string]program, missing map[string]error) {
 	found, missing = make(map[string]program), make(map[string]error)
 	for name, prepare := range map[string]func() (program, error){
@@ -45,8 +45,7 @@ func prepareBash() (program, error) {
 	return program{args: []string{bash, "--norc", "--noprofile", absolute("bash.sh")}, bash: true}, err
 }
 
-// prepareNode wants the line of versions that the model is of: others parse in
-// another way.
+// prepareNode wants the major version that Nebula models. Others parse in another way.
 func prepareNode() (program, error) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -105,18 +104,18 @@ func absolute(name string) string {
 	return path
 }
 
-// cached returns a folder with copies of the files, in which build has run once.
+// cached returns a folder that holds copies of the files. build has run there once.
 func cached(name string, files []string, build func(dir string) error) (string, error) {
 	return installed.Dir("nebula-testreaders", name, "programs", files, build)
 }
 
-// read has the program read files. Of one that it refuses nothing is returned.
+// read lets the program read files. For a file that it refuses, the map is nil.
 func (p program) read(t *testing.T, dir string, files []string) []map[string]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.args[0], p.args[1:]...)
 	cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH")}, p.env...)
 	if p.bash {
-		cmd.Env = []string{"PATH=/nonexistent"} // that no file runs anything
+		cmd.Env = []string{"PATH=/nonexistent"} // so that no file can run a program
 	}
 	cmd.Stdin = strings.NewReader(strings.Join(files, "\n") + "\n")
 	var complaints bytes.Buffer

@@ -15,8 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/dotenv"
 )
 
-// readAll is what a reader makes of texts. It is nil if the reader is not to be
-// had here; with NEBULA_REQUIRE_LIVE=1 the test fails then.
+// readAll returns what a reader reads from each text, nil if it refuses the text.
 type readAll func(t *testing.T, texts []string) []map[string]string
 
 func allReaders(t *testing.T) map[string]readAll {
@@ -64,8 +63,8 @@ func write(t *testing.T, texts []string) []string {
 	return files
 }
 
-// source gives random cases: always the same ones, but others with another
-// NEBULA_READERS_SEED, and more with NEBULA_READERS_CASES.
+// source returns a random source, and the number of cases. The cases are always the same:
+// NEBULA_READERS_SEED chooses others, and NEBULA_READERS_CASES their number.
 func source() (*rand.Rand, int) {
 	number := func(name string, otherwise uint64) uint64 {
 		if n, err := strconv.ParseUint(os.Getenv(name), 10, 32); err == nil {
@@ -76,7 +75,7 @@ func source() (*rand.Rand, int) {
 	return rand.New(rand.NewPCG(number("NEBULA_READERS_SEED", 1), 0)), int(number("NEBULA_READERS_CASES", 250))
 }
 
-// pieces are what some reader takes for more than text.
+// pieces have a special meaning for some reader.
 var pieces = strings.Split(`a|b|A|n|r|t|0|1|x41| |  |=|'|"|\|\\|$|$a|$A|${A}|${|}|$(|)|#| #|;|:|: |~|~/|*|!|&|%|,|export |`+
 	"`|\n|\n\n|\r|\r\n|\t|\v|\f|\x01|\x1c|\x7f|é|\u0085|\u00a0|\u2003|\u2028|\ufeff|😀|\xff|\\\n|\n#|\n'|\nA=|'\n|\"\n", "|")
 
@@ -88,7 +87,7 @@ func soup(random *rand.Rand, most int) string {
 	return b.String()
 }
 
-// values are those of the table, and others.
+// values returns the values of the table, and others.
 func values(t *testing.T) []string {
 	t.Helper()
 	matrix, err := os.ReadFile("../internal/dotenv/testdata/matrix.txt")
@@ -121,8 +120,7 @@ func values(t *testing.T) []string {
 	return all
 }
 
-// Whatever is written for a reader, the reader reads it as it was, or it is
-// refused.
+// If Write writes a value for a reader, the reader reads the same value.
 func TestWhatIsWrittenForAReaderIsRead(t *testing.T) {
 	all := values(t)
 	for name, read := range allReaders(t) {
@@ -130,7 +128,7 @@ func TestWhatIsWrittenForAReaderIsRead(t *testing.T) {
 			var files [][]dotenv.Variable
 			var texts []string
 			for i, value := range all {
-				// Neighbours that are not quoted show where a value ends.
+				// The neighbours, which may be without quotes, show where a value ends.
 				vars := []dotenv.Variable{{Name: "A", Value: value}, {Name: "B", Value: ""}, {Name: "C", Value: all[(i+1)%len(all)]}}
 				text, _, err := dotenv.Write(vars, name)
 				if err != nil {
@@ -146,9 +144,9 @@ func TestWhatIsWrittenForAReaderIsRead(t *testing.T) {
 					t.Errorf("%.200q is read as %.200q, want %.200q", texts[i], got, want)
 				}
 			}
-			t.Logf("%d of %d values have a form", len(texts), len(all))
+			t.Logf("%d of %d values can be written", len(texts), len(all))
 			if len(texts) < len(all)/5 {
-				t.Error("these are too few")
+				t.Error("that is too few")
 			}
 		})
 	}
@@ -162,8 +160,8 @@ func asMap(vars []dotenv.Variable) map[string]string {
 	return all
 }
 
-// What is written for nobody in particular is right for the nine, and what is
-// said of the other three is true.
+// Nine readers read correctly what Write writes for no reader in particular. Write says
+// which of the other three misread it.
 func TestWhatIsWrittenForAllIsRead(t *testing.T) {
 	var written [][]dotenv.Variable
 	var texts []string
@@ -174,22 +172,22 @@ func TestWhatIsWrittenForAllIsRead(t *testing.T) {
 			written, texts, misread = append(written, vars), append(texts, text), append(misread, wrong)
 		}
 	}
-	t.Logf("%d values have a form for the nine", len(texts))
+	t.Logf("%d values can be written for the nine", len(texts))
 	for name, read := range allReaders(t) {
 		t.Run(name, func(t *testing.T) {
 			for i, got := range read(t, texts) {
 				want := asMap(written[i])
 				wrong := slices.ContainsFunc(misread[i], func(m dotenv.Misread) bool { return m.Reader == name })
 				if right := maps.Equal(got, want); right == wrong {
-					t.Errorf("%.200q is read as %.200q, and said to be misread: %v", texts[i], got, wrong)
+					t.Errorf("%.200q is read as %.200q, and Write says that it is misread: %v", texts[i], got, wrong)
 				}
 			}
 		})
 	}
 }
 
-// Where the lines of a file are taken, the reader whose rule was asked for reads
-// the same of it; without one, each of the nine.
+// If Read accepts a file, the reader of the dialect reads the same values. Without a
+// dialect, each of the nine does.
 func TestWhatIsReadIsWhatTheReadersRead(t *testing.T) {
 	random, cases := source()
 	texts := make([]string, 5*cases)
@@ -213,21 +211,21 @@ func TestWhatIsReadIsWhatTheReadersRead(t *testing.T) {
 				}
 				for i, got := range read(t, taken) {
 					if !maps.Equal(got, want[i]) {
-						t.Errorf("%q is read as %q, we take %q", taken[i], got, want[i])
+						t.Errorf("%q is read as %q, and Read reads %q", taken[i], got, want[i])
 					}
 				}
-				t.Logf("%d of %d files are taken", len(taken), len(texts))
+				t.Logf("%d of %d files are accepted", len(taken), len(texts))
 				if len(taken) < len(texts)/50 {
-					t.Error("these are too few")
+					t.Error("that is too few")
 				}
 			})
 		}
 	}
 }
 
-// ours tells where we depart from a reader on purpose: \r\n ends lines in bash's
-// dialect too, comments and blank lines are such with blanks before them, and
-// export is taken where systemd does not know it.
+// ours reports whether Read differs from a reader on purpose: \r\n ends lines in bash's
+// dialect, too, comments and empty lines may be indented, and export is accepted, which
+// systemd does not know.
 func ours(reader, text, dialect string) bool {
 	switch reader {
 	case "bash":
@@ -245,7 +243,7 @@ func ours(reader, text, dialect string) bool {
 	return false
 }
 
-// file is a few lines that could be meant.
+// file returns a few lines that somebody could have written.
 func file(random *rand.Rand) string {
 	pick := func(all ...string) string { return all[random.IntN(len(all))] }
 	var b strings.Builder

@@ -38,21 +38,21 @@ func (a awsServer) start(ctx context.Context, s *session) ([]variable, error) {
 		return nil, err
 	}
 	return []variable{
-		// What nebula, and AWS's own tools, read.
+		// Nebula and AWS's own tools read these.
 		{"AWS_ENDPOINT_URL_SECRETS_MANAGER", ready.Address},
 		{"AWS_ENDPOINT_URL_KMS", ready.Address},
 		{"AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"},
 		{"AWS_SECRET_ACCESS_KEY", "moto-takes-any-secret-key"},
 		{"AWS_REGION", "us-east-1"},
-		// What would come before these, or take part: the user's own account.
+		// Without these, the user's own account would count.
 		{"AWS_SESSION_TOKEN", ""},
 		{"AWS_PROFILE", ""},
 		{"AWS_CONFIG_FILE", os.DevNull},
 		{"AWS_SHARED_CREDENTIALS_FILE", os.DevNull},
 		{"AWS_EC2_METADATA_DISABLED", "true"},
-		// A key that a store can be opened with: docs/keys/aws-kms.md.
+		// A key that can open a store: docs/keys/aws-kms.md.
 		{"NEBULA_TESTSERVER_AWS_KMS_KEY", kmsAlias},
-		// What the live tests use instead of a server of their own.
+		// With this, the live tests start no server of their own.
 		{"NEBULA_TEST_AWS_ENDPOINT", ready.Address},
 	}, nil
 }
@@ -60,7 +60,7 @@ func (a awsServer) start(ctx context.Context, s *session) ([]variable, error) {
 const kmsAlias = "alias/nebula"
 
 // makeKMSKey makes a key of KMS. moto takes service and region from the scope of a
-// signature, which it does not check.
+// signature, and does not check the signature.
 func makeKMSKey(ctx context.Context, address string) error {
 	call := func(operation string, in, out any) error {
 		body, err := json.Marshal(in)
@@ -94,7 +94,7 @@ func makeKMSKey(ctx context.Context, address string) error {
 	return call("CreateAlias", map[string]string{"AliasName": kmsAlias, "TargetKeyId": made.KeyMetadata.KeyId}, nil)
 }
 
-// script is what the interpreter of an environment runs: serve.py, two folders up.
+// script returns the path of serve.py, two folders above the interpreter of an environment.
 func script(python string) string {
 	return filepath.Join(filepath.Dir(filepath.Dir(python)), "serve.py")
 }

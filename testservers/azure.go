@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// azureServer is Nebula's own Key Vault server for tests: none is to be had.
+// azureServer is Nebula's own Key Vault server for tests. Microsoft has none to run.
 type azureServer struct{}
 
 func (azureServer) name() string { return "azure" }
@@ -42,7 +42,7 @@ func (a azureServer) start(ctx context.Context, s *session) ([]variable, error) 
 		return nil, fmt.Errorf("what it printed: %w", err)
 	}
 	return []variable{
-		// What leads a process here by the real addresses.
+		// These lead a process here from the real addresses.
 		{"HTTPS_PROXY", ready.Proxy},
 		{"SSL_CERT_FILE", ready.CAFile},
 		{"AZURE_TENANT_ID", ready.TenantID},
@@ -50,7 +50,7 @@ func (a azureServer) start(ctx context.Context, s *session) ([]variable, error) 
 		{"AZURE_CLIENT_SECRET", ready.ClientSecret},
 		{"NEBULA_STORAGE_AZURE_VAULT_URL", ready.VaultURL},
 		{"NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE", "service_principal"},
-		// What a managed identity is found by, for NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE=managed_identity.
+		// For a managed identity, with NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE=managed_identity.
 		{"IDENTITY_ENDPOINT", ready.IdentityEndpoint},
 		{"IDENTITY_HEADER", ready.IdentityHeader},
 		{"NEBULA_TESTSERVER_AZURE_USER_IDENTITY", ready.UserIdentity},

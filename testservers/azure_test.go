@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// azureClient is a client as any process is that has the exported environment.
+// azureClient returns a client like that of any process with the exported environment.
 func azureClient(t *testing.T, r *running) *http.Client {
 	t.Helper()
 	proxy, err := url.Parse(r.env["HTTPS_PROXY"])
@@ -75,7 +75,7 @@ func TestLiveUpAzureAnswers(t *testing.T) {
 		}
 		write.Header.Set("Authorization", "Bearer "+token.(string))
 		if got := azureCall(t, client, write); got["value"] != "v" {
-			t.Errorf("wrote %v", got)
+			t.Errorf("the answer to the write is %v", got)
 		}
 		wrap, err := http.NewRequest(http.MethodPost, r.env["NEBULA_TESTSERVER_AZURE_KEY_URL"]+"/wrapkey?api-version=7.4",
 			strings.NewReader(`{"alg":"RSA-OAEP-256","value":"AAAA"}`))
@@ -84,7 +84,7 @@ func TestLiveUpAzureAnswers(t *testing.T) {
 		}
 		wrap.Header.Set("Authorization", "Bearer "+token.(string))
 		if got := azureCall(t, client, wrap); !strings.HasPrefix(fmt.Sprint(got["kid"]), r.env["NEBULA_TESTSERVER_AZURE_KEY_URL"]+"/") {
-			t.Errorf("wrapped %v", got)
+			t.Errorf("the answer to wrapkey is %v", got)
 		}
 	}
 	if r.env["NEBULA_STORAGE_AZURE_CREDENTIAL_TYPE"] != "service_principal" {
@@ -100,13 +100,13 @@ func TestLiveUpAzureEndsWithItsInput(t *testing.T) {
 	}
 	_ = r.stdin.Close()
 	if err := r.cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("up ended with %v", err)
 	}
 	if conn, err := net.Dial("tcp", proxy.Host); err == nil {
 		_ = conn.Close()
-		t.Error("it ended, and the server still listens")
+		t.Error("up has ended, and the server still listens")
 	}
 	if _, err := os.Stat(r.env["SSL_CERT_FILE"]); err == nil {
-		t.Error("it ended, and the certificate is left")
+		t.Error("up has ended, and the certificate is still there")
 	}
 }

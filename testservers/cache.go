@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// binary is a program that a server consists of, in Go or in Python.
+// binary is a program that this module builds, in Go or in Python.
 type binary struct {
 	name   string
-	module string // folder with go.mod and go.sum, seen from testservers
-	pkg    string // folder of the package, seen from module
+	module string // folder with go.mod and go.sum, from testservers
+	pkg    string // folder of the package, from module
 	others string // instead of pkg: import path of a program that the module requires
 	python string // instead of these: folder with requirements.txt, and serve.py for a server
 	note   string // how long it takes to build
 
-	sources []string // folders of further packages that it consists of, seen from module
+	sources []string // folders of further packages that it consists of, from module
 }
 
-// cache keeps what was built, in a folder named by a hash of all that made it.
+// cache keeps what was built. The name of its folder is a hash of all that made it.
 type cache struct {
 	dir string
 	log io.Writer
 }
 
-// newCache is in the user's cache folder, or where NEBULA_TESTSERVER_CACHE says.
+// newCache returns a cache in the user's cache folder, or in NEBULA_TESTSERVER_CACHE.
 func newCache(log io.Writer) (*cache, error) {
 	if dir := os.Getenv("NEBULA_TESTSERVER_CACHE"); dir != "" {
 		absolute, err := filepath.Abs(dir)
@@ -46,13 +46,13 @@ func newCache(log io.Writer) (*cache, error) {
 	return &cache{dir: filepath.Join(dir, "nebula-testservers"), log: log}, nil
 }
 
-// flags are the same for everything, so that what one build compiled is of use
-// to the next, and to vet.
+// flags are the same for every build, so that the next build, and vet, can use what was
+// compiled.
 func flags() []string { return []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"} }
 
 func environment() []string { return append(os.Environ(), "CGO_ENABLED=0") }
 
-// path is where the binary is or will be. That of a Python program is the
+// path returns the path of the binary, built or not. For a Python program it is the
 // interpreter of its environment.
 func (c *cache) path(ctx context.Context, b binary) (string, error) {
 	if !exists(filepath.Join(b.module, "go.mod")) || !exists("server.go") {
@@ -105,14 +105,14 @@ func key(ctx context.Context, b binary) (string, error) {
 	return platform[1] + "-" + platform[2] + "-" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
-// ensure builds the binary unless it is there. Of several processes that want
-// it at once, one builds and the others wait.
+// ensure builds the binary unless it is there. If several processes want it at once, one
+// builds and the others wait.
 func (c *cache) ensure(ctx context.Context, b binary) (string, error) {
 	path, err := c.path(ctx, b)
 	if err != nil || exists(path) {
 		return path, err
 	}
-	// What is made: the file, or the folder of the environment.
+	// The file, or the folder of the environment.
 	made := path
 	if b.python != "" {
 		made = filepath.Dir(filepath.Dir(path))
@@ -131,12 +131,12 @@ func (c *cache) ensure(ctx context.Context, b binary) (string, error) {
 	return path, c.make(ctx, b, made)
 }
 
-// make builds beside the place and renames: what is there is always whole.
+// make builds beside the place and renames, so that the place never holds half a build.
 func (c *cache) make(ctx context.Context, b binary, place string) error {
 	fmt.Fprintf(c.log, "building %s, once (%s)\n", b.name, b.note)
 	begin := time.Now()
 	temporary := place + ".new"
-	// One that was interrupted may have left something.
+	// An interrupted build may have left something.
 	if err := os.RemoveAll(temporary); err != nil {
 		return err
 	}
@@ -172,8 +172,8 @@ func (c *cache) compile(ctx context.Context, b binary, file string) error {
 	return nil
 }
 
-// run runs a tool. Interrupted, it ends what it started; killed, it would leave
-// that.
+// run runs a tool. At the end of the context it interrupts the tool, so that this ends the
+// processes that it started.
 func (c *cache) run(cmd *exec.Cmd) error {
 	cmd.Stdout, cmd.Stderr = c.log, c.log
 	cmd.Cancel = func() error { return interrupt(cmd.Process) }
@@ -181,7 +181,7 @@ func (c *cache) run(cmd *exec.Cmd) error {
 	return cmd.Run()
 }
 
-// size is that of a file, or of all files in a folder.
+// size returns the size of a file, or of all files in a folder.
 func size(path string) int64 {
 	var total int64
 	_ = filepath.WalkDir(path, func(_ string, entry os.DirEntry, err error) error {

@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// grace is what a server has to end in, once told to.
+// grace is the time that a server has to end.
 const grace = 10 * time.Second
 
-// child is a server's process. It is the head of a process group of its own,
-// its standard input stays open until it shall end, and on Linux the system
-// kills it when this process dies.
+// child is a server's process. It leads a process group of its own. Its standard input
+// stays open until it must end. On Linux the system kills it when this process dies.
 type child struct {
 	name  string
 	cmd   *exec.Cmd
@@ -35,12 +34,12 @@ func startChild(name string, cmd *exec.Cmd) (*child, error) {
 	}
 	c.stdin = stdin
 	cmd.Stderr = &c.log
-	cmd.WaitDelay = time.Second // for one that it left holding the pipe
+	cmd.WaitDelay = time.Second // if a process that it left holds the pipe
 	detach(cmd)
 	started := make(chan error, 1)
 	go func() {
-		// The signal at the parent's death comes when the thread that started
-		// the child ends. So this thread belongs to the child while it lives.
+		// Linux sends the signal when the thread that started the child ends. So this thread
+		// waits for the child and does nothing else.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -57,7 +56,7 @@ func startChild(name string, cmd *exec.Cmd) (*child, error) {
 	return c, nil
 }
 
-// stop ends the process and all that it started, and waits for it.
+// stop ends the process and its group, and waits for it.
 func (c *child) stop() {
 	_ = c.stdin.Close()
 	terminate(c.cmd)
@@ -65,12 +64,12 @@ func (c *child) stop() {
 	case <-c.done:
 	case <-time.After(grace):
 	}
-	// What it left behind in its group goes as well.
+	// End what it left behind in its group, too.
 	kill(c.cmd)
 	<-c.done
 }
 
-// ended says why a process is gone that should be there.
+// ended says why a process has ended that should still run.
 func (c *child) ended() error {
 	reason := "it ended"
 	if c.err != nil {
@@ -82,7 +81,7 @@ func (c *child) ended() error {
 	return fmt.Errorf("%s: %s", c.name, reason)
 }
 
-// tail keeps the end of what is written to it.
+// tail is a writer that keeps the last 16 KiB.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

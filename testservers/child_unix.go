@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// detach cannot tie the child's life to ours here: a server has to end with its
-// standard input.
+// detach cannot make the system end the child with us. A server ends with its standard
+// input.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -4,7 +4,7 @@ import "os/exec"
 
 func detach(*exec.Cmd) {}
 
-// terminate has no signal to send here: a server ends with its standard input.
+// terminate has no signal to send. A server ends with its standard input.
 func terminate(*exec.Cmd) {}
 
 func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }

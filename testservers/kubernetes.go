@@ -13,7 +13,7 @@ type kubernetesServer struct{}
 
 func (kubernetesServer) name() string { return "kubernetes" }
 
-// Its modules do not go together with Vault's.
+// Kubernetes needs other versions of some modules than Vault: it is a module of its own.
 func (kubernetesServer) binaries() []binary {
 	return []binary{{name: "kubernetes", module: "kubernetes", pkg: ".", note: "about 7 minutes on 2 cores at first"}}
 }
@@ -37,9 +37,9 @@ func (k kubernetesServer) start(ctx context.Context, s *session) ([]variable, er
 		return nil, fmt.Errorf("what it printed: %w", err)
 	}
 	return []variable{
-		// What nebula, and Kubernetes' own tools, read. The namespace "default" is there.
+		// Nebula and Kubernetes' own tools read this. The namespace "default" is there.
 		{"KUBECONFIG", ready.Kubeconfig},
-		// What the live tests use instead of a server of their own.
+		// With these, the live tests start no server of their own.
 		{"NEBULA_TEST_KUBERNETES_ADDR", ready.Address},
 		{"NEBULA_TEST_KUBERNETES_TOKEN", ready.AdminToken},
 		{"NEBULA_TEST_KUBERNETES_CACERT", ready.CAFile},

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// lock excludes other processes. The system lets go of it when this one dies.
+// lock excludes other processes. The system releases it if this one dies.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -24,7 +24,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 			_ = file.Close()
 			return nil, err
 		}
-		// It is asked again and again, so that waiting can be interrupted.
+		// Try again and again, so that waiting can be interrupted.
 		select {
 		case <-ctx.Done():
 			_ = file.Close()

@@ -1,8 +1,8 @@
 // Command testservers builds and starts the real servers that the live tests of
 // Nebula's providers run against.
 //
-//	go -C testservers run . up vault      # starts it, stays until interrupted
-//	go -C testservers run . build         # only builds what is missing
+//	go -C testservers run . up vault      # starts Vault, stays until it is interrupted
+//	go -C testservers run . build         # builds what is missing, and nothing else
 //
 // See README.md.
 package main
@@ -28,7 +28,7 @@ where    prints the same lines, builds nothing, and fails if one is missing.
 
 Servers, and programs that are only built, sops and ansible: `
 
-// errMissing says that a server is known, but not built yet.
+// errMissing says that a program is known, but not built yet.
 var errMissing = errors.New("not built")
 
 func main() {
@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return fmt.Errorf("no command %q; there are: up, build, where", args[0])
 }
 
-// build goes on where one cannot be built: the others are of use without it.
+// build goes on if a program cannot be built: the others are of use without it.
 func build[T built](ctx context.Context, chosen []T, tools *cache, stdout io.Writer) error {
 	var failed error
 	for _, s := range chosen {

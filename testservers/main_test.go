@@ -108,7 +108,7 @@ func TestBuiltAgainWhenItsSourcesChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		if paths[path] {
-			t.Errorf("a change of %s is not seen", change)
+			t.Errorf("after a change of %s the path is the same", change)
 		}
 		paths[path] = true
 	}
@@ -119,15 +119,15 @@ func TestWhatDoesNotCompileLeavesNothing(t *testing.T) {
 	b := program(t, "package main\n\nfunc main() { wrong }\n")
 	path, err := tools.ensure(t.Context(), b)
 	if err == nil {
-		t.Fatal("it was built")
+		t.Fatal("it was built, although it does not compile")
 	}
 	left, _ := filepath.Glob(path + "*")
 	if len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("these files are left: %v", left)
 	}
 }
 
-// pythonProgram is one that takes seconds to install.
+// pythonProgram returns a program that takes seconds to install.
 func pythonProgram(t *testing.T, requirements string) binary {
 	t.Helper()
 	python, err := findPython()
@@ -154,7 +154,7 @@ func TestPythonIsInstalledWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// An installation that was killed before it was complete.
+	// An installation was killed before it was complete.
 	folder := filepath.Dir(filepath.Dir(path))
 	if err := os.MkdirAll(filepath.Join(folder+".new", filepath.Dir(inEnvironment())), 0o755); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestPythonIsInstalledWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := tools.path(t.Context(), b); err != nil || again == path {
-		t.Errorf("other pins are not seen: %s, %v", again, err)
+		t.Errorf("after a change of the pins the path is the same: %s, %v", again, err)
 	}
 }
 
@@ -188,11 +188,11 @@ func TestPythonThatCannotBeInstalledLeavesNothing(t *testing.T) {
 	b := pythonProgram(t, "./serve.py\n")
 	path, err := tools.ensure(t.Context(), b)
 	if err == nil || exists(path) {
-		t.Fatalf("it was installed, %v", err)
+		t.Fatalf("it was installed, although that must fail: %v", err)
 	}
 	left, _ := filepath.Glob(filepath.Dir(filepath.Dir(path)) + "*")
 	if len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("these files are left: %v", left)
 	}
 }
 
@@ -200,11 +200,11 @@ func TestWithoutPythonItSaysWhatIsNeeded(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	err := run(t.Context(), []string{"where", "aws"}, strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), "Python 3.11") || !strings.Contains(err.Error(), "python3-venv") {
-		t.Errorf("it says %v", err)
+		t.Errorf("the error is %v", err)
 	}
 }
 
-// fakeServer is one that is only built.
+// fakeServer is a server that is only built.
 type fakeServer struct {
 	server
 	b binary

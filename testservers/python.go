@@ -14,14 +14,13 @@ import (
 	"runtime"
 )
 
-// A Python program is a folder with requirements.txt, which pins all packages by
-// hash, and for a server with serve.py. What is kept is a virtual environment with a
-// copy of serve.py.
+// A Python program is a folder with requirements.txt, which pins all packages by hash. A
+// server also has serve.py. The cache keeps a virtual environment with a copy of serve.py.
 
-// errNoPython says what to do about it.
+// errNoPython says what is needed.
 var errNoPython = errors.New("needs Python 3.11 or later with the modules venv and ensurepip (Debian: apt-get install python3-venv)")
 
-// findPython is the interpreter that environments are made with.
+// findPython returns the interpreter that makes environments.
 func findPython() (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -31,7 +30,7 @@ func findPython() (string, error) {
 	return "", fmt.Errorf("no python3: it %w", errNoPython)
 }
 
-// inEnvironment is where a virtual environment has its interpreter.
+// inEnvironment returns the path of the interpreter within a virtual environment.
 func inEnvironment() string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join("Scripts", "python.exe")
@@ -59,7 +58,7 @@ func pythonKey(ctx context.Context, b binary) (string, error) {
 	return runtime.GOOS + "-" + runtime.GOARCH + "-" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
-// hashFile takes the lines of a file, however a checkout ends them.
+// hashFile hashes the lines of a file, whatever line endings a checkout gives it.
 func hashFile(w io.Writer, file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -70,8 +69,8 @@ func hashFile(w io.Writer, file string) error {
 	return err
 }
 
-// install makes the environment in an absent folder, with the packages of the
-// pins and nothing else.
+// install makes the environment in a folder that does not exist yet, with the pinned
+// packages and nothing else.
 func (c *cache) install(ctx context.Context, b binary, folder string) error {
 	python, err := findPython()
 	if err != nil {

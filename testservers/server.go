@@ -7,36 +7,36 @@ import (
 	"strings"
 )
 
-// built is what is built here.
+// built is a server or a tool that this module builds.
 type built interface {
 	name() string
 	// binaries are the programs that it consists of.
 	binaries() []binary
 }
 
-// server is one backend for tests. A new one is one file and one line below.
+// server is one backend for tests. A new one needs one file and one line below.
 type server interface {
 	built
-	// start starts it with fresh state, through the session, and returns when
-	// it answers. The variables are what clients need.
+	// start starts it in the session, with fresh state, and returns when it answers.
+	// Clients need the variables.
 	start(ctx context.Context, s *session) ([]variable, error)
 }
 
 // variable is one line of the environment that `up` prints.
 type variable struct{ name, value string }
 
-// servers are all that there are, in the order in which they are started.
+// servers returns all servers, in the order in which they are started.
 func servers() []server {
 	return []server{vaultServer{}, kubernetesServer{}, awsServer{}, azureServer{}}
 }
 
-// tool is a program that tests run, and no server.
+// tool is a program that tests run and that is not a server.
 type tool struct{ binary binary }
 
 func (t tool) name() string       { return t.binary.name }
 func (t tool) binaries() []binary { return []binary{t.binary} }
 
-// everything is what build and where know: the servers, and the programs that open
+// everything returns all that build and where know: the servers, and the tools, which open
 // what others encrypted.
 func everything() []built {
 	all := []built{
@@ -57,7 +57,7 @@ func names[T built](all []T) []string {
 	return list
 }
 
-// choose picks by name, each once; without a name it picks all.
+// choose picks by name, each once. Without a name it picks all.
 func choose[T built](all []T, wanted []string) ([]T, error) {
 	if len(wanted) == 0 {
 		return all, nil
@@ -75,7 +75,7 @@ func choose[T built](all []T, wanted []string) ([]T, error) {
 	return chosen, nil
 }
 
-// export is a line for a POSIX shell that sets the variable, whatever its value.
+// export returns a line for a POSIX shell that sets the variable, whatever its value.
 func (v variable) export() string {
 	return "export " + v.name + "='" + strings.ReplaceAll(v.value, "'", `'\''`) + "'"
 }

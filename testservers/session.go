@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// session is all that one `up` started, and a folder for what it wrote.
+// session holds the processes that one `up` started, and a folder for their files.
 type session struct {
 	dir      string
 	tools    *cache
@@ -48,8 +48,8 @@ func (s *session) start(name string, cmd *exec.Cmd) (*child, error) {
 // startAndReadLine starts a process that prints one line when it is ready.
 func (s *session) startAndReadLine(ctx context.Context, name, path string, args ...string) ([]byte, error) {
 	cmd := exec.Command(path, args...)
-	// A pipe of our own: the one that exec makes is closed when the process
-	// ends, perhaps before its line was read.
+	// exec would close a pipe of its own when the process ends, perhaps before we have
+	// read the line. So this pipe is ours.
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *session) startAndReadLine(ctx context.Context, name, path string, args 
 	return line, nil
 }
 
-// close stops everything, the last first, and removes what it wrote.
+// close stops everything, the last first, and removes the folder.
 func (s *session) close() error {
 	for _, c := range slices.Backward(s.children) {
 		c.stop()

@@ -12,8 +12,7 @@ import (
 // up starts the servers, prints what clients need, and stays.
 func up(ctx context.Context, chosen []server, tools *cache, stdin io.Reader, stdout io.Writer) (err error) {
 	parent := os.Getppid()
-	// First everything is built: a server that waits minutes for the next one
-	// is of no use.
+	// Build everything first: a server that waits minutes for the next one is of no use.
 	if err := build(ctx, chosen, tools, io.Discard); err != nil {
 		return err
 	}
@@ -55,8 +54,8 @@ func up(ctx context.Context, chosen []server, tools *cache, stdin io.Reader, std
 	}
 }
 
-// orphaned is closed when the process that started this one is gone: go run,
-// told to terminate, ends without passing that on. On Windows it never is.
+// orphaned returns a channel that is closed when the process that started this one is
+// gone: go run ends at SIGTERM without passing it on. On Windows it stays open.
 func orphaned(ctx context.Context, parent int) <-chan struct{} {
 	gone := make(chan struct{})
 	go func() {

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// The test binary is the command as well: what a killed process leaves behind
-// can be seen only from outside.
+// The test binary is the command as well, because only another process can see what a
+// killed one leaves behind.
 func TestMain(m *testing.M) {
 	if os.Getenv("NEBULA_TESTSERVER_MAIN") == "1" {
 		main()
@@ -33,7 +33,7 @@ func command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// running is an `up` that said that it is ready.
+// running is an `up` that is ready.
 type running struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -45,8 +45,8 @@ var addresses = map[string]string{
 	"vault": "VAULT_ADDR", "kubernetes": "NEBULA_TEST_KUBERNETES_ADDR", "aws": "NEBULA_TEST_AWS_ENDPOINT", "azure": "HTTPS_PROXY",
 }
 
-// secrets names the variable that holds what a server lets its clients in by.
-// moto takes any credentials.
+// secrets names the variable that holds the secret of each server's clients. moto accepts
+// any.
 var secrets = map[string]string{
 	"vault": "NEBULA_TEST_VAULT_TOKEN", "kubernetes": "NEBULA_TEST_KUBERNETES_TOKEN", "azure": "AZURE_CLIENT_SECRET",
 }
@@ -57,8 +57,8 @@ func forEachServer(t *testing.T, test func(t *testing.T, server string)) {
 	}
 }
 
-// startUp skips the test where a server is not built: building takes minutes.
-// Without a name it starts all.
+// startUp starts servers by name, or all of them. If one is not built, it skips the test:
+// building takes minutes.
 func startUp(t *testing.T, names ...string) *running {
 	t.Helper()
 	if out, err := command(append([]string{"where"}, names...)...).CombinedOutput(); err != nil {
@@ -68,7 +68,7 @@ func startUp(t *testing.T, names ...string) *running {
 		t.Fatalf("%s", out)
 	}
 	cmd := command(append([]string{"up"}, names...)...)
-	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // killed, it leaves its folder
+	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // if it is killed, its folder stays
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -94,7 +94,7 @@ func startUp(t *testing.T, names ...string) *running {
 		}
 		r.env[name] = strings.Trim(value, "'")
 	}
-	t.Fatal("it never was ready")
+	t.Fatal("up ended before it was ready")
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (r *running) host(t *testing.T, server string) string {
 	return u.Host
 }
 
-// gone waits until nobody listens any more.
+// gone waits until nothing listens any more.
 func gone(t *testing.T, host string) {
 	t.Helper()
 	for range 100 {
@@ -144,7 +144,7 @@ func TestLiveUpVaultAnswers(t *testing.T) {
 	}
 }
 
-// With the kubeconfig alone, the secrets of the namespace "default" are open.
+// The kubeconfig alone is enough to read the namespace "default".
 func TestLiveUpKubernetesAnswers(t *testing.T) {
 	r := startUp(t, "kubernetes")
 	data, err := os.ReadFile(r.env["KUBECONFIG"])
@@ -190,7 +190,7 @@ func TestLiveUpKubernetesAnswers(t *testing.T) {
 	}
 	if r.env["NEBULA_TEST_KUBERNETES_ADDR"] != cluster.Server || r.env["NEBULA_TEST_KUBERNETES_TOKEN"] == "" ||
 		r.env["NEBULA_TEST_KUBERNETES_CACERT"] != cluster.CA {
-		t.Errorf("the live tests would not use it: %v", r.env)
+		t.Errorf("the live tests would not use this server: %v", r.env)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestLiveUpAWSAnswers(t *testing.T) {
 	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), `"SecretList": []`) {
 		t.Errorf("the list: %s %s", response.Status, body)
 	}
-	// The user's own profile and files come into it only where these are unset.
+	// Unless these are set, the user's own profile and files would count.
 	for _, name := range []string{"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_SESSION_TOKEN"} {
 		if value, ok := r.env[name]; !ok || value != "" && value != os.DevNull {
 			t.Errorf("%s is %q, set: %v", name, value, ok)
@@ -227,16 +227,16 @@ func TestLiveUpEndsWithItsInput(t *testing.T) {
 		host := r.host(t, server)
 		_ = r.stdin.Close()
 		if err := r.cmd.Wait(); err != nil {
-			t.Errorf("it ended with %v", err)
+			t.Errorf("up ended with %v", err)
 		}
 		if conn, err := net.Dial("tcp", host); err == nil {
 			_ = conn.Close()
-			t.Error("it ended, and the server still listens")
+			t.Error("up has ended, and the server still listens")
 		}
 	})
 }
 
-// Without a name it starts all servers, and ends all.
+// Without a name, up starts all servers, and it ends all.
 func TestLiveUpEndsWhenInterrupted(t *testing.T) {
 	r := startUp(t)
 	var hosts []string
@@ -247,14 +247,14 @@ func TestLiveUpEndsWhenInterrupted(t *testing.T) {
 		t.Skip(err)
 	}
 	if err := r.cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("up ended with %v", err)
 	}
 	for _, host := range hosts {
 		gone(t, host)
 	}
 }
 
-// Killed, it cannot stop anything: the server notices by itself.
+// An up that is killed cannot stop anything. The server ends by itself.
 func TestLiveUpLeavesNothingWhenKilled(t *testing.T) {
 	forEachServer(t, func(t *testing.T, server string) {
 		r := startUp(t, server)

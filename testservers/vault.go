@@ -33,10 +33,10 @@ func (v vaultServer) start(ctx context.Context, s *session) ([]variable, error) 
 		return nil, fmt.Errorf("what it printed: %w", err)
 	}
 	return []variable{
-		// What nebula, and Vault's own tools, read.
+		// Nebula and Vault's own tools read these.
 		{"VAULT_ADDR", ready.Address},
 		{"VAULT_TOKEN", ready.RootToken},
-		// What the live tests use instead of a server of their own.
+		// With these, the live tests start no server of their own.
 		{"NEBULA_TEST_VAULT_ADDR", ready.Address},
 		{"NEBULA_TEST_VAULT_TOKEN", ready.RootToken},
 		{"NEBULA_TESTSERVER_VAULT_UNSEAL_KEY", ready.UnsealKey},

@@ -30,7 +30,7 @@ func newKey(t testing.TB) nebula.Key {
 	return &nebula.KeyFile{Path: path}
 }
 
-// emptyStore returns a store without a keyring, that has the given keys at hand.
+// emptyStore returns a store that has no keyring yet.
 func emptyStore(t testing.TB, options nebula.Options) *testStore {
 	t.Helper()
 	p, err := memory.New(memory.DefaultConfig())
@@ -80,13 +80,13 @@ func (s *testStore) put(t testing.TB, id nebula.ID, value string, tags ...string
 	}
 }
 
-// contents returns values and metadata of all credentials, opened.
+// contents returns the values and metadata of all credentials.
 func (s *testStore) contents(t testing.TB) map[nebula.ID]string {
 	t.Helper()
 	all := make(map[nebula.ID]string)
 	for e, err := range s.List(t.Context(), nebula.ListOptions{}) {
 		if nebula.KindOf(err) == nebula.ErrNotFound {
-			break // there is no store
+			break // the store has no keyring
 		}
 		if err != nil {
 			t.Fatal(err)

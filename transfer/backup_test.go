@@ -46,7 +46,7 @@ func TestFormOfAnExport(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	if !bytes.Equal(b.Keyring().Bytes(), keyring.Envelope.Bytes()) || b.Len() != 3 {
-		t.Error("another keyring")
+		t.Error("got another keyring")
 	}
 	if ids := slices.Collect(b.IDs()); !slices.Equal(ids, []nebula.ID{"B", "a", "b"}) {
 		t.Error(ids)
@@ -62,8 +62,8 @@ func TestFormOfAnExport(t *testing.T) {
 	wantKind(t, err, nebula.ErrNotFound)
 }
 
-// An export that ends anywhere before its end is refused, and named as cut off, not
-// as damaged, once it can be told what it is.
+// An export that was cut off at any byte is refused. If it ends after a whole line, the
+// error says that it was cut off.
 func TestExportCutOffAtEveryByte(t *testing.T) {
 	_, data := smallExport(t)
 	for n := range data {
@@ -75,14 +75,14 @@ func TestExportCutOffAtEveryByte(t *testing.T) {
 	}
 }
 
-// One bit that is another one anywhere is found before anything is believed.
+// An export with any flipped bit is refused before any of its records is used.
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	_, data := smallExport(t)
 	for i := range data {
 		for bit := range 8 {
 			data[i] ^= 1 << bit
 			if b, err := openBackup(data); err == nil {
-				t.Errorf("byte %d, bit %d: %d records are taken", i, bit, b.Len())
+				t.Errorf("byte %d, bit %d: accepted with %d records", i, bit, b.Len())
 			}
 			data[i] ^= 1 << bit
 		}
@@ -139,14 +139,14 @@ func TestEditedExports(t *testing.T) {
 	}
 }
 
-// changing is a file that others change.
+// changing is a file that the test changes.
 type changing struct{ data []byte }
 
 func (c *changing) ReadAt(p []byte, at int64) (int, error) {
 	return bytes.NewReader(c.data).ReadAt(p, at)
 }
 
-// A file that changes after it was opened is noticed.
+// If the file changes after it was opened, Record returns an error.
 func TestExportThatChanges(t *testing.T) {
 	_, data := smallExport(t)
 	file := &changing{data}
@@ -163,7 +163,7 @@ func TestExportThatChanges(t *testing.T) {
 	wantKind(t, err, nebula.ErrConflict)
 }
 
-// FuzzOpenBackup: what is taken for an export is what its parts are written as.
+// FuzzOpenBackup: an export that is accepted is written again as the same bytes.
 func FuzzOpenBackup(f *testing.F) {
 	_, data := smallExport(f)
 	for n := range bytes.Count(data, []byte("\n")) + 1 {
@@ -172,7 +172,7 @@ func FuzzOpenBackup(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		candidates := [][]byte{data}
-		if lines := bytes.SplitAfter(data, []byte("\n")); len(lines) > 3 { // with an end mark that fits, it gets further
+		if lines := bytes.SplitAfter(data, []byte("\n")); len(lines) > 3 { // the right end mark, so that more is checked
 			candidates = append(candidates, closed(lines[:len(lines)-1]))
 		}
 		for _, data := range candidates {
@@ -185,7 +185,7 @@ func FuzzOpenBackup(f *testing.F) {
 			}
 			again, err := transfer.Rewrite(b)
 			if err != nil || !bytes.Equal(again, data) {
-				t.Fatalf("%v: %q was read, %q is written", err, data, again)
+				t.Fatalf("%v: %q was read, and %q was written", err, data, again)
 			}
 		}
 	})

@@ -14,12 +14,12 @@ import (
 	"github.com/nebula-credential/nebula/transfer"
 )
 
-// Records and keyring arrive as they are, to the byte. A second run writes nothing.
+// Records and keyring arrive unchanged, to the byte. A second run writes nothing.
 func TestCopy(t *testing.T) {
 	for a, source := range kinds {
 		for b, destination := range kinds {
 			t.Run(a+" to "+b, func(t *testing.T) {
-				from, o := filled(t, source, 150) // more than are asked for one by one
+				from, o := filled(t, source, 150) // so many that the destination is listed
 				to := destination(t, o)
 				report, err := transfer.Copy(t.Context(), from.Store, to.Store, transfer.Options{})
 				if err != nil || len(report.Failed)+len(report.Same)+len(report.Differs)+len(report.NotBegun) > 0 {
@@ -35,7 +35,7 @@ func TestCopy(t *testing.T) {
 					size += len(record)
 				}
 				if report.Bytes != int64(size) {
-					t.Errorf("%d bytes were told, of %d", report.Bytes, size)
+					t.Errorf("the report says %d bytes, want %d", report.Bytes, size)
 				}
 				fresh := to.open(o)
 				if got := value(t, fresh, id(7)); got != "value 7" {
@@ -79,7 +79,7 @@ func TestCopySelected(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantIDs(t, "copied by a tag", report.Copied, "c0017")
-	// Without anything to copy, no store is made.
+	// If there is nothing to copy, no store is made.
 	empty := inMemory(t, o)
 	if _, err := transfer.Copy(t.Context(), from.Store, empty.Store, transfer.Options{IDs: []nebula.ID{}}); err != nil {
 		t.Error(err)
@@ -89,7 +89,7 @@ func TestCopySelected(t *testing.T) {
 	}
 }
 
-// A plan tells what there is to do, and changes nothing.
+// A plan says what there is to do, and changes nothing.
 func TestPlan(t *testing.T) {
 	from, o := filled(t, inFiles, 3)
 	to := inNarrow(t, o)
@@ -118,15 +118,15 @@ func TestPlan(t *testing.T) {
 	}
 	want := "c0000 same, c0001 differs, c0002 same, gone failed, large too_large, new new, tagged too_many_tags"
 	if text := strings.Join(got, ", "); text != want {
-		t.Errorf("planned %s", text)
+		t.Errorf("the plan is %s", text)
 	}
 	if last := told[len(told)-1]; !last.Planning || last.Done != 7 || last.Total != 7 {
-		t.Errorf("told %+v", last)
+		t.Errorf("the last progress is %+v", last)
 	}
 	if !maps.Equal(contents(t, to.Store), before) || to.calls.count("store") > 0 {
 		t.Error("something was written")
 	}
-	// What does not fit, and what differs, stays; the rest is copied.
+	// Records that do not fit or that differ are not copied. The rest is.
 	report, err := plan.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestPlan(t *testing.T) {
 		t.Errorf("failed: %v", kinds)
 	}
 	if value(t, to.Store, id(1)) != "another" || to.calls.count("store") != 1 {
-		t.Error("what differs was written over")
+		t.Error("a record that differs was overwritten")
 	}
 }
 
@@ -159,7 +159,7 @@ func TestOverwrite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Of the two that were seen, one is written again by somebody else.
+			// Another writer changes one of the two that the plan saw.
 			put(t, to.open(o), id(2), "newest", nebula.PutOptions{})
 			report, err := plan.Run(t.Context())
 			if err != nil || len(report.Failed) != 1 || report.Failed[0].ID != id(2) {
@@ -174,8 +174,8 @@ func TestOverwrite(t *testing.T) {
 	}
 }
 
-// What another writer puts at the destination after the plan is not written over,
-// and is no failure if it is the same.
+// If another writer stores a record at the destination after the plan, it is not
+// overwritten. If it is the same record, that is not a failure.
 func TestDestinationChangesMeanwhile(t *testing.T) {
 	from, o := filled(t, inMemory, 3)
 	to := inMemory(t, o)
@@ -202,8 +202,8 @@ func TestDestinationChangesMeanwhile(t *testing.T) {
 	}
 }
 
-// Every copy is read back: one that another writer changed at once is not
-// reported as copied, and its source stays.
+// Every copy is read back. If another writer changed it at once, it is not reported as
+// copied, and its source stays.
 func TestReadBack(t *testing.T) {
 	from, o := filled(t, inMemory, 2)
 	to := inMemory(t, o)
@@ -221,7 +221,7 @@ func TestReadBack(t *testing.T) {
 	if value(t, from.Store, id(0)) != "not_found" || value(t, from.Store, id(1)) != "value 1" {
 		t.Error("the source:", value(t, from.Store, id(0)), value(t, from.Store, id(1)))
 	}
-	// One that cannot be read back stays at the source, too.
+	// If a copy cannot be read back, its source stays, too.
 	from, o = filled(t, inMemory, 2)
 	to = inMemory(t, o)
 	to.calls.step(func(c provider.Call) error {
@@ -240,8 +240,8 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
-// A copy that is interrupted finishes what is under way. The next one does the
-// rest, and nothing twice.
+// A copy that is interrupted finishes the records under way. The next copy does the rest,
+// and nothing twice.
 func TestInterrupted(t *testing.T) {
 	from, o := filled(t, inMemory, 200)
 	to := inMemory(t, o)
@@ -260,7 +260,7 @@ func TestInterrupted(t *testing.T) {
 	if err != nil || len(rest.Copied)+len(report.Copied) != 200 {
 		t.Errorf("%+v, %v", rest, err)
 	}
-	if n := to.calls.count("store"); n != 201 { // and the keyring
+	if n := to.calls.count("store"); n != 201 { // with the keyring
 		t.Errorf("%d writes", n)
 	}
 	if len(contents(t, to.Store)) != 200 || len(contents(t, from.Store)) != 0 {
@@ -268,7 +268,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A destination that keeps failing ends the copy, instead of failing for each.
+// A destination that keeps failing ends the copy, instead of failing for each record.
 func TestBackendFails(t *testing.T) {
 	from, o := filled(t, inMemory, 300)
 	to := inMemory(t, o)
@@ -292,7 +292,7 @@ func TestBackendFails(t *testing.T) {
 	wantKind(t, err, nebula.ErrUnavailable)
 }
 
-// Whatever cannot be read at the source is named, and the rest copied.
+// Records that cannot be read at the source are named, and the rest is copied.
 func TestUnreadableSource(t *testing.T) {
 	from, o := filled(t, inMemory, 3)
 	stranger, _ := filled(t, inMemory, 2)
@@ -308,7 +308,7 @@ func TestUnreadableSource(t *testing.T) {
 	}
 	wantKind(t, report.Failed[0].Err, nebula.ErrWrongKey)
 	wantIDs(t, "copied", report.Copied, id(0), id(2))
-	// At the destination it is written over if that is asked for.
+	// At the destination, such a record is overwritten only with Overwrite.
 	to.swap(t, id(2), raw.Envelope)
 	report, err = transfer.Copy(t.Context(), from.Store, to.Store, transfer.Options{IDs: ids(2, 3)})
 	if err != nil {
@@ -322,7 +322,7 @@ func TestUnreadableSource(t *testing.T) {
 	wantIDs(t, "copied", report.Copied, id(2))
 }
 
-// An older copy is not put in the place of a newer one that was deleted here.
+// If a credential was deleted at the destination, an older copy does not bring it back.
 func TestRollbackGuardOfTheDestination(t *testing.T) {
 	from, o := filled(t, inMemory, 1)
 	guarded := o

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/transfer"
 )
 
-// buffer is a place for an export: a file would be one too.
+// buffer holds an export in memory. A file can hold one, too.
 type buffer struct{ bytes.Buffer }
 
 func (b *buffer) Reset() error {

@@ -6,7 +6,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// Rewrite writes what was read of an export again.
+// Rewrite writes a backup again from its parts.
 func Rewrite(b *Backup) ([]byte, error) {
 	var out bytes.Buffer
 	w := newWriter(&out)

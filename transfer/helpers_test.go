@@ -15,16 +15,16 @@ import (
 	"github.com/nebula-credential/nebula/provider/memory"
 )
 
-// place is a store of a test, over a backend that others can open too.
+// place is a store of a test, on a backend that the test can open again.
 type place struct {
 	*nebula.Store
-	open  func(nebula.Options, ...provider.Option) *nebula.Store // once more
+	open  func(nebula.Options, ...provider.Option) *nebula.Store // opens the backend again
 	calls *calls
-	raw   nebula.Provider // over the same backend, not counted
+	raw   nebula.Provider // on the same backend, not counted
 }
 
-// calls counts what reaches the provider of a place, and can step in before and
-// after a call.
+// calls counts the calls that reach the provider of a place, and can step in before and
+// after one.
 type calls struct {
 	mu     sync.Mutex
 	made   map[string]int
@@ -83,7 +83,7 @@ func inMemory(t *testing.T, o nebula.Options) *place {
 	return placeOf(t, o, func(options ...provider.Option) nebula.Provider { return made(t)(memory.New(c, options...)) })
 }
 
-// abilities are those that a copy uses.
+// abilities are the abilities of a provider that a copy uses.
 type abilities interface {
 	nebula.Provider
 	nebula.Connector
@@ -91,7 +91,7 @@ type abilities interface {
 	nebula.Identifier
 }
 
-// narrow holds small records with few tags.
+// narrow is a provider that holds small records with few tags.
 type narrow struct{ abilities }
 
 const maxTags = 2
@@ -202,7 +202,7 @@ func value(t *testing.T, s *nebula.Store, id nebula.ID) string {
 	return string(c.Secret.Reveal())
 }
 
-// contents returns the records of a store, by id.
+// contents returns the sealed records of a store, by id.
 func contents(t *testing.T, s *nebula.Store) map[nebula.ID]string {
 	t.Helper()
 	all := make(map[nebula.ID]string)
@@ -222,7 +222,8 @@ func contents(t *testing.T, s *nebula.Store) map[nebula.ID]string {
 	return all
 }
 
-// described returns values and metadata of a store, which a new seal keeps.
+// described returns the values and metadata of a store, which stay when a record is sealed
+// anew.
 func described(t *testing.T, s *nebula.Store) map[nebula.ID]string {
 	t.Helper()
 	all := make(map[nebula.ID]string)
@@ -253,7 +254,7 @@ func wantIDs(t *testing.T, what string, got []nebula.ID, want ...nebula.ID) {
 	}
 }
 
-// swap puts another record in the place of one, as whoever writes the backend can.
+// swap replaces a record, as anyone who can write to the backend can.
 func (p *place) swap(t *testing.T, id nebula.ID, e *nebula.Envelope) {
 	t.Helper()
 	name, err := id.Name()
@@ -264,7 +265,7 @@ func (p *place) swap(t *testing.T, id nebula.ID, e *nebula.Envelope) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The provider compares a record with the keyring that is there.
+	// The provider refuses a record of another data key than the keyring's.
 	for _, step := range []struct {
 		name nebula.Name
 		e    *nebula.Envelope

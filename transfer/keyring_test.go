@@ -16,7 +16,8 @@ import (
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
 
-// Stores of two data keys are refused, unless each credential is sealed anew.
+// If two stores have different data keys, a copy is refused, unless each credential is
+// sealed anew.
 func TestAnotherDataKey(t *testing.T) {
 	from, _ := filled(t, inMemory, 40)
 	to, _ := filled(t, inFiles, 0)
@@ -34,7 +35,7 @@ func TestAnotherDataKey(t *testing.T) {
 		if got := described(t, to.Store); !maps.Equal(got, want) {
 			t.Error("values or metadata differ")
 		}
-		// What was sealed anew counts as the same.
+		// A credential that was sealed anew counts as the same.
 		if again := report; o.Move && len(again.Same) != 40 {
 			t.Errorf("%+v", report)
 		}
@@ -66,7 +67,7 @@ func TestResealNeedsAKeyOfItsOwn(t *testing.T) {
 	}
 }
 
-// The data key was replaced at one of the two since they were copied.
+// One of the two stores was rotated after a copy.
 func TestRotatedSince(t *testing.T) {
 	from, o := filled(t, inMemory, 2)
 	to := inMemory(t, o)
@@ -86,8 +87,8 @@ func TestRotatedSince(t *testing.T) {
 	}
 }
 
-// A rotation of the source between plan and copy: nothing is written under a
-// keyring that the plan did not name.
+// If the source is rotated between plan and copy, nothing is written: the plan named
+// another keyring.
 func TestRotatedAfterThePlan(t *testing.T) {
 	from, o := filled(t, inMemory, 2)
 	to := inMemory(t, o)
@@ -108,8 +109,8 @@ func TestRotatedAfterThePlan(t *testing.T) {
 	}
 }
 
-// A rotation that was begun and has not ended is carried, with records under both
-// keys, and all can be read.
+// A copy of a store in the middle of a rotation has records under both keys. All of them
+// can be read, and the rotation can go on.
 func TestRotatingSource(t *testing.T) {
 	from, o := filled(t, inMemory, 4)
 	stopped := errors.New("killed")
@@ -120,7 +121,7 @@ func TestRotatingSource(t *testing.T) {
 		return nil
 	}, nil)
 	if _, err := from.Rotate(t.Context(), nebula.RotateOptions{}); err == nil {
-		t.Fatal("the rotation ended")
+		t.Fatal("the rotation was not interrupted")
 	}
 	from.calls.step(nil, nil)
 	to := inMemory(t, o)
@@ -145,7 +146,7 @@ func TestRotatingSource(t *testing.T) {
 	}
 }
 
-// The destination has to be opened with what is configured for it.
+// The keys that are configured for the destination must open it.
 func TestDestinationWithoutTheKey(t *testing.T) {
 	from, _ := filled(t, inMemory, 2)
 	for _, o := range []nebula.Options{{}, {Keys: []nebula.Key{keyFile(t)}}} {
@@ -184,7 +185,7 @@ func TestDroppedSlots(t *testing.T) {
 	if got := to.slots(t); len(got) != 1 || got[0] == slot.ID {
 		t.Error(got)
 	}
-	// The same command goes on after an interruption.
+	// After an interruption, the same copy goes on.
 	again, err := transfer.Copy(t.Context(), from.Store, to.Store, transfer.Options{Drop: []string{slot.ID}})
 	if err != nil || len(again.Same) != 1 {
 		t.Error(again, err)
@@ -208,8 +209,8 @@ func teamKey(t *testing.T) nebula.Key {
 	return recipient.New(recipient.Options{Recipient: identity.Recipient().String(), Identities: []string{path}})
 }
 
-// A stranger makes a store whose keyring has a slot for our recipient. It is
-// neither copied from nor copied to, unless something names its data key.
+// A stranger makes a store whose keyring has a slot for our recipient. Nothing is copied
+// from it or into it, unless its data key is pinned.
 func TestStrangersKeyring(t *testing.T) {
 	key := teamKey(t)
 	o := nebula.Options{Keys: []nebula.Key{key}}
@@ -281,7 +282,7 @@ func TestOlderKeyring(t *testing.T) {
 	_, err := transfer.Copy(t.Context(), from.Store, fresh, transfer.Options{})
 	wantKind(t, err, nebula.ErrRolledBack)
 	if !transfer.AtDestination(err) || transfer.AtSource(err) {
-		t.Error("it is not said which of the two is meant")
+		t.Error("the error does not say which store it is about")
 	}
 	if made, _ := fresh.HasKeyring(t.Context()); made {
 		t.Error("the keyring was written")

@@ -18,7 +18,7 @@ func TestMove(t *testing.T) {
 				from, o := filled(t, source, 30)
 				want := contents(t, from.Store)
 				to := destination(t, o)
-				// A run before was stopped between a copy and its deletion.
+				// An earlier run was stopped between a copy and its deletion.
 				if _, err := transfer.Copy(t.Context(), from.Store, to.Store, transfer.Options{IDs: ids(0, 9)}); err != nil {
 					t.Fatal(err)
 				}
@@ -42,7 +42,7 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// A source that was changed after it was copied stays.
+// If a credential changes at the source after it was copied, it stays there.
 func TestMoveOfAChangedSource(t *testing.T) {
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestMoveOfAChangedSource(t *testing.T) {
 	}
 }
 
-// One backend that is reached by two spellings is one store.
+// A backend that was opened twice is one store.
 func TestOneStoreBySpellings(t *testing.T) {
 	from, o := filled(t, inMemory, 2)
 	_, err := transfer.NewPlan(t.Context(), from.Store, from.open(o), transfer.Options{})
@@ -81,8 +81,8 @@ func TestOneStoreBySpellings(t *testing.T) {
 	wantKind(t, err, nebula.ErrUsage)
 }
 
-// If nothing tells that two addresses lead to one store, the first deletion does:
-// what it took is put back.
+// If the provider cannot tell that two addresses lead to one store, the first deletion
+// shows it, and the record is put back.
 func TestMoveWithinOneStoreThatNothingTells(t *testing.T) {
 	o := nebula.Options{Keys: []nebula.Key{keyFile(t)}}
 	backend := memory.NewBackend()
@@ -108,7 +108,7 @@ func TestMoveWithinOneStoreThatNothingTells(t *testing.T) {
 	if !maps.Equal(contents(t, p.Store), want) {
 		t.Error("something is lost")
 	}
-	// If it cannot be looked at again, nothing more is deleted.
+	// If the copy cannot be read after the first deletion, nothing more is deleted.
 	read := &nebula.Error{Kind: nebula.ErrUnavailable, Message: "down"}
 	p.calls.step(func(c provider.Call) error {
 		if c.Op == "retrieve" && p.calls.count("delete") > 0 {
@@ -122,7 +122,7 @@ func TestMoveWithinOneStoreThatNothingTells(t *testing.T) {
 	}
 }
 
-// A deletion that is denied is told, and the copy stays.
+// If a deletion is denied, the report says so, and the copy stays.
 func TestMoveThatMayNotDelete(t *testing.T) {
 	from, o := filled(t, inMemory, 3)
 	to := inMemory(t, o)

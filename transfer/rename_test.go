@@ -57,7 +57,7 @@ func TestRenameOverAnother(t *testing.T) {
 	if value(t, p.Store, id(0)) != "not_found" || value(t, p.Store, id(1)) != "value 0" {
 		t.Error("it was not moved")
 	}
-	// One that cannot be read is in the way, too.
+	// A record that cannot be read is in the way, too.
 	stranger, _ := filled(t, inMemory, 1)
 	raw, _ := stranger.GetSealed(t.Context(), id(0))
 	p.swap(t, "broken", raw.Envelope)
@@ -71,7 +71,7 @@ func TestRenameOverAnother(t *testing.T) {
 	}
 }
 
-// A rename that was stopped before the deletion goes on.
+// A rename that was stopped before the deletion can go on.
 func TestRenameGoesOn(t *testing.T) {
 	p, _ := filled(t, inFiles, 1)
 	want := described(t, p.Store)[id(0)]
@@ -95,7 +95,7 @@ func TestRenameGoesOn(t *testing.T) {
 	}
 }
 
-// Another writer changes the old one while it is renamed.
+// Another writer changes a credential while it is renamed.
 func TestRenameOfAChangedOne(t *testing.T) {
 	p, o := filled(t, inMemory, 1)
 	other := p.open(o)
@@ -107,7 +107,7 @@ func TestRenameOfAChangedOne(t *testing.T) {
 	_, err := transfer.Rename(t.Context(), p.Store, id(0), "new", transfer.RenameOptions{})
 	wantKind(t, err, nebula.ErrConflict)
 	if value(t, p.Store, id(0)) != "newer" {
-		t.Error("the newer one is lost")
+		t.Error("the newer value is lost")
 	}
 	p.calls.step(nil, nil)
 	if _, err := transfer.Rename(t.Context(), p.Store, id(0), "new", transfer.RenameOptions{Overwrite: true}); err != nil {
@@ -118,8 +118,8 @@ func TestRenameOfAChangedOne(t *testing.T) {
 	}
 }
 
-// The rollback guard knows an id that was deleted. The value that comes there has
-// a history of its own.
+// The rollback guard remembers the deleted credential of an id. It accepts a renamed one
+// there, which has its own history.
 func TestRenameWithARollbackGuard(t *testing.T) {
 	o := nebula.Options{Keys: []nebula.Key{keyFile(t)}, RollbackGuard: nebula.NewGuardFile(t.TempDir() + "/guard")}
 	p := inMemory(t, o)
@@ -140,7 +140,7 @@ func TestRenameWithARollbackGuard(t *testing.T) {
 	}
 }
 
-// Without locks nothing can be written on a condition.
+// Without locks, a store has no conditional writes. Copy and rename still work.
 func TestWithoutPreconditions(t *testing.T) {
 	unlocked := func(t *testing.T, o nebula.Options) *place {
 		c := local.DefaultConfig()

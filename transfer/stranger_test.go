@@ -9,8 +9,8 @@ import (
 	"github.com/nebula-credential/nebula/transfer"
 )
 
-// A stranger's backup, with a slot for our recipient, becomes no store of ours and
-// brings nothing into one, unless somebody says that its data key is meant.
+// A stranger makes a backup that has a slot for our recipient. It does not become our
+// store, and nothing of it gets into one, unless somebody names its data key.
 func TestImportOfAStrangersBackup(t *testing.T) {
 	key := teamKey(t)
 	anyone := nebula.Options{Keys: []nebula.Key{key}}

@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/transfer"
 )
 
-// before is a provider on which something happens before each record is read.
+// before returns a provider that calls happen before it reads a record.
 func before(t *testing.T, backend *memory.Backend, happen func(nebula.Name) error) nebula.Provider {
 	t.Helper()
 	config := memory.DefaultConfig()
@@ -31,7 +31,7 @@ func before(t *testing.T, backend *memory.Backend, happen func(nebula.Name) erro
 	return p
 }
 
-// shared returns a store with a key of its own, and its backend.
+// shared returns a store with a key of its own, and the backend, which a test can open again.
 func shared(t *testing.T) (*testStore, *memory.Backend) {
 	t.Helper()
 	config := memory.DefaultConfig()
@@ -89,7 +89,7 @@ func TestExportOfAChoice(t *testing.T) {
 	}
 }
 
-// No key is at hand, and none is needed.
+// An export needs no key.
 func TestExportNeedsNoKey(t *testing.T) {
 	s, backend := shared(t)
 	s.put(t, "a", "v")
@@ -100,7 +100,7 @@ func TestExportNeedsNoKey(t *testing.T) {
 	}
 }
 
-// What is deleted while the export runs is not in it.
+// A credential that is deleted while the export runs is not in it.
 func TestExportWhileACredentialGoes(t *testing.T) {
 	s, backend := shared(t)
 	s.put(t, "a", "v")
@@ -118,8 +118,8 @@ func TestExportWhileACredentialGoes(t *testing.T) {
 	}
 }
 
-// A rotation of the data key that comes between has the export begin anew, so that
-// its keyring opens all of its records; one that never ends is a conflict.
+// If the data key is rotated meanwhile, the export begins anew, so that its keyring opens
+// all of its records. If it is rotated again and again, that is a conflict.
 func TestExportWhileTheKeyIsReplaced(t *testing.T) {
 	for rotations, want := range map[int]nebula.Kind{1: "", 3: "", 4: nebula.ErrConflict} {
 		s, backend := shared(t)
@@ -149,7 +149,7 @@ func TestExportWhileTheKeyIsReplaced(t *testing.T) {
 	}
 }
 
-// An export with a hole is no backup: a backend that fails ends it.
+// A backend that fails ends the export: a backup must not lack a record.
 func TestExportFromAFailingBackend(t *testing.T) {
 	for _, kind := range []nebula.Kind{nebula.ErrUnavailable, nebula.ErrPermissionDenied} {
 		s, backend := shared(t)
@@ -165,12 +165,12 @@ func TestExportFromAFailingBackend(t *testing.T) {
 		_, err := transfer.Export(t.Context(), storeOn(t, p, nebula.Options{}).Store, &out, transfer.ExportOptions{})
 		wantKind(t, err, kind)
 		if _, err := openBackup(out.Bytes()); err == nil {
-			t.Error("what was written is taken for an export")
+			t.Error("the incomplete file counts as an export")
 		}
 	}
 }
 
-// full is an output without room.
+// full is an output that has room for so many bytes.
 type full struct{ room int }
 
 var errFull = errors.New("no space left")

@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/transfer"
 )
 
-// summary puts a report in a line.
+// summary writes a report in one line.
 func summary(r transfer.ImportReport) string {
 	failed := make([]string, 0, len(r.Failed))
 	for _, e := range r.Failed {
@@ -30,8 +30,8 @@ func wantSummary(t *testing.T, r transfer.ImportReport, err error, want string) 
 	}
 }
 
-// A backup is proven by restoring it: values, tags, times and the keyring come back,
-// and a second run finds all of it there.
+// An import restores values, tags, times and the keyring. A second run finds all of them
+// there.
 func TestImportIntoAnEmptyStore(t *testing.T) {
 	s, data := smallExport(t)
 	b, to := mustOpen(t, data), s.like(t)
@@ -47,7 +47,7 @@ func TestImportIntoAnEmptyStore(t *testing.T) {
 	}
 	again, _ := export(t, to.Store, transfer.ExportOptions{})
 	if !bytes.Equal(again, data) {
-		t.Error("an export of what was imported is another one")
+		t.Error("an export of the imported store differs")
 	}
 	for _, o := range []transfer.ImportOptions{{}, {Overwrite: true}, {DryRun: true, Source: source(t, b, s.key)}} {
 		r, err = transfer.Import(t.Context(), to.Store, b, o)
@@ -75,7 +75,7 @@ func TestImportOverWhatIsThere(t *testing.T) {
 	r, err = transfer.Import(t.Context(), s.Store, b, transfer.ImportOptions{})
 	wantSummary(t, r, err, "init false, imported [B], same [b], differs [a], failed [], not begun 0")
 	if c, err := s.Get(t.Context(), "a"); err != nil || string(c.Secret.Reveal()) != "newer" {
-		t.Error("it was replaced", err)
+		t.Error("the newer value was replaced", err)
 	}
 	r, err = transfer.Import(t.Context(), s.Store, b, transfer.ImportOptions{Overwrite: true})
 	wantSummary(t, r, err, "init false, imported [a], same [B b], differs [], failed [], not begun 0")
@@ -109,8 +109,8 @@ func TestImportOfEditedRecords(t *testing.T) {
 	}
 }
 
-// Whatever bit of a record or of the keyring is changed on purpose, with a hash that
-// fits: no other value is stored than the one that was exported.
+// If somebody flips a bit of a record or of the keyring and makes the hash fit, no other
+// value is stored than the exported one.
 func TestImportOfFlippedBits(t *testing.T) {
 	s := newStore(t)
 	s.put(t, "a", "value")
@@ -137,17 +137,17 @@ func TestImportOfFlippedBits(t *testing.T) {
 					}
 				}
 				if i > 0 && (err == nil && len(r.Failed) == 0) {
-					t.Errorf("line %d, byte %d, bit %d: taken: %s", i+1, at, bit, summary(r))
+					t.Errorf("line %d, byte %d, bit %d: accepted: %s", i+1, at, bit, summary(r))
 				}
 			}
 		}
 	}
 	if taken < 100 {
-		t.Errorf("only %d were opened at all", taken)
+		t.Errorf("only %d exports were opened at all", taken)
 	}
 }
 
-// A store whose data key was replaced since takes an old backup, sealed anew.
+// A store that was rotated since the backup seals the records anew.
 func TestImportAfterARotation(t *testing.T) {
 	s, data := smallExport(t)
 	want := s.contents(t)
@@ -165,7 +165,7 @@ func TestImportAfterARotation(t *testing.T) {
 	}
 	_, id, err := s.SealedKeyring(t.Context())
 	if e, failed := s.GetSealed(t.Context(), "a"); err != nil || failed != nil || e.Envelope.KeyID() != id {
-		t.Error("it is not under the key of today", err, failed)
+		t.Error("it is not sealed under the current key", err, failed)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestImportOfAnotherStore(t *testing.T) {
 	before := to.contents(t)
 	_, err := transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Overwrite: true})
 	wantKind(t, err, nebula.ErrWrongKey)
-	// Its keyring is no longer opened by the key at hand.
+	// The given key does not open the keyring of the backup.
 	_, err = transfer.Import(t.Context(), to.Store, b, transfer.ImportOptions{Reseal: true, Overwrite: true, Source: source(t, b, newKey(t))})
 	wantKind(t, err, nebula.ErrWrongKey)
 	other, _ := nebula.ParseKeyID("0123456789abcdef0123456789abcdef")
@@ -203,7 +203,7 @@ func TestImportOfAnotherStore(t *testing.T) {
 	}
 }
 
-// After Ctrl-C what is under way is finished, and the rest is done by the next run.
+// An import that is interrupted finishes the records under way. The next one does the rest.
 func TestImportInterrupted(t *testing.T) {
 	s := newStore(t)
 	for i := range 20 {

@@ -54,7 +54,7 @@ func TestExportVectors(t *testing.T) {
 			continue
 		}
 		if again, err := transfer.Rewrite(b); err != nil || string(again) != string(v.Export) {
-			t.Errorf("%s: it is written as another one, %v", v.Name, err)
+			t.Errorf("%s: written again, it differs, %v", v.Name, err)
 		}
 		path := filepath.Join(t.TempDir(), "key")
 		if err := os.WriteFile(path, []byte(v.KeyFile), 0o600); err != nil {

@@ -61,12 +61,12 @@ func BenchmarkAWS(b *testing.B) {
 		func() error { _, err := p.Store(ctx, name, e, again); return err })
 }
 
-// awsConfig starts a server and returns the configuration for it, which nothing
-// of the environment changes.
+// awsConfig starts a server and returns a configuration for it. The environment does not
+// change it.
 func awsConfig(b *testing.B) aws.Config {
 	b.Helper()
-	// The clock advances by a quarter of an hour at each look: AWS removes no
-	// version of the last day, and accepts no more than a hundred of them.
+	// The clock advances by a quarter of an hour at each look, because AWS removes no
+	// version of the last day, and accepts at most a hundred of them.
 	var looks atomic.Int64
 	began := time.Now()
 	s, err := awsserver.New(awsserver.Options{Now: func() time.Time { return began.Add(time.Duration(looks.Add(1)) * 15 * time.Minute) }})

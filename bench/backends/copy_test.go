@@ -50,10 +50,9 @@ func filled(b *testing.B) (*nebula.Store, nebula.Key) {
 	return s, key
 }
 
-// BenchmarkCopyToVault copies 1,000 credentials from files to Vault, planned, each
-// on condition and read back. Beside it eight writers make the same calls with the
-// same bytes, with Vault's own client: a write on condition, the custom metadata,
-// a read.
+// BenchmarkCopyToVault copies 1,000 credentials from files to Vault: it plans, writes each
+// on a condition and reads it back. Eight writers with Vault's own client make the same
+// calls with the same bytes: a write on a condition, the custom metadata, a read.
 func BenchmarkCopyToVault(b *testing.B) {
 	server := livetest.Vault(b)
 	from, key := filled(b)
@@ -76,7 +75,7 @@ func BenchmarkCopyToVault(b *testing.B) {
 		check(b, err)
 		records[i] = string(r.Envelope.Bytes())
 	}
-	// What the provider notes beside each, for lists.
+	// The provider notes custom metadata beside each record, for lists.
 	first := destination("first")
 	_, err := transfer.Copy(ctx, from, first, transfer.Options{IDs: []nebula.ID{"c0000"}})
 	check(b, err)
@@ -99,7 +98,7 @@ func BenchmarkCopyToVault(b *testing.B) {
 					back, err := kv.Get(ctx, path)
 					check(b, err)
 					if back.Data["record"] != records[n] {
-						b.Error("another record was read back")
+						b.Error("the record that was read back differs")
 					}
 				}
 			})

@@ -26,15 +26,15 @@ import (
 )
 
 // The SDK's package for KMS builds the tables of 53 operations at each start of any
-// command, so Nebula speaks the three that it needs itself. These tests hold that to
-// the SDK's own client, on the same server.
+// command, so Nebula makes the three calls that it needs itself. These tests compare them
+// with those of the SDK's client, on the same server.
 
 const (
 	kmsRegion = "eu-central-1"
 	kmsSlot   = "abcdefgh"
 )
 
-// recorder keeps what was sent last.
+// recorder keeps the last request.
 type recorder struct {
 	request *http.Request
 	body    map[string]any
@@ -55,7 +55,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(sent)
 }
 
-// isolate leaves of AWS's variables and files none that changes a client.
+// isolate clears AWS's variables and files, so that none of them changes a client.
 func isolate(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{"AWS_REGION", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"} {
@@ -68,7 +68,7 @@ func isolate(t testing.TB) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", awsSecret)
 }
 
-// bothKMS are a server, the SDK's client and our key, and what each sends.
+// bothKMS is a server, the SDK's client and our key, with the last request of each.
 type bothKMS struct {
 	server     *awsserver.KMS
 	arn        string
@@ -95,25 +95,25 @@ func newBothKMS(t *testing.T) *bothKMS {
 	return b
 }
 
-// same compares what both have sent last, but for what differs between any two
-// requests and for how the SDK describes itself.
+// same compares the last requests of both, except for what differs between any two
+// requests, and except for the SDK's description of itself.
 func (b *bothKMS) same(t *testing.T, operation string) {
 	t.Helper()
 	left, right := maps.Clone(b.sent.body), maps.Clone(b.ours.body)
-	if operation == "Encrypt" { // of a secret that is another one each time
+	if operation == "Encrypt" { // the secret is another one each time
 		delete(left, "Plaintext")
 		delete(right, "Plaintext")
 	}
 	if !reflect.DeepEqual(left, right) {
-		t.Errorf("%s: the SDK sends %v, we %v", operation, left, right)
+		t.Errorf("%s: the SDK sends %v, we send %v", operation, left, right)
 	}
 	for _, name := range []string{"Content-Type", "X-Amz-Target"} {
 		if l, r := b.sent.request.Header.Get(name), b.ours.request.Header.Get(name); l != r || l == "" {
-			t.Errorf("%s: %s is %q of the SDK, %q of ours", operation, name, l, r)
+			t.Errorf("%s: the SDK sends %s: %q, we send %q", operation, name, l, r)
 		}
 	}
 	if l, r := b.sent.request, b.ours.request; l.Method != r.Method || l.URL.Path != r.URL.Path || l.Header.Get("Authorization") == "" || r.Header.Get("Authorization") == "" {
-		t.Errorf("%s: %s %s of the SDK, %s %s of ours", operation, l.Method, l.URL, r.Method, r.URL)
+		t.Errorf("%s: the SDK sends %s %s, we send %s %s", operation, l.Method, l.URL, r.Method, r.URL)
 	}
 }
 
@@ -135,10 +135,10 @@ func TestKMSSendsWhatTheSDKSends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// NewSlot decrypts last what it has encrypted.
+	// The last call of NewSlot decrypts what the first encrypted.
 	opened, err := b.sdk.Decrypt(t.Context(), &kms.DecryptInput{KeyId: &b.arn, CiphertextBlob: data.Blob, EncryptionContext: ec, EncryptionAlgorithm: types.EncryptionAlgorithmSpecSymmetricDefault})
 	if err != nil || !bytes.Equal(opened.Plaintext, secret) {
-		t.Fatalf("the SDK opens another secret, or %v", err)
+		t.Fatalf("the SDK gets another secret, or %v", err)
 	}
 	b.same(t, "Decrypt")
 
@@ -148,7 +148,7 @@ func TestKMSSendsWhatTheSDKSends(t *testing.T) {
 	}
 	theirs := nebula.Slot{ID: kmsSlot, Kind: nebula.SlotAWSKMS, Data: slotdata.AWSKMS{ARN: *made.KeyId, Blob: made.CiphertextBlob}.Bytes()}
 	if got, err := b.key.Secret(t.Context(), theirs); err != nil || !bytes.Equal(got, secret) {
-		t.Fatalf("we open another secret, or %v", err)
+		t.Fatalf("we get another secret, or %v", err)
 	}
 	stop := b.server.Inject(awsserver.Fault{Operation: "Decrypt", Deny: true})
 	b.server.Inject(awsserver.Fault{Operation: "Encrypt", Times: 1, Error: awsserver.KMSDeniedSilently})
@@ -166,7 +166,7 @@ func TestKMSSendsWhatTheSDKSends(t *testing.T) {
 	b.same(t, "Encrypt")
 	for _, f := range findings {
 		if f.Severity != nebula.SeverityOK {
-			t.Errorf("checked: %+v", f)
+			t.Errorf("the check says %+v", f)
 		}
 	}
 	b.server.Inject(awsserver.Fault{Operation: "DescribeKey", Times: 1, Error: awsserver.ExpiredToken})
@@ -177,7 +177,7 @@ func TestKMSSendsWhatTheSDKSends(t *testing.T) {
 	b.same(t, "DescribeKey")
 }
 
-// An error has the code and the message that the SDK reads.
+// We read the same code and message of an error as the SDK.
 func TestKMSErrorsAreThoseOfTheSDK(t *testing.T) {
 	b := newBothKMS(t)
 	login, err := awsapi.Connect(t.Context(), awsapi.Options{Region: kmsRegion, Timeout: time.Minute, MaxAnswer: 1 << 20})
@@ -199,11 +199,11 @@ func TestKMSErrorsAreThoseOfTheSDK(t *testing.T) {
 		_, ours := login.Call(t.Context(), endpoint, "DescribeKey", map[string]string{"KeyId": b.arn}, &struct{}{})
 		stop()
 		l, r := codeOf(theirs), codeOf(ours)
-		if l.message == "UnknownError" { // the SDK's word for none
+		if l.message == "UnknownError" { // the SDK says so if there is none
 			l.message = ""
 		}
 		if l != r || l == (refusal{}) {
-			t.Errorf("the SDK reads %+v, we %+v", l, r)
+			t.Errorf("the SDK reads %+v, we read %+v", l, r)
 		}
 	}
 }
@@ -227,7 +227,7 @@ func kmsService() awsapi.Service {
 	return awsapi.Service{Name: "KMS", ID: "KMS", Code: "kms", Variable: "AWS_ENDPOINT_URL_KMS", Target: "TrentService"}
 }
 
-// Where KMS is asked is what the SDK's own rules say.
+// The endpoints of KMS are those of the SDK's own rules.
 func TestKMSEndpointsAreThoseOfTheSDK(t *testing.T) {
 	isolate(t)
 	for _, region := range []string{"us-east-1", "eu-central-1", "ap-southeast-7", "mx-central-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "eusc-de-east-1",
@@ -246,7 +246,7 @@ func TestKMSEndpointsAreThoseOfTheSDK(t *testing.T) {
 				}
 				got, err := login.Endpoint(t.Context(), kmsService(), region, "")
 				if err != nil || got.String() != want.URI.String() || !awsapi.IsAmazon(got) {
-					t.Errorf("%s, IPv6 %t, FIPS %t: %v, %v; the SDK asks %v", region, dual, fips, got, err, want.URI.String())
+					t.Errorf("%s, IPv6 %t, FIPS %t: %v, %v; the SDK has %v", region, dual, fips, got, err, want.URI.String())
 				}
 			}
 		}

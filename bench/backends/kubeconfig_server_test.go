@@ -23,17 +23,17 @@ import (
 	"time"
 )
 
-// arrived is what an API server learns from a request that a kubeconfig led to.
+// arrived holds what an API server sees of a request that was made with a kubeconfig.
 type arrived struct {
-	Proxied     string // the address that a proxy was asked for; "" without one
+	Proxied     string // the request to the proxy; "" without a proxy
 	ServerName  string // of the TLS handshake
-	Certificate string // of the client: the digest
+	Certificate string // digest of the client's certificate
 	Resource    string // path of the kind of resource
 	Header      http.Header
 }
 
-// apiServer notes what arrives, and has none of the Secrets it is asked for. Its
-// certificate is good for its address, k.example.com and other.example.com.
+// apiServer notes the requests, and has no Secret. Its certificate is for its address,
+// k.example.com and other.example.com.
 type apiServer struct {
 	*httptest.Server
 	authority []byte // in PEM
@@ -53,7 +53,7 @@ func newAPIServer(t *testing.T) *apiServer {
 	s.Server = httptest.NewUnstartedServer(s)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert}
 	s.EnableHTTP2 = true
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that are to fail
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // some handshakes must fail
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	s.proxy = httptest.NewServer(http.HandlerFunc(s.tunnel))
@@ -61,7 +61,7 @@ func newAPIServer(t *testing.T) *apiServer {
 	return s
 }
 
-// take returns what arrived since the last time.
+// take returns the requests since the last look.
 func (s *apiServer) take() []arrived {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","details":{"kind":"secrets"},"code":404}`)
 }
 
-// tunnel is a proxy that connects to the server whatever address it is asked for.
+// tunnel is a proxy that connects to the server, whatever address a client names.
 func (s *apiServer) tunnel(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.proxied = r.Method + " " + r.Host
@@ -112,7 +112,7 @@ func (s *apiServer) tunnel(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(client, server)
 }
 
-// keyPair makes a certificate, its own authority, and its key, both in PEM.
+// keyPair makes a certificate that is its own authority, and its key, both in PEM.
 func keyPair(t *testing.T) (certificate, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -21,7 +21,7 @@ import (
 // kubeconfigCase is a kubeconfig, or several in the order of KUBECONFIG.
 type kubeconfigCase struct {
 	files   map[string]string
-	order   string // names of files, separated by colons; "" is config
+	order   string // names of files, separated by colons; "" means "config"
 	context string
 	refused bool // neither side sends the server a request
 }
@@ -30,8 +30,8 @@ func one(config string) kubeconfigCase {
 	return kubeconfigCase{files: map[string]string{"config": config}}
 }
 
-// kubeconfig is one of one cluster and one user, in YAML. The context "nobody"
-// has no user.
+// kubeconfig returns a kubeconfig with one cluster and one user, in YAML. The context
+// "nobody" has no user.
 func kubeconfig(cluster, user string) string {
 	indent := func(s string) string { return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ") }
 	return "apiVersion: v1\nkind: Config\ncurrent-context: c\n" +
@@ -39,8 +39,7 @@ func kubeconfig(cluster, user string) string {
 		"clusters:\n- name: k\n  cluster:\n" + indent(cluster) + "\nusers:\n- name: u\n  user:\n" + indent(user) + "\n"
 }
 
-// A request that a kubeconfig leads to is the same from nebula as from client-go,
-// as the server sees it.
+// With the same kubeconfig, nebula and client-go send the server the same request.
 func TestKubeconfigAsClientGo(t *testing.T) {
 	s := newAPIServer(t)
 	certificate, key := keyPair(t)
@@ -119,8 +118,8 @@ func kubeconfigCases(s *apiServer, certificate, key []byte) map[string]kubeconfi
 	}
 }
 
-// askedByClientGo asks for a Secret that the server does not have. The error is
-// that the server did not say so.
+// askedByClientGo asks for a Secret that the server does not have. If the server says so,
+// there is no error.
 func askedByClientGo(t *testing.T, paths []string, test kubeconfigCase) error {
 	t.Helper()
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: paths}
@@ -152,7 +151,7 @@ func askedByNebula(t *testing.T, paths []string, test kubeconfigCase) error {
 	return err
 }
 
-// printing is a credential plugin that always gives the same.
+// printing returns a credential plugin that always prints the same.
 func printing(t *testing.T, version string, status map[string]string) string {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"apiVersion": "client.authentication.k8s.io/" + version, "kind": "ExecCredential", "status": status})
@@ -160,7 +159,7 @@ func printing(t *testing.T, version string, status map[string]string) string {
 	return "#!/bin/sh\ncat <<'END'\n" + string(text) + "\nEND\n"
 }
 
-// writeFiles writes files into a new directory and returns that.
+// writeFiles writes files into a new directory and returns its path.
 func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -46,8 +46,8 @@ func BenchmarkKubernetes(b *testing.B) {
 	paired.Calls(b, "exists", read, func() error { _, err := p.Exists(ctx, name); return err })
 }
 
-// updateOther returns an update of another Secret like this one. Of the same
-// Secret, each write would conflict with the other side's.
+// updateOther returns an update of another Secret like this one. If both sides wrote to
+// one Secret, each write would conflict with the other side's.
 func updateOther(b *testing.B, sdk *rest.RESTClient, like corev1.Secret) func() error {
 	b.Helper()
 	other := like.DeepCopy()

@@ -42,7 +42,7 @@ func BenchmarkVault(b *testing.B) {
 		func() error { return listAll(ctx, p) })
 }
 
-// vaultAbsent writes on condition that there is none.
+// vaultAbsent is the condition that the secret does not exist.
 var vaultAbsent = api.WithCheckAndSet(0)
 
 func vaultNoted(custom map[string]any) api.KVMetadataPutInput {

@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// The page and the pictures are what the recorded results render to.
+// The page and the pictures show the recorded results.
 func TestPage(t *testing.T) {
 	files, err := render(root)
 	if err != nil {
@@ -25,7 +25,7 @@ func TestPage(t *testing.T) {
 	for path, want := range files {
 		got, err := os.ReadFile(path)
 		if err != nil || string(got) != want {
-			t.Errorf("%s is not what is recorded (%v): run scripts/bench -draw", path, err)
+			t.Errorf("%s does not show the recorded results (%v): run scripts/bench -draw", path, err)
 		}
 	}
 	pictures, err := filepath.Glob(filepath.Join(root, "docs", "figures", "*"))
@@ -34,12 +34,12 @@ func TestPage(t *testing.T) {
 	}
 	for _, path := range pictures {
 		if _, ok := files[path]; !ok {
-			t.Errorf("%s is of no table", path)
+			t.Errorf("no table has the picture %s", path)
 		}
 	}
 }
 
-// A result that changes, changes the page and the picture of its table, and no other.
+// If a result changes, the page and the picture of its table change, and no other picture.
 func TestChangedResult(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "bench", "results"), os.DirFS(filepath.Join(root, "bench", "results"))); err != nil {
@@ -80,7 +80,7 @@ func TestChangedResult(t *testing.T) {
 	}
 }
 
-// Each table is once on the page.
+// The page has each table once.
 func TestTablesOfThePage(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "performance.md"))
 	if err != nil {
@@ -98,7 +98,7 @@ func TestTablesOfThePage(t *testing.T) {
 	}
 }
 
-// Each benchmark is in one table, and is run for it once.
+// Each benchmark belongs to one table, which runs it once.
 func TestBenchmarks(t *testing.T) {
 	runs := make(map[string]int)
 	for _, table := range tables {
@@ -127,7 +127,7 @@ func TestBenchmarks(t *testing.T) {
 	}
 }
 
-// benchmarks returns the folders and names of those of the module, and of the product.
+// benchmarks returns the folders and names of all benchmarks.
 func benchmarks(t *testing.T) (all []string) {
 	t.Helper()
 	for _, pattern := range []string{"*_test.go", "*/*_test.go", "*/*/*_test.go", "*/*/*/*_test.go"} {
@@ -164,7 +164,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{goal{}, figure{value: 9}, ""},
 		{atMost(1.6), figure{value: 1.6}, "met"},
-		{atMost(1.6), figure{value: 1.604}, "met"}, // it is shown as 1.6
+		{atMost(1.6), figure{value: 1.604}, "met"}, // the table shows 1.6
 		{atMost(1.6), figure{value: 1.606}, "missed"},
 		{atLeast(6), figure{value: 7.4}, "met"},
 		{atLeast(6), figure{value: 5.9}, "missed"},

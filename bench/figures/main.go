@@ -1,6 +1,6 @@
-// Command figures runs the benchmarks of docs/performance.md, records what they print in
-// bench/results, and writes the tables and the pictures of the page from what is
-// recorded. scripts/bench starts it.
+// Command figures runs the benchmarks of docs/performance.md, records their output in
+// bench/results, and writes the tables and the pictures of the page from these records.
+// scripts/bench starts it.
 package main
 
 import (

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// marked finds where the page has a table: between two comments.
+// marked finds the tables of the page. Each is between two comments.
 var marked = regexp.MustCompile(`(?s)(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end -->)`)
 
 // render returns the page and the pictures as they should be, by path.
@@ -45,7 +45,7 @@ func render(root string) (map[string]string, error) {
 	return files, nil
 }
 
-// line is a row with what was measured, or without if it could not be.
+// line is a row with its figure, if that could be measured.
 type line struct {
 	row
 	figure
@@ -64,11 +64,11 @@ func (t table) lines(r *results) ([]line, error) {
 	return all, nil
 }
 
-// markdown writes the section of a table: picture, table, how to repeat it and what
-// it was recorded on.
+// markdown writes the section of a table: picture, table, how to repeat it, and the
+// circumstances.
 func (t table) markdown(r *results, lines []line, pictured bool) string {
 	cells := [][]string{t.headings()}
-	told := make(map[string]bool) // of which benchmarks a row has the extras
+	told := make(map[string]bool) // benchmarks whose extras a row has already
 	for _, l := range lines {
 		row := l.cells()
 		for _, e := range t.extras {
@@ -107,7 +107,7 @@ func (t table) headings() []string {
 	return append(all, "rounds")
 }
 
-// cells are the columns that every table has, but for the rounds.
+// cells returns the columns that every table has, except the rounds.
 func (l line) cells() []string {
 	name := l.label
 	if l.note != "" {
@@ -129,7 +129,7 @@ func (l line) cells() []string {
 	}
 }
 
-// writeCells writes a table without the columns that have nothing.
+// writeCells writes a table without its empty columns.
 func writeCells(b *strings.Builder, cells [][]string) {
 	var columns []int
 	for column := range cells[0] {
@@ -151,7 +151,7 @@ func writeCells(b *strings.Builder, cells [][]string) {
 	}
 }
 
-// circumstances says what the results were recorded on.
+// circumstances says when and on what the results were recorded.
 func (r *results) circumstances() string {
 	date := r.config["date"]
 	if day, err := time.Parse(time.DateOnly, date); err == nil {

@@ -73,7 +73,7 @@ func (t table) picture(lines []line) string {
 	return b.String()
 }
 
-// title says what a bar is.
+// title says what a bar shows.
 func (t table) title() string {
 	if t.faster() {
 		return fmt.Sprintf("How many times as fast %s is as %s. Mark: the goal.", cmp.Or(t.what, "Nebula"), t.beside)
@@ -90,7 +90,7 @@ func (t table) title() string {
 // faster reports whether more is better.
 func (t table) faster() bool { return strings.HasSuffix(t.rows[0].unit, "-times") }
 
-// grid returns the ratios that have a line: 1, and each power of ten.
+// grid returns the ratios that get a line: 1, and each power of ten.
 func (t table) grid(bars []line) []float64 {
 	all := []float64{1}
 	if t.logarithmic {
@@ -104,8 +104,8 @@ func (t table) grid(bars []line) []float64 {
 	return all
 }
 
-// scale returns where a ratio is from left to right. A bar ends at 4 of 5 at most; what
-// quartiles have beyond is cut off.
+// scale returns the position of a ratio from left to right. There is room beyond the
+// longest bar, and quartiles that lie beyond the edge are cut off.
 func (t table) scale(bars []line) func(ratio float64) float64 {
 	least, most := least(bars), most(bars)
 	return func(ratio float64) float64 {
@@ -133,7 +133,7 @@ func least(bars []line) float64 {
 	return least * 4 / 5
 }
 
-// draw draws one bar, with its label before and its figure behind it.
+// draw draws one bar, with its label on the left and its figure on the right.
 func (l line) draw(b *strings.Builder, y int, from float64, at func(float64) float64) {
 	class := l.goal.verdict(l.figure)
 	if class == "" {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// record runs the benchmarks of a table and keeps what they print in Go's format of
-// benchmark results, with the circumstances as its configuration.
+// record runs the benchmarks of a table and keeps their output in Go's format of benchmark
+// results, with the circumstances as its configuration.
 func (t table) record(root string) error {
 	dir := os.Getenv("NEBULA_BENCH_DIR")
 	if _, err := os.Stat("/dev/shm"); dir == "" && t.inMemory && err == nil {
@@ -56,7 +56,7 @@ func resultsPath(root, name string) string {
 	return filepath.Join(root, "bench", "results", name+".txt")
 }
 
-// commit names what is measured; "+" says that files were changed since.
+// commit names the measured commit. "+" says that files differ from it.
 func commit(root string) string {
 	name := output(root, "git", "rev-parse", "--short=10", "HEAD")
 	if output(root, "git", "status", "--porcelain", "--", ".", ":!bench/results", ":!docs") != "" {
@@ -65,14 +65,14 @@ func commit(root string) string {
 	return name
 }
 
-// load is how many processes wanted a processor in the last minute.
+// load returns how many processes wanted a processor in the last minute.
 func load() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	first, _, _ := strings.Cut(string(text), " ")
 	return first
 }
 
-// output is what a program prints, or nothing if there is no such program.
+// output returns what a program prints, or nothing if there is no such program.
 func output(dir string, args ...string) string {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = dir

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 )
 
-// results is what one call of scripts/bench recorded.
+// results holds what one call of scripts/bench recorded.
 type results struct {
 	config  map[string]string
 	values  map[string]map[string]float64 // by benchmark and unit
@@ -19,7 +19,7 @@ type results struct {
 	skipped []string // benchmarks that could not run
 }
 
-// figure is what a row says.
+// figure is the measurement that a row shows.
 type figure struct {
 	bare, nebula float64 // the two sides of a ratio
 	value        float64
@@ -40,7 +40,7 @@ func readResults(root, name string) (*results, error) {
 	}
 	reader := benchfmt.NewReader(bytes.NewReader(text), name)
 	for reader.Scan() {
-		// What go test -v says of the run is no result, and no error.
+		// Other lines of go test -v are neither results nor errors.
 		result, ok := reader.Result().(*benchfmt.Result)
 		if !ok {
 			continue
@@ -71,8 +71,7 @@ func readResults(root, name string) (*results, error) {
 // errSkipped says that a benchmark could not run.
 var errSkipped = errors.New("not installed")
 
-// figure returns what a row says, rounded as it is shown: what is shown is compared
-// with the goal.
+// figure returns the measurement of a row.
 func (r *results) figure(w row) (figure, error) {
 	values, ok := r.values[w.benchmark]
 	if !ok {

@@ -9,59 +9,59 @@ import (
 
 // table is one table of the page, which one call of scripts/bench records.
 type table struct {
-	name   string // of the argument, the record and the picture
-	beside string // what is compared with: the heading of its column
-	what   string // is compared, if it is not nebula
+	name   string // in the argument, the record and the picture
+	beside string // what nebula is compared with: the heading of its column
+	what   string // what is compared, if it is not nebula
 	runs   []run
 	extras []extra
 	rows   []row
-	// logarithmic draws bars from 1 to both sides, as ratios that differ by more than
-	// ten times need it.
+	// logarithmic draws bars from 1 to both sides. Ratios that differ by more than ten
+	// times need it.
 	logarithmic bool
 	inMemory    bool // with all files on a RAM disk, if there is one
 }
 
 // run is one call of go test.
 type run struct {
-	module     string // its folder, from the root
+	module     string // its folder, below the root
 	pkg        string
 	benchmarks []string
 	time       string // for -benchtime: "40x" is 40 rounds
 }
 
-// extra is a column for what some benchmarks of a table report besides.
+// extra is a column for a further measurement of some benchmarks.
 type extra struct{ heading, unit string }
 
 // row is one line of a table.
 type row struct {
-	label     string // of the bar in the picture, too
+	label     string // in the table and the picture
 	note      string
-	benchmark string // as go test prints it, without "Benchmark" and processors
+	benchmark string // as go test prints it, without "Benchmark" and the number of processors
 	unit      string
 	goal      goal
 }
 
-// A ratio of two times, or of two CPU times, is what most rows have.
+// Most rows have a ratio of two times, or of two CPU times.
 const (
 	ratioUnit = "ratio"
 	cpuUnit   = "cpu-ratio"
 )
 
-// goal is what a figure should be, if it has a limit.
+// goal is the limit of a figure. A limit of 0 is none.
 type goal struct {
 	limit float64
-	more  time.Duration // that nebula may take besides the ratio
-	least bool          // to be reached, and not to be kept
+	more  time.Duration // time that nebula may take besides the ratio
+	least bool          // the figure must be at least the limit, not at most
 }
 
 func atMost(limit float64) goal  { return goal{limit: limit} }
 func atLeast(limit float64) goal { return goal{limit: limit, least: true} }
 
-// atMostAnd is a ratio, and a time that has nothing to do with what is compared.
+// atMostAnd is a ratio, and a time that does not grow with the time of the other side.
 func atMostAnd(limit float64, more time.Duration) goal { return goal{limit: limit, more: more} }
 
-// verdict says whether a figure is what it should be. It goes by what is shown: 1.604
-// is 1.6.
+// verdict says whether a figure meets the goal. It compares the rounded figure that the
+// table shows: 1.604 counts as 1.6.
 func (g goal) verdict(f figure) string {
 	shown, _ := strconv.ParseFloat(digits(f.value), 64)
 	met := shown <= g.limit
@@ -79,7 +79,7 @@ func (g goal) verdict(f figure) string {
 	return "missed"
 }
 
-// text writes a goal as the page has it.
+// text writes a goal for the page.
 func (g goal) text(unit string) string {
 	if g.limit == 0 {
 		return ""
@@ -95,7 +95,7 @@ func (g goal) text(unit string) string {
 	return text
 }
 
-// quantity writes a value as people read it: three digits, and the unit.
+// quantity writes a value for people: three digits, and the unit.
 func quantity(v float64, unit string) string {
 	switch {
 	case isRatio(unit):
@@ -121,12 +121,12 @@ func quantity(v float64, unit string) string {
 	}
 }
 
-// isRatio tells a comparison from an amount.
+// isRatio reports whether the unit is that of a comparison, not of an amount.
 func isRatio(unit string) bool {
 	return unit == ratioUnit || unit == cpuUnit || strings.HasSuffix(unit, "-times")
 }
 
-// digits writes three digits of a number that are not more than two behind the point.
+// digits writes three digits of a number, as a rule with at most two behind the point.
 func digits(v float64) string {
 	precision := 0
 	switch {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// tables are those of the page. Rounds are so many that all tables take some 20 minutes
+// tables are the tables of the page. With these rounds, all of them take some 20 minutes
 // on a machine with 2 cores that has nothing else to do.
 var tables = []table{
 	{name: "local", beside: "bare",
@@ -154,7 +154,7 @@ var tables = []table{
 		rows: calls("Azure", "retrieve", "store again")},
 }
 
-// bench runs benchmarks of the module's first package.
+// bench returns a run of benchmarks of the module's first package.
 func bench(time string, benchmarks ...string) run {
 	return run{module: "bench", pkg: ".", benchmarks: benchmarks, time: time}
 }

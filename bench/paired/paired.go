@@ -1,5 +1,4 @@
-// Package paired is for benchmarks that compare two implementations of the same
-// operation.
+// Package paired helps benchmarks that compare two implementations of an operation.
 package paired
 
 import (
@@ -9,32 +8,32 @@ import (
 	"time"
 )
 
-// cost is what one operation took: time, and CPU of this process in user and
-// kernel mode. A server in another process adds nothing to the CPU.
+// cost is the time of one operation, and the CPU time of this process in user and kernel
+// mode. A server in another process adds nothing to the CPU time.
 type cost struct{ time, cpu time.Duration }
 
 func (c cost) elapsed() time.Duration { return c.time }
 func (c cost) used() time.Duration    { return c.cpu }
 
-// round is what both took in one round.
+// round holds the costs of both in one round.
 type round struct{ bare, ours cost }
 
-// Run times two operations in turn, in rounds of several of each, and reports
-// the median of each, and median and quartiles of their ratio. The machine may be
-// noisy: what slows a round slows both.
+// Run times two operations in turn, several of each in a round. It reports the median of
+// each, and median and quartiles of their ratio. The machine may be noisy: what slows a
+// round slows both.
 func Run(b *testing.B, perRound int, bare, ours func(i int)) {
 	b.Helper()
 	report(b, alternate(b, perRound, bare, ours), "", cost.elapsed)
 }
 
-// Calls is Run for calls of a server, ten of each in a round, as a benchmark of
-// its own. It reports the CPU, too.
+// Calls is Run for calls of a server, ten of each in a round, as a benchmark of its own. It
+// reports the CPU time, too.
 func Calls(b *testing.B, what string, bare, ours func() error) {
 	Batches(b, what, 1, bare, ours)
 }
 
-// Batches is Calls for operations that make several calls at once. It reports what
-// each of these costs.
+// Batches is Calls for operations that make several calls at once. It reports the cost of
+// one call.
 func Batches(b *testing.B, what string, size int, bare, ours func() error) {
 	b.Run(what, func(b *testing.B) {
 		call := func(f func() error) func(int) {
@@ -73,7 +72,7 @@ func alternate(b *testing.B, perRound int, bare, ours func(i int)) (rounds []rou
 	return rounds
 }
 
-// measure returns the cost of one operation, as the mean of several.
+// measure returns the mean cost of several operations.
 func measure(b *testing.B, f func(int), from, to int) cost {
 	used, start := processCPU(b), time.Now()
 	for i := from; i < to; i++ {
@@ -91,7 +90,7 @@ func processCPU(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// report reports one part of what the rounds cost.
+// report reports one part of the costs: the time, or the CPU time.
 func report(b *testing.B, rounds []round, kind string, part func(cost) time.Duration) {
 	var bare, ours, ratios []float64
 	for _, r := range rounds {
@@ -99,7 +98,7 @@ func report(b *testing.B, rounds []round, kind string, part func(cost) time.Dura
 		ours = append(ours, float64(part(r.ours)))
 		ratios = append(ratios, float64(part(r.ours))/float64(max(part(r.bare), 1)))
 	}
-	b.ReportMetric(0, "ns/op") // a round of both says nothing
+	b.ReportMetric(0, "ns/op") // the time of both together is of no use
 	b.ReportMetric(quantile(bare, 0.5), "bare-"+kind+"ns")
 	b.ReportMetric(quantile(ours, 0.5), "nebula-"+kind+"ns")
 	b.ReportMetric(quantile(ratios, 0.5), kind+"ratio")

@@ -59,7 +59,7 @@ type noWait struct{ provider.SystemClock }
 
 func (noWait) Sleep(context.Context, time.Duration) error { return nil }
 
-// failing is a driver that does not know at first what exists.
+// failing is a driver whose first calls of Exists fail.
 type failing struct {
 	provider.Driver
 	failures *int
@@ -74,8 +74,7 @@ func (d failing) Exists(context.Context, nebula.Name) (bool, error) {
 	return true, nil
 }
 
-// There is one span for a call, however often it is tried, and it says how
-// often that was.
+// A call has one span, however often it is tried, and the span counts the retries.
 func TestSpanOfRetries(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	tracer := trace.NewTracerProvider(trace.WithSpanProcessor(recorder)).Tracer("test")

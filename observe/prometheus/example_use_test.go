@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// use is what clients of the example do: it logs in, and reads the metrics.
+// use acts as a client of the example: it logs in, and reads the metrics.
 func use(ctx context.Context, store *nebula.Store, address string) {
 	if _, err := store.Put(ctx, "api_token", nebula.NewSecret([]byte("t0ken")), nebula.PutOptions{}); err != nil {
 		log.Fatal(err)
@@ -20,7 +20,7 @@ func use(ctx context.Context, store *nebula.Store, address string) {
 	show(address+"/metrics", `nebula_storage_operation_duration_seconds_count{operation="store"`)
 }
 
-// show prints the lines of an answer that begin so.
+// show prints the lines of an answer that begin with the prefix.
 func show(url, prefix string) {
 	answer, err := http.Get(url)
 	if err != nil {

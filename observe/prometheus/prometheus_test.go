@@ -34,7 +34,7 @@ func TestCollector(t *testing.T) {
 		for _, m := range family.GetMetric() {
 			for _, label := range m.GetLabel() {
 				if label.GetName() != "provider" && label.GetName() != "operation" {
-					t.Errorf("a label %s", label.GetName())
+					t.Errorf("there is a label %s", label.GetName())
 				}
 			}
 			if h := m.GetHistogram(); h != nil && (h.GetSampleCount() != 2 || h.GetSampleSum() < 3600) {

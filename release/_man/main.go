@@ -1,9 +1,9 @@
-// This file takes the place of main.go of the command nebula, and makes a program
-// that writes the manual pages of all commands into a directory:
+// This file replaces main.go of the command nebula, and makes a program that writes the
+// manual pages of all commands into a directory:
 //
 //	SOURCE_DATE_EPOCH=… nebula DIR
 //
-// The product itself then links nothing that is only of use to its manual.
+// So the product itself links nothing that only its manual needs.
 package main
 
 import (
@@ -41,7 +41,7 @@ func writePages(dir string) error {
 	return nil
 }
 
-// nameValues notes for each page what the help calls the value of each flag.
+// nameValues notes, for each page, the name that the help gives the value of each flag.
 func nameValues(cmd *cobra.Command, pages map[string]map[string]string) {
 	names := map[string]string{}
 	note := func(f *pflag.Flag) { names[f.Name], _ = pflag.UnquoteUsage(f) }
@@ -56,12 +56,12 @@ func nameValues(cmd *cobra.Command, pages map[string]map[string]string) {
 
 var option = regexp.MustCompile(`(?m)^(\\fB-\w\\fP, )?\\fB--([a-z0-9-]+)\\fP(\[=.*\]|=.*)$`)
 
-// showValues has a page name the value of a flag, as the help does, in the place of
-// the default, which the description says.
+// showValues replaces the default of each flag by the name of its value, as in the help.
+// The description has the default.
 func showValues(path string, names map[string]string) error {
 	text, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
-		return nil // cobra writes no page for what is hidden
+		return nil // cobra writes no page for a hidden command
 	} else if err != nil {
 		return err
 	}
@@ -76,9 +76,8 @@ func showValues(path string, names map[string]string) error {
 	return os.WriteFile(path, []byte(shown), 0o644)
 }
 
-// prepare makes a manual of what is written for the terminal: text that is
-// indented there is shown as it stands, and flags lose the quotes that mark the
-// names of their values.
+// prepare turns texts for the terminal into texts for a manual: indented lines stay as they
+// are, and flags lose the quotes that mark the names of their values.
 func prepare(cmd *cobra.Command) {
 	cmd.DisableAutoGenTag = true
 	cmd.Long = verbatim(cmd.Long)
@@ -88,8 +87,7 @@ func prepare(cmd *cobra.Command) {
 	}
 }
 
-// verbatim indents by four, as Markdown wants it, the lines that are indented by
-// two.
+// verbatim indents lines by four if they are indented by two: Markdown wants that.
 func verbatim(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

@@ -18,21 +18,21 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// The user of the image: the number that images without a distribution have
-// agreed on. Kubernetes' runAsNonRoot wants a number.
+// user is the user of the image. Other images without a distribution use this number, too.
+// Kubernetes' runAsNonRoot wants a number.
 const (
 	user = 65532
 	home = "/home/nonroot"
 )
 
-// release is what an image says of itself. Nothing in it depends on when or where
-// it is made.
+// release is the description of an image. It does not depend on when or where the image is
+// made.
 type release struct {
 	version, commit string
 	at              time.Time // of the commit
 }
 
-// file is an entry of a layer; a directory's name ends in a slash.
+// file is an entry of a layer. A directory's name ends in a slash.
 type file struct {
 	name    string
 	mode    int64
@@ -49,7 +49,8 @@ func (r release) image(arch, program string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A layer of its own: the other stays the same from release to release.
+	// The program is a layer of its own, so that the other layer stays the same from release
+	// to release.
 	command, err := layer([]file{
 		{name: "usr/", mode: 0o755},
 		{name: "usr/bin/", mode: 0o755},
@@ -67,7 +68,7 @@ func (r release) image(arch, program string) (v1.Image, error) {
 }
 
 func (r release) config(arch string, image v1.Image) *v1.ConfigFile {
-	layers, _ := image.ConfigFile() // of an image in memory
+	layers, _ := image.ConfigFile() // cannot fail: the image is in memory
 	config := layers.DeepCopy()
 	config.OS, config.Architecture = "linux", arch
 	config.Created = v1.Time{Time: r.at}
@@ -88,8 +89,8 @@ func (r release) config(arch string, image v1.Image) *v1.ConfigFile {
 	return config
 }
 
-// system is what a static program needs: certificate authorities, the name of
-// its user, his home and a place for temporary files.
+// system returns the files that a static program needs: certificate authorities, the name
+// of its user, their home and a place for temporary files.
 func system() []file {
 	id := fmt.Sprintf("%d:%d", user, user)
 	return []file{
@@ -105,8 +106,8 @@ func system() []file {
 	}
 }
 
-// authorities are those of Mozilla's list that may certify any server: a file of
-// certificates cannot say what limits the others have.
+// authorities returns the authorities of Mozilla's list that may certify any server. A file
+// of certificates cannot express the limits of the others.
 func authorities() []byte {
 	var b bytes.Buffer
 	for root := range bundle.Roots() {
@@ -126,7 +127,7 @@ func layer(files []file) (v1.Layer, error) {
 	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer))
 }
 
-// writeTar writes files of 1970, so that equal content is an equal archive.
+// writeTar dates all files 1970, so that equal content makes an equal archive.
 func writeTar(to io.Writer, files []file) error {
 	w := tar.NewWriter(to)
 	for _, f := range files {

@@ -129,7 +129,7 @@ func checkConfig(t *testing.T, image v1.Image, arch string) {
 		t.Fatal(err)
 	}
 	if c.Architecture != arch || c.OS != "linux" || c.Created.Unix() != 1700000000 {
-		t.Errorf("the image is of %s/%s, made %v", c.OS, c.Architecture, c.Created)
+		t.Errorf("the image is for %s/%s, made %v", c.OS, c.Architecture, c.Created)
 	}
 	if c.Config.User != "65532:65532" || len(c.Config.Entrypoint) != 1 || c.Config.Entrypoint[0] != "/usr/bin/nebula" {
 		t.Errorf("the image runs %v as %q", c.Config.Entrypoint, c.Config.User)
@@ -158,7 +158,7 @@ func checkFiles(t *testing.T, image v1.Image, arch string) {
 	}
 	for name, e := range files {
 		if owner := map[bool]int{true: user}[name == "home/nonroot/"]; e.Uid != owner || e.Gid != owner {
-			t.Errorf("%s is of %d:%d", name, e.Uid, e.Gid)
+			t.Errorf("%s belongs to %d:%d", name, e.Uid, e.Gid)
 		}
 		if e.Mode&0o022 != 0 && name != "tmp/" {
 			t.Errorf("%s has mode %o", name, e.Mode)

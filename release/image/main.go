@@ -4,8 +4,8 @@
 //
 //	SOURCE_DATE_EPOCH=… image VERSION COMMIT ARCHIVE amd64=PROGRAM arm64=PROGRAM
 //
-// The image holds the program, the certificate authorities of Mozilla's list, a
-// user without rights and his home, and nothing else.
+// The image holds the program, the certificate authorities of Mozilla's list, a user
+// without rights and their home, and nothing else.
 package main
 
 import (
@@ -57,8 +57,8 @@ func write(version, commit, archive string, programs []string) error {
 	return r.archive(index, archive)
 }
 
-// archive writes the layout with one entry, so that a tool takes the whole index
-// under the version as its name.
+// archive writes a layout with one entry, the index, which has the version as its name. So
+// a tool imports the images of all architectures under one name.
 func (r release) archive(index v1.ImageIndex, path string) error {
 	dir, err := os.MkdirTemp("", "nebula-image-")
 	if err != nil {
@@ -84,7 +84,7 @@ func (r release) archive(index v1.ImageIndex, path string) error {
 	return f.Close()
 }
 
-// tarDir writes what is in a directory, in the order of the names.
+// tarDir writes the content of a directory, in the order of the names.
 func tarDir(w io.Writer, dir string) error {
 	var files []file
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

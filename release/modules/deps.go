@@ -18,8 +18,8 @@ type listed struct {
 	Module     *struct{ Path string }
 }
 
-// writeDeps lists the direct dependencies: the version, the newest one if that is
-// another, and the modules that would not be linked without it.
+// writeDeps lists the direct dependencies: the version, a newer one if there is one, and the
+// modules that would not be linked without it.
 func writeDeps(to io.Writer) error {
 	var direct []struct{ Path, Version, Newest string }
 	err := list(&direct, "-m", "-u", "-f", `{{if not (or .Main .Indirect)}}{"Path":"{{.Path}}","Version":"{{.Version}}","Newest":"{{with .Update}}{{.Version}}{{end}}"}{{end}}`, "all")
@@ -46,7 +46,7 @@ func writeDeps(to io.Writer) error {
 	return w.Flush()
 }
 
-// list decodes what go list prints of the product.
+// list decodes the output of go list for the product.
 func list[T any](into *[]T, args ...string) error {
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir, cmd.Stderr = "..", os.Stderr
@@ -64,7 +64,7 @@ func list[T any](into *[]T, args ...string) error {
 	return nil
 }
 
-// graph is what imports what.
+// graph says which package imports which.
 type graph struct {
 	packages map[string]listed
 	root     string
@@ -74,13 +74,13 @@ func newGraph(packages []listed) graph {
 	g := graph{packages: make(map[string]listed)}
 	for _, p := range packages {
 		g.packages[p.ImportPath] = p
-		g.root = p.ImportPath // go list names what depends on others after them
+		g.root = p.ImportPath // go list names a package after its dependencies
 	}
 	return g
 }
 
-// modules returns the paths of the modules that are reached from the root, sorted,
-// if one of them is not there.
+// modules returns the paths of the modules that can be reached from the root without one
+// of them, sorted.
 func (g graph) modules(without string) []string {
 	seen, found := make(map[string]bool), make(map[string]bool)
 	var visit func(path string)

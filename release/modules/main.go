@@ -1,10 +1,10 @@
-// Command modules tells what is linked into the command nebula:
+// Command modules lists the modules that are linked into the command nebula:
 //
 //	modules sbom VERSION PROGRAM   the modules of a program, with licences, as CycloneDX
 //	modules notices                the licences' texts of all modules of all platforms
 //	modules deps                   the direct dependencies: what is newer, what they pull in
 //
-// It reads licences in the module cache, and is run in the folder of this module.
+// It reads licences in the module cache. Run it in the folder of this module.
 package main
 
 import (
@@ -38,11 +38,11 @@ func run(args []string) error {
 	return fmt.Errorf("usage: modules sbom VERSION PROGRAM | modules notices | modules deps")
 }
 
-// module is one that is linked, or Go's standard library.
+// module is a linked module, or Go's standard library.
 type module struct {
 	Path, Version string
 	Dir           string // where its files are
-	Sum           string // of go.sum
+	Sum           string // as in go.sum
 }
 
 func standardLibrary(version string) (module, error) {
@@ -50,7 +50,7 @@ func standardLibrary(version string) (module, error) {
 	return module{Path: "std", Version: version, Dir: strings.TrimSpace(string(root))}, err
 }
 
-// find returns the modules of these paths, as the product has them.
+// find returns the modules of these paths, with the product's versions.
 func find(paths []string) ([]module, error) {
 	cmd := exec.Command("go", append([]string{"list", "-m", "-json=Path,Version,Dir,Sum"}, paths...)...)
 	cmd.Dir, cmd.Stderr = "..", os.Stderr
@@ -69,8 +69,8 @@ func find(paths []string) ([]module, error) {
 	return all, nil
 }
 
-// linked returns the paths of the modules that a program for any of the systems
-// links, without the product's own.
+// linked returns the paths of the modules that are linked on any of the systems, without
+// the product's own.
 func linked() ([]string, error) {
 	var all []string
 	for _, system := range []string{"linux", "darwin", "windows"} {
@@ -88,14 +88,14 @@ func linked() ([]string, error) {
 	return slices.DeleteFunc(all, func(path string) bool { return path == product }), nil
 }
 
-// licence is a file of a module that grants something, or must be passed on.
+// licence is a file of a module that grants rights or must be passed on.
 type licence struct {
 	name string
 	text []byte
-	ids  []string // of SPDX
+	ids  []string // SPDX ids
 }
 
-// licences returns those of a module. One without any must not be linked.
+// licences returns the licences of a module. A module without any must not be linked.
 func (m module) licences() ([]licence, error) {
 	entries, err := os.ReadDir(m.Dir)
 	if err != nil {
@@ -118,8 +118,8 @@ func (m module) licences() ([]licence, error) {
 	return all, nil
 }
 
-// recognise returns the SPDX ids of the licences in a text, of those that may be
-// linked: a module under another one fails the release, and is looked at.
+// recognise returns the SPDX ids of the licences in a text that allow linking. A module
+// under any other licence fails the release, and somebody has to look at it.
 func recognise(text string) []string {
 	text = strings.Join(strings.Fields(text), " ")
 	has := func(phrase string) bool { return strings.Contains(text, phrase) }

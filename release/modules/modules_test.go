@@ -49,7 +49,7 @@ func TestNoticesNameEveryModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One of each system.
+	// One of Linux, one of Windows, one of all.
 	for _, path := range []string{"github.com/godbus/dbus/v5", "github.com/danieljoos/wincred", "github.com/spf13/cobra"} {
 		if !slices.Contains(paths, path) {
 			t.Errorf("%s is not among the modules", path)
@@ -61,7 +61,7 @@ func TestNoticesNameEveryModule(t *testing.T) {
 	}
 	for _, path := range append(paths, "std") {
 		if !strings.Contains(b.String(), "\n"+path+" ") {
-			t.Errorf("nothing is said of %s", path)
+			t.Errorf("the notices do not name %s", path)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestSBOM(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c := bom.Metadata.Component; c.Name != "nebula" || c.Version != "v1.2.3" || !strings.Contains(c.PackageURL, "goos="+runtime.GOOS) {
-		t.Errorf("the SBOM is of %+v", c)
+		t.Errorf("the SBOM is for %+v", c)
 	}
 	licences := make(map[string]string)
 	for _, c := range *bom.Components {
@@ -110,9 +110,9 @@ func TestModulesWithoutOne(t *testing.T) {
 		of("y/p", "y", "shared/a"), of("cmd", "product", "x/p", "y/p"),
 	})
 	if got := strings.Join(g.modules(""), " "); got != "only product shared x y" {
-		t.Errorf("all are %s", got)
+		t.Errorf("all modules are %s", got)
 	}
 	if got := strings.Join(g.modules("x"), " "); got != "product shared y" {
-		t.Errorf("without x there are %s", got)
+		t.Errorf("without x the modules are %s", got)
 	}
 }

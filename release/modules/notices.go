@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// writeNotices writes what has to be passed on with the programs: the licences of
-// everything that is linked.
+// writeNotices writes the licences of all linked modules, which must be passed on with the
+// programs.
 func writeNotices(to io.Writer) error {
 	paths, err := linked()
 	if err != nil {

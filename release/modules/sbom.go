@@ -7,7 +7,7 @@ import (
 	"github.com/CycloneDX/cyclonedx-go"
 )
 
-// writeSBOM writes what the linker noted in a program.
+// writeSBOM writes the modules that the linker noted in a program.
 func writeSBOM(to io.Writer, version, program string) error {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {

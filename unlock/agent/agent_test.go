@@ -30,8 +30,7 @@ func place(t *testing.T) string {
 	return filepath.Join(dir, "agent.sock")
 }
 
-// start runs an agent until the test ends or the function that it returns is
-// called.
+// start runs an agent until the test ends or the caller calls stop.
 func start(t *testing.T, path string, change func(*Agent)) (stop func()) {
 	t.Helper()
 	a, err := Listen(t.Context(), path, time.Hour)
@@ -54,7 +53,7 @@ func start(t *testing.T, path string, change func(*Agent)) (stop func()) {
 	return stop
 }
 
-// logged is a client and what it warned of.
+// logged is a client with a log of its warnings.
 type logged struct {
 	*Client
 	log *bytes.Buffer
@@ -92,7 +91,7 @@ func TestKeepAndGet(t *testing.T) {
 	c.Keep(t.Context(), "local:/b", unpinned)
 	for address, want := range map[string]nebula.KeptKey{"local:/a": keyOf(1), "local:/b": unpinned} {
 		if got, found := c.Get(t.Context(), address); !found || got != want {
-			t.Errorf("%s: another key, or none", address)
+			t.Errorf("%s: got another key, or none", address)
 		}
 	}
 	entries, err := c.List(t.Context())
@@ -103,7 +102,7 @@ func TestKeepAndGet(t *testing.T) {
 		t.Errorf("the ids are %s and %s", entries[0].KeyID, entries[1].KeyID)
 	}
 	if n, err := c.Lock(t.Context()); n != 2 || err != nil {
-		t.Errorf("forgotten are %d, %v", n, err)
+		t.Errorf("forgot %d keys, %v", n, err)
 	}
 	if _, found := c.Get(t.Context(), "local:/a"); found {
 		t.Error("a locked agent has a key")
@@ -138,7 +137,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// What others could have made, or could use, gets no byte and one warning.
+// If others could have made the socket, or could use it, the client sends no byte and
+// warns once.
 func TestSocketThatIsNotSafe(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string, c *Client){
 		"socket open to others":    func(_ *testing.T, path string, _ *Client) { _ = os.Chmod(path, 0o660) },
@@ -186,7 +186,7 @@ func TestSocketThatIsNotSafe(t *testing.T) {
 			for range 3 {
 				c.Keep(t.Context(), "a", keyOf(1))
 				if _, found := c.Get(t.Context(), "a"); found {
-					t.Error("a key was taken")
+					t.Error("got a key")
 				}
 			}
 			if c.warnings() != 1 {
@@ -212,7 +212,7 @@ func TestAnotherUsersProcess(t *testing.T) {
 	wantKind(t, err, nebula.ErrUnavailable)
 }
 
-// An agent that ends leaves the socket of the one that came after it.
+// An agent that ends does not remove the socket of a later one.
 func TestEndOfAnOlderAgent(t *testing.T) {
 	path := place(t)
 	stop := start(t, path, nil)
@@ -227,7 +227,7 @@ func TestEndOfAnOlderAgent(t *testing.T) {
 	}
 	stopSecond()
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
-		t.Errorf("the last one leaves its socket: %v", err)
+		t.Errorf("the last agent did not remove its socket: %v", err)
 	}
 }
 
@@ -260,7 +260,7 @@ func TestListenRefuses(t *testing.T) {
 	wantKind(t, err, nebula.ErrNotSupported)
 }
 
-// Of several that begin at once at the place of a dead one, one is left.
+// If several agents start at once in the place of a dead one, one remains.
 func TestManyBegin(t *testing.T) {
 	path := place(t)
 	for range 5 {
@@ -281,7 +281,7 @@ func TestManyBegin(t *testing.T) {
 		}
 		all.Wait()
 		if len(won) != 1 {
-			t.Fatalf("%d listen", len(won))
+			t.Fatalf("%d agents listen", len(won))
 		}
 		_ = won[0].socket.UnixListener.Close() // it dies, and leaves its socket
 	}
@@ -323,10 +323,10 @@ func TestWrongMessages(t *testing.T) {
 			}
 		}
 		if last.Error == "" {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 		if err := read(conn, &last); err == nil {
-			t.Errorf("%s: the connection goes on", name)
+			t.Errorf("%s: the connection stays open", name)
 		}
 	}
 	for name, raw := range map[string][]byte{
@@ -347,7 +347,7 @@ func TestWrongMessages(t *testing.T) {
 	}
 }
 
-// A client does not wait for an agent that was stopped, and warns once.
+// A client does not wait for an agent that does not answer, and warns once.
 func TestSilentAgent(t *testing.T) {
 	path := place(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -370,11 +370,11 @@ func TestSilentAgent(t *testing.T) {
 	cancelled := client(path)
 	cancelled.Get(ctx, "a")
 	if cancelled.warnings() != 0 {
-		t.Errorf("a caller who gave up is warned: %s", cancelled.log.String())
+		t.Errorf("a caller that gave up is warned: %s", cancelled.log.String())
 	}
 }
 
-// What an agent says is shown cut and escaped.
+// The text of an agent is shown cut and escaped.
 func TestHostileAgent(t *testing.T) {
 	path := place(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// FuzzMessage: what comes in at the socket is a message, which can be written and
-// read again, or refused. No more is allocated than a message may have.
+// FuzzMessage: bytes from the socket are a message that can be written and read again, or
+// they are refused.
 func FuzzMessage(f *testing.F) {
 	for _, s := range []string{`{}`, `null`, `[]`, `{"key":"AAAA"}`, `{"keys":[{}],"version":1}`, `{"version":"x"}`, ""} {
 		f.Add(append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...))
 	}
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff}) // a length that nobody may allocate
 	f.Fuzz(func(t *testing.T, data []byte) {
 		roundTrip[request](t, data)
 		roundTrip[response](t, data)
@@ -27,7 +27,7 @@ func roundTrip[T any](t *testing.T, data []byte) {
 	}
 	var first, second bytes.Buffer
 	err := write(&first, got)
-	if err == errTooLong { // JSON can be longer than what it was read from
+	if err == errTooLong { // the JSON can be longer than the text that was read
 		return
 	}
 	if err == nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// clocks are two that a test sets.
+// clocks are the two clocks of the table, which a test sets.
 type clocks struct{ at instant }
 
 func (c *clocks) now() instant { return c.at }
@@ -19,12 +19,12 @@ func newTestTable(ttl time.Duration) (*table, *clocks) {
 	return newTable(ttl, c.now), c
 }
 
-// The time is over when one of the clocks says so: the monotonic one stops
-// while the machine sleeps, and the other one is set.
+// A key expires when one of the clocks says so: the monotonic clock stops while the
+// machine sleeps, and somebody can set the other one.
 func TestTimeToLive(t *testing.T) {
 	for name, test := range map[string]struct {
 		running, wall time.Duration
-		ttl           time.Duration // that was asked for
+		ttl           time.Duration // that the client asked for
 		there         bool
 	}{
 		"just before":        {running: 15*time.Minute - 1, wall: 15*time.Minute - 1, there: true},
@@ -41,7 +41,7 @@ func TestTimeToLive(t *testing.T) {
 		c.at.running += test.running
 		c.at.wall = c.at.wall.Add(test.wall)
 		if _, there := table.get("a"); there != test.there || len(table.list()) > 0 != test.there {
-			t.Errorf("%s: there is %v", name, there)
+			t.Errorf("%s: the key is there: %v", name, there)
 		}
 		if !test.there && entry.secret != [32]byte{} {
 			t.Errorf("%s: the key is still in memory", name)
@@ -54,7 +54,7 @@ func TestGetDoesNotExtend(t *testing.T) {
 	table.add("a", make([]byte, 32), true, 0)
 	c.at.running += 59 * time.Second
 	if _, there := table.get("a"); !there {
-		t.Error("gone too early")
+		t.Error("the key is gone too early")
 	}
 	if left := table.list()[0].Left; left != time.Second {
 		t.Errorf("%v left", left)
@@ -62,7 +62,7 @@ func TestGetDoesNotExtend(t *testing.T) {
 	c.at.running += time.Second
 	table.expire()
 	if len(table.keys) > 0 {
-		t.Error("the time began anew")
+		t.Error("reading the key made it live longer")
 	}
 }
 
@@ -86,7 +86,7 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%s: the newest is gone", name)
 		}
 		if _, there := table.get(address(0)); there {
-			t.Errorf("%s: the oldest is there", name)
+			t.Errorf("%s: the oldest is still there", name)
 		}
 	}
 }

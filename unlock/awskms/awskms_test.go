@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/awskms"
 )
 
-// A slot is made with two calls and opened with one, by every name of its key.
+// Making a slot takes two calls and opening it takes one, by every name of the key.
 func TestNewSlotAndSecret(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)
@@ -33,7 +33,7 @@ func TestNewSlotAndSecret(t *testing.T) {
 			opens(t, key, slot, secret)
 			requests := s.Requests()
 			if len(requests) != 1 || requests[0].Key != other || requests[0].Region != region || requests[0].Context["nebula:slot"] != slotID || len(requests[0].Context) != 1 {
-				t.Errorf("%s: asked was %+v", other, requests)
+				t.Errorf("%s: the requests are %+v", other, requests)
 			}
 			opens(t, key, slot, secret)
 			wantCalls(t, s, "Decrypt")
@@ -41,7 +41,7 @@ func TestNewSlotAndSecret(t *testing.T) {
 	}
 }
 
-// A slot that is for another key than the configured ones is not asked about.
+// KMS is not called for a slot whose key is not configured.
 func TestSlotOfAnotherKey(t *testing.T) {
 	s := newKMS(t)
 	arn, other := s.CreateKey(region), s.CreateKey(region)
@@ -63,7 +63,7 @@ func TestSlotOfAnotherKey(t *testing.T) {
 	wantCalls(t, s, "Decrypt")
 }
 
-// With an alias, two slots in a row are asked about, and no more.
+// With an alias, KMS is called for two wrong slots in a row, and no more.
 func TestAlias(t *testing.T) {
 	s := newKMS(t)
 	mine, first, second := s.CreateKey(region), s.CreateKey(region), s.CreateKey(region)
@@ -83,25 +83,25 @@ func TestAlias(t *testing.T) {
 	wantCalls(t, s, "Decrypt", "Decrypt")
 	key = with(t, "alias/team")
 	if _, err := key.Secret(t.Context(), slots[0]); err == nil {
-		t.Error("another key opened it")
+		t.Error("another key opened the slot")
 	}
 	opens(t, key, slots[2], secrets[2])
 	wantCalls(t, s, "Decrypt", "Decrypt")
-	// It was one in a row, and now there may be two again.
+	// One slot was wrong, then one was right: the count begins again.
 	for _, slot := range slots[:2] {
 		if _, err := key.Secret(t.Context(), slot); err == nil {
-			t.Error("another key opened it")
+			t.Error("another key opened the slot")
 		}
 	}
 	wantCalls(t, s, "Decrypt", "Decrypt")
 	opens(t, with(t, "alias/team", mine), slots[2], secrets[2])
 	if got := s.Requests()[0].Key; got != mine {
-		t.Errorf("asked was %s", got)
+		t.Errorf("KMS was called for the key %s", got)
 	}
 }
 
-// Keys of two regions that share their material open each other's slots, each in
-// its own region.
+// If keys of two regions share their material, each opens the other's slots, in its own
+// region.
 func TestMultiRegionKeys(t *testing.T) {
 	s := newKMS(t)
 	arns := s.CreateMultiRegionKey("us-east-1", region)
@@ -112,21 +112,21 @@ func TestMultiRegionKeys(t *testing.T) {
 		key := with(t, name)
 		opens(t, key, slot, secret)
 		if r := s.Requests()[0]; r.Region != region || r.Key != name {
-			t.Errorf("asked was %+v", r)
+			t.Errorf("the request is %+v", r)
 		}
 		renewed, anew, err := key.Renew(t.Context(), slot, [16]byte{2})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if data, _ := slotdata.ParseAWSKMS(renewed.Data); data.ARN != arns[0] {
-			t.Errorf("the slot is for %s now", data.ARN)
+			t.Errorf("the slot is now for %s", data.ARN)
 		}
 		opens(t, with(t, arns[0]), renewed, anew)
 		calls(s)
 	}
 }
 
-// What stands in a slot chooses neither region nor server.
+// The content of a slot chooses neither region nor server.
 func TestNoStoredByteIsFollowed(t *testing.T) {
 	s := newKMS(t)
 	slot, _ := newSlot(t, with(t, s.CreateKey(region)))
@@ -139,12 +139,12 @@ func TestNoStoredByteIsFollowed(t *testing.T) {
 	wants(t, err, nebula.ErrPermissionDenied, "there is no KMS key mrk-")
 	for _, r := range s.Requests() {
 		if r.Region != region || strings.Contains(r.Key, "us-west-2") {
-			t.Errorf("asked was %+v", r)
+			t.Errorf("the request is %+v", r)
 		}
 	}
 }
 
-// A slot that was changed is damaged, and named.
+// A slot that was changed counts as damaged, and the error names it.
 func TestDamagedSlots(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)
@@ -168,13 +168,13 @@ func TestDamagedSlots(t *testing.T) {
 		_, err := with(t, arn).Secret(t.Context(), slot)
 		wants(t, err, nebula.ErrCorrupted, slot.ID, "key add --aws-kms")
 		if _, err := with(t, arn).Secret(t.Context(), slot); err == nil {
-			t.Errorf("%s: opened", name)
+			t.Errorf("%s: the slot opened", name)
 		}
 	}
 	opens(t, with(t, arn), slot, secret)
 }
 
-// Each refusal has the kind that lets other keys be tried, and says what to do.
+// Each refusal has a kind with which other keys are tried, and says what to do.
 func TestRefusals(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)

@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/awskms"
 )
 
-// answering returns a server that answers every call so.
+// answering returns a server that answers every call by the handler.
 func answering(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(handler)
@@ -23,7 +23,7 @@ func answering(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	return s
 }
 
-// What answers in the place of KMS is not believed, and nothing of it is shown.
+// If another server answers in the place of KMS, its answer is neither believed nor shown.
 func TestHostileServers(t *testing.T) {
 	s := newKMS(t)
 	arn, other := s.CreateKey(region), s.CreateKey(region)
@@ -67,13 +67,13 @@ func TestHostileServers(t *testing.T) {
 			_, err := key.Secret(t.Context(), slot)
 			wants(t, err, c.open)
 			if err != nil && strings.Contains(err.Error(), "SECRET-TEXT") {
-				t.Errorf("shows what the server says: %v", err)
+				t.Errorf("the error shows the server's text: %v", err)
 			}
 			_, _, made := key.NewSlot(t.Context(), slotID, [16]byte{})
 			wants(t, made, c.make)
 			for _, err := range []error{err, made} {
 				if err != nil && strings.ContainsAny(err.Error(), "\x1b") {
-					t.Errorf("shows what the server says: %v", err)
+					t.Errorf("the error shows the server's text: %v", err)
 				}
 			}
 		})
@@ -97,7 +97,7 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// The clock of the machine is told by AWS, or by what it refuses.
+// The answers of AWS show that the clock of the machine is off, and so do its refusals.
 func TestClock(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)
@@ -125,7 +125,7 @@ func TestClock(t *testing.T) {
 	wants(t, err, nebula.ErrUnauthenticated, "clock is off")
 }
 
-// doctor names what is wrong with a key, and what cannot be found out.
+// doctor says what is wrong with a key, and what it cannot find out.
 func TestCheck(t *testing.T) {
 	s := newKMS(t)
 	arn, rsa := s.CreateKey(region), s.CreateRSAKey(region, true)
@@ -160,7 +160,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Where KMS is asked: as AWS's own tools decide, unless the configuration says.
+// The endpoint is the one that AWS's own tools choose, unless the configuration has one.
 func TestEndpoints(t *testing.T) {
 	s, wrong := newKMS(t), "http://127.0.0.1:1"
 	arn := s.CreateKey(region)
@@ -199,7 +199,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// A failure that may pass is repeated, one that AWS means is not.
+// A call is repeated if its failure may pass, and not if AWS refuses it.
 func TestRepeatedCalls(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)

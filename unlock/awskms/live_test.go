@@ -48,7 +48,7 @@ func (l liveKMS) call(operation string, in map[string]any, out any) {
 func (l liveKMS) newKey() (arn string) {
 	l.t.Helper()
 	var out struct{ KeyMetadata struct{ Arn string } }
-	// moto leaves KeyUsage out of the description of a key that was made without.
+	// If a key is made without KeyUsage, moto leaves it out of the key's description.
 	l.call("CreateKey", map[string]any{"KeyUsage": "ENCRYPT_DECRYPT"}, &out)
 	return out.KeyMetadata.Arn
 }
@@ -58,8 +58,8 @@ func (l liveKMS) with(key string, also ...string) nebula.Renewer {
 	return withConfig(l.t, awskms.Config{Key: key, Also: also, Region: l.endpoint.Region})
 }
 
-// A server that others made takes what is sent: by every name of a key, and with
-// a rotation of two.
+// A server that others made accepts our requests: by every name of a key, and for a
+// rotation with two keys.
 func TestLiveMoto(t *testing.T) {
 	l := newLiveKMS(t)
 	first, second := l.newKey(), l.newKey()
@@ -79,7 +79,7 @@ func TestLiveMoto(t *testing.T) {
 	}
 	for _, f := range l.with(first).(nebula.Checker).Check(t.Context()) {
 		if f.Severity != nebula.SeverityOK {
-			t.Errorf("checked: %+v", f)
+			t.Errorf("the check says %+v", f)
 		}
 	}
 	p := newPlace(t, l.with(first), l.with(second))
@@ -94,7 +94,7 @@ func TestLiveMoto(t *testing.T) {
 		}
 	}
 	p = newPlace(t, l.with(second))
-	// moto answers another key with a refusal, where AWS says which it is.
+	// If the key is another one, moto only refuses. AWS says which key it is.
 	if err := get(t, p.with(t, l.with("alias/team"))); nebula.KindOf(err) != nebula.ErrPermissionDenied || !strings.Contains(hintOf(err), second) {
 		t.Errorf("by an alias of another key: %v, %s", err, hintOf(err))
 	}

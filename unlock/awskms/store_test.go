@@ -40,7 +40,7 @@ func newPlace(t *testing.T, keys ...nebula.Key) *place {
 	return p
 }
 
-// open opens the store as another process would that knows its data key.
+// open opens the store like another process that knows its data key.
 func (p *place) open(t *testing.T, o nebula.Options) *nebula.Store {
 	t.Helper()
 	config := local.DefaultConfig()
@@ -86,13 +86,13 @@ func get(t *testing.T, s *nebula.Store) error {
 	t.Helper()
 	c, err := s.Get(t.Context(), "x")
 	if err == nil && string(c.Secret.Reveal()) != "v" {
-		t.Error("another value")
+		t.Error("got another value")
 	}
 	return err
 }
 
-// A process opens a store with one call to KMS, however much it reads, and asks
-// once more after a rotation.
+// A process opens a store with one call to KMS, however much it reads. After a rotation
+// it calls KMS once more.
 func TestCallsOfAProcess(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)
@@ -119,13 +119,13 @@ func TestCallsOfAProcess(t *testing.T) {
 	wantCalls(t, s, "Decrypt")
 }
 
-// A store with two keys is rotated by who may use both. A key that encrypts gives
-// its slot another secret; one that only decrypts keeps it.
+// Anyone who may use both keys of a store can rotate it. If they may encrypt with a key,
+// its slot gets another secret. If they may only decrypt, the slot keeps its secret.
 func TestRotate(t *testing.T) {
 	for name, test := range map[string]struct {
-		denied  map[string][]string // operations, by the key
-		state   string              // of the second
-		lacks   bool                // the second one's name
+		denied  map[string][]string // operations, by key
+		state   string              // of the second key
+		lacks   bool                // the second key is not configured
 		renewed []bool
 		kind    nebula.Kind
 	}{
@@ -162,15 +162,15 @@ func TestRotate(t *testing.T) {
 			}
 			result, err := p.with(t, file, rotator).Rotate(t.Context(), nebula.RotateOptions{})
 			if nebula.KindOf(err) != test.kind {
-				t.Fatalf("rotated: %v, want %q", err, test.kind)
+				t.Fatalf("the rotation: %v, want %q", err, test.kind)
 			}
 			if err != nil {
 				if !strings.Contains(err.Error(), arns["second"]) || !slices.EqualFunc(before, p.slots(t, file), func(a, b nebula.Slot) bool { return string(a.Data) == string(b.Data) }) {
-					t.Errorf("the rotation was begun, or does not say why it was not: %v", err)
+					t.Errorf("the rotation began, or the error does not say why it did not: %v", err)
 				}
 				result, err = p.with(t, file, with(t, arns["first"])).Rotate(t.Context(), nebula.RotateOptions{Drop: []string{before[1].ID}})
 				if err != nil {
-					t.Fatalf("dropped: %v", err)
+					t.Fatalf("the rotation without the slot: %v", err)
 				}
 				if p.id = result.KeyID; len(p.slots(t, file)) != 2 {
 					t.Error("the slot is still there")
@@ -181,7 +181,7 @@ func TestRotate(t *testing.T) {
 			s.ClearFaults()
 			for i, key := range []string{"first", "second"} {
 				if err := get(t, p.with(t, with(t, arns[key]))); err != nil {
-					t.Errorf("by the %s: %v", key, err)
+					t.Errorf("with the %s key: %v", key, err)
 				}
 				now := p.slots(t, file)[i]
 				if renewed := string(now.Data) != string(before[i].Data); now.ID != before[i].ID || renewed != test.renewed[i] || (now.Salt != before[i].Salt) != renewed {
@@ -204,14 +204,14 @@ func TestRotateWithoutKMS(t *testing.T) {
 	_ = s.Close()
 	store := p.with(t, file, with(t, arn))
 	if _, err := store.Rotate(t.Context(), nebula.RotateOptions{}); nebula.KindOf(err) != nebula.ErrUnavailable {
-		t.Errorf("rotated: %v", err)
+		t.Errorf("the rotation: %v", err)
 	}
 	if err := get(t, p.with(t, file)); err != nil {
 		t.Error(err)
 	}
 }
 
-// An alias that has moved renews nothing, and the slot keeps what it was.
+// An alias that has moved renews no slot. The ARN beside it does.
 func TestRotateWithMovedAlias(t *testing.T) {
 	s := newKMS(t)
 	first, second := s.CreateKey(region), s.CreateKey(region)
@@ -231,7 +231,7 @@ func TestRotateWithMovedAlias(t *testing.T) {
 	store := p.with(t, with(t, "alias/team"))
 	err = get(t, store)
 	if nebula.KindOf(err) != nebula.ErrWrongKey || !strings.Contains(err.Error()+hintOf(err), first) {
-		t.Errorf("by the alias: %v, %s", err, hintOf(err))
+		t.Errorf("with the alias: %v, %s", err, hintOf(err))
 	}
 	file := &nebula.KeyFile{Path: t.TempDir() + "/key"}
 	if err := nebula.CreateKeyFile(file.Path); err != nil {
@@ -242,12 +242,12 @@ func TestRotateWithMovedAlias(t *testing.T) {
 	}
 	_, err = p.with(t, file, with(t, "alias/team")).Rotate(t.Context(), nebula.RotateOptions{})
 	if nebula.KindOf(err) != nebula.ErrUsage || !strings.Contains(err.Error(), "alias/team is "+second+", and the slot is for "+first) {
-		t.Errorf("rotated by the alias: %v", err)
+		t.Errorf("a rotation with the alias: %v", err)
 	}
 }
 
-// A stranger needs no secret to make a store that a key opens: it is refused, for
-// reading and for writing, with a pin and without, and from an agent too.
+// A stranger needs no secret to make a store that a key opens. Such a store is refused,
+// for reading and for writing, with a pin and without, and from an agent too.
 func TestStrangersStoreIsRefused(t *testing.T) {
 	s := newKMS(t)
 	arn := s.CreateKey(region)
@@ -256,7 +256,7 @@ func TestStrangersStoreIsRefused(t *testing.T) {
 	if err := get(t, theirs.open(t, nebula.Options{Keys: []nebula.Key{with(t, arn)}, DataKeys: agent})); err != nil {
 		t.Fatal(err)
 	}
-	agent.key.Pinned = false // another client's, that knew no pin
+	agent.key.Pinned = false // as another client keeps it that knew no pin
 	for name, o := range map[string]nebula.Options{
 		"nothing is known":           {Keys: []nebula.Key{with(t, arn)}},
 		"the key's id is":            {Keys: []nebula.Key{with(t, arn)}, TrustedKey: &mine.id},

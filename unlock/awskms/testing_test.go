@@ -18,7 +18,7 @@ const (
 	slotID = "abcdefgh"
 )
 
-// environment leaves of AWS's variables and files what a test sets.
+// environment clears AWS's variables and files, so that only those of the test count.
 func environment(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
@@ -46,7 +46,7 @@ func newKMS(t testing.TB) *awsserver.KMS {
 	return s
 }
 
-// with returns a key of that configuration: the key, and others.
+// with returns a Key that is configured with a key of KMS, and with others.
 func with(t testing.TB, key string, also ...string) nebula.Renewer {
 	t.Helper()
 	return withConfig(t, awskms.Config{Key: key, Also: also, Region: region})
@@ -70,15 +70,15 @@ func newSlot(t testing.TB, key nebula.Key) (nebula.Slot, []byte) {
 	return slot, secret
 }
 
-// opens checks that a key opens a slot, and how.
+// opens checks that a key opens a slot and gets the secret.
 func opens(t testing.TB, key nebula.Key, slot nebula.Slot, want []byte) {
 	t.Helper()
 	if secret, err := key.Secret(t.Context(), slot); err != nil || !slices.Equal(secret, want) {
-		t.Errorf("%v: another secret, or %v", key, err)
+		t.Errorf("%v: got another secret, or %v", key, err)
 	}
 }
 
-// wants checks the kind of an error, and that message or hint say these texts.
+// wants checks the kind of an error, and that its message or its hint has each text.
 func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 	t.Helper()
 	if nebula.KindOf(err) != kind {
@@ -91,7 +91,7 @@ func wants(t testing.TB, err error, kind nebula.Kind, texts ...string) {
 		}
 	}
 	if err != nil && strings.Contains(err.Error(), "a-secret-access-key") {
-		t.Errorf("shows the key: %v", err)
+		t.Errorf("the error shows the access key: %v", err)
 	}
 }
 
@@ -107,7 +107,7 @@ func calls(s *awsserver.KMS) (names []string) {
 func wantCalls(t testing.TB, s *awsserver.KMS, want ...string) {
 	t.Helper()
 	if got := calls(s); !slices.Equal(got, want) {
-		t.Errorf("called were %v, want %v", got, want)
+		t.Errorf("the calls are %v, want %v", got, want)
 	}
 }
 
@@ -117,7 +117,7 @@ type hasty struct{ provider.SystemClock }
 // Sleep implements provider.Clock.
 func (hasty) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
-// state returns what puts a key into a state, and back.
+// state returns a function that puts a key into a state, and returns one that enables it.
 func state(s *awsserver.KMS, arn, name string) func() func() {
 	return func() func() {
 		s.SetState(arn, name)

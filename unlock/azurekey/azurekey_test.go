@@ -14,8 +14,8 @@ import (
 	"github.com/nebula-credential/nebula/unlock/azurekey"
 )
 
-// A process asks the key once, beside a login and without a challenge, whatever
-// the size of the key.
+// A process logs in and calls the key once, without a challenge, whatever the size of the
+// key.
 func TestOneCall(t *testing.T) {
 	for _, seed := range []azureserver.KeySeed{{}, {Size: 3072}, {Type: "RSA-HSM", Size: 4096}} {
 		w := newWorld(t)
@@ -42,8 +42,8 @@ func TestOneCall(t *testing.T) {
 	}
 }
 
-// The key of a slot is the one of the configuration in whatever case it is
-// written there; the version is the slot's.
+// The configuration may name the slot's key in upper or lower case. The version is that
+// of the slot.
 func TestWhichKey(t *testing.T) {
 	w := newWorld(t)
 	w.AddKey("Other", azureserver.KeySeed{})
@@ -57,7 +57,7 @@ func TestWhichKey(t *testing.T) {
 		config := w.config()
 		config.URL, config.Also = c.URL, c.Also
 		if !config.MayOpen(slot) {
-			t.Errorf("%s: the slot is not for it", c.URL)
+			t.Errorf("%s: the key may not open its slot", c.URL)
 		}
 		if got, err := newKey(t, config).Secret(t.Context(), slot); err != nil || !bytes.Equal(got, secret) {
 			t.Errorf("%s: %x, %v", c.URL, got, err)
@@ -76,19 +76,18 @@ func TestWhichKey(t *testing.T) {
 		wantKind(t, err, nebula.ErrNotSupported, "not configured here")
 	}
 	if got := w.calls(); got.all > 0 {
-		t.Errorf("a key that is not configured was asked for: %+v", got)
+		t.Errorf("a key that is not configured was called: %+v", got)
 	}
 }
 
-// What keeps a slot closed, each with its kind and what to do about it; and that
-// nothing of it is what the server said.
+// Each refusal has its kind, says what to do, and repeats nothing that the server said.
 func TestRefusals(t *testing.T) {
 	inject := func(f azureserver.Fault) func(*world) { return func(w *world) { w.Inject(f) } }
 	for name, c := range map[string]struct {
 		change func(w *world)
 		kind   nebula.Kind
 		texts  []string
-		opens  bool // although nothing new is wrapped
+		opens  bool // the slot opens, although the key wraps nothing new
 	}{
 		"disabled": {func(w *world) { _ = w.ChangeKey("team", "", false, time.Time{}) }, nebula.ErrPermissionDenied,
 			[]string{"is disabled", "az keyvault key set-attributes --vault-name team --name team", "--enabled true"}, false},
@@ -123,7 +122,7 @@ func TestRefusals(t *testing.T) {
 			got, err := w.key(t).Secret(t.Context(), slot)
 			if c.opens {
 				if err != nil || !bytes.Equal(got, secret) {
-					t.Errorf("it does not open: %v", err)
+					t.Errorf("the slot does not open: %v", err)
 				}
 			} else {
 				wantKind(t, err, c.kind, c.texts...)
@@ -131,14 +130,14 @@ func TestRefusals(t *testing.T) {
 			_, _, err = w.key(t).NewSlot(t.Context(), "ijklmnop", [16]byte{})
 			wantKind(t, err, c.kind, c.texts...)
 			if text := err.Error(); strings.Contains(text, "caller") || strings.Contains(text, "Operation") || strings.Contains(text, w.server.ClientSecret()) {
-				t.Errorf("the error repeats what is not ours: %s", text)
+				t.Errorf("the error repeats the server's text: %s", text)
 			}
 		})
 	}
 }
 
-// Where the version is gone that wrapped a slot, because the key was purged and
-// made anew, the slot stays closed.
+// If the key was purged and made anew, the version that wrapped a slot is gone, and the
+// slot stays closed.
 func TestVersionGone(t *testing.T) {
 	w := newWorld(t)
 	slot, _ := w.slot(t)
@@ -148,7 +147,7 @@ func TestVersionGone(t *testing.T) {
 	wantKind(t, err, nebula.ErrPermissionDenied, parse(t, slot).URL.Version)
 }
 
-// A slot that was changed is damaged, whatever of it.
+// A slot counts as damaged, whatever part of it was changed.
 func TestDamaged(t *testing.T) {
 	w := newWorld(t)
 	slot, _ := w.slot(t)
@@ -175,8 +174,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// A key that cannot do both makes no slot. One that this identity may not unwrap
-// with makes one for others, which is said.
+// A key that cannot both wrap and unwrap makes no slot. If only this identity may not
+// unwrap, the slot is for others, and Nebula says so.
 func TestNewSlotTries(t *testing.T) {
 	for name, seed := range map[string]azureserver.KeySeed{"to wrap": {Operations: []string{"wrapKey"}}, "to unwrap": {Operations: []string{"unwrapKey"}}, "EC": {Type: "EC"}} {
 		w := newWorld(t)
@@ -202,7 +201,7 @@ func TestNewSlotTries(t *testing.T) {
 	}
 }
 
-// A context that ends is obeyed, and its end is no other failure.
+// A call ends with its context, and the error says so.
 func TestDeadline(t *testing.T) {
 	w := newWorld(t)
 	slot, _ := w.slot(t)
@@ -234,7 +233,7 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// Of many that open a slot at once, one asks.
+// If many open a slot at once, one calls the key.
 func TestAtOnce(t *testing.T) {
 	w := newWorld(t)
 	slot, secret := w.slot(t)
@@ -250,6 +249,6 @@ func TestAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if got := w.calls(); got.unwraps != 1 || got.logins != 2 {
-		t.Errorf("it took %+v", got)
+		t.Errorf("the calls are %+v", got)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/azureserver"
 )
 
-// What is found of a key, each in a line; and that nothing is changed.
+// A check has a line for each finding, and changes nothing.
 func TestCheck(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(w *world)
@@ -45,7 +45,7 @@ func TestCheck(t *testing.T) {
 			for _, f := range found {
 				got = append(got, fmt.Sprint(f.Severity, " ", f.Message))
 				if f.Severity != nebula.SeverityOK && f.Fix == "" && name != "away" {
-					t.Errorf("what helps is not said: %+v", f)
+					t.Errorf("it does not say what to do: %+v", f)
 				}
 			}
 			if len(got) != len(c.want) {
@@ -60,13 +60,13 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A clock that differs is told of, and two keys cost one login.
+// The check reports a clock that is off, and two keys cost one login.
 func TestCheckTwoKeys(t *testing.T) {
 	w := newWorld(t)
 	w.AddKey("other", azureserver.KeySeed{})
 	found := w.key(t, w.url("other")).(nebula.Checker).Check(t.Context())
 	if got, want := w.calls(), (calls{logins: 2, wraps: 2, reads: 2, all: 6}); got != want || len(found) != 6 {
-		t.Errorf("it took %+v and found %+v", got, found)
+		t.Errorf("the calls are %+v, found %+v", got, found)
 	}
 	clock := azureserver.NewClock()
 	clock.Advance(time.Hour)

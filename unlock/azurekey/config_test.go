@@ -17,7 +17,7 @@ func TestConfigReportsEverything(t *testing.T) {
 	wantKind(t, err, nebula.ErrInvalidConfig, "url must begin with https://", "also (1) must have the form", "also (2) holds a user",
 		"credential.tenant_id", "is not a GUID", "credential.client_id is not set", "credential.client_secret_file is not set")
 	if err != nil && strings.Contains(err.Error(), "pw") {
-		t.Errorf("the error tells a password: %v", err)
+		t.Errorf("the error shows a password: %v", err)
 	}
 	wantKind(t, azurekey.Config{Also: []string{"https://team.vault.azure.net/keys/k"}}.Validate(), nebula.ErrInvalidConfig, "url is not set")
 	if err := (azurekey.Config{Credential: azurekey.Credential{ClientID: "of another program"}}).Validate(); err != nil {
@@ -51,7 +51,7 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// The identity of the environment is that of the provider's.
+// The environment gives the same identity as to the provider.
 func TestEnvironment(t *testing.T) {
 	for name, value := range map[string]string{"AZURE_TENANT_ID": someGUID, "AZURE_CLIENT_ID": someGUID, "AZURE_CLIENT_SECRET": "canary", "AZURE_FEDERATED_TOKEN_FILE": "/token"} {
 		t.Setenv(name, value)
@@ -62,7 +62,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// FuzzURL: no address that is taken leads to a host that is not one of Azure's.
+// FuzzURL: an address that is accepted leads to a host of Azure.
 func FuzzURL(f *testing.F) {
 	seeds := []string{"https://team.vault.azure.net/keys/k", "https://.vault.azure.net/keys/k", "https://a@b.vault.azure.net/keys/k", "https://x/keys/.vault.azure.net"}
 	if len(seeds) == 0 {
@@ -81,7 +81,7 @@ func FuzzURL(f *testing.F) {
 		suffix := strings.TrimSuffix(strings.TrimPrefix(host, name), ":443")
 		known := map[string]bool{".vault.azure.net": true, ".vault.azure.cn": true, ".vault.usgovcloudapi.net": true, ".vault.microsoftazure.de": true}
 		if !ok || name == "" || !known[suffix] || !strings.HasPrefix(path, "keys/") {
-			t.Fatalf("%q was taken", s)
+			t.Fatalf("%q was accepted", s)
 		}
 	})
 }

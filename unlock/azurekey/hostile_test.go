@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// editing changes what a vault answers about keys.
+// editing changes a vault's answers about keys.
 type editing struct {
 	inner http.RoundTripper
 	edit  func(answer map[string]any) []byte
@@ -37,7 +37,7 @@ func (e editing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// set is an edit that puts a value in the place of a field's.
+// set is an edit that replaces the value of a field.
 func set(field string, value any) func(map[string]any) []byte {
 	return func(answer map[string]any) []byte {
 		answer[field] = value
@@ -46,7 +46,7 @@ func set(field string, value any) func(map[string]any) []byte {
 	}
 }
 
-// An answer that is not one for what was asked opens nothing and makes no slot.
+// An answer that does not fit the request opens no slot and makes none.
 func TestForeignAnswers(t *testing.T) {
 	w := newWorld(t)
 	slot, _ := w.slot(t)
@@ -78,8 +78,8 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
-// No stored byte but the version and what was wrapped goes to a server, and to
-// none but the one of the configuration.
+// Of a slot, only the version and the wrapped secret go to a server, and only to the
+// configured one.
 func TestSlotChoosesNothing(t *testing.T) {
 	w := newWorld(t)
 	slot, _ := w.slot(t)
@@ -104,6 +104,6 @@ func TestSlotChoosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "team.vault.azure.net/keys/team/" + parse(t, slot).URL.Version + "/unwrapkey"; len(asked) != 1 || asked[0] != want {
-		t.Errorf("asked was %v", asked)
+		t.Errorf("the requests are %v", asked)
 	}
 }

@@ -36,8 +36,8 @@ func wantValue(t *testing.T, s *nebula.Store) {
 	}
 }
 
-// A store of which the key is the only one: a process opens it with one call to
-// the key, however much it reads.
+// If the store has no other key, a process opens it with one call to the key, however
+// much it reads.
 func TestStoreAlone(t *testing.T) {
 	w := newWorld(t)
 	dir, id := newStore(t, w)
@@ -45,12 +45,11 @@ func TestStoreAlone(t *testing.T) {
 	wantValue(t, s)
 	wantValue(t, s)
 	if got, want := w.calls(), (calls{logins: 2, unwraps: 1, all: 3}); got != want {
-		t.Errorf("it took %+v", got)
+		t.Errorf("the calls are %+v", got)
 	}
 }
 
-// A rotation gives the slots of both keys a new secret, under the versions that
-// are current then.
+// A rotation gives the slots of both keys a new secret, wrapped by the current versions.
 func TestRotateTwoKeys(t *testing.T) {
 	w := newWorld(t)
 	w.AddKey("other", azureserver.KeySeed{Size: 3072})
@@ -66,10 +65,10 @@ func TestRotateTwoKeys(t *testing.T) {
 	w.calls()
 	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
 	if err != nil || result.Sealed != 1 {
-		t.Fatalf("rotated: %+v, %v", result, err)
+		t.Fatalf("the rotation: %+v, %v", result, err)
 	}
 	if got := w.calls(); got.wraps != 2 || got.unwraps != 2 {
-		t.Errorf("the rotation took %+v", got)
+		t.Errorf("the calls of the rotation are %+v", got)
 	}
 	after := slotsOf(t, s)
 	for i := range before {
@@ -86,8 +85,8 @@ func TestRotateTwoKeys(t *testing.T) {
 	}
 }
 
-// Wrapping denied: the slot keeps its secret. Unwrapping too, or another key: the
-// rotation changes nothing, and says why and how.
+// If only wrapping is denied, the slot keeps its secret. If nothing is allowed, the
+// rotation changes nothing, and says why.
 func TestRotateDenied(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(w *world)
@@ -126,9 +125,8 @@ func TestRotateDenied(t *testing.T) {
 	}
 }
 
-// Anyone can make a slot for the key: a keyring of somebody else's is refused, for
-// reading and for writing, with a pin and without, and from an agent that was
-// given it.
+// Anyone can make a slot for the key. So somebody else's keyring is refused, for reading
+// and for writing, with a pin and without, and from an agent that holds its data key.
 func TestStrangersKeyring(t *testing.T) {
 	w := newWorld(t)
 	_, mine := newStore(t, w)
@@ -155,7 +153,7 @@ func TestStrangersKeyring(t *testing.T) {
 	}
 }
 
-// keptKeys are what an agent holds: opened, and not held against a pin.
+// keptKeys is an agent that holds one data key, which was not compared with a pin.
 type keptKeys struct{ key nebula.KeptKey }
 
 func (k *keptKeys) Get(context.Context, string) (nebula.KeptKey, bool) {
@@ -176,7 +174,7 @@ func kept(t *testing.T, dir string, w *world, id nebula.KeyID) nebula.DataKeys {
 	return keys
 }
 
-// noKeys is an agent that is empty at first.
+// noKeys is an agent that keeps a key and gives none.
 type noKeys struct{ *keptKeys }
 
 func (noKeys) Get(context.Context, string) (nebula.KeptKey, bool) { return nebula.KeptKey{}, false }

@@ -37,7 +37,7 @@ func newWorld(t *testing.T) *world {
 // url names a key of the vault.
 func (w *world) url(name string) string { return w.URL() + "/keys/" + name }
 
-// config is for the key "team", and more.
+// config is a configuration of the key "team", and of others.
 func (w *world) config(also ...string) azurekey.Config {
 	c := azurekey.DefaultConfigIn(func(string) string { return "" })
 	c.URL, c.Also = w.url("team"), also
@@ -47,7 +47,7 @@ func (w *world) config(also ...string) azurekey.Config {
 	return c
 }
 
-// key is that of a new process.
+// key returns the key of a new process.
 func (w *world) key(t *testing.T, also ...string) nebula.Renewer {
 	t.Helper()
 	return newKey(t, w.config(also...))
@@ -72,7 +72,7 @@ func (w *world) slot(t *testing.T) (nebula.Slot, []byte) {
 	return slot, secret
 }
 
-// calls are those that were counted since the last time.
+// calls counts the requests since the last look.
 type calls struct{ logins, challenges, wraps, unwraps, reads, all int }
 
 func (w *world) calls() calls {
@@ -82,14 +82,14 @@ func (w *world) calls() calls {
 	return c
 }
 
-// hasty is the system's clock, for which no wait takes long.
+// hasty is the system's clock, except that waiting takes no time.
 type hasty struct{}
 
 func (hasty) Now() time.Time                                   { return time.Now() }
 func (hasty) Random() float64                                  { return 0 }
 func (hasty) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
-// open opens the store in a directory as another process would.
+// open opens the store in a directory like another process.
 func open(t *testing.T, dir string, options nebula.Options) *nebula.Store {
 	t.Helper()
 	config := local.DefaultConfig()

@@ -10,8 +10,7 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// If there is no bus, none is started: the client library would run a program
-// of that name.
+// If there is no bus, none is started. The client library alone would run dbus-launch.
 func TestNoProgramIsStartedForABus(t *testing.T) {
 	dir := t.TempDir()
 	started := filepath.Join(dir, "started")
@@ -43,7 +42,7 @@ func TestBusOfTheRuntimeDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if address, err := sessionBus(); err == nil {
-		t.Errorf("a file is taken for a bus: %s", address)
+		t.Errorf("a file counts as a bus: %s", address)
 	}
 	if err := os.Remove(filepath.Join(dir, "bus")); err != nil {
 		t.Fatal(err)

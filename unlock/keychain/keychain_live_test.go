@@ -15,7 +15,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// newKeyring gives the test a Secret Service as that of its session.
+// newKeyring gives the session of the test a Secret Service.
 func newKeyring(t *testing.T) *livetest.SecretService {
 	t.Helper()
 	s := livetest.NewSecretService(t)
@@ -32,7 +32,7 @@ func newSlot(t *testing.T, id string) (nebula.Slot, []byte) {
 	return slot, secret
 }
 
-// addItem stores an item as another program would.
+// addItem stores an item like another program.
 func addItem(t *testing.T, label string, attributes map[string]string, text string) {
 	t.Helper()
 	err := withSession(t.Context(), func(s *session) error {
@@ -77,7 +77,7 @@ func TestLiveSecretService(t *testing.T) {
 	}
 }
 
-// What other programs have stored is neither taken nor changed.
+// Items of other programs are neither read nor changed.
 func TestLiveItemsOfOthers(t *testing.T) {
 	newKeyring(t)
 	theirs := map[string]string{"service": service, "username": "abcdefgh"}
@@ -132,7 +132,7 @@ func TestLiveDamagedItem(t *testing.T) {
 	}
 }
 
-// Nobody is there to give the password.
+// A locked keyring stays locked: nobody is there to give the password.
 func TestLiveLockedKeyring(t *testing.T) {
 	s := newKeyring(t)
 	slot, _ := newSlot(t, "abcdefgh")

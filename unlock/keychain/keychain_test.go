@@ -10,11 +10,11 @@ import (
 	"github.com/nebula-credential/nebula/unlock/internal/slots"
 )
 
-// memoryStore is a keychain in memory, which can be made to fail.
+// memoryStore is a keychain in memory. It fails if a test wants it to.
 type memoryStore struct {
 	items map[string]string
 	fails error
-	loses bool // what it is given
+	loses bool // it stores another secret than it is given
 	gets  int
 }
 
@@ -65,8 +65,8 @@ func openStore(t *testing.T, backend *memory.Backend, keys ...nebula.Key) *nebul
 	return s
 }
 
-// A store that only the keychain opens: it is trusted at first use, since nobody
-// else can make such a slot, and a rotation leaves the keychain as it is.
+// A store that only the keychain opens is trusted at first use, because nobody else can
+// make such a slot. A rotation does not change the keychain.
 func TestStoreOfTheKeychain(t *testing.T) {
 	m, backend := newMemoryStore(), memory.NewBackend()
 	s := openStore(t, backend, newKey(m))

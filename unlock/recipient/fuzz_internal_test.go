@@ -11,8 +11,8 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// FuzzIdentities: an identity file holds identities, or is refused without a word of
-// what is in it.
+// FuzzIdentities: an identity file holds identities, or it is refused by an error that
+// shows nothing of it.
 func FuzzIdentities(f *testing.F) {
 	const canary = "CANARY-OF-THE-FILE"
 	id, err := age.GenerateX25519Identity()
@@ -27,7 +27,7 @@ func FuzzIdentities(f *testing.F) {
 		var ids identities
 		err := ids.read("FILE", text)
 		if found := len(ids.native) + len(ids.plugin) + len(ids.ssh) + len(ids.locked); err == nil && found == 0 {
-			t.Fatalf("%q holds nothing, and is taken", text)
+			t.Fatalf("%q holds no identity, and is accepted", text)
 		}
 		err = new(identities).read("FILE", append(bytes.Clone(text), "\n"+canary...))
 		if err != nil && strings.Contains(err.Error(), canary) {
@@ -36,7 +36,7 @@ func FuzzIdentities(f *testing.F) {
 	})
 }
 
-// FuzzList: what is taken from a list of recipients is taken again as it is.
+// FuzzList: the recipients that a list is read as are read again unchanged.
 func FuzzList(f *testing.F) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {

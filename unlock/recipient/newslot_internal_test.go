@@ -13,7 +13,7 @@ import (
 	"github.com/nebula-credential/nebula/internal/slotdata"
 )
 
-// A new slot is opened again with an identity that is at hand for it.
+// A new slot is opened to try it, with an identity that is at hand.
 func TestNewSlotIsOpened(t *testing.T) {
 	if fips140.Enforced() {
 		t.Skip("age is not called in FIPS mode")

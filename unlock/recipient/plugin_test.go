@@ -12,7 +12,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
 
-// What a slot names starts nothing: the user has to name the plugin.
+// A slot cannot start a plugin: the user has to name the plugin.
 func TestPluginIsStartedOnlyIfNamed(t *testing.T) {
 	outsideFIPS(t)
 	log := installPlugin(t)
@@ -48,7 +48,7 @@ func TestPluginThatIsMissingHindersNoOther(t *testing.T) {
 	missing, mine := newPluginPair(t), newSSH(t, newEd25519(t), "")
 	slot, secret := sealTo(t, recipient.Options{Recipient: mine.recipient})
 	if got, err := open(t, slot, recipient.Options{Identities: []string{missing.file, mine.file}}); err != nil || !bytes.Equal(got, secret) {
-		t.Errorf("opened: %v", err)
+		t.Errorf("the slot did not open: %v", err)
 	}
 	_, err := open(t, slot, recipient.Options{Identities: []string{missing.file, newPair(t).file}})
 	wantKind(t, err, nebula.ErrNotSupported)
@@ -67,9 +67,9 @@ func TestPluginThatFails(t *testing.T) {
 	_, err := open(t, slot, recipient.Options{Identities: []string{failing}})
 	wantKind(t, err, nebula.ErrUnavailable)
 	if err == nil || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 400 {
-		t.Errorf("text of the plugin is shown as it came: %v", err)
+		t.Errorf("the plugin's text is shown uncut or unescaped: %v", err)
 	}
-	// It has nothing to do with the slot.
+	// This identity has nothing to do with the slot.
 	other := newPluginPair(t)
 	_, err = open(t, slot, recipient.Options{Identities: []string{other.file}})
 	wantKind(t, err, nebula.ErrWrongKey)

@@ -47,10 +47,10 @@ func TestEveryKindOfIdentityOpens(t *testing.T) {
 			}
 			slot, secret := sealTo(t, options)
 			options = test.options
-			options.Plugins = nil // of no use in opening
+			options.Plugins = nil // opening needs none
 			options.Identities = []string{newPair(t).file, test.file}
 			if got := asks(t, slot, options); got != test.asks {
-				t.Errorf("somebody may be asked: %t", got)
+				t.Errorf("the key says that it may ask somebody: %t", got)
 			}
 			k := recipient.New(options)
 			for range 2 {
@@ -59,7 +59,7 @@ func TestEveryKindOfIdentityOpens(t *testing.T) {
 				}
 			}
 			if k.(nebula.Asker).Asks(slot) {
-				t.Error("somebody may be asked for a slot that was opened")
+				t.Error("the key says that it may ask somebody, and the slot is open already")
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func TestSlotsOfOthers(t *testing.T) {
 		newPair(t).file, newHybrid(t).file, newSSH(t, newEd25519(t), "").file, newSSH(t, newEd25519(t), "x").file}})
 	wantKind(t, err, nebula.ErrWrongKey)
 	if asked {
-		t.Error("a passphrase was asked for that cannot help")
+		t.Error("it asked for a passphrase that cannot help")
 	}
 }
 
@@ -110,17 +110,17 @@ func TestPassphraseOfIdentity(t *testing.T) {
 			return nil, ctx.Err()
 		}})
 		if _, err := k.Secret(cancelled, slot); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: cancelled, it gives %v", name, err)
+			t.Errorf("%s: the context was cancelled, and the error is %v", name, err)
 		}
 	}
 }
 
-// An encrypted key of the older form does not say whose it is: the public one
-// beside it does.
+// An encrypted key of the older form does not hold its public key. The file beside it
+// does.
 func TestOldEncryptedSSHKey(t *testing.T) {
 	outsideFIPS(t)
 	private := newRSA(t, 2048)
-	//lint:ignore SA1019 such files are about
+	//lint:ignore SA1019 people still have such files
 	block, err := x509.EncryptPEMBlock(rand.Reader, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private), []byte("correct horse"), x509.PEMCipherAES128)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestOldEncryptedSSHKey(t *testing.T) {
 	wantKind(t, err, nebula.ErrInvalidConfig)
 	for text, want := range map[string]nebula.Kind{
 		public + " me\n":                       "",
-		newSSH(t, newEd25519(t), "").recipient: nebula.ErrWrongKey, // so that it is asked for nothing
+		newSSH(t, newEd25519(t), "").recipient: nebula.ErrWrongKey, // so nobody is asked
 		"garbage":                              nebula.ErrInvalidConfig,
 	} {
 		if err := os.WriteFile(file+".pub", []byte(text), 0o644); err != nil {
@@ -141,7 +141,7 @@ func TestOldEncryptedSSHKey(t *testing.T) {
 		got, err := open(t, slot, options)
 		wantKind(t, err, want)
 		if want == "" && !bytes.Equal(got, secret) {
-			t.Error("another secret came out")
+			t.Error("got another secret")
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestIdentityFilesRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if asks(t, slot, recipient.Options{Identities: []string{path}}) && name != "age file for somebody" {
-			t.Errorf("%s: somebody would be asked", name)
+			t.Errorf("%s: the key says that it would ask somebody", name)
 		}
 	}
 	if runtime.GOOS == "windows" {
@@ -192,7 +192,7 @@ func TestIdentityFilesRefused(t *testing.T) {
 	}
 }
 
-// Whatever is done to the age file, what comes out is the secret or an error.
+// Whatever byte of the age file is changed, the result is an error.
 func TestDamagedSlot(t *testing.T) {
 	outsideFIPS(t)
 	for name, p := range map[string]pair{"X25519": newPair(t), "ssh-ed25519": newSSH(t, newEd25519(t), "")} {
@@ -221,7 +221,7 @@ func TestDamagedSlot(t *testing.T) {
 			}
 		}
 		if corrupted < len(data.File)/2 {
-			t.Errorf("%s: %d of %d damages were noticed as such", name, corrupted, len(data.File))
+			t.Errorf("%s: only %d of %d changes were reported as damage", name, corrupted, len(data.File))
 		}
 		odd := slot
 		odd.Data = []byte("x")
@@ -267,6 +267,6 @@ func TestFIPSMode(t *testing.T) {
 		}
 	}
 	if k.(nebula.Asker).Asks(slot) {
-		t.Error("somebody would be asked")
+		t.Error("the key says that it would ask somebody")
 	}
 }

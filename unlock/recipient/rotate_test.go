@@ -37,7 +37,7 @@ func newTeam(t *testing.T, plugins []string, first pair, others ...pair) *team {
 	return tm
 }
 
-// open opens the store as another process would, which knows its key's id.
+// open opens the store like another process that knows the id of its data key.
 func (tm *team) open(t *testing.T, options recipient.Options) *nebula.Store {
 	t.Helper()
 	config := memory.DefaultConfig()
@@ -67,7 +67,7 @@ func slotsOf(t *testing.T, s *nebula.Store) []nebula.Slot {
 	return info.Slots
 }
 
-// One of five rotates with their own identity, and all five read on.
+// One of five people rotates with their own identity, and all five can still read.
 func TestRotateForAllRecipients(t *testing.T) {
 	outsideFIPS(t)
 	people := []pair{newPair(t), newHybrid(t), newSSH(t, newEd25519(t), ""), newSSH(t, newRSA(t, 2048), ""), newPair(t)}
@@ -76,7 +76,7 @@ func TestRotateForAllRecipients(t *testing.T) {
 	before := slotsOf(t, s)
 	result, err := s.Rotate(t.Context(), nebula.RotateOptions{})
 	if err != nil || result.Sealed != 1 {
-		t.Fatalf("rotated: %+v, %v", result, err)
+		t.Fatalf("the rotation: %+v, %v", result, err)
 	}
 	tm.id = result.KeyID
 	for i, person := range people {
@@ -91,8 +91,8 @@ func TestRotateForAllRecipients(t *testing.T) {
 	}
 }
 
-// A former member has left a slot for a recipient of a plugin: rotating starts
-// no program of theirs, and names the slot that prevents the rotation.
+// A former member has left a slot for a recipient of a plugin. A rotation does not start
+// the plugin, and names the slot that prevents it.
 func TestRotateStartsNoPluginOfOthers(t *testing.T) {
 	outsideFIPS(t)
 	log := installPlugin(t)

@@ -31,7 +31,7 @@ const (
 	pluginLog  = "NEBULA_TEST_PLUGIN_LOG"
 )
 
-// TestMain makes the test's own program a plugin, if it is called so.
+// TestMain turns the test's own program into a plugin if it has the name of one.
 func TestMain(m *testing.M) {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "age-plugin-") {
 		os.Exit(runPlugin())
@@ -61,7 +61,7 @@ func runPlugin() int {
 	return p.Main()
 }
 
-// installPlugin puts the plugin into PATH and returns the file that tells of its
+// installPlugin puts the plugin into PATH and returns the file in which it notes its
 // starts.
 func installPlugin(t *testing.T) (log string) {
 	t.Helper()
@@ -93,7 +93,7 @@ func starts(t *testing.T, log string) int {
 	return strings.Count(string(text), "\n")
 }
 
-// pair is an identity file and the recipient of it.
+// pair is an identity file and its recipient.
 type pair struct{ recipient, file string }
 
 func outsideFIPS(t *testing.T) {

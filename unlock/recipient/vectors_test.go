@@ -11,7 +11,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/recipient"
 )
 
-// The vectors have an age file that was written by hand.
+// The age files of the vectors were written by hand.
 func TestVectors(t *testing.T) {
 	outsideFIPS(t)
 	text, err := os.ReadFile("../../testdata/format/vectors.jsonl")

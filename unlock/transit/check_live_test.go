@@ -11,12 +11,12 @@ import (
 	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
-// findings returns what a check says, a line each.
+// findings returns the findings of a check, one a line.
 func findings(t *testing.T, c transit.Config) (text string) {
 	t.Helper()
 	checker, ok := newKey(t, c).(nebula.Checker)
 	if !ok {
-		t.Fatal("the key examines nothing")
+		t.Fatal("the key has no check")
 	}
 	for _, f := range checker.Check(t.Context()) {
 		if f.Check != nebula.SlotVaultTransit && f.Check != "clock" {
@@ -46,7 +46,7 @@ func TestLiveCheck(t *testing.T) {
 	says(v.config(t, policy(v.mount, "nebula"), "nebula"), "ok: ", "Vault 1.", "aes256-gcm96, version 1", "slots can be made for ", "agrees with the server's")
 	wantCalls := len(v.wire.since())
 	if says(v.config(t, full, "nebula")); len(v.wire.since()) != 3 || wantCalls == 0 {
-		t.Error("a check of one key makes three calls")
+		t.Error("a check of one key does not make three calls")
 	}
 	says(v.config(t, without(full, "/encrypt/nebula"), "nebula"), "ok: no slot can be made for ")
 	says(v.config(t, without(full, "/keys/nebula"), "nebula"), "ok: no slot can be made for ")
@@ -75,7 +75,7 @@ func TestLiveCheck(t *testing.T) {
 	says(v.config(t, "", "derived"), "error: ", "derived")
 }
 
-// The Vault that also holds the store is told apart from another one.
+// The key can tell whether its Vault also holds the store.
 func TestLiveSameVault(t *testing.T) {
 	s := livetest.Vault(t)
 	c := transit.DefaultConfigIn(func(string) string { return "" })
@@ -91,6 +91,6 @@ func TestLiveSameVault(t *testing.T) {
 		}
 	}
 	if c.IsAt(nebula.Description{Provider: "local", Address: s.Address}) {
-		t.Error("files are in no Vault")
+		t.Error("a store of files counts as one in this Vault")
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
-// Vault makes a key of a name that it does not know, if the policy lets it. So the
-// key is read before anything is encrypted.
+// If the policy allows it, Vault makes a key for a name that it does not know. So Nebula
+// reads the key before it encrypts.
 func TestLiveMistypedKeyIsNotMade(t *testing.T) {
 	v := newVault(t)
 	everything := fmt.Sprintf(`path "%s/*" { capabilities = ["create", "read", "update", "delete", "list"] }`, v.mount)
@@ -24,7 +24,7 @@ func TestLiveMistypedKeyIsNotMade(t *testing.T) {
 	wants(t, err, nebula.ErrInvalidConfig, "no such key", "vault write -f "+v.mount+"/keys/nebula")
 	wantCalls(t, v, "GET keys/nebula")
 
-	// That it would be made otherwise.
+	// Without that, Vault does make one.
 	v.API(t, http.MethodPost, v.mount+"/encrypt/nebula", map[string]any{"plaintext": "AAAA"})
 	newSlot(t, newKey(t, v.config(t, everything, "nebula")), "abcdefgh")
 }
@@ -49,8 +49,8 @@ func TestLiveUnfitKeys(t *testing.T) {
 	}
 }
 
-// What a token may not do is named with its path; one that may only encrypt makes
-// slots for others.
+// The error names the path of what a token may not do. A token that may only encrypt
+// makes slots for others.
 func TestLiveLeastPolicies(t *testing.T) {
 	v := newVault(t, "nebula")
 	lines := map[string]string{}
@@ -71,16 +71,16 @@ func TestLiveLeastPolicies(t *testing.T) {
 	c.Tell = func(text string) { told = append(told, text) }
 	slot, secret := newSlot(t, newKey(t, c), "abcdefgh")
 	if len(told) != 1 || !strings.Contains(told[0], "not tried") || !strings.Contains(told[0], "/decrypt/nebula") {
-		t.Errorf("it was told %q", told)
+		t.Errorf("it told %q", told)
 	}
 	got, err := newKey(t, v.config(t, lines["decrypt"], "nebula")).Secret(t.Context(), slot)
 	if err != nil || !bytes.Equal(got, secret) {
-		t.Errorf("the one that may decrypt: %v", err)
+		t.Errorf("the token that may decrypt: %v", err)
 	}
 }
 
-// A slot for a key that is not configured is not asked about, wherever it is: what
-// stands in it is compared, never followed.
+// Vault is not called for a slot whose key is not configured, wherever that key is. The
+// content of a slot is compared, never followed.
 func TestLiveSlotsOfOthers(t *testing.T) {
 	v := newVault(t, "nebula", "other")
 	slot, _ := newSlot(t, newKey(t, v.config(t, "", "nebula")), "abcdefgh")
@@ -102,12 +102,12 @@ func TestLiveSlotsOfOthers(t *testing.T) {
 		_, _, err = key.Renew(t.Context(), slot, [16]byte{})
 		wants(t, err, nebula.ErrNotSupported, v.mount+"/nebula", "not configured")
 		if c.MayOpen(slot) {
-			t.Errorf("%s: it may open the slot", name)
+			t.Errorf("%s: the key says that it may open the slot", name)
 		}
 	}
 	c := v.config(t, "", "other", "nebula")
 	if !c.MayOpen(slot) || !c.MayOpen(nebula.Slot{Data: slot.Data}) || c.MayOpen(nebula.Slot{Data: elsewhere.Bytes()}) {
-		t.Error("it is the configuration that says which slots are tried")
+		t.Error("the key does not try the slot of a configured key")
 	}
 	_, err = newKey(t, c).Secret(t.Context(), nebula.Slot{ID: "abcdefgh", Kind: nebula.SlotVaultTransit, Data: elsewhere.Bytes()})
 	wants(t, err, nebula.ErrUnauthenticated)
@@ -118,8 +118,7 @@ func TestLiveSlotsOfOthers(t *testing.T) {
 	wantCalls(t, v, "POST decrypt/nebula")
 }
 
-// A role logs in for the calls that are made in a row, and its token does not
-// outlive them.
+// A role logs in once for several calls in a row, and its token does not outlive them.
 func TestLiveAppRole(t *testing.T) {
 	v := newVault(t, "nebula")
 	mount, roleID, secretID := v.AppRole(t, map[string]any{"token_policies": []string{v.Policy(t, policy(v.mount, "nebula"))}})
@@ -140,7 +139,7 @@ func TestLiveAppRole(t *testing.T) {
 	key := newKey(t, c)
 	for range 2 {
 		if got, err := key.Secret(t.Context(), slot); err != nil || !bytes.Equal(got, secret) {
-			t.Errorf("opened: %v", err)
+			t.Errorf("the slot did not open: %v", err)
 		}
 	}
 	wantAll(login, "POST "+v.mount+"/decrypt/nebula", revoke)
@@ -155,7 +154,7 @@ func TestLiveAppRole(t *testing.T) {
 	wants(t, err, nebula.ErrUnauthenticated, "vault_transit.auth.secret_id_file")
 }
 
-// The file of an agent is read each time, so that the token may be another one.
+// The token file of an agent is read each time: the agent may have written another token.
 func TestLiveTokenFile(t *testing.T) {
 	v := newVault(t, "nebula")
 	c := v.config(t, "", "nebula")
@@ -176,7 +175,7 @@ func TestLiveTokenFile(t *testing.T) {
 	newSlot(t, key, "abcdefgh")
 }
 
-// Of many that need the secret of a slot at once, one asks.
+// If many need the secret of a slot at once, one calls Vault.
 func TestLiveManyAtOnce(t *testing.T) {
 	v := newVault(t, "nebula")
 	c := v.config(t, policy(v.mount, "nebula"), "nebula")
@@ -187,7 +186,7 @@ func TestLiveManyAtOnce(t *testing.T) {
 	for range 32 {
 		all.Go(func() {
 			if got, err := key.Secret(t.Context(), slot); err != nil || !bytes.Equal(got, secret) {
-				t.Errorf("opened: %v", err)
+				t.Errorf("the slot did not open: %v", err)
 			}
 		})
 	}
@@ -195,7 +194,7 @@ func TestLiveManyAtOnce(t *testing.T) {
 	wantCalls(t, v, "POST decrypt/nebula")
 }
 
-// The community edition takes a namespace and has none.
+// The community edition accepts a namespace and ignores it.
 func TestLiveNamespaceOfCommunity(t *testing.T) {
 	v := newVault(t, "nebula")
 	c := v.config(t, policy(v.mount, "nebula"), "nebula")
@@ -204,7 +203,7 @@ func TestLiveNamespaceOfCommunity(t *testing.T) {
 	c.Tell = func(text string) { told = append(told, text) }
 	slot, secret := newSlot(t, newKey(t, c), "abcdefgh")
 	if len(told) != 1 || !strings.Contains(told[0], "team-a") || !strings.Contains(told[0], "community") {
-		t.Errorf("it was told %q", told)
+		t.Errorf("it told %q", told)
 	}
 	c.Namespace = "team-b"
 	if got, err := newKey(t, c).Secret(t.Context(), slot); err != nil || !bytes.Equal(got, secret) {

@@ -10,8 +10,8 @@ import (
 	"github.com/nebula-credential/nebula/internal/testing/livetest"
 )
 
-// A server that is sealed, answers no more for now, or is away: unavailable, and
-// a key that needs nobody opens the store in its place.
+// If the server is sealed, refuses calls for now, or cannot be reached, the key is
+// unavailable, and a key file opens the store in its place.
 func TestLiveOutage(t *testing.T) {
 	s := livetest.NewVault(t, livetest.VaultOptions{TLS: true})
 	v := &vault{VaultServer: s, mount: s.Transit(t, "nebula"), wire: &recorder{}}
@@ -46,7 +46,7 @@ func TestLiveOutage(t *testing.T) {
 	refuses("429")
 	s.API(t, http.MethodDelete, "sys/quotas/rate-limit/none", nil)
 	if !newKeyOpens() {
-		t.Error("the quota is gone, and the slot is not opened")
+		t.Error("the quota is gone, and the slot does not open")
 	}
 
 	s.API(t, http.MethodPost, "sys/seal", nil)
@@ -55,7 +55,7 @@ func TestLiveOutage(t *testing.T) {
 	refuses("vault_transit.address")
 	s.Start(t)
 	if !newKeyOpens() {
-		t.Error("the server is back, and the slot is not opened")
+		t.Error("the server is back, and the slot does not open")
 	}
 
 	c.CACert = ""
@@ -63,7 +63,7 @@ func TestLiveOutage(t *testing.T) {
 	wants(t, err, nebula.ErrUnavailable, "certificate", "vault_transit.ca_cert")
 }
 
-// A caller who stops waiting gets that as the answer, and nothing is kept.
+// If the caller stops waiting, the error says so, and the key does not remember it.
 func TestLiveCancelled(t *testing.T) {
 	v := newVault(t, "nebula")
 	c := v.config(t, "", "nebula")

@@ -9,13 +9,14 @@ import (
 	"github.com/nebula-credential/nebula"
 )
 
-// without returns a policy without the lines for a path.
+// without returns a policy without the lines that have a path.
 func without(policy, path string) string {
 	return strings.Join(slices.DeleteFunc(strings.Split(policy, "\n"), func(line string) bool { return strings.Contains(line, path) }), "\n")
 }
 
-// A store with two transit keys is rotated by who may use both. A key that
-// encrypts gives its slot another secret; one that only decrypts keeps it.
+// Anyone who may use both transit keys of a store can rotate it. If they may encrypt with
+// a key, its slot gets another secret. If they may only decrypt, the slot keeps its
+// secret.
 func TestLiveRotate(t *testing.T) {
 	for name, test := range map[string]struct {
 		lacks   string
@@ -52,7 +53,7 @@ func TestLiveRotate(t *testing.T) {
 			wants(t, err, test.kind)
 			if err != nil {
 				if !strings.Contains(err.Error(), v.mount+"/") || p.id != keyID(t, p.open(t, file)) {
-					t.Errorf("the rotation was begun, or does not say why it was not: %v", err)
+					t.Errorf("the rotation began, or the error does not say why it did not: %v", err)
 				}
 				return
 			}
@@ -61,7 +62,7 @@ func TestLiveRotate(t *testing.T) {
 				own := newKey(t, v.config(t, policy(v.mount, key), key))
 				s := p.open(t, own)
 				if err := get(t, s); err != nil {
-					t.Errorf("by %s: %v", key, err)
+					t.Errorf("with the %s key: %v", key, err)
 				}
 				now := slotsOf(t, s)[i]
 				if renewed := string(now.Data) != string(before[i].Data); now.ID != before[i].ID || renewed != test.renewed[i] ||
@@ -82,8 +83,8 @@ func keyID(t *testing.T, s *nebula.Store) nebula.KeyID {
 	return info.ID
 }
 
-// A process that runs on asks Vault once more after a rotation, and never
-// otherwise. A key that was deleted is not made again by a rotation.
+// A process that keeps running calls Vault once more after a rotation, and never
+// otherwise. A rotation does not make a deleted key again.
 func TestLiveRunningProcess(t *testing.T) {
 	v := newVault(t, "nebula")
 	everything := `path "` + v.mount + `/*" { capabilities = ["create", "read", "update", "delete"] }`
@@ -114,7 +115,7 @@ func TestLiveRunningProcess(t *testing.T) {
 	v.API(t, http.MethodDelete, v.mount+"/keys/nebula", nil)
 	_, err = p.open(t, newKey(t, c)).Rotate(t.Context(), nebula.RotateOptions{})
 	wants(t, err, nebula.ErrPermissionDenied, "no such key")
-	// One that holds the secret goes on, and its slot stays as it is.
+	// A process that holds the secret goes on, and its slot stays as it is.
 	result, err = running.Rotate(t.Context(), nebula.RotateOptions{})
 	if err != nil {
 		t.Fatal(err)

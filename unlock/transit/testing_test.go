@@ -14,7 +14,7 @@ import (
 	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
-// policy is the one of docs/keys.md, for a key of an engine.
+// policy returns the policy of the documentation, for a key of an engine.
 func policy(mount, key string) string {
 	return fmt.Sprintf(`
 path "%[1]s/decrypt/%[2]s" { capabilities = ["update"] }
@@ -36,10 +36,10 @@ func (r *recorder) RoundTrip(q *http.Request) (*http.Response, error) {
 	return plain.RoundTrip(q)
 }
 
-// plain keeps no connection, so that none is left at the end of a test.
+// plain keeps no connection: a test must leave none behind.
 var plain = &http.Transport{DisableKeepAlives: true}
 
-// since returns the calls since it was called last.
+// since returns the calls since the last look.
 func (r *recorder) since() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,7 +61,7 @@ func newVault(t *testing.T, keys ...string) *vault {
 	return &vault{VaultServer: s, mount: s.Transit(t, keys...), wire: &recorder{}}
 }
 
-// config is that of a token with a policy; "" is the root token.
+// config returns a configuration with a token that has a policy; "" is the root token.
 func (v *vault) config(t *testing.T, policy, key string, also ...string) transit.Config {
 	t.Helper()
 	c := transit.DefaultConfigIn(func(string) string { return "" })
@@ -92,7 +92,7 @@ func newSlot(t *testing.T, key nebula.Key, id string) (nebula.Slot, []byte) {
 	return slot, secret
 }
 
-// wants checks the kind of an error, and what it says.
+// wants checks the kind of an error, and that it has each text.
 func wants(t *testing.T, err error, kind nebula.Kind, texts ...string) {
 	t.Helper()
 	if nebula.KindOf(err) != kind {
@@ -116,7 +116,7 @@ func wantCalls(t *testing.T, v *vault, want ...string) {
 	}
 }
 
-// place is a backend, and what a client knows of the store in it.
+// place is a backend with a store, and the id of its data key.
 type place struct {
 	backend *memory.Backend
 	id      nebula.KeyID
@@ -138,7 +138,7 @@ func newPlace(t *testing.T, key nebula.Key) *place {
 	return p
 }
 
-// open opens the store as another process would, which knows its key's id.
+// open opens the store like another process that knows the id of its data key.
 func (p *place) open(t *testing.T, keys ...nebula.Key) *nebula.Store {
 	t.Helper()
 	config := memory.DefaultConfig()
@@ -172,7 +172,7 @@ func get(t *testing.T, s *nebula.Store) error {
 	t.Helper()
 	c, err := s.Get(t.Context(), "x")
 	if err == nil && string(c.Secret.Reveal()) != "v" {
-		t.Error("another value was read")
+		t.Error("got another value")
 	}
 	return err
 }

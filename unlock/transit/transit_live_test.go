@@ -12,8 +12,8 @@ import (
 	"github.com/nebula-credential/nebula/unlock/transit"
 )
 
-// A slot is made with three calls and opened with one, by a process that holds the
-// policy of the documentation, for each type of key that encrypts.
+// With the policy of the documentation, making a slot takes three calls and opening it
+// takes one, for each type of key that encrypts.
 func TestLiveSlots(t *testing.T) {
 	for _, kind := range []string{"aes256-gcm96", "aes128-gcm96", "chacha20-poly1305", "rsa-2048", "rsa-4096"} {
 		t.Run(kind, func(t *testing.T) {
@@ -28,14 +28,14 @@ func TestLiveSlots(t *testing.T) {
 				t.Fatalf("the slot is %+v", slot)
 			}
 			if again, err := maker.Secret(t.Context(), slot); err != nil || !bytes.Equal(again, secret) {
-				t.Errorf("the maker gets %x, %v", again, err)
+				t.Errorf("the key that made the slot gets %x, %v", again, err)
 			}
 			wantCalls(t, v)
 			opener := newKey(t, c)
 			for range 3 {
 				got, err := opener.Secret(t.Context(), slot)
 				if err != nil || !bytes.Equal(got, secret) {
-					t.Fatalf("opened: %v", err)
+					t.Fatalf("the slot did not open: %v", err)
 				}
 			}
 			wantCalls(t, v, "POST decrypt/nebula")
@@ -62,7 +62,7 @@ func damage(ciphertext string) string {
 	return ciphertext[:at] + other + ciphertext[at+1:]
 }
 
-// The error of each state that a key or a token can be in, when a slot is opened.
+// Opening a slot has its own error for each state of a key or a token.
 func TestLiveRefusals(t *testing.T) {
 	for name, test := range map[string]struct {
 		make func(t *testing.T, v *vault, c *transit.Config)
@@ -116,7 +116,7 @@ func TestLiveRefusals(t *testing.T) {
 	}
 }
 
-// awaitMount waits until a mount has gone: a remount goes on in the background.
+// awaitMount waits until a mount is gone: Vault moves it in the background.
 func awaitMount(t *testing.T, v *vault) {
 	t.Helper()
 	for range 100 {

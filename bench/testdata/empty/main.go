@@ -1,4 +1,4 @@
-// Command empty does nothing: what it takes is what a start takes.
+// Command empty does nothing. It costs what the start of a program costs.
 package main
 
 func main() {}

@@ -1,7 +1,7 @@
-// Command peak runs a program and writes the most memory that it had, in KiB, to file
-// descriptor 3. Linux counts what a process had in memory when it started another one
-// in the peak of that one: of a benchmark that may be a hundred MiB, of peak it is less
-// than any program that is measured has.
+// Command peak runs a program and writes its peak memory, in KiB, to file descriptor 3. If
+// a process starts another one, Linux counts the memory of the first in the peak of the
+// second. A benchmark may have a hundred MiB. This program has less than any that it
+// measures.
 package main
 
 import (
