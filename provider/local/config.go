@@ -106,8 +106,12 @@ func (c Config) invalidPath() (reason, hint string) {
 	info, err := os.Stat(c.BasePath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		above, info, err := nearest(c.BasePath)
+		switch {
+		case err == nil && info.Mode().Type() == fs.ModeSymlink:
+			return path + " cannot be made: " + above + " is a link to something that does not exist", "see whether a file system is not mounted, or remove the link"
 		// On other systems than Windows that is a separate error.
-		if above, info, err := nearest(c.BasePath); err == nil && !info.IsDir() {
+		case err == nil && !info.IsDir():
 			return path + " lies below " + above + ", which is not a directory but " + atomicfile.TypeName(info.Mode()), ""
 		}
 		if !c.CreateDir {
@@ -123,10 +127,14 @@ func (c Config) invalidPath() (reason, hint string) {
 	return "", ""
 }
 
-// nearest returns the path, or the nearest one above it that exists.
+// nearest returns the path, or the nearest one above it that exists, even if it is a
+// link to nothing.
 func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			info, err = os.Lstat(path)
+		}
 		parent := filepath.Dir(path)
 		if err == nil || parent == path || !errors.Is(err, fs.ErrNotExist) {
 			return path, info, err

@@ -378,3 +378,17 @@ func TestDenied(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// TestLinkToNothing: the file system of the credentials is not mounted, for example.
+func TestLinkToNothing(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(t.TempDir(), "absent"), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, filepath.Join(link, "below", "credentials")} {
+		err := config(path).Validate()
+		if !errors.Is(err, nebula.ErrInvalidConfig) || !strings.Contains(err.Error(), link+" is a link to something that does not exist") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
