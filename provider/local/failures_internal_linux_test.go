@@ -110,6 +110,16 @@ func TestFailuresAreNotAbsence(t *testing.T) {
 			_, err := openBase(b.Path())
 			return err
 		}},
+		{"open another directory", asIs, func(d *driver, b *base, _ folding, _ *nebula.Envelope) error {
+			d.bases.current.Store(nil)
+			defer d.bases.current.Store(b)
+			_, err := d.bases.open()
+			return err
+		}},
+		{"try fold", asIs, func(_ *driver, b *base, _ folding, _ *nebula.Envelope) error {
+			_, err := b.tryFold(strings.Repeat("x", 300))
+			return err
+		}},
 		{"store", asIs, func(_ *driver, _ *base, f folding, _ *nebula.Envelope) error {
 			_, err := f.store("id", "w")
 			return err

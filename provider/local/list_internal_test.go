@@ -1,7 +1,9 @@
 package local
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -97,6 +99,74 @@ func TestPages(t *testing.T) {
 		}
 		if err := g.Close(); err != nil || len(openfiles.Below(f.base.Path())) != open {
 			t.Errorf("left open: %v, %v", openfiles.Below(f.base.Path()), err)
+		}
+	}
+}
+
+// TestManyPages: a list that takes several reads of the directory has each name once.
+func TestManyPages(t *testing.T) {
+	const files = 5000
+	d, f := newInside(t)
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(f.base.Path(), fmt.Sprintf("id-%d.enc.json", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, filter := range []nebula.Filter{{}, {CreatedAfter: time.Unix(0, 0)}} {
+		g, listed, batches := &pages{driver: d, filter: filter}, make(map[nebula.ID]int), 0
+		for {
+			page, err := g.Next(t.Context())
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			batches++
+			for _, entry := range page {
+				listed[entry.ID]++
+			}
+		}
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+		if batches < 2 || len(listed) != files {
+			t.Errorf("%+v: %d ids in %d batches", filter, len(listed), batches)
+		}
+		for id, n := range listed {
+			if n != 1 {
+				t.Fatalf("%+v: %s is listed %d times", filter, id, n)
+			}
+		}
+	}
+}
+
+// TestListStops: a list whose context has ended reads no record.
+func TestListStops(t *testing.T) {
+	d, f := newInside(t)
+	if _, err := f.store("id", "v"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	g := &pages{driver: d, filter: nebula.Filter{CreatedAfter: time.Unix(0, 0)}}
+	if page, err := g.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v", page, err)
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSpellingsOfTwoNames: where case matters, ids that differ by case alone are two.
+func TestSpellingsOfTwoNames(t *testing.T) {
+	d, f := newInside(t)
+	if folds, err := f.base.foldsCase(d.naming); folds || err != nil {
+		t.Skipf("case does not matter here, or that is not known: %v", err)
+	}
+	for _, id := range []nebula.ID{"token", "Token"} {
+		if _, err := f.store(id, "v"); err != nil {
+			t.Errorf("%s: %v", id, err)
 		}
 	}
 }

@@ -190,14 +190,14 @@ func TestDirectoryWidenedLater(t *testing.T) {
 	}
 }
 
-// TestBaseThatIsALinkToNothing: no directory is made in place of the link, or behind it.
-func TestBaseThatIsALinkToNothing(t *testing.T) {
+// TestBaseBecomesALinkToNothing: no directory is made in place of the link, or behind it.
+func TestBaseBecomesALinkToNothing(t *testing.T) {
 	parent := t.TempDir()
 	link := filepath.Join(parent, "link")
+	s := openStore(t, link)
 	if err := os.Symlink(filepath.Join(parent, "nowhere"), link); err != nil {
 		t.Fatal(err)
 	}
-	s := openStore(t, link)
 	if _, err := s.Store(t.Context(), named("id"), sealed("id", "v", nil), nebula.StoreOptions{}); err == nil {
 		t.Error("it is stored in a directory that is not there")
 	}

@@ -110,7 +110,8 @@ func (b *build) compileOnce(ctx context.Context, overlay, packages string) (outp
 	return nil, nil
 }
 
-var errorPlace = regexp.MustCompile(`(?m)^(.+\.go):(\d+):(\d+): `)
+// The compiler may leave out the column.
+var errorPlace = regexp.MustCompile(`(?m)^(.+\.go):(\d+):(?:(\d+):)? `)
 
 // leaveOut marks the mutants that the compiler rejects. It reports whether there are
 // any.
@@ -122,13 +123,31 @@ func (b *build) leaveOut(guards map[string]guarded, output []byte) (some bool) {
 			if overlaid(file) != filepath.Base(string(found[1])) {
 				continue
 			}
-			if n := g.at(g.offset(line, column)); n > 0 {
+			for _, n := range b.blamed(g, line, column) {
 				b.ends[n] = notCompiled
 				some = true
 			}
 		}
 	}
 	return some
+}
+
+// blamed returns the mutant at a column of a line. Without a column it returns all
+// numbers of the line: only a shift is reported like that.
+func (b *build) blamed(g guarded, line, column int) (mutants []int) {
+	if column > 0 {
+		if n := g.at(g.offset(line, column)); n > 0 {
+			return []int{n}
+		}
+		return nil
+	}
+	from, to := g.offset(line, 1), g.offset(line+1, 1)
+	for _, p := range g.places {
+		if from <= p.from && p.from < to && b.mutants[p.mutant].part == number {
+			mutants = append(mutants, p.mutant)
+		}
+	}
+	return mutants
 }
 
 // overlay writes the files with the mutants, and the switches that turn them on.
