@@ -158,7 +158,7 @@ func (w *write) pause(ctx context.Context, began time.Time) *provider.RetryAfter
 // as that one, before and after it in an order that all writers see. If AWS does
 // not show it, it is a guess.
 func (d *driver) rivals(ctx context.Context, name nebula.Name, token string, span time.Duration) (before, after int) {
-	versions, _ := d.versions(ctx, name)
+	versions, _ := d.versions(ctx, name) // none if AWS does not tell
 	own := slices.IndexFunc(versions, func(v types.SecretVersionsListEntry) bool { return *v.VersionId == token })
 	if own < 0 {
 		return guessedRivals / 2, guessedRivals / 2

@@ -68,20 +68,20 @@ func (b *base) tryFold(name string) (known bool, err error) {
 			return false, err
 		}
 	}
-	listed := 0
+	// A directory that changes meanwhile may give a name twice.
+	asIs, inOtherCase := false, false
 	err = b.eachName(func(found string) bool {
-		if found == name || found == swapped {
-			listed++
-		}
-		return listed < 2
+		asIs = asIs || found == name
+		inOtherCase = inOtherCase || found == swapped
+		return !asIs || !inOtherCase
 	})
 	switch {
-	case err != nil || listed == 0:
+	case err != nil || !asIs && !inOtherCase:
 		return false, err
-	case listed == 1:
-		b.folds.Store(foldYes)
-	default:
+	case asIs && inOtherCase:
 		b.folds.Store(foldNo)
+	default:
+		b.folds.Store(foldYes)
 	}
 	return true, nil
 }
