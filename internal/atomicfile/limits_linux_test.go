@@ -8,37 +8,29 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nebula-credential/nebula/internal/testing/openfiles"
 )
 
-// limited runs do while the process may open that many more files, and while no file
-// may have more bytes than that.
-func limited(t *testing.T, files int, bytes uint64, do func()) {
+// limited runs do while no file may have more bytes than that.
+func limited(t *testing.T, bytes uint64, do func()) {
 	t.Helper()
 	signal.Ignore(unix.SIGXFSZ)
 	defer signal.Reset(unix.SIGXFSZ)
-	next, err := unix.Open(".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
 		t.Fatal(err)
 	}
-	_ = unix.Close(next)
-	for what, limit := range map[int]uint64{unix.RLIMIT_NOFILE: uint64(next + files), unix.RLIMIT_FSIZE: bytes} {
-		var old unix.Rlimit
-		if err := unix.Getrlimit(what, &old); err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: limit, Max: old.Max}); err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := unix.Setrlimit(what, &old); err != nil {
-				t.Error(err)
-			}
-		}()
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: old.Max}); err != nil {
+		t.Fatal(err)
 	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+			t.Error(err)
+		}
+	}()
 	do()
 }
-
-const many, large = 100, 1 << 20
 
 // TestTooManyOpenFiles: if no more files can be opened, no file counts as missing, as
 // not regular, or as written.
@@ -48,9 +40,9 @@ func TestTooManyOpenFiles(t *testing.T) {
 	if err := Create(path, []byte("text")); err != nil {
 		t.Fatal(err)
 	}
-	for files, fails := range map[int]bool{0: true, 1: true, many: false} {
+	for files, fails := range map[int]bool{0: true, 1: true, 100: false} {
 		var made error
-		limited(t, files, large, func() { made = Create(filepath.Join(d.Path(), "new"), nil) })
+		openfiles.Limit(t, files, func() { made = Create(filepath.Join(d.Path(), "new"), nil) })
 		if errors.Is(made, unix.EMFILE) != fails || !fails && made != nil {
 			t.Errorf("with %d files: %v", files, made)
 		}
@@ -59,7 +51,7 @@ func TestTooManyOpenFiles(t *testing.T) {
 		}
 	}
 	var special *NotRegularError
-	limited(t, 0, large, func() {
+	openfiles.Limit(t, 0, func() {
 		_, _, read := d.Read("file", 10)
 		_, staged := d.Stage(nil)
 		_, filled := d.StageFunc(func(Filling) error { return nil })
@@ -79,9 +71,10 @@ func TestTooManyOpenFiles(t *testing.T) {
 
 // TestTooLongFiles: if a file cannot be written as a whole, nothing of it is left.
 func TestTooLongFiles(t *testing.T) {
+	const large = 1 << 20
 	d := open(t)
 	text := []byte(strings.Repeat("x", large))
-	limited(t, many, large-1, func() {
+	limited(t, large-1, func() {
 		_, staged := d.Stage(text)
 		_, filled := d.StageFunc(func(f Filling) error { _, err := f.Write(text); return err })
 		all, errs := d.StageAll([][]byte{text, text[1:]})
